@@ -1,0 +1,69 @@
+"""Floors and ceiling: what the metrics say when nothing was generated."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from vapbench import Case, Clip, NotApplicable, fit
+
+if TYPE_CHECKING:
+    import torch
+
+
+class Floor:
+    """What the four share: no weights, no seed, the suite's clip spec."""
+
+    version = 1
+    uses_seed = False
+
+    def setup(self, device: torch.device) -> None:
+        """Nothing to load."""
+
+    def generate(self, case: Case, seed: int) -> Clip:
+        """Return the clip at the suite's size, length and rate."""
+        spec = case.clip
+        return fit(self.video(case), spec.frames, spec.fps, spec.height, spec.width)
+
+    def video(self, case: Case) -> Clip:
+        """The clip, at whatever size it has."""
+        raise TypeError(f"{type(self).__name__} must define video")
+
+
+class Noise(Floor):
+    """Independent uniform pixels, drawn from the seed."""
+
+    uses_seed = True
+
+    def generate(self, case: Case, seed: int) -> Clip:
+        """Draw ``(T, H, W, 3)`` uint8 values."""
+        spec = case.clip
+        shape = (spec.frames, spec.height, spec.width, 3)
+        return Clip(np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8), spec.fps)
+
+
+class Frozen(Floor):
+    """The first frame, repeated."""
+
+    def video(self, case: Case) -> Clip:
+        """One frame; ``fit`` repeats it."""
+        return Clip(case.image.first_frame()[None], case.clip.fps)
+
+
+class CopyReference(Floor):
+    """The reference video itself."""
+
+    def video(self, case: Case) -> Clip:
+        """The first reference."""
+        return case.reference.video.read()
+
+
+class GroundTruth(Floor):
+    """The target video of the data set."""
+
+    def video(self, case: Case) -> Clip:
+        """The target, where the suite has one."""
+        if case.target is None:
+            raise NotApplicable("the suite has no ground-truth video for this case")
+        return case.target.read()

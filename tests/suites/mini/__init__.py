@@ -1,0 +1,1 @@
+"""Tests of the mini suite: the specification of its data."""

@@ -1,0 +1,151 @@
+"""Cases: what a suite asks of a method, validated before anything runs."""
+
+from __future__ import annotations
+
+import re
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr
+
+from vapbench.clip import Clip, Frames
+from vapbench.errors import DataError
+from vapbench.files import file_sha256
+from vapbench.video import read_first_frame, read_video
+
+Category = Literal["concept", "style", "motion", "camera"]
+CATEGORIES: tuple[Category, ...] = ("concept", "style", "motion", "camera")
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,159}")
+
+
+def check_name(name: str) -> str:
+    """Return ``name`` if it can be part of a file name anywhere: letters, digits, ``.``, ``_`` and ``-``.
+
+    Raises:
+        ValueError: it has another character (a slash, a space), begins with a dot, or is longer than 160.
+    """
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"{name!r} must be 1 to 160 letters, digits, '.', '_' or '-', beginning with one of the first two")
+    return name
+
+
+Name = Annotated[str, AfterValidator(check_name)]
+
+
+class Media(BaseModel):
+    """A video or image file, known by its content: two paths to equal bytes are the same media."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: Path
+    _prefetched: Clip | None = PrivateAttr(default=None)
+
+    @cached_property
+    def sha256(self) -> str:
+        """SHA-256 of the file.
+
+        Raises:
+            DataError: the file is missing.
+        """
+        if not self.path.is_file():
+            raise DataError(f"{self.path}: no such file; check the path, or fetch the data again.")
+        return file_sha256(self.path)
+
+    def read(self) -> Clip:
+        """Decode all frames, or return those decoded ahead by :meth:`prefetch`.
+
+        Raises:
+            DataError: the file is missing, truncated or has no frame.
+        """
+        return self._prefetched or read_video(self.path)
+
+    def first_frame(self) -> Frames:
+        """First frame of the video, or the image: ``(H, W, 3)`` uint8 RGB."""
+        return self._prefetched.frames[0] if self._prefetched else read_first_frame(self.path)
+
+    def prefetch(self) -> None:
+        """Decode now and keep the frames until :meth:`release`."""
+        self._prefetched = read_video(self.path)
+
+    def release(self) -> None:
+        """Drop the frames kept by :meth:`prefetch`."""
+        self._prefetched = None
+
+
+class Reference(BaseModel):
+    """A video that shows the semantic, and its caption if it has one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    video: Media
+    caption: str | None = None
+
+
+class ClipSpec(BaseModel):
+    """Size and timing every method of a suite is asked for."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    frames: int = Field(ge=1)
+    fps: float = Field(gt=0)
+    height: int = Field(ge=2, multiple_of=2)
+    width: int = Field(ge=2, multiple_of=2)
+
+
+class Case(BaseModel):
+    """One benchmark item.
+
+    ``references`` holds one video or more of the same condition; ``image`` is what the target begins with (a video
+    counts by its first frame); ``target`` is the ground truth, where the suite has one.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: Name
+    condition: Name
+    category: Category | None = None
+    """None while no task file lists the condition."""
+    references: tuple[Reference, ...] = Field(min_length=1)
+    image: Media
+    caption: str | None = None
+    target: Media | None = None
+    clip: ClipSpec
+
+    @property
+    def reference(self) -> Reference:
+        """The first reference: the only one for methods that take one."""
+        return self.references[0]
+
+    def media(self) -> tuple[Media, ...]:
+        """Every file of the case, each once."""
+        files = [*(reference.video for reference in self.references), self.image]
+        if self.target is not None:
+            files.append(self.target)
+        return tuple({media.path: media for media in files}.values())
+
+    def content(self) -> dict[str, Any]:
+        """What the case *is*: captions, media hashes and clip spec, without any path. Part of every generation key."""
+        return {
+            "id": self.id,
+            "condition": self.condition,
+            "references": [{"video": r.video.sha256, "caption": r.caption} for r in self.references],
+            "image": self.image.sha256,
+            "caption": self.caption,
+            "target": self.target.sha256 if self.target else None,
+            "clip": self.clip.model_dump(),
+        }
+
+    def prefetch(self) -> None:
+        """Decode the files a method is likely to read, ahead of time; errors wait until the method reads them."""
+        for media in self.media():
+            try:
+                media.prefetch()
+            except DataError:
+                continue
+
+    def release(self) -> None:
+        """Drop what :meth:`prefetch` decoded."""
+        for media in self.media():
+            media.release()

@@ -1,0 +1,65 @@
+"""The command line: parse, call, print. Heavy imports wait until a command runs."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shlex
+import sys
+
+import typer
+
+from vapbench.cli import checking, data, listing, reporting, running
+
+app = typer.Typer(
+    name="vapbench",
+    help="Benchmark semantic-controlled video generation: run a method on a task, score it, tabulate it.\n\n"
+    "Begin with: [bold]vapbench run --method vap --task camera[/bold]",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+running.register(app)
+reporting.register(app)
+listing.register(app)
+checking.register(app)
+data.register(app)
+
+
+def main() -> None:
+    """Run a command; an error ends it with one sentence and the exit code of its kind."""
+    from vapbench.errors import VapbenchError
+
+    try:
+        app()
+    except VapbenchError as error:
+        _fail(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        _fail(f"Interrupted; everything finished is kept. Resume with: {_command()}", 130)
+    except BrokenPipeError:
+        # The reader (head, a pager) has seen enough.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        _fail(f"{where}{error.strerror}. Everything finished is kept; make room, then: {_command()}", 1)
+
+
+def _command() -> str:
+    return shlex.join(["vapbench", *sys.argv[1:]])
+
+
+def _fail(message: str, code: int) -> None:
+    from vapbench.cli.console import errors
+
+    errors().print(f"[red]error[/red] {_escape(message)}", soft_wrap=True)
+    sys.exit(code)
+
+
+def _escape(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)

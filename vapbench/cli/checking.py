@@ -1,0 +1,3 @@
+"""``check``."""
+import typer
+def register(app: typer.Typer) -> None: ...

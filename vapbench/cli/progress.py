@@ -1,0 +1,118 @@
+"""Progress: a bar on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from vapbench.cli.console import errors
+from vapbench.runner import Tally
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
+
+    from vapbench.runner import Progress as Watcher
+    from vapbench.store import Failure, Status
+
+_SECONDS_BETWEEN_LINES = 10.0
+
+
+def progress(quiet: bool) -> Watcher:
+    """The progress that suits where standard error goes."""
+    if quiet:
+        return Silent()
+    return Bar() if errors().is_terminal else Lines()
+
+
+class Silent:
+    """Says nothing but the first failure of each stage."""
+
+    def __init__(self) -> None:
+        """Begin with nothing said."""
+        self._told = False
+
+    def begin(self, what: str, total: int) -> None:
+        """Forget the stage before."""
+        self._told = False
+
+    def step(self, label: str, status: Status) -> None:
+        """Nothing to say."""
+
+    def failed(self, label: str, failure: Failure, hint: str) -> None:
+        """Print the first failure; the rows hold the others."""
+        if self._told:
+            return
+        self._told = True
+        text = f"[red]failed[/red] {escape(label)}: {escape(failure.type)}: {escape(failure.message)}"
+        errors().print(f"{text} {hint}".rstrip(), soft_wrap=True)
+
+    def tell(self, message: str) -> None:
+        """Nothing to say."""
+
+    def end(self) -> None:
+        """Nothing to say."""
+
+
+class Lines(Silent):
+    """A plain line now and then, for logs."""
+
+    def begin(self, what: str, total: int) -> None:
+        """Print what begins."""
+        super().begin(what, total)
+        self._what, self._tally, self._began = what, Tally(total=total), time.monotonic()
+        self._last = self._began
+        errors().print(f"{what}: 0/{total}", markup=False)
+
+    def step(self, label: str, status: Status) -> None:
+        """Print a line every ten seconds, and at the end."""
+        tally = self._tally
+        tally.add(status)
+        now = time.monotonic()
+        if tally.done < tally.total and now - self._last < _SECONDS_BETWEEN_LINES:
+            return
+        self._last = now
+        left = (now - self._began) / tally.done * (tally.total - tally.done)
+        failed = f", {tally.failed} failed" if tally.failed else ""
+        until = f", {left:.0f} s left" if tally.done < tally.total else f", {now - self._began:.0f} s"
+        errors().print(f"{self._what}: {tally.done}/{tally.total}{failed}{until}", markup=False)
+
+    def tell(self, message: str) -> None:
+        """Print it."""
+        errors().print(message, markup=False)
+
+
+class Bar(Silent):
+    """A Rich bar with done, failed and time left."""
+
+    def begin(self, what: str, total: int) -> None:
+        """Show the bar."""
+        super().begin(what, total)
+        self._tally = Tally(total=total)
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("[red]{task.fields[failed]}[/red]"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=errors(),
+        )
+        self._task: TaskID = self._bar.add_task(escape(what), total=total, failed="")
+        self._bar.start()
+
+    def step(self, label: str, status: Status) -> None:
+        """Move the bar."""
+        self._tally.add(status)
+        failed = f"{self._tally.failed} failed" if self._tally.failed else ""
+        self._bar.update(self._task, advance=1, failed=failed)
+
+    def tell(self, message: str) -> None:
+        """Print it above the bar."""
+        errors().print(message, markup=False)
+
+    def end(self) -> None:
+        """Leave the bar as it stands."""
+        self._bar.stop()

@@ -1,0 +1,264 @@
+"""``run``, ``generate`` and ``score``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from vapbench.cli import options as opt
+
+if TYPE_CHECKING:
+    from vapbench.methods import ResolvedMethod
+    from vapbench.plan import Column, RunPlan
+    from vapbench.runner import Settings
+    from vapbench.store import RunFolder
+    from vapbench.workflow import Outcome, Selection
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(run)
+    app.command()(generate)
+    app.command()(score)
+
+
+def run(
+    method: opt.Methods,
+    task: opt.Task = "all",
+    suite: opt.Suite = opt.SUITE,
+    data: opt.Data = None,
+    metric: opt.Metrics = None,
+    seed: opt.Seeds = None,
+    limit: opt.Limit = None,
+    results: opt.Results = opt.RESULTS,
+    name: opt.Name = None,
+    device: opt.Device = "auto",
+    dtype: opt.Dtype = None,
+    offload: opt.Offload = None,
+    refresh: opt.Refresh = "missing",
+    retries: opt.Retries = 1,
+    max_failures: opt.MaxFailures = "0.1",
+    fail_fast: opt.FailFast = False,
+    dry_run: opt.DryRun = False,
+    json: opt.Json = False,
+    quiet: opt.Quiet = False,
+    verbose: opt.Verbose = 0,
+) -> None:
+    """Generate, score and report. The same command resumes.
+
+    [bold]vapbench run --method vap --task camera[/bold]
+
+    [bold]vapbench run -m vap -m lora -m i2v --task all --seed 0 --seed 1[/bold]
+
+    [bold]vapbench run -m "vap:steps=30,guidance=5" --suite vap-data --data /data/VAP-Data --offload model[/bold]
+    """
+    from vapbench.cli.console import configure_logging
+    from vapbench.cli.reporting import print_tables
+    from vapbench.methods import resolve
+    from vapbench.plan import columns, plan_run
+    from vapbench.workflow import choose
+
+    configure_logging(verbose, quiet)
+    settings = _settings(device, refresh, retries, max_failures, fail_fast)
+    selection = choose(suite, data, task, limit)
+    wanted = columns(metric or selection.suite.metrics)
+    resolved = [resolve(text, {"dtype": dtype, "offload": offload}) for text in method]
+    _refuse_one_name_for_many(resolved, name)
+    plans = [
+        plan_run(selection.suite.name, item, selection.cases, seed or [0], results, name) for item in resolved
+    ]
+    if dry_run:
+        for plan in plans:
+            _describe(plan, wanted, settings)
+        return
+    for plan in plans:
+        _announce(_execute(plan, wanted, settings, quiet), selection)
+    folders = [plan.folder for plan in plans]
+    print_tables(folders, task=selection.task.name, as_json=json, next_steps=not quiet)
+
+
+def generate(
+    method: opt.Methods,
+    task: opt.Task = "all",
+    suite: opt.Suite = opt.SUITE,
+    data: opt.Data = None,
+    seed: opt.Seeds = None,
+    limit: opt.Limit = None,
+    results: opt.Results = opt.RESULTS,
+    name: opt.Name = None,
+    device: opt.Device = "auto",
+    dtype: opt.Dtype = None,
+    offload: opt.Offload = None,
+    refresh: opt.Refresh = "missing",
+    retries: opt.Retries = 1,
+    max_failures: opt.MaxFailures = "0.1",
+    fail_fast: opt.FailFast = False,
+    dry_run: opt.DryRun = False,
+    quiet: opt.Quiet = False,
+    verbose: opt.Verbose = 0,
+) -> None:
+    """Generate videos; score them later, on another machine if you like."""
+    from vapbench.cli.console import configure_logging, output
+    from vapbench.methods import resolve
+    from vapbench.plan import plan_run
+    from vapbench.workflow import choose
+
+    configure_logging(verbose, quiet)
+    settings = _settings(device, refresh, retries, max_failures, fail_fast)
+    selection = choose(suite, data, task, limit)
+    resolved = [resolve(text, {"dtype": dtype, "offload": offload}) for text in method]
+    _refuse_one_name_for_many(resolved, name)
+    for item in resolved:
+        plan = plan_run(selection.suite.name, item, selection.cases, seed or [0], results, name)
+        if dry_run:
+            _describe(plan, (), settings)
+            continue
+        outcome = _execute(plan, (), settings, quiet)
+        _announce(outcome, selection)
+        tally = outcome.generated
+        output().print(f"{plan.folder.path}: {tally.ok} made, {tally.kept} kept, {tally.failed} failed")
+
+
+def score(
+    target: Annotated[
+        Path, typer.Argument(help="A run folder, or a folder of videos you already have.", show_default=False)
+    ],
+    task: opt.Task = "all",
+    suite: opt.Suite = opt.SUITE,
+    data: opt.Data = None,
+    metric: opt.Metrics = None,
+    limit: opt.Limit = None,
+    results: opt.Results = opt.RESULTS,
+    name: opt.Name = None,
+    panel: Annotated[
+        Literal["all", "last"],
+        typer.Option("--panel", help="last: the right third of [reference | target | output] videos."),
+    ] = "all",
+    device: opt.Device = "auto",
+    refresh: opt.Refresh = "missing",
+    max_failures: opt.MaxFailures = "0.1",
+    fail_fast: opt.FailFast = False,
+    json: opt.Json = False,
+    quiet: opt.Quiet = False,
+    verbose: opt.Verbose = 0,
+) -> None:
+    """Score a run again, or videos made by anything.
+
+    [bold]vapbench score ./my_outputs --name mymethod --suite vap-data --data /data/VAP-Data[/bold]
+
+    Videos belong to the case they are named after (condition--target--reference.mp4), or to the one that
+    manifest.csv in the folder (columns case,video) says.
+    """
+    from vapbench.cli.console import configure_logging
+    from vapbench.cli.reporting import print_tables
+    from vapbench.plan import columns
+    from vapbench.workflow import choose
+
+    configure_logging(verbose, quiet)
+    settings = _settings(device, refresh, 0, max_failures, fail_fast)
+    selection = choose(suite, data, task, limit)
+    wanted = columns(metric or selection.suite.metrics)
+    if (target / "manifest.json").is_file():
+        folder = _rescore(target, selection, wanted, settings, quiet)
+    else:
+        folder = _score_videos(target, panel, name, selection, wanted, settings, results, quiet)
+    print_tables([folder], task=selection.task.name, as_json=json, next_steps=not quiet)
+
+
+def _score_videos(
+    target: Path,
+    panel: str,
+    name: str | None,
+    selection: Selection,
+    wanted: list[Column],
+    settings: Settings,
+    results: Path,
+    quiet: bool,
+) -> RunFolder:
+    from vapbench.methods import resolve_folder
+    from vapbench.plan import plan_run
+
+    method = resolve_folder(target, panel)
+    plan = plan_run(selection.suite.name, method, selection.cases, [0], results, name)
+    _announce(_execute(plan, wanted, settings, quiet), selection)
+    return plan.folder
+
+
+def _rescore(
+    target: Path, selection: Selection, wanted: list[Column], settings: Settings, quiet: bool
+) -> RunFolder:
+    from vapbench.cli.progress import progress
+    from vapbench.store import RunFolder
+    from vapbench.workflow import rescore
+
+    folder = RunFolder(target)
+    rescore(folder, selection, wanted, settings, progress(quiet))
+    return folder
+
+
+def _settings(device: str, refresh: str, retries: int, max_failures: str, fail_fast: bool) -> Settings:
+    from vapbench.runner import Settings, Tolerance
+
+    tolerance = Tolerance(0) if fail_fast else Tolerance.parse(max_failures)
+    return Settings(device, refresh, retries, tolerance, ["vapbench", *sys.argv[1:]])  # type: ignore[arg-type]
+
+
+def _execute(plan: RunPlan, wanted: list[Column] | tuple[()], settings: Settings, quiet: bool) -> Outcome:
+    from vapbench.cli.progress import progress
+    from vapbench.workflow import execute
+
+    return execute(plan, wanted, settings, progress(quiet))
+
+
+def _announce(outcome: Outcome, selection: Selection) -> None:
+    """Say which cases the method had nothing for."""
+    from vapbench.cli.console import errors
+    from vapbench.methods.folder import Folder, write_manifest_template
+    from vapbench.workflow import missing_outputs
+
+    missing = missing_outputs(outcome.plan.folder, selection.cases)
+    if not missing:
+        return
+    method = outcome.plan.method.method
+    total = len(selection.cases)
+    names = ", ".join(row.case for row in missing[:3]) + (", …" if len(missing) > 3 else "")
+    text = f"{outcome.plan.folder.path.name}: {total - len(missing)} of {total} cases found; missing: {names}"
+    if isinstance(method, Folder) and not (method.path / "manifest.csv").exists():
+        template = write_manifest_template(method.path, selection.cases, method.videos)
+        text += f" (template written to {template}: fill in the blank rows, then run again)"
+    else:
+        text += f" ({missing[0].note})"
+    errors().print(text, soft_wrap=True, markup=False)
+
+
+def _describe(plan: RunPlan, wanted: list[Column] | tuple[()], settings: Settings) -> None:
+    """Print what a run would do."""
+    from vapbench.cli.console import output
+    from vapbench.plan import pending, pending_scores
+
+    jobs, _ = pending(plan, settings.refresh)
+    spec = plan.jobs[0].case.clip
+    scores = pending_scores(plan.folder, plan.cases, wanted, None, settings.refresh)
+    card = plan.method.card
+    lines = [
+        f"{plan.folder.path}",
+        f"  cases     {len(plan.cases)} of {len({j.case.condition for j in plan.jobs})} conditions, "
+        f"{len(plan.jobs)} videos of {spec.frames}x{spec.height}x{spec.width} at {spec.fps:g} fps",
+        f"  to make   {len(jobs)} ({len(plan.jobs) - len(jobs)} finished)",
+        f"  to score  {len(scores)} existing videos, and each one made",
+        f"  weights   {(card.weights if card else '') or 'none'} {dict(plan.identity['weights']) or ''}",
+        f"  memory    {(card.memory if card else '') or 'small'}",
+        *(f"  metric    {column.label}" for column in wanted),
+    ]
+    for line in lines:
+        output().print(line, soft_wrap=True, markup=False)
+
+
+def _refuse_one_name_for_many(resolved: list[ResolvedMethod], name: str | None) -> None:
+    from vapbench.errors import UsageError
+
+    if name and len(resolved) > 1:
+        raise UsageError(f"--name {name} cannot stand for {len(resolved)} methods; give one --method, or no --name.")

@@ -1,0 +1,109 @@
+"""Clips: what a method returns and a metric sees."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from vapbench.errors import DataError
+
+Frames = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, eq=False)
+class Clip:
+    """Decoded video.
+
+    Attributes:
+        frames: ``(T, H, W, 3)`` uint8 RGB, ``T >= 1``.
+        fps: frames per second, positive.
+        source: what the frames come from, for messages.
+    """
+
+    frames: Frames
+    fps: float
+    source: str = field(default="clip", compare=False)
+
+    def __post_init__(self) -> None:
+        """Refuse what no metric could score.
+
+        Raises:
+            DataError: the frames are not ``(T, H, W, 3)`` uint8, are empty, or fps is not positive.
+        """
+        frames = self.frames
+        if not isinstance(frames, np.ndarray) or frames.ndim != 4 or frames.shape[-1] != 3:
+            raise DataError(
+                f"{self.source}: frames must be an array (T, H, W, 3), got {_shape(frames)}; "
+                "return RGB frames with the channel last."
+            )
+        if frames.dtype != np.uint8:
+            raise DataError(
+                f"{self.source}: frames must be uint8 in 0..255, got {frames.dtype}; "
+                "scale, round and convert them (Clip.from_float does it)."
+            )
+        if min(frames.shape) == 0:
+            raise DataError(f"{self.source}: the clip has no pixels {frames.shape}; return at least one frame.")
+        if not self.fps > 0:
+            raise DataError(f"{self.source}: fps must be positive, got {self.fps}.")
+
+    def __len__(self) -> int:
+        """Number of frames."""
+        return len(self.frames)
+
+    @property
+    def height(self) -> int:
+        """Frame height in pixels."""
+        return int(self.frames.shape[1])
+
+    @property
+    def width(self) -> int:
+        """Frame width in pixels."""
+        return int(self.frames.shape[2])
+
+    @property
+    def seconds(self) -> float:
+        """Duration in seconds."""
+        return len(self) / self.fps
+
+    @classmethod
+    def from_float(cls, frames: npt.ArrayLike, fps: float, source: str = "clip") -> Clip:
+        """Build a clip from ``(T, H, W, 3)`` float frames in 0..1, rounded to the nearest of 256 levels.
+
+        Raises:
+            DataError: a value is NaN or infinite, or the shape is wrong.
+        """
+        array = np.asarray(frames, dtype=np.float32)
+        if not np.isfinite(array).all():
+            bad = int((~np.isfinite(array)).sum())
+            raise DataError(
+                f"{source}: {bad:,} of {array.size:,} values are NaN or infinite; "
+                "try --dtype float32, or another seed."
+            )
+        return cls(np.rint(array.clip(0, 1) * 255).astype(np.uint8), fps, source)
+
+
+def evenly(count: int, wanted: int) -> list[int]:
+    """Indices of ``wanted`` frames spread evenly over ``count``, first and last included; short videos repeat frames."""
+    if wanted == 1:
+        return [0]
+    return [i * (count - 1) // (wanted - 1) for i in range(wanted)]
+
+
+def fit(clip: Clip, frames: int, fps: float, height: int, width: int) -> Clip:
+    """Bring a clip to a size and length: frames chosen evenly, then resized (bicubic) without keeping the aspect.
+
+    The reading of "evenly" and the plain resize are VAP's own preprocessing (paper, section 4.1; its pipelines).
+    """
+    from PIL import Image
+
+    chosen = clip.frames[evenly(len(clip), frames)] if len(clip) != frames else clip.frames
+    if chosen.shape[1:3] != (height, width):
+        resample = Image.Resampling.BICUBIC
+        chosen = np.stack([np.asarray(Image.fromarray(f).resize((width, height), resample)) for f in chosen])
+    return Clip(chosen, fps, clip.source)
+
+
+def _shape(value: object) -> str:
+    return f"{value.shape}" if isinstance(value, np.ndarray) else type(value).__name__

@@ -1,0 +1,82 @@
+"""Where work runs: this process, one case at a time, with decoding ahead of it and encoding behind it."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from types import FrameType
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Loaded = TypeVar("Loaded")
+Result = TypeVar("Result")
+
+
+class Stop:
+    """Whether to stop after the case at hand. Set by the first Ctrl-C, or by whoever has seen enough."""
+
+    def __init__(self) -> None:
+        """Begin unset."""
+        self.reason: str | None = None
+
+    def __bool__(self) -> bool:
+        """Whether to stop."""
+        return self.reason is not None
+
+
+def run_in_order(
+    items: Sequence[Item],
+    *,
+    load: Callable[[Item], Loaded],
+    work: Callable[[Item, Loaded], Result],
+    finish: Callable[[Item, Result], None],
+    stop: Stop,
+) -> None:
+    """Work through ``items`` in order, in this thread.
+
+    While an item is worked on, one thread loads the next and another finishes those before it, also in order, so
+    that decoding and encoding cost no time of their own. At most two results wait to be finished.
+
+    Raises:
+        Exception: what ``load``, ``work`` or ``finish`` raised; items that were worked on before are finished first.
+    """
+    if not items:
+        return
+    with ThreadPoolExecutor(1, "load") as loader, ThreadPoolExecutor(1, "finish") as finisher:
+        finishing: list[Future[None]] = []
+        try:
+            loading: Future[Loaded] | None = loader.submit(load, items[0])
+            for index, item in enumerate(items):
+                if stop or loading is None:
+                    break
+                loaded = loading.result()
+                loading = loader.submit(load, items[index + 1]) if index + 1 < len(items) else None
+                finishing.append(finisher.submit(finish, item, work(item, loaded)))
+                while len(finishing) > 2 or (finishing and finishing[0].done()):
+                    finishing.pop(0).result()
+        finally:
+            for future in finishing:
+                future.result()
+
+
+@contextmanager
+def finish_case_on_interrupt(stop: Stop, tell: Callable[[str], None]) -> Iterator[None]:
+    """Turn the first Ctrl-C into a request to stop after the case at hand; the second interrupts at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def request(number: int, frame: FrameType | None) -> None:
+        if stop.reason == "interrupted":
+            raise KeyboardInterrupt
+        stop.reason = "interrupted"
+        tell("Stopping after this case. Press Ctrl-C again to stop at once.")
+
+    previous = signal.signal(signal.SIGINT, request)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous)

@@ -1,0 +1,115 @@
+"""Files that are whole or absent: atomic replacement, and hashes of content."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+TEMPORARY = ".partial-"
+"""Prefix of a file that is still being written; whoever owns the folder may delete it."""
+
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_WORTH_REMEMBERING = 16 << 20
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``path``; on success it replaces ``path``, on failure it is removed.
+
+    The file and its folder are synced, so after a crash ``path`` holds the old content or the new, never a mix.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # The suffix stays last: encoders choose the container by it.
+    temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}")
+    try:
+        yield temporary
+        with temporary.open("rb") as handle:
+            os.fsync(handle.fileno())
+        temporary.replace(path)
+        _sync_folder(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace ``path`` by ``text`` (UTF-8), atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Replace ``path`` by indented JSON, atomically."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def canonical_json(value: Any) -> str:
+    """JSON with one spelling per value: sorted keys, no spaces, no NaN. What every key is a hash of."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def digest(value: Any) -> str:
+    """SHA-256 of the canonical JSON of ``value``, 64 hexadecimal digits."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of the file's bytes, 64 hexadecimal digits."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def content_sha256(path: Path) -> str:
+    """SHA-256 of a file, or of a folder's files with their names; remembered between runs for unchanged files.
+
+    Checkpoints have tens of gigabytes: a hash is kept in the cache folder for as long as path, size, inode and
+    modification time stay what they were. Files of a Hugging Face snapshot are named by their hash already.
+    """
+    if path.is_dir():
+        files = sorted(item for item in path.rglob("*") if item.is_file() and not item.name.startswith("."))
+        return digest({item.relative_to(path).as_posix(): content_sha256(item) for item in files})
+    real = path.resolve()
+    if real.parent.name == "blobs" and _SHA256.fullmatch(real.name):
+        return real.name
+    if path.stat().st_size < _WORTH_REMEMBERING:
+        return file_sha256(path)
+    return _remembered_sha256(real)
+
+
+def _remembered_sha256(path: Path) -> str:
+    stat = path.stat()
+    known = cache_folder() / "hashes" / f"{digest([str(path), stat.st_size, stat.st_mtime_ns, stat.st_ino])}.txt"
+    if known.is_file() and _SHA256.fullmatch(text := known.read_text(encoding="ascii")):
+        return text
+    sha256 = file_sha256(path)
+    try:
+        write_text(known, sha256)
+    except OSError:
+        # A cache that cannot be written costs time, nothing else.
+        return sha256
+    return sha256
+
+
+def cache_folder() -> Path:
+    """Where downloads and derived files live: ``$VAPBENCH_CACHE``, else the user's cache folder."""
+    if override := os.environ.get("VAPBENCH_CACHE"):
+        return Path(override).expanduser()
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(base).expanduser() / "vapbench"
+
+
+def _sync_folder(folder: Path) -> None:
+    # A rename is durable only once the folder itself is on disk. Windows cannot open a folder, and needs no sync.
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,204 @@
+"""Methods: names, cards, and the loader of method folders.
+
+A method folder holds ``card.yaml`` and ``method.py``. The card says what the method is, for people and for tables;
+the class it names does the work. Built-in methods have cards as well, beside their modules.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from vapbench.cases import Name
+from vapbench.errors import DataError, UsageError, VapbenchError, did_you_mean
+from vapbench.methods.base import Method
+from vapbench.registry import Spec, defaults, load_attribute, load_module, parameters, plain
+from vapbench.resources import resource
+
+Kind = Literal["unified", "per-condition", "structure", "text", "outputs", "floor", "ceiling"]
+_BUILT_IN = Path(__file__).parent / "cards"
+
+
+class Card(BaseModel):
+    """What a method is. One card may declare several variants of one class."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    name: Name
+    title: str
+    """As the paper's table calls it."""
+    summary: str
+    kind: Kind
+    """How it is told the semantic: one model for all, one per condition, pixel-aligned, by text, given videos."""
+    cls: str = Field(alias="class")
+    """Class in ``method.py``, or ``module:Class``."""
+    parameters: Mapping[str, Any] = Field(default_factory=dict)
+    """Values this variant fixes."""
+    weights: str = ""
+    """Where its weights come from; empty for none."""
+    licence: str = ""
+    """Licence of the weights."""
+    memory: str = ""
+    """Accelerator memory it needs, with the command's options."""
+    clip: Mapping[str, float] = Field(default_factory=dict)
+    """What it needs differently from the suite's clip spec; printed under the table."""
+    notes: tuple[str, ...] = ()
+    """What a reader of its numbers must know; printed under the table."""
+
+
+@dataclass(frozen=True)
+class MethodEntry:
+    """A method that can be asked for by name, not yet imported."""
+
+    name: str
+    card: Card | None
+    origin: str
+    folder: Path | None = None
+    point: EntryPoint | None = None
+
+    @cached_property
+    def cls(self) -> type[Any]:
+        """Import the class.
+
+        Raises:
+            VapbenchError: the import fails, or there is no such class.
+        """
+        try:
+            if self.point is not None:
+                loaded: type[Any] = self.point.load()
+                return loaded
+            if self.card is None:
+                raise UsageError(f"Method {self.name} ({self.origin}) has neither a card nor an entry point.")
+            module, colon, attribute = self.card.cls.partition(":")
+            if colon:
+                return load_attribute(importlib.import_module(module), attribute, self.origin)
+            source = (self.folder or _BUILT_IN) / "method.py"
+            return load_attribute(load_module(source), self.card.cls, str(source))
+        except VapbenchError:
+            raise
+        except Exception as error:
+            raise VapbenchError(f"Method {self.name} ({self.origin}) cannot be imported: {error}") from error
+
+
+@dataclass(frozen=True)
+class ResolvedMethod:
+    """A method built from ``name:key=value``."""
+
+    method: Method
+    card: Card | None
+    parameters: Mapping[str, Any]
+    """Every parameter with its value."""
+    changed: Mapping[str, Any]
+    """Parameters whose value is not the default: what the run folder's name tells apart."""
+
+
+def methods() -> Iterator[MethodEntry]:
+    """Every method known by name: built-in, baselines, installed packages. Nothing is imported.
+
+    Raises:
+        DataError: a card is not valid.
+    """
+    yield from _entries(_BUILT_IN, "built in", folder=None)
+    for folder in sorted(path.parent for path in resource("baselines").glob("*/card.yaml")):
+        yield from _entries(folder, f"baselines/{folder.name}", folder)
+    for point in entry_points(group="vapbench.methods"):
+        yield MethodEntry(point.name, None, point.dist.name if point.dist else "entry point", point=point)
+
+
+def find(text: str) -> MethodEntry:
+    """Look a method up by name, or by the path of a method folder.
+
+    Raises:
+        UsageError: nothing has the name (with a suggestion), two claim it, or the folder is not one.
+    """
+    # Only what is spelled like a path is one: a folder that happens to be called vap must not hide the method.
+    if text.startswith((".", "/", "~")) or "/" in text:
+        return _in_folder(Path(text).expanduser())
+    known = list(methods())
+    found = [entry for entry in known if entry.name == text]
+    if not found:
+        hint = f" For a folder write ./{text}." if Path(text).is_dir() else ""
+        raise UsageError(f"Unknown method {text!r}.{did_you_mean(text, {entry.name for entry in known})}{hint}")
+    if len(found) > 1:
+        raise UsageError(f"Method {text!r} is claimed by {' and '.join(e.origin for e in found)}; rename one.")
+    return found[0]
+
+
+def resolve(text: str, extra: Mapping[str, Any] | None = None) -> ResolvedMethod:
+    """Build a method from ``name:key=value,…``.
+
+    Args:
+        text: the method as written on the command line.
+        extra: options shared by all methods (``dtype``, ``offload``), given to methods that have such a parameter.
+
+    Raises:
+        UsageError: the name or a parameter is unknown, or a value unusable.
+    """
+    spec = Spec.parse(text)
+    entry = find(spec.name)
+    accepted = inspect.signature(entry.cls).parameters
+    shared = {name: value for name, value in (extra or {}).items() if name in accepted and value is not None}
+    fixed = dict(entry.card.parameters) if entry.card else {}
+    values = parameters(entry.cls, spec, {**fixed, **shared})
+    method = entry.cls(**values)
+    method.name = entry.name
+    usual = plain(defaults(entry.cls, fixed, spec.name))
+    not_keyed = getattr(method, "not_keyed", frozenset())
+    recorded = plain(values)
+    changed = {
+        name: value
+        for name, value in recorded.items()
+        if name not in not_keyed and (name not in usual or usual[name] != value)
+    }
+    return ResolvedMethod(method, entry.card, recorded, changed)
+
+
+def resolve_folder(path: Path, panel: str = "all") -> ResolvedMethod:
+    """The ``folder`` method on ``path``, which may hold any character."""
+    entry = find("folder")
+    values = parameters(entry.cls, Spec("folder", {}), {"path": path, "panel": panel})
+    changed = {"panel": panel} if panel != "all" else {}
+    return ResolvedMethod(entry.cls(**values), entry.card, plain(values), changed)
+
+
+def _entries(where: Path, origin: str, folder: Path | None) -> Iterator[MethodEntry]:
+    for path in sorted(where.glob("*.yaml")):
+        for card in read_cards(path):
+            yield MethodEntry(card.name, card, origin, folder)
+
+
+def _in_folder(folder: Path) -> MethodEntry:
+    if not (folder / "card.yaml").is_file():
+        raise UsageError(
+            f"{folder}: no card.yaml there. A method folder holds card.yaml and method.py: docs/add-a-method.md; "
+            "to score videos you have, use: vapbench score DIR"
+        )
+    cards = read_cards(folder / "card.yaml")
+    if len(cards) > 1:
+        names = ", ".join(card.name for card in cards)
+        raise UsageError(f"{folder} declares several methods ({names}); give it one card, or install it under baselines/.")
+    return MethodEntry(cards[0].name, cards[0], str(folder), folder)
+
+
+def read_cards(path: Path) -> list[Card]:
+    """Read ``card.yaml``: one card, or a list of cards that share the folder.
+
+    Raises:
+        DataError: it is not valid YAML, or not a valid card.
+    """
+    from vapbench.suites.tasks import explain
+
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return [Card.model_validate(item) for item in (data if isinstance(data, list) else [data])]
+    except (yaml.YAMLError, ValidationError) as error:
+        raise DataError(f"{path}: {explain(error)}") from error

@@ -1,0 +1,63 @@
+"""What a method is: something that turns a case and a seed into a clip."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    import torch
+
+    from vapbench.cases import Case
+    from vapbench.clip import Clip
+
+
+@runtime_checkable
+class Method(Protocol):
+    """A method, built-in or your own.
+
+    ``__init__`` takes keyword parameters with defaults; they are what ``--method "name:steps=50"`` sets, and they
+    enter the generation key. Optional, taken as shown where absent:
+
+    * ``not_keyed = frozenset()``: parameters that cannot change the frames (``offload``);
+    * ``uses_seed = True``: False for a method that ignores the seed, which then runs once per case;
+    * ``label``: name of the run folder (the method's name, with a hash of changed parameters);
+    * ``identity(self) -> Mapping[str, Any]``: what else decides the frames, such as weights (``{}``);
+    * ``inputs(self, case) -> Sequence[Path]``: files read for this case beyond the case's own (``()``).
+
+    ``identity`` and ``inputs`` are asked for before ``setup`` and must not import torch: they are all that a finished
+    run needs.
+    """
+
+    name: str
+    version: int
+    """Raised whenever equal input may give other frames."""
+
+    def setup(self, device: torch.device) -> None:
+        """Load models onto ``device``; called once, before the first case, only if something needs generating.
+
+        Raises:
+            WeightsError: the checkpoint is absent or incomplete.
+        """
+
+    def generate(self, case: Case, seed: int) -> Clip | Path:
+        """Return the clip for ``case``, at ``case.clip``'s size, frames and rate.
+
+        A path means a finished video, which is taken over byte for byte.
+
+        Raises:
+            NotApplicable: the method cannot do this case (no LoRA for its condition, no such output): *unscored*.
+        """
+
+
+def identity_of(method: Method) -> Mapping[str, Any]:
+    """What decides the method's frames beyond its parameters, or ``{}``."""
+    identity = getattr(method, "identity", None)
+    return identity() if identity else {}
+
+
+def inputs_of(method: Method, case: Case) -> Sequence[Path]:
+    """Files the method reads for this case beyond the case's own, or ``()``."""
+    inputs = getattr(method, "inputs", None)
+    return inputs(case) if inputs else ()

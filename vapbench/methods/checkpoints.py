@@ -1,0 +1,77 @@
+"""Checkpoints by local path or hub id: where they are, and what identifies them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from vapbench.errors import WeightsError
+from vapbench.files import content_sha256
+
+
+def checkpoint_identity(weights: str, revision: str | None) -> dict[str, Any]:
+    """What a checkpoint is: the hash of a folder's content, or repository and commit of a hub id.
+
+    Raises:
+        WeightsError: the folder is missing, or the hub cannot say which commit the revision is.
+    """
+    if folder := _local(weights):
+        return {"sha256": content_sha256(folder)}
+    if snapshot := _cached_snapshot(weights, revision):
+        return {"repository": weights, "commit": snapshot.name}
+    return {"repository": weights, "commit": _commit(weights, revision)}
+
+
+def checkpoint_folder(weights: str, revision: str | None) -> Path:
+    """The checkpoint's folder, downloaded if it is not on this machine.
+
+    Raises:
+        WeightsError: it is neither here nor to be had.
+    """
+    if folder := _local(weights):
+        return folder
+    if snapshot := _cached_snapshot(weights, revision):
+        return snapshot
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(weights, revision=revision, allow_patterns=["*.json", "*.safetensors", "*.model"]))
+    except Exception as error:
+        raise _unreachable(weights, error) from error
+
+
+def _local(weights: str) -> Path | None:
+    path = Path(weights).expanduser()
+    if path.is_dir():
+        return path
+    # ``owner/name`` is a hub id; anything else that is spelled like a path was meant as one.
+    if weights.startswith((".", "/", "~")) or weights.count("/") != 1:
+        raise WeightsError(f"{weights}: no such checkpoint folder; check weights=, or give a hub id (owner/name).")
+    return None
+
+
+def _cached_snapshot(weights: str, revision: str | None) -> Path | None:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(weights, revision=revision, local_files_only=True))
+    except (LocalEntryNotFoundError, HfHubHTTPError, OSError, ValueError):
+        return None
+
+
+def _commit(weights: str, revision: str | None) -> str:
+    from huggingface_hub import HfApi
+
+    try:
+        return str(HfApi().model_info(weights, revision=revision, timeout=20).sha)
+    except Exception as error:
+        raise _unreachable(weights, error) from error
+
+
+def _unreachable(weights: str, error: Exception) -> WeightsError:
+    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return WeightsError(
+        f"{weights} is not on this machine and the hub cannot be reached ({reason}). Where there is a network: "
+        f"hf download {weights} --local-dir DIR, then --method NAME:weights=DIR"
+    )

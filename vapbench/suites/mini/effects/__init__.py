@@ -1,0 +1,1 @@
+"""What conditions do to scenes, one module per category."""

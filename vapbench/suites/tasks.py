@@ -1,0 +1,148 @@
+"""Tasks: slices of a suite by semantic category, declared in ``tasks/*.yaml``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from vapbench.cases import Case, Category, Name
+from vapbench.errors import DataError, UsageError, did_you_mean
+from vapbench.resources import resource
+
+
+class Task(BaseModel):
+    """A named list of conditions."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Name
+    title: str
+    description: str = ""
+    category: Category | None = None
+    """Category of every condition listed."""
+    conditions: Mapping[Name, Category | None] = Field(default_factory=dict)
+    """A list; or, where they differ, a mapping from condition to category."""
+    includes: tuple[Name, ...] = ()
+    """Tasks whose conditions belong to this one as well."""
+
+    @field_validator("conditions", mode="before")
+    @classmethod
+    def _from_list(cls, value: Any) -> Any:
+        return dict.fromkeys(value) if isinstance(value, list) else value
+
+
+def load_tasks(folder: Path | None = None) -> dict[str, Task]:
+    """Read every task file, name -> task.
+
+    Raises:
+        DataError: a file is not valid, two tasks share a name, or list the same condition.
+    """
+    return dict(_load(folder or resource("tasks")))
+
+
+def find_task(name: str) -> Task:
+    """Look a task up by name, or read it from a ``.yaml`` path.
+
+    Raises:
+        UsageError: there is no such task (with a suggestion).
+    """
+    if name.endswith((".yaml", ".yml")):
+        return _read(Path(name))
+    tasks = load_tasks()
+    if name not in tasks:
+        raise UsageError(f"Unknown task {name!r}.{did_you_mean(name, tasks)}")
+    return tasks[name]
+
+
+def conditions_of(task: Task) -> frozenset[str]:
+    """All conditions of a task, included tasks' too.
+
+    Raises:
+        UsageError: an included task does not exist.
+    """
+    included = (conditions_of(find_task(name)) for name in task.includes)
+    return frozenset(task.conditions).union(*included)
+
+
+def categories() -> dict[str, Category]:
+    """Condition -> category, as the tasks say."""
+    return {
+        condition: category
+        for task in load_tasks().values()
+        for condition, own in task.conditions.items()
+        if (category := own or task.category)
+    }
+
+
+def select(cases: Iterable[Case], task: Task) -> list[Case]:
+    """Cases of the task, in the suite's order.
+
+    ``all`` (a task that includes others) keeps cases whose condition no task knows as well, so that nothing is
+    dropped in silence; :func:`unknown_conditions` names them.
+    """
+    wanted = conditions_of(task)
+    known = _known()
+    return [case for case in cases if case.condition in wanted or (task.includes and case.condition not in known)]
+
+
+def unknown_conditions(cases: Iterable[Case]) -> dict[str, int]:
+    """Condition -> number of cases, for conditions that no task lists."""
+    known = _known()
+    counts: dict[str, int] = {}
+    for case in cases:
+        if case.condition not in known:
+            counts[case.condition] = counts.get(case.condition, 0) + 1
+    return counts
+
+
+def tasks_with(condition: str) -> list[str]:
+    """Names of the tasks that contain a condition."""
+    unknown = condition not in _known()
+    return [
+        task.name
+        for task in load_tasks().values()
+        if condition in conditions_of(task) or (unknown and task.includes)
+    ]
+
+
+def _known() -> frozenset[str]:
+    return frozenset(condition for task in load_tasks().values() for condition in task.conditions)
+
+
+@cache
+def _load(folder: Path) -> Sequence[tuple[str, Task]]:
+    tasks: dict[str, Task] = {}
+    listed: dict[str, Task] = {}
+    for path in sorted(folder.glob("*.yaml")):
+        task = _read(path)
+        if task.name in tasks:
+            raise DataError(f"{path}: a task named {task.name!r} exists already; rename this one.")
+        for condition in task.conditions:
+            if condition in listed:
+                raise DataError(f"{path}: {condition} is listed under {listed[condition].name} already; keep one.")
+            listed[condition] = task
+        tasks[task.name] = task
+    return tuple(tasks.items())
+
+
+def _read(path: Path) -> Task:
+    try:
+        return Task.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise UsageError(f"{path}: no such task file; write it, or see: vapbench list tasks") from None
+    except (yaml.YAMLError, ValidationError) as error:
+        raise DataError(f"{path}: {explain(error)}") from error
+
+
+def explain(error: yaml.YAMLError | ValidationError) -> str:
+    """One sentence for a YAML or validation error."""
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        return f"{where}: {first['msg'][0].lower()}{first['msg'][1:]}"
+    return f"not valid YAML: {' '.join(str(error).split())}"
