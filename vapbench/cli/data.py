@@ -1,3 +1,123 @@
-"""``check``."""
+"""``data``: prepare and verify suites, fetch metric weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
 import typer
-def register(app: typer.Typer) -> None: ...
+
+from vapbench.cli import options as opt
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command group."""
+    data = typer.Typer(help="Prepare and verify suites; fetch metric weights.", no_args_is_help=True)
+    data.command()(prepare)
+    data.command()(verify)
+    weights = typer.Typer(help="Weights of metrics: where they come from, their licence, whether they are here.",
+                          no_args_is_help=True)
+    weights.command("list")(list_weights)
+    weights.command("fetch")(fetch_weights)
+    weights.command("verify")(verify_weights)
+    data.add_typer(weights, name="weights")
+    app.add_typer(data, name="data")
+
+
+def prepare(
+    suite: Annotated[str, typer.Argument(help="mini is the one that is made rather than downloaded.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder to write.")],
+    train_clips: Annotated[int, typer.Option(min=0, help="Training clips per condition, beside the benchmark.")] = 0,
+) -> None:
+    """Write a suite in VAP-Data's layout.
+
+    [bold]vapbench data prepare mini --out mini-data[/bold], then
+    [bold]vapbench run -m frozen --suite vap-data --data mini-data[/bold]
+    """
+    from vapbench.cli.console import output
+    from vapbench.errors import UsageError
+    from vapbench.suites.mini.writer import write_vap_data
+
+    if suite != "mini":
+        raise UsageError(f"{suite} is not made here; only mini is. See docs/suites.md for where to get it.")
+    write_vap_data(out, train_clips)
+    output().print(f"{out}: written. Use it with --suite vap-data --data {out}", markup=False, soft_wrap=True)
+
+
+def verify(
+    data: opt.Data = None,
+    suite: opt.Suite = opt.SUITE,
+) -> None:
+    """Read every case of a suite and decode every video: what is missing, damaged or leaked."""
+    from vapbench.cli.console import configure_logging, errors, output
+    from vapbench.errors import DataError
+    from vapbench.suites import find_suite
+    from vapbench.suites.tasks import unknown_conditions
+
+    configure_logging(verbose=0, quiet=False)
+    found = find_suite(suite)
+    cases = found.cases(data)
+    bad = 0
+    for media in {media.path: media for case in cases for media in case.media()}.values():
+        try:
+            media.read()
+        except DataError as error:
+            bad += 1
+            errors().print(str(error), markup=False, soft_wrap=True)
+    unknown = unknown_conditions(cases)
+    if unknown:
+        errors().print(f"No task lists these conditions: {', '.join(sorted(unknown))}.", markup=False, soft_wrap=True)
+    conditions = len({case.condition for case in cases})
+    output().print(f"{found.name}: {len(cases)} cases of {conditions} conditions, {bad} unreadable videos", markup=False)
+    raise typer.Exit(DataError.exit_code if bad else 0)
+
+
+def list_weights(json: opt.Json = False) -> None:
+    """List metric weights: name, size, licence, and where they are if they are here."""
+    import json as jsonlib
+    from dataclasses import asdict
+
+    from rich.table import Table
+
+    from vapbench.cli.console import output
+    from vapbench.weights import CATALOGUE, locate
+
+    here = {name: locate(name) for name in CATALOGUE}
+    if json:
+        rows = [asdict(item) | {"path": str(here[name] or "")} for name, item in CATALOGUE.items()]
+        output().print_json(jsonlib.dumps(rows, default=str))
+        return
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for column in ("name", "size", "licence", "here"):
+        table.add_column(column, overflow="fold")
+    for name, item in CATALOGUE.items():
+        table.add_row(name, f"{item.megabytes:,.0f} MB", item.licence, str(here[name] or "no"))
+    output().print(table)
+
+
+def fetch_weights(
+    name: Annotated[list[str], typer.Argument(help="Names from `vapbench data weights list`, or: all.")],
+) -> None:
+    """Download weights into the cache; their licence is shown first, their hash is kept."""
+    from rich.progress import DownloadColumn, Progress, TimeRemainingColumn
+
+    from vapbench.cli.console import errors, output
+    from vapbench.weights import CATALOGUE, fetch, find
+
+    for item in [find(text) for text in (CATALOGUE if name == ["all"] else name)]:
+        errors().print(f"{item.name}: {item.source} · licence {item.licence}", markup=False, soft_wrap=True)
+        with Progress(*Progress.get_default_columns(), DownloadColumn(), TimeRemainingColumn(), console=errors()) as bar:
+            task = bar.add_task(item.name, total=None)
+            path = fetch(item.name, progress=lambda done, total: bar.update(task, completed=done, total=total))
+        output().print(str(path), markup=False, soft_wrap=True)
+
+
+def verify_weights() -> None:
+    """Hash the weights that are here and compare with what was first fetched."""
+    from vapbench.cli.console import output
+    from vapbench.weights import CATALOGUE, verify
+
+    statuses = [verify(name) for name in CATALOGUE]
+    for status in statuses:
+        output().print(f"{status.weights.name}: {status.state} {status.path or ''}".rstrip(), markup=False, soft_wrap=True)
+    raise typer.Exit(3 if any(status.state == "changed" for status in statuses) else 0)

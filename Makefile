@@ -1,0 +1,50 @@
+# Two commands are all a newcomer needs: `make run` and `make test`. Both make .venv on their own.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+TINY := tests/data/parity/vap/cogvideox_pipeline/pipeline
+
+.DEFAULT_GOAL := help
+.PHONY: help run test test-slow lint types format bench clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: $(VENV)/installed ## Install, then run methods of every kind on the mini suite: generate, score, table
+	$(BIN)/vapbench run --suite mini --task camera --limit 4 --method ground-truth --method frozen \
+	  --method "vap:weights=$(TINY),steps=4,frames=13,dtype=float32"
+
+test: $(VENV)/installed-dev lint types ## Install what tests need; lint, types, tests
+	$(BIN)/python -m pytest -n auto -m "not slow"
+
+test-slow: $(VENV)/installed-dev ## The long forms of tests
+	$(BIN)/python -m pytest -m slow
+
+lint: $(VENV)/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/installed-dev
+	$(BIN)/mypy
+
+format: $(VENV)/installed-dev ## Format and fix what can be fixed
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/installed ## Print the speed ratios that the docs quote
+	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/resume.py
+	$(BIN)/python benchmarks/overhead.py
+
+clean: ## Remove .venv and caches; results stay
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
+
+$(VENV)/installed: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --editable ".[dev]"
+	touch $@

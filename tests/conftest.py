@@ -1,0 +1,63 @@
+"""Fixtures: real files, made small."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from vapbench.cases import Case, ClipSpec, Media, Reference
+from vapbench.clip import Clip
+from vapbench.video import write_video
+
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+SPEC = ClipSpec(frames=5, fps=8, height=32, width=48)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A cache of the tests' own, shared by parallel workers."""
+    folder = tmp_path_factory.getbasetemp().parent / "vapbench-cache"
+    before = os.environ.get("VAPBENCH_CACHE")
+    os.environ["VAPBENCH_CACHE"] = str(folder)
+    yield folder
+    if before is None:
+        del os.environ["VAPBENCH_CACHE"]
+    else:
+        os.environ["VAPBENCH_CACHE"] = before
+
+
+def moving_clip(seed: int = 0, frames: int = 5, height: int = 32, width: int = 48, fps: float = 8.0) -> Clip:
+    """Smooth random texture that slides to the right by two pixels a frame."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (height // 16 + 2, (width + 2 * frames) // 16 + 2, 3))
+    texture = Image.fromarray(coarse.astype(np.uint8)).resize((width + 2 * frames, height), Image.Resampling.BICUBIC)
+    wide = np.asarray(texture)
+    return Clip(np.stack([wide[:, 2 * t : 2 * t + width] for t in range(frames)]), fps)
+
+
+@pytest.fixture
+def make_case(tmp_path: Path) -> Callable[..., Case]:
+    """Build a case whose videos are real files."""
+
+    def make(number: int = 0, condition: str = "vidu_orbit", category: str | None = "camera", **changes: object) -> Case:
+        target, reference = tmp_path / f"target-{number}.mp4", tmp_path / f"reference-{number}.mp4"
+        write_video(target, moving_clip(2 * number))
+        write_video(reference, moving_clip(2 * number + 1))
+        fields: dict[str, object] = {
+            "id": f"{condition}--t{number}--r{number}",
+            "condition": condition,
+            "category": category,
+            "references": (Reference(video=Media(path=reference), caption="A reference."),),
+            "image": Media(path=target),
+            "target": Media(path=target),
+            "caption": "A target.",
+            "clip": SPEC,
+        }
+        return Case.model_validate(fields | changes)
+
+    return make

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.conftest import moving_clip
+from vapbench.cases import Case
+from vapbench.clip import Clip
+from vapbench.errors import DataError, NotApplicable
+from vapbench.methods.folder import Folder, write_manifest_template
+from vapbench.video import write_video
+
+
+@pytest.fixture
+def outputs(tmp_path: Path) -> Path:
+    (tmp_path / "outs" / "deep").mkdir(parents=True)
+    return tmp_path / "outs"
+
+
+def test_videos_are_found_by_the_cases_name_and_taken_byte_for_byte(
+    outputs: Path, make_case: Callable[..., Case]
+) -> None:
+    case = make_case()
+    video = outputs / "deep" / f"{case.id}.mp4"
+    write_video(video, moving_clip())
+    method = Folder(outputs)
+    assert method.generate(case, 0) == video
+    assert method.inputs(case) == (video,)
+    with pytest.raises(NotApplicable, match="no video for this case in"):
+        method.generate(make_case(1), 0)
+
+
+def test_a_caption_is_never_a_file_name(outputs: Path, make_case: Callable[..., Case]) -> None:
+    case = make_case(caption="a cat")
+    write_video(outputs / "a cat.mp4", moving_clip())
+    assert Folder(outputs).videos == {}
+    assert Folder(outputs).inputs(case) == ()
+
+
+def test_a_manifest_decides(outputs: Path, make_case: Callable[..., Case]) -> None:
+    one, two = make_case(0), make_case(1)
+    write_video(outputs / "x.mp4", moving_clip())
+    write_video(outputs / f"{two.id}.mp4", moving_clip())
+    (outputs / "manifest.csv").write_text(f"case,video\n{one.id},x.mp4\n{two.id},\n")
+    assert Folder(outputs).videos == {one.id: outputs / "x.mp4"}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("case,file\na,b.mp4\n", "needs the columns case and video"),
+        ("case,video\na,gone.mp4\n", r"manifest\.csv:2: no such video"),
+        ("case,video\na,x.mp4\na,x.mp4\n", r"manifest\.csv:3: a is listed twice"),
+    ],
+)
+def test_a_wrong_manifest_gets_one_sentence(outputs: Path, text: str, message: str) -> None:
+    write_video(outputs / "x.mp4", moving_clip())
+    (outputs / "manifest.csv").write_text(text)
+    with pytest.raises(DataError, match=message):
+        _ = Folder(outputs).videos
+
+
+def test_two_files_for_one_case_are_not_guessed_between(outputs: Path) -> None:
+    for place in (outputs, outputs / "deep"):
+        write_video(place / "a--b--c.mp4", moving_clip())
+    with pytest.raises(DataError, match=r"named after one case; say which in manifest\.csv"):
+        _ = Folder(outputs).videos
+
+
+def test_the_last_of_three_panels(
+    outputs: Path, make_case: Callable[..., Case], caplog: pytest.LogCaptureFixture
+) -> None:
+    case = make_case()
+    panels = [np.full((3, 32, 48, 3), level, np.uint8) for level in (0, 100, 200)]
+    write_video(outputs / f"{case.id}.mp4", Clip(np.concatenate(panels, axis=2), 8))
+    cropped = Folder(outputs, panel="last").generate(case, 0)
+    assert isinstance(cropped, Clip)
+    assert cropped.frames.shape == (3, 32, 48, 3)
+    assert abs(int(cropped.frames.mean()) - 200) < 4
+    with caplog.at_level(logging.WARNING, logger="vapbench"):
+        assert isinstance(Folder(outputs).generate(case, 0), Path)
+    assert "panel=last" in caplog.text
+
+
+def test_a_width_that_does_not_divide_is_refused(outputs: Path, make_case: Callable[..., Case]) -> None:
+    case = make_case()
+    write_video(outputs / f"{case.id}.mp4", moving_clip(width=50))
+    with pytest.raises(DataError, match="width 50 does not divide by 3"):
+        Folder(outputs, panel="last").generate(case, 0)
+
+
+def test_the_template_lists_every_case(outputs: Path, make_case: Callable[..., Case]) -> None:
+    cases = [make_case(0), make_case(1)]
+    write_video(outputs / "deep" / f"{cases[0].id}.mp4", moving_clip())
+    found = Folder(outputs).videos
+    path = write_manifest_template(outputs, cases, found)
+    assert path.read_text() == f"case,video\n{cases[0].id},deep/{cases[0].id}.mp4\n{cases[1].id},\n"
+    assert Folder(outputs).videos == found
+
+
+def test_the_run_is_named_after_the_folder(tmp_path: Path) -> None:
+    assert Folder(tmp_path / "My outputs (v2)").label == "My-outputs-v2-"

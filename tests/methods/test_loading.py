@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from vapbench.errors import DataError, UsageError, VapbenchError
+from vapbench.methods import find, methods, read_cards, resolve
+
+CARD = "name: mine\ntitle: Mine\nsummary: S.\nkind: unified\nclass: Mine\n"
+CODE = """
+class Mine:
+    version = 1
+
+    def __init__(self, steps: int = 5) -> None:
+        self.steps = steps
+
+    def setup(self, device): ...
+
+    def generate(self, case, seed): ...
+"""
+
+
+def folder(path: Path, card: str = CARD, code: str = CODE) -> Path:
+    path.mkdir()
+    (path / "card.yaml").write_text(card)
+    (path / "method.py").write_text(code)
+    return path
+
+
+def test_the_papers_methods_are_listed_without_being_imported() -> None:
+    names = {entry.name for entry in methods()}
+    assert {"vap", "vap-wan", "folder", "noise", "frozen", "copy-reference", "ground-truth"} <= names
+    assert all(entry.card and entry.card.title and entry.card.summary for entry in methods())
+
+
+def test_a_folder_is_a_method(tmp_path: Path) -> None:
+    path = folder(tmp_path / "mine")
+    resolved = resolve(f"{path}:steps=7")
+    assert resolved.method.name == "mine"
+    assert resolved.method.steps == 7  # type: ignore[attr-defined]
+    assert resolved.changed == {"steps": 7}
+    assert resolve(str(path)).changed == {}
+
+
+def test_variants_of_one_class_differ_by_their_cards_parameters() -> None:
+    wan = resolve("vap-wan:weights=w")
+    assert wan.parameters["guidance"] == 5.0
+    assert wan.changed == {}
+    assert resolve("vap-wan:guidance=6").changed == {"guidance": 6.0}
+
+
+def test_shared_options_reach_only_methods_that_have_them() -> None:
+    assert resolve("vap", {"dtype": "float32", "offload": "model"}).changed == {"dtype": "float32"}
+    assert resolve("frozen", {"dtype": "float32"}).parameters == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("vpa", "Unknown method 'vpa'. Did you mean vap"),
+        ("vap:stesp=3", "vap has no parameter 'stesp'. Did you mean steps"),
+        ("./nowhere", "no card.yaml there"),
+        ("folder", "folder needs path: write folder:path="),
+    ],
+)
+def test_a_wrong_method_gets_one_sentence(text: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        resolve(text)
+
+
+def test_a_folder_beside_a_name_never_hides_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder(tmp_path / "vap")
+    folder(tmp_path / "mine")
+    monkeypatch.chdir(tmp_path)
+    assert find("vap").origin == "built in"
+    with pytest.raises(UsageError, match=r"For a folder write \./mine"):
+        find("mine")
+
+
+@pytest.mark.parametrize(
+    ("card", "message"),
+    [
+        ("name: x\n", "title: field required"),
+        (CARD + "colour: red\n", "colour: extra inputs"),
+        (CARD.replace("unified", "magic"), "kind: input should be"),
+        ("[", "not valid YAML"),
+    ],
+)
+def test_a_malformed_card_is_named(tmp_path: Path, card: str, message: str) -> None:
+    path = folder(tmp_path / "mine", card=card)
+    with pytest.raises(DataError, match=message) as caught:
+        read_cards(path / "card.yaml")
+    assert "card.yaml" in str(caught.value)
+
+
+def test_a_broken_module_fails_when_used(tmp_path: Path) -> None:
+    path = folder(tmp_path / "mine", code="import no_such_package\n")
+    entry = find(str(path))
+    with pytest.raises(VapbenchError, match=r"method\.py cannot be imported: ModuleNotFoundError"):
+        _ = entry.cls
+    path = folder(tmp_path / "other", code="class Mein: ...\n")
+    with pytest.raises(UsageError, match="has no class 'Mine'. Did you mean Mein"):
+        _ = find(str(path)).cls

@@ -1,0 +1,168 @@
+"""A folder is loaded whole or not at all, and the message names the file."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from vapbench.errors import WeightsError
+from vapbench.models import load_pipeline, load_transformer
+
+WEIGHTS = "diffusion_pytorch_model.safetensors"
+
+
+@pytest.fixture
+def folder(vectors: Path, tmp_path: Path) -> Path:
+    """A copy of a transformer folder."""
+    return Path(shutil.copytree(vectors / "wan/interval_1ref/model", tmp_path / "transformer"))
+
+
+@pytest.fixture
+def pipeline_folder(vectors: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(vectors / "cogvideox_pipeline/pipeline", tmp_path / "pipeline"))
+
+
+def edit_json(file: Path, **changes: Any) -> None:
+    file.write_text(json.dumps({**json.loads(file.read_text()), **changes}))
+
+
+def edit_weights(folder: Path, change: Callable[[dict[str, torch.Tensor]], Any]) -> None:
+    tensors = load_file(folder / WEIGHTS)
+    change(tensors)
+    save_file(tensors, folder / WEIGHTS)
+
+
+EXPERT = "blocks.0.attn1_mot_ref.to_q.weight"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda tensors: tensors.pop(EXPERT), f"lacks 1 tensors.*{EXPERT}"),
+        (lambda tensors: tensors.update(extra=torch.zeros(1)), "no place for: extra"),
+        (lambda tensors: tensors.update({EXPERT: torch.zeros(3, 3)}), rf"{EXPERT} is \[3, 3\]"),
+    ],
+)
+def test_tensors_must_be_those_of_the_config(
+    folder: Path, change: Callable[[dict[str, torch.Tensor]], Any], message: str
+) -> None:
+    edit_weights(folder, change)
+    with pytest.raises(WeightsError, match=f"{WEIGHTS}.*{message}"):
+        load_transformer(folder)
+
+
+def test_norm_added_q_of_old_checkpoints_is_ignored(folder: Path) -> None:
+    edit_weights(
+        folder, lambda tensors: tensors.update({"blocks.0.attn2.norm_added_q.weight": torch.ones(24)})
+    )
+    load_transformer(folder)
+
+
+def test_an_expert_block_more_in_the_config_is_an_error(folder: Path) -> None:
+    edit_json(folder / "config.json", block_idx_with_mot_ref=[0, 1, 2, 4])
+    with pytest.raises(WeightsError, match=r"lacks .*blocks\.1\."):
+        load_transformer(folder)
+
+
+def test_an_impossible_config_names_its_file(folder: Path) -> None:
+    edit_json(folder / "config.json", block_idx_with_mot_ref=[77])
+    with pytest.raises(WeightsError, match=r"config\.json.*77"):
+        load_transformer(folder)
+
+
+def test_shards_are_loaded_and_a_missing_one_is_named(folder: Path) -> None:
+    whole = load_transformer(folder, torch.float32)
+    whole.save_pretrained(folder, max_shard_size="200KB")
+    (folder / WEIGHTS).unlink(missing_ok=True)
+    again = load_transformer(folder, torch.float32)
+    assert all(torch.equal(again.state_dict()[name], tensor) for name, tensor in whole.state_dict().items())
+    shard = sorted(folder.glob("*-of-*.safetensors"))[1]
+    shard.unlink()
+    with pytest.raises(WeightsError, match=f"{shard.name} is missing"):
+        load_transformer(folder)
+
+
+def test_a_cut_file_is_named(folder: Path) -> None:
+    file = folder / WEIGHTS
+    file.write_bytes(file.read_bytes()[:1000])
+    with pytest.raises(WeightsError, match=f"{WEIGHTS} is damaged"):
+        load_transformer(folder)
+
+
+def test_pickled_weights_are_not_read(folder: Path) -> None:
+    torch.save(load_file(folder / WEIGHTS), folder / "diffusion_pytorch_model.bin")
+    (folder / WEIGHTS).unlink()
+    with pytest.raises(WeightsError, match="only safetensors"):
+        load_transformer(folder)
+
+
+def test_an_unknown_class_is_named_with_the_known_ones(folder: Path) -> None:
+    edit_json(folder / "config.json", _class_name="OtherModel")
+    with pytest.raises(
+        WeightsError, match=r"config\.json names the class OtherModel.*WanTransformer3DMOTModel"
+    ):
+        load_transformer(folder)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"_class_name": "FluxPipeline"}, "FluxPipeline; supported here: CogVideoXImageToVideoMOTPipeline"),
+        ({"vae": ["diffusers", "AutoencoderKL"]}, "AutoencoderKL; supported here: AutoencoderKLCogVideoX"),
+        ({"text_encoder": [None, None]}, "must name"),
+        ({"safety_checker": ["somewhere", "Code"]}, "must name"),
+    ],
+)
+def test_model_index_must_name_known_classes(
+    pipeline_folder: Path, changes: dict[str, Any], message: str
+) -> None:
+    edit_json(pipeline_folder / "model_index.json", **changes)
+    with pytest.raises(WeightsError, match=f"model_index.json.*{message}"):
+        load_pipeline(pipeline_folder)
+
+
+@pytest.mark.parametrize(
+    "missing",
+    ["model_index.json", "scheduler", "vae/config.json", "text_encoder/model.safetensors", "tokenizer"],
+)
+def test_a_missing_part_is_named(pipeline_folder: Path, missing: str) -> None:
+    path = pipeline_folder / missing
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    with pytest.raises(WeightsError, match=f"{missing} is missing"):
+        load_pipeline(pipeline_folder)
+
+
+def test_a_text_encoder_that_lacks_tensors_is_an_error(pipeline_folder: Path) -> None:
+    file = pipeline_folder / "text_encoder/model.safetensors"
+    tensors = load_file(file)
+    tensors.pop("encoder.block.0.layer.0.SelfAttention.q.weight")
+    save_file(tensors, file, metadata={"format": "pt"})
+    with pytest.raises(WeightsError, match=r"text_encoder.*SelfAttention\.q"):
+        load_pipeline(pipeline_folder)
+
+
+@pytest.mark.parametrize("family", ["cogvideox", "wan"])
+def test_a_saved_pipeline_names_the_official_classes(
+    family: str, request: pytest.FixtureRequest, tmp_path: Path, vectors: Path
+) -> None:
+    request.getfixturevalue(family).save_pretrained(tmp_path)
+    saved = json.loads((tmp_path / "model_index.json").read_text())
+    official = json.loads((vectors / f"{family}_pipeline/pipeline/model_index.json").read_text())
+    for name in ("_class_name", "transformer", "vae", "scheduler", "text_encoder"):
+        assert saved[name] == official[name]
+    assert saved.get("image_processor") == official.get("image_processor")
+    load_pipeline(tmp_path)
+
+
+def test_importing_the_package_does_not_import_torch() -> None:
+    code = "import sys, vapbench.models; sys.exit('torch' in sys.modules or 'diffusers' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

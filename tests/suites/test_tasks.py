@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from vapbench.cases import Case
+from vapbench.errors import DataError, UsageError
+from vapbench.suites import find_suite, load_suites
+from vapbench.suites.tasks import (
+    categories,
+    conditions_of,
+    find_task,
+    load_tasks,
+    select,
+    tasks_with,
+    unknown_conditions,
+)
+
+
+def test_the_declared_tasks_are_the_papers() -> None:
+    assert set(load_tasks()) == {"all", "camera", "concept", "motion", "style", "zero-shot"}
+    parts = [conditions_of(find_task(name)) for name in ("concept", "style", "motion", "camera")]
+    assert conditions_of(find_task("all")) == frozenset().union(*parts)
+    assert not conditions_of(find_task("all")) & conditions_of(find_task("zero-shot"))
+
+
+def test_every_listed_condition_has_one_category() -> None:
+    known = categories()
+    assert known["vidu_ghibli"] == "style"
+    assert known["mini_donelta"] == "camera"
+    for task in load_tasks().values():
+        for condition in task.conditions:
+            assert condition in known
+
+
+def test_unknown_conditions_are_reported_and_kept_in_all(make_case: Callable[..., Case]) -> None:
+    cases = [make_case(0), make_case(1, condition="brand_new", category=None), make_case(2, condition="melt")]
+    assert unknown_conditions(cases) == {"brand_new": 1}
+    assert [case.condition for case in select(cases, find_task("all"))] == ["vidu_orbit", "brand_new"]
+    assert [case.condition for case in select(cases, find_task("camera"))] == ["vidu_orbit"]
+    assert [case.condition for case in select(cases, find_task("zero-shot"))] == ["melt"]
+    assert tasks_with("brand_new") == ["all"]
+    assert tasks_with("vidu_orbit") == ["all", "camera"]
+
+
+def test_a_wrong_name_gets_a_suggestion() -> None:
+    with pytest.raises(UsageError, match="Unknown task 'camra'. Did you mean camera"):
+        find_task("camra")
+    with pytest.raises(UsageError, match="Unknown suite 'vapdata'. Did you mean vap-data"):
+        find_suite("vapdata")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name: x\ntitle: X\ncondition: [a]", "condition: extra inputs are not permitted"),
+        ("name: x", "title: field required"),
+        ("name: x\ntitle: X\nconditions: [a/b]", "letters, digits"),
+        ("name: [", "not valid YAML"),
+        ("!!python/object/apply:os.system [true]", "not valid YAML"),
+    ],
+)
+def test_a_malformed_task_file_is_named(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    with pytest.raises(DataError, match=message) as caught:
+        find_task(str(path))
+    assert str(path) in str(caught.value)
+
+
+def test_a_condition_listed_twice_is_refused(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.yaml").write_text(f"name: {name}\ntitle: T\nconditions: [vidu_x]\n")
+    with pytest.raises(DataError, match="vidu_x is listed under a already"):
+        load_tasks(tmp_path)
+
+
+def test_suites_say_what_they_need() -> None:
+    assert {"gallery", "mini", "vap-data"} <= set(load_suites())
+    with pytest.raises(UsageError, match="add --data DIR"):
+        find_suite("vap-data").cases(None)
+    with pytest.raises(DataError, match="no such folder"):
+        find_suite("vap-data").cases(Path("/nowhere"))

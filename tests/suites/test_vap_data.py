@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import csv
+import json
+import logging
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import SPEC, moving_clip
+from vapbench.cases import Case
+from vapbench.errors import DataError
+from vapbench.suites import Suite
+from vapbench.suites.vap_data import load
+from vapbench.video import write_video
+
+BENCHMARK = ("video_paths", "ref_video_path", "tar_video_caption", "ref_video_caption")
+INDEX = ("video_paths", "ref_video_paths", "tar_video_caption", "kind", "split", "reference_alignment_score")
+
+
+def table(path: Path, header: tuple[str, ...], *rows: tuple[object, ...]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as handle:
+        writer = csv.writer(handle)
+        writer.writerow(header)
+        writer.writerows(rows)
+
+
+def index_row(video: str, *references: str, split: str = "test", kind: str = "vidu_ghibli", score: object = 80) -> tuple:
+    return (video, json.dumps(references), f"Caption of {video}.", kind, split, score)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    (tmp_path / "vidu_ghibli").mkdir()
+    for number in range(4):
+        write_video(tmp_path / "vidu_ghibli" / f"man-{number}.mp4", moving_clip(number))
+    return tmp_path
+
+
+A, B, C, D = (f"vidu_ghibli/man-{number}.mp4" for number in range(4))
+
+
+def test_the_published_layout(data: Path) -> None:
+    table(data / "benchmark.csv", BENCHMARK, (A, B, "The man is drawn. ", "Another."), (C, B, "", ""))
+    table(data / "vap_data.csv", INDEX, index_row(A), index_row(B), index_row(C), index_row(D, split="train"))
+    first, second = load(data, SPEC)
+    assert first.id == "vidu_ghibli--man-0--man-1"
+    assert (first.condition, first.category) == ("vidu_ghibli", "style")
+    assert first.image == first.target
+    assert first.image.path == data / A
+    assert (first.caption, first.reference.caption) == ("The man is drawn.", "Another.")
+    assert (second.caption, second.reference.caption) == (None, None)
+
+
+def test_without_benchmark_csv_the_held_out_rows_are_the_cases(data: Path, caplog: pytest.LogCaptureFixture) -> None:
+    rows = [index_row(A, B, C), index_row(B), index_row(C, A, score=0), index_row(D, split="train")]
+    table(data / "vap_data.csv", INDEX, *rows)
+    with caplog.at_level(logging.WARNING, logger="vapbench"):
+        (case,) = load(data, SPEC)
+    assert [reference.caption for reference in case.references] == [f"Caption of {B}.", f"Caption of {C}."]
+    assert "1 held-out rows have reference_alignment_score <= 0" in caplog.text
+
+
+@pytest.mark.parametrize("video", [A, B], ids=["target", "reference"])
+def test_a_leak_from_the_train_split_is_refused(data: Path, video: str) -> None:
+    table(data / "benchmark.csv", BENCHMARK, (A, B, "x", "y"))
+    table(data / "vap_data.csv", INDEX, *(index_row(v, split="train" if v == video else "test") for v in (A, B)))
+    with pytest.raises(DataError, match=rf"benchmark\.csv:2: its \w+ {video} is in the train split \(vap_data\.csv:"):
+        load(data, SPEC)
+
+
+def test_without_an_index_the_folder_names_the_condition_and_leaks_are_said_to_be_unchecked(
+    data: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    table(data / "benchmark.csv", BENCHMARK, (A, B, "x", "y"))
+    with caplog.at_level(logging.WARNING, logger="vapbench"):
+        assert load(data, SPEC)[0].condition == "vidu_ghibli"
+    assert "leaks from the train split cannot be checked" in caplog.text
+
+
+@pytest.mark.parametrize("caption", ["x" * 2000, "一个男人被画成动画。", "../../etc/passwd", 'a "quoted", one\nof two lines'])
+def test_captions_come_through_whole(data: Path, caption: str) -> None:
+    table(data / "benchmark.csv", BENCHMARK, (A, B, caption, caption))
+    assert load(data, SPEC)[0].caption == caption
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd.mp4", "../out.mp4", "a/../../out.mp4", "C:\\x.mp4", "", "\\\\host\\x.mp4"])
+def test_paths_that_leave_the_folder_are_refused(data: Path, path: str) -> None:
+    table(data / "benchmark.csv", BENCHMARK, (A, B, "x", "y"), (A, path, "x", "y"))
+    with pytest.raises(DataError, match=r"benchmark\.csv:3: .*(inside the data folder|empty video path)"):
+        load(data, SPEC)
+
+
+@pytest.mark.parametrize(
+    ("name", "header", "rows", "message"),
+    [
+        ("benchmark.csv", BENCHMARK[:3], [(A, B, "x")], "no column ref_video_caption .found: video_paths"),
+        ("benchmark.csv", BENCHMARK, [(A, B)], "benchmark.csv:2: the row ends before tar_video_caption"),
+        ("benchmark.csv", BENCHMARK, [], "no rows below the header"),
+        ("benchmark.csv", BENCHMARK, [(A, "vidu_ghibli/gone.mp4", "x", "y")], "gone.mp4 is not below"),
+        ("vap_data.csv", INDEX, [index_row(A, B), index_row(A, C)], "listed already in line 2"),
+        ("vap_data.csv", INDEX, [index_row(A, B, score="high")], "is 'high', not a number"),
+        ("vap_data.csv", INDEX, [(A, "[1]", "x", "k", "test", 1)], "must be a JSON list of paths"),
+        ("vap_data.csv", INDEX, [(A, "[", "x", "k", "test", 1)], "not a JSON list"),
+        ("vap_data.csv", INDEX, [index_row(A, split="train")], "no held-out row"),
+        ("vap_data.csv", INDEX, [index_row(A, B, kind="a/b")], "vap_data.csv:2: condition: value error, 'a/b' must be"),
+    ],
+)
+def test_a_wrong_table_gets_one_sentence_with_file_and_line(
+    data: Path, name: str, header: tuple[str, ...], rows: list[tuple[object, ...]], message: str
+) -> None:
+    table(data / name, header, *rows)
+    with pytest.raises(DataError, match=message) as caught:
+        load(data, SPEC)
+    assert name in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_table_that_is_not_utf8(data: Path) -> None:
+    (data / "benchmark.csv").write_bytes(",".join(BENCHMARK).encode() + b"\n\xff\xfe,b,c,d\n")
+    with pytest.raises(DataError, match="not a UTF-8 CSV"):
+        load(data, SPEC)
+
+
+def test_neither_table(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="neither benchmark.csv nor vap_data.csv"):
+        load(tmp_path, SPEC)
+
+
+def test_two_cases_with_one_id_are_refused(data: Path) -> None:
+    table(data / "benchmark.csv", BENCHMARK, (A, B, "x", "y"), (A, B, "z", "y"))
+    suite = Suite(
+        name="s", title="S", reader="vapbench.suites.vap_data:load", data="required", clip=SPEC, metrics=()
+    )
+    with pytest.raises(DataError, match="two cases have the id vidu_ghibli--man-0--man-1"):
+        suite.cases(data)
+
+
+def test_cases_validate(data: Path) -> None:
+    table(data / "benchmark.csv", BENCHMARK, (A, B, "x", "y"))
+    assert all(isinstance(case, Case) for case in load(data, SPEC))

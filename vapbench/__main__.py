@@ -1,0 +1,5 @@
+"""``python -m vapbench``: the same as the ``vapbench`` command."""
+
+from vapbench.cli import main
+
+main()

@@ -1,0 +1,100 @@
+"""What can be checked without running anything: declarations, methods, and the data of results."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vapbench.errors import UsageError, VapbenchError
+from vapbench.methods import MethodEntry, find, methods
+from vapbench.metrics import REGISTRY
+from vapbench.metrics import resolve as resolve_metric
+from vapbench.store import RunFolder
+from vapbench.suites import load_suites
+from vapbench.suites.tasks import conditions_of, load_tasks
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was checked."""
+
+    what: str
+    problem: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.problem
+
+
+def check_declarations() -> list[Finding]:
+    """Every task, suite, method and metric that can be asked for by name."""
+    findings = [_try("tasks", lambda: [conditions_of(task) for task in load_tasks().values()])]
+    findings.append(_try("suites", lambda: [_check_suite_metrics(s.metrics) for s in load_suites().values()]))
+    entries = list(methods())
+    findings += [_try(f"method {entry.name}", lambda entry=entry: _check_method(entry)) for entry in entries]
+    findings += [_try(f"metric {entry.name}", entry.load) for entry in REGISTRY]
+    return findings
+
+
+def check_target(text: str) -> list[Finding]:
+    """A method by name or folder, a run folder, or a folder of runs.
+
+    Raises:
+        UsageError: it is none of these.
+    """
+    path = Path(text).expanduser()
+    if (path / "card.yaml").is_file() or not path.is_dir():
+        return [_try(f"method {text}", lambda: _check_method(find(text)))]
+    runs = [path] if (path / "manifest.json").is_file() else [p.parent for p in sorted(path.glob("**/manifest.json"))]
+    if not runs:
+        raise UsageError(f"{text}: neither a method folder (card.yaml), a run, nor a folder of runs.")
+    return [finding for run in runs for finding in check_run(RunFolder(run))]
+
+
+def check_run(folder: RunFolder) -> Iterator[Finding]:
+    """A run's manifest, rows and videos: everything parses, every ok row's video is the one it was.
+
+    Results in git come without videos; then only the rows are checked.
+    """
+    yield _try(f"{folder.path} manifest", folder.manifest)
+    current = folder.current()
+    present = folder.videos.is_dir()
+    changed = [row.video for row in current if row.status == "ok" and present and folder.video_of(row) is None]
+    problem = f"{len(changed)} videos are missing or were changed since: {changed[0]}, …" if changed else ""
+    yield Finding(f"{folder.path} {len(current)} generations", problem)
+    known = {row.sha256 for row in folder.generations().values()}
+    for column in folder.columns():
+        rows = folder.scores(column).values()
+        strays = [row.case for row in rows if row.video_sha256 not in known]
+        problem = f"{len(strays)} scores of videos that no row made: {strays[0]}, …" if strays else ""
+        yield Finding(f"{folder.path} {column} {len(rows)} scores", problem)
+
+
+def _check_suite_metrics(names: tuple[str, ...]) -> None:
+    for name in names:
+        resolve_metric(name)
+
+
+def _check_method(entry: MethodEntry) -> None:
+    cls = entry.cls
+    missing = [name for name in ("setup", "generate") if not callable(getattr(cls, name, None))]
+    if not isinstance(getattr(cls, "version", None), int):
+        missing.append("version (an integer)")
+    if missing:
+        raise UsageError(f"{cls.__name__} lacks {', '.join(missing)}; see docs/add-a-method.md")
+    for name, wanted in (("setup", ["self", "device"]), ("generate", ["self", "case", "seed"])):
+        given = list(inspect.signature(getattr(cls, name)).parameters)
+        if given != wanted:
+            raise UsageError(f"{cls.__name__}.{name} takes ({', '.join(given)}), it must take ({', '.join(wanted)})")
+
+
+def _try(what: str, action: Callable[[], Any]) -> Finding:
+    try:
+        action()
+    except VapbenchError as error:
+        return Finding(what, str(error))
+    return Finding(what)

@@ -1,0 +1,171 @@
+"""Loading a Video-As-Prompt folder, released or saved by us, with upstream diffusers.
+
+Upstream has none of the classes that ``model_index.json`` names, so they are looked up here, each component
+among the few classes that can stand in its place. Nothing is downloaded, no code of the folder is run, only
+safetensors are read.
+"""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import torch
+import transformers
+from accelerate import init_empty_weights
+
+from vapbench.errors import VapbenchError, WeightsError
+from vapbench.models.cogvideox_mot import CogVideoXTransformer3DMOTModel
+from vapbench.models.cogvideox_pipeline import CogVideoXImageToVideoMOTPipeline
+from vapbench.models.pipeline import VapPipeline
+from vapbench.models.wan_mot import WanTransformer3DMOTModel
+from vapbench.models.wan_pipeline import WanImageToVideoMOTPipeline
+from vapbench.models.weights import check_tensors, read_json, weight_files
+
+PIPELINES: dict[str, type[VapPipeline]] = {
+    "CogVideoXImageToVideoMOTPipeline": CogVideoXImageToVideoMOTPipeline,
+    "WanImageToVideoMOTPipeline": WanImageToVideoMOTPipeline,
+}
+TRANSFORMERS: dict[str, Any] = {
+    "CogVideoXTransformer3DMOTModel": CogVideoXTransformer3DMOTModel,
+    "WanTransformer3DMOTModel": WanTransformer3DMOTModel,
+}
+# transformers 5 resizes with torchvision where it is installed; the models were trained and are run with PIL.
+_CLIP_PROCESSOR = getattr(transformers, "CLIPImageProcessorPil", transformers.CLIPImageProcessor)
+
+COMPONENTS: dict[str, dict[str, Any]] = {
+    "transformer": TRANSFORMERS,
+    "vae": {
+        "AutoencoderKLCogVideoX": diffusers.AutoencoderKLCogVideoX,
+        "AutoencoderKLWan": diffusers.AutoencoderKLWan,
+    },
+    "scheduler": {
+        "CogVideoXDDIMScheduler": diffusers.CogVideoXDDIMScheduler,
+        "CogVideoXDPMScheduler": diffusers.CogVideoXDPMScheduler,
+        "FlowMatchEulerDiscreteScheduler": diffusers.FlowMatchEulerDiscreteScheduler,
+        "UniPCMultistepScheduler": diffusers.UniPCMultistepScheduler,
+    },
+    "text_encoder": {
+        "T5EncoderModel": transformers.T5EncoderModel,
+        "UMT5EncoderModel": transformers.UMT5EncoderModel,
+    },
+    "tokenizer": {
+        "T5Tokenizer": transformers.T5Tokenizer,
+        "T5TokenizerFast": transformers.T5TokenizerFast,
+    },
+    "image_encoder": {"CLIPVisionModel": transformers.CLIPVisionModel},
+    "image_processor": {
+        "CLIPImageProcessor": _CLIP_PROCESSOR,
+        "CLIPImageProcessorFast": _CLIP_PROCESSOR,
+        "CLIPImageProcessorPil": _CLIP_PROCESSOR,
+    },
+}
+"""The classes that may stand in each place of ``model_index.json``."""
+
+
+def load_pipeline(
+    path: str | Path, dtype: torch.dtype = torch.bfloat16, device: str | torch.device | None = None
+) -> CogVideoXImageToVideoMOTPipeline | WanImageToVideoMOTPipeline:
+    """Load a pipeline folder.
+
+    Args:
+        path: the folder with ``model_index.json``.
+        dtype: type of the weights; Wan's autoencoder and image encoder stay float32, as in the official
+            scripts.
+        device: where to put the pipeline. None leaves it on the CPU, e.g. for ``enable_model_cpu_offload()``.
+
+    Raises:
+        WeightsError: the folder is incomplete, damaged, or names a class that has no place here; the message
+            names the file.
+    """
+    folder = Path(path)
+    index_file = folder / "model_index.json"
+    index = read_json(index_file)
+    pipeline_class = _lookup(PIPELINES, index.get("_class_name"), index_file)
+    named = {
+        name: entry for name, entry in index.items() if isinstance(entry, list) and entry != [None, None]
+    }
+    wanted = set(inspect.signature(pipeline_class).parameters)
+    if wanted != set(named):
+        raise WeightsError(
+            f"{index_file} must name {', '.join(sorted(wanted))} for a {pipeline_class.__name__}, "
+            f"but names {', '.join(sorted(named))}."
+        )
+    classes = {name: _lookup(COMPONENTS[name], entry[-1], index_file) for name, entry in named.items()}
+    components = {}
+    for name, component_class in classes.items():
+        kept = name in pipeline_class.float32_components
+        components[name] = _load(component_class, folder / name, torch.float32 if kept else dtype)
+    pipeline: Any = pipeline_class(**components)
+    return pipeline.to(device) if device is not None else pipeline  # type: ignore[no-any-return]
+
+
+def load_transformer(
+    path: str | Path, dtype: torch.dtype = torch.bfloat16
+) -> CogVideoXTransformer3DMOTModel | WanTransformer3DMOTModel:
+    """Load a transformer folder, base and expert together; the class is read from its ``config.json``.
+
+    Raises:
+        WeightsError: as :func:`load_pipeline`.
+    """
+    config_file = Path(path) / "config.json"
+    transformer_class = _lookup(TRANSFORMERS, read_json(config_file).get("_class_name"), config_file)
+    return _load(transformer_class, Path(path), dtype)  # type: ignore[no-any-return]
+
+
+def _lookup(known: dict[str, Any], name: Any, file: Path) -> Any:
+    if name not in known:
+        raise WeightsError(f"{file} names the class {name}; supported here: {', '.join(sorted(known))}.")
+    return known[name]
+
+
+def _load(component: Any, folder: Path, dtype: torch.dtype) -> Any:
+    """Load one component and turn what goes wrong into an error that names the folder."""
+    if not folder.is_dir():
+        raise WeightsError(f"{folder} is missing; is the download complete?")
+    try:
+        if issubclass(component, diffusers.ModelMixin):
+            return _load_diffusers_model(component, folder, dtype)
+        if issubclass(component, transformers.PreTrainedModel):
+            return _load_transformers_model(component, folder, dtype)
+        return component.from_pretrained(folder, local_files_only=True)
+    except VapbenchError as error:
+        raise (
+            error if isinstance(error, WeightsError) else WeightsError(f"{folder / 'config.json'}: {error}")
+        ) from None
+    except Exception as error:
+        hint = ""
+        if issubclass(component, transformers.PreTrainedTokenizerBase):
+            hint = " (T5 tokenizers need the packages sentencepiece and protobuf)"
+        raise WeightsError(f"{folder} cannot be loaded as {component.__name__}{hint}: {error}") from error
+
+
+def _load_diffusers_model(model_class: Any, folder: Path, dtype: torch.dtype) -> Any:
+    config = read_json(folder / "config.json")
+    files = weight_files(folder, "diffusion_pytorch_model")
+    with init_empty_weights():
+        empty = model_class.from_config(config)
+    expected = {name: tuple(tensor.shape) for name, tensor in empty.state_dict().items()}
+    check_tensors(files, expected, getattr(model_class, "_keys_to_ignore_on_load_unexpected", None) or ())
+    return model_class.from_pretrained(folder, torch_dtype=dtype, use_safetensors=True, local_files_only=True)
+
+
+def _load_transformers_model(model_class: Any, folder: Path, dtype: torch.dtype) -> Any:
+    read_json(folder / "config.json")
+    files = weight_files(folder, "model")
+    model, report = model_class.from_pretrained(
+        folder,
+        dtype=dtype,
+        use_safetensors=True,
+        local_files_only=True,
+        trust_remote_code=False,
+        output_loading_info=True,
+    )
+    # Tied embeddings and old buffers differ in name only, so transformers' own report decides, not the names.
+    for kind in ("missing_keys", "mismatched_keys"):
+        if report[kind]:
+            names = ", ".join(str(name) for name in sorted(report[kind])[:3])
+            raise WeightsError(f"{files[0]}: {len(report[kind])} {kind.replace('_', ' ')}, e.g. {names}.")
+    return model
