@@ -46,9 +46,18 @@ class RunPlan:
         """Planned cases by id."""
         return {job.case.id: job.case for job in self.jobs}
 
+    @cached_property
+    def media_root(self) -> Path:
+        """Folder that holds every file of the planned cases."""
+        folders = [media.path.resolve().parent for case in self.cases.values() for media in case.media()]
+        return Path(os.path.commonpath(folders))
+
     def manifest_cases(self) -> dict[str, dict[str, Any]]:
-        """What the manifest keeps of each case, so that a report needs nothing but the run folder."""
-        return {case.id: _for_manifest(case, self.folder.path) for case in self.cases.values()}
+        """What the manifest keeps of each case, so that a report needs nothing but the run folder.
+
+        Files are named relative to the media root, which each session records: results move, data moves.
+        """
+        return {case.id: _for_manifest(case, self.media_root) for case in self.cases.values()}
 
 
 @dataclass(frozen=True)
@@ -191,9 +200,17 @@ def pending_scores(
     return jobs
 
 
-def session(argv: Sequence[str], seeds: Sequence[int], device: str) -> dict[str, Any]:
+def session(plan: RunPlan, argv: Sequence[str], device: str) -> dict[str, Any]:
     """What a manifest records of one command: how it was called, where, with what."""
-    return {"argv": list(argv), "seeds": list(seeds), "device": device, "git": git_state(), **environment()}
+    seeds = sorted({job.seed for job in plan.jobs})
+    return {
+        "argv": list(argv),
+        "seeds": seeds,
+        "device": device,
+        "media": _from_home(plan.media_root),
+        "git": git_state(),
+        **environment(),
+    }
 
 
 def git_state() -> dict[str, Any] | None:
@@ -206,6 +223,12 @@ def git_state() -> dict[str, Any] | None:
         return {"commit": commit, "dirty": bool(_git(root, "status", "--porcelain", "--untracked-files=no"))}
     except (OSError, subprocess.SubprocessError):
         return None
+
+
+def _from_home(path: Path) -> str:
+    # Manifests are committed and shared: whose home it was is nobody's business.
+    home = Path.home()
+    return f"~/{path.relative_to(home).as_posix()}" if path.is_relative_to(home) else str(path)
 
 
 def _git(root: Path, *arguments: str) -> str:
@@ -237,9 +260,9 @@ def _by_content(value: Any) -> Any:
     return value
 
 
-def _for_manifest(case: Case, folder: Path) -> dict[str, Any]:
+def _for_manifest(case: Case, root: Path) -> dict[str, Any]:
     def relative(path: Path) -> str:
-        return Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()
+        return path.resolve().relative_to(root).as_posix()
 
     return {
         "condition": case.condition,

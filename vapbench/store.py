@@ -143,6 +143,12 @@ class RunFolder:
             raise DataError(f"{self.manifest_path}: not valid JSON ({error}); restore it, or delete it.") from error
         return value
 
+    def media(self, name: str) -> Path:
+        """Where a file that the manifest's cases name lay when the run was last written."""
+        sessions = self.manifest()["sessions"]
+        root = next((item["media"] for item in reversed(sessions) if item.get("media")), "")
+        return Path(root).expanduser() / name
+
     def generations(self) -> dict[str, GenerationRow]:
         """Last row of every key, in the order they were written."""
         rows: dict[str, GenerationRow] = {}

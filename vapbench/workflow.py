@@ -81,7 +81,7 @@ def execute(
         done = len(plan.jobs)
         return Outcome(plan, Tally(total=done, kept=done), Tally())
     with RunWriter(plan.folder) as writer:
-        writer.begin(plan.identity, plan.manifest_cases(), session(settings.argv, seeds, settings.device))
+        writer.begin(plan.identity, plan.manifest_cases(), session(plan, settings.argv, settings.device))
         generated, scored = Tally(), Tally()
         try:
             if generate:

@@ -11,6 +11,8 @@ import typer
 
 from vapbench.cli import checking, data, listing, reporting, running
 
+_INTERRUPTED = 130
+
 app = typer.Typer(
     name="vapbench",
     help="Benchmark semantic-controlled video generation: run a method on a task, score it, tabulate it.\n\n"
@@ -35,8 +37,11 @@ def main() -> None:
         app()
     except VapbenchError as error:
         _fail(str(error), error.exit_code)
-    except KeyboardInterrupt:
-        _fail(f"Interrupted; everything finished is kept. Resume with: {_command()}", 130)
+    except SystemExit as stopped:
+        # Typer ends an interrupted command with 130, the shell's own code for Ctrl-C.
+        if stopped.code == _INTERRUPTED:
+            _fail(f"Interrupted; everything finished is kept. Resume with: {_command()}", _INTERRUPTED)
+        raise
     except BrokenPipeError:
         # The reader (head, a pager) has seen enough.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -29,17 +30,32 @@ def errors() -> Console:
 def configure_logging(verbose: int, quiet: bool) -> None:
     """Show warnings (``-v``: details too, ``-q``: errors only), one line each."""
     level = logging.ERROR if quiet else logging.WARNING if not verbose else logging.INFO
-    handler = _ConsoleHandler()
+    handler = _ConsoleHandler(repeats=None if verbose else _REPEATS)
     logger = logging.getLogger("vapbench")
     logger.handlers = [handler]
     logger.setLevel(level)
     logger.propagate = False
 
 
+_REPEATS = 2
+
+
 class _ConsoleHandler(logging.Handler):
+    """Prints records; of those that differ only in their details, the first few."""
+
+    def __init__(self, repeats: int | None) -> None:
+        super().__init__()
+        self._repeats = repeats
+        self._seen: Counter[str] = Counter()
+
     def emit(self, record: logging.LogRecord) -> None:
         from rich.markup import escape
 
+        self._seen[str(record.msg)] += 1
+        if self._repeats is not None and self._seen[str(record.msg)] > self._repeats:
+            if self._seen[str(record.msg)] == self._repeats + 1:
+                errors().print("[yellow]note[/yellow] … and more like this; -v shows all")
+            return
         colour = "red" if record.levelno >= logging.ERROR else "yellow"
         word = "error" if record.levelno >= logging.ERROR else "note"
         errors().print(f"[{colour}]{word}[/{colour}] {escape(record.getMessage())}", soft_wrap=True)

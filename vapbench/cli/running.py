@@ -11,6 +11,9 @@ import typer
 from vapbench.cli import options as opt
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from vapbench.errors import TooManyFailures
     from vapbench.methods import ResolvedMethod
     from vapbench.plan import Column, RunPlan
     from vapbench.runner import Settings
@@ -74,10 +77,11 @@ def run(
         for plan in plans:
             _describe(plan, wanted, settings)
         return
-    for plan in plans:
-        _announce(_execute(plan, wanted, settings, quiet), selection)
-    folders = [plan.folder for plan in plans]
+    stopped = _execute_all(plans, wanted, settings, selection, quiet)
+    folders = [plan.folder for plan in plans if plan.folder.manifest_path.exists()]
     print_tables(folders, task=selection.task.name, as_json=json, next_steps=not quiet)
+    if stopped:
+        raise stopped
 
 
 def generate(
@@ -111,15 +115,18 @@ def generate(
     selection = choose(suite, data, task, limit)
     resolved = [resolve(text, {"dtype": dtype, "offload": offload}) for text in method]
     _refuse_one_name_for_many(resolved, name)
-    for item in resolved:
-        plan = plan_run(selection.suite.name, item, selection.cases, seed or [0], results, name)
-        if dry_run:
+    plans = [plan_run(selection.suite.name, item, selection.cases, seed or [0], results, name) for item in resolved]
+    if dry_run:
+        for plan in plans:
             _describe(plan, (), settings)
-            continue
-        outcome = _execute(plan, (), settings, quiet)
-        _announce(outcome, selection)
-        tally = outcome.generated
-        output().print(f"{plan.folder.path}: {tally.ok} made, {tally.kept} kept, {tally.failed} failed")
+        return
+    stopped = _execute_all(plans, (), settings, selection, quiet)
+    for plan in plans:
+        finished = [row for row in plan.folder.current() if row.case in plan.cases]
+        made = sum(row.status == "ok" for row in finished)
+        output().print(f"{plan.folder.path}: {made} of {len(plan.jobs)} videos", markup=False, soft_wrap=True)
+    if stopped:
+        raise stopped
 
 
 def score(
@@ -183,7 +190,9 @@ def _score_videos(
 
     method = resolve_folder(target, panel)
     plan = plan_run(selection.suite.name, method, selection.cases, [0], results, name)
-    _announce(_execute(plan, wanted, settings, quiet), selection)
+    stopped = _execute_all([plan], wanted, settings, selection, quiet)
+    if stopped:
+        raise stopped
     return plan.folder
 
 
@@ -206,11 +215,23 @@ def _settings(device: str, refresh: str, retries: int, max_failures: str, fail_f
     return Settings(device, refresh, retries, tolerance, ["vapbench", *sys.argv[1:]])  # type: ignore[arg-type]
 
 
-def _execute(plan: RunPlan, wanted: list[Column] | tuple[()], settings: Settings, quiet: bool) -> Outcome:
+def _execute_all(
+    plans: list[RunPlan], wanted: Sequence[Column], settings: Settings, selection: Selection, quiet: bool
+) -> TooManyFailures | None:
+    """Run one method after another; a method that fails too often does not keep the others from running."""
+    from vapbench.cli.console import errors
     from vapbench.cli.progress import progress
+    from vapbench.errors import TooManyFailures
     from vapbench.workflow import execute
 
-    return execute(plan, wanted, settings, progress(quiet))
+    stopped = None
+    for plan in plans:
+        try:
+            _announce(execute(plan, wanted, settings, progress(quiet)), selection)
+        except TooManyFailures as error:
+            stopped = error
+            errors().print(f"{plan.folder.path.name}: {error}", markup=False, soft_wrap=True)
+    return stopped
 
 
 def _announce(outcome: Outcome, selection: Selection) -> None:
@@ -234,7 +255,7 @@ def _announce(outcome: Outcome, selection: Selection) -> None:
     errors().print(text, soft_wrap=True, markup=False)
 
 
-def _describe(plan: RunPlan, wanted: list[Column] | tuple[()], settings: Settings) -> None:
+def _describe(plan: RunPlan, wanted: Sequence[Column], settings: Settings) -> None:
     """Print what a run would do."""
     from vapbench.cli.console import output
     from vapbench.plan import pending, pending_scores

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -84,6 +85,7 @@ class _VideoAsPrompt:
 
         from vapbench.models import load_pipeline
 
+        _no_bars_in_logs()
         folder = checkpoint_folder(self.weights, self.revision)
         dtype = getattr(torch, self.dtype)
         if self.offload == "none":
@@ -187,3 +189,13 @@ class VideoAsPrompt(_VideoAsPrompt):
 
 class VideoAsPromptWan(_VideoAsPrompt):
     """VAP on Wan2.1-I2V-14B, with one reference."""
+
+
+def _no_bars_in_logs() -> None:
+    if sys.stderr.isatty():
+        return
+    from diffusers.utils import logging as diffusers_logging
+    from transformers.utils import logging as transformers_logging
+
+    diffusers_logging.disable_progress_bar()
+    transformers_logging.disable_progress_bar()

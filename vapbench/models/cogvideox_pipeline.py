@@ -193,10 +193,15 @@ class CogVideoXImageToVideoMOTPipeline(VapPipeline):
         return self._output(latents, output_type)
 
     def decode(self, latents: torch.Tensor) -> torch.Tensor:
-        """Return the video [1, 3, F, H, W] in [-1, 1] of final latents [1, T, C, h, w]."""
+        """Return the video [1, 3, F, H, W] in [-1, 1] of final latents [1, T, C, h, w], F = 4(T - 1) + 1.
+
+        The autoencoder gives an even number of latent frames four frames each, the first one too, which stands for
+        one: the three that precede it are dropped. The released models' 13 latent frames never meet this.
+        """
+        frames = (latents.shape[1] - 1) * self.temporal_factor + 1
         latents = latents.transpose(1, 2) / self.vae.config.scaling_factor
         video: torch.Tensor = self.vae.decode(latents.to(self.vae.dtype)).sample
-        return video
+        return video[:, :, -frames:]
 
     def _latent_size(self, num_frames: int, height: int, width: int) -> tuple[int, int, int]:
         frames = (num_frames - 1) // self.temporal_factor + 1

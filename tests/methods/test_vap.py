@@ -1,0 +1,87 @@
+"""VAP as a method, on the tiny checkpoints of the parity vectors: real classes, random weights."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from vapbench.cases import Case
+from vapbench.clip import Clip
+from vapbench.errors import NotApplicable, UsageError, WeightsError
+from vapbench.methods import resolve
+from vapbench.methods.base import identity_of
+
+PARITY = Path(__file__).parents[1] / "data" / "parity" / "vap"
+COGVIDEOX, WAN = PARITY / "cogvideox_pipeline" / "pipeline", PARITY / "wan_pipeline" / "pipeline"
+CLIP = {"frames": 9, "fps": 8, "height": 64, "width": 96}
+
+
+def generate(text: str, case: Case, seed: int = 0) -> Clip:
+    method = resolve(f"{text},steps=2,dtype=float32").method
+    method.setup(torch.device("cpu"))
+    made = method.generate(case, seed)
+    assert isinstance(made, Clip)
+    return made
+
+
+@pytest.mark.parametrize("text", [f"vap:weights={COGVIDEOX}", f"vap-wan:weights={WAN}"])
+def test_the_clip_has_the_suites_size_and_follows_the_seed(text: str, make_case: Callable[..., Case]) -> None:
+    case = make_case(clip=CLIP)
+    first = generate(text, case)
+    assert first.frames.shape == (9, 64, 96, 3)
+    assert first.fps == 8
+    assert np.array_equal(first.frames, generate(text, case).frames)
+    assert not np.array_equal(first.frames, generate(text, case, seed=1).frames)
+
+
+def test_the_reference_decides_the_frames(make_case: Callable[..., Case]) -> None:
+    case, other = make_case(0, clip=CLIP), make_case(1, clip=CLIP)
+    swapped = case.model_copy(update={"references": other.references})
+    text = f"vap:weights={COGVIDEOX}"
+    assert not np.array_equal(generate(text, case).frames, generate(text, swapped).frames)
+    assert not np.array_equal(generate(text, case).frames, generate(f"{text},reference_rope=shared", case).frames)
+
+
+def test_several_references_and_no_captions(make_case: Callable[..., Case]) -> None:
+    case, other = make_case(0, clip=CLIP, caption=None), make_case(1, clip=CLIP)
+    both = case.model_copy(update={"references": (*case.references, *other.references)})
+    assert len(generate(f"vap:weights={COGVIDEOX},references=2", both)) == 9
+    with pytest.raises(NotApplicable, match=r"1 reference\(s\), not 2"):
+        generate(f"vap:weights={COGVIDEOX},references=2", case)
+
+
+def test_its_size_can_be_set_apart_from_the_suites(make_case: Callable[..., Case]) -> None:
+    clip = generate(f"vap:weights={COGVIDEOX},frames=5,height=64,width=96", make_case())
+    assert clip.frames.shape == (5, 64, 96, 3)
+
+
+def test_identity_is_the_checkpoints_content(tmp_path: Path) -> None:
+    copy = tmp_path / "elsewhere"
+    shutil.copytree(COGVIDEOX, copy)
+    here, there = (identity_of(resolve(f"vap:weights={path}").method) for path in (COGVIDEOX, copy))
+    assert here == there
+    config = copy / "scheduler" / "scheduler_config.json"
+    config.write_text(config.read_text().replace("trailing", "leading"))
+    assert identity_of(resolve(f"vap:weights={copy}").method) != here
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("vap:weights=./nowhere", "no such checkpoint folder"), ("vap:weights=owner/name", "hf download owner/name")],
+)
+def test_absent_weights_say_what_to_do(text: str, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
+    with pytest.raises(WeightsError, match=message):
+        identity_of(resolve(text).method)
+
+
+def test_offload_needs_an_accelerator() -> None:
+    method = resolve(f"vap:weights={COGVIDEOX},offload=model").method
+    with pytest.raises(UsageError, match="on CPU use none"):
+        method.setup(torch.device("cpu"))

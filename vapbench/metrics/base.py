@@ -1,0 +1,70 @@
+"""What a metric is: something that scores one clip for one case."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    import torch
+
+    from vapbench.cases import Case
+    from vapbench.metrics.view import ClipView
+
+Need = Literal["prompt", "reference", "image", "target"]
+
+
+@dataclass(frozen=True)
+class Score:
+    """One answer of one metric.
+
+    Attributes:
+        value: the score, or None where the metric does not apply: *unscored*, never zero.
+        parts: what the value is made of (per-pair magnitudes, thresholds, truncated tokens), JSON-ready.
+        note: why there is no value, or what a reader must know about it.
+    """
+
+    value: float | None
+    parts: Mapping[str, Any] = field(default_factory=dict)
+    note: str = ""
+
+
+@runtime_checkable
+class Metric(Protocol):
+    """A metric, built-in or your own.
+
+    Optional attributes, taken as shown where absent: ``weights(self) -> tuple[Path, ...]`` (files the score depends
+    on: their hashes enter the score key; ``()``), ``scale = 1.0`` (factor for display: 100 prints 0.42 as 42.0),
+    ``digits = 2`` and ``title`` (the column header; the name).
+    """
+
+    name: str
+    """With its variant in brackets where there is more than one: ``dynamic_degree[raft]``."""
+    version: int
+    """Raised whenever equal input may give another value."""
+    higher_is_better: bool
+    unit: str
+    needs: frozenset[Need]
+    """Case fields the value depends on; a case that lacks one is unscored."""
+
+    def setup(self, device: torch.device) -> None:
+        """Load models onto ``device``; called once, before the first score, only if something needs scoring.
+
+        Raises:
+            NotApplicable: the weights are absent; the message says which command fetches them.
+        """
+
+    def score(self, clip: ClipView, case: Case) -> Score:
+        """Score one clip.
+
+        Raises:
+            NotApplicable: the metric does not apply to this clip; the message becomes the note.
+        """
+
+
+def weights_of(metric: Metric) -> tuple[Path, ...]:
+    """Files the metric's values depend on, as far as they exist."""
+    listed = getattr(metric, "weights", None)
+    return tuple(path for path in (listed() if listed else ()) if path.exists())
