@@ -44,7 +44,9 @@ def moving_clip(seed: int = 0, frames: int = 5, height: int = 32, width: int = 4
 def make_case(tmp_path: Path) -> Callable[..., Case]:
     """Build a case whose videos are real files."""
 
-    def make(number: int = 0, condition: str = "vidu_orbit", category: str | None = "camera", **changes: object) -> Case:
+    def make(
+        number: int = 0, condition: str = "vidu_orbit", category: str | None = "camera", **changes: object
+    ) -> Case:
         target, reference = tmp_path / f"target-{number}.mp4", tmp_path / f"reference-{number}.mp4"
         write_video(target, moving_clip(2 * number))
         write_video(reference, moving_clip(2 * number + 1))

@@ -80,9 +80,7 @@ def test_stop_ends_after_the_item_at_hand() -> None:
             stop.reason = "enough"
         return item
 
-    run_in_order(
-        range(5), load=lambda item: item, work=work, finish=lambda item, _: finished.append(item), stop=stop
-    )
+    run_in_order(range(5), load=lambda item: item, work=work, finish=lambda item, _: finished.append(item), stop=stop)
     assert finished == [0, 1]
 
 

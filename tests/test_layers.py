@@ -53,9 +53,7 @@ def imported_rooms(path: Path) -> set[str]:
     return rooms & set(ROOMS)
 
 
-@pytest.mark.parametrize(
-    "path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: path.relative_to(PACKAGE).as_posix()
-)
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: path.relative_to(PACKAGE).as_posix())
 def test_imports_flow_downwards(path: Path) -> None:
     room = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
     if room in ("__init__", "__main__"):
@@ -65,7 +63,9 @@ def test_imports_flow_downwards(path: Path) -> None:
     assert not imported_rooms(path) & set(above)
 
 
-@pytest.mark.parametrize("path", sorted((PACKAGE.parent / "baselines").rglob("*.py")), ids=lambda path: path.parent.name)
+@pytest.mark.parametrize(
+    "path", sorted((PACKAGE.parent / "baselines").rglob("*.py")), ids=lambda path: path.parent.name
+)
 def test_baselines_use_only_the_public_api(path: Path) -> None:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.module:
@@ -93,4 +93,11 @@ def test_planning_imports_no_torch() -> None:
         "[entry.cls for entry in methods()]\ncolumns([entry.name for entry in REGISTRY])\n"
         "import vapbench.workflow"
     )
-    assert not loaded(code) & {"torch", "diffusers", "transformers", "open_clip", "torchmetrics", "torchvision"}
+    assert not loaded(code) & {
+        "torch",
+        "diffusers",
+        "transformers",
+        "open_clip",
+        "torchmetrics",
+        "torchvision",
+    }

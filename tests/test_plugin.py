@@ -18,7 +18,15 @@ SOURCE = Path(__file__).parent / "plugin_package"
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     work = tmp_path_factory.mktemp("plugin")
     shutil.copytree(SOURCE, work / "source")
-    install = ["install", "--quiet", "--no-deps", "--no-index", "--no-build-isolation", "--target", str(work / "site")]
+    install = [
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--no-index",
+        "--no-build-isolation",
+        "--target",
+        str(work / "site"),
+    ]
     subprocess.run([sys.executable, "-m", "pip", *install, str(work / "source")], check=True, capture_output=True)
     return work / "site"
 
@@ -42,7 +50,7 @@ def test_what_it_adds_is_listed_and_runs(site: Path, tmp_path: Path) -> None:
 def test_what_is_broken_in_it_is_said_in_the_list_and_fails_only_when_used(site: Path, tmp_path: Path) -> None:
     listed = vapbench(site, "list", "methods", "--json")
     (broken,) = [row for row in json.loads(listed.stdout) if row["name"] == "broken"]
-    assert "cannot be imported" in broken["what it does"]
+    assert "cannot be imported" in broken["title"]
     used = vapbench(site, "run", "--suite", "two-squares", "--method", "broken", "--results", str(tmp_path))
     assert used.returncode == 1
     assert "broken (vapbench-example-plugin) cannot be imported" in used.stderr.replace("\n", " ")

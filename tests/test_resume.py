@@ -16,7 +16,7 @@ import pytest
 from vapbench.files import file_sha256
 from vapbench.store import RunFolder
 
-SLOW_METHOD = '''
+SLOW_METHOD = """
 import time
 import numpy as np
 from vapbench import Clip
@@ -30,7 +30,7 @@ class Slow:
         time.sleep(0.1)
         frame = case.image.first_frame()
         return Clip(np.stack([np.roll(frame, (seed + t) * 2, axis=1) for t in range(13)]), 8)
-'''
+"""
 CARD = "name: slow\ntitle: Slow\nsummary: Rolls the first frame.\nkind: unified\nclass: Slow\n"
 # Wall-clock measurements, and what differs between sittings, are no part of a result.
 VOLATILE = {"seconds", "peak_mb"}
@@ -47,7 +47,17 @@ def method(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def command(method: Path, results: Path) -> list[str]:
     arguments = ["run", "--method", str(method), "--task", "camera", "--seed", "0", "--seed", "1"]
     metrics = ["--metric", "temporal_flickering", "--metric", "motion_smoothness[warp]"]
-    return [sys.executable, "-m", "vapbench", *arguments, *metrics, "--results", str(results), "--device", "cpu"]
+    return [
+        sys.executable,
+        "-m",
+        "vapbench",
+        *arguments,
+        *metrics,
+        "--results",
+        str(results),
+        "--device",
+        "cpu",
+    ]
 
 
 def rows(path: Path) -> list[dict[str, Any]]:
@@ -112,7 +122,9 @@ def test_a_hundred_kills_leave_no_trace(method: Path, tmp_path: Path) -> None:
 
 
 def test_ctrl_c_finishes_the_case_and_says_how_to_resume(method: Path, tmp_path: Path) -> None:
-    process = subprocess.Popen(command(method, tmp_path / "r"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command(method, tmp_path / "r"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     folder = RunFolder(tmp_path / "r" / "mini" / "slow")
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and not (folder.generations_path.exists() and len(folder.current()) >= 2):

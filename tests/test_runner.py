@@ -96,7 +96,12 @@ def plan(method: Any, cases: Sequence[Case], results: Path, seeds: Sequence[int]
 
 
 def run(
-    method: Any, cases: Sequence[Case], results: Path, seeds: Sequence[int] = (0,), metrics: Sequence[Any] = (), **changes: Any
+    method: Any,
+    cases: Sequence[Case],
+    results: Path,
+    seeds: Sequence[int] = (0,),
+    metrics: Sequence[Any] = (),
+    **changes: Any,
 ) -> Outcome:
     settings = replace(Settings(device="cpu", tolerance=Tolerance(100)), **changes)
     columns = [Column(metric, {}, ()) for metric in metrics]
@@ -216,7 +221,9 @@ def test_too_many_failures_stop_the_run_and_keep_what_is_done(tmp_path: Path, ma
     assert 2 <= sum(row.status == "failed" for row in current) < 5
 
 
-@pytest.mark.parametrize(("text", "failures", "exceeded"), [("0.1", 1, False), ("0.1", 2, True), ("3", 3, False), ("0", 1, True)])
+@pytest.mark.parametrize(
+    ("text", "failures", "exceeded"), [("0.1", 1, False), ("0.1", 2, True), ("3", 3, False), ("0", 1, True)]
+)
 def test_tolerance_is_a_count_or_a_fraction(text: str, failures: int, exceeded: bool) -> None:
     assert Tolerance.parse(text).exceeded(failures, 10) is exceeded
 

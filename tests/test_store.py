@@ -35,7 +35,9 @@ def test_rows_come_back_as_written(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "run")
     failure = Failure("ValueError", "一 sentence", "Traceback …")
     generation = row(attempts=(failure,), seconds=1.5)
-    score = ScoreRow("s1", "dynamic_degree[raft]", 1, {}, "c1", "vidu_orbit", "camera", 0, "ab", "ok", 0.5, {"m": [1, 2]})
+    score = ScoreRow(
+        "s1", "dynamic_degree[raft]", 1, {}, "c1", "vidu_orbit", "camera", 0, "ab", "ok", 0.5, {"m": [1, 2]}
+    )
     with RunWriter(folder) as writer:
         writer.append(generation)
         writer.append(score)
@@ -127,7 +129,10 @@ def test_a_second_writer_is_refused_and_told_who_writes(tmp_path: Path) -> None:
     process = context.Process(target=_hold, args=(str(tmp_path), ready, done))
     process.start()
     assert ready.wait(30)
-    with pytest.raises(DataError, match=f"being written by process {process.pid}"), RunWriter(RunFolder(tmp_path)):
+    with (
+        pytest.raises(DataError, match=f"being written by process {process.pid}"),
+        RunWriter(RunFolder(tmp_path)),
+    ):
         pass
     process.kill()
     process.join()

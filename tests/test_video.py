@@ -101,9 +101,7 @@ def test_a_truncated_video_is_never_read_as_a_shorter_one(tmp_path: Path, part: 
         read_video(tmp_path / "cut.mp4")
 
 
-def test_variable_frame_rate_is_reported_and_loses_no_frame(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_variable_frame_rate_is_reported_and_loses_no_frame(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     _encode(tmp_path / "vfr.mp4", moving_clip(frames=6).frames, times=[0, 1, 2, 10, 11, 20])
     with caplog.at_level(logging.WARNING, logger="vapbench"):
         clip = read_video(tmp_path / "vfr.mp4")

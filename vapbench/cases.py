@@ -27,7 +27,9 @@ def check_name(name: str) -> str:
         ValueError: it has another character (a slash, a space), begins with a dot, or is longer than 160.
     """
     if not _NAME.fullmatch(name):
-        raise ValueError(f"{name!r} must be 1 to 160 letters, digits, '.', '_' or '-', beginning with one of the first two")
+        raise ValueError(
+            f"{name!r} must be 1 to 160 letters, digits, '.', '_' or '-', beginning with one of the first two"
+        )
     return name
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +34,9 @@ class Finding:
 def check_declarations() -> list[Finding]:
     """Every task, suite, method and metric that can be asked for by name."""
     findings = [_try("tasks", lambda: [conditions_of(task) for task in load_tasks().values()])]
-    findings.append(_try("suites", lambda: [_check_suite_metrics(s.metrics) for s in load_suites().values()]))
+    findings.append(_try("suites", _check_suites))
     entries = list(methods())
-    findings += [_try(f"method {entry.name}", lambda entry=entry: _check_method(entry)) for entry in entries]
+    findings += [_try(f"method {entry.name}", partial(_check_method, entry)) for entry in entries]
     findings += [_try(f"metric {entry.name}", entry.load) for entry in REGISTRY]
     return findings
 
@@ -74,9 +75,10 @@ def check_run(folder: RunFolder) -> Iterator[Finding]:
         yield Finding(f"{folder.path} {column} {len(rows)} scores", problem)
 
 
-def _check_suite_metrics(names: tuple[str, ...]) -> None:
-    for name in names:
-        resolve_metric(name)
+def _check_suites() -> None:
+    for suite in load_suites().values():
+        for name in suite.metrics:
+            resolve_metric(name)
 
 
 def _check_method(entry: MethodEntry) -> None:

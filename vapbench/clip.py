@@ -78,14 +78,13 @@ class Clip:
         if not np.isfinite(array).all():
             bad = int((~np.isfinite(array)).sum())
             raise DataError(
-                f"{source}: {bad:,} of {array.size:,} values are NaN or infinite; "
-                "try --dtype float32, or another seed."
+                f"{source}: {bad:,} of {array.size:,} values are NaN or infinite; try --dtype float32, or another seed."
             )
         return cls(np.rint(array.clip(0, 1) * 255).astype(np.uint8), fps, source)
 
 
 def evenly(count: int, wanted: int) -> list[int]:
-    """Indices of ``wanted`` frames spread evenly over ``count``, first and last included; short videos repeat frames."""
+    """Indices of ``wanted`` frames spread evenly over ``count``, ends included; short videos repeat frames."""
     if wanted == 1:
         return [0]
     return [i * (count - 1) // (wanted - 1) for i in range(wanted)]

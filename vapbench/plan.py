@@ -16,7 +16,16 @@ from vapbench.methods import ResolvedMethod
 from vapbench.methods.base import identity_of, inputs_of
 from vapbench.metrics import resolve as resolve_metric
 from vapbench.metrics.base import Metric, weights_of
-from vapbench.store import GenerationRow, RunFolder, ScoreRow, column_slug, environment, generation_key, params8, score_key
+from vapbench.store import (
+    GenerationRow,
+    RunFolder,
+    ScoreRow,
+    column_slug,
+    environment,
+    generation_key,
+    params8,
+    score_key,
+)
 from vapbench.suites.tasks import tasks_with
 
 Refresh = Literal["missing", "failed", "all"]
@@ -110,7 +119,7 @@ def plan_run(
         cases = [case.model_copy(update={"clip": _override(case.clip, overrides)}) for case in cases]
     if not getattr(method.method, "uses_seed", True):
         seeds = seeds[:1]
-    not_keyed = getattr(method.method, "not_keyed", frozenset())
+    not_keyed: frozenset[str] = getattr(method.method, "not_keyed", frozenset())
     described = {
         "name": method.method.name,
         "version": method.method.version,
@@ -182,7 +191,11 @@ class ScoreJob:
 
 
 def pending_scores(
-    folder: RunFolder, cases: Mapping[str, Case], wanted: Sequence[Column], seeds: Sequence[int] | None, refresh: Refresh
+    folder: RunFolder,
+    cases: Mapping[str, Case],
+    wanted: Sequence[Column],
+    seeds: Sequence[int] | None,
+    refresh: Refresh,
 ) -> list[ScoreJob]:
     """Videos of ``cases`` that lack a score of a wanted column, in the order they were generated."""
     done = {column.label: _done(folder, column, refresh) for column in wanted}

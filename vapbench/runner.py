@@ -410,7 +410,7 @@ def hint_for(failure: Failure) -> str:
 def _seed_everything(seed: int) -> None:
     # For methods that draw from the global generators; those that take the seed lose nothing.
     random.seed(seed)
-    np.random.seed(seed % 2**32)  # noqa: NPY002 - this is the global generator
+    np.random.seed(seed % 2**32)
     if torch := sys.modules.get("torch"):
         torch.manual_seed(seed)
 
@@ -424,7 +424,7 @@ def _reset_peak() -> None:
 def _peak_mb() -> float | None:
     torch = sys.modules.get("torch")
     if torch and torch.cuda.is_available():
-        return round(torch.cuda.max_memory_allocated() / 2**20, 1)
+        return round(float(torch.cuda.max_memory_allocated()) / 2**20, 1)
     # Kilobytes on Linux, bytes on macOS.
     scale = 2**20 if sys.platform == "darwin" else 2**10
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / scale, 1)
@@ -434,4 +434,3 @@ def _free_memory() -> None:
     torch = sys.modules.get("torch")
     if torch and torch.cuda.is_available():
         torch.cuda.empty_cache()
-

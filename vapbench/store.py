@@ -217,7 +217,9 @@ class RunWriter:
         self._open.clear()
         self._lock.release()
 
-    def begin(self, identity: Mapping[str, Any], cases: Mapping[str, Mapping[str, Any]], session: dict[str, Any]) -> None:
+    def begin(
+        self, identity: Mapping[str, Any], cases: Mapping[str, Mapping[str, Any]], session: dict[str, Any]
+    ) -> None:
         """Record what is about to run.
 
         Args:
@@ -359,7 +361,16 @@ def environment() -> dict[str, Any]:
     from importlib.metadata import PackageNotFoundError, version
 
     packages = {}
-    for name in ("vapbench", "torch", "torchvision", "diffusers", "transformers", "open_clip_torch", "av", "numpy"):
+    for name in (
+        "vapbench",
+        "torch",
+        "torchvision",
+        "diffusers",
+        "transformers",
+        "open_clip_torch",
+        "av",
+        "numpy",
+    ):
         try:
             packages[name] = version(name)
         except PackageNotFoundError:

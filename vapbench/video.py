@@ -152,7 +152,9 @@ def _open(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     try:
         container = av.open(str(path))
     except _av_error() as error:
-        raise DataError(f"{path}: not a readable video (truncated or damaged header); fetch or write it again.") from error
+        raise DataError(
+            f"{path}: not a readable video (truncated or damaged header); fetch or write it again."
+        ) from error
     with container:
         if not container.streams.video:
             kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
@@ -184,7 +186,10 @@ def _to_yuv(array: Frames) -> Any:
     # The default conversion is fast and darkens by a level; these flags round correctly.
     exact = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INP
     return VideoFrame.from_ndarray(array, format="rgb24").reformat(
-        format="yuv420p", interpolation=exact, dst_colorspace=Colorspace.ITU601, dst_color_range=ColorRange.MPEG
+        format="yuv420p",
+        interpolation=exact,
+        dst_colorspace=Colorspace.ITU601,
+        dst_color_range=ColorRange.MPEG,
     )
 
 

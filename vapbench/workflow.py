@@ -103,7 +103,9 @@ def rescore(
     """
     made_for = folder.manifest()["identity"]["suite"]
     if made_for != selection.suite.name:
-        raise DataError(f"{folder.path} was made for suite {made_for}, not {selection.suite.name}; add --suite {made_for}.")
+        raise DataError(
+            f"{folder.path} was made for suite {made_for}, not {selection.suite.name}; add --suite {made_for}."
+        )
     cases = {case.id: case for case in selection.cases}
     if not pending_scores(folder, cases, columns, None, settings.refresh):
         return Tally()

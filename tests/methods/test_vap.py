@@ -72,7 +72,10 @@ def test_identity_is_the_checkpoints_content(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("vap:weights=./nowhere", "no such checkpoint folder"), ("vap:weights=owner/name", "hf download owner/name")],
+    [
+        ("vap:weights=./nowhere", "no such checkpoint folder"),
+        ("vap:weights=owner/name", "hf download owner/name"),
+    ],
 )
 def test_absent_weights_say_what_to_do(text: str, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")

@@ -61,9 +61,7 @@ def test_tensors_must_be_those_of_the_config(
 
 
 def test_norm_added_q_of_old_checkpoints_is_ignored(folder: Path) -> None:
-    edit_weights(
-        folder, lambda tensors: tensors.update({"blocks.0.attn2.norm_added_q.weight": torch.ones(24)})
-    )
+    edit_weights(folder, lambda tensors: tensors.update({"blocks.0.attn2.norm_added_q.weight": torch.ones(24)}))
     load_transformer(folder)
 
 
@@ -107,9 +105,7 @@ def test_pickled_weights_are_not_read(folder: Path) -> None:
 
 def test_an_unknown_class_is_named_with_the_known_ones(folder: Path) -> None:
     edit_json(folder / "config.json", _class_name="OtherModel")
-    with pytest.raises(
-        WeightsError, match=r"config\.json names the class OtherModel.*WanTransformer3DMOTModel"
-    ):
+    with pytest.raises(WeightsError, match=r"config\.json names the class OtherModel.*WanTransformer3DMOTModel"):
         load_transformer(folder)
 
 
@@ -122,9 +118,7 @@ def test_an_unknown_class_is_named_with_the_known_ones(folder: Path) -> None:
         ({"safety_checker": ["somewhere", "Code"]}, "must name"),
     ],
 )
-def test_model_index_must_name_known_classes(
-    pipeline_folder: Path, changes: dict[str, Any], message: str
-) -> None:
+def test_model_index_must_name_known_classes(pipeline_folder: Path, changes: dict[str, Any], message: str) -> None:
     edit_json(pipeline_folder / "model_index.json", **changes)
     with pytest.raises(WeightsError, match=f"model_index.json.*{message}"):
         load_pipeline(pipeline_folder)

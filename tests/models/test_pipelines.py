@@ -129,16 +129,12 @@ def test_moving_the_reference_in_time_matters(pipeline: Any, placement: str) -> 
 
 
 def test_output_types_agree(wan: Any) -> None:
-    array, tensor, images = (
-        generate(wan, IMAGE, [video(5)], output_type=kind) for kind in ("np", "pt", "pil")
-    )
+    array, tensor, images = (generate(wan, IMAGE, [video(5)], output_type=kind) for kind in ("np", "pt", "pil"))
     assert array.shape == (5, 32, 32, 3)
     assert array.dtype == np.float32
     assert 0 <= array.min() <= array.max() <= 1
     np.testing.assert_array_equal(tensor.permute(0, 2, 3, 1).numpy(), array)
-    np.testing.assert_array_equal(
-        np.stack([np.asarray(i) for i in images]), (array * 255).round().astype(np.uint8)
-    )
+    np.testing.assert_array_equal(np.stack([np.asarray(i) for i in images]), (array * 255).round().astype(np.uint8))
 
 
 def test_a_callback_may_replace_latents(pipeline: Any) -> None:

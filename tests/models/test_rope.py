@@ -35,9 +35,7 @@ def test_wan_tables(rope_folder: Path) -> None:
         reference = reference_positions(frames, entry["mot_num"])
         for stream, positions in {"target": target_positions(frames), "ref": reference}.items():
             cos, sin = wan_rotary(positions, grid, entry["head_dim"])
-            real, imag = (
-                tables[f"{entry['key']}.{stream}.{part}"].flatten(0, 2) for part in ("real", "imag")
-            )
+            real, imag = (tables[f"{entry['key']}.{stream}.{part}"].flatten(0, 2) for part in ("real", "imag"))
             for half in (slice(0, None, 2), slice(1, None, 2)):
                 torch.testing.assert_close(cos[:, half], real, atol=TOLERANCE, rtol=0)
                 torch.testing.assert_close(sin[:, half], imag, atol=TOLERANCE, rtol=0)

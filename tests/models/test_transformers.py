@@ -183,9 +183,7 @@ def test_a_base_model_grows_an_expert(family: str, request: pytest.FixtureReques
 
 
 @pytest.mark.parametrize("family", ["cogvideox", "wan"])
-def test_saving_and_loading_keeps_everything(
-    family: str, request: pytest.FixtureRequest, tmp_path: Path
-) -> None:
+def test_saving_and_loading_keeps_everything(family: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     model, _ = request.getfixturevalue(f"{family}_example")
     model.save_pretrained(tmp_path)
     again = load_transformer(tmp_path, torch.float32)
@@ -200,18 +198,14 @@ def test_saving_and_loading_keeps_everything(
 
 
 @pytest.mark.parametrize("family", ["cogvideox", "wan"])
-def test_gradient_checkpointing_gives_the_same_expert_gradients(
-    family: str, request: pytest.FixtureRequest
-) -> None:
+def test_gradient_checkpointing_gives_the_same_expert_gradients(family: str, request: pytest.FixtureRequest) -> None:
     model, inputs = request.getfixturevalue(f"{family}_example")
     gradients = []
     for enabled in (False, True):
         model.zero_grad()
         model.enable_gradient_checkpointing() if enabled else model.disable_gradient_checkpointing()
         model(**inputs).sample.square().mean().backward()
-        found = {
-            n: p.grad.clone() for n, p in model.named_parameters() if "_mot_ref" in n and p.grad is not None
-        }
+        found = {n: p.grad.clone() for n, p in model.named_parameters() if "_mot_ref" in n and p.grad is not None}
         gradients.append(found)
     assert gradients[0].keys() == gradients[1].keys() != set()
     for name, gradient in gradients[0].items():
@@ -270,9 +264,7 @@ def test_configs_that_cannot_be_followed_are_refused(
 
 
 @pytest.mark.parametrize("field", ["supported_effect_types", "num_ref_embeddings", "reference_train_mode"])
-def test_wan_refuses_fields_that_would_have_no_effect(
-    field: str, wan_example: tuple[Any, dict[str, Any]]
-) -> None:
+def test_wan_refuses_fields_that_would_have_no_effect(field: str, wan_example: tuple[Any, dict[str, Any]]) -> None:
     with pytest.raises(UsageError, match=field):
         WanTransformer3DMOTModel.from_config({**wan_example[0].config, field: ["melt"]})
 

@@ -25,7 +25,9 @@ def table(path: Path, header: tuple[str, ...], *rows: tuple[object, ...]) -> Non
         writer.writerows(rows)
 
 
-def index_row(video: str, *references: str, split: str = "test", kind: str = "vidu_ghibli", score: object = 80) -> tuple:
+def index_row(
+    video: str, *references: str, split: str = "test", kind: str = "vidu_ghibli", score: object = 80
+) -> tuple:
     return (video, json.dumps(references), f"Caption of {video}.", kind, split, score)
 
 
@@ -78,13 +80,17 @@ def test_without_an_index_the_folder_names_the_condition_and_leaks_are_said_to_b
     assert "leaks from the train split cannot be checked" in caplog.text
 
 
-@pytest.mark.parametrize("caption", ["x" * 2000, "一个男人被画成动画。", "../../etc/passwd", 'a "quoted", one\nof two lines'])
+@pytest.mark.parametrize(
+    "caption", ["x" * 2000, "一个男人被画成动画。", "../../etc/passwd", 'a "quoted", one\nof two lines']
+)
 def test_captions_come_through_whole(data: Path, caption: str) -> None:
     table(data / "benchmark.csv", BENCHMARK, (A, B, caption, caption))
     assert load(data, SPEC)[0].caption == caption
 
 
-@pytest.mark.parametrize("path", ["/etc/passwd.mp4", "../out.mp4", "a/../../out.mp4", "C:\\x.mp4", "", "\\\\host\\x.mp4"])
+@pytest.mark.parametrize(
+    "path", ["/etc/passwd.mp4", "../out.mp4", "a/../../out.mp4", "C:\\x.mp4", "", "\\\\host\\x.mp4"]
+)
 def test_paths_that_leave_the_folder_are_refused(data: Path, path: str) -> None:
     table(data / "benchmark.csv", BENCHMARK, (A, B, "x", "y"), (A, path, "x", "y"))
     with pytest.raises(DataError, match=r"benchmark\.csv:3: .*(inside the data folder|empty video path)"):
@@ -103,7 +109,12 @@ def test_paths_that_leave_the_folder_are_refused(data: Path, path: str) -> None:
         ("vap_data.csv", INDEX, [(A, "[1]", "x", "k", "test", 1)], "must be a JSON list of paths"),
         ("vap_data.csv", INDEX, [(A, "[", "x", "k", "test", 1)], "not a JSON list"),
         ("vap_data.csv", INDEX, [index_row(A, split="train")], "no held-out row"),
-        ("vap_data.csv", INDEX, [index_row(A, B, kind="a/b")], "vap_data.csv:2: condition: value error, 'a/b' must be"),
+        (
+            "vap_data.csv",
+            INDEX,
+            [index_row(A, B, kind="a/b")],
+            "vap_data.csv:2: condition: value error, 'a/b' must be",
+        ),
     ],
 )
 def test_a_wrong_table_gets_one_sentence_with_file_and_line(
@@ -129,9 +140,7 @@ def test_neither_table(tmp_path: Path) -> None:
 
 def test_two_cases_with_one_id_are_refused(data: Path) -> None:
     table(data / "benchmark.csv", BENCHMARK, (A, B, "x", "y"), (A, B, "z", "y"))
-    suite = Suite(
-        name="s", title="S", reader="vapbench.suites.vap_data:load", data="required", clip=SPEC, metrics=()
-    )
+    suite = Suite(name="s", title="S", reader="vapbench.suites.vap_data:load", data="required", clip=SPEC, metrics=())
     with pytest.raises(DataError, match="two cases have the id vidu_ghibli--man-0--man-1"):
         suite.cases(data)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -34,6 +33,8 @@ def check(
     findings = [f for text in target for f in check_target(text)] if target else check_declarations()
     for finding in findings:
         mark = "[green]ok[/green]  " if finding.ok else "[red]bad[/red] "
-        output().print(f"{mark}{escape(finding.what)}{': ' + escape(finding.problem) if finding.problem else ''}",
-                       soft_wrap=True)
+        output().print(
+            f"{mark}{escape(finding.what)}{': ' + escape(finding.problem) if finding.problem else ''}",
+            soft_wrap=True,
+        )
     raise typer.Exit(0 if all(finding.ok for finding in findings) else 3)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vapbench.cli import options as opt
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
 
 
 def register(app: typer.Typer) -> None:
@@ -15,8 +18,10 @@ def register(app: typer.Typer) -> None:
     data = typer.Typer(help="Prepare and verify suites; fetch metric weights.", no_args_is_help=True)
     data.command()(prepare)
     data.command()(verify)
-    weights = typer.Typer(help="Weights of metrics: where they come from, their licence, whether they are here.",
-                          no_args_is_help=True)
+    weights = typer.Typer(
+        help="Weights of metrics: where they come from, their licence, whether they are here.",
+        no_args_is_help=True,
+    )
     weights.command("list")(list_weights)
     weights.command("fetch")(fetch_weights)
     weights.command("verify")(verify_weights)
@@ -68,7 +73,9 @@ def verify(
     if unknown:
         errors().print(f"No task lists these conditions: {', '.join(sorted(unknown))}.", markup=False, soft_wrap=True)
     conditions = len({case.condition for case in cases})
-    output().print(f"{found.name}: {len(cases)} cases of {conditions} conditions, {bad} unreadable videos", markup=False)
+    output().print(
+        f"{found.name}: {len(cases)} cases of {conditions} conditions, {bad} unreadable videos", markup=False
+    )
     raise typer.Exit(DataError.exit_code if bad else 0)
 
 
@@ -91,7 +98,7 @@ def list_weights(json: opt.Json = False) -> None:
     for column in ("name", "size", "licence", "here"):
         table.add_column(column, overflow="fold")
     for name, item in CATALOGUE.items():
-        table.add_row(name, f"{item.megabytes:,.0f} MB", item.licence, str(here[name] or "no"))
+        table.add_row(name, f"{item.megabytes:,.3g} MB", item.licence, str(here[name] or "no"))
     output().print(table)
 
 
@@ -99,6 +106,8 @@ def fetch_weights(
     name: Annotated[list[str], typer.Argument(help="Names from `vapbench data weights list`, or: all.")],
 ) -> None:
     """Download weights into the cache; their licence is shown first, their hash is kept."""
+    from functools import partial
+
     from rich.progress import DownloadColumn, Progress, TimeRemainingColumn
 
     from vapbench.cli.console import errors, output
@@ -106,10 +115,16 @@ def fetch_weights(
 
     for item in [find(text) for text in (CATALOGUE if name == ["all"] else name)]:
         errors().print(f"{item.name}: {item.source} · licence {item.licence}", markup=False, soft_wrap=True)
-        with Progress(*Progress.get_default_columns(), DownloadColumn(), TimeRemainingColumn(), console=errors()) as bar:
+        with Progress(
+            *Progress.get_default_columns(), DownloadColumn(), TimeRemainingColumn(), console=errors()
+        ) as bar:
             task = bar.add_task(item.name, total=None)
-            path = fetch(item.name, progress=lambda done, total: bar.update(task, completed=done, total=total))
+            path = fetch(item.name, progress=partial(_advance, bar, task))
         output().print(str(path), markup=False, soft_wrap=True)
+
+
+def _advance(bar: Progress, task: TaskID, done: int, total: int | None) -> None:
+    bar.update(task, completed=done, total=total)
 
 
 def verify_weights() -> None:
@@ -119,5 +134,9 @@ def verify_weights() -> None:
 
     statuses = [verify(name) for name in CATALOGUE]
     for status in statuses:
-        output().print(f"{status.weights.name}: {status.state} {status.path or ''}".rstrip(), markup=False, soft_wrap=True)
+        output().print(
+            f"{status.weights.name}: {status.state} {status.path or ''}".rstrip(),
+            markup=False,
+            soft_wrap=True,
+        )
     raise typer.Exit(3 if any(status.state == "changed" for status in statuses) else 0)

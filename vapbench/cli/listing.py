@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -17,47 +18,63 @@ def register(app: typer.Typer) -> None:
 
 
 def list_(
-    what: What = typer.Argument(help="methods, metrics, tasks, suites or runs.", show_default=False),
+    what: Annotated[What, typer.Argument(help="methods, metrics, tasks, suites or runs.", show_default=False)],
     results: opt.Results = opt.RESULTS,
     json: opt.Json = False,
 ) -> None:
     """List methods, metrics, tasks, suites or runs."""
     import json as jsonlib
 
-    from rich.table import Table
-
     from vapbench.cli.console import errors, output
 
     rows = _runs(results) if what == "runs" else _LISTERS[what]()
     if json:
         output().print_json(jsonlib.dumps(rows))
-        return
-    if not rows:
+    elif rows:
+        _print(rows)
+    else:
         errors().print(f"No {what} here.")
-        return
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    shown = [column for column in rows[0] if any(row[column] for row in rows)]
-    for column in shown:
-        table.add_column(column.replace("_", " "), no_wrap=column == "name", overflow="fold")
+
+
+def _print(rows: list[dict[str, Any]]) -> None:
+    """Print names beside what they are, under a heading per group."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from vapbench.cli.console import output
+
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    group = None
     for row in rows:
-        table.add_row(*(_text(row[column]) for column in shown))
+        if row.get("group") != group:
+            group = row.get("group")
+            table.add_row(Text(f"{group}", style="bold"), "")
+        details = [f"{key}: {_plain(value)}" for key, value in row.items() if key not in _SHOWN_APART and value]
+        text = Text(row["title"])
+        for line in (row["summary"], " · ".join(details)):
+            if line:
+                text.append(f"\n{line}", style="dim")
+        table.add_row(Text(f"  {row['name']}" if group else row["name"], style="cyan"), text)
     output().print(table)
 
 
-def _text(value: Any) -> str:
-    from rich.markup import escape
+_SHOWN_APART = {"group", "name", "title", "summary"}
 
-    return escape(", ".join(map(str, value)) if isinstance(value, list) else str(value or ""))
+
+def _plain(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _methods() -> list[dict[str, Any]]:
     from vapbench.errors import VapbenchError
     from vapbench.methods import methods
 
-    order = ["structure", "text", "per-condition", "outputs", "unified", "floor", "ceiling"]
     rows = []
     for entry in methods():
         problem = ""
+        # Packages bring no card: importing the class is the only way to know that it is there.
         if entry.point is not None:
             try:
                 _ = entry.cls
@@ -66,15 +83,27 @@ def _methods() -> list[dict[str, Any]]:
         card = entry.card
         rows.append(
             {
+                "group": _CONTROLS[card.kind] if card else "From installed packages",
                 "name": entry.name,
-                "title": card.title if card else entry.name,
-                "control": card.kind if card else "",
-                "what it does": problem or (card.summary if card else ""),
+                "title": card.title if card else problem or entry.origin,
+                "summary": card.summary if card else "",
                 "weights": card.weights if card else "",
-                "from": entry.origin,
+                "from": "" if entry.origin == "built in" else entry.origin,
             }
         )
-    return sorted(rows, key=lambda row: order.index(row["control"]) if row["control"] in order else len(order))
+    order = [*_CONTROLS.values(), "From installed packages"]
+    return sorted(rows, key=lambda row: order.index(row["group"]))
+
+
+_CONTROLS = {
+    "structure": "Structure-controlled",
+    "text": "Text and first frame only",
+    "per-condition": "One model per condition",
+    "outputs": "Videos made elsewhere",
+    "unified": "Unified semantic control",
+    "ceiling": "Ceiling",
+    "floor": "Floors",
+}
 
 
 def _metrics() -> list[dict[str, Any]]:
@@ -83,20 +112,22 @@ def _metrics() -> list[dict[str, Any]]:
     from vapbench.errors import VapbenchError
     from vapbench.metrics import REGISTRY
 
-    rows = []
+    rows: list[dict[str, Any]] = []
     for entry in REGISTRY:
+        origin = "" if entry.origin == "built in" else entry.origin
         try:
             metric = entry.load()
         except VapbenchError as error:
-            rows.append({"name": entry.name, "better": "", "needs": [], "what it says": f"broken: {error}", "from": entry.origin})
+            rows.append({"name": entry.name, "title": f"broken: {error}", "summary": "", "from": origin})
             continue
         rows.append(
             {
                 "name": entry.name,
+                "title": (inspect.getdoc(metric) or "").split("\n\n")[0].replace("\n", " "),
+                "summary": "",
                 "better": "higher" if metric.higher_is_better else "lower",
                 "needs": sorted(metric.needs),
-                "what it says": (inspect.getdoc(metric) or "").split("\n\n")[0].replace("\n", " "),
-                "from": entry.origin,
+                "from": origin,
             }
         )
     return rows
@@ -109,8 +140,8 @@ def _tasks() -> list[dict[str, Any]]:
         {
             "name": task.name,
             "title": task.title,
-            "conditions": len(conditions_of(task)),
-            "what it asks": task.description,
+            "summary": task.description,
+            "conditions": sorted(conditions_of(task)) if not task.includes else len(conditions_of(task)),
         }
         for task in load_tasks().values()
     ]
@@ -123,15 +154,15 @@ def _suites() -> list[dict[str, Any]]:
         {
             "name": suite.name,
             "title": suite.title,
-            "clip": f"{suite.clip.frames}x{suite.clip.height}x{suite.clip.width} at {suite.clip.fps:g} fps",
+            "summary": suite.description,
+            "clip": f"{suite.clip.frames} frames of {suite.clip.height}x{suite.clip.width} at {suite.clip.fps:g} fps",
             "data": "--data DIR" if suite.data == "required" else "none needed",
-            "what it is": suite.description,
         }
         for suite in load_suites().values()
     ]
 
 
-def _runs(results: Any) -> list[dict[str, Any]]:
+def _runs(results: Path) -> list[dict[str, Any]]:
     from vapbench.store import RunFolder
 
     rows = []
@@ -141,9 +172,10 @@ def _runs(results: Any) -> list[dict[str, Any]]:
         current = folder.current()
         rows.append(
             {
+                "group": identity["suite"],
                 "name": str(folder.path),
-                "suite": identity["suite"],
-                "method": identity["name"],
+                "title": identity["name"],
+                "summary": "",
                 "videos": sum(row.status == "ok" for row in current),
                 "failed": sum(row.status == "failed" for row in current),
                 "scored": folder.columns(),

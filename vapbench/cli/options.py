@@ -8,13 +8,13 @@ from typing import Annotated, Literal
 import typer
 
 Task = Annotated[
-    str, typer.Option("--task", "-t", help="Task, or a task file (.yaml).", envvar="VAPBENCH_TASK", show_default=True)
+    str,
+    typer.Option("--task", "-t", help="Task, or a task file (.yaml).", envvar="VAPBENCH_TASK", show_default=True),
 ]
-Suite = Annotated[
-    str, typer.Option("--suite", "-s", help="Suite, or a suite file (.yaml).", envvar="VAPBENCH_SUITE")
-]
+Suite = Annotated[str, typer.Option("--suite", "-s", help="Suite, or a suite file (.yaml).", envvar="VAPBENCH_SUITE")]
 Data = Annotated[
-    Path | None, typer.Option("--data", help="Folder of the suite's data.", envvar="VAPBENCH_DATA", show_default=False)
+    Path | None,
+    typer.Option("--data", help="Folder of the suite's data.", envvar="VAPBENCH_DATA", show_default=False),
 ]
 Methods = Annotated[
     list[str],
@@ -27,41 +27,53 @@ Methods = Annotated[
 Metrics = Annotated[
     list[str] | None,
     typer.Option(
-        "--metric", help="Metric, repeatable: a name, or my.py:MyMetric. Default: the suite's.", show_default=False
+        "--metric",
+        help="Metric, repeatable: a name, or my.py:MyMetric. Default: the suite's.",
+        show_default=False,
     ),
 ]
-Seeds = Annotated[
-    list[int] | None, typer.Option("--seed", help="Seed, repeatable. [default: 0]", show_default=False)
-]
+Seeds = Annotated[list[int] | None, typer.Option("--seed", help="Seed, repeatable. [default: 0]", show_default=False)]
 Limit = Annotated[
     int | None, typer.Option("--limit", min=1, help="Only the first N cases of the task.", show_default=False)
 ]
-Results = Annotated[
-    Path, typer.Option("--results", help="Where runs are kept.", envvar="VAPBENCH_RESULTS")
-]
+Results = Annotated[Path, typer.Option("--results", help="Where runs are kept.", envvar="VAPBENCH_RESULTS")]
 Name = Annotated[
-    str | None, typer.Option("--name", help="Name of the run folder, instead of the method's.", show_default=False)
+    str | None,
+    typer.Option("--name", help="Name of the run folder, instead of the method's.", show_default=False),
 ]
 Device = Annotated[
-    str, typer.Option("--device", help="cpu, cuda, cuda:1, mps; auto takes an accelerator if there is one.",
-                      envvar="VAPBENCH_DEVICE")
+    str,
+    typer.Option(
+        "--device",
+        help="cpu, cuda, cuda:1, mps; auto takes an accelerator if there is one.",
+        envvar="VAPBENCH_DEVICE",
+    ),
 ]
 Dtype = Annotated[
     Literal["bfloat16", "float16", "float32"] | None,
-    typer.Option("--dtype", help="Type of weights and computation. [default: the method's]", envvar="VAPBENCH_DTYPE",
-                 show_default=False),
+    typer.Option(
+        "--dtype",
+        help="Type of weights and computation. [default: the method's]",
+        envvar="VAPBENCH_DTYPE",
+        show_default=False,
+    ),
 ]
 Offload = Annotated[
     Literal["none", "model", "sequential"] | None,
-    typer.Option("--offload", help="Keep idle weights in main memory: slower, far less accelerator memory.",
-                 envvar="VAPBENCH_OFFLOAD", show_default=False),
+    typer.Option(
+        "--offload",
+        help="Keep idle weights in main memory: slower, far less accelerator memory.",
+        envvar="VAPBENCH_OFFLOAD",
+        show_default=False,
+    ),
 ]
 Refresh = Annotated[
     Literal["missing", "failed", "all"],
     typer.Option("--refresh", help="What to do again: only what is missing, failed rows too, or everything."),
 ]
 Retries = Annotated[
-    int, typer.Option("--retries", min=0, help="More attempts after out-of-memory, a timeout, HTTP 429 or 5xx.")
+    int,
+    typer.Option("--retries", min=0, help="More attempts after out-of-memory, a timeout, HTTP 429 or 5xx."),
 ]
 MaxFailures = Annotated[
     str, typer.Option("--max-failures", help="Stop above this many failures: a count, or a fraction below 1.")

@@ -1,4 +1,121 @@
-"""``report`` and ``show``."""
+"""``report`` and ``show``: what came of runs, as a table and as a page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
 import typer
-def register(app: typer.Typer) -> None: ...
-def print_tables(folders, task, as_json, next_steps): ...
+
+from vapbench.cli import options as opt
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from vapbench.store import RunFolder
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(report)
+    app.command()(show)
+
+
+def report(
+    runs: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Run folders. Default: every run of the results folder.", show_default=False),
+    ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option("--task", "-t", help="Only this task. [default: every task]", show_default=False),
+    ] = None,
+    suite: Annotated[
+        str | None, typer.Option("--suite", "-s", help="Only runs of this suite.", show_default=False)
+    ] = None,
+    results: opt.Results = opt.RESULTS,
+    json: opt.Json = False,
+) -> None:
+    """Tables of finished runs: methods by metrics, with n and intervals.
+
+    [bold]vapbench report[/bold]   [bold]vapbench report results/mini/vap results/mini/frozen --task camera[/bold]
+    """
+    from vapbench.cli.console import configure_logging
+    from vapbench.errors import UsageError
+    from vapbench.store import RunFolder
+
+    configure_logging(verbose=0, quiet=False)
+    paths = runs or [manifest.parent for manifest in sorted(results.glob("*/*/manifest.json"))]
+    folders = [RunFolder(path) for path in paths]
+    if suite:
+        folders = [folder for folder in folders if folder.manifest()["identity"]["suite"] == suite]
+    if not folders:
+        raise UsageError(f"No runs in {results}{f' of suite {suite}' if suite else ''}; make one: vapbench run --help")
+    print_tables(folders, task=task, as_json=json, next_steps=False)
+
+
+def show(
+    run: Annotated[Path, typer.Argument(help="A run folder, such as results/mini/vap.", show_default=False)],
+    case: Annotated[str | None, typer.Argument(help="Only this case.", show_default=False)] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="File to write. [default: RUN/show.html]", show_default=False)
+    ] = None,
+    open_: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+) -> None:
+    """Write one page that plays reference, first frame and output of every case side by side, with the scores.
+
+    The page needs no network and no other file: send it to anyone.
+    """
+    from vapbench.cli.console import configure_logging, output
+    from vapbench.report.show import write_page
+    from vapbench.store import RunFolder
+
+    configure_logging(verbose=0, quiet=False)
+    path = write_page(RunFolder(run), out or run / "show.html", case)
+    output().print(str(path), markup=False, soft_wrap=True)
+    if open_:
+        typer.launch(path.resolve().as_uri())
+
+
+def print_tables(folders: Sequence[RunFolder], task: str | None, as_json: bool, next_steps: bool) -> None:
+    """Print the runs' tables; after a run, also where to look next."""
+    import json
+
+    from vapbench.cli.console import output
+    from vapbench.report.json import to_json
+    from vapbench.report.table import summarise
+    from vapbench.report.terminal import print_table
+
+    if not folders:
+        return
+    tables = summarise(folders, task)
+    if as_json:
+        output().print_json(json.dumps([to_json(table) for table in tables]))
+        return
+    for table in tables:
+        output().print()
+        print_table(table, output())
+    if next_steps:
+        for line in _next_steps(folders, tables[0].suite):
+            output().print(line, markup=False, soft_wrap=True)
+
+
+def _next_steps(folders: Sequence[RunFolder], suite: str) -> list[str]:
+    methods = {folder.manifest()["identity"]["name"] for folder in folders}
+    shown = next((f for f in folders if f.manifest()["identity"]["name"] not in _FLOORS), folders[0])
+    lines = [f"Next:  vapbench show {shown.path}", "           look at every clip beside its reference"]
+    if suite == "mini":
+        lines.insert(0, "Tiny procedural video: this shows the harness, not the paper's numbers.")
+    if not methods & _FLOORS:
+        lines += [
+            "       vapbench run --method frozen --method ground-truth …",
+            "           the floor and the ceiling",
+        ]
+    lines += [
+        "       vapbench list methods",
+        "           what else there is; docs/full-size.md has the released models",
+    ]
+    return lines
+
+
+_FLOORS = {"noise", "frozen", "copy-reference", "ground-truth"}

@@ -70,9 +70,7 @@ def run(
     wanted = columns(metric or selection.suite.metrics)
     resolved = [resolve(text, {"dtype": dtype, "offload": offload}) for text in method]
     _refuse_one_name_for_many(resolved, name)
-    plans = [
-        plan_run(selection.suite.name, item, selection.cases, seed or [0], results, name) for item in resolved
-    ]
+    plans = [plan_run(selection.suite.name, item, selection.cases, seed or [0], results, name) for item in resolved]
     if dry_run:
         for plan in plans:
             _describe(plan, wanted, settings)
@@ -196,9 +194,7 @@ def _score_videos(
     return plan.folder
 
 
-def _rescore(
-    target: Path, selection: Selection, wanted: list[Column], settings: Settings, quiet: bool
-) -> RunFolder:
+def _rescore(target: Path, selection: Selection, wanted: list[Column], settings: Settings, quiet: bool) -> RunFolder:
     from vapbench.cli.progress import progress
     from vapbench.store import RunFolder
     from vapbench.workflow import rescore

@@ -152,7 +152,7 @@ def resolve(text: str, extra: Mapping[str, Any] | None = None) -> ResolvedMethod
     method = entry.cls(**values)
     method.name = entry.name
     usual = plain(defaults(entry.cls, fixed, spec.name))
-    not_keyed = getattr(method, "not_keyed", frozenset())
+    not_keyed: frozenset[str] = getattr(method, "not_keyed", frozenset())
     recorded = plain(values)
     changed = {
         name: value
@@ -185,7 +185,9 @@ def _in_folder(folder: Path) -> MethodEntry:
     cards = read_cards(folder / "card.yaml")
     if len(cards) > 1:
         names = ", ".join(card.name for card in cards)
-        raise UsageError(f"{folder} declares several methods ({names}); give it one card, or install it under baselines/.")
+        raise UsageError(
+            f"{folder} declares several methods ({names}); give it one card, or install it under baselines/."
+        )
     return MethodEntry(cards[0].name, cards[0], str(folder), folder)
 
 

@@ -35,7 +35,9 @@ def checkpoint_folder(weights: str, revision: str | None) -> Path:
     from huggingface_hub import snapshot_download
 
     try:
-        return Path(snapshot_download(weights, revision=revision, allow_patterns=["*.json", "*.safetensors", "*.model"]))
+        return Path(
+            snapshot_download(weights, revision=revision, allow_patterns=["*.json", "*.safetensors", "*.model"])
+        )
     except Exception as error:
         raise _unreachable(weights, error) from error
 

@@ -152,21 +152,10 @@ class VideoAsPrompt(_VideoAsPrompt):
         dtype: Dtype = "bfloat16",
         offload: Offload = "none",
     ) -> None:
-        """Prepare the method; parameters beyond those of every VAP model:
+        """Prepare the method.
 
-        Args:
-            weights: as there.
-            revision: as there.
-            steps: as there.
-            guidance: as there.
-            dynamic_guidance: let the scale follow the cosine schedule of CogVideoX.
-            references: how many of the case's references to show the model.
-            reference_rope: as there.
-            frames: as there.
-            height: as there.
-            width: as there.
-            dtype: as there.
-            offload: as there.
+        The parameters of every VAP model, and two of CogVideoX's own: ``dynamic_guidance`` lets the scale follow its
+        cosine schedule, and ``references`` says how many of the case's references the model is shown.
         """
         super().__init__(weights, revision, steps, guidance, reference_rope, frames, height, width, dtype, offload)
         self.dynamic_guidance = dynamic_guidance

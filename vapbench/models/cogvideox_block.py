@@ -71,9 +71,7 @@ def joint_attention(
     return target, reference
 
 
-def project(
-    attention: Any, tokens: Tokens, rotary: Rotary | None
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def project(attention: Any, tokens: Tokens, rotary: Rotary | None) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Return queries, keys and values [B, heads, L + S, head_dim]; only video tokens carry positions."""
     sequence = torch.cat([tokens.text, tokens.video], dim=1)
     queries, keys, values = (

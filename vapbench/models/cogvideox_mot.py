@@ -236,9 +236,7 @@ class CogVideoXTransformer3DMOTModel(ExpertModel, CogVideoXTransformer3DModel): 
         tokens = torch.unflatten(self.embedding_dropout(tokens), 0, (-1, count))
         if self.config.num_ref_embeddings:
             if count > self.config.num_ref_embeddings:
-                raise UsageError(
-                    f"The model tells {self.config.num_ref_embeddings} references apart, not {count}."
-                )
+                raise UsageError(f"The model tells {self.config.num_ref_embeddings} references apart, not {count}.")
             places = [self.ref_embeddings[f"ref_{place}"] for place in reversed(range(count))]
             tokens = tokens + torch.stack(places, dim=1)
         if effect_types is not None:
@@ -250,8 +248,7 @@ class CogVideoXTransformer3DMOTModel(ExpertModel, CogVideoXTransformer3DModel): 
         known = self.config.supported_effect_types or ()
         if len(effect_types) != references or not set(effect_types) <= set(known):
             raise UsageError(
-                f"effect_types {list(effect_types)} must name one of {list(known)} for each of "
-                f"{references} references."
+                f"effect_types {list(effect_types)} must name one of {list(known)} for each of {references} references."
             )
         return [self.effect_embeddings[effect] for effect in effect_types]
 
@@ -269,9 +266,7 @@ class CogVideoXTransformer3DMOTModel(ExpertModel, CogVideoXTransformer3DModel): 
 
     def _check_target(self, shape: torch.Size, ofs: torch.Tensor | None) -> None:
         if shape[1] % (self.config.patch_size_t or 1):
-            raise UsageError(
-                f"{shape[1]} latent frames are no multiple of patch_size_t {self.config.patch_size_t}."
-            )
+            raise UsageError(f"{shape[1]} latent frames are no multiple of patch_size_t {self.config.patch_size_t}.")
         if self.ofs_embedding is not None and ofs is None:
             raise UsageError("This model has an ofs_embedding and needs ofs.")
 
@@ -288,8 +283,7 @@ def _split_references(
     same_size = latents.shape[:1] + latents.shape[2:] == target.shape[:1] + target.shape[2:]
     if rest or not references or not same_size:
         raise UsageError(
-            f"Reference latents {list(latents.shape)} are not whole videos like the target's "
-            f"{list(target.shape)}."
+            f"Reference latents {list(latents.shape)} are not whole videos like the target's {list(target.shape)}."
         )
     if text is None or text.shape[1] % references:
         raise UsageError(f"{references} references need as many captions of equal length in one tensor.")

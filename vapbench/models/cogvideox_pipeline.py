@@ -155,12 +155,8 @@ class CogVideoXImageToVideoMOTPipeline(VapPipeline):
                 f"{config.sample_width * self.spatial_factor} pixels only, not {height} x {width}."
             )
         check_latents(latents, (1, frames, config.out_channels, rows, columns))
-        request = read_request(
-            image, reference_videos, prompt, reference_prompts, num_frames, frame_selection
-        )
-        rotary, reference_rotary = self._rotary(
-            frames, rows, columns, len(request.references), reference_rope
-        )
+        request = read_request(image, reference_videos, prompt, reference_prompts, num_frames, frame_selection)
+        rotary, reference_rotary = self._rotary(frames, rows, columns, len(request.references), reference_rope)
 
         guided = guidance_scale > 1.0
         copies = 2 if guided else 1

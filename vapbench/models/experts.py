@@ -71,9 +71,7 @@ class ExpertModel:
         state = base.state_dict()
         unexpected = model.load_state_dict(state, strict=False).unexpected_keys
         if unexpected:
-            raise UsageError(
-                f"{cls.__name__} has no place for {', '.join(unexpected[:3])} of {type(base).__name__}."
-            )
+            raise UsageError(f"{cls.__name__} has no place for {', '.join(unexpected[:3])} of {type(base).__name__}.")
         initialise_expert(model)
         for name, parameter in model.named_parameters():  # Device and type of the base, which mixes types.
             parameter.data = parameter.data.to(state[base_name(name)])

@@ -55,17 +55,13 @@ def read_request(
         DataError: a picture or video that cannot be used.
     """
     if isinstance(reference_videos, np.ndarray) or not reference_videos:
-        raise UsageError(
-            "reference_videos must be a list with at least one video, each an array [F, H, W, 3]."
-        )
+        raise UsageError("reference_videos must be a list with at least one video, each an array [F, H, W, 3].")
     if prompt is not None and not isinstance(prompt, str):
         raise UsageError("One call makes one video: prompt must be a string.")
     references = []
     for number, video in enumerate(reference_videos, 1):
         frames = [_picture(frame, f"reference {number}") for frame in video]
-        references.append(
-            [frames[index] for index in select_frames(len(frames), num_frames, frame_selection)]
-        )
+        references.append([frames[index] for index in select_frames(len(frames), num_frames, frame_selection)])
     captions = _captions(reference_prompts, len(references))
     return Request(_picture(image, "the image"), prompt or "", references, captions)
 
@@ -90,9 +86,7 @@ def select_frames(available: int, wanted: int, selection: FrameSelection = "even
                 f"frame_selection='first' needs {wanted} frames, a reference has {available}; use 'evenly'."
             )
         return list(range(wanted))
-    raise UsageError(
-        f"Unknown frame_selection {selection!r}; use one of {', '.join(get_args(FrameSelection))}."
-    )
+    raise UsageError(f"Unknown frame_selection {selection!r}; use one of {', '.join(get_args(FrameSelection))}.")
 
 
 def check_size(
@@ -131,18 +125,7 @@ def _captions(captions: Sequence[str] | str | None, references: int) -> list[str
 def _picture(picture: Picture, what: str) -> Image.Image:
     if isinstance(picture, Image.Image):
         return picture.convert("RGB")
-    if (
-        not isinstance(picture, np.ndarray)
-        or picture.dtype != np.uint8
-        or picture.ndim != 3
-        or picture.shape[2] != 3
-    ):
-        found = (
-            f"{picture.dtype} {list(picture.shape)}"
-            if isinstance(picture, np.ndarray)
-            else type(picture).__name__
-        )
-        raise DataError(
-            f"{what[0].upper()}{what[1:]} must be PIL or uint8 [H, W, 3] (per frame), not {found}."
-        )
+    if not isinstance(picture, np.ndarray) or picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
+        found = f"{picture.dtype} {list(picture.shape)}" if isinstance(picture, np.ndarray) else type(picture).__name__
+        raise DataError(f"{what[0].upper()}{what[1:]} must be PIL or uint8 [H, W, 3] (per frame), not {found}.")
     return Image.fromarray(picture)

@@ -84,9 +84,7 @@ def load_pipeline(
     index_file = folder / "model_index.json"
     index = read_json(index_file)
     pipeline_class = _lookup(PIPELINES, index.get("_class_name"), index_file)
-    named = {
-        name: entry for name, entry in index.items() if isinstance(entry, list) and entry != [None, None]
-    }
+    named = {name: entry for name, entry in index.items() if isinstance(entry, list) and entry != [None, None]}
     wanted = set(inspect.signature(pipeline_class).parameters)
     if wanted != set(named):
         raise WeightsError(

@@ -79,9 +79,7 @@ def check_output_type(output_type: str) -> None:
         UsageError: the type is none of np, pt, pil and latent.
     """
     if output_type not in get_args(OutputType):
-        raise UsageError(
-            f"Unknown output_type {output_type!r}; use one of {', '.join(get_args(OutputType))}."
-        )
+        raise UsageError(f"Unknown output_type {output_type!r}; use one of {', '.join(get_args(OutputType))}.")
 
 
 def check_latents(latents: torch.Tensor | None, shape: tuple[int, ...]) -> None:

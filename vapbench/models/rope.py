@@ -35,9 +35,7 @@ def target_positions(frames: int) -> torch.Tensor:
     return torch.arange(frames, dtype=torch.float32)
 
 
-def reference_positions(
-    frames: int, references: int = 1, placement: ReferenceRope = "before"
-) -> torch.Tensor:
+def reference_positions(frames: int, references: int = 1, placement: ReferenceRope = "before") -> torch.Tensor:
     """Return the temporal positions of all references in their order, float32 [n * T].
 
     Args:
@@ -55,13 +53,9 @@ def reference_positions(
         return target_positions(frames).repeat(references)
     if placement == "far":
         if references != 1:
-            raise UsageError(
-                f"reference_rope='far' is defined for one reference, not {references}; use 'before'."
-            )
+            raise UsageError(f"reference_rope='far' is defined for one reference, not {references}; use 'before'.")
         return target_positions(frames) + FAR_START
-    raise UsageError(
-        f"Unknown reference_rope {placement!r}; use one of {', '.join(get_args(ReferenceRope))}."
-    )
+    raise UsageError(f"Unknown reference_rope {placement!r}; use one of {', '.join(get_args(ReferenceRope))}.")
 
 
 def cogvideox_rotary(
@@ -105,9 +99,7 @@ def wan_rotary(
     return _table(axes, torch.float64, device)
 
 
-def _table(
-    axes: Sequence[tuple[int, torch.Tensor]], dtype: torch.dtype, device: torch.device | str
-) -> Rotary:
+def _table(axes: Sequence[tuple[int, torch.Tensor]], dtype: torch.dtype, device: torch.device | str) -> Rotary:
     """Combine (channels, positions) of time, rows and columns; tokens run with columns fastest."""
     lengths = [len(positions) for _, positions in axes]
     parts = []

@@ -76,9 +76,7 @@ def joint_attention(
     return target, reference
 
 
-def _project(
-    attention: Any, video: torch.Tensor, rotary: Rotary
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def _project(attention: Any, video: torch.Tensor, rotary: Rotary) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Return queries, keys and values [B, heads, S, head_dim]; the norms span all heads."""
     queries, keys, values = (
         tokens.unflatten(2, (attention.heads, -1)).transpose(1, 2)
@@ -142,9 +140,7 @@ class WanExpertBlock(WanTransformerBlock):  # type: ignore[misc]
         )
         video = self._finish(base, hidden_states, mixed, encoder_hidden_states, modulation)
         if self.updates_reference:
-            other = self._finish(
-                expert, reference.video, other_mixed, reference.condition.context, other_modulation
-            )
+            other = self._finish(expert, reference.video, other_mixed, reference.condition.context, other_modulation)
             reference = reference._replace(video=other)
         return video, reference
 

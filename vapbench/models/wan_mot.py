@@ -174,9 +174,7 @@ class WanTransformer3DMOTModel(ExpertModel, WanTransformer3DModel):  # type: ign
             video, reference = outputs if reads_reference else (outputs, reference)
 
         shift, scale = (self.scale_shift_table.to(temb.device) + temb.unsqueeze(1)).chunk(2, dim=1)
-        patches = self.proj_out(
-            modulate(self.norm_out, video, shift.to(video.device), scale.to(video.device))
-        )
+        patches = self.proj_out(modulate(self.norm_out, video, shift.to(video.device), scale.to(video.device)))
         sample = self._unpatchify(patches, shape)
         return WanExpertOutput(sample=sample) if return_dict else (sample,)
 

@@ -144,17 +144,13 @@ class WanImageToVideoMOTPipeline(VapPipeline):
             width // self.spatial_factor,
         )
         check_latents(latents, shape)
-        request = read_request(
-            image, reference_videos, prompt, reference_prompts, num_frames, frame_selection
-        )
+        request = read_request(image, reference_videos, prompt, reference_prompts, num_frames, frame_selection)
         if len(request.references) != 1:
             raise UsageError(f"Wan takes one reference video, not {len(request.references)}.")
         reference = request.references[0]
 
         device, dtype = self._execution_device, self.transformer.dtype
-        captions = [
-            _Captions(self._encode_text(request.prompt), self._encode_text(request.reference_prompts[0]))
-        ]
+        captions = [_Captions(self._encode_text(request.prompt), self._encode_text(request.reference_prompts[0]))]
         if guidance_scale > 1.0:
             negatives = negative_or_default(negative_prompt), negative_or_default(negative_reference_prompt)
             captions.append(_Captions(*(self._encode_text(caption) for caption in negatives)))
@@ -166,9 +162,7 @@ class WanImageToVideoMOTPipeline(VapPipeline):
         latents = latents.to(device, torch.float32)
         first_frame = self._first_frame_latents(self._preprocess([request.image], height, width), num_frames)
         video = self._preprocess(reference, height, width)
-        references = torch.cat(
-            [self._encode(video), self._first_frame_latents(video[:, :, :1], num_frames)], dim=1
-        )
+        references = torch.cat([self._encode(video), self._first_frame_latents(video[:, :, :1], num_frames)], dim=1)
         references = references.to(dtype)
 
         for index, timestep in enumerate(self.progress_bar(self.scheduler.timesteps)):
@@ -247,9 +241,7 @@ class WanImageToVideoMOTPipeline(VapPipeline):
     def _statistics(self, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
         """Return mean and standard deviation of the latents, float32 [1, C, 1, 1, 1]."""
         config = self.vae.config
-        mean, std = (
-            torch.tensor(values, device=device) for values in (config.latents_mean, config.latents_std)
-        )
+        mean, std = (torch.tensor(values, device=device) for values in (config.latents_mean, config.latents_std))
         return mean.view(1, -1, 1, 1, 1), std.view(1, -1, 1, 1, 1)
 
 

@@ -92,19 +92,13 @@ def check_tensors(files: Sequence[Path], expected: Mapping[str, Shape], ignored:
     where = files[0] if len(files) == 1 else f"{files[0].parent} ({len(files)} shards)"
     missing = [name for name in expected if name not in found]
     if missing:
-        raise WeightsError(
-            f"{where} lacks {len(missing)} tensors that config.json calls for: {_some(missing)}."
-        )
+        raise WeightsError(f"{where} lacks {len(missing)} tensors that config.json calls for: {_some(missing)}.")
     surplus = [name for name in found if name not in expected and not any(part in name for part in ignored)]
     if surplus:
-        raise WeightsError(
-            f"{where} has {len(surplus)} tensors that config.json has no place for: {_some(surplus)}."
-        )
+        raise WeightsError(f"{where} has {len(surplus)} tensors that config.json has no place for: {_some(surplus)}.")
     for name, shape in expected.items():
         if found[name][0] != shape:
-            raise WeightsError(
-                f"{found[name][1]}: {name} is {list(found[name][0])}, config.json needs {list(shape)}."
-            )
+            raise WeightsError(f"{found[name][1]}: {name} is {list(found[name][0])}, config.json needs {list(shape)}.")
 
 
 def _some(names: Sequence[str]) -> str:

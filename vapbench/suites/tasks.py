@@ -104,9 +104,7 @@ def tasks_with(condition: str) -> list[str]:
     """Names of the tasks that contain a condition."""
     unknown = condition not in _known()
     return [
-        task.name
-        for task in load_tasks().values()
-        if condition in conditions_of(task) or (unknown and task.includes)
+        task.name for task in load_tasks().values() if condition in conditions_of(task) or (unknown and task.includes)
     ]
 
 

@@ -142,9 +142,7 @@ def _refuse_leak(case: _Wanted, index: dict[str, _Listed]) -> None:
             )
 
 
-def _case(
-    data: Path, item: _Wanted, index: dict[str, _Listed], category: dict[str, str], clip: ClipSpec
-) -> Case:
+def _case(data: Path, item: _Wanted, index: dict[str, _Listed], category: dict[str, str], clip: ClipSpec) -> Case:
     condition = index[item.target].kind if item.target in index else PurePosixPath(item.target).parent.name
     if not condition:
         raise DataError(f"{item.where}: no condition for {item.target}; list it in {INDEX} with its kind.")

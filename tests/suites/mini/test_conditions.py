@@ -44,10 +44,7 @@ def clips() -> dict[str, np.ndarray]:
     return {
         name: np.stack(
             [
-                [
-                    render(scene, c, draw_variation(name, seed))[1:, ::2, ::2].astype(np.float32)
-                    for seed in range(3)
-                ]
+                [render(scene, c, draw_variation(name, seed))[1:, ::2, ::2].astype(np.float32) for seed in range(3)]
                 for scene in scenes
             ]
         )
@@ -61,9 +58,7 @@ def test_no_two_conditions_are_near_duplicates(clips: dict[str, np.ndarray]) -> 
     names = list(clips)
     for i, first in enumerate(names):
         for second in names[:i]:
-            between = np.mean(
-                [_distance(clips[first][:, v], clips[second][:, w]) for v in (0, 1) for w in (0, 1)]
-            )
+            between = np.mean([_distance(clips[first][:, v], clips[second][:, w]) for v in (0, 1) for w in (0, 1)])
             within = min(spread[first], spread[second])
             assert between > 1.3 * within, f"{first} and {second}: {between:.1f} between, {within:.1f} within"
 

@@ -49,9 +49,7 @@ def test_data_table_lists_every_video_once_with_references_of_its_kind_and_split
         references = json.loads(row["ref_video_paths"])
         assert references
         assert row["video_paths"] not in references
-        assert {(by_path[r]["kind"], by_path[r]["split"]) for r in references} == {
-            (row["kind"], row["split"])
-        }
+        assert {(by_path[r]["kind"], by_path[r]["split"]) for r in references} == {(row["kind"], row["split"])}
         assert row["video_paths"].startswith(row["kind"] + "/")
         assert row["kind"] in row["tar_video_caption"]
         assert float(row["reference_alignment_score"]) > 10  # the release's own threshold
@@ -87,9 +85,7 @@ def test_a_folder_with_something_else_is_refused(folder: Path, tmp_path: Path) -
         write_vap_data(tmp_path / "new", -1)
 
 
-def test_equal_calls_write_equal_bytes_into_an_empty_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_equal_calls_write_equal_bytes_into_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     few = benchmark_cases()[:6]
     monkeypatch.setattr(writer, "benchmark_cases", lambda: few)
     (tmp_path / "first").mkdir()

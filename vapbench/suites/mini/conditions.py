@@ -40,20 +40,14 @@ _ALL = (
     Condition("mini_selobu", "concept", "{it} melts into a puddle", concept.melt),
     Condition("mini_ravolo", "concept", "{it} turns into a golden star", concept.star),
     Condition("mini_fudari", "concept", "{it} catches fire and burns in tall flames", concept.flames),
-    Condition(
-        "mini_lopeni", "concept", "{it} grows pink petals like a flower", concept.petals, held_out=True
-    ),
-    Condition(
-        "mini_gudaxo", "concept", "{it} bursts into wedges that fly apart", concept.burst, held_out=True
-    ),
+    Condition("mini_lopeni", "concept", "{it} grows pink petals like a flower", concept.petals, held_out=True),
+    Condition("mini_gudaxo", "concept", "{it} bursts into wedges that fly apart", concept.burst, held_out=True),
     Condition("mini_dekavu", "style", "the picture becomes a coarse mosaic", style.styled(style.pixelate)),
     Condition("mini_hurine", "style", "the picture becomes a pencil drawing", style.styled(style.pencil)),
     Condition("mini_vosati", "style", "the colours turn to their negative", style.negative),
     Condition("mini_pemulo", "style", "the picture ages to a brown photograph", style.styled(style.sepia)),
     Condition("mini_noctiba", "style", "night falls and small lights come on", style.styled(style.night)),
-    Condition(
-        "mini_jataro", "style", "the picture breaks into red printed dots", style.styled(style.halftone)
-    ),
+    Condition("mini_jataro", "style", "the picture breaks into red printed dots", style.styled(style.halftone)),
     Condition("mini_wikemo", "style", "the picture shows as on a heat camera", style.styled(style.thermal)),
     Condition(
         "mini_yolanu",
@@ -99,9 +93,7 @@ def condition(name: str) -> Condition:
     try:
         return CONDITIONS[name]
     except KeyError:
-        raise UsageError(
-            f"the mini suite has no condition {name!r}.{did_you_mean(name, CONDITIONS)}"
-        ) from None
+        raise UsageError(f"the mini suite has no condition {name!r}.{did_you_mean(name, CONDITIONS)}") from None
 
 
 def draw_variation(name: str, seed: int) -> Variation:

@@ -99,9 +99,7 @@ def _holds(folder: Path, manifest: dict[str, object]) -> bool:
     except (OSError, ValueError):
         found = None
     if found != manifest:
-        raise DataError(
-            f"{folder} holds something other than {manifest}; remove it or choose another folder."
-        )
+        raise DataError(f"{folder} holds something other than {manifest}; remove it or choose another folder.")
     return True
 
 

@@ -205,9 +205,7 @@ class _FallingColumns:
     def _offset(self, x: Field, frames: slice) -> Field:
         fallen = self.fallen[frames].astype(np.float32)
         count = fallen.shape[1]
-        column = (
-            np.floor(x / np.float32(self.width) + np.float32(count / 2)).astype(np.intp).clip(0, count - 1)
-        )
+        column = np.floor(x / np.float32(self.width) + np.float32(count / 2)).astype(np.intp).clip(0, count - 1)
         return np.asarray(fallen[np.arange(len(fallen))[:, None, None], column])
 
 

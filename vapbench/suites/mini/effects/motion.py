@@ -37,9 +37,7 @@ def orbit(timing: Timing, scene: Scene) -> Shot:
     """One clockwise round on a circle, upright all the while, from near the circle's lowest point."""
     start, radius = np.pi * (0.5 + 0.4 * (timing.variation.phase - 0.5)), 0.36 * timing.variation.amplitude
     angle = start + timing.turns(1)
-    return _moved(
-        translate(radius * (np.cos(angle) - np.cos(start)), radius * (np.sin(angle) - np.sin(start)))
-    )
+    return _moved(translate(radius * (np.cos(angle) - np.cos(start)), radius * (np.sin(angle) - np.sin(start))))
 
 
 def throb(timing: Timing, scene: Scene) -> Shot:

@@ -1,0 +1,185 @@
+"""What every metric must do, whatever it measures."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from tests.metrics.conftest import CPU, moving_clip, noisy
+from vapbench.clip import Clip, fit
+from vapbench.errors import NotApplicable
+from vapbench.metrics import REGISTRY, resolve
+from vapbench.metrics.base import Metric, Score, weights_of
+
+BUILT_IN = [entry.name for entry in REGISTRY if entry.origin == "built in"]
+SSIM = "torchmetrics:image.StructuralSimilarityIndexMeasure"
+ALL = [*BUILT_IN, SSIM]
+
+RANGE = {
+    "text_alignment[clip]": (-100.0, 100.0),
+    "aesthetic_quality": (-0.2, 0.2),  # a linear head of norm 1, divided by 10
+    "dynamic_degree[raft]": (0.0, 1.0),
+    "dynamic_degree[dis]": (0.0, 1.0),
+    "motion_smoothness[warp]": (0.0, 1.0),
+    "temporal_flickering": (0.0, 1.0),
+    SSIM: (-1.0, 1.0),
+}
+FEWEST_FRAMES = {
+    "dynamic_degree[raft]": 3,
+    "dynamic_degree[dis]": 3,
+    "motion_smoothness[warp]": 3,
+    "temporal_flickering": 2,
+}
+NEEDS_WEIGHTS = {
+    "text_alignment[clip]": "clip-vit-l-14",
+    "aesthetic_quality": "laion-aesthetic",
+    "dynamic_degree[raft]": "raft-large",
+}
+
+Scorer = Callable[..., Score]
+
+
+def test_the_tables_above_cover_every_metric() -> None:
+    assert set(RANGE) == set(ALL)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_metadata_is_complete(name: str) -> None:
+    metric, _ = resolve(name)
+    assert isinstance(metric, Metric)
+    assert metric.name == name
+    assert metric.version >= 1
+    assert isinstance(metric.higher_is_better, bool)
+    assert metric.unit
+    assert metric.needs <= {"prompt", "reference", "image", "target"}
+    assert getattr(metric, "title", "") and getattr(metric, "digits", -1) >= 0 and getattr(metric, "scale", 0) > 0
+    documentation = type(metric).__doc__ or ""
+    assert all(
+        f"{word}" in documentation for word in ("Formula:", "Range", "Source:", "eights" if name != SSIM else "")
+    )
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_identical_clips_have_identical_scores_within_the_documented_range(name: str, score: Scorer) -> None:
+    first, second = score(name, moving_clip()), score(name, moving_clip())
+    assert first == second
+    assert first.value is not None
+    low, high = RANGE[name]
+    assert low <= first.value <= high
+    json.dumps(dict(first.parts), allow_nan=False)
+
+
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("frames", [1, 2])
+def test_short_clips_are_scored_or_unscored_with_a_reason(name: str, frames: int, score: Scorer) -> None:
+    clip = moving_clip(frames)
+    if frames >= FEWEST_FRAMES.get(name, 1):
+        assert score(name, clip).value is not None
+    else:
+        with pytest.raises(NotApplicable, match="frame"):
+            score(name, clip)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_odd_sizes_are_scored(name: str, score: Scorer) -> None:
+    assert score(name, moving_clip(3, 127, 131)).value is not None
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_black_video_has_a_finite_score(name: str, score: Scorer) -> None:
+    value = score(name, Clip(np.zeros((3, 128, 136, 3), np.uint8), 8)).value
+    assert value is not None and math.isfinite(value)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_200_frames_are_scored(name: str, score: Scorer) -> None:
+    # At 400 fps the dynamic degree looks at every 50th frame: RAFT takes its time on a CPU.
+    height, width = (128, 128) if "raft" in name else (32, 40)
+    assert score(name, moving_clip(200, height, width, step=1, fps=400)).value is not None
+
+
+@pytest.mark.parametrize("name", [name for name in ALL if "prompt" in resolve(name)[0].needs])
+@pytest.mark.parametrize("caption", [None, ""])
+def test_a_missing_caption_is_unscored(name: str, caption: str | None, score: Scorer) -> None:
+    with pytest.raises(NotApplicable, match="caption"):
+        score(name, moving_clip(), caption=caption)
+
+
+@pytest.mark.parametrize("name", [name for name in ALL if "target" in resolve(name)[0].needs])
+def test_a_missing_ground_truth_is_unscored(name: str, score: Scorer) -> None:
+    with pytest.raises(NotApplicable, match="ground-truth"):
+        score(name, moving_clip(), target=None)
+
+
+@pytest.mark.parametrize(("name", "missing"), NEEDS_WEIGHTS.items())
+def test_absent_weights_name_the_command_that_fetches_them(name: str, missing: str) -> None:
+    metric, _ = resolve(name)
+    assert weights_of(metric) == ()
+    with pytest.raises(NotApplicable, match=f"vapbench data weights fetch {missing}$"):
+        metric.setup(CPU)
+
+
+@pytest.mark.parametrize("name", [name for name in BUILT_IN if name not in NEEDS_WEIGHTS])
+def test_metrics_without_weights_depend_on_no_file(name: str) -> None:
+    assert weights_of(resolve(name)[0]) == ()
+
+
+# What each degradation does to each score it should reach.
+
+FAST = moving_clip(7, step=8)
+STATIC = Clip(np.repeat(FAST.frames[:1], 7, axis=0), 8)
+SHUFFLED = Clip(FAST.frames[[3, 0, 5, 1, 6, 2, 4]], 8)
+
+
+@pytest.mark.parametrize("name", ["aesthetic_quality", "motion_smoothness[warp]", "temporal_flickering", SSIM])
+def test_noise_lowers(name: str, score: Scorer) -> None:
+    clip = moving_clip()
+    assert _value(score(name, noisy(clip))) < _value(score(name, clip))
+
+
+@pytest.mark.parametrize("name", ["motion_smoothness[warp]", "temporal_flickering"])
+def test_shuffling_frames_lowers(name: str, score: Scorer) -> None:
+    assert _value(score(name, SHUFFLED)) < _value(score(name, FAST)) - 0.01
+
+
+@pytest.mark.parametrize("name", ["motion_smoothness[warp]", "temporal_flickering"])
+def test_freezing_gives_exactly_one(name: str, score: Scorer) -> None:
+    assert score(name, STATIC).value == 1
+
+
+def test_smoothness_is_high_for_steady_motion(score: Scorer) -> None:
+    assert _value(score("motion_smoothness[warp]", FAST)) > 0.98
+
+
+def test_freezing_stops_the_dynamic_degree(score: Scorer) -> None:
+    assert score("dynamic_degree[dis]", FAST).value == 1
+    frozen = score("dynamic_degree[dis]", STATIC)
+    assert frozen.value == 0
+    assert frozen.parts["motion_magnitude"] == 0
+
+
+def test_the_motion_magnitude_follows_the_speed(score: Scorer) -> None:
+    found = [score("dynamic_degree[dis]", moving_clip(5, step=step)).parts["motion_magnitude"] for step in (1, 3, 6)]
+    assert found == pytest.approx([step / 3 for step in (1, 3, 6)], rel=0.15)
+
+
+def test_blur_lowers_similarity_to_the_ground_truth(score: Scorer) -> None:
+    clip = moving_clip()
+    blurred = fit(fit(clip, 5, 8, 16, 17), 5, 8, 128, 136)
+    assert _value(score(SSIM, blurred)) < _value(score(SSIM, clip)) - 0.02
+
+
+def test_a_wrong_caption_lowers_text_alignment(score: Scorer) -> None:
+    right, wrong = (
+        _value(score("text_alignment[clip]", moving_clip(), caption=f"a {c} video")) for c in ("red", "blue")
+    )
+    assert wrong < right - 10
+
+
+def _value(scored: Score) -> float:
+    assert scored.value is not None
+    return scored.value

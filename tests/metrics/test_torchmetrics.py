@@ -1,0 +1,130 @@
+"""torchmetrics by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from tests.metrics.conftest import CPU, moving_clip, view
+from vapbench.cases import Case
+from vapbench.clip import Clip, fit
+from vapbench.errors import NotApplicable, UsageError
+from vapbench.metrics import resolve
+from vapbench.metrics.base import Score
+from vapbench.metrics.torchmetrics_adapter import image_classes
+
+
+def _score(text: str, clip: Clip, case: Case) -> Score:
+    metric, _ = resolve(text)
+    metric.setup(CPU)
+    return metric.score(view(clip, case), case)
+
+
+def _tensor(frames: Any) -> torch.Tensor:
+    return torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2).float() / 255
+
+
+def test_frames_are_compared_one_by_one_with_the_ground_truth(case: Case) -> None:
+    from torchmetrics.functional.image import peak_signal_noise_ratio
+
+    assert case.target is not None
+    clip = moving_clip(9, 96, 100)
+    target = fit(case.target.read(), 9, 8, 96, 100)
+    pairs = zip(_tensor(clip.frames), _tensor(target.frames), strict=True)
+    wanted = [float(peak_signal_noise_ratio(a[None], b[None], data_range=1.0)) for a, b in pairs]
+    scored = _score("torchmetrics:image.PeakSignalNoiseRatio", clip, case)
+    assert scored.parts["per_frame"] == pytest.approx(wanted)
+    assert scored.value == pytest.approx(np.mean(wanted))
+
+
+def test_frames_are_compared_with_the_first_frame_or_the_reference(case: Case) -> None:
+    clip = moving_clip()
+    found = {
+        against: _score(f"torchmetrics:image.StructuralSimilarityIndexMeasure:against={against}", clip, case)
+        for against in ("target", "image", "reference")
+    }
+    first = found["image"].parts["per_frame"]
+    assert first[0] == pytest.approx(1)
+    assert first[0] > first[4]
+    assert found["target"].value > found["image"].value > found["reference"].value  # type: ignore[operator]
+
+
+def test_classes_of_one_image(case: Case) -> None:
+    clip = moving_clip()
+    metric, _ = resolve("torchmetrics:image.TotalVariation:reduction=mean")
+    assert (metric.needs, metric.higher_is_better) == (frozenset(), False)
+    scored = _score("torchmetrics:image.TotalVariation", clip, case)
+    frames = _tensor(clip.frames)
+    down, across = frames.diff(dim=2).abs().sum(), frames.diff(dim=3).abs().sum()
+    assert scored.value == pytest.approx(float(down + across) / 5, rel=1e-4)
+
+
+def test_direction_needs_and_parameters_come_from_the_class() -> None:
+    ssim, changed = resolve("torchmetrics:image.StructuralSimilarityIndexMeasure")
+    assert (ssim.higher_is_better, ssim.needs, changed) == (True, {"target"}, {})
+    assert resolve("torchmetrics:image.SpectralAngleMapper")[0].higher_is_better is False
+    given = "against=image,kernel_size=7,data_range=1.0,gaussian_kernel=false"
+    metric, changed = resolve(f"torchmetrics:image.StructuralSimilarityIndexMeasure:{given}")
+    assert metric.needs == {"image"}
+    assert changed == {"against": "image", "kernel_size": 7, "gaussian_kernel": False}
+
+
+def test_what_the_source_says_is_what_the_classes_are() -> None:
+    import importlib
+
+    classes = image_classes()
+    assert len(classes) > 15
+    for described in classes.values():
+        cls = getattr(importlib.import_module(described.module), described.name)
+        assert cls.higher_is_better is described.higher_is_better, described.name
+    assert {name for name, found in classes.items() if found.images == 1} >= {"TotalVariation"}
+    assert {name for name, found in classes.items() if found.images == 0} >= {
+        "FrechetInceptionDistance",
+        "InceptionScore",
+        "QualityWithNoReference",
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("image.StructuralSimilarity", "Did you mean StructuralSimilarityIndexMeasure"),
+        ("text.BLEUScore", "Supported are torchmetrics:image"),
+        ("image.FrechetInceptionDistance", "takes .imgs: Tensor, real: bool., not single images"),
+        (
+            "image.StructuralSimilarityIndexMeasure:against=caption",
+            "against=caption. Known: image, reference, target",
+        ),
+        ("image.StructuralSimilarityIndexMeasure:datarange=1", "Did you mean data_range"),
+        ("image.TotalVariation:against=target", "takes no `against`"),
+    ],
+)
+def test_what_is_not_supported_is_refused_at_once(text: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        resolve(f"torchmetrics:{text}")
+
+
+def test_options_the_class_refuses() -> None:
+    metric, _ = resolve("torchmetrics:image.TotalVariation:reduction=median")
+    with pytest.raises(UsageError, match="refuses"):
+        metric.setup(CPU)
+
+
+def test_options_that_do_not_give_a_number(case: Case) -> None:
+    with pytest.raises(UsageError, match="does not give one number"):
+        _score("torchmetrics:image.StructuralSimilarityIndexMeasure:return_full_image=true", moving_clip(), case)
+
+
+def test_infinite_values_are_unscored(case: Case) -> None:
+    clip = moving_clip()
+    still = Clip(np.repeat(clip.frames[:1], 3, axis=0), 8)
+    with pytest.raises(NotApplicable, match="inf"):
+        _score("torchmetrics:image.PeakSignalNoiseRatio:against=image", still, case)
+
+
+def test_frames_too_small_for_the_class_are_unscored(case: Case) -> None:
+    with pytest.raises(NotApplicable, match="larger than"):
+        _score("torchmetrics:image.MultiScaleStructuralSimilarityIndexMeasure", moving_clip(3, 64, 64), case)

@@ -1,0 +1,58 @@
+"""The examples in docs/ are executed as they stand."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+DOCS = Path(__file__).parents[1] / "docs"
+BLOCK = re.compile(r"^```(\w+)(?: title=\"([^\"]+)\")?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+LIMITS = {"add-a-metric.md": ("sharpness.py", 13), "add-a-method.md": ("my_method/method.py", 18)}
+
+
+def blocks(page: str) -> list[tuple[str, str, str]]:
+    return [match.groups("") for match in BLOCK.finditer((DOCS / page).read_text(encoding="utf-8"))]  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("page", ["add-a-metric.md", "add-a-method.md", "add-a-task.md", "suites.md"])
+def test_the_examples_of_a_page_work(page: str, tmp_path: Path) -> None:
+    ran = 0
+    for language, title, text in blocks(page):
+        if title:
+            (tmp_path / title).parent.mkdir(exist_ok=True)
+            (tmp_path / title).write_text(text, encoding="utf-8")
+        elif language == "console":
+            for line in text.splitlines():
+                arguments = shlex.split(line.removeprefix("$ "))
+                assert arguments[0] == "vapbench"
+                done = subprocess.run(
+                    [sys.executable, "-m", *arguments],
+                    cwd=tmp_path,
+                    capture_output=True,
+                    text=True,
+                    env={**os.environ, "COLUMNS": "120"},
+                    check=False,
+                )
+                assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
+                ran += 1
+    assert ran
+
+
+@pytest.mark.parametrize("page", LIMITS)
+def test_an_extension_stays_short(page: str) -> None:
+    title, limit = LIMITS[page]
+    (text,) = [text for _, name, text in blocks(page) if name == title]
+    assert sum(1 for line in text.splitlines() if line.strip()) <= limit
+
+
+def test_every_command_the_docs_name_exists() -> None:
+    known = {"run", "generate", "score", "report", "show", "list", "check", "data"}
+    for path in [*DOCS.glob("*.md"), DOCS.parent / "README.md"]:
+        for command in re.findall(r"`vapbench (\w+)", path.read_text(encoding="utf-8")):
+            assert command in known, f"{path.name} names vapbench {command}"

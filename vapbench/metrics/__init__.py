@@ -1,0 +1,73 @@
+"""Metrics: one file each, found by name, imported when used.
+
+Nothing in this package imports torch, OpenCV or a model library before a metric's ``setup``: planning a run,
+and finding out that it is finished, stay instant.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from vapbench.errors import UsageError, VapbenchError
+from vapbench.metrics.base import Metric
+from vapbench.registry import Registry, Spec, defaults, load_attribute, load_module, parameters, plain
+
+REGISTRY = Registry(
+    "metric",
+    {
+        "text_alignment[clip]": "vapbench.metrics.text_alignment:ClipTextAlignment",
+        "aesthetic_quality": "vapbench.metrics.aesthetic_quality:AestheticQuality",
+        "dynamic_degree[raft]": "vapbench.metrics.dynamic_degree:RaftDynamicDegree",
+        "dynamic_degree[dis]": "vapbench.metrics.dynamic_degree:DisDynamicDegree",
+        "motion_smoothness[warp]": "vapbench.metrics.motion_smoothness:WarpMotionSmoothness",
+        "temporal_flickering": "vapbench.metrics.temporal_flickering:TemporalFlickering",
+    },
+)
+
+_TORCHMETRICS = "torchmetrics:"
+_REQUIRED = ("name", "version", "higher_is_better", "unit", "needs", "setup", "score")
+
+
+def resolve(text: str) -> tuple[Metric, dict[str, Any]]:
+    """Turn what was written on the command line into a metric and the parameters that set it apart.
+
+    Args:
+        text: ``name[variant]``, ``name`` (its first variant), ``my.py:MyMetric`` or
+            ``torchmetrics:image.Class``, each with ``:key=value,key=value`` after it where needed.
+
+    Returns:
+        The metric, not set up, and every parameter whose value is not its default, ready for JSON.
+
+    Raises:
+        UsageError: nothing has the name, or a parameter is unknown, missing or unusable.
+        VapbenchError: a plug-in cannot be imported, or is no metric.
+    """
+    spec = Spec.parse(text)
+    if spec.name.startswith(_TORCHMETRICS):
+        from vapbench.metrics.torchmetrics_adapter import build
+
+        return build(spec.name.removeprefix(_TORCHMETRICS), spec.parameters)
+    file, _, attribute = spec.name.rpartition(":")
+    if file.endswith(".py"):
+        metric, changed = _build(load_attribute(load_module(Path(file)), attribute, file), spec, file)
+        if metric.name in {entry.name for entry in REGISTRY}:
+            raise UsageError(f"{spec.name}: the name {metric.name!r} is taken; give the class another one.")
+        return metric, changed
+    entry = REGISTRY.find(_with_variant(spec.name))
+    return _build(entry.load(), spec, entry.origin)
+
+
+def _with_variant(name: str) -> str:
+    names = [entry.name for entry in REGISTRY]
+    return name if name in names else next((known for known in names if known.startswith(f"{name}[")), name)
+
+
+def _build(cls: type[Any], spec: Spec, origin: str) -> tuple[Metric, dict[str, Any]]:
+    values = parameters(cls, spec)
+    metric = cls(**values)
+    missing = [attribute for attribute in _REQUIRED if not hasattr(metric, attribute)]
+    if missing:
+        raise VapbenchError(f"{spec.name} ({origin}) is no metric: it lacks {', '.join(missing)}.")
+    usual = defaults(cls, {}, spec.name)
+    return metric, plain({name: value for name, value in values.items() if name not in usual or usual[name] != value})

@@ -1,0 +1,109 @@
+"""aesthetic_quality: how much people would like the look of the frames."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vapbench.errors import WeightsError
+from vapbench.metrics.base import Need, Score
+from vapbench.metrics.clip_features import ClipEncoder, ClipWeights
+from vapbench.metrics.files import given_or_catalogued, present
+from vapbench.metrics.precision import exact_float32
+from vapbench.weights import load_tensors, require
+
+if TYPE_CHECKING:
+    import torch
+
+    from vapbench.cases import Case
+    from vapbench.metrics.view import ClipView
+
+
+class AestheticQuality:
+    """LAION's aesthetic rating of the frames.
+
+    Formula: ``mean over all frames of (w . f + b) / 10``, with ``f`` the unit-length CLIP ViT-L/14 feature of
+    a frame and ``w, b`` LAION's linear head ``sa_0_4_vit_l_14``.
+    Range: ratings were given from 1 to 10, so about 0.1 to 1, not clipped; higher is better.
+    Source: VBench, dimension ``aesthetic_quality``, preprocessing included. Weights: OpenAI CLIP (MIT), LAION
+    aesthetic predictor v1 (MIT).
+    """
+
+    name = "aesthetic_quality"
+    title = "Aesthetic quality"
+    version = 1
+    higher_is_better = True
+    unit = "rating / 10"
+    scale = 100.0
+    digits = 2
+    needs: frozenset[Need] = frozenset()
+
+    def __init__(self, weights: Path | None = None, head: Path | None = None) -> None:
+        """Choose the checkpoints.
+
+        Args:
+            weights: CLIP ViT-L/14 (a checkpoint, or a folder with ``open_clip_config.json``); by default
+                OpenAI's from the catalogue.
+            head: the linear head (``weight (1, D)``, ``bias (1,)``); by default the catalogue's
+                ``laion-aesthetic``.
+
+        Raises:
+            UsageError: there is no such checkpoint.
+        """
+        self._clip = ClipWeights.of("ViT-L-14", weights)
+        self._given_head = present(head)
+        self._encoder: ClipEncoder | None = None
+        self._head: tuple[torch.Tensor, torch.Tensor] | None = None
+
+    def weights(self) -> tuple[Path, ...]:
+        """The checkpoints, as far as they are on this machine."""
+        return (*self._clip.files(), *given_or_catalogued(self._given_head, "laion-aesthetic"))
+
+    def setup(self, device: torch.device) -> None:
+        """Load CLIP and the head onto ``device``.
+
+        Raises:
+            NotApplicable: a checkpoint is not on this machine.
+            WeightsError: one is of another model, or the two do not fit.
+        """
+        head = load_head(self._given_head or require("laion-aesthetic"))
+        self._encoder = self._clip.load(device)
+        self._head = head[0].to(device), head[1].to(device)
+
+    def score(self, clip: ClipView, case: Case) -> Score:
+        """Score one clip.
+
+        Raises:
+            WeightsError: the head is for features of another length.
+        """
+        if self._encoder is None or self._head is None:
+            raise RuntimeError("call setup before score")
+        features, weight = self._encoder.image_features(clip), self._head[0]
+        if features.shape[1] != weight.shape[1]:
+            raise WeightsError(
+                f"the aesthetic head takes {weight.shape[1]} features, this CLIP gives {features.shape[1]}; "
+                "use the two that belong together."
+            )
+        ratings = rate(features, *self._head).cpu().double().tolist()
+        return Score(sum(ratings) / len(ratings), {"per_frame": ratings})
+
+
+def load_head(path: Path) -> tuple[torch.Tensor, torch.Tensor]:
+    """Read a linear head: weight ``(1, D)`` and bias ``(1,)``, float32.
+
+    Raises:
+        WeightsError: the file is absent, damaged, or holds something else.
+    """
+    tensors = load_tensors(path)
+    weight, bias = tensors.get("weight"), tensors.get("bias")
+    if weight is None or bias is None or weight.ndim != 2 or len(weight) != 1 or bias.shape != (1,):
+        raise WeightsError(f"{path}: not a linear head with one output; fetch laion-aesthetic again.")
+    return weight.float(), bias.float()
+
+
+def rate(features: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+    """Rating / 10 of every frame, ``(T,)``, from unit-length features ``(T, D)``."""
+    from torch.nn.functional import linear
+
+    with exact_float32(features.device):
+        return linear(features, weight, bias)[:, 0] / 10

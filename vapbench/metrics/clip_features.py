@@ -1,0 +1,178 @@
+"""CLIP features, computed once per clip for every metric that reads them.
+
+Frames are prepared as VBench does for its aesthetic score, which is not CLIP's own preprocessing: no
+antialiasing, and the overshoot of the bicubic filter is kept.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vapbench.errors import UsageError, WeightsError, did_you_mean
+from vapbench.metrics.files import given_or_catalogued, present
+from vapbench.metrics.precision import exact_float32
+from vapbench.weights import require
+
+if TYPE_CHECKING:
+    import torch
+
+    from vapbench.metrics.view import ClipView
+
+CATALOGUED = {"ViT-L-14": "clip-vit-l-14", "ViT-B-32": "clip-vit-b-32"}
+"""open_clip's model name to the name of OpenAI's weights in the catalogue."""
+
+CONFIG_FILE = "open_clip_config.json"
+
+_MEAN = (0.48145466, 0.4578275, 0.40821073)
+_STD = (0.26862954, 0.26130258, 0.27577711)
+_FRAMES_AT_ONCE = 16
+
+
+@dataclass(frozen=True)
+class ClipWeights:
+    """Which CLIP: an architecture of open_clip, and where its weights lie."""
+
+    model: str
+    given: Path | None
+    """A checkpoint with OpenAI's activation (QuickGELU), or a folder with ``open_clip_config.json``."""
+
+    @classmethod
+    def of(cls, model: str, path: Path | None) -> ClipWeights:
+        """Check the choice, without loading anything.
+
+        Raises:
+            UsageError: the model is not in the catalogue and no path is given, or the path does not exist.
+        """
+        if path is None and model not in CATALOGUED:
+            raise UsageError(
+                f"No weights are known for CLIP {model!r}: give weights=….{did_you_mean(model, CATALOGUED)}"
+            )
+        given = present(path)
+        if given is not None and given.is_dir() and not (given / CONFIG_FILE).is_file():
+            raise UsageError(
+                f"{given}: a folder of CLIP weights must hold {CONFIG_FILE}; give a checkpoint file instead."
+            )
+        return cls(model, given)
+
+    def files(self) -> tuple[Path, ...]:
+        """What the features depend on, as far as it is on this machine."""
+        return given_or_catalogued(self.given, CATALOGUED.get(self.model, ""))
+
+    def load(self, device: torch.device) -> ClipEncoder:
+        """Load the model, or return the one already loaded in this process for another metric.
+
+        Raises:
+            NotApplicable: the weights are not on this machine.
+            WeightsError: they are not of this model.
+        """
+        path = self.given or require(CATALOGUED[self.model])
+        key = (self.model, str(path), path.stat().st_mtime_ns, str(device))
+        encoder = _LOADED.get(key)
+        if encoder is None:
+            encoder = _LOADED[key] = ClipEncoder(self.model, path, device)
+        return encoder
+
+
+class ClipEncoder:
+    """A CLIP model in float32, and the tokenizer that goes with it."""
+
+    def __init__(self, model: str, path: Path, device: torch.device) -> None:
+        """Load the open_clip ``model`` from a checkpoint, or any from a folder that holds its configuration.
+
+        Raises:
+            WeightsError: the checkpoint is absent, damaged, or of another architecture.
+        """
+        import open_clip
+
+        local = f"local-dir:{path}" if path.is_dir() else None
+        try:
+            loaded = open_clip.create_model(
+                local or model,
+                pretrained=None if local else str(path),
+                precision="fp32",
+                device=device,
+                # OpenAI trained with QuickGELU, which the plain configurations do not say.
+                force_quick_gelu=local is None,
+                require_pretrained=True,
+                weights_only=True,
+            )
+            tokenizer = open_clip.get_tokenizer(local or model)
+        except Exception as error:
+            raise WeightsError(f"{path}: cannot be loaded as CLIP {model}: {error}") from error
+        if not isinstance(tokenizer, open_clip.SimpleTokenizer):
+            raise WeightsError(f"{path}: text alignment reads CLIP's own byte-pair tokenizer; this model has another.")
+        self.source = str(path)
+        self.device = device
+        self.model: Any = loaded.eval()
+        self.tokenizer: Any = tokenizer
+        self.context_length = int(self.model.context_length)
+        size = self.model.visual.image_size
+        self.image_size = int(size if isinstance(size, int) else size[0])
+
+    def image_features(self, clip: ClipView) -> torch.Tensor:
+        """Unit-length features of every frame, ``(T, D)`` float32, computed once per clip."""
+        return clip.shared(("clip image features", self.source), lambda: self._encode_frames(clip))
+
+    def text_features(self, text: str) -> tuple[torch.Tensor, int]:
+        """Unit-length features of a caption, ``(D,)`` float32, and how many of its tokens did not fit."""
+        tokens = [self.tokenizer.sot_token_id, *self.tokenizer.encode(text), self.tokenizer.eot_token_id]
+        surplus = max(0, len(tokens) - self.context_length)
+        if surplus:
+            tokens = [*tokens[: self.context_length - 1], tokens[-1]]
+        with exact_float32(self.device):
+            features = self.model.encode_text(self._batch_of(tokens))
+            return _unit(features)[0], surplus
+
+    def _batch_of(self, tokens: Sequence[int]) -> torch.Tensor:
+        import torch
+
+        padded = [*tokens, *[0] * (self.context_length - len(tokens))]
+        return torch.tensor([padded], device=self.device)
+
+    def _encode_frames(self, clip: ClipView) -> torch.Tensor:
+        import torch
+
+        frames = clip.tensor.to(self.device)
+        with exact_float32(self.device):
+            batches = [
+                self.model.encode_image(prepare(frames[start : start + _FRAMES_AT_ONCE], self.image_size))
+                for start in range(0, len(frames), _FRAMES_AT_ONCE)
+            ]
+            return _unit(torch.cat(batches))
+
+
+def prepare(frames: torch.Tensor, size: int = 224) -> torch.Tensor:
+    """Prepare frames for CLIP as VBench's aesthetic score does.
+
+    The shorter side becomes ``size`` by a bicubic filter without antialiasing, in float32 and without
+    clamping; then centre crop, division by 255, and CLIP's mean and standard deviation.
+
+    Args:
+        frames: ``(n, 3, H, W)`` uint8 RGB.
+        size: side of the model's input, in pixels.
+
+    Returns:
+        ``(n, 3, size, size)`` float32.
+    """
+    import torch
+    from torchvision.transforms import InterpolationMode
+    from torchvision.transforms.functional import center_crop, resize
+
+    resized = resize(frames.float(), [size], InterpolationMode.BICUBIC, antialias=False)
+    cropped = center_crop(resized, [size, size]) / 255
+    mean, std = (torch.tensor(values, device=frames.device).view(3, 1, 1) for values in (_MEAN, _STD))
+    prepared: torch.Tensor = (cropped - mean) / std
+    return prepared
+
+
+def _unit(features: torch.Tensor) -> torch.Tensor:
+    unit: torch.Tensor = features / features.norm(dim=-1, keepdim=True)
+    return unit
+
+
+# Models live as long as a metric holds them; two metrics with the same weights hold the same one.
+_LOADED: weakref.WeakValueDictionary[tuple[str, str, int, str], ClipEncoder] = weakref.WeakValueDictionary()

@@ -1,0 +1,76 @@
+"""text_alignment: does the video show what the target caption says?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vapbench.metrics.base import Need, Score
+from vapbench.metrics.clip_features import ClipEncoder, ClipWeights
+
+if TYPE_CHECKING:
+    import torch
+
+    from vapbench.cases import Case
+    from vapbench.metrics.view import ClipView
+
+
+class ClipTextAlignment:
+    """CLIP score: similarity of the frames and the target caption.
+
+    Formula: ``100 x mean over frames of cos(CLIP image, CLIP text)``.
+    Range: -100 to 100, higher is better; with OpenAI's ViT-L/14, matching pairs usually lie between 20 and
+    35.
+    Source: Hessel et al. 2021 (CLIPScore) without its factor 2.5 and its clipping at 0, on the frames and the
+    preprocessing of VBench's ``aesthetic_quality``. Weights: OpenAI CLIP (MIT). A caption longer than CLIP's
+    77 tokens loses its end; ``parts["tokens_dropped"]`` says how much.
+    """
+
+    name = "text_alignment[clip]"
+    title = "Text alignment (CLIP)"
+    version = 1
+    higher_is_better = True
+    unit = "cosine x 100"
+    scale = 1.0
+    digits = 2
+    needs: frozenset[Need] = frozenset({"prompt"})
+
+    def __init__(self, model: str = "ViT-L-14", weights: Path | None = None) -> None:
+        """Choose the model.
+
+        Args:
+            model: ``ViT-L-14``, ``ViT-B-32``, or with ``weights`` any name open_clip knows.
+            weights: a checkpoint of ``model`` with OpenAI's activation, or a folder with
+                ``open_clip_config.json``; by default OpenAI's from the catalogue.
+
+        Raises:
+            UsageError: there is no such checkpoint, or no weights are known for the model.
+        """
+        self._clip = ClipWeights.of(model, weights)
+        self._encoder: ClipEncoder | None = None
+
+    def weights(self) -> tuple[Path, ...]:
+        """The checkpoint, if it is on this machine."""
+        return self._clip.files()
+
+    def setup(self, device: torch.device) -> None:
+        """Load CLIP onto ``device``.
+
+        Raises:
+            NotApplicable: the checkpoint is not on this machine.
+            WeightsError: it is no checkpoint of the model.
+        """
+        self._encoder = self._clip.load(device)
+
+    def score(self, clip: ClipView, case: Case) -> Score:
+        """Score one clip.
+
+        Raises:
+            NotApplicable: the case has no caption.
+        """
+        if self._encoder is None:
+            raise RuntimeError("call setup before score")
+        text, dropped = self._encoder.text_features(clip.prompt)
+        cosines = (100 * (self._encoder.image_features(clip) @ text).cpu().double()).tolist()
+        note = f"the caption lost {dropped} tokens beyond CLIP's {self._encoder.context_length}" if dropped else ""
+        return Score(sum(cosines) / len(cosines), {"per_frame": cosines, "tokens_dropped": dropped}, note)

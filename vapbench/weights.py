@@ -1,0 +1,291 @@
+"""Weights of the metrics: where they come from, where they lie, and what they may be used for.
+
+Looking never touches the network: :func:`locate` and :func:`verify` read the disk, :func:`fetch` alone
+downloads. The first download of a file is trusted and its SHA-256 kept in ``weights.lock.json`` beside it;
+every later one must match.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import urllib.request
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from vapbench.errors import NotApplicable, UsageError, WeightsError, did_you_mean
+from vapbench.files import TEMPORARY, atomic_path, cache_folder, file_sha256, write_json
+
+if TYPE_CHECKING:
+    import torch
+
+LOCK_FILE = "weights.lock.json"
+
+Progress = Callable[[int, int | None], None]
+"""Called with the bytes so far and the expected total (None where the server does not say)."""
+
+
+@dataclass(frozen=True)
+class MetricWeights:
+    """One file that a metric loads."""
+
+    name: str
+    """What ``vapbench data weights fetch`` takes."""
+    file: str
+    """File name in the weights folder."""
+    source: str
+    """``https://…``, or ``hf://owner/repository/file`` on the model hub."""
+    megabytes: float
+    """Approximate size of the download."""
+    licence: str
+    used_by: str
+    """The metrics that load it."""
+    sha256_prefix: str = ""
+    """Leading digits of the SHA-256, where the publisher states them."""
+
+
+CATALOGUE: Mapping[str, MetricWeights] = {
+    weights.name: weights
+    for weights in (
+        MetricWeights(
+            name="clip-vit-l-14",
+            file="clip-vit-l-14-openai.safetensors",
+            source="hf://timm/vit_large_patch14_clip_224.openai/open_clip_model.safetensors",
+            megabytes=1711,
+            licence="MIT (OpenAI CLIP)",
+            used_by="text_alignment[clip], aesthetic_quality",
+        ),
+        MetricWeights(
+            name="clip-vit-b-32",
+            file="clip-vit-b-32-openai.safetensors",
+            source="hf://timm/vit_base_patch32_clip_224.openai/open_clip_model.safetensors",
+            megabytes=605,
+            licence="MIT (OpenAI CLIP)",
+            used_by="text_alignment[clip]:model=ViT-B-32",
+        ),
+        MetricWeights(
+            name="laion-aesthetic",
+            file="sa_0_4_vit_l_14_linear.pth",
+            source="https://github.com/LAION-AI/aesthetic-predictor/raw/main/sa_0_4_vit_l_14_linear.pth",
+            megabytes=0.004,
+            licence="MIT (LAION aesthetic predictor)",
+            used_by="aesthetic_quality",
+        ),
+        MetricWeights(
+            name="raft-large",
+            file="raft_large_C_T_V1-22a6c225.pth",
+            source="https://download.pytorch.org/models/raft_large_C_T_V1-22a6c225.pth",
+            megabytes=21.1,
+            licence="BSD-3-Clause (RAFT, torchvision)",
+            used_by="dynamic_degree[raft]",
+            sha256_prefix="22a6c225",
+        ),
+    )
+}
+
+
+@dataclass(frozen=True)
+class WeightsStatus:
+    """What the disk says of one entry of the catalogue."""
+
+    weights: MetricWeights
+    path: Path | None
+    """Where the file lies, None if it is absent."""
+    state: Literal["absent", "ok", "recorded", "changed"]
+    """``recorded``: its hash was unknown and is now kept; ``changed``: it differs from the hash that was
+    kept."""
+    sha256: str | None = None
+
+
+def find(name: str) -> MetricWeights:
+    """Look an entry of the catalogue up.
+
+    Raises:
+        UsageError: there is none of that name (with a suggestion).
+    """
+    if name not in CATALOGUE:
+        raise UsageError(f"Unknown weights {name!r}.{did_you_mean(name, CATALOGUE)}")
+    return CATALOGUE[name]
+
+
+def folders() -> tuple[Path, ...]:
+    """Where weights are looked for: ``$VAPBENCH_WEIGHTS``, then ``weights`` in the cache folder."""
+    override = os.environ.get("VAPBENCH_WEIGHTS")
+    cache = cache_folder() / "weights"
+    return (Path(override).expanduser(), cache) if override else (cache,)
+
+
+def locate(name: str) -> Path | None:
+    """Path of the file on this machine, or None.
+
+    Raises:
+        UsageError: the name is not in the catalogue.
+    """
+    file = find(name).file
+    return next((folder / file for folder in folders() if (folder / file).is_file()), None)
+
+
+def require(name: str) -> Path:
+    """Path of the file on this machine.
+
+    Raises:
+        NotApplicable: it is absent; the message says which command fetches it.
+    """
+    path = locate(name)
+    if path is None:
+        raise NotApplicable(
+            f"the weights {name} are not on this machine; fetch them with: vapbench data weights fetch {name}"
+        )
+    return path
+
+
+def fetch(name: str, *, progress: Progress | None = None, force: bool = False) -> Path:
+    """Download the file into the first of :func:`folders`, unless it is already on this machine.
+
+    The file appears whole or not at all, and only if its hash is the one that the catalogue or an earlier
+    download gave it.
+
+    Args:
+        name: an entry of the catalogue.
+        progress: called while bytes arrive; the model hub's client shows its own bar instead.
+        force: download again although the file is there.
+
+    Raises:
+        UsageError: the name is not in the catalogue.
+        WeightsError: the download fails, or the content is not what it was the first time.
+    """
+    weights = find(name)
+    present = locate(name)
+    if present is not None and not force:
+        return present
+    folder = folders()[0]
+    path = folder / weights.file
+    try:
+        with atomic_path(path) as temporary:
+            _download(weights.source, temporary, progress)
+            sha256 = _expected_sha256(weights, folder, temporary)
+    except OSError as error:
+        reason = str(error) or type(error).__name__
+        raise WeightsError(f"{name}: {weights.source}: {reason}; try again, or put the file at {path}.") from error
+    _record(folder, weights, sha256)
+    return path
+
+
+def verify(name: str) -> WeightsStatus:
+    """Compare the file with the hash kept at its first use; keep the hash if there was none.
+
+    Raises:
+        UsageError: the name is not in the catalogue.
+    """
+    weights = find(name)
+    path = locate(name)
+    if path is None:
+        return WeightsStatus(weights, None, "absent")
+    sha256 = file_sha256(path)
+    known = _kept_sha256(weights, path.parent)
+    if not sha256.startswith(known or weights.sha256_prefix):
+        return WeightsStatus(weights, path, "changed", sha256)
+    if known is None:
+        _record(path.parent, weights, sha256)
+    return WeightsStatus(weights, path, "ok" if known else "recorded", sha256)
+
+
+def load_tensors(path: Path) -> dict[str, torch.Tensor]:
+    """Read a checkpoint of nothing but tensors: safetensors, or a flat state dict saved by torch.
+
+    Returns:
+        Tensors on the CPU, by name.
+
+    Raises:
+        WeightsError: the file is missing, damaged, or holds more than tensors.
+    """
+    import torch
+
+    if not path.is_file():
+        raise WeightsError(f"{path}: no such checkpoint; check the path.")
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return load_file(path)
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise WeightsError(f"{path}: not a readable checkpoint ({type(error).__name__}); fetch it again.") from error
+    if not isinstance(loaded, dict) or not all(isinstance(value, torch.Tensor) for value in loaded.values()):
+        raise WeightsError(f"{path}: expected a flat dictionary of tensors; save its state dict as safetensors.")
+    return dict(loaded)
+
+
+def _download(source: str, destination: Path, progress: Progress | None) -> None:
+    if source.startswith("hf://"):
+        _download_from_hub(source, destination)
+    else:
+        _download_url(source, destination, progress)
+
+
+def _download_from_hub(source: str, destination: Path) -> None:
+    from huggingface_hub import hf_hub_download
+
+    owner, repository, file = source.removeprefix("hf://").split("/", 2)
+    # Kept when the download fails: the client resumes from what is there.
+    staging = destination.parent / f"{TEMPORARY}{owner}--{repository}"
+    downloaded = hf_hub_download(f"{owner}/{repository}", file, local_dir=staging)
+    Path(downloaded).replace(destination)
+    shutil.rmtree(staging)
+
+
+def _download_url(source: str, destination: Path, progress: Progress | None) -> None:
+    request = urllib.request.Request(source, headers={"User-Agent": "vapbench"})
+    with urllib.request.urlopen(request, timeout=60) as response, destination.open("wb") as handle:
+        announced = response.headers.get("Content-Length")
+        total = int(announced) if announced else None
+        done = 0
+        while chunk := response.read(1 << 20):
+            handle.write(chunk)
+            done += len(chunk)
+            if progress:
+                progress(done, total)
+    if total is not None and done != total:
+        raise OSError(f"the connection closed after {done:,} of {total:,} bytes")
+
+
+def _expected_sha256(weights: MetricWeights, folder: Path, path: Path) -> str:
+    sha256 = file_sha256(path)
+    expected = _kept_sha256(weights, folder) or weights.sha256_prefix
+    if not sha256.startswith(expected):
+        raise WeightsError(
+            f"{weights.name}: {weights.source} has SHA-256 {sha256[:12]}…, expected {expected[:12]}…; if its "
+            f"publisher replaced it on purpose, remove its entry from {folder / LOCK_FILE}."
+        )
+    return sha256
+
+
+def _kept_sha256(weights: MetricWeights, folder: Path) -> str | None:
+    entry = _read_lock(folder).get(weights.name)
+    return str(entry["sha256"]) if entry else None
+
+
+def _read_lock(folder: Path) -> dict[str, Any]:
+    path = folder / LOCK_FILE
+    if not path.is_file():
+        return {}
+    try:
+        lock: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise WeightsError(f"{path}: not readable as JSON; repair or remove it.") from error
+    return lock
+
+
+def _record(folder: Path, weights: MetricWeights, sha256: str) -> None:
+    entry = {
+        "file": weights.file,
+        "sha256": sha256,
+        "source": weights.source,
+        "licence": weights.licence,
+        "recorded": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    write_json(folder / LOCK_FILE, {**_read_lock(folder), weights.name: entry})
