@@ -1,0 +1,213 @@
+"""Specification of tables: what is counted, what is ranked, what a reader is told."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from vapbench.errors import DataError, UsageError
+from vapbench.report.json import to_json
+from vapbench.report.table import Cell, TableModel, summarise
+from vapbench.store import Failure, GenerationRow, RunFolder, RunWriter
+
+from .conftest import METRIC, Case, Runs
+
+pytestmark = pytest.mark.usefixtures("metric_data")
+OUT_OF_MEMORY = Failure("OutOfMemoryError", "no room\nat all", "Traceback …")
+
+
+def cases(*values: float) -> dict[str, Case]:
+    """One case per value, two to a condition."""
+    return {f"case-{i}": Case(f"condition-{i // 2}", (value,)) for i, value in enumerate(values)}
+
+
+def only_cell(tables: list[TableModel]) -> Cell:
+    (table,) = tables
+    ((cell,),) = table.cells
+    return cell
+
+
+def test_a_complete_run(runs: Runs) -> None:
+    (table,) = summarise([runs.write("vap", cases(0.1, 0.2, 0.3, 0.4, 0.5, 0.6))], "camera")
+    assert table.title == "mini · camera · 6 cases x 1 seed"
+    assert [column.header for column in table.columns] == ["flicker ↑"]
+    cell = table.cells[0][0]
+    assert cell.mean == pytest.approx(0.35)
+    assert cell.low is not None and cell.high is not None and cell.low < 0.35 < cell.high
+    assert (cell.n, cell.total, cell.conditions, cell.complete) == (6, 6, 3, True)
+    assert "95% t interval, clustered by condition (3 conditions)" in table.footers[0]
+
+
+def test_every_planned_case_is_accounted_for(runs: Runs) -> None:
+    run = runs.write(
+        "vap",
+        {
+            "fine": Case("a", (0.5,)),
+            "crashed": Case("a", generation=OUT_OF_MEMORY),
+            "inapplicable": Case("b", generation="no LoRA for b"),
+            "not-generated": Case("b", generation=""),
+            "not-scored": Case("c", (None,)),
+            "unscorable": Case("c", ("the case has no caption",)),
+            "score-failed": Case("d", (OUT_OF_MEMORY,)),
+        },
+    )
+    cell = only_cell(summarise([run], "all"))
+    assert (cell.n, cell.failed, cell.unscored, cell.missing, cell.total) == (1, 2, 2, 2, 7)
+    assert cell.mean == 0.5, "no failure ever becomes a number"
+    assert cell.reason == "OutOfMemoryError: no room", "the commonest reason, on one line"
+    assert cell.account() == (
+        "1 of 7 cases: 2 failed, 2 unscored, 2 missing (most often: OutOfMemoryError: no room)"
+    )
+    assert not cell.complete
+
+
+def test_no_score_at_all_is_no_number(runs: Runs) -> None:
+    cell = only_cell(summarise([runs.write("vap", {"a": Case("a", ("no caption",))})], "all"))
+    assert cell.mean is None and cell.n == 0 and cell.unscored == 1
+
+
+def test_seeds_are_averaged_within_a_case_and_all_needed(runs: Runs) -> None:
+    run = runs.write(
+        "vap",
+        {
+            "a": Case("a", (0.0, 1.0)),
+            "b": Case("b", (1.0, 1.0)),
+            "torn": Case("c", (1.0, OUT_OF_MEMORY)),
+        },
+    )
+    cell = only_cell(summarise([run], "all"))
+    assert cell.mean == 0.75 and cell.n == 2 and cell.failed == 1
+
+
+def test_a_score_of_another_video_does_not_count(runs: Runs) -> None:
+    run = runs.write("vap", {"a": Case("a", (0.5,)), "b": Case("b", (0.7,))})
+    with RunWriter(run) as writer:
+        writer.append(GenerationRow("a-0", "a", "a", "camera", 0, "ok", "a.mp4", "another hash"))
+    cell = only_cell(summarise([run], "all"))
+    assert (cell.mean, cell.n, cell.missing, cell.reason) == (0.7, 1, 1, "not scored yet")
+
+
+def test_a_regenerated_case_counts_once(runs: Runs) -> None:
+    run = runs.write("vap", {"a": Case("a", (0.5,)), "b": Case("b", (0.7,))})
+    with RunWriter(run) as writer:
+        failed = GenerationRow("new-key", "a", "a", "camera", 0, "failed", attempts=(OUT_OF_MEMORY,))
+        writer.append(failed)
+    assert only_cell(summarise([run], "all")).failed == 1
+
+
+def test_videos_need_not_be_there(runs: Runs) -> None:
+    run = runs.write("vap", cases(0.1, 0.2))
+    for video in run.videos.iterdir():
+        video.unlink()
+    assert only_cell(summarise([run], "all")).n == 2
+
+
+def test_definitions_never_share_a_column(runs: Runs) -> None:
+    run = runs.write("vap", cases(0.1, 0.2))
+    runs.write("vap", cases(0.3, 0.4), version=2)
+    runs.write("vap", cases(0.5, 0.6), version=2, params={"size": 64})
+    (table,) = summarise([run], "all")
+    means = {column.title: cell.mean for column, cell in zip(table.columns, table.cells[0], strict=True)}
+    assert means == pytest.approx({"flicker v1": 0.15, "flicker v2": 0.35, "flicker v2 size=64": 0.55})
+
+
+def test_places_follow_the_displayed_digits(runs: Runs) -> None:
+    table = summarise(
+        [
+            runs.write("third", cases(0.1, 0.1)),
+            runs.write("first", cases(0.9, 0.90001)),
+            runs.write("also-first", cases(0.9, 0.9)),
+        ],
+        "all",
+    )[0]
+    assert [line[0].place for line in table.cells] == [3, 1, 1]
+
+
+def test_lower_can_be_better(runs: Runs, metric_data: Callable[..., None]) -> None:
+    metric_data(METRIC, higher_is_better=False)
+    table = summarise([runs.write("a", cases(0.1, 0.2)), runs.write("b", cases(0.8, 0.9))], "all")[0]
+    assert table.columns[0].arrow == "↓" and [line[0].place for line in table.cells] == [1, 2]
+
+
+def test_the_incomplete_is_shown_and_never_ranked(runs: Runs) -> None:
+    torn = {**cases(0.9, 0.9), "case-1": Case("condition-0", generation=OUT_OF_MEMORY)}
+    folders = [runs.write("torn", torn), runs.write("a", cases(0.1, 0.2)), runs.write("b", cases(0.2, 0.3))]
+    table = summarise(folders, "all")[0]
+    assert [line[0].place for line in table.cells] == [None, 2, 1]
+    assert table.cells[0][0].mean == 0.9
+
+
+def test_floors_and_ceilings_frame_the_table_and_never_win(runs: Runs) -> None:
+    names = ["frozen", "vap", "i2v", "ground-truth"]
+    folders = [runs.write(name, cases(0.5, number / 10)) for number, name in enumerate(names)]
+    table = summarise(folders, "all")[0]
+    assert [row.label for row in table.rows] == ["ground-truth", "vap", "i2v", "frozen"]
+    assert [line[0].place for line in table.cells] == [None, 2, 1, None]
+
+
+def test_a_method_with_fewer_cases_is_not_compared(runs: Runs) -> None:
+    folders = [runs.write("all-of-it", cases(0.1, 0.2, 0.3)), runs.write("part", cases(0.9))]
+    table = summarise(folders, "all")[0]
+    assert [line[0].place for line in table.cells] == [None, None]
+    assert "part planned 1 of the 3 cases of this table and is not ranked." in table.footers
+    assert table.title.endswith("1 to 3 cases x 1 seed")
+
+
+def test_a_metric_that_is_not_installed_is_shown_plainly(runs: Runs) -> None:
+    folders = [runs.write(name, cases(0.1, 0.2), metric="gone[x]") for name in ("a", "b")]
+    (column,), cells = summarise(folders, "all")[0].columns, summarise(folders, "all")[0].cells
+    assert (column.header, column.higher_is_better, column.text(0.125)) == ("gone[x]", None, "0.12")
+    assert [line[0].place for line in cells] == [None, None]
+
+
+def test_one_table_per_task_and_suite(runs: Runs) -> None:
+    mixed = {
+        "a": Case("a", (0.1,)),
+        "b": Case("b", (0.2,)),
+        "c": Case("c", (0.3,), category="style", tasks=("all", "style")),
+    }
+    tables = summarise([runs.write("vap", mixed), runs.write("vap", cases(0.1, 0.2), suite="other")])
+    assert [(table.suite, table.task) for table in tables] == [
+        ("mini", "style"),
+        ("mini", "camera"),
+        ("mini", "all"),
+        ("other", "camera"),
+    ]
+
+
+def test_two_runs_of_a_method_are_told_apart_by_their_parameters(runs: Runs) -> None:
+    few = runs.write("vap", cases(0.1), folder="vap~1", parameters={"steps": 20, "guidance": 6.0})
+    many = runs.write("vap", cases(0.1), folder="vap~2", parameters={"steps": 50, "guidance": 6.0})
+    assert [row.label for row in summarise([few, many], "all")[0].rows] == ["vap steps=20", "vap steps=50"]
+
+
+def test_an_unknown_task_is_refused_with_a_suggestion(runs: Runs) -> None:
+    with pytest.raises(UsageError, match=r"Did you mean camera\?"):
+        summarise([runs.write("vap", cases(0.1))], "camra")
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no run folder"):
+        summarise([RunFolder(tmp_path)], "all")
+
+
+def test_json_holds_everything_and_is_valid(runs: Runs) -> None:
+    torn = {**cases(0.1, 0.2), "x": Case("x", generation=OUT_OF_MEMORY)}
+    data = json.loads(json.dumps(to_json(summarise([runs.write("vap", torn)], "all")[0]), allow_nan=False))
+    cell = data["rows"][0]["cells"][0]
+    assert data["columns"][0]["arrow"] == "↑"
+    assert (cell["n"], cell["failed"], cell["complete"], cell["text"]["mean"]) == (2, 1, False, "15.0")
+
+
+def test_minus_zero_is_zero(runs: Runs) -> None:
+    column = summarise([runs.write("vap", cases(0.1))], "all")[0].columns[0]
+    assert (column.text(-0.0001), column.text(-0.25)) == ("0.0", "\N{MINUS SIGN}25.0")
+
+
+def test_a_run_is_called_by_its_folder_and_described_by_its_method(runs: Runs) -> None:
+    run = runs.write("frozen", cases(0.1), folder="mymethod~0123abcd")
+    (row,) = summarise([run], "all")[0].rows
+    assert (row.label, row.method, row.kind) == ("mymethod", "frozen", "floor")

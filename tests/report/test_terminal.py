@@ -1,0 +1,78 @@
+"""Specification of tables in a terminal."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+
+import pytest
+from rich.console import Console
+
+from vapbench.report.table import summarise
+from vapbench.report.terminal import lines, print_table
+from vapbench.store import Failure
+
+from .conftest import Case, Runs
+
+NAMES = ["semantic alignment", "text alignment", "motion smoothness", "dynamic degree", "aesthetic quality"]
+
+
+@pytest.fixture
+def text(runs: Runs, metric_data: Callable[..., None]) -> Callable[[int | None], str]:
+    """The table of two methods and five metrics, one case failed, at a width."""
+    for name in NAMES:
+        metric_data(name, scale=100.0, digits=1)
+    for method, base in (("vap", 0.5), ("i2v", 0.4)):
+        for name in NAMES:
+            cases = {f"c{i}": Case(f"d{i}", (base + i / 20,)) for i in range(4)}
+            if method == "i2v":
+                cases["c0"] = Case(
+                    "d0", generation=Failure("OutOfMemoryError", "[red]no room[/red] \x1b[31m")
+                )
+            runs.write(method, cases, metric=name)
+    from vapbench.store import RunFolder
+
+    (table,) = summarise([RunFolder(runs.root / "mini" / name) for name in ("vap", "i2v")], "camera")
+    return lambda width: "\n".join(line.plain for line in lines(table, width))
+
+
+def test_a_wide_terminal_shows_intervals_beside_the_means(text: Callable[[int | None], str]) -> None:
+    assert "57.5 [47.2, 67.8]" in text(140).replace("57.5  [", "57.5 [")
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100, 120, 160])
+def test_no_line_is_wider_than_the_terminal(text: Callable[[int | None], str], width: int) -> None:
+    assert max(map(len, text(width).splitlines())) <= width
+
+
+def test_eighty_columns_hold_all_metrics_and_say_what_is_left_out(text: Callable[[int | None], str]) -> None:
+    narrow = text(80)
+    assert narrow.count("method") == 1 and "[47" not in narrow
+    assert "Intervals do not fit 80 columns" in narrow
+
+
+def test_numbers_align_and_every_row_has_its_n(text: Callable[[int | None], str]) -> None:
+    vap, i2v = (next(li for li in text(None).splitlines() if li.startswith(name)) for name in ("vap", "i2v"))
+    assert len(vap) == len(i2v) and vap.index("57.5") == i2v.index("50.0")
+    assert vap.endswith("4/4") and i2v.endswith("3/4")
+
+
+def test_the_incomplete_is_marked_and_explained_once(text: Callable[[int | None], str]) -> None:
+    plain = text(None)
+    assert "50.0¹" in plain
+    assert plain.count("¹ 3 of 4 cases: 1 failed (OutOfMemoryError: [red]no room[/red]") == 1
+    assert "\x1b" not in plain, "a message cannot drive the terminal"
+
+
+def test_without_a_terminal_the_output_is_plain(runs: Runs, metric_data: Callable[..., None]) -> None:
+    (table,) = summarise([runs.write("vap", {f"c{i}": Case(f"d{i}", (i / 10,)) for i in range(3)})], "all")
+    console = Console(file=io.StringIO(), force_terminal=False, width=20)
+    print_table(table, console)
+    printed = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "\x1b" not in printed
+    assert any(line.startswith("vap") and line.endswith("3/3") for line in printed.splitlines())
+
+
+def test_a_run_without_scores_says_what_to_do(runs: Runs) -> None:
+    (table,) = summarise([runs.write("vap", {"a": Case("a", (None,))})], "all")
+    assert "No scores yet" in "\n".join(line.plain for line in lines(table, 80))

@@ -1,0 +1,169 @@
+"""Columns and rows of a table: what metrics and methods say about themselves.
+
+Display data lives on the metric and on the method's card, nowhere else. A metric or method that cannot be
+found any more (a plug-in that is not installed here) is shown plainly, without a direction, rather than not
+at all.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from vapbench.report.evidence import ColumnKey, Evidence
+
+log = logging.getLogger(__name__)
+
+REFERENCE_KINDS = ("floor", "ceiling")
+"""Kinds of method that bound the scale and never compete."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One metric column: (metric, version, parameters), and how to print it."""
+
+    metric: str
+    """Name, with the variant in brackets: ``dynamic_degree[raft]``."""
+    version: int
+    params: Mapping[str, Any] = field(default_factory=dict)
+    title: str = ""
+    """Header; tells columns apart that share everything else."""
+    higher_is_better: bool | None = None
+    """None where the metric is not known here; such a column is never ranked."""
+    unit: str = ""
+    scale: float = 1.0
+    """Factor for display: 100 prints 0.42 as 42.0."""
+    digits: int = 2
+
+    @property
+    def arrow(self) -> str:
+        """Direction: ``↑`` higher is better, ``↓`` lower is better, empty if unknown."""
+        return {True: "↑", False: "↓", None: ""}[self.higher_is_better]
+
+    @property
+    def header(self) -> str:
+        """Title and arrow."""
+        return f"{self.title} {self.arrow}".rstrip()
+
+    @property
+    def definition(self) -> str:
+        """The column's full name: metric, version, parameters."""
+        params = ", ".join(f"{name}={_plain(value)}" for name, value in self.params.items())
+        return f"{self.metric} v{self.version}" + (f" ({params})" if params else "")
+
+    def text(self, value: float) -> str:
+        """A value as it is printed: scaled, rounded, with a true minus sign."""
+        shown = f"{value * self.scale:.{self.digits}f}"
+        if float(shown) == 0:
+            shown = shown.lstrip("-")
+        return shown.replace("-", "\N{MINUS SIGN}")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One method of a table."""
+
+    label: str
+    """What the run is called, with the parameters that tell it from another run of that name."""
+    method: str
+    kind: str = ""
+    """The card's kind (``unified``, ``per-condition``, ``floor``, ``ceiling``); empty without a card."""
+    title: str = ""
+    """The card's title; the name if there is no card."""
+    notes: tuple[str, ...] = ()
+    """What a reader of its numbers must know."""
+
+    @property
+    def competes(self) -> bool:
+        """Whether the method can be best: floors and ceilings cannot."""
+        return self.kind not in REFERENCE_KINDS
+
+
+def columns_of(keys: Sequence[ColumnKey]) -> tuple[Column, ...]:
+    """Columns with their display data, titled so that no two read alike."""
+    return _tell_apart([_column(key) for key in keys])
+
+
+def rows_of(runs: Sequence[Evidence]) -> tuple[Row, ...]:
+    """One row per run, labelled so that no two read alike."""
+    names = [run.label for run in runs]
+    labels = list(names)
+    for name in {name for name, count in Counter(names).items() if count > 1}:
+        alike = [index for index, other in enumerate(names) if other == name]
+        parameters = [runs[index].identity.get("parameters") or {} for index in alike]
+        for index, difference in zip(alike, _differences(parameters), strict=True):
+            labels[index] = f"{name} {difference}".strip()
+    if len(set(labels)) < len(labels):
+        repeated = {label for label, count in Counter(labels).items() if count > 1}
+        labels = [
+            f"{label} [{run.folder.path.name}]" if label in repeated else label
+            for label, run in zip(labels, runs, strict=True)
+        ]
+    return tuple(_row(label, run.method) for label, run in zip(labels, runs, strict=True))
+
+
+def _column(key: ColumnKey) -> Column:
+    plain = Column(key.metric, key.version, json.loads(key.params), title=key.metric)
+    try:
+        from vapbench.metrics import resolve
+
+        metric: Any = resolve(key.metric)[0]
+    except Exception as error:  # a plug-in may fail in any way; its finished rows are still worth a table
+        log.debug("%s is shown without its display data: %s", key.metric, error)
+        return plain
+    return replace(
+        plain,
+        title=str(getattr(metric, "title", "") or key.metric),
+        higher_is_better=bool(metric.higher_is_better),
+        unit=str(metric.unit),
+        scale=float(getattr(metric, "scale", 1.0)),
+        digits=int(getattr(metric, "digits", 2)),
+    )
+
+
+def _row(label: str, name: str) -> Row:
+    try:
+        from vapbench.methods import find
+
+        card = find(name).card
+    except Exception as error:  # as for metrics
+        log.debug("%s is shown without a card: %s", name, error)
+        card = None
+    if card is None:
+        return Row(label, name, title=name)
+    return Row(label, name, card.kind, card.title, tuple(card.notes))
+
+
+def _tell_apart(columns: Sequence[Column]) -> tuple[Column, ...]:
+    told: list[Column] = []
+    for column in columns:
+        twins = [other for other in columns if other.title == column.title]
+        if len(twins) == 1:
+            told.append(column)
+            continue
+        marks = []
+        if len({twin.metric for twin in twins}) > 1:
+            marks.append(column.metric)
+        if len({twin.version for twin in twins}) > 1:
+            marks.append(f"v{column.version}")
+        marks.append(_differences([twin.params for twin in twins])[twins.index(column)])
+        told.append(replace(column, title=" ".join([column.title, *filter(None, marks)])))
+    return tuple(told)
+
+
+def _differences(parameters: Sequence[Mapping[str, Any]]) -> list[str]:
+    """For each parameter set, what it has otherwise than the rest, as ``key=value,key=value``."""
+    names = dict.fromkeys(name for values in parameters for name in values)
+    differing = [name for name in names if len({_plain(values.get(name)) for values in parameters}) > 1]
+    return [
+        ",".join(f"{name}={_plain(values[name])}" for name in differing if name in values)
+        for values in parameters
+    ]
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

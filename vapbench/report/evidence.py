@@ -1,0 +1,157 @@
+"""What a run folder says about each case: scored, failed, unscored, or not there yet.
+
+The one reading of rows that tables and pages share. Nothing here opens a video.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from vapbench.files import canonical_json
+from vapbench.stats.intervals import mean_within
+from vapbench.store import Failure, GenerationRow, RunFolder, ScoreRow
+
+State = Literal["scored", "failed", "unscored", "missing"]
+
+
+@dataclass(frozen=True, order=True)
+class ColumnKey:
+    """A definition of a score: rows that differ in any of these never share a column."""
+
+    metric: str
+    version: int
+    params: str
+    """Canonical JSON of the parameters."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one metric says of one case, or of one seed of it."""
+
+    state: State
+    value: float | None = None
+    """The score in the metric's own unit; a number exactly where the state is ``scored``."""
+    reason: str = ""
+    """Why there is no number; for a scored case, the metric's note."""
+    row: ScoreRow | None = None
+    """The row behind it; None for a case of several seeds, and where nothing was scored."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One run folder, read once."""
+
+    folder: RunFolder
+    manifest: Mapping[str, Any]
+    generations: Mapping[str, tuple[GenerationRow, ...]]
+    """Case -> its current generations by seed, without those of an earlier version of the case."""
+    scores: Mapping[ColumnKey, Mapping[tuple[str, int], ScoreRow]]
+    """Column -> (case, seed) -> row, without scores of a video that is no longer the current one."""
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """What the run is: suite, method (``name``), version, parameters, weights."""
+        identity: Mapping[str, Any] = self.manifest.get("identity") or {}
+        return identity
+
+    @property
+    def method(self) -> str:
+        """Name of the method, whatever the run is called."""
+        return str(self.identity.get("name") or self.label)
+
+    @property
+    def label(self) -> str:
+        """What the run is called: its folder's name, without the digits that stand for parameters."""
+        return self.folder.path.name.partition("~")[0]
+
+    @property
+    def suite(self) -> str:
+        """Name of the suite."""
+        return str(self.identity.get("suite") or self.folder.path.parent.name)
+
+    def cases(self, task: str | None = None) -> dict[str, Mapping[str, Any]]:
+        """Planned cases of a task (None: all), id -> what the manifest says of them."""
+        planned: Mapping[str, Mapping[str, Any]] = self.manifest.get("cases") or {}
+        return {name: case for name, case in planned.items() if task is None or task in tasks_of(case)}
+
+    def seeds(self, task: str | None = None) -> list[int]:
+        """Number of seeds of each planned case that has any."""
+        return [len(self.generations[case]) for case in self.cases(task) if case in self.generations]
+
+    def outcomes(self, column: ColumnKey, case: str) -> list[Outcome]:
+        """What ``column`` says of each seed of ``case``, in the order of :attr:`generations`."""
+        rows = self.scores[column]
+        return [_outcome(made, rows.get((case, made.seed))) for made in self.generations.get(case, ())]
+
+    def outcome(self, column: ColumnKey, case: str) -> Outcome:
+        """What ``column`` says of ``case``: the mean over its seeds.
+
+        A case counts as scored only when all its seeds are. A mean over the seeds that happened to survive
+        would favour whatever does not crash.
+        """
+        seeds = self.outcomes(column, case)
+        if not seeds:
+            return Outcome("missing", reason="not generated yet")
+        for state in ("failed", "missing", "unscored"):
+            for outcome in seeds:
+                if outcome.state == state:
+                    return Outcome(state, reason=outcome.reason)
+        values = [(case, outcome.value) for outcome in seeds if outcome.value is not None]
+        notes = dict.fromkeys(outcome.reason for outcome in seeds if outcome.reason)
+        return Outcome("scored", mean_within(values)[case], "; ".join(notes))
+
+
+def read_evidence(folder: RunFolder) -> Evidence:
+    """Read manifest, generations and scores of a run folder.
+
+    Raises:
+        DataError: there is no manifest, or a file is damaged or of another schema.
+    """
+    current = {(row.case, row.seed): row for row in folder.current()}
+    generations: dict[str, list[GenerationRow]] = {}
+    for row in current.values():
+        generations.setdefault(row.case, []).append(row)
+    scores: dict[ColumnKey, dict[tuple[str, int], ScoreRow]] = {}
+    for name in folder.columns():
+        for score in folder.scores(name).values():
+            made = current.get((score.case, score.seed))
+            if made is None or made.status != "ok" or made.sha256 != score.video_sha256:
+                continue
+            key = ColumnKey(score.metric, score.version, canonical_json(score.params))
+            scores.setdefault(key, {})[score.case, score.seed] = score
+    return Evidence(
+        folder,
+        folder.manifest(),
+        {case: tuple(sorted(rows, key=lambda row: row.seed)) for case, rows in generations.items()},
+        scores,
+    )
+
+
+def tasks_of(case: Mapping[str, Any]) -> tuple[str, ...]:
+    """Names of the tasks that contain a planned case."""
+    return tuple(str(task) for task in case.get("tasks") or ())
+
+
+def explain(failure: Failure | None) -> str:
+    """One line for a failure: its type and the first line of its message."""
+    if failure is None:
+        return "failed without a message"
+    first = failure.message.strip().splitlines()
+    return f"{failure.type}: {first[0]}" if first else failure.type
+
+
+def _outcome(made: GenerationRow, score: ScoreRow | None) -> Outcome:
+    if made.status == "failed":
+        return Outcome("failed", reason=explain(made.attempts[-1] if made.attempts else None))
+    if made.status == "unscored":
+        return Outcome("unscored", reason=made.note or "the method does not apply")
+    if score is None:
+        return Outcome("missing", reason="not scored yet")
+    if score.status == "failed":
+        return Outcome("failed", reason=explain(score.failure), row=score)
+    if score.status == "unscored" or score.value is None or not math.isfinite(score.value):
+        return Outcome("unscored", reason=score.note or "the metric does not apply", row=score)
+    return Outcome("scored", float(score.value), score.note, score)

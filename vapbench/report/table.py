@@ -1,0 +1,286 @@
+"""Tables: methods by metrics, from rows alone.
+
+A :class:`TableModel` holds everything that any renderer prints; renderers only lay it out. It is a pure
+function of the run folders: no clock, no video, no network.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from vapbench.errors import UsageError, did_you_mean
+from vapbench.report.columns import Column, Row, columns_of, rows_of
+from vapbench.report.evidence import ColumnKey, Evidence, Outcome, read_evidence, tasks_of
+from vapbench.stats.intervals import clustered_mean
+from vapbench.store import RunFolder
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One method's aggregate in one column.
+
+    ``n + failed + unscored + missing == total``: every planned case is accounted for.
+    """
+
+    mean: float | None
+    """Mean over the scored cases, in the metric's own unit; None if there are none."""
+    low: float | None
+    high: float | None
+    n: int
+    """Cases with a score."""
+    total: int
+    """Cases planned."""
+    failed: int = 0
+    """Cases whose generation or scoring failed."""
+    unscored: int = 0
+    """Cases the method or metric does not apply to."""
+    reason: str = ""
+    """The commonest reason why a case has no score."""
+    conditions: int = 0
+    """Conditions among the scored cases: what the interval is clustered by."""
+    no_interval: str = ""
+    """Why a mean has no interval."""
+    place: int | None = None
+    """Place among the methods that can be compared, by the digits shown; ties share it. None: not ranked."""
+
+    @property
+    def missing(self) -> int:
+        """Cases that nobody has generated or scored yet."""
+        return self.total - self.n - self.failed - self.unscored
+
+    @property
+    def complete(self) -> bool:
+        """Whether every planned case has a score; an incomplete cell is shown and never ranked."""
+        return 0 < self.n == self.total
+
+    @property
+    def gone(self) -> tuple[str, ...]:
+        """What became of the cases without a score: ``("1 failed", "2 unscored")``."""
+        counts = ((self.failed, "failed"), (self.unscored, "unscored"), (self.missing, "missing"))
+        return tuple(f"{count} {word}" for count, word in counts if count)
+
+    def account(self) -> str:
+        """Where the cases went, in words: ``10 of 12 cases: 2 unscored (the case has no caption)``."""
+        text = f"{self.n} of {self.total} cases"
+        if self.gone:
+            text += f": {', '.join(self.gone)}"
+        if self.reason:
+            text += f" ({self.reason})" if len(self.gone) == 1 else f" (most often: {self.reason})"
+        return text
+
+
+@dataclass(frozen=True)
+class TableModel:
+    """One table: a suite, a task, methods x metrics."""
+
+    title: str
+    suite: str
+    task: str | None
+    """None: every planned case."""
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    cells: tuple[tuple[Cell, ...], ...]
+    """``cells[row][column]``."""
+    footers: tuple[str, ...]
+    """What a reader must know: how intervals are made, what the columns are, who is not ranked."""
+
+
+def summarise(folders: Sequence[RunFolder], task: str | None = None) -> list[TableModel]:
+    """Tables of the run folders: one per suite and task.
+
+    Args:
+        folders: run folders, in the order of the rows; ceilings go to the top and floors to the bottom.
+        task: the task to tabulate; None for every task that the manifests name.
+
+    Returns:
+        Suites in order of first appearance; categories before the tasks that contain them.
+
+    Raises:
+        UsageError: no run has a case of ``task`` (with a suggestion).
+        DataError: a folder is no run folder, or is damaged.
+    """
+    suites: dict[str, list[Evidence]] = {}
+    for folder in folders:
+        run = read_evidence(folder)
+        suites.setdefault(run.suite, []).append(run)
+    if task is None:
+        return [table for suite, runs in suites.items() for table in _tables(suite, runs, task_names(runs))]
+    with_task = {suite: runs for suite, runs in suites.items() if any(run.cases(task) for run in runs)}
+    tables = [table for suite, runs in with_task.items() for table in _tables(suite, runs, [task])]
+    if not tables and suites:
+        known = {name for runs in suites.values() for name in _tasks(runs)}
+        raise UsageError(f"No run has a case of task {task!r}.{did_you_mean(task, known)}")
+    return tables
+
+
+def summarise_run(run: Evidence) -> TableModel:
+    """The one-row table of a run over all its planned cases."""
+    return _tables(run.suite, [run], [None])[0]
+
+
+def task_names(runs: Sequence[Evidence]) -> list[str | None]:
+    """Tasks worth a table: small ones first, and of tasks with the very same cases only the most specific.
+
+    ``[None]`` (every planned case) if no case belongs to a task.
+    """
+    sizes = {task: frozenset(_cases_of(runs, task)) for task in _tasks(runs)}
+    categories = {str(case.get("category")) for run in runs for case in run.cases().values()}
+    # A run of one category is that category's table, whatever wider task it may also belong to.
+    ordered = sorted(sizes, key=lambda task: (len(sizes[task]), task not in categories, task))
+    names: list[str | None] = []
+    for task in ordered:
+        if sizes[task] not in (sizes[str(seen)] for seen in names):
+            names.append(task)
+    return names or [None]
+
+
+def _tables(suite: str, runs: Sequence[Evidence], tasks: Sequence[str | None]) -> list[TableModel]:
+    """Tables of one suite. Rows and columns are titled once, so that they read alike in every table."""
+    keys = sorted({key for run in runs for key in run.scores})
+    titled = dict(zip(keys, columns_of(keys), strict=True))
+    labelled = sorted(
+        zip(rows_of(runs), runs, strict=True),
+        key=lambda pair: {"ceiling": 0, "floor": 2}.get(pair[0].kind, 1),
+    )
+    return [
+        _table(suite, task, titled, [(row, run) for row, run in labelled if run.cases(task) or task is None])
+        for task in tasks
+    ]
+
+
+def _table(
+    suite: str, task: str | None, titled: Mapping[ColumnKey, Column], labelled: Sequence[tuple[Row, Evidence]]
+) -> TableModel:
+    rows, runs = tuple(row for row, _ in labelled), [run for _, run in labelled]
+    keys = [key for key in titled if any(key in run.scores for run in runs)]
+    columns = tuple(titled[key] for key in keys)
+    cells = [[_cell(run, key, task) for key in keys] for run in runs]
+    comparable = _comparable(rows, runs, task)
+    for index, column in enumerate(columns):
+        places = _places(column, [line[index] for line in cells], comparable)
+        for line, place in zip(cells, places, strict=True):
+            line[index] = replace(line[index], place=place)
+    return TableModel(
+        " · ".join([suite, *([task] if task else []), _extent(runs, task)]),
+        suite,
+        task,
+        columns,
+        rows,
+        tuple(tuple(line) for line in cells),
+        tuple(_footers(columns, rows, runs, cells, comparable, task)),
+    )
+
+
+def _cell(run: Evidence, key: ColumnKey, task: str | None) -> Cell:
+    cases = run.cases(task)
+    if key in run.scores:
+        outcomes = {case: run.outcome(key, case) for case in cases}
+    else:
+        outcomes = dict.fromkeys(cases, Outcome("missing", reason="not scored with this metric"))
+    states = Counter(outcome.state for outcome in outcomes.values())
+    reasons = Counter(o.reason for o in outcomes.values() if o.state != "scored" and o.reason)
+    scored = {case: outcome.value for case, outcome in outcomes.items() if outcome.value is not None}
+    cell = Cell(
+        mean=None,
+        low=None,
+        high=None,
+        n=len(scored),
+        total=len(cases),
+        failed=states["failed"],
+        unscored=states["unscored"],
+        reason=reasons.most_common(1)[0][0] if reasons else "",
+    )
+    if not scored:
+        return cell
+    estimate = clustered_mean(
+        list(scored.values()), [str(cases[case].get("condition", case)) for case in scored], CONFIDENCE
+    )
+    return replace(
+        cell,
+        mean=estimate.mean,
+        low=estimate.low,
+        high=estimate.high,
+        conditions=estimate.clusters,
+        no_interval=estimate.reason,
+    )
+
+
+def _comparable(rows: Sequence[Row], runs: Sequence[Evidence], task: str | None) -> list[bool]:
+    """Which rows can be ranked against each other: competitors that planned all of the table's cases."""
+    competitors = [run for row, run in zip(rows, runs, strict=True) if row.competes]
+    everything = set(_cases_of(competitors, task))
+    return [row.competes and set(run.cases(task)) == everything for row, run in zip(rows, runs, strict=True)]
+
+
+def _places(column: Column, cells: Sequence[Cell], comparable: Sequence[bool]) -> list[int | None]:
+    """Places by displayed digits, so that equal prints get equal places; none if fewer than two compete."""
+    shown = [
+        round(cell.mean * column.scale, column.digits)
+        if can and cell.complete and cell.mean is not None
+        else None
+        for cell, can in zip(cells, comparable, strict=True)
+    ]
+    ranked = [value for value in shown if value is not None]
+    if column.higher_is_better is None or len(ranked) < 2:
+        return [None] * len(cells)
+    sign = 1 if column.higher_is_better else -1
+    return [
+        None if value is None else 1 + sum(sign * other > sign * value for other in ranked) for value in shown
+    ]
+
+
+def _footers(
+    columns: Sequence[Column],
+    rows: Sequence[Row],
+    runs: Sequence[Evidence],
+    cells: Sequence[Sequence[Cell]],
+    comparable: Sequence[bool],
+    task: str | None,
+) -> list[str]:
+    filled = [cell for line in cells for cell in line if cell.mean is not None]
+    footers = []
+    if any(cell.low is not None for cell in filled):
+        conditions = _span({cell.conditions for cell in filled if cell.low is not None})
+        footers.append(
+            f"Mean over cases, seeds averaged within a case; brackets: {CONFIDENCE:.0%} t interval, "
+            f"clustered by condition ({conditions} conditions)."
+        )
+    elif filled:
+        footers.append(
+            f"Mean over cases, seeds averaged within a case; no interval: {filled[0].no_interval}."
+        )
+    if columns:
+        footers.append("Columns: " + "; ".join(f"{c.title} is {c.definition}" for c in columns) + ".")
+    largest = len(_cases_of([run for row, run in zip(rows, runs, strict=True) if row.competes], task))
+    for row, run, can in zip(rows, runs, comparable, strict=True):
+        if row.competes and not can:
+            planned = len(run.cases(task))
+            footers.append(
+                f"{row.label} planned {planned} of the {largest} cases of this table and is not ranked."
+            )
+        footers += [f"{row.label}: {note}" for note in row.notes]
+    return footers
+
+
+def _extent(runs: Sequence[Evidence], task: str | None) -> str:
+    cases = {len(run.cases(task)) for run in runs}
+    seeds = {count for run in runs for count in run.seeds(task)}
+    text = f"{_span(cases)} case{'' if cases == {1} else 's'}"
+    return f"{text} x {_span(seeds)} seed{'' if seeds == {1} else 's'}" if seeds else text
+
+
+def _span(numbers: set[int]) -> str:
+    low, high = min(numbers, default=0), max(numbers, default=0)
+    return str(low) if low == high else f"{low} to {high}"
+
+
+def _cases_of(runs: Sequence[Evidence], task: str | None) -> list[str]:
+    return list(dict.fromkeys(case for run in runs for case in run.cases(task)))
+
+
+def _tasks(runs: Sequence[Evidence]) -> list[str]:
+    return list(dict.fromkeys(t for run in runs for case in run.cases().values() for t in tasks_of(case)))

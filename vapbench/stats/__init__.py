@@ -1,0 +1,1 @@
+"""Statistics: pure functions with their formulas and sources, no input or output."""
