@@ -92,7 +92,7 @@ def raising(error: BaseException) -> Callable[[], Any]:
 
 
 def plan(method: Any, cases: Sequence[Case], results: Path, seeds: Sequence[int] = (0,), **parameters: Any) -> RunPlan:
-    return plan_run("suite", ResolvedMethod(method, None, parameters, parameters), cases, seeds, results)
+    return plan_run("suite", "all", ResolvedMethod(method, None, parameters, parameters), cases, seeds, results)
 
 
 def run(

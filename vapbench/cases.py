@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -139,11 +140,11 @@ class Case(BaseModel):
             "clip": self.clip.model_dump(),
         }
 
-    def prefetch(self) -> None:
-        """Decode the files a method is likely to read, ahead of time; errors wait until the method reads them."""
-        for media in self.media():
+    def prefetch(self, media: Iterable[Media] | None = None) -> None:
+        """Decode files (all, unless told which) before they are asked for; errors wait until somebody reads them."""
+        for item in self.media() if media is None else media:
             try:
-                media.prefetch()
+                item.prefetch()
             except DataError:
                 continue
 

@@ -45,6 +45,7 @@ class RunPlan:
     """One method on the cases of one task."""
 
     suite: str
+    task: str
     method: ResolvedMethod
     jobs: tuple[Job, ...]
     folder: RunFolder
@@ -66,7 +67,7 @@ class RunPlan:
 
         Files are named relative to the media root, which each session records: results move, data moves.
         """
-        return {case.id: _for_manifest(case, self.media_root) for case in self.cases.values()}
+        return {case.id: _for_manifest(case, self.task, self.media_root) for case in self.cases.values()}
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,17 @@ class Column:
         """File name of its rows, without suffix."""
         return column_slug(self.metric.name, self.params)
 
+    def shown(self) -> dict[str, Any]:
+        """How a table shows its values; the manifest keeps it, so that a plug-in's columns outlive the plug-in."""
+        metric = self.metric
+        return {
+            "title": getattr(metric, "title", "") or metric.name,
+            "higher_is_better": metric.higher_is_better,
+            "unit": metric.unit,
+            "scale": getattr(metric, "scale", 1.0),
+            "digits": getattr(metric, "digits", 2),
+        }
+
     def key(self, case: Case, video_sha256: str) -> str:
         """Score key of one video for one case."""
         metric = {
@@ -102,6 +114,7 @@ class Column:
 
 def plan_run(
     suite: str,
+    task: str,
     method: ResolvedMethod,
     cases: Sequence[Case],
     seeds: Sequence[int],
@@ -133,7 +146,7 @@ def plan_run(
         jobs += [Job(case, seed, generation_key(described, content, inputs, seed)) for seed in seeds]
     identity = {"suite": suite, **described, "clip": overrides and dict(overrides)}
     folder = RunFolder(results / suite / (name or run_name(method)))
-    return RunPlan(suite, method, tuple(jobs), folder, identity)
+    return RunPlan(suite, task, method, tuple(jobs), folder, identity)
 
 
 def run_name(method: ResolvedMethod) -> str:
@@ -213,17 +226,12 @@ def pending_scores(
     return jobs
 
 
-def session(plan: RunPlan, argv: Sequence[str], device: str) -> dict[str, Any]:
-    """What a manifest records of one command: how it was called, where, with what."""
-    seeds = sorted({job.seed for job in plan.jobs})
-    return {
-        "argv": list(argv),
-        "seeds": seeds,
-        "device": device,
-        "media": _from_home(plan.media_root),
-        "git": git_state(),
-        **environment(),
-    }
+def session(argv: Sequence[str], device: str, plan: RunPlan | None = None) -> dict[str, Any]:
+    """What a manifest records of one command: how it was called, where, with what, and on which plan if on one."""
+    record = {"argv": list(argv), "device": device, "git": git_state(), **environment()}
+    if plan is not None:
+        record |= {"seeds": sorted({job.seed for job in plan.jobs}), "media": _from_home(plan.media_root)}
+    return record
 
 
 def git_state() -> dict[str, Any] | None:
@@ -273,14 +281,14 @@ def _by_content(value: Any) -> Any:
     return value
 
 
-def _for_manifest(case: Case, root: Path) -> dict[str, Any]:
+def _for_manifest(case: Case, task: str, root: Path) -> dict[str, Any]:
     def relative(path: Path) -> str:
         return path.resolve().relative_to(root).as_posix()
 
     return {
         "condition": case.condition,
         "category": case.category,
-        "tasks": tasks_with(case.condition),
+        "tasks": sorted({task, *tasks_with(case.condition)}),
         "caption": case.caption,
         "reference": relative(case.reference.video.path),
         "reference_caption": case.reference.caption,

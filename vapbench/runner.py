@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from vapbench.cases import Case
+from vapbench.cases import Case, Media
 from vapbench.clip import Clip
 from vapbench.errors import NotApplicable, TooManyFailures, UsageError, VapbenchError
 from vapbench.executors import Stop, finish_case_on_interrupt, run_in_order
@@ -191,7 +191,7 @@ def score(
 
     def load(job: ScoreJob) -> Clip | VapbenchError:
         try:
-            job.case.prefetch()
+            job.case.prefetch(_media_scored_against(job))
             return read_video(job.video)
         except VapbenchError as error:
             return error
@@ -294,6 +294,14 @@ def _store_video(made: Clip | Path, destination: Path) -> None:
         write_video(destination, made)
     else:
         import_video(made, destination)
+
+
+def _media_scored_against(job: ScoreJob) -> list[Media]:
+    needs = frozenset[str]().union(*(column.metric.needs for column in job.columns))
+    media = [job.case.reference.video] if "reference" in needs else []
+    if "target" in needs and job.case.target:
+        media.append(job.case.target)
+    return media
 
 
 def _setup(column: Column, device: Any) -> str:

@@ -22,7 +22,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import IO, Any, Literal, Self, TypeVar
 
 from filelock import FileLock, Timeout
@@ -218,7 +218,11 @@ class RunWriter:
         self._lock.release()
 
     def begin(
-        self, identity: Mapping[str, Any], cases: Mapping[str, Mapping[str, Any]], session: dict[str, Any]
+        self,
+        identity: Mapping[str, Any],
+        cases: Mapping[str, Mapping[str, Any]],
+        session: Mapping[str, Any],
+        metrics: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
     ) -> None:
         """Record what is about to run.
 
@@ -226,6 +230,7 @@ class RunWriter:
             identity: what makes two results comparable: method, version, parameters, weights, clip spec.
             cases: case id -> condition, category and captions of every case planned, kept from session to session.
             session: argv, seeds, device, counts: recorded, not compared.
+            metrics: metric name -> how its values are shown (title, direction, unit, scale, digits).
 
         Raises:
             IdentityError: the folder holds results of another identity; nothing is written.
@@ -234,7 +239,10 @@ class RunWriter:
         if self.folder.manifest_path.exists():
             manifest = self.folder.manifest()
             check_identity(self.folder.path, manifest["identity"], identity)
-        manifest["cases"] = {**manifest["cases"], **cases}
+        for name, case in cases.items():
+            tasks = {*manifest["cases"].get(name, {}).get("tasks", ()), *case.get("tasks", ())}
+            manifest["cases"][name] = {**case, "tasks": sorted(tasks)}
+        manifest["metrics"] = {**manifest.get("metrics", {}), **metrics}
         manifest["sessions"].append({"started": now(), "host": socket.gethostname(), "pid": os.getpid(), **session})
         write_json(self.folder.manifest_path, manifest)
 

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from vapbench import runner
 from vapbench.cases import Case
@@ -81,7 +82,8 @@ def execute(
         done = len(plan.jobs)
         return Outcome(plan, Tally(total=done, kept=done), Tally())
     with RunWriter(plan.folder) as writer:
-        writer.begin(plan.identity, plan.manifest_cases(), session(plan, settings.argv, settings.device))
+        record = session(settings.argv, settings.device, plan)
+        writer.begin(plan.identity, plan.manifest_cases(), record, _shown(columns))
         generated, scored = Tally(), Tally()
         try:
             if generate:
@@ -101,7 +103,8 @@ def rescore(
         DataError: the run belongs to another suite, or another process is writing the folder.
         TooManyFailures: more failed than the settings allow.
     """
-    made_for = folder.manifest()["identity"]["suite"]
+    identity = folder.manifest()["identity"]
+    made_for = identity["suite"]
     if made_for != selection.suite.name:
         raise DataError(
             f"{folder.path} was made for suite {made_for}, not {selection.suite.name}; add --suite {made_for}."
@@ -110,13 +113,23 @@ def rescore(
     if not pending_scores(folder, cases, columns, None, settings.refresh):
         return Tally()
     with RunWriter(folder) as writer:
-        return runner.score(folder, cases, columns, None, writer, settings, progress)
+        writer.begin(identity, {}, session(settings.argv, settings.device), _shown(columns))
+        scored = Tally()
+        try:
+            scored = runner.score(folder, cases, columns, None, writer, settings, progress)
+        finally:
+            writer.end({"failed": scored.failed, "scored": scored.ok})
+    return scored
 
 
 def missing_outputs(folder: RunFolder, cases: Sequence[Case]) -> list[GenerationRow]:
     """Rows of cases the method had nothing for (an output folder without them, a condition without a LoRA)."""
     wanted = {case.id for case in cases}
     return [row for row in folder.current() if row.status == "unscored" and row.case in wanted]
+
+
+def _shown(columns: Sequence[Column]) -> dict[str, dict[str, Any]]:
+    return {column.metric.name: column.shown() for column in columns}
 
 
 def _nothing_to_do(

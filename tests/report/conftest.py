@@ -104,9 +104,7 @@ class Runs:
         video = video_name(name, seed, "0" * 8)
         (run.videos / video).write_bytes(self.video.read_bytes())
         sha = file_sha256(run.videos / video)
-        writer.append(
-            GenerationRow(key, **common, status="ok", video=video, sha256=sha, seconds=1.5, peak_mb=100.0)
-        )
+        writer.append(GenerationRow(key, **common, status="ok", video=video, sha256=sha, seconds=1.5, peak_mb=100.0))
         metric, version, params = column
         score: dict[str, Any] = {
             "key": f"{key}-{metric}-{version}-{sorted(params.items())}",
@@ -117,9 +115,7 @@ class Runs:
         elif isinstance(value, str):
             writer.append(ScoreRow(**score, status="unscored", note=value))
         elif value is not None:
-            writer.append(
-                ScoreRow(**score, status="ok", value=value, parts={"per_pair": [1, 2, 3, 5], "need": 3})
-            )
+            writer.append(ScoreRow(**score, status="ok", value=value, parts={"per_pair": [1, 2, 3, 5], "need": 3}))
 
 
 @pytest.fixture

@@ -71,9 +71,7 @@ def files(runs: Runs) -> dict[str, str]:
     return {name: str(runs.root / file) for name, file in names.items()}
 
 
-def test_reference_first_frame_output_and_ground_truth_stand_side_by_side(
-    runs: Runs, files: dict[str, str]
-) -> None:
+def test_reference_first_frame_output_and_ground_truth_stand_side_by_side(runs: Runs, files: dict[str, str]) -> None:
     run = runs.write("vap", {"a": Case("zoom", (0.5,), extra=files)})
     shown = page(run)
     labels = [attrs["aria-label"] for attrs in shown.all("video")]
@@ -238,9 +236,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 def test_a_browser_runs_it(runs: Runs, files: dict[str, str], tmp_path: Path) -> None:
     run = runs.write("vap", {"a": Case("zoom", (0.5,), extra=files), "b": Case("pan", (0.7,), extra=files)})
     output = write_page(run, tmp_path / "page.html")
-    flags = (
-        "--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-sync"
-    )
+    flags = "--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-sync"
     dump = subprocess.run(
         [str(CHROMIUM), *flags.split(), f"--user-data-dir={tmp_path / 'profile'}", "--window-size=1280,900",
          "--enable-logging=stderr", "--virtual-time-budget=1500", "--dump-dom", output.as_uri()],
@@ -249,9 +245,5 @@ def test_a_browser_runs_it(runs: Runs, files: dict[str, str], tmp_path: Path) ->
     assert "Content Security Policy" not in dump.stderr and "Uncaught" not in dump.stderr
     shown = Page(dump.stdout)
     assert "2 cases" in shown.text
-    assert not any(
-        "hidden" in attrs for _, attrs in shown.tags if attrs.get("id") in ("filters", "transport")
-    )
-    assert not any("controls" in attrs for attrs in shown.all("video")), (
-        "one transport replaces the players' own"
-    )
+    assert not any("hidden" in attrs for _, attrs in shown.tags if attrs.get("id") in ("filters", "transport"))
+    assert not any("controls" in attrs for attrs in shown.all("video")), "one transport replaces the players' own"

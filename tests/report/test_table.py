@@ -58,9 +58,7 @@ def test_every_planned_case_is_accounted_for(runs: Runs) -> None:
     assert (cell.n, cell.failed, cell.unscored, cell.missing, cell.total) == (1, 2, 2, 2, 7)
     assert cell.mean == 0.5, "no failure ever becomes a number"
     assert cell.reason == "OutOfMemoryError: no room", "the commonest reason, on one line"
-    assert cell.account() == (
-        "1 of 7 cases: 2 failed, 2 unscored, 2 missing (most often: OutOfMemoryError: no room)"
-    )
+    assert cell.account() == ("1 of 7 cases: 2 failed, 2 unscored, 2 missing (most often: OutOfMemoryError: no room)")
     assert not cell.complete
 
 

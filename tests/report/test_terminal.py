@@ -26,9 +26,7 @@ def text(runs: Runs, metric_data: Callable[..., None]) -> Callable[[int | None],
         for name in NAMES:
             cases = {f"c{i}": Case(f"d{i}", (base + i / 20,)) for i in range(4)}
             if method == "i2v":
-                cases["c0"] = Case(
-                    "d0", generation=Failure("OutOfMemoryError", "[red]no room[/red] \x1b[31m")
-                )
+                cases["c0"] = Case("d0", generation=Failure("OutOfMemoryError", "[red]no room[/red] \x1b[31m"))
             runs.write(method, cases, metric=name)
     from vapbench.store import RunFolder
 

@@ -70,7 +70,10 @@ def run(
     wanted = columns(metric or selection.suite.metrics)
     resolved = [resolve(text, {"dtype": dtype, "offload": offload}) for text in method]
     _refuse_one_name_for_many(resolved, name)
-    plans = [plan_run(selection.suite.name, item, selection.cases, seed or [0], results, name) for item in resolved]
+    plans = [
+        plan_run(selection.suite.name, selection.task.name, item, selection.cases, seed or [0], results, name)
+        for item in resolved
+    ]
     if dry_run:
         for plan in plans:
             _describe(plan, wanted, settings)
@@ -113,7 +116,10 @@ def generate(
     selection = choose(suite, data, task, limit)
     resolved = [resolve(text, {"dtype": dtype, "offload": offload}) for text in method]
     _refuse_one_name_for_many(resolved, name)
-    plans = [plan_run(selection.suite.name, item, selection.cases, seed or [0], results, name) for item in resolved]
+    plans = [
+        plan_run(selection.suite.name, selection.task.name, item, selection.cases, seed or [0], results, name)
+        for item in resolved
+    ]
     if dry_run:
         for plan in plans:
             _describe(plan, (), settings)
@@ -187,7 +193,7 @@ def _score_videos(
     from vapbench.plan import plan_run
 
     method = resolve_folder(target, panel)
-    plan = plan_run(selection.suite.name, method, selection.cases, [0], results, name)
+    plan = plan_run(selection.suite.name, selection.task.name, method, selection.cases, [0], results, name)
     stopped = _execute_all([plan], wanted, settings, selection, quiet)
     if stopped:
         raise stopped

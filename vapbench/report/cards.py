@@ -87,16 +87,10 @@ class CaseCard:
         reasons = {(score.state, score.note) for score in self.scores}
         if len(self.scores) < 2 or len(reasons) > 1 or self.scores[0].state == "scored":
             return ""
-        return (
-            ""
-            if any(seed.parts or seed.detail for s in self.scores for seed in s.seeds)
-            else self.scores[0].note
-        )
+        return "" if any(seed.parts or seed.detail for s in self.scores for seed in s.seeds) else self.scores[0].note
 
 
-def cards_of(
-    run: Evidence, columns: Sequence[Column], keys: Sequence[ColumnKey], only: str | None
-) -> list[CaseCard]:
+def cards_of(run: Evidence, columns: Sequence[Column], keys: Sequence[ColumnKey], only: str | None) -> list[CaseCard]:
     """Lay out the cases of a run, or the one case ``only``; strips always show the whole run."""
     outcomes = {key: {case: run.outcome(key, case) for case in run.cases()} for key in keys}
     chosen = [case for case in run.cases() if only in (None, case)]
@@ -124,9 +118,7 @@ def strips_of(run: Evidence, columns: Sequence[Column], keys: Sequence[ColumnKey
             continue
         low, high = min(values), max(values)
         places = sorted({_position(value, low, high) for value in values}) if high > low else []
-        strips.append(
-            Strip(column.text(low), column.text(high), "".join(f"M{place:g} 2v6" for place in places))
-        )
+        strips.append(Strip(column.text(low), column.text(high), "".join(f"M{place:g} 2v6" for place in places)))
     return strips
 
 
@@ -177,17 +169,13 @@ def _output(run: Evidence, row: GenerationRow, several: bool) -> Panel:
     return output_panel(video, label)
 
 
-def _from_manifest(
-    run: Evidence, planned: Mapping[str, Any], name: str, label: str, fits: VideoInfo | None
-) -> Panel:
+def _from_manifest(run: Evidence, planned: Mapping[str, Any], name: str, label: str, fits: VideoInfo | None) -> Panel:
     given = planned.get(name)
     if not given:
         return Panel("missing", label, message="The manifest names no file.")
     path = run.folder.media(str(given))
     if not path.is_file():
-        return Panel(
-            "missing", label, message=f"{path} is not there; the data has moved, or was never fetched."
-        )
+        return Panel("missing", label, message=f"{path} is not there; the data has moved, or was never fetched.")
     return image_panel(path, label, fits) if name == "image" else video_panel(path, label, fits)
 
 
@@ -202,14 +190,10 @@ def _size(run: Evidence, rows: Iterable[GenerationRow]) -> VideoInfo | None:
     return VideoInfo(0, 0.0, 720, 480)
 
 
-def _score(
-    run: Evidence, column: Column, key: ColumnKey, case: str, outcomes: Mapping[str, Outcome]
-) -> CaseScore:
+def _score(run: Evidence, column: Column, key: ColumnKey, case: str, outcomes: Mapping[str, Outcome]) -> CaseScore:
     outcome, values = outcomes[case], _values(outcomes.values())
     rows = run.generations.get(case, ())
-    seeds = tuple(
-        _seed(column, row.seed, each) for row, each in zip(rows, run.outcomes(key, case), strict=True)
-    )
+    seeds = tuple(_seed(column, row.seed, each) for row, each in zip(rows, run.outcomes(key, case), strict=True))
     low, high = min(values, default=0.0), max(values, default=0.0)
     return CaseScore(
         column,

@@ -83,9 +83,14 @@ class Row:
         return self.kind not in REFERENCE_KINDS
 
 
-def columns_of(keys: Sequence[ColumnKey]) -> tuple[Column, ...]:
-    """Columns with their display data, titled so that no two read alike."""
-    return _tell_apart([_column(key) for key in keys])
+def columns_of(keys: Sequence[ColumnKey], shown: Mapping[str, Mapping[str, Any]]) -> tuple[Column, ...]:
+    """Columns with their display data, titled so that no two read alike.
+
+    Args:
+        keys: the columns.
+        shown: metric name -> title, higher_is_better, unit, scale and digits, as the runs' manifests recorded them.
+    """
+    return _tell_apart([_column(key, shown.get(key.metric)) for key in keys])
 
 
 def rows_of(runs: Sequence[Evidence]) -> tuple[Row, ...]:
@@ -106,8 +111,13 @@ def rows_of(runs: Sequence[Evidence]) -> tuple[Row, ...]:
     return tuple(_row(label, run.method) for label, run in zip(labels, runs, strict=True))
 
 
-def _column(key: ColumnKey) -> Column:
+def _column(key: ColumnKey, shown: Mapping[str, Any] | None) -> Column:
     plain = Column(key.metric, key.version, json.loads(key.params), title=key.metric)
+    if shown is not None:
+        known = {
+            name: shown[name] for name in ("title", "higher_is_better", "unit", "scale", "digits") if name in shown
+        }
+        return replace(plain, **known)
     try:
         from vapbench.metrics import resolve
 
@@ -159,10 +169,7 @@ def _differences(parameters: Sequence[Mapping[str, Any]]) -> list[str]:
     """For each parameter set, what it has otherwise than the rest, as ``key=value,key=value``."""
     names = dict.fromkeys(name for values in parameters for name in values)
     differing = [name for name in names if len({_plain(values.get(name)) for values in parameters}) > 1]
-    return [
-        ",".join(f"{name}={_plain(values[name])}" for name in differing if name in values)
-        for values in parameters
-    ]
+    return [",".join(f"{name}={_plain(values[name])}" for name in differing if name in values) for values in parameters]
 
 
 def _plain(value: Any) -> str:

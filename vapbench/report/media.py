@@ -93,9 +93,7 @@ def image_panel(path: Path, label: str, fits: VideoInfo | None) -> Panel:
     scale = _scale(width, height, fits)
     note = "" if path.suffix.lower() in IMAGE_SUFFIXES else "first frame of a video"
     if scale < 1:
-        image = image.resize(
-            (max(1, round(width * scale)), max(1, round(height * scale))), Image.Resampling.LANCZOS
-        )
+        image = image.resize((max(1, round(width * scale)), max(1, round(height * scale))), Image.Resampling.LANCZOS)
         note = f"shown at {image.width}x{image.height}"
     return Panel("image", label, _image_uri(image), width=width, height=height, note=note)
 
@@ -159,9 +157,7 @@ def _encode(path: Path, preview: Path, width: int, height: int) -> None:
             video.thread_type = "AUTO"
             rate = video.average_rate or video.guessed_rate or Fraction(16)
             with av.open(str(temporary), "w", options={"movflags": "+faststart"}) as target:
-                stream = target.add_stream(
-                    "libx264", rate=Fraction(rate).limit_denominator(100_000), options=_X264
-                )
+                stream = target.add_stream("libx264", rate=Fraction(rate).limit_denominator(100_000), options=_X264)
                 stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
                 for index, frame in enumerate(source.decode(video)):
                     small: Any = frame.reformat(width=width, height=height, format="yuv420p")

@@ -141,7 +141,8 @@ def task_names(runs: Sequence[Evidence]) -> list[str | None]:
 def _tables(suite: str, runs: Sequence[Evidence], tasks: Sequence[str | None]) -> list[TableModel]:
     """Tables of one suite. Rows and columns are titled once, so that they read alike in every table."""
     keys = sorted({key for run in runs for key in run.scores})
-    titled = dict(zip(keys, columns_of(keys), strict=True))
+    shown = {name: item for run in runs for name, item in (run.manifest.get("metrics") or {}).items()}
+    titled = dict(zip(keys, columns_of(keys, shown), strict=True))
     labelled = sorted(
         zip(rows_of(runs), runs, strict=True),
         key=lambda pair: {"ceiling": 0, "floor": 2}.get(pair[0].kind, 1),
@@ -219,18 +220,14 @@ def _comparable(rows: Sequence[Row], runs: Sequence[Evidence], task: str | None)
 def _places(column: Column, cells: Sequence[Cell], comparable: Sequence[bool]) -> list[int | None]:
     """Places by displayed digits, so that equal prints get equal places; none if fewer than two compete."""
     shown = [
-        round(cell.mean * column.scale, column.digits)
-        if can and cell.complete and cell.mean is not None
-        else None
+        round(cell.mean * column.scale, column.digits) if can and cell.complete and cell.mean is not None else None
         for cell, can in zip(cells, comparable, strict=True)
     ]
     ranked = [value for value in shown if value is not None]
     if column.higher_is_better is None or len(ranked) < 2:
         return [None] * len(cells)
     sign = 1 if column.higher_is_better else -1
-    return [
-        None if value is None else 1 + sum(sign * other > sign * value for other in ranked) for value in shown
-    ]
+    return [None if value is None else 1 + sum(sign * other > sign * value for other in ranked) for value in shown]
 
 
 def _footers(
@@ -250,18 +247,14 @@ def _footers(
             f"clustered by condition ({conditions} conditions)."
         )
     elif filled:
-        footers.append(
-            f"Mean over cases, seeds averaged within a case; no interval: {filled[0].no_interval}."
-        )
+        footers.append(f"Mean over cases, seeds averaged within a case; no interval: {filled[0].no_interval}.")
     if columns:
         footers.append("Columns: " + "; ".join(f"{c.title} is {c.definition}" for c in columns) + ".")
     largest = len(_cases_of([run for row, run in zip(rows, runs, strict=True) if row.competes], task))
     for row, run, can in zip(rows, runs, comparable, strict=True):
         if row.competes and not can:
             planned = len(run.cases(task))
-            footers.append(
-                f"{row.label} planned {planned} of the {largest} cases of this table and is not ranked."
-            )
+            footers.append(f"{row.label} planned {planned} of the {largest} cases of this table and is not ranked.")
         footers += [f"{row.label}: {note}" for note in row.notes]
     return footers
 

@@ -45,9 +45,7 @@ class _Column:
 
     def header(self, layout: Layout) -> list[str]:
         """The header's lines."""
-        wrapped = textwrap.wrap(
-            self.title, self.width(layout), break_long_words=False, break_on_hyphens=False
-        )
+        wrapped = textwrap.wrap(self.title, self.width(layout), break_long_words=False, break_on_hyphens=False)
         return [line.replace(_NO_BREAK, " ") for line in wrapped] or [""]
 
 
@@ -119,9 +117,7 @@ def lines(model: TableModel, width: int | None = None) -> list[Text]:
 
 def _grid(model: TableModel) -> _Grid:
     accounts = dict.fromkeys(cell.account() for cells in model.cells for cell in cells if not cell.complete)
-    notes = {
-        account: str(number).translate(_SUPERSCRIPTS) for number, account in enumerate(accounts, start=1)
-    }
+    notes = {account: str(number).translate(_SUPERSCRIPTS) for number, account in enumerate(accounts, start=1)}
     return _Grid(
         tuple(_one_line(row.label) for row in model.rows),
         tuple(
