@@ -16,9 +16,9 @@ _INTERRUPTED = 130
 app = typer.Typer(
     name="vapbench",
     help="Benchmark semantic-controlled video generation: run a method on a task, score it, tabulate it.\n\n"
-    "Begin with: [bold]vapbench run --method vap --task camera[/bold]",
+    "Begin with: vapbench run --method vap --task camera",
     no_args_is_help=True,
-    rich_markup_mode="rich",
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )

@@ -21,9 +21,11 @@ def check(
         ),
     ] = None,
 ) -> None:
-    """Check cards, tasks, suites, methods and results; the same code runs in continuous integration.
+    """Check declarations, methods, results.
 
-    [bold]vapbench check ./my_method[/bold]   [bold]vapbench check results/[/bold]
+    Cards, tasks, suites, methods and the data of results: the same code as continuous integration.
+
+    vapbench check ./my_method   vapbench check results/
     """
     from rich.markup import escape
 

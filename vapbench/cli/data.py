@@ -36,8 +36,8 @@ def prepare(
 ) -> None:
     """Write a suite in VAP-Data's layout.
 
-    [bold]vapbench data prepare mini --out mini-data[/bold], then
-    [bold]vapbench run -m frozen --suite vap-data --data mini-data[/bold]
+    vapbench data prepare mini --out mini-data, then
+    vapbench run -m frozen --suite vap-data --data mini-data
     """
     from vapbench.cli.console import output
     from vapbench.errors import UsageError

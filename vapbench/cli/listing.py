@@ -22,7 +22,10 @@ def list_(
     results: opt.Results = opt.RESULTS,
     json: opt.Json = False,
 ) -> None:
-    """List methods, metrics, tasks, suites or runs."""
+    """List what there is.
+
+    Methods, metrics, tasks, suites, or the runs of the results folder.
+    """
     import json as jsonlib
 
     from vapbench.cli.console import errors, output

@@ -36,9 +36,11 @@ def report(
     results: opt.Results = opt.RESULTS,
     json: opt.Json = False,
 ) -> None:
-    """Tables of finished runs: methods by metrics, with n and intervals.
+    """Print tables of finished runs.
 
-    [bold]vapbench report[/bold]   [bold]vapbench report results/mini/vap results/mini/frozen --task camera[/bold]
+    Methods by metrics, one table per task, with n and intervals.
+
+    vapbench report   vapbench report results/mini/vap results/mini/frozen --task camera
     """
     from vapbench.cli.console import configure_logging
     from vapbench.errors import UsageError
@@ -62,9 +64,9 @@ def show(
     ] = None,
     open_: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
 ) -> None:
-    """Write one page that plays reference, first frame and output of every case side by side, with the scores.
+    """Write a page that plays every case.
 
-    The page needs no network and no other file: send it to anyone.
+    Reference, first frame and output of every case side by side, in step, with the scores below. The page needs no network and no other file: send it to anyone.
     """
     from vapbench.cli.console import configure_logging, output
     from vapbench.report.show import write_page

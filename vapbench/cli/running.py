@@ -50,13 +50,15 @@ def run(
     quiet: opt.Quiet = False,
     verbose: opt.Verbose = 0,
 ) -> None:
-    """Generate, score and report. The same command resumes.
+    """Generate, score, report; resume.
 
-    [bold]vapbench run --method vap --task camera[/bold]
+    The same command resumes: what is finished is kept, what is missing is done.
 
-    [bold]vapbench run -m vap -m lora -m i2v --task all --seed 0 --seed 1[/bold]
+    vapbench run --method vap --task camera
 
-    [bold]vapbench run -m "vap:steps=30,guidance=5" --suite vap-data --data /data/VAP-Data --offload model[/bold]
+    vapbench run -m vap -m lora -m i2v --task all --seed 0 --seed 1
+
+    vapbench run -m "vap:steps=30,guidance=5" --suite vap-data --data /data/VAP-Data --offload model
     """
     from vapbench.cli.console import configure_logging
     from vapbench.cli.reporting import print_tables
@@ -105,7 +107,10 @@ def generate(
     quiet: opt.Quiet = False,
     verbose: opt.Verbose = 0,
 ) -> None:
-    """Generate videos; score them later, on another machine if you like."""
+    """Generate videos, and score them later.
+
+    Scoring them may be done on another machine: vapbench score RUN
+    """
     from vapbench.cli.console import configure_logging, output
     from vapbench.methods import resolve
     from vapbench.plan import plan_run
@@ -156,9 +161,9 @@ def score(
     quiet: opt.Quiet = False,
     verbose: opt.Verbose = 0,
 ) -> None:
-    """Score a run again, or videos made by anything.
+    """Score a run, or videos you have.
 
-    [bold]vapbench score ./my_outputs --name mymethod --suite vap-data --data /data/VAP-Data[/bold]
+    vapbench score ./my_outputs --name mymethod --suite vap-data --data /data/VAP-Data
 
     Videos belong to the case they are named after (condition--target--reference.mp4), or to the one that
     manifest.csv in the folder (columns case,video) says.

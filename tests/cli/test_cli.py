@@ -1,0 +1,200 @@
+"""The command line as a user meets it: in a process of its own, by exit code and output."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import moving_clip
+from vapbench.store import RunFolder, RunWriter
+from vapbench.video import write_video
+
+PARITY = Path(__file__).parents[1] / "data" / "parity" / "vap" / "cogvideox_pipeline" / "pipeline"
+
+
+def vapbench(*arguments: object, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "vapbench", *map(str, arguments)],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "COLUMNS": "160", **environment},
+        check=False,
+    )
+
+
+def test_run_ends_with_a_table_and_where_to_look_next(tmp_path: Path) -> None:
+    arguments = ("run", "-m", "frozen", "-m", "ground-truth", "--task", "camera", "--limit", "2", "--results", tmp_path)
+    done = vapbench(*arguments)
+    assert done.returncode == 0, done.stderr
+    assert "mini · camera · 2 cases x 1 seed" in done.stdout
+    assert "frozen" in done.stdout
+    assert f"vapbench show {tmp_path}/mini/" in done.stdout
+    assert "frozen · generate: 2/2" in done.stderr
+    again = vapbench(*arguments)
+    assert again.stdout == done.stdout
+    assert again.stderr == ""
+
+
+def test_vap_generates_and_is_scored_end_to_end(tmp_path: Path) -> None:
+    method = f"vap:weights={PARITY},steps=2,frames=9,height=64,width=96"
+    arguments = ("run", "-m", method, "--dtype", "float32", "--task", "motion", "--limit", "1", "--results", tmp_path)
+    done = vapbench(*arguments, "--json")
+    assert done.returncode == 0, done.stderr
+    (table,) = json.loads(done.stdout)
+    assert table["rows"][0]["label"] == "vap"
+    (run,) = (tmp_path / "mini").iterdir()
+    assert run.name.startswith("vap~")
+    assert RunFolder(run).manifest()["identity"]["weights"].keys() == {"sha256"}
+
+
+def test_report_show_list_and_check_read_what_run_wrote(tmp_path: Path) -> None:
+    vapbench("run", "-m", "frozen", "--task", "style", "--limit", "2", "--results", tmp_path, "-q")
+    run = tmp_path / "mini" / "frozen"
+    assert "frozen" in vapbench("report", "--results", tmp_path).stdout
+    listed = json.loads(vapbench("list", "runs", "--results", tmp_path, "--json").stdout)
+    assert [(row["title"], row["videos"]) for row in listed] == [("frozen", 2)]
+    page = vapbench("show", run)
+    assert page.returncode == 0, page.stderr
+    assert (run / "show.html").stat().st_size > 10_000
+    assert vapbench("check", tmp_path).returncode == 0
+    video = next((run / "videos").glob("*.mp4"))
+    write_video(video, moving_clip())
+    broken = vapbench("check", tmp_path)
+    assert broken.returncode == 3
+    assert "1 videos are missing or were changed since" in broken.stdout
+
+
+def test_videos_you_have_are_scored_and_missing_ones_listed(tmp_path: Path) -> None:
+    outputs = tmp_path / "my outputs, v2"
+    vapbench("run", "-m", "ground-truth", "--task", "camera", "--limit", "3", "--results", tmp_path / "r", "-q")
+    videos = sorted((tmp_path / "r/mini/ground-truth/videos").glob("*.mp4"))
+    outputs.mkdir()
+    for video in videos[:2]:
+        (outputs / f"{video.name.split('__')[0]}.mp4").write_bytes(video.read_bytes())
+    done = vapbench(
+        "score", outputs, "--name", "mymethod", "--task", "camera", "--limit", "3", "--results", tmp_path / "r"
+    )
+    assert done.returncode == 0, done.stderr
+    assert "mymethod: 2 of 3 cases found; missing: " in done.stderr
+    assert "2/3" in done.stdout
+    template = (outputs / "manifest.csv").read_text().splitlines()
+    assert template[0] == "case,video"
+    assert sum(line.endswith(",") for line in template) == 1
+    rescored = vapbench(
+        "score", tmp_path / "r/mini/mymethod", "--task", "camera", "--limit", "3", "--metric", "temporal_flickering"
+    )
+    assert rescored.returncode == 0, rescored.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["run", "-m", "vpa"], 2, "Unknown method 'vpa'. Did you mean vap"),
+        (["run", "-m", "vap:stpes=3"], 2, "vap has no parameter 'stpes'. Did you mean steps"),
+        (["run", "-m", "frozen", "--task", "camrea"], 2, "Unknown task 'camrea'. Did you mean camera"),
+        (["run", "-m", "frozen", "--metric", "aesthetics"], 2, "Unknown metric 'aesthetics'. Did you mean aesthetic"),
+        (["run", "-m", "frozen", "--suite", "vapdata"], 2, "Unknown suite 'vapdata'. Did you mean vap-data"),
+        (["run", "-m", "frozen", "--suite", "vap-data"], 2, "add --data DIR"),
+        (["run", "-m", "frozen", "--suite", "gallery", "--data", "nowhere"], 3, "nowhere: no such folder"),
+        (["run", "-m", "frozen", "--device", "cuda:99"], 2, "--device cuda:99 is not usable here"),
+        (["run", "-m", "frozen", "--max-failures", "lots"], 2, "--max-failures lots: give a count"),
+        (["run", "-m", "frozen", "-m", "noise", "--name", "x"], 2, "--name x cannot stand for 2 methods"),
+        (["run", "-m", "vap:weights=./none"], 3, "./none: no such checkpoint folder"),
+        (["report"], 2, "No runs in results"),
+        (["show", "nowhere"], 3, "nowhere is no run folder"),
+        (["check", "vpa"], 3, "Unknown method 'vpa'"),
+        (["run", "-m", "frozen", "--colour"], 2, "No such option"),
+    ],
+)
+def test_a_mistake_gets_one_sentence_and_its_exit_code(
+    tmp_path: Path, arguments: list[str], code: int, message: str
+) -> None:
+    done = (
+        vapbench(*arguments, "--limit", "1", cwd=tmp_path)
+        if arguments[0] == "run"
+        else vapbench(*arguments, cwd=tmp_path)
+    )
+    assert message in (done.stderr + done.stdout).replace("\n", " ")
+    assert done.returncode == code
+    assert "Traceback" not in done.stderr
+
+
+def test_other_results_and_other_writers_are_refused(tmp_path: Path) -> None:
+    arguments = ("run", "-m", "frozen", "--task", "camera", "--limit", "1", "--results", tmp_path, "-q")
+    vapbench(*arguments)
+    folder = RunFolder(tmp_path / "mini" / "frozen")
+    with RunWriter(folder):
+        busy = vapbench(*arguments, "--refresh", "all")
+    assert busy.returncode == 3
+    assert "is being written by" in busy.stderr
+    manifest = folder.manifest()
+    manifest["identity"]["version"] = 99
+    folder.manifest_path.write_text(json.dumps(manifest))
+    other = vapbench(*arguments)
+    assert other.returncode == 3
+    assert "version: 99 there, 1 now" in other.stderr.replace("\n", " ")
+
+
+def test_failures_over_the_threshold_end_with_1_and_keep_the_rest(tmp_path: Path) -> None:
+    method = tmp_path / "half"
+    method.mkdir()
+    (method / "card.yaml").write_text("name: half\ntitle: Half\nsummary: S.\nkind: unified\nclass: Half\n")
+    (method / "method.py").write_text(
+        "from vapbench import Clip\nimport numpy as np\n\nclass Half:\n    version = 1\n    def setup(self, device): ...\n"
+        "    def generate(self, case, seed):\n        if seed: raise ValueError('odd seed')\n"
+        "        return Clip(np.zeros((3, 64, 64, 3), np.uint8), 8)\n"
+    )
+    done = vapbench(
+        *("run", "-m", method, "--task", "camera", "--limit", "2", "--seed", "0", "--seed", "1"),
+        *("--metric", "temporal_flickering", "--results", tmp_path / "r"),
+    )
+    assert done.returncode == 1
+    assert "ValueError: odd seed" in done.stderr
+    assert "--refresh failed" in done.stderr.replace("\n", " ")
+    statuses = [row.status for row in RunFolder(tmp_path / "r/mini/half").current()]
+    assert "ok" in statuses
+    assert "failed" in statuses
+
+
+def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
+    done = vapbench("run", "-m", "frozen", "--task", "camera", "--results", tmp_path / "r", "--dry-run")
+    assert done.returncode == 0
+    assert "to make   14" in done.stdout
+    assert not (tmp_path / "r").exists()
+
+
+def test_options_can_be_set_in_the_environment(tmp_path: Path) -> None:
+    done = vapbench("run", "-m", "frozen", "--limit", "1", "-q", VAPBENCH_TASK="style", VAPBENCH_RESULTS=str(tmp_path))
+    assert done.returncode == 0
+    assert "mini · style" in done.stdout
+
+
+def test_mini_data_prepared_as_files_gives_the_same_cases_and_videos(tmp_path: Path) -> None:
+    assert vapbench("data", "prepare", "mini", "--out", tmp_path / "data").returncode == 0
+    common = ("run", "-m", "frozen", "--task", "zero-shot", "--limit", "3", "-q", "--metric", "temporal_flickering")
+    assert vapbench(*common, "--results", tmp_path / "a").returncode == 0
+    suite = tmp_path / "suite.yaml"
+    suite.write_text(
+        "name: mini-files\ntitle: T\nreader: vapbench.suites.vap_data:load\ndata: required\n"
+        "clip: {frames: 13, fps: 8, height: 64, width: 64}\nmetrics: []\n"
+    )
+    done = vapbench(*common, "--suite", suite, "--data", tmp_path / "data", "--results", tmp_path / "b")
+    assert done.returncode == 0, done.stderr
+    ours, theirs = (
+        {row.case: row.sha256 for row in RunFolder(tmp_path / path).current()}
+        for path in ("a/mini/frozen", "b/mini-files/frozen")
+    )
+    assert ours == theirs
+    verified = vapbench("data", "verify", "--suite", "vap-data", "--data", tmp_path / "data")
+    assert "0 unreadable videos" in verified.stdout
+
+
+def test_weights_are_listed_with_their_licence() -> None:
+    rows = json.loads(vapbench("data", "weights", "list", "--json").stdout)
+    assert all(row["licence"] and row["source"] for row in rows)
