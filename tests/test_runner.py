@@ -123,6 +123,17 @@ def test_a_finished_run_is_kept_and_loads_nothing(tmp_path: Path, make_case: Mak
     assert {p: p.stat().st_mtime_ns for p in (tmp_path / "r").rglob("*") if p.is_file()} == files
 
 
+def test_equal_videos_of_different_cases_and_seeds_are_scored_each(tmp_path: Path, make_case: Make) -> None:
+    class Unconcerned(Brightness):
+        needs = frozenset()
+
+    cases, still = [make_case(n) for n in range(2)], moving_clip()
+    method = Mover({case.id: lambda: still for case in cases})
+    outcome = run(method, cases, tmp_path / "r", (0, 1), [Unconcerned()])
+    scores = outcome.plan.folder.scores("brightness").values()
+    assert {(row.case, row.seed) for row in scores} == {(case.id, seed) for case in cases for seed in (0, 1)}
+
+
 def test_only_what_changed_is_done_again(tmp_path: Path, make_case: Make) -> None:
     cases = [make_case(n) for n in range(2)]
     run(Mover(), cases, tmp_path / "r", metrics=[Brightness()])

@@ -173,7 +173,8 @@ def test_keys_follow_everything_that_decides_the_result_and_nothing_else() -> No
         generation_key(method, case, [], 1),
     ]
     assert len({base, *changed}) == 6
-    assert score_key({"name": "a"}, {}, "v1") != score_key({"name": "a"}, {}, "v2")
+    scores = [score_key({"name": "a"}, {"id": case}, seed, video) for case in "cd" for seed in (0, 1) for video in "vw"]
+    assert len(set(scores)) == 8
 
 
 def test_columns_have_file_names_of_their_own() -> None:

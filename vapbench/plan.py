@@ -101,15 +101,15 @@ class Column:
             "digits": getattr(metric, "digits", 2),
         }
 
-    def key(self, case: Case, video_sha256: str) -> str:
-        """Score key of one video for one case."""
+    def key(self, case: Case, seed: int, video_sha256: str) -> str:
+        """Score key of the video of one case and seed."""
         metric = {
             "name": self.metric.name,
             "version": self.metric.version,
             "params": dict(self.params),
             "weights": list(self.weights),
         }
-        return score_key(metric, _needed(case, self.metric), video_sha256)
+        return score_key(metric, _needed(case, self.metric), seed, video_sha256)
 
 
 def plan_run(
@@ -220,7 +220,7 @@ def pending_scores(
         if video is None or row.sha256 is None:
             continue
         case = cases[row.case]
-        missing = tuple(c for c in wanted if c.key(case, row.sha256) not in done[c.label])
+        missing = tuple(c for c in wanted if c.key(case, row.seed, row.sha256) not in done[c.label])
         if missing:
             jobs.append(ScoreJob(row, video, case, missing))
     return jobs
@@ -271,7 +271,7 @@ def _override(clip: ClipSpec, overrides: Mapping[str, float]) -> ClipSpec:
 def _needed(case: Case, metric: Metric) -> dict[str, Any]:
     content = case.content()
     fields = {"prompt": "caption", "reference": "references", "image": "image", "target": "target"}
-    return {need: content[fields[need]] for need in sorted(metric.needs)}
+    return {"id": case.id, **{need: content[fields[need]] for need in sorted(metric.needs)}}
 
 
 def _by_content(value: Any) -> Any:

@@ -330,7 +330,7 @@ def _score_row(column: Column, job: ScoreJob, view: ClipView | VapbenchError, un
     except Exception as error:
         status, failure = "failed", failure_of(error)
     return ScoreRow(
-        key=column.key(job.case, sha256),
+        key=column.key(job.case, row.seed, sha256),
         metric=metric.name,
         version=metric.version,
         params=dict(column.params),

@@ -335,9 +335,16 @@ def generation_key(method: Mapping[str, Any], case: Mapping[str, Any], inputs: l
     return digest({"schema": SCHEMA, "method": method, "case": case, "inputs": inputs, "seed": seed})
 
 
-def score_key(metric: Mapping[str, Any], case: Mapping[str, Any], video_sha256: str) -> str:
-    """Key of a score: metric name, version, parameters and weights; the case fields it needs; the video."""
-    return digest({"schema": SCHEMA, "metric": metric, "case": case, "video": video_sha256})
+def score_key(metric: Mapping[str, Any], case: Mapping[str, Any], seed: int, video_sha256: str) -> str:
+    """Key of a score: SHA-256 over everything that can change its value, and whose it is.
+
+    Args:
+        metric: name, version, parameters and weights.
+        case: id, and the fields the metric needs.
+        seed: the generation's; two seeds may give equal videos, as may two cases.
+        video_sha256: hash of the video.
+    """
+    return digest({"schema": SCHEMA, "metric": metric, "case": case, "seed": seed, "video": video_sha256})
 
 
 def params8(params: Mapping[str, Any]) -> str:

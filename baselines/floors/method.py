@@ -32,7 +32,7 @@ class Floor:
 
 
 class Noise(Floor):
-    """Independent uniform pixels, drawn from the seed."""
+    """Independent uniform pixels, drawn from the seed and the case."""
 
     uses_seed = True
 
@@ -40,7 +40,7 @@ class Noise(Floor):
         """Draw ``(T, H, W, 3)`` uint8 values."""
         spec = case.clip
         shape = (spec.frames, spec.height, spec.width, 3)
-        return Clip(np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8), spec.fps)
+        return Clip(np.random.default_rng([seed, *case.id.encode()]).integers(0, 256, shape, dtype=np.uint8), spec.fps)
 
 
 class Frozen(Floor):

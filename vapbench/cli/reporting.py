@@ -66,7 +66,8 @@ def show(
 ) -> None:
     """Write a page that plays every case.
 
-    Reference, first frame and output of every case side by side, in step, with the scores below. The page needs no network and no other file: send it to anyone.
+    Reference, first frame and output side by side, in step, with the scores below. The page needs no network and
+    no other file: send it to anyone.
     """
     from vapbench.cli.console import configure_logging, output
     from vapbench.report.show import write_page
