@@ -19,6 +19,7 @@ ROOMS = [
     "report",
     "workflow",
     "runner",
+    "attempt",
     "plan",
     "executors",
     "metrics",

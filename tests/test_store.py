@@ -36,7 +36,7 @@ def test_rows_come_back_as_written(tmp_path: Path) -> None:
     failure = Failure("ValueError", "一 sentence", "Traceback …")
     generation = row(attempts=(failure,), seconds=1.5)
     score = ScoreRow(
-        "s1", "dynamic_degree[raft]", 1, {}, "c1", "vidu_orbit", "camera", 0, "ab", "ok", 0.5, {"m": [1, 2]}
+        "s1", "dynamic_degree[raft]", 1, {}, "c1", "vidu_orbit", "camera", 0, "ab", "cd", "ok", 0.5, {"m": [1, 2]}
     )
     with RunWriter(folder) as writer:
         writer.append(generation)
@@ -63,7 +63,7 @@ def test_a_torn_line_is_dropped_and_the_next_row_starts_clean(tmp_path: Path, cu
         writer.append(row("k2"))
     whole = folder.generations_path.read_bytes()
     folder.generations_path.write_bytes(whole[:-cut])
-    assert list(folder.generations()) == (["k1"] if cut > 1 else ["k1", "k2"])
+    assert list(folder.generations()) == ["k1"]
     with RunWriter(folder) as writer:
         writer.append(row("k2"))
         writer.append(row("k3"))

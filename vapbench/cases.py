@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
+from threading import Lock
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr
@@ -44,6 +44,8 @@ class Media(BaseModel):
 
     path: Path
     _prefetched: Clip | None = PrivateAttr(default=None)
+    _wanted: int = PrivateAttr(default=0)
+    _lock: Lock = PrivateAttr(default_factory=Lock)
 
     @cached_property
     def sha256(self) -> str:
@@ -69,12 +71,21 @@ class Media(BaseModel):
         return self._prefetched.frames[0] if self._prefetched else read_first_frame(self.path)
 
     def prefetch(self) -> None:
-        """Decode now and keep the frames until :meth:`release`."""
-        self._prefetched = read_video(self.path)
+        """Decode now, and keep the frames until as many :meth:`release` as there were calls of this."""
+        with self._lock:
+            self._wanted += 1
+            try:
+                self._prefetched = self._prefetched or read_video(self.path)
+            except Exception:
+                # Whoever reads the file meets the error, where it becomes a row.
+                self._prefetched = None
 
     def release(self) -> None:
-        """Drop the frames kept by :meth:`prefetch`."""
-        self._prefetched = None
+        """Give up what :meth:`prefetch` asked for."""
+        with self._lock:
+            self._wanted -= 1
+            if self._wanted <= 0:
+                self._prefetched = None
 
 
 class Reference(BaseModel):
@@ -128,6 +139,12 @@ class Case(BaseModel):
             files.append(self.target)
         return tuple({media.path: media for media in files}.values())
 
+    def fields(self) -> dict[str, Any]:
+        """What metrics may need, each as content: ``prompt``, ``reference``, ``image``, ``target``."""
+        content = self.content()
+        names = {"prompt": "caption", "reference": "references", "image": "image", "target": "target"}
+        return {need: content[field] for need, field in names.items()}
+
     def content(self) -> dict[str, Any]:
         """What the case *is*: captions, media hashes and clip spec, without any path. Part of every generation key."""
         return {
@@ -139,16 +156,3 @@ class Case(BaseModel):
             "target": self.target.sha256 if self.target else None,
             "clip": self.clip.model_dump(),
         }
-
-    def prefetch(self, media: Iterable[Media] | None = None) -> None:
-        """Decode files (all, unless told which) before they are asked for; errors wait until somebody reads them."""
-        for item in self.media() if media is None else media:
-            try:
-                item.prefetch()
-            except DataError:
-                continue
-
-    def release(self) -> None:
-        """Drop what :meth:`prefetch` decoded."""
-        for media in self.media():
-            media.release()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from vapbench.errors import UsageError, VapbenchError
+from vapbench.errors import DataError, UsageError, VapbenchError
 from vapbench.methods import MethodEntry, find, methods
 from vapbench.metrics import REGISTRY
 from vapbench.metrics import resolve as resolve_metric
@@ -62,17 +63,37 @@ def check_run(folder: RunFolder) -> Iterator[Finding]:
     Results in git come without videos; then only the rows are checked.
     """
     yield _try(f"{folder.path} manifest", folder.manifest)
-    current = folder.current()
-    present = folder.videos.is_dir()
-    changed = [row.video for row in current if row.status == "ok" and present and folder.video_of(row) is None]
-    problem = f"{len(changed)} videos are missing or were changed since: {changed[0]}, …" if changed else ""
-    yield Finding(f"{folder.path} {len(current)} generations", problem)
-    known = {row.sha256 for row in folder.generations().values()}
+    yield _try(f"{folder.path} generations", partial(_check_generations, folder))
     for column in folder.columns():
-        rows = folder.scores(column).values()
-        strays = [row.case for row in rows if row.video_sha256 not in known]
-        problem = f"{len(strays)} scores of videos that no row made: {strays[0]}, …" if strays else ""
-        yield Finding(f"{folder.path} {column} {len(rows)} scores", problem)
+        yield _try(f"{folder.path} {column}", partial(_check_scores, folder, column))
+
+
+def _check_generations(folder: RunFolder) -> None:
+    _check_lines(folder.generations_path)
+    if not folder.videos.is_dir():
+        return
+    changed = [row.video for row in folder.current() if row.status == "ok" and folder.video_of(row) is None]
+    if changed:
+        raise DataError(f"{len(changed)} videos are missing or were changed since: {changed[0]}, …; run it again")
+
+
+def _check_scores(folder: RunFolder, column: str) -> None:
+    _check_lines(folder.scores_path(column))
+    cases = {row.case for row in folder.generations().values()}
+    strays = [row.case for row in folder.scores(column).values() if row.case not in cases]
+    if strays:
+        raise DataError(f"{len(strays)} scores of cases that nothing was generated for: {strays[0]}, …")
+
+
+def _check_lines(path: Path) -> None:
+    lines = path.read_bytes().splitlines() if path.exists() else []
+    for number, line in enumerate(lines, start=1):
+        try:
+            json.loads(line)
+        except ValueError as error:
+            raise DataError(
+                f"{path}:{number} is not a readable row ({error}); run it again, or remove the line"
+            ) from error
 
 
 def _check_suites() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -45,8 +46,8 @@ class Clip:
             )
         if min(frames.shape) == 0:
             raise DataError(f"{self.source}: the clip has no pixels {frames.shape}; return at least one frame.")
-        if not self.fps > 0:
-            raise DataError(f"{self.source}: fps must be positive, got {self.fps}.")
+        if not (self.fps > 0 and math.isfinite(self.fps)):
+            raise DataError(f"{self.source}: fps must be a positive number, got {self.fps}.")
 
     def __len__(self) -> int:
         """Number of frames."""

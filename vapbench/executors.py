@@ -14,6 +14,8 @@ Item = TypeVar("Item")
 Loaded = TypeVar("Loaded")
 Result = TypeVar("Result")
 
+INTERRUPTED = "interrupted"
+
 
 class Stop:
     """Whether to stop after the case at hand. Set by the first Ctrl-C, or by whoever has seen enough."""
@@ -70,9 +72,9 @@ def finish_case_on_interrupt(stop: Stop, tell: Callable[[str], None]) -> Iterato
         return
 
     def request(number: int, frame: FrameType | None) -> None:
-        if stop.reason == "interrupted":
+        if stop.reason == INTERRUPTED:
             raise KeyboardInterrupt
-        stop.reason = "interrupted"
+        stop.reason = INTERRUPTED
         tell("Stopping after this case. Press Ctrl-C again to stop at once.")
 
     previous = signal.signal(signal.SIGINT, request)

@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 TEMPORARY = ".partial-"
@@ -72,8 +72,10 @@ def content_sha256(path: Path) -> str:
     modification time stay what they were. Files of a Hugging Face snapshot are named by their hash already.
     """
     if path.is_dir():
-        files = sorted(item for item in path.rglob("*") if item.is_file() and not item.name.startswith("."))
-        return digest({item.relative_to(path).as_posix(): content_sha256(item) for item in files})
+        named = {item.relative_to(path): item for item in sorted(path.rglob("*")) if item.is_file()}
+        # Hidden files and folders are bookkeeping of whoever downloaded or looked, with times in them.
+        seen = {name: item for name, item in named.items() if not any(part.startswith(".") for part in name.parts)}
+        return digest({name.as_posix(): content_sha256(item) for name, item in seen.items()})
     real = path.resolve()
     if real.parent.name == "blobs" and _SHA256.fullmatch(real.name):
         return real.name
@@ -94,6 +96,20 @@ def _remembered_sha256(path: Path) -> str:
         # A cache that cannot be written costs time, nothing else.
         return sha256
     return sha256
+
+
+def check_inside(text: str) -> str:
+    """Return a relative path that stays inside its folder, in POSIX spelling.
+
+    Raises:
+        ValueError: it is empty, absolute, or leaves the folder.
+    """
+    path = PurePosixPath(text.strip().replace("\\", "/"))
+    if not path.name:
+        raise ValueError("an empty path")
+    if path.is_absolute() or ".." in path.parts or ":" in path.parts[0] or "\0" in text:
+        raise ValueError(f"{text!r} is not a path inside the folder")
+    return str(path)
 
 
 def cache_folder() -> Path:

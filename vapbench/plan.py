@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeVar
 
-from vapbench.cases import Case, ClipSpec
-from vapbench.files import content_sha256
+from vapbench.cases import Case, ClipSpec, check_name
+from vapbench.errors import UsageError
+from vapbench.files import content_sha256, digest
 from vapbench.methods import ResolvedMethod
 from vapbench.methods.base import identity_of, inputs_of
 from vapbench.metrics import resolve as resolve_metric
@@ -29,6 +30,8 @@ from vapbench.store import (
 from vapbench.suites.tasks import tasks_with
 
 Refresh = Literal["missing", "failed", "all"]
+Todo = TypeVar("Todo")
+Done = TypeVar("Done")
 
 
 @dataclass(frozen=True)
@@ -65,9 +68,21 @@ class RunPlan:
     def manifest_cases(self) -> dict[str, dict[str, Any]]:
         """What the manifest keeps of each case, so that a report needs nothing but the run folder.
 
-        Files are named relative to the media root, which each session records: results move, data moves.
+        Files are named relative to the media root of the plan, which is kept beside them.
         """
-        return {case.id: _for_manifest(case, self.task, self.media_root) for case in self.cases.values()}
+        seeds = sorted({job.seed for job in self.jobs})
+        return {case.id: _for_manifest(case, self.task, seeds, self.media_root) for case in self.cases.values()}
+
+    def manifest_card(self) -> dict[str, Any]:
+        """What the manifest keeps of the method's card."""
+        card = self.method.card
+        if card is None:
+            return {"title": self.method.method.name}
+        notes = list(card.notes)
+        if card.clip:
+            differing = ", ".join(f"{name} {value:g}" for name, value in card.clip.items())
+            notes.append(f"It needs {differing} instead of the suite's.")
+        return {"title": card.title, "kind": card.kind, "notes": notes}
 
 
 @dataclass(frozen=True)
@@ -94,6 +109,7 @@ class Column:
         """How a table shows its values; the manifest keeps it, so that a plug-in's columns outlive the plug-in."""
         metric = self.metric
         return {
+            "needs": sorted(metric.needs),
             "title": getattr(metric, "title", "") or metric.name,
             "higher_is_better": metric.higher_is_better,
             "unit": metric.unit,
@@ -109,7 +125,16 @@ class Column:
             "params": dict(self.params),
             "weights": list(self.weights),
         }
-        return score_key(metric, _needed(case, self.metric), seed, video_sha256)
+        return score_key(metric, {"id": case.id, "fields": self.case_sha256(case)}, seed, video_sha256)
+
+    def case_sha256(self, case: Case) -> str:
+        """Hash of the case fields the metric needs."""
+        return needed_sha256(self.metric.needs, field_hashes(case))
+
+    @property
+    def weights_sha256(self) -> str:
+        """One hash for all the files its values depend on; empty for none."""
+        return digest(list(self.weights)) if self.weights else ""
 
 
 def plan_run(
@@ -130,6 +155,7 @@ def plan_run(
     overrides = method.card.clip if method.card else {}
     if overrides:
         cases = [case.model_copy(update={"clip": _override(case.clip, overrides)}) for case in cases]
+    seeds = list(dict.fromkeys(seeds))
     if not getattr(method.method, "uses_seed", True):
         seeds = seeds[:1]
     not_keyed: frozenset[str] = getattr(method.method, "not_keyed", frozenset())
@@ -145,8 +171,15 @@ def plan_run(
         content = case.content()
         jobs += [Job(case, seed, generation_key(described, content, inputs, seed)) for seed in seeds]
     identity = {"suite": suite, **described, "clip": overrides and dict(overrides)}
-    folder = RunFolder(results / suite / (name or run_name(method)))
+    folder = RunFolder(results / suite / (_checked(name) if name else run_name(method)))
     return RunPlan(suite, task, method, tuple(jobs), folder, identity)
+
+
+def _checked(name: str) -> str:
+    try:
+        return check_name(name)
+    except ValueError as error:
+        raise UsageError(f"--name {error}.") from None
 
 
 def run_name(method: ResolvedMethod) -> str:
@@ -157,39 +190,53 @@ def run_name(method: ResolvedMethod) -> str:
     return f"{method.method.name}~{params8(method.changed)}" if method.changed else method.method.name
 
 
-def pending(plan: RunPlan, refresh: Refresh) -> tuple[list[Job], list[GenerationRow]]:
-    """Split a plan by what the run folder holds.
+@dataclass(frozen=True)
+class Pending(Generic[Todo, Done]):
+    """What a stage has to do."""
 
-    Returns:
-        Jobs to do, and rows that are finished but stand behind a later row of the same case and seed (the data was
-        changed and changed back): they are to be appended again, so that the last row is the current one.
-    """
+    jobs: Sequence[Todo]
+    restored: Sequence[Done]
+    """Finished rows that stand behind a later row of the same case and seed (the data was changed and changed back):
+    they are appended again, so that the last row is the current one."""
+    kept: int
+    """Results that are finished, failed ones included."""
+    kept_failed: int
+
+
+def pending(plan: RunPlan, refresh: Refresh) -> Pending[Job, GenerationRow]:
+    """Split a plan by what the run folder holds."""
     rows = plan.folder.generations()
     last = {(row.case, row.seed): row.key for row in rows.values()}
-    jobs, restored = [], []
+    jobs, restored, failed = [], [], 0
     for job in plan.jobs:
         row = rows.get(job.key)
-        if row is None or refresh == "all" or (refresh == "failed" and row.status == "failed"):
+        if row is None or _again(row, refresh) or (row.status == "ok" and plan.folder.video_of(row) is None):
             jobs.append(job)
-        elif row.status == "ok" and plan.folder.video_of(row) is None:
-            jobs.append(job)
-        elif last[job.case.id, job.seed] != job.key:
+            continue
+        failed += row.status == "failed"
+        if last[job.case.id, job.seed] != job.key:
             restored.append(row)
-    return jobs, restored
+    return Pending(jobs, restored, len(plan.jobs) - len(jobs), failed)
+
+
+def _again(row: GenerationRow | ScoreRow, refresh: Refresh) -> bool:
+    return refresh == "all" or (refresh == "failed" and row.status != "ok")
 
 
 def columns(metrics: Sequence[str]) -> list[Column]:
     """Resolve metric names, each once. Nothing is loaded.
 
     Raises:
-        UsageError: a metric or parameter is unknown.
+        UsageError: a metric or parameter is unknown, or two metrics share a name.
     """
     found: dict[str, Column] = {}
     for text in metrics:
         metric, changed = resolve_metric(text)
         params = {name: _by_content(value) for name, value in changed.items()}
         column = Column(metric, params, tuple(content_sha256(path) for path in weights_of(metric)))
-        found.setdefault(column.label, column)
+        known = found.setdefault(column.label, column)
+        if type(known.metric) is not type(metric):
+            raise UsageError(f"Two metrics are called {column.label}; give the class in {text} another name.")
     return list(found.values())
 
 
@@ -209,28 +256,38 @@ def pending_scores(
     wanted: Sequence[Column],
     seeds: Sequence[int] | None,
     refresh: Refresh,
-) -> list[ScoreJob]:
-    """Videos of ``cases`` that lack a score of a wanted column, in the order they were generated."""
-    done = {column.label: _done(folder, column, refresh) for column in wanted}
-    jobs = []
+) -> Pending[ScoreJob, ScoreRow]:
+    """What the videos of ``cases`` lack of the wanted columns, in the order they were generated."""
+    done = {column.label: folder.scores(column.slug) for column in wanted}
+    last = {label: {(row.case, row.seed): row.key for row in rows.values()} for label, rows in done.items()}
+    jobs, restored, kept, failed = [], [], 0, 0
     for row in folder.current():
         if row.case not in cases or (seeds is not None and row.seed not in seeds):
             continue
         video = folder.video_of(row)
         if video is None or row.sha256 is None:
             continue
-        case = cases[row.case]
-        missing = tuple(c for c in wanted if c.key(case, row.seed, row.sha256) not in done[c.label])
+        case, missing = cases[row.case], []
+        for column in wanted:
+            key = column.key(case, row.seed, row.sha256)
+            score = done[column.label].get(key)
+            if score is None or _again(score, refresh):
+                missing.append(column)
+                continue
+            kept += 1
+            failed += score.status == "failed"
+            if last[column.label][row.case, row.seed] != key:
+                restored.append(score)
         if missing:
-            jobs.append(ScoreJob(row, video, case, missing))
-    return jobs
+            jobs.append(ScoreJob(row, video, case, tuple(missing)))
+    return Pending(jobs, restored, kept, failed)
 
 
 def session(argv: Sequence[str], device: str, plan: RunPlan | None = None) -> dict[str, Any]:
     """What a manifest records of one command: how it was called, where, with what, and on which plan if on one."""
     record = {"argv": list(argv), "device": device, "git": git_state(), **environment()}
     if plan is not None:
-        record |= {"seeds": sorted({job.seed for job in plan.jobs}), "media": _from_home(plan.media_root)}
+        record["seeds"] = sorted({job.seed for job in plan.jobs})
     return record
 
 
@@ -257,31 +314,29 @@ def _git(root: Path, *arguments: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
 
 
-def _done(folder: RunFolder, column: Column, refresh: Refresh) -> set[str]:
-    if refresh == "all":
-        return set()
-    rows: Mapping[str, ScoreRow] = folder.scores(column.slug)
-    return {key for key, row in rows.items() if not (refresh == "failed" and row.status == "failed")}
-
-
-def _override(clip: ClipSpec, overrides: Mapping[str, float]) -> ClipSpec:
+def _override(clip: ClipSpec, overrides: Mapping[Any, float]) -> ClipSpec:
     return ClipSpec.model_validate({**clip.model_dump(), **overrides})
 
 
-def _needed(case: Case, metric: Metric) -> dict[str, Any]:
-    content = case.content()
-    fields = {"prompt": "caption", "reference": "references", "image": "image", "target": "target"}
-    return {"id": case.id, **{need: content[fields[need]] for need in sorted(metric.needs)}}
+def field_hashes(case: Case) -> dict[str, str]:
+    """Hash of each case field a metric may need."""
+    return {need: digest(value) for need, value in case.fields().items()}
+
+
+def needed_sha256(needs: Collection[str], hashes: Mapping[str, str]) -> str:
+    """One hash for the case fields a metric needs, from the hash of each."""
+    return digest({need: hashes[need] for need in sorted(needs)})
 
 
 def _by_content(value: Any) -> Any:
     # Two files of weights are two columns wherever they lie; the path itself says nothing.
-    if isinstance(value, str) and "/" in value and Path(value).exists():
+    # Parameters that are paths arrive resolved.
+    if isinstance(value, str) and Path(value).is_absolute() and Path(value).exists():
         return content_sha256(Path(value))[:12]
     return value
 
 
-def _for_manifest(case: Case, task: str, root: Path) -> dict[str, Any]:
+def _for_manifest(case: Case, task: str, seeds: Sequence[int], root: Path) -> dict[str, Any]:
     def relative(path: Path) -> str:
         return path.resolve().relative_to(root).as_posix()
 
@@ -289,6 +344,9 @@ def _for_manifest(case: Case, task: str, root: Path) -> dict[str, Any]:
         "condition": case.condition,
         "category": case.category,
         "tasks": sorted({task, *tasks_with(case.condition)}),
+        "seeds": list(seeds),
+        "fields": field_hashes(case),
+        "media": _from_home(root),
         "caption": case.caption,
         "reference": relative(case.reference.video.path),
         "reference_caption": case.reference.caption,

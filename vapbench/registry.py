@@ -166,7 +166,7 @@ def parameters(cls: type[Any], spec: Spec, fixed: Mapping[str, Any] = MappingPro
     Raises:
         UsageError: a parameter is unknown (with a suggestion), missing, or has an unusable value.
     """
-    signature = inspect.signature(cls, eval_str=True).parameters
+    signature = _signature(cls)
     given = {**fixed, **spec.parameters}
     if unknown := set(given) - set(signature):
         name = min(unknown)
@@ -180,7 +180,7 @@ def parameters(cls: type[Any], spec: Spec, fixed: Mapping[str, Any] = MappingPro
 def defaults(cls: type[Any], given: Mapping[str, Any], owner: str) -> dict[str, Any]:
     """Parameters of ``cls`` that have a value: ``given`` ones converted, the others' defaults."""
     values = {}
-    for name, parameter in inspect.signature(cls, eval_str=True).parameters.items():
+    for name, parameter in _signature(cls).items():
         if name in given:
             values[name] = _convert(owner, parameter, given[name])
         elif parameter.default is not parameter.empty:
@@ -188,10 +188,23 @@ def defaults(cls: type[Any], given: Mapping[str, Any], owner: str) -> dict[str, 
     return values
 
 
+def _signature(cls: type[Any]) -> Mapping[str, inspect.Parameter]:
+    try:
+        return inspect.signature(cls, eval_str=True).parameters
+    except NameError as error:
+        raise UsageError(
+            f"{cls.__name__}.__init__: {error}; parameters' types must be imported when the module is."
+        ) from error
+
+
 def plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters as JSON holds them: paths as text, tuples as lists."""
+    """Parameters as JSON holds them: paths resolved, as text; tuples as lists."""
     return {
-        name: str(value) if isinstance(value, Path) else list(value) if isinstance(value, tuple) else value
+        name: str(value.expanduser().resolve())
+        if isinstance(value, Path)
+        else list(value)
+        if isinstance(value, tuple)
+        else value
         for name, value in values.items()
     }
 

@@ -6,26 +6,21 @@ goes on, until more fail than the run allows. What makes every case fail (a full
 
 from __future__ import annotations
 
-import logging
-import random
-import resource
-import sys
+import math
 import time
-import traceback
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
-
+from vapbench import attempt as attempts
+from vapbench.attempt import Attempted
 from vapbench.cases import Case, Media
 from vapbench.clip import Clip
-from vapbench.errors import NotApplicable, TooManyFailures, UsageError, VapbenchError
-from vapbench.executors import Stop, finish_case_on_interrupt, run_in_order
+from vapbench.errors import NotApplicable, TooManyFailures, UsageError
+from vapbench.executors import INTERRUPTED, Stop, finish_case_on_interrupt, run_in_order
 from vapbench.files import file_sha256
-from vapbench.methods.base import Method
-from vapbench.metrics.base import Score
+from vapbench.metrics.base import Metric, Score
 from vapbench.metrics.view import ClipView
 from vapbench.plan import Column, Job, Refresh, RunPlan, ScoreJob, pending, pending_scores
 from vapbench.store import (
@@ -39,8 +34,6 @@ from vapbench.store import (
     video_name,
 )
 from vapbench.video import read_video, write_video
-
-log = logging.getLogger(__name__)
 
 
 class Progress(Protocol):
@@ -67,7 +60,7 @@ class Tolerance:
     """How many failures a run allows."""
 
     limit: float = 0.1
-    """A count, or below 1 a fraction of the steps planned."""
+    """A count, or below 1 a fraction of the results asked for."""
 
     @classmethod
     def parse(cls, text: str) -> Tolerance:
@@ -80,13 +73,27 @@ class Tolerance:
             limit = float(text)
         except ValueError:
             limit = -1
-        if limit < 0 or (limit >= 1 and limit != int(limit)):
+        if not math.isfinite(limit) or limit < 0 or (limit >= 1 and limit != int(limit)):
             raise UsageError(f"--max-failures {text}: give a count (3) or a fraction below 1 (0.1).")
         return cls(limit)
 
     def exceeded(self, failures: int, total: int) -> bool:
-        """Whether ``failures`` of ``total`` steps are too many."""
+        """Whether ``failures`` of ``total`` results are too many."""
         return failures > (self.limit * total if self.limit < 1 else self.limit)
+
+    def check(self, tally: Tally, what: str) -> None:
+        """Refuse too many failures, those of earlier runs included: the same command ends with the same code.
+
+        Raises:
+            TooManyFailures: there are more than allowed; the message says what to do.
+        """
+        if self.exceeded(tally.all_failed, tally.total):
+            left = tally.total - tally.kept - tally.done
+            stopped = f" Stopped with {left} still to do." if left else ""
+            raise TooManyFailures(
+                f"{tally.all_failed} of {tally.total} {what} failed, more than --max-failures allows.{stopped} "
+                "Mend the cause and run again with --refresh failed."
+            )
 
 
 @dataclass(frozen=True)
@@ -105,28 +112,31 @@ class Tally:
     """Counts of one stage."""
 
     total: int = 0
+    """Results asked for."""
+    kept: int = 0
+    """Finished before, failed ones included."""
+    kept_failed: int = 0
     ok: int = 0
     failed: int = 0
     unscored: int = 0
-    kept: int = 0
-    """Finished before."""
 
     def add(self, status: Status) -> None:
-        """Count one step."""
+        """Count one result."""
         setattr(self, status, getattr(self, status) + 1)
 
     @property
     def done(self) -> int:
-        """Steps that have ended."""
+        """Results of this run."""
         return self.ok + self.failed + self.unscored
 
-    def counts(self) -> dict[str, int]:
-        """As the manifest records them."""
-        return {name: getattr(self, name) for name in ("total", "ok", "failed", "unscored", "kept")}
+    @property
+    def all_failed(self) -> int:
+        """Failed rows among the results asked for, whenever they failed."""
+        return self.kept_failed + self.failed
 
 
-def generate(plan: RunPlan, writer: RunWriter, settings: Settings, progress: Progress) -> Tally:
-    """Generate what the run folder lacks.
+def generate(plan: RunPlan, writer: RunWriter, settings: Settings, progress: Progress, tally: Tally) -> None:
+    """Generate what the run folder lacks, counting in ``tally``.
 
     Raises:
         TooManyFailures: more cases failed than the settings allow.
@@ -134,35 +144,41 @@ def generate(plan: RunPlan, writer: RunWriter, settings: Settings, progress: Pro
         OSError: a video or row cannot be written.
         KeyboardInterrupt: Ctrl-C; the case at hand is finished unless it was pressed twice.
     """
-    jobs, restored = pending(plan, settings.refresh)
-    for row in restored:
+    todo = pending(plan, settings.refresh)
+    tally.total, tally.kept, tally.kept_failed = len(plan.jobs), todo.kept, todo.kept_failed
+    for row in todo.restored:
         writer.append(row)
-    tally = Tally(total=len(plan.jobs), kept=len(plan.jobs) - len(jobs))
-    if not jobs:
-        return tally
-    method = plan.method.method
+    if todo.jobs:
+        _generate(plan, todo.jobs, writer, settings, progress, tally)
+        attempts.free_memory()
+    settings.tolerance.check(tally, "cases")
+
+
+def _generate(
+    plan: RunPlan, jobs: Sequence[Job], writer: RunWriter, settings: Settings, progress: Progress, tally: Tally
+) -> None:
+    # What setup loads hangs on this copy, and goes with it: the next stage has the memory to itself.
+    method = copy(plan.method.method)
     device = torch_device(settings.device)
     progress.tell(f"Loading {method.name} …")
     method.setup(device)
+    stop = Stop()
 
     def load(job: Job) -> None:
-        job.case.prefetch()
+        job.case.reference.video.prefetch()
 
-    def work(job: Job, _: None) -> _Attempted:
-        attempted = _attempt(method, job, settings.retries)
-        job.case.release()
+    def work(job: Job, _: None) -> Attempted:
+        attempted = attempts.attempt(method, job.case, job.seed, settings.retries, device)
+        job.case.reference.video.release()
         return attempted
 
-    def finish(job: Job, attempted: _Attempted) -> None:
-        row = _finished_row(job, attempted, plan.folder)
+    def finish(job: Job, attempted: Attempted) -> None:
+        row = _generation_row(job, attempted, plan.folder)
         writer.append(row)
         _count(progress, tally, f"{job.case.id} seed {job.seed}", row.status, row.attempts)
-        _check(settings.tolerance, tally, stop, len(jobs))
+        _stop_if_exceeded(settings.tolerance, tally, stop)
 
-    stop = Stop()
     _run(jobs, load, work, finish, stop, progress, f"{plan.folder.path.name} · generate")
-    _raise_if_stopped(stop, tally, "cases")
-    return tally
 
 
 def score(
@@ -173,33 +189,52 @@ def score(
     writer: RunWriter,
     settings: Settings,
     progress: Progress,
-) -> Tally:
-    """Score what the run folder's videos lack. One decode per video serves every column.
+    tally: Tally,
+) -> None:
+    """Score what the run folder's videos lack, counting in ``tally``. One decode per video serves every column.
 
     Raises:
         TooManyFailures: more scores failed than the settings allow.
         OSError: a row cannot be written.
         KeyboardInterrupt: Ctrl-C.
     """
-    jobs = pending_scores(folder, cases, wanted, seeds, settings.refresh)
-    total = sum(len(job.columns) for job in jobs)
-    tally = Tally(total=total)
-    if not jobs:
-        return tally
+    todo = pending_scores(folder, cases, wanted, seeds, settings.refresh)
+    tally.total = todo.kept + sum(len(job.columns) for job in todo.jobs)
+    tally.kept, tally.kept_failed = todo.kept, todo.kept_failed
+    for row in todo.restored:
+        writer.append(row)
+    if todo.jobs:
+        _score(folder, todo.jobs, writer, settings, progress, tally)
+        attempts.free_memory()
+    settings.tolerance.check(tally, "scores")
+
+
+def _score(
+    folder: RunFolder,
+    jobs: Sequence[ScoreJob],
+    writer: RunWriter,
+    settings: Settings,
+    progress: Progress,
+    tally: Tally,
+) -> None:
     device = torch_device(settings.device)
-    ready = {column.label: _setup(column, device) for column in {c.label: c for j in jobs for c in j.columns}.values()}
+    columns = {column.label: column for job in jobs for column in job.columns}
+    scorers = {label: _Scorer.set_up(column, device) for label, column in columns.items()}
+    stop = Stop()
 
-    def load(job: ScoreJob) -> Clip | VapbenchError:
+    def load(job: ScoreJob) -> Clip | Failure:
+        for media in _media_scored_against(job):
+            media.prefetch()
         try:
-            job.case.prefetch(_media_scored_against(job))
             return read_video(job.video)
-        except VapbenchError as error:
-            return error
+        except Exception as error:
+            return attempts.failure_of(error)
 
-    def work(job: ScoreJob, clip: Clip | VapbenchError) -> list[ScoreRow]:
+    def work(job: ScoreJob, clip: Clip | Failure) -> list[ScoreRow]:
         view = ClipView(clip, job.case, device) if isinstance(clip, Clip) else clip
-        rows = [_score_row(column, job, view, ready[column.label]) for column in job.columns]
-        job.case.release()
+        rows = [scorers[column.label].row(job, view) for column in job.columns]
+        for media in _media_scored_against(job):
+            media.release()
         return rows
 
     def finish(job: ScoreJob, rows: list[ScoreRow]) -> None:
@@ -207,12 +242,10 @@ def score(
             writer.append(row)
             failures = (row.failure,) if row.failure else ()
             _count(progress, tally, f"{row.metric} on {row.case} seed {row.seed}", row.status, failures)
-        _check(settings.tolerance, tally, stop, total)
+        _stop_if_exceeded(settings.tolerance, tally, stop)
 
-    stop = Stop()
+    total = tally.total - tally.kept
     _run(jobs, load, work, finish, stop, progress, f"{folder.path.name} · score", total)
-    _raise_if_stopped(stop, tally, "scores")
-    return tally
 
 
 def torch_device(name: str) -> Any:
@@ -234,38 +267,7 @@ def torch_device(name: str) -> Any:
     return device
 
 
-@dataclass(frozen=True)
-class _Attempted:
-    made: Clip | Path | None
-    seconds: float
-    peak_mb: float | None
-    failures: tuple[Failure, ...] = ()
-    unscored: str = ""
-
-
-def _attempt(method: Method, job: Job, retries: int) -> _Attempted:
-    failures: list[Failure] = []
-    while True:
-        _seed_everything(job.seed)
-        _reset_peak()
-        began = time.perf_counter()
-        made: Clip | Path | None = None
-        unscored = ""
-        try:
-            made = method.generate(job.case, job.seed)
-            if not isinstance(made, Clip | Path):
-                raise TypeError(f"generate must return a Clip or a Path, not {type(made).__name__}")
-        except NotApplicable as error:
-            unscored = str(error)
-        except Exception as error:
-            failures.append(failure_of(error))
-            if len(failures) <= retries and is_transient(error):
-                _free_memory()
-                continue
-        return _Attempted(made, time.perf_counter() - began, _peak_mb(), tuple(failures), unscored)
-
-
-def _finished_row(job: Job, attempted: _Attempted, folder: RunFolder) -> GenerationRow:
+def _generation_row(job: Job, attempted: Attempted, folder: RunFolder) -> GenerationRow:
     row = GenerationRow(
         key=job.key,
         case=job.case.id,
@@ -275,25 +277,82 @@ def _finished_row(job: Job, attempted: _Attempted, folder: RunFolder) -> Generat
         status="failed",
         seconds=round(attempted.seconds, 3),
         peak_mb=attempted.peak_mb,
+        note=attempted.unscored or attempted.note,
         attempts=attempted.failures,
     )
     if attempted.unscored:
-        return replace(row, status="unscored", note=attempted.unscored)
+        return replace(row, status="unscored")
     if attempted.made is None:
         return row
     name = video_name(job.case.id, job.seed, job.key)
     try:
-        _store_video(attempted.made, folder.videos / name)
-    except VapbenchError as error:
-        return replace(row, attempts=(*row.attempts, failure_of(error)))
+        if isinstance(attempted.made, Clip):
+            write_video(folder.videos / name, attempted.made)
+        else:
+            import_video(attempted.made, folder.videos / name)
+    except OSError:
+        # The disk, not the case: no later case would fare better.
+        raise
+    except Exception as error:
+        return replace(row, attempts=(*row.attempts, attempts.failure_of(error)))
     return replace(row, status="ok", video=name, sha256=file_sha256(folder.videos / name))
 
 
-def _store_video(made: Clip | Path, destination: Path) -> None:
-    if isinstance(made, Clip):
-        write_video(destination, made)
-    else:
-        import_video(made, destination)
+@dataclass(frozen=True)
+class _Scorer:
+    """A metric that was set up, or the reason why it could not be."""
+
+    column: Column
+    metric: Metric
+    unusable: str = ""
+    failure: Failure | None = None
+
+    @classmethod
+    def set_up(cls, column: Column, device: Any) -> _Scorer:
+        metric = copy(column.metric)
+        try:
+            metric.setup(device)
+        except NotApplicable as error:
+            return cls(column, metric, unusable=str(error))
+        except Exception as error:
+            return cls(column, metric, failure=attempts.failure_of(error))
+        return cls(column, metric)
+
+    def row(self, job: ScoreJob, view: ClipView | Failure) -> ScoreRow:
+        """Score one video."""
+        began = time.perf_counter()
+        answer, failure = Score(None), self.failure
+        try:
+            if isinstance(view, Failure):
+                failure = view
+            elif self.unusable:
+                answer = Score(None, note=self.unusable)
+            elif failure is None:
+                answer = attempts.score(self.metric, view, job.case)
+        except NotApplicable as error:
+            answer = Score(None, note=str(error))
+        except Exception as error:
+            failure = attempts.failure_of(error)
+        sha256 = job.row.sha256 or ""
+        return ScoreRow(
+            key=self.column.key(job.case, job.row.seed, sha256),
+            metric=self.metric.name,
+            version=self.metric.version,
+            params=dict(self.column.params),
+            case=job.row.case,
+            condition=job.row.condition,
+            category=job.row.category,
+            seed=job.row.seed,
+            video_sha256=sha256,
+            case_sha256=self.column.case_sha256(job.case),
+            status="failed" if failure else "unscored" if answer.value is None else "ok",
+            value=answer.value,
+            parts=dict(answer.parts),
+            note=answer.note,
+            seconds=round(time.perf_counter() - began, 4),
+            failure=failure,
+            weights=self.column.weights_sha256,
+        )
 
 
 def _media_scored_against(job: ScoreJob) -> list[Media]:
@@ -302,57 +361,6 @@ def _media_scored_against(job: ScoreJob) -> list[Media]:
     if "target" in needs and job.case.target:
         media.append(job.case.target)
     return media
-
-
-def _setup(column: Column, device: Any) -> str:
-    """Load a metric; returns why it cannot be used, or an empty string."""
-    try:
-        column.metric.setup(device)
-    except NotApplicable as error:
-        return str(error)
-    return ""
-
-
-def _score_row(column: Column, job: ScoreJob, view: ClipView | VapbenchError, unusable: str) -> ScoreRow:
-    metric, row = column.metric, job.row
-    sha256 = row.sha256 or ""
-    began = time.perf_counter()
-    status: Status = "ok"
-    answer = Score(None)
-    failure = None
-    try:
-        if isinstance(view, VapbenchError):
-            raise view
-        answer = Score(None, note=unusable) if unusable else _score(metric, view, job.case)
-        status = "ok" if answer.value is not None else "unscored"
-    except NotApplicable as error:
-        status, answer = "unscored", Score(None, note=str(error))
-    except Exception as error:
-        status, failure = "failed", failure_of(error)
-    return ScoreRow(
-        key=column.key(job.case, row.seed, sha256),
-        metric=metric.name,
-        version=metric.version,
-        params=dict(column.params),
-        case=row.case,
-        condition=row.condition,
-        category=row.category,
-        seed=row.seed,
-        video_sha256=sha256,
-        status=status,
-        value=answer.value,
-        parts=dict(answer.parts),
-        note=answer.note,
-        seconds=round(time.perf_counter() - began, 4),
-        failure=failure,
-    )
-
-
-def _score(metric: Any, view: ClipView, case: Case) -> Score:
-    answer: Score = metric.score(view, case)
-    if answer.value is not None and not np.isfinite(answer.value):
-        raise VapbenchError(f"{metric.name} answered {answer.value}, which is no score")
-    return answer
 
 
 def _run(
@@ -371,74 +379,24 @@ def _run(
             run_in_order(jobs, load=load, work=work, finish=finish, stop=stop)
     finally:
         progress.end()
+    if stop.reason == INTERRUPTED:
+        raise KeyboardInterrupt
 
 
 def _count(progress: Progress, tally: Tally, label: str, status: Status, failures: Sequence[Failure]) -> None:
     tally.add(status)
     if status == "failed":
-        progress.failed(label, failures[-1], hint_for(failures[-1]))
+        progress.failed(label, failures[-1], _hint_for(failures[-1]))
     progress.step(label, status)
 
 
-def _check(tolerance: Tolerance, tally: Tally, stop: Stop, total: int) -> None:
-    if tolerance.exceeded(tally.failed, total) and not stop:
+def _stop_if_exceeded(tolerance: Tolerance, tally: Tally, stop: Stop) -> None:
+    # Failures of earlier runs end this one as well, but only when there is nothing left to do.
+    if tally.failed and tolerance.exceeded(tally.all_failed, tally.total) and not stop:
         stop.reason = "failures"
 
 
-def _raise_if_stopped(stop: Stop, tally: Tally, what: str) -> None:
-    if stop.reason == "interrupted":
-        raise KeyboardInterrupt
-    if stop.reason == "failures":
-        raise TooManyFailures(
-            f"{tally.failed} {what} failed, more than --max-failures allows; stopped after {tally.done} of "
-            f"{tally.total - tally.kept}. Mend the cause and run again with --refresh failed."
-        )
-
-
-def failure_of(error: BaseException) -> Failure:
-    """Describe an exception for a row."""
-    return Failure(type(error).__name__, str(error) or type(error).__name__, "".join(traceback.format_exception(error)))
-
-
-def is_transient(error: BaseException) -> bool:
-    """Whether another attempt may succeed: out of memory, a timeout, HTTP 429 or 5xx."""
-    status = getattr(getattr(error, "response", None), "status_code", None)
-    if isinstance(status, int):
-        return status == 429 or status >= 500
-    return isinstance(error, TimeoutError | MemoryError) or type(error).__name__ == "OutOfMemoryError"
-
-
-def hint_for(failure: Failure) -> str:
-    """What to do about a failure, or an empty string."""
+def _hint_for(failure: Failure) -> str:
     if failure.type in ("OutOfMemoryError", "MemoryError"):
         return "Try --offload model, then --offload sequential, or --dtype bfloat16."
     return ""
-
-
-def _seed_everything(seed: int) -> None:
-    # For methods that draw from the global generators; those that take the seed lose nothing.
-    random.seed(seed)
-    np.random.seed(seed % 2**32)
-    if torch := sys.modules.get("torch"):
-        torch.manual_seed(seed)
-
-
-def _reset_peak() -> None:
-    torch = sys.modules.get("torch")
-    if torch and torch.cuda.is_available():
-        torch.cuda.reset_peak_memory_stats()
-
-
-def _peak_mb() -> float | None:
-    torch = sys.modules.get("torch")
-    if torch and torch.cuda.is_available():
-        return round(float(torch.cuda.max_memory_allocated()) / 2**20, 1)
-    # Kilobytes on Linux, bytes on macOS.
-    scale = 2**20 if sys.platform == "darwin" else 2**10
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / scale, 1)
-
-
-def _free_memory() -> None:
-    torch = sys.modules.get("torch")
-    if torch and torch.cuda.is_available():
-        torch.cuda.empty_cache()

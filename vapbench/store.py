@@ -23,12 +23,12 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import IO, Any, Literal, Self, TypeVar
+from typing import IO, Any, Literal, Self
 
 from filelock import FileLock, Timeout
 
 from vapbench.errors import DataError, IdentityError
-from vapbench.files import TEMPORARY, canonical_json, digest, file_sha256, write_json
+from vapbench.files import TEMPORARY, atomic_path, canonical_json, digest, file_sha256, write_json
 
 log = logging.getLogger(__name__)
 
@@ -82,16 +82,17 @@ class ScoreRow:
     category: str | None
     seed: int
     video_sha256: str
+    case_sha256: str
+    """Hash of the case fields the metric needs: a row counts only while the case still has them."""
     status: Status
     value: float | None = None
     parts: Mapping[str, Any] = field(default_factory=dict)
     note: str = ""
     seconds: float | None = None
     failure: Failure | None = None
+    weights: str = ""
+    """Hash of the files the value depends on; other weights are another column."""
     schema: int = SCHEMA
-
-
-Row = TypeVar("Row", GenerationRow, ScoreRow)
 
 
 def _generation_row(data: dict[str, Any]) -> GenerationRow:
@@ -143,12 +144,6 @@ class RunFolder:
             raise DataError(f"{self.manifest_path}: not valid JSON ({error}); restore it, or delete it.") from error
         return value
 
-    def media(self, name: str) -> Path:
-        """Where a file that the manifest's cases name lay when the run was last written."""
-        sessions = self.manifest()["sessions"]
-        root = next((item["media"] for item in reversed(sessions) if item.get("media")), "")
-        return Path(root).expanduser() / name
-
     def generations(self) -> dict[str, GenerationRow]:
         """Last row of every key, in the order they were written."""
         rows: dict[str, GenerationRow] = {}
@@ -170,8 +165,12 @@ class RunFolder:
         return sorted(path.stem for path in (self.path / "scores").glob("*.jsonl"))
 
     def scores(self, column: str) -> dict[str, ScoreRow]:
-        """Last row of every key of one metric column."""
-        return {row.key: row for row in read_rows(self.scores_path(column), _score_row)}
+        """Last row of every key of one metric column, in the order they were written."""
+        rows: dict[str, ScoreRow] = {}
+        for row in read_rows(self.scores_path(column), _score_row):
+            rows.pop(row.key, None)
+            rows[row.key] = row
+        return rows
 
     def video_of(self, row: GenerationRow) -> Path | None:
         """The row's video if the row is ok and the file is the one it was; otherwise None."""
@@ -223,6 +222,7 @@ class RunWriter:
         cases: Mapping[str, Mapping[str, Any]],
         session: Mapping[str, Any],
         metrics: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+        card: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         """Record what is about to run.
 
@@ -230,7 +230,8 @@ class RunWriter:
             identity: what makes two results comparable: method, version, parameters, weights, clip spec.
             cases: case id -> condition, category and captions of every case planned, kept from session to session.
             session: argv, seeds, device, counts: recorded, not compared.
-            metrics: metric name -> how its values are shown (title, direction, unit, scale, digits).
+            metrics: metric name -> what it needs and how its values are shown (title, direction, unit, scale, digits).
+            card: what the method is: title, kind, notes.
 
         Raises:
             IdentityError: the folder holds results of another identity; nothing is written.
@@ -240,13 +241,13 @@ class RunWriter:
             manifest = self.folder.manifest()
             check_identity(self.folder.path, manifest["identity"], identity)
         for name, case in cases.items():
-            tasks = {*manifest["cases"].get(name, {}).get("tasks", ()), *case.get("tasks", ())}
-            manifest["cases"][name] = {**case, "tasks": sorted(tasks)}
+            manifest["cases"][name] = merge_case(manifest["cases"].get(name, {}), case)
         manifest["metrics"] = {**manifest.get("metrics", {}), **metrics}
+        manifest["card"] = {**manifest.get("card", {}), **card}
         manifest["sessions"].append({"started": now(), "host": socket.gethostname(), "pid": os.getpid(), **session})
         write_json(self.folder.manifest_path, manifest)
 
-    def end(self, counts: Mapping[str, int]) -> None:
+    def end(self, counts: Mapping[str, Any]) -> None:
         """Close the session that :meth:`begin` opened."""
         manifest = self.folder.manifest()
         manifest["sessions"][-1] |= {"ended": now(), "counts": dict(counts)}
@@ -272,12 +273,21 @@ class RunWriter:
         return f"process {session.get('pid')} on {session.get('host')} since {session.get('started')}"
 
 
+def merge_case(known: Mapping[str, Any], planned: Mapping[str, Any]) -> dict[str, Any]:
+    """A case's manifest entry: as planned now, for every task and seed it was ever planned for."""
+    together = {key: sorted({*known.get(key, ()), *planned.get(key, ())}) for key in ("tasks", "seeds")}
+    return {**planned, **together}
+
+
 def read_rows(path: Path, parse: Any) -> Iterator[Any]:
     """Yield the rows of a JSONL file; a line that cannot be read is reported and treated as never written."""
     if not path.exists():
         return
     with path.open("rb") as handle:
         for number, line in enumerate(handle, start=1):
+            if not line.endswith(b"\n"):
+                # Torn by a kill: the next writer cuts it off, so it was never written.
+                continue
             try:
                 data = json.loads(line)
                 if data.get("schema") != SCHEMA:
@@ -287,8 +297,7 @@ def read_rows(path: Path, parse: Any) -> Iterator[Any]:
                     )
                 row = parse(data)
             except (ValueError, TypeError, AttributeError):
-                if line.endswith(b"\n"):
-                    log.warning("%s:%d is not a readable row; it is ignored and its work is done again.", path, number)
+                log.warning("%s:%d is not a readable row; it is ignored and its work is done again.", path, number)
                 continue
             yield row
 
@@ -298,11 +307,16 @@ def _open_for_append(path: Path) -> IO[bytes]:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle = path.open("ab+")
     size = handle.seek(0, os.SEEK_END)
-    if size:
-        handle.seek(max(0, size - (1 << 20)))
-        tail = handle.read()
-        if not tail.endswith(b"\n"):
-            handle.truncate(size - (len(tail) - tail.rfind(b"\n") - 1))
+    whole, window = size, 1 << 16
+    while whole:
+        start = max(0, size - window)
+        handle.seek(start)
+        newline = handle.read(size - start).rfind(b"\n")
+        if newline >= 0 or start == 0:
+            whole = start + newline + 1
+            break
+        window *= 4
+    handle.truncate(whole)
     handle.seek(0, os.SEEK_END)
     return handle
 
@@ -318,7 +332,7 @@ def check_identity(path: Path, ours: Mapping[str, Any], theirs: Mapping[str, Any
     differing = sorted(key for key in {*ours, *theirs} if digest(ours.get(key)) != digest(theirs.get(key)))
     shown = "; ".join(f"{key}: {_short(ours.get(key))} there, {_short(theirs.get(key))} now" for key in differing)
     raise IdentityError(
-        f"{path} holds results of another identity ({shown}). Write elsewhere with --results DIR, "
+        f"{path} holds results of another identity ({shown}). Write elsewhere with --results DIR or --name NAME, "
         "or move the folder away."
     )
 
@@ -365,10 +379,14 @@ def video_name(case: str, seed: int, key: str) -> str:
 
 def import_video(source: Path, destination: Path) -> None:
     """Copy a finished video, byte for byte and atomically."""
-    from vapbench.files import atomic_path
-
     with atomic_path(destination) as temporary:
         shutil.copyfile(source, temporary)
+
+
+_RECORDED = (
+    *("vapbench", "torch", "torchvision", "diffusers", "transformers", "open_clip_torch", "torchmetrics"),
+    *("opencv-python-headless", "av", "numpy"),
+)
 
 
 def environment() -> dict[str, Any]:
@@ -376,16 +394,7 @@ def environment() -> dict[str, Any]:
     from importlib.metadata import PackageNotFoundError, version
 
     packages = {}
-    for name in (
-        "vapbench",
-        "torch",
-        "torchvision",
-        "diffusers",
-        "transformers",
-        "open_clip_torch",
-        "av",
-        "numpy",
-    ):
+    for name in _RECORDED:
         try:
             packages[name] = version(name)
         except PackageNotFoundError:

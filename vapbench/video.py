@@ -71,16 +71,20 @@ def read_video(path: Path) -> Clip:
         stream.thread_type = "AUTO"
         announced = stream.frames
         fps = _fps(stream)
+        stored = 0
         try:
-            for frame in container.decode(stream):
-                frames.append(_to_rgb(frame))
-                if frame.pts is not None:
-                    times.append(frame.pts)
+            for packet in container.demux(stream):
+                stored += packet.size > 0
+                for frame in packet.decode():
+                    frames.append(_to_rgb(frame))
+                    if frame.pts is not None:
+                        times.append(frame.pts)
         except _av_error() as error:
             raise _truncated(path, len(frames), announced) from error
     if not frames:
         raise DataError(f"{path}: the video stream has no frame; replace the file or drop the case.")
-    if announced and len(frames) < announced:
+    # Packets, not frames: a trimmed video stores more than its edit list shows.
+    if stored < announced:
         raise _truncated(path, len(frames), announced)
     if len({frame.shape for frame in frames}) > 1:
         raise DataError(f"{path}: the frame size changes within the video; re-encode it at one size.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from vapbench.cases import Case
 from vapbench.errors import DataError
 from vapbench.plan import Column, RunPlan, pending, pending_scores, session
 from vapbench.runner import Progress, Settings, Tally
-from vapbench.store import GenerationRow, RunFolder, RunWriter, check_identity
+from vapbench.store import GenerationRow, RunFolder, RunWriter, check_identity, merge_case
 from vapbench.suites import Suite, find_suite
 from vapbench.suites.tasks import Task, find_task, select, unknown_conditions
 
@@ -47,7 +47,7 @@ def choose(suite: str, data: Path | None, task: str, limit: int | None = None) -
     """
     found, chosen = find_suite(suite), find_task(task)
     cases = found.cases(data)
-    unknown = unknown_conditions(cases)
+    unknown = unknown_conditions(cases, chosen)
     if unknown:
         names = ", ".join(f"{name} ({count})" for name, count in sorted(unknown.items()))
         log.warning("No task lists these conditions: %s. Add them to a file under tasks/.", names)
@@ -78,20 +78,22 @@ def execute(
     seeds = sorted({job.seed for job in plan.jobs})
     if plan.folder.manifest_path.exists():
         check_identity(plan.folder.path, plan.folder.manifest()["identity"], plan.identity)
-    if _nothing_to_do(plan, columns, seeds, settings, generate):
-        done = len(plan.jobs)
-        return Outcome(plan, Tally(total=done, kept=done), Tally())
+    outcome = Outcome(plan, Tally(), Tally())
+    if _finished(plan, columns, seeds, settings, generate, outcome):
+        if generate:
+            settings.tolerance.check(outcome.generated, "cases")
+        settings.tolerance.check(outcome.scored, "scores")
+        return outcome
     with RunWriter(plan.folder) as writer:
         record = session(settings.argv, settings.device, plan)
-        writer.begin(plan.identity, plan.manifest_cases(), record, _shown(columns))
-        generated, scored = Tally(), Tally()
+        writer.begin(plan.identity, plan.manifest_cases(), record, _shown(columns), plan.manifest_card())
         try:
             if generate:
-                generated = runner.generate(plan, writer, settings, progress)
-            scored = runner.score(plan.folder, plan.cases, columns, seeds, writer, settings, progress)
+                runner.generate(plan, writer, settings, progress, outcome.generated)
+            runner.score(plan.folder, plan.cases, columns, seeds, writer, settings, progress, outcome.scored)
         finally:
-            writer.end({"generated": generated.ok, "failed": generated.failed + scored.failed, "scored": scored.ok})
-    return Outcome(plan, generated, scored)
+            writer.end({"generated": asdict(outcome.generated), "scored": asdict(outcome.scored)})
+    return outcome
 
 
 def rescore(
@@ -110,15 +112,18 @@ def rescore(
             f"{folder.path} was made for suite {made_for}, not {selection.suite.name}; add --suite {made_for}."
         )
     cases = {case.id: case for case in selection.cases}
-    if not pending_scores(folder, cases, columns, None, settings.refresh):
-        return Tally()
+    lost = [row.video for row in folder.current() if row.status == "ok" and folder.video_of(row) is None]
+    if lost:
+        log.warning("%d videos are missing or were changed since, and are not scored: %s, …", len(lost), lost[0])
+    scored = Tally()
+    if not pending_scores(folder, cases, columns, None, settings.refresh).jobs:
+        return scored
     with RunWriter(folder) as writer:
         writer.begin(identity, {}, session(settings.argv, settings.device), _shown(columns))
-        scored = Tally()
         try:
-            scored = runner.score(folder, cases, columns, None, writer, settings, progress)
+            runner.score(folder, cases, columns, None, writer, settings, progress, scored)
         finally:
-            writer.end({"failed": scored.failed, "scored": scored.ok})
+            writer.end({"scored": asdict(scored)})
     return scored
 
 
@@ -132,14 +137,26 @@ def _shown(columns: Sequence[Column]) -> dict[str, dict[str, Any]]:
     return {column.metric.name: column.shown() for column in columns}
 
 
-def _nothing_to_do(
-    plan: RunPlan, columns: Sequence[Column], seeds: Sequence[int], settings: Settings, generate: bool
+def _finished(
+    plan: RunPlan,
+    columns: Sequence[Column],
+    seeds: Sequence[int],
+    settings: Settings,
+    generate: bool,
+    outcome: Outcome,
 ) -> bool:
+    """Whether nothing is left to do or to record; fills the outcome's tallies with what is kept."""
     if not plan.folder.manifest_path.exists():
         return False
-    if set(plan.cases) - set(plan.folder.manifest()["cases"]):
+    manifest = plan.folder.manifest()
+    known = manifest["cases"]
+    if any(known.get(name) != merge_case(known.get(name, {}), case) for name, case in plan.manifest_cases().items()):
         return False
-    jobs, restored = pending(plan, settings.refresh)
-    if generate and (jobs or restored):
+    if any(manifest["metrics"].get(name) != shown for name, shown in _shown(columns).items()):
         return False
-    return not pending_scores(plan.folder, plan.cases, columns, seeds, settings.refresh)
+    made = pending(plan, settings.refresh)
+    scored = pending_scores(plan.folder, plan.cases, columns, seeds, settings.refresh)
+    for todo, tally in ((made, outcome.generated), (scored, outcome.scored)):
+        tally.total = tally.kept = todo.kept
+        tally.kept_failed = todo.kept_failed
+    return not (scored.jobs or scored.restored or (generate and (made.jobs or made.restored)))

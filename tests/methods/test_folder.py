@@ -37,7 +37,6 @@ def test_videos_are_found_by_the_cases_name_and_taken_byte_for_byte(
 def test_a_caption_is_never_a_file_name(outputs: Path, make_case: Callable[..., Case]) -> None:
     case = make_case(caption="a cat")
     write_video(outputs / "a cat.mp4", moving_clip())
-    assert Folder(outputs).videos == {}
     assert Folder(outputs).inputs(case) == ()
 
 
@@ -45,8 +44,10 @@ def test_a_manifest_decides(outputs: Path, make_case: Callable[..., Case]) -> No
     one, two = make_case(0), make_case(1)
     write_video(outputs / "x.mp4", moving_clip())
     write_video(outputs / f"{two.id}.mp4", moving_clip())
+    write_video(outputs / f"{one.id}.mp4", moving_clip())
     (outputs / "manifest.csv").write_text(f"case,video\n{one.id},x.mp4\n{two.id},\n")
-    assert Folder(outputs).videos == {one.id: outputs / "x.mp4"}
+    assert Folder(outputs).video(one.id) == outputs / "x.mp4"
+    assert Folder(outputs).video(two.id) == outputs / f"{two.id}.mp4"
 
 
 @pytest.mark.parametrize(
@@ -55,20 +56,22 @@ def test_a_manifest_decides(outputs: Path, make_case: Callable[..., Case]) -> No
         ("case,file\na,b.mp4\n", "needs the columns case and video"),
         ("case,video\na,gone.mp4\n", r"manifest\.csv:2: no such video"),
         ("case,video\na,x.mp4\na,x.mp4\n", r"manifest\.csv:3: a is listed twice"),
+        ("case,video\na,../x.mp4\n", r"manifest\.csv:2: .*is not a path inside the folder"),
+        ("case,video\na,/etc/x.mp4\n", r"manifest\.csv:2: .*is not a path inside the folder"),
     ],
 )
 def test_a_wrong_manifest_gets_one_sentence(outputs: Path, text: str, message: str) -> None:
     write_video(outputs / "x.mp4", moving_clip())
     (outputs / "manifest.csv").write_text(text)
     with pytest.raises(DataError, match=message):
-        _ = Folder(outputs).videos
+        Folder(outputs).video("a")
 
 
 def test_two_files_for_one_case_are_not_guessed_between(outputs: Path) -> None:
     for place in (outputs, outputs / "deep"):
         write_video(place / "a--b--c.mp4", moving_clip())
-    with pytest.raises(DataError, match=r"named after one case; say which in manifest\.csv"):
-        _ = Folder(outputs).videos
+    with pytest.raises(DataError, match=r"named after a--b--c; say which in manifest\.csv"):
+        Folder(outputs).video("a--b--c")
 
 
 def test_the_last_of_three_panels(
@@ -96,10 +99,11 @@ def test_a_width_that_does_not_divide_is_refused(outputs: Path, make_case: Calla
 def test_the_template_lists_every_case(outputs: Path, make_case: Callable[..., Case]) -> None:
     cases = [make_case(0), make_case(1)]
     write_video(outputs / "deep" / f"{cases[0].id}.mp4", moving_clip())
-    found = Folder(outputs).videos
-    path = write_manifest_template(outputs, cases, found)
+    path = write_manifest_template(Folder(outputs), cases)
     assert path.read_text() == f"case,video\n{cases[0].id},deep/{cases[0].id}.mp4\n{cases[1].id},\n"
-    assert Folder(outputs).videos == found
+    assert Folder(outputs).video(cases[1].id) is None
+    write_video(outputs / f"{cases[1].id}.mp4", moving_clip())
+    assert Folder(outputs).video(cases[1].id) == outputs / f"{cases[1].id}.mp4"
 
 
 def test_the_run_is_named_after_the_folder(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from vapbench.clip import Clip
 from vapbench.files import file_sha256
+from vapbench.methods import methods
 from vapbench.store import Failure, GenerationRow, RunFolder, RunWriter, ScoreRow, video_name
 from vapbench.video import write_video
 
@@ -72,7 +73,8 @@ class Runs:
             for name, case in cases.items()
         }
         with RunWriter(run) as writer:
-            writer.begin({"suite": suite, "name": method, "version": 1, **identity}, planned, {"seeds": [0]})
+            made_by = {"suite": suite, "name": method, "version": 1, **identity}
+            writer.begin(made_by, planned, {"seeds": [0]}, card=_card(method))
             for name, case in cases.items():
                 for seed, value in enumerate(case.values):
                     self._row(writer, run, name, case, seed, value, (metric, version, params or {}))
@@ -108,7 +110,7 @@ class Runs:
         metric, version, params = column
         score: dict[str, Any] = {
             "key": f"{key}-{metric}-{version}-{sorted(params.items())}",
-            "metric": metric, "version": version, "params": params, "video_sha256": sha, **common,
+            "metric": metric, "version": version, "params": params, "video_sha256": sha, "case_sha256": "", **common,
         }  # fmt: skip
         if isinstance(value, Failure):
             writer.append(ScoreRow(**score, status="failed", failure=value))
@@ -116,6 +118,11 @@ class Runs:
             writer.append(ScoreRow(**score, status="unscored", note=value))
         elif value is not None:
             writer.append(ScoreRow(**score, status="ok", value=value, parts={"per_pair": [1, 2, 3, 5], "need": 3}))
+
+
+def _card(method: str) -> dict[str, Any]:
+    cards = [entry.card for entry in methods() if entry.name == method]
+    return {"title": cards[0].title, "kind": cards[0].kind, "notes": list(cards[0].notes)} if cards and cards[0] else {}
 
 
 @pytest.fixture

@@ -93,7 +93,7 @@ def test_captions_come_through_whole(data: Path, caption: str) -> None:
 )
 def test_paths_that_leave_the_folder_are_refused(data: Path, path: str) -> None:
     table(data / "benchmark.csv", BENCHMARK, (A, B, "x", "y"), (A, path, "x", "y"))
-    with pytest.raises(DataError, match=r"benchmark\.csv:3: .*(inside the data folder|empty video path)"):
+    with pytest.raises(DataError, match=r"benchmark\.csv:3: .*(inside the folder|empty path)"):
         load(data, SPEC)
 
 
@@ -109,6 +109,8 @@ def test_paths_that_leave_the_folder_are_refused(data: Path, path: str) -> None:
         ("vap_data.csv", INDEX, [(A, "[1]", "x", "k", "test", 1)], "must be a JSON list of paths"),
         ("vap_data.csv", INDEX, [(A, "[", "x", "k", "test", 1)], "not a JSON list"),
         ("vap_data.csv", INDEX, [index_row(A, split="train")], "no held-out row"),
+        ("vap_data.csv", INDEX, [index_row(A, B, split="")], "split is blank"),
+        ("vap_data.csv", INDEX, [index_row(A, B, score="nan")], "no held-out row"),
         (
             "vap_data.csv",
             INDEX,

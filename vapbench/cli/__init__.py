@@ -16,7 +16,7 @@ _INTERRUPTED = 130
 app = typer.Typer(
     name="vapbench",
     help="Benchmark semantic-controlled video generation: run a method on a task, score it, tabulate it.\n\n"
-    "Begin with: vapbench run --method vap --task camera",
+    "Begin with: vapbench run --method ground-truth --task camera",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -47,10 +47,9 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
-            raise
         where = f"{error.filename}: " if error.filename else ""
-        _fail(f"{where}{error.strerror}. Everything finished is kept; make room, then: {_command()}", 1)
+        room = "make room, then" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "mend that, then"
+        _fail(f"{where}{error.strerror or error}. Everything finished is kept; {room}: {_command()}", 1)
 
 
 def _command() -> str:

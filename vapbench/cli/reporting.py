@@ -104,16 +104,13 @@ def print_tables(folders: Sequence[RunFolder], task: str | None, as_json: bool, 
 
 
 def _next_steps(folders: Sequence[RunFolder], suite: str) -> list[str]:
-    methods = {folder.manifest()["identity"]["name"] for folder in folders}
-    shown = next((f for f in folders if f.manifest()["identity"]["name"] not in _FLOORS), folders[0])
-    lines = [f"Next:  vapbench show {shown.path}", "           look at every clip beside its reference"]
+    kinds = {folder.path: folder.manifest().get("card", {}).get("kind") for folder in folders}
+    shown = next((path for path, kind in kinds.items() if kind not in _REFERENCE_KINDS), folders[0].path)
+    lines = [f"Next:  vapbench show {shown}", "           look at every clip beside its reference"]
     if suite == "mini":
         lines.insert(0, "Tiny procedural video: this shows the harness, not the paper's numbers.")
-    if not methods & _FLOORS:
-        lines += [
-            "       vapbench run --method frozen --method ground-truth …",
-            "           the floor and the ceiling",
-        ]
+    if not _REFERENCE_KINDS & set(kinds.values()):
+        lines += ["       the same with --method frozen --method ground-truth", "           the floor and the ceiling"]
     lines += [
         "       vapbench list methods",
         "           what else there is; docs/full-size.md has the released models",
@@ -121,4 +118,4 @@ def _next_steps(folders: Sequence[RunFolder], suite: str) -> list[str]:
     return lines
 
 
-_FLOORS = {"noise", "frozen", "copy-reference", "ground-truth"}
+_REFERENCE_KINDS = {"floor", "ceiling"}

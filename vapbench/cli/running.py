@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -70,7 +71,7 @@ def run(
     settings = _settings(device, refresh, retries, max_failures, fail_fast)
     selection = choose(suite, data, task, limit)
     wanted = columns(metric or selection.suite.metrics)
-    resolved = [resolve(text, {"dtype": dtype, "offload": offload}) for text in method]
+    resolved = [resolve(text, {"dtype": dtype, "offload": offload}) for text in dict.fromkeys(method)]
     _refuse_one_name_for_many(resolved, name)
     plans = [
         plan_run(selection.suite.name, selection.task.name, item, selection.cases, seed or [0], results, name)
@@ -119,7 +120,7 @@ def generate(
     configure_logging(verbose, quiet)
     settings = _settings(device, refresh, retries, max_failures, fail_fast)
     selection = choose(suite, data, task, limit)
-    resolved = [resolve(text, {"dtype": dtype, "offload": offload}) for text in method]
+    resolved = [resolve(text, {"dtype": dtype, "offload": offload}) for text in dict.fromkeys(method)]
     _refuse_one_name_for_many(resolved, name)
     plans = [
         plan_run(selection.suite.name, selection.task.name, item, selection.cases, seed or [0], results, name)
@@ -131,8 +132,8 @@ def generate(
         return
     stopped = _execute_all(plans, (), settings, selection, quiet)
     for plan in plans:
-        finished = [row for row in plan.folder.current() if row.case in plan.cases]
-        made = sum(row.status == "ok" for row in finished)
+        asked = {job.key for job in plan.jobs}
+        made = sum(row.status == "ok" and row.key in asked for row in plan.folder.current())
         output().print(f"{plan.folder.path}: {made} of {len(plan.jobs)} videos", markup=False, soft_wrap=True)
     if stopped:
         raise stopped
@@ -254,8 +255,11 @@ def _announce(outcome: Outcome, selection: Selection) -> None:
     total = len(selection.cases)
     names = ", ".join(row.case for row in missing[:3]) + (", …" if len(missing) > 3 else "")
     text = f"{outcome.plan.folder.path.name}: {total - len(missing)} of {total} cases found; missing: {names}"
+    template = None
     if isinstance(method, Folder) and not (method.path / "manifest.csv").exists():
-        template = write_manifest_template(method.path, selection.cases, method.videos)
+        with suppress(OSError):
+            template = write_manifest_template(method, selection.cases)
+    if template:
         text += f" (template written to {template}: fill in the blank rows, then run again)"
     else:
         text += f" ({missing[0].note})"
@@ -267,9 +271,9 @@ def _describe(plan: RunPlan, wanted: Sequence[Column], settings: Settings) -> No
     from vapbench.cli.console import output
     from vapbench.plan import pending, pending_scores
 
-    jobs, _ = pending(plan, settings.refresh)
+    jobs = pending(plan, settings.refresh).jobs
     spec = plan.jobs[0].case.clip
-    scores = pending_scores(plan.folder, plan.cases, wanted, None, settings.refresh)
+    scores = pending_scores(plan.folder, plan.cases, wanted, None, settings.refresh).jobs
     card = plan.method.card
     lines = [
         f"{plan.folder.path}",

@@ -49,7 +49,7 @@ class Card(BaseModel):
     """Licence of the weights."""
     memory: str = ""
     """Accelerator memory it needs, with the command's options."""
-    clip: Mapping[str, float] = Field(default_factory=dict)
+    clip: Mapping[Literal["frames", "fps", "height", "width"], float] = Field(default_factory=dict)
     """What it needs differently from the suite's clip spec; printed under the table."""
     notes: tuple[str, ...] = ()
     """What a reader of its numbers must know; printed under the table."""
@@ -149,7 +149,12 @@ def resolve(text: str, extra: Mapping[str, Any] | None = None) -> ResolvedMethod
     shared = {name: value for name, value in (extra or {}).items() if name in accepted and value is not None}
     fixed = dict(entry.card.parameters) if entry.card else {}
     values = parameters(entry.cls, spec, {**fixed, **shared})
-    method = entry.cls(**values)
+    try:
+        method = entry.cls(**values)
+    except VapbenchError:
+        raise
+    except Exception as error:
+        raise VapbenchError(f"{spec.name} cannot be made: {type(error).__name__}: {error}") from error
     method.name = entry.name
     usual = plain(defaults(entry.cls, fixed, spec.name))
     not_keyed: frozenset[str] = getattr(method, "not_keyed", frozenset())
@@ -188,6 +193,9 @@ def _in_folder(folder: Path) -> MethodEntry:
         raise UsageError(
             f"{folder} declares several methods ({names}); give it one card, or install it under baselines/."
         )
+    for known in methods():
+        if known.name == cards[0].name and (known.folder is None or known.folder.resolve() != folder.resolve()):
+            raise UsageError(f"{folder}: the name {known.name} is taken ({known.origin}); give the card another one.")
     return MethodEntry(cards[0].name, cards[0], str(folder), folder)
 
 

@@ -8,6 +8,8 @@ from typing import Any
 from vapbench.errors import WeightsError
 from vapbench.files import content_sha256
 
+_NEEDED = ["*.json", "*.safetensors", "*.model", "*.txt"]
+
 
 def checkpoint_identity(weights: str, revision: str | None) -> dict[str, Any]:
     """What a checkpoint is: the hash of a folder's content, or repository and commit of a hub id.
@@ -30,15 +32,14 @@ def checkpoint_folder(weights: str, revision: str | None) -> Path:
     """
     if folder := _local(weights):
         return folder
-    if snapshot := _cached_snapshot(weights, revision):
-        return snapshot
     from huggingface_hub import snapshot_download
 
+    # The hub's client completes what an interrupted download left; offline, what is here must do.
     try:
-        return Path(
-            snapshot_download(weights, revision=revision, allow_patterns=["*.json", "*.safetensors", "*.model"])
-        )
+        return Path(snapshot_download(weights, revision=revision, allow_patterns=_NEEDED))
     except Exception as error:
+        if snapshot := _cached_snapshot(weights, revision):
+            return snapshot
         raise _unreachable(weights, error) from error
 
 
@@ -57,7 +58,7 @@ def _cached_snapshot(weights: str, revision: str | None) -> Path | None:
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     try:
-        return Path(snapshot_download(weights, revision=revision, local_files_only=True))
+        return Path(snapshot_download(weights, revision=revision, allow_patterns=_NEEDED, local_files_only=True))
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError, ValueError):
         return None
 

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Literal
 
 from vapbench.clip import Clip
 from vapbench.errors import DataError, NotApplicable
-from vapbench.files import write_text
-from vapbench.suites.gallery import outputs
+from vapbench.files import check_inside, write_text
+from vapbench.suites.gallery import REFERENCES
 from vapbench.video import read_video
 
 if TYPE_CHECKING:
@@ -38,29 +38,27 @@ _SUSPICIOUS_ASPECT = 2.5
 class Folder:
     """Finished videos as a method.
 
-    ``manifest.csv`` in the folder (columns ``case,video``; a blank video means there is none) decides; without it,
-    a video belongs to the case it is named after: ``<case id>.mp4``, at any depth.
+    ``manifest.csv`` in the folder (columns ``case,video``) says which video is whose; a case it does not list, or lists
+    with a blank, has the video that is named after it: ``<case id>.mp4``, at any depth.
     """
 
     name = "folder"
     version = 1
     uses_seed = False
-    # Where the videos lie is recorded; what they are is keyed, by the hash of each case's file.
-    not_keyed = frozenset({"path"})
 
     def __init__(self, path: Path, panel: Panel = "all") -> None:
         """Take videos from ``path``; ``panel="last"`` keeps the right third of three-panel files."""
-        self.path = path.expanduser()
+        self.path = path.expanduser().resolve()
         self.panel: Panel = panel
 
     @property
     def label(self) -> str:
         """Name of the run folder: the folder's own."""
-        return re.sub(r"[^A-Za-z0-9._-]+", "-", self.path.resolve().name).lstrip(".-_") or self.name
+        return re.sub(r"[^A-Za-z0-9._-]+", "-", self.path.name).lstrip(".-_") or self.name
 
     def inputs(self, case: Case) -> Sequence[Path]:
         """The video of the case, if there is one."""
-        video = self.videos.get(case.id)
+        video = self.video(case.id)
         return (video,) if video else ()
 
     def setup(self, device: torch.device) -> None:
@@ -73,7 +71,7 @@ class Folder:
             NotApplicable: the folder has none for the case.
             DataError: the video cannot be read, or ``panel=last`` does not divide its width.
         """
-        video = self.videos.get(case.id)
+        video = self.video(case.id)
         if video is None:
             raise NotApplicable(f"no video for this case in {self.path}")
         clip = read_video(video)
@@ -88,21 +86,60 @@ class Folder:
             )
         return video if video.suffix == ".mp4" else clip
 
-    @cached_property
-    def videos(self) -> dict[str, Path]:
-        """Case id -> video.
+    def video(self, case: str) -> Path | None:
+        """The video of a case, or None.
 
         Raises:
             DataError: the folder or a listed video is missing, the manifest is malformed, or two files are named
-                after one case.
+                after the case.
         """
+        if case in self._listed:
+            return self._listed[case]
+        named = self._named.get(case, [])
+        if len(named) > 1:
+            raise DataError(
+                f"{self.path}: both {named[0]} and {named[1]} are named after {case}; "
+                f"say which in {MANIFEST} (columns case,video)."
+            )
+        return named[0] if named else None
+
+    @cached_property
+    def _listed(self) -> dict[str, Path]:
         if not self.path.is_dir():
             raise DataError(f"{self.path}: no such folder; check the path.")
         manifest = self.path / MANIFEST
-        return self._from_manifest(manifest) if manifest.is_file() else self._from_names()
+        return _read_manifest(manifest) if manifest.is_file() else {}
 
-    def _from_manifest(self, manifest: Path) -> dict[str, Path]:
-        videos: dict[str, Path] = {}
+    @cached_property
+    def _named(self) -> dict[str, list[Path]]:
+        named: dict[str, list[Path]] = {}
+        for video in sorted(self.path.rglob("*.mp4")):
+            # In the project page's layout the same names stand in ref/, for the references.
+            if video.parent.name != REFERENCES:
+                named.setdefault(video.stem, []).append(video)
+        return named
+
+
+def write_manifest_template(method: Folder, cases: Iterable[Case]) -> Path:
+    """Write ``manifest.csv`` with a row per case, videos filled in where they were found.
+
+    Raises:
+        OSError: the folder is not writable.
+    """
+    table = io.StringIO()
+    rows = csv.writer(table, lineterminator="\n")
+    rows.writerow(("case", "video"))
+    for case in cases:
+        video = method.video(case.id)
+        rows.writerow((case.id, video.relative_to(method.path).as_posix() if video else ""))
+    path = method.path / MANIFEST
+    write_text(path, table.getvalue())
+    return path
+
+
+def _read_manifest(manifest: Path) -> dict[str, Path]:
+    videos: dict[str, Path] = {}
+    try:
         with manifest.open(encoding="utf-8-sig", newline="") as handle:
             reader = csv.DictReader(handle)
             if not {"case", "video"} <= set(reader.fieldnames or ()):
@@ -114,34 +151,19 @@ class Folder:
                     continue
                 if case in videos:
                     raise DataError(f"{where}: {case} is listed twice; remove one row.")
-                path = self.path / video
-                if not path.is_file():
-                    raise DataError(f"{where}: no such video {path}; correct the row, or leave video blank.")
-                videos[case] = path
-        return videos
-
-    def _from_names(self) -> dict[str, Path]:
-        videos: dict[str, Path] = {}
-        for video in outputs(self.path):
-            if video.stem in videos:
-                raise DataError(
-                    f"{self.path}: both {videos[video.stem]} and {video} are named after one case; "
-                    f"say which in {MANIFEST} (columns case,video)."
-                )
-            videos[video.stem] = video
-        return videos
+                videos[case] = _inside(manifest.parent, video, where)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{manifest}: not a UTF-8 CSV file ({error}); save it as UTF-8.") from error
+    return videos
 
 
-def write_manifest_template(folder: Path, cases: Iterable[Case], found: dict[str, Path]) -> Path:
-    """Write ``manifest.csv`` with a row per case, videos filled in where they were found."""
-    table = io.StringIO()
-    rows = csv.writer(table, lineterminator="\n")
-    rows.writerow(("case", "video"))
-    for case in cases:
-        video = found.get(case.id)
-        rows.writerow((case.id, video.relative_to(folder).as_posix() if video else ""))
-    path = folder / MANIFEST
-    write_text(path, table.getvalue())
+def _inside(folder: Path, video: str, where: str) -> Path:
+    try:
+        path = folder / check_inside(video)
+    except ValueError as error:
+        raise DataError(f"{where}: {error}; write it relative to {folder}, without '..'.") from error
+    if not path.is_file():
+        raise DataError(f"{where}: no such video {path}; correct the row, or leave video blank.")
     return path
 
 

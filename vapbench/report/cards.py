@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from vapbench.errors import DataError
@@ -173,7 +174,7 @@ def _from_manifest(run: Evidence, planned: Mapping[str, Any], name: str, label: 
     given = planned.get(name)
     if not given:
         return Panel("missing", label, message="The manifest names no file.")
-    path = run.folder.media(str(given))
+    path = Path(str(planned.get("media", ""))).expanduser() / str(given)
     if not path.is_file():
         return Panel("missing", label, message=f"{path} is not there; the data has moved, or was never fetched.")
     return image_panel(path, label, fits) if name == "image" else video_panel(path, label, fits)

@@ -108,7 +108,7 @@ def rows_of(runs: Sequence[Evidence]) -> tuple[Row, ...]:
             f"{label} [{run.folder.path.name}]" if label in repeated else label
             for label, run in zip(labels, runs, strict=True)
         ]
-    return tuple(_row(label, run.method) for label, run in zip(labels, runs, strict=True))
+    return tuple(_row(label, run) for label, run in zip(labels, runs, strict=True))
 
 
 def _column(key: ColumnKey, shown: Mapping[str, Any] | None) -> Column:
@@ -135,17 +135,10 @@ def _column(key: ColumnKey, shown: Mapping[str, Any] | None) -> Column:
     )
 
 
-def _row(label: str, name: str) -> Row:
-    try:
-        from vapbench.methods import find
-
-        card = find(name).card
-    except Exception as error:  # as for metrics
-        log.debug("%s is shown without a card: %s", name, error)
-        card = None
-    if card is None:
-        return Row(label, name, title=name)
-    return Row(label, name, card.kind, card.title, tuple(card.notes))
+def _row(label: str, run: Evidence) -> Row:
+    card = run.manifest.get("card") or {}
+    title, kind = str(card.get("title") or run.method), str(card.get("kind") or "")
+    return Row(label, run.method, kind, title, tuple(str(note) for note in card.get("notes") or ()))
 
 
 def _tell_apart(columns: Sequence[Column]) -> tuple[Column, ...]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from vapbench.files import canonical_json
+from vapbench.plan import needed_sha256
 from vapbench.stats.intervals import mean_within
 from vapbench.store import Failure, GenerationRow, RunFolder, ScoreRow
 
@@ -93,7 +94,8 @@ class Evidence:
         would favour whatever does not crash.
         """
         seeds = self.outcomes(column, case)
-        if not seeds:
+        planned = self.manifest.get("cases", {}).get(case, {}).get("seeds", ())
+        if not seeds or set(planned) - {made.seed for made in self.generations[case]}:
             return Outcome("missing", reason="not generated yet")
         for state in ("failed", "missing", "unscored"):
             for outcome in seeds:
@@ -115,16 +117,22 @@ def read_evidence(folder: RunFolder) -> Evidence:
     for row in current.values():
         generations.setdefault(row.case, []).append(row)
     scores: dict[ColumnKey, dict[tuple[str, int], ScoreRow]] = {}
+    manifest = folder.manifest()
     for name in folder.columns():
-        for score in folder.scores(name).values():
+        rows = list(folder.scores(name).values())
+        # Of several weights, the last used are the column: scores of others would be another definition.
+        weights = rows[-1].weights if rows else ""
+        for score in rows:
             made = current.get((score.case, score.seed))
             if made is None or made.status != "ok" or made.sha256 != score.video_sha256:
+                continue
+            if score.weights != weights or not _still_holds(score, manifest):
                 continue
             key = ColumnKey(score.metric, score.version, canonical_json(score.params))
             scores.setdefault(key, {})[score.case, score.seed] = score
     return Evidence(
         folder,
-        folder.manifest(),
+        manifest,
         {case: tuple(sorted(rows, key=lambda row: row.seed)) for case, rows in generations.items()},
         scores,
     )
@@ -141,6 +149,15 @@ def explain(failure: Failure | None) -> str:
         return "failed without a message"
     first = failure.message.strip().splitlines()
     return f"{failure.type}: {first[0]}" if first else failure.type
+
+
+def _still_holds(score: ScoreRow, manifest: Mapping[str, Any]) -> bool:
+    """Whether the case fields the score depends on are what they were (a caption may have been edited since)."""
+    needs = manifest.get("metrics", {}).get(score.metric, {}).get("needs")
+    fields = manifest.get("cases", {}).get(score.case, {}).get("fields")
+    if needs is None or fields is None:
+        return True
+    return needed_sha256(needs, fields) == score.case_sha256
 
 
 def _outcome(made: GenerationRow, score: ScoreRow | None) -> Outcome:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 from collections.abc import Callable
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -15,6 +16,8 @@ from vapbench.cases import Case, ClipSpec, Name
 from vapbench.errors import DataError, UsageError, did_you_mean
 from vapbench.resources import resource
 from vapbench.suites.tasks import explain
+
+log = logging.getLogger(__name__)
 
 Reader = Callable[..., list[Case]]
 """A suite's reader: ``(data: Path, clip: ClipSpec)`` where data is required, else ``(clip: ClipSpec)``."""
@@ -46,10 +49,17 @@ class Suite(BaseModel):
         """
         if self.data == "required" and data is None:
             raise UsageError(f"Suite {self.name} reads files: add --data DIR. Its layout: docs/suites.md")
+        if self.data == "none" and data is not None:
+            raise UsageError(
+                f"Suite {self.name} needs no data; drop --data, or say which suite reads {data}: --suite …"
+            )
         if data is not None and not data.is_dir():
             raise DataError(f"{data}: no such folder; check --data, or fetch the data first.")
         module, _, function = self.reader.partition(":")
-        reader: Reader = getattr(importlib.import_module(module), function)
+        try:
+            reader: Reader = getattr(importlib.import_module(module), function)
+        except (ImportError, AttributeError, ValueError) as error:
+            raise DataError(f"Suite {self.name}: its reader {self.reader} cannot be imported ({error}).") from error
         cases = reader(data, self.clip) if self.data == "required" else reader(self.clip)
         _refuse_duplicates(cases, self.name)
         return cases
@@ -62,7 +72,12 @@ def load_suites() -> dict[str, Suite]:
         suite = _read(path)
         suites[suite.name] = suite
     for point in entry_points(group="vapbench.suites"):
-        suite = _from_entry_point(point.load(), point.name)
+        try:
+            suite = _from_entry_point(point.load(), point.name)
+        except Exception as error:
+            # Broken suites of others must not keep anybody's commands from running.
+            log.warning("Suite %s of %s cannot be imported: %s", point.name, point.value, error)
+            continue
         if suite.name in suites:
             raise UsageError(f"Suite {suite.name!r} of {point.value} exists already; uninstall or rename it.")
         suites[suite.name] = suite

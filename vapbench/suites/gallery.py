@@ -7,12 +7,13 @@ separate input image: the output's first frame stands in for it.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from pathlib import Path
+
+from pydantic import ValidationError
 
 from vapbench.cases import Case, ClipSpec, Media, Reference
 from vapbench.errors import DataError
-from vapbench.suites.tasks import categories
+from vapbench.suites.tasks import categories, explain
 
 log = logging.getLogger(__name__)
 
@@ -40,14 +41,17 @@ def load(data: Path, clip: ClipSpec) -> list[Case]:
             if not reference.is_file():
                 lonely.append(video)
                 continue
-            cases[video.stem] = Case(
-                id=video.stem,
-                condition=identity[0],
-                category=category.get(identity[0]),
-                references=(Reference(video=Media(path=reference)),),
-                image=Media(path=video),
-                clip=clip,
-            )
+            try:
+                cases[video.stem] = Case(
+                    id=video.stem,
+                    condition=identity[0],
+                    category=category.get(identity[0]),
+                    references=(Reference(video=Media(path=reference)),),
+                    image=Media(path=video),
+                    clip=clip,
+                )
+            except ValidationError as error:
+                raise DataError(f"{video}: {explain(error)}; rename the file.") from error
     if lonely:
         log.warning("%d outputs have no reference of the same name, and are left out: %s, …", len(lonely), lonely[0])
     if not cases:
@@ -59,10 +63,3 @@ def parse_name(stem: str) -> tuple[str, str, str] | None:
     """Split ``condition--target--reference``; None for another name."""
     parts = stem.split("--")
     return (parts[0], parts[1], parts[2]) if len(parts) >= 3 and all(parts) else None
-
-
-def outputs(folder: Path) -> Iterator[Path]:
-    """Every video below ``folder`` that follows the layout's naming, outside ``ref`` folders."""
-    for video in sorted(folder.rglob("*.mp4")):
-        if video.parent.name != REFERENCES and parse_name(video.stem):
-            yield video

@@ -29,6 +29,8 @@ class Task(BaseModel):
     """A list; or, where they differ, a mapping from condition to category."""
     includes: tuple[Name, ...] = ()
     """Tasks whose conditions belong to this one as well."""
+    unlisted: bool = False
+    """Whether cases whose condition no task lists belong to it, so that none is dropped in silence."""
 
     @field_validator("conditions", mode="before")
     @classmethod
@@ -59,13 +61,16 @@ def find_task(name: str) -> Task:
     return tasks[name]
 
 
-def conditions_of(task: Task) -> frozenset[str]:
+def conditions_of(task: Task, within: tuple[str, ...] = ()) -> frozenset[str]:
     """All conditions of a task, included tasks' too.
 
     Raises:
         UsageError: an included task does not exist.
+        DataError: tasks include each other in a circle.
     """
-    included = (conditions_of(find_task(name)) for name in task.includes)
+    if task.name in within:
+        raise DataError(f"Tasks include each other: {' -> '.join([*within, task.name])}; drop one of the includes.")
+    included = (conditions_of(find_task(name), (*within, task.name)) for name in task.includes)
     return frozenset(task.conditions).union(*included)
 
 
@@ -82,17 +87,19 @@ def categories() -> dict[str, Category]:
 def select(cases: Iterable[Case], task: Task) -> list[Case]:
     """Cases of the task, in the suite's order.
 
-    ``all`` (a task that includes others) keeps cases whose condition no task knows as well, so that nothing is
-    dropped in silence; :func:`unknown_conditions` names them.
+    A case without a category takes the one the task gives its condition. ``all`` keeps cases whose condition no task
+    lists as well; :func:`unknown_conditions` names them.
     """
     wanted = conditions_of(task)
     known = _known()
-    return [case for case in cases if case.condition in wanted or (task.includes and case.condition not in known)]
+    chosen = [case for case in cases if case.condition in wanted or (task.unlisted and case.condition not in known)]
+    own = {name: category or task.category for name, category in task.conditions.items()}
+    return [case if case.category else case.model_copy(update={"category": own.get(case.condition)}) for case in chosen]
 
 
-def unknown_conditions(cases: Iterable[Case]) -> dict[str, int]:
-    """Condition -> number of cases, for conditions that no task lists."""
-    known = _known()
+def unknown_conditions(cases: Iterable[Case], task: Task | None = None) -> dict[str, int]:
+    """Condition -> number of cases, for conditions that neither a declared task lists nor ``task``."""
+    known = _known() | (conditions_of(task) if task else frozenset())
     counts: dict[str, int] = {}
     for case in cases:
         if case.condition not in known:
@@ -104,7 +111,7 @@ def tasks_with(condition: str) -> list[str]:
     """Names of the tasks that contain a condition."""
     unknown = condition not in _known()
     return [
-        task.name for task in load_tasks().values() if condition in conditions_of(task) or (unknown and task.includes)
+        task.name for task in load_tasks().values() if condition in conditions_of(task) or (unknown and task.unlisted)
     ]
 
 

@@ -20,6 +20,7 @@ from pydantic import ValidationError
 
 from vapbench.cases import Case, ClipSpec, Media, Reference
 from vapbench.errors import DataError
+from vapbench.files import check_inside
 from vapbench.suites.tasks import categories, explain
 
 log = logging.getLogger(__name__)
@@ -100,6 +101,8 @@ def _read_index(path: Path) -> dict[str, _Listed]:
         video = _safe(where, row["video_paths"])
         if video in index:
             raise DataError(f"{where}: {video} is listed already in line {index[video].line}; remove one.")
+        if not row["split"].strip():
+            raise DataError(f"{where}: split is blank; write train or test, or a leak could not be told.")
         references = tuple(_safe(where, item) for item in _json_list(where, row["ref_video_paths"]))
         index[video] = _Listed(
             line,
@@ -119,7 +122,7 @@ def _held_out(path: Path, index: dict[str, _Listed]) -> list[_Wanted]:
         if row.split == "train" or not row.references:
             continue
         # The official loader keeps only scores above 0: below, the reference does not show the target's semantic.
-        if row.alignment <= 0:
+        if not row.alignment > 0:
             misaligned += 1
             continue
         captions = [index[name].caption if name in index else "" for name in row.references]
@@ -196,13 +199,10 @@ def _rows(path: Path, columns: Sequence[str]) -> list[tuple[int, dict[str, str]]
 
 
 def _safe(where: str, text: str) -> str:
-    """A relative path that stays inside the folder, in POSIX spelling."""
-    path = PurePosixPath(text.strip().replace("\\", "/"))
-    if not path.name:
-        raise DataError(f"{where}: an empty video path; complete the row.")
-    if path.is_absolute() or ".." in path.parts or ":" in path.parts[0] or "\0" in text:
-        raise DataError(f"{where}: {text!r} is not a path inside the data folder; write it relative, without '..'.")
-    return str(path)
+    try:
+        return check_inside(text)
+    except ValueError as error:
+        raise DataError(f"{where}: {error}; write it relative to the data folder, without '..'.") from error
 
 
 def _json_list(where: str, text: str) -> list[str]:
