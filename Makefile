@@ -13,6 +13,8 @@ help: ## Show this list
 run: $(VENV)/installed ## Install, then run methods of every kind on the mini suite: generate, score, table
 	$(BIN)/vapbench run --suite mini --task camera --limit 4 --method ground-truth --method frozen \
 	  --method "vap:weights=$(TINY),steps=4,height=64,width=96,dtype=float32"
+	@echo "       source $(BIN)/activate"
+	@echo "           puts the vapbench command on the path"
 
 test: $(VENV)/installed-dev lint types ## Install what tests need; lint, types, tests
 	$(BIN)/python -m pytest -n auto -m "not slow"

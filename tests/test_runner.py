@@ -19,6 +19,7 @@ from vapbench.methods import ResolvedMethod
 from vapbench.metrics.base import Score
 from vapbench.metrics.view import ClipView
 from vapbench.plan import Column, RunPlan, plan_run
+from vapbench.report.table import summarise
 from vapbench.runner import Settings, Tolerance
 from vapbench.store import Failure, RunFolder, Status
 from vapbench.video import write_video
@@ -275,6 +276,9 @@ def test_results_of_other_parameters_are_refused(tmp_path: Path, make_case: Make
     newer.version = 2
     with pytest.raises(IdentityError, match="version: 1 there, 2 now"):
         run(newer, cases, tmp_path / "r")
+    outcome = run(newer, cases, tmp_path / "r", refresh="all")
+    assert rows(outcome)[cases[0].id].status == "ok"
+    assert RunFolder(tmp_path / "r" / "suite" / "mover.before-1").manifest()["identity"]["version"] == 1
     other = plan(Mover(), cases, tmp_path / "r", steps=30)
     assert other.folder.path.name.startswith("mover~")
 
@@ -300,3 +304,99 @@ def test_a_method_without_seeds_runs_once_per_case(tmp_path: Path, make_case: Ma
     method.uses_seed = False  # type: ignore[attr-defined]
     run(method, [make_case(0)], tmp_path / "r", (0, 1, 2))
     assert len(method.calls) == 1
+
+
+def test_the_same_command_ends_with_the_same_failure(tmp_path: Path, make_case: Make) -> None:
+    cases = [make_case(0)]
+    method = Mover({cases[0].id: raising(ValueError("x"))})
+    for _ in range(2):
+        with pytest.raises(TooManyFailures, match="1 of 1 cases failed"):
+            run(method, cases, tmp_path / "r", tolerance=Tolerance(0.1))
+    assert len(method.calls) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "word"),
+    [(0.5, "must return a Score, not float"), (Score(1.0, {"x": float("nan")}), "JSON"), (Score("high"), "high")],  # type: ignore[arg-type]
+)
+def test_an_answer_that_no_row_can_hold_is_a_failed_row(
+    tmp_path: Path, make_case: Make, answer: Any, word: str
+) -> None:
+    class Odd(Brightness):
+        name = "odd"
+
+        def score(self, clip: ClipView, case: Case) -> Any:
+            return answer
+
+    outcome = run(Mover(), [make_case(0)], tmp_path / "r", metrics=[Odd(), Brightness()])
+    (row,) = outcome.plan.folder.scores("odd").values()
+    assert row.status == "failed"
+    assert word in row.failure.message  # type: ignore[union-attr]
+    assert [row.status for row in outcome.plan.folder.scores("brightness").values()] == ["ok"]
+
+
+def test_numpy_numbers_are_scores(tmp_path: Path, make_case: Make) -> None:
+    class Narrow(Brightness):
+        def score(self, clip: ClipView, case: Case) -> Score:
+            return Score(np.float32(0.5))  # type: ignore[arg-type]
+
+    outcome = run(Mover(), [make_case(0)], tmp_path / "r", metrics=[Narrow()])
+    assert [row.value for row in outcome.plan.folder.scores("brightness").values()] == [0.5]
+
+
+def test_a_metric_that_cannot_be_set_up_fails_alone(tmp_path: Path, make_case: Make) -> None:
+    class Broken(Brightness):
+        name = "broken"
+
+        def setup(self, device: object) -> None:
+            raise RuntimeError("no such checkpoint")
+
+    outcome = run(Mover(), [make_case(0)], tmp_path / "r", metrics=[Broken(), Brightness()])
+    (row,) = outcome.plan.folder.scores("broken").values()
+    assert (row.status, row.failure.message) == ("failed", "no such checkpoint")  # type: ignore[union-attr]
+    assert [row.status for row in outcome.plan.folder.scores("brightness").values()] == ["ok"]
+
+
+@pytest.mark.parametrize("made", ["absent.mp4", "text.mp4"])
+def test_a_path_that_is_no_video_is_a_failed_row(tmp_path: Path, make_case: Make, made: str) -> None:
+    (tmp_path / "text.mp4").write_text("no video")
+    case = make_case(0)
+    outcome = run(Mover({case.id: lambda: tmp_path / made}), [case], tmp_path / "r")
+    assert rows(outcome)[case.id].status == "failed"
+
+
+def test_a_clip_of_another_size_is_noted(tmp_path: Path, make_case: Make) -> None:
+    case = make_case(0)
+    outcome = run(Mover({case.id: lambda: moving_clip(frames=3)}), [case], tmp_path / "r")
+    assert rows(outcome)[case.id].note == "the clip is 3x32x48 at 8 fps; the suite asks for 5x32x48 at 8 fps"
+
+
+def test_what_setup_loads_is_gone_when_the_stage_is_over(tmp_path: Path, make_case: Make) -> None:
+    class Heavy(Mover):
+        def setup(self, device: object) -> None:
+            self.pipeline = moving_clip()
+
+    method = Heavy()
+    run(method, [make_case(0)], tmp_path / "r")
+    assert not hasattr(method, "pipeline")
+
+
+def test_scores_of_an_edited_caption_no_longer_count(tmp_path: Path, make_case: Make) -> None:
+    cases = [make_case(0), make_case(1)]
+    run(Mover(), cases, tmp_path / "r", metrics=[Brightness()])
+    edited = [case.model_copy(update={"caption": "Another."}) for case in cases]
+    outcome = run(Mover(), edited, tmp_path / "r")
+    (table,) = summarise([outcome.plan.folder], None)
+    assert table.columns == ()
+
+
+def test_rows_of_other_code_no_longer_count(tmp_path: Path, make_case: Make) -> None:
+    cases = [make_case(0), make_case(1)]
+    outcomes = []
+    for code, chosen in (("a", cases), ("b", cases[:1])):
+        method = ResolvedMethod(Mover(), None, {}, {}, code)
+        planned = plan_run("suite", "all", method, chosen, [0], tmp_path / "r")
+        settings = Settings(device="cpu", tolerance=Tolerance(100))
+        outcomes.append(execute(planned, [Column(Brightness(), {}, ())], settings, Watcher()))
+    (table,) = summarise([outcomes[-1].plan.folder], None)
+    assert (table.cells[0][0].n, table.cells[0][0].total) == (1, 2)

@@ -73,7 +73,9 @@ def score(metric: Metric, view: ClipView, case: Case) -> Score:
         NotApplicable: the metric does not apply.
         Exception: whatever else the metric raises, or its answer is no finite number or not JSON.
     """
-    answer = metric.score(view, case)
+    answer: object = metric.score(view, case)
+    if not isinstance(answer, Score):
+        raise TypeError(f"score must return a Score, not {type(answer).__name__}")
     value = None if answer.value is None else float(answer.value)
     if value is not None and not np.isfinite(value):
         raise ValueError(f"{metric.name} answered {value}, which is no score")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from vapbench.errors import DataError, UsageError, VapbenchError
-from vapbench.methods import MethodEntry, find, methods
+from vapbench.methods import MethodEntry, check_class, find, methods
 from vapbench.metrics import REGISTRY
 from vapbench.metrics import resolve as resolve_metric
 from vapbench.store import RunFolder
-from vapbench.suites import load_suites
-from vapbench.suites.tasks import conditions_of, load_tasks
+from vapbench.suites import find_suite, load_suites
+from vapbench.suites.tasks import conditions_of, find_task, load_tasks
 
 
 @dataclass(frozen=True)
@@ -43,12 +42,18 @@ def check_declarations() -> list[Finding]:
 
 
 def check_target(text: str) -> list[Finding]:
-    """A method by name or folder, a run folder, or a folder of runs.
+    """A method by name or folder, a metric, a task or suite file, a run folder, or a folder of runs.
 
     Raises:
         UsageError: it is none of these.
+        OSError: a file cannot be read.
     """
     path = Path(text).expanduser()
+    if path.suffix in (".yaml", ".yml"):
+        kind = "suite" if "reader:" in path.read_text(encoding="utf-8", errors="replace") else "task"
+        return [_try(f"{kind} {text}", partial(find_suite if kind == "suite" else find_task, text))]
+    if ".py:" in text or text in {entry.name for entry in REGISTRY}:
+        return [_try(f"metric {text}", partial(resolve_metric, text))]
     if (path / "card.yaml").is_file() or not path.is_dir():
         return [_try(f"method {text}", lambda: _check_method(find(text)))]
     runs = [path] if (path / "manifest.json").is_file() else [p.parent for p in sorted(path.glob("**/manifest.json"))]
@@ -103,16 +108,7 @@ def _check_suites() -> None:
 
 
 def _check_method(entry: MethodEntry) -> None:
-    cls = entry.cls
-    missing = [name for name in ("setup", "generate") if not callable(getattr(cls, name, None))]
-    if not isinstance(getattr(cls, "version", None), int):
-        missing.append("version (an integer)")
-    if missing:
-        raise UsageError(f"{cls.__name__} lacks {', '.join(missing)}; see docs/add-a-method.md")
-    for name, wanted in (("setup", ["self", "device"]), ("generate", ["self", "case", "seed"])):
-        given = list(inspect.signature(getattr(cls, name)).parameters)
-        if given != wanted:
-            raise UsageError(f"{cls.__name__}.{name} takes ({', '.join(given)}), it must take ({', '.join(wanted)})")
+    check_class(entry.cls)
 
 
 def _try(what: str, action: Callable[[], Any]) -> Finding:

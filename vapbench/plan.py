@@ -17,6 +17,7 @@ from vapbench.methods import ResolvedMethod
 from vapbench.methods.base import identity_of, inputs_of
 from vapbench.metrics import resolve as resolve_metric
 from vapbench.metrics.base import Metric, weights_of
+from vapbench.registry import Spec
 from vapbench.store import (
     GenerationRow,
     RunFolder,
@@ -165,11 +166,12 @@ def plan_run(
         "parameters": {key: value for key, value in method.parameters.items() if key not in not_keyed},
         "weights": dict(identity_of(method.method)),
     }
+    keyed = {**described, "code": method.code} if method.code else described
     jobs = []
     for case in cases:
         inputs = [content_sha256(path) for path in inputs_of(method.method, case)]
         content = case.content()
-        jobs += [Job(case, seed, generation_key(described, content, inputs, seed)) for seed in seeds]
+        jobs += [Job(case, seed, generation_key(keyed, content, inputs, seed)) for seed in seeds]
     identity = {"suite": suite, **described, "clip": overrides and dict(overrides)}
     folder = RunFolder(results / suite / (_checked(name) if name else run_name(method)))
     return RunPlan(suite, task, method, tuple(jobs), folder, identity)
@@ -233,11 +235,17 @@ def columns(metrics: Sequence[str]) -> list[Column]:
     for text in metrics:
         metric, changed = resolve_metric(text)
         params = {name: _by_content(value) for name, value in changed.items()}
-        column = Column(metric, params, tuple(content_sha256(path) for path in weights_of(metric)))
+        column = Column(metric, params, tuple(content_sha256(path) for path in (*weights_of(metric), *_source(text))))
         known = found.setdefault(column.label, column)
         if type(known.metric) is not type(metric):
             raise UsageError(f"Two metrics are called {column.label}; give the class in {text} another name.")
     return list(found.values())
+
+
+def _source(text: str) -> list[Path]:
+    # While a metric given by path is written, its version says too little: its file counts as well.
+    file, _, attribute = Spec.parse(text).name.rpartition(":")
+    return [Path(file)] if attribute and file.endswith(".py") else []
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,10 @@ class Tolerance:
 
     def exceeded(self, failures: int, total: int) -> bool:
         """Whether ``failures`` of ``total`` results are too many."""
-        return failures > (self.limit * total if self.limit < 1 else self.limit)
+        if self.limit >= 1 or self.limit == 0:
+            return failures > self.limit
+        # One bad file among a few is no reason to stop, unless it is all there is.
+        return failures > max(1, self.limit * total) or (failures > 0 and failures == total)
 
     def check(self, tally: Tally, what: str) -> None:
         """Refuse too many failures, those of earlier runs included: the same command ends with the same code.
@@ -173,7 +176,7 @@ def _generate(
         return attempted
 
     def finish(job: Job, attempted: Attempted) -> None:
-        row = _generation_row(job, attempted, plan.folder)
+        row = replace(_generation_row(job, attempted, plan.folder), code=plan.method.code)
         writer.append(row)
         _count(progress, tally, f"{job.case.id} seed {job.seed}", row.status, row.attempts)
         _stop_if_exceeded(settings.tolerance, tally, stop)

@@ -66,6 +66,8 @@ class GenerationRow:
     """Why a row is unscored."""
     attempts: tuple[Failure, ...] = ()
     """Failures of this row, retried ones included; a failed row ends with the one that stood."""
+    code: str = ""
+    """Hash of the code of a method given by path; rows of another code than the last row's no longer count."""
     schema: int = SCHEMA
 
 
@@ -332,8 +334,8 @@ def check_identity(path: Path, ours: Mapping[str, Any], theirs: Mapping[str, Any
     differing = sorted(key for key in {*ours, *theirs} if digest(ours.get(key)) != digest(theirs.get(key)))
     shown = "; ".join(f"{key}: {_short(ours.get(key))} there, {_short(theirs.get(key))} now" for key in differing)
     raise IdentityError(
-        f"{path} holds results of another identity ({shown}). Write elsewhere with --results DIR or --name NAME, "
-        "or move the folder away."
+        f"{path} holds results of another identity ({shown}). Write elsewhere with --name NAME or --results DIR, "
+        "or start anew with --refresh all, which sets them aside."
     )
 
 

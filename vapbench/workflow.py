@@ -5,17 +5,25 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from vapbench import runner
 from vapbench.cases import Case
-from vapbench.errors import DataError
+from vapbench.errors import DataError, IdentityError, did_you_mean
 from vapbench.plan import Column, RunPlan, pending, pending_scores, session
 from vapbench.runner import Progress, Settings, Tally
 from vapbench.store import GenerationRow, RunFolder, RunWriter, check_identity, merge_case
 from vapbench.suites import Suite, find_suite
-from vapbench.suites.tasks import Task, find_task, select, unknown_conditions
+from vapbench.suites.tasks import (
+    Task,
+    conditions_of,
+    find_task,
+    known_conditions,
+    select,
+    unknown_conditions,
+)
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +55,12 @@ def choose(suite: str, data: Path | None, task: str, limit: int | None = None) -
     """
     found, chosen = find_suite(suite), find_task(task)
     cases = found.cases(data)
+    strange = sorted(conditions_of(chosen) - known_conditions() - {case.condition for case in cases})
+    if strange:
+        hint = did_you_mean(strange[0], {case.condition for case in cases})
+        log.warning(
+            "Task %s lists %s, which neither the suite nor another task knows.%s", chosen.name, strange[0], hint
+        )
     unknown = unknown_conditions(cases, chosen)
     if unknown:
         names = ", ".join(f"{name} ({count})" for name, count in sorted(unknown.items()))
@@ -77,7 +91,7 @@ def execute(
     """
     seeds = sorted({job.seed for job in plan.jobs})
     if plan.folder.manifest_path.exists():
-        check_identity(plan.folder.path, plan.folder.manifest()["identity"], plan.identity)
+        _check_or_set_aside(plan, settings)
     outcome = Outcome(plan, Tally(), Tally())
     if _finished(plan, columns, seeds, settings, generate, outcome):
         if generate:
@@ -125,6 +139,20 @@ def rescore(
         finally:
             writer.end({"scored": asdict(scored)})
     return scored
+
+
+def _check_or_set_aside(plan: RunPlan, settings: Settings) -> None:
+    """Refuse results of another identity; ``--refresh all`` moves them out of the way instead."""
+    path = plan.folder.path
+    try:
+        check_identity(path, plan.folder.manifest()["identity"], plan.identity)
+    except IdentityError:
+        if settings.refresh != "all":
+            raise
+        with RunWriter(plan.folder):
+            aside = next(free for n in count(1) if not (free := path.with_name(f"{path.name}.before-{n}")).exists())
+        path.rename(aside)
+        log.warning("%s held results of another identity; they are kept as %s.", path, aside)
 
 
 def missing_outputs(folder: RunFolder, cases: Sequence[Case]) -> list[GenerationRow]:

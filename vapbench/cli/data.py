@@ -98,7 +98,12 @@ def list_weights(json: opt.Json = False) -> None:
     for column in ("name", "size", "licence", "here"):
         table.add_column(column, overflow="fold")
     for name, item in CATALOGUE.items():
-        table.add_row(name, f"{item.megabytes:,.3g} MB", item.licence, str(here[name] or "no"))
+        table.add_row(
+            name,
+            f"{item.megabytes:,.0f} MB" if item.megabytes >= 1 else "under 1 MB",
+            item.licence,
+            str(here[name] or "no"),
+        )
     output().print(table)
 
 

@@ -80,7 +80,13 @@ def show(
         typer.launch(path.resolve().as_uri())
 
 
-def print_tables(folders: Sequence[RunFolder], task: str | None, as_json: bool, next_steps: bool) -> None:
+def print_tables(
+    folders: Sequence[RunFolder],
+    task: str | None,
+    as_json: bool,
+    next_steps: bool,
+    metrics: Sequence[str] | None = None,
+) -> None:
     """Print the runs' tables; after a run, also where to look next."""
     import json
 
@@ -91,7 +97,7 @@ def print_tables(folders: Sequence[RunFolder], task: str | None, as_json: bool, 
 
     if not folders:
         return
-    tables = summarise(folders, task)
+    tables = summarise(folders, task, metrics)
     if as_json:
         output().print_json(json.dumps([to_json(table) for table in tables]))
         return

@@ -14,7 +14,6 @@ from vapbench.cli import options as opt
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from vapbench.errors import TooManyFailures
     from vapbench.methods import ResolvedMethod
     from vapbench.plan import Column, RunPlan
     from vapbench.runner import Settings
@@ -57,7 +56,7 @@ def run(
 
     vapbench run --method vap --task camera
 
-    vapbench run -m vap -m lora -m i2v --task all --seed 0 --seed 1
+    vapbench run -m vap -m frozen -m ground-truth --task all --seed 0 --seed 1
 
     vapbench run -m "vap:steps=30,guidance=5" --suite vap-data --data /data/VAP-Data --offload model
     """
@@ -83,9 +82,9 @@ def run(
         return
     stopped = _execute_all(plans, wanted, settings, selection, quiet)
     folders = [plan.folder for plan in plans if plan.folder.manifest_path.exists()]
-    print_tables(folders, task=selection.task.name, as_json=json, next_steps=not quiet)
-    if stopped:
-        raise stopped
+    shown = [column.metric.name for column in wanted]
+    print_tables(folders, task=selection.task.name, as_json=json, next_steps=not quiet, metrics=shown)
+    raise typer.Exit(1 if stopped else 0)
 
 
 def generate(
@@ -135,8 +134,7 @@ def generate(
         asked = {job.key for job in plan.jobs}
         made = sum(row.status == "ok" and row.key in asked for row in plan.folder.current())
         output().print(f"{plan.folder.path}: {made} of {len(plan.jobs)} videos", markup=False, soft_wrap=True)
-    if stopped:
-        raise stopped
+    raise typer.Exit(1 if stopped else 0)
 
 
 def score(
@@ -179,10 +177,12 @@ def score(
     selection = choose(suite, data, task, limit)
     wanted = columns(metric or selection.suite.metrics)
     if (target / "manifest.json").is_file():
-        folder = _rescore(target, selection, wanted, settings, quiet)
+        folder, stopped = _rescore(target, selection, wanted, settings, quiet)
     else:
-        folder = _score_videos(target, panel, name, selection, wanted, settings, results, quiet)
-    print_tables([folder], task=selection.task.name, as_json=json, next_steps=not quiet)
+        folder, stopped = _score_videos(target, panel, name, selection, wanted, settings, results, quiet)
+    shown = [column.metric.name for column in wanted]
+    print_tables([folder], task=selection.task.name, as_json=json, next_steps=not quiet, metrics=shown)
+    raise typer.Exit(1 if stopped else 0)
 
 
 def _score_videos(
@@ -194,26 +194,34 @@ def _score_videos(
     settings: Settings,
     results: Path,
     quiet: bool,
-) -> RunFolder:
+) -> tuple[RunFolder, bool]:
     from vapbench.methods import resolve_folder
+    from vapbench.methods.folder import Folder
     from vapbench.plan import plan_run
 
     method = resolve_folder(target, panel)
+    if isinstance(method.method, Folder):
+        method.method.check_against(selection.cases, selection.suite.name)
     plan = plan_run(selection.suite.name, selection.task.name, method, selection.cases, [0], results, name)
-    stopped = _execute_all([plan], wanted, settings, selection, quiet)
-    if stopped:
-        raise stopped
-    return plan.folder
+    return plan.folder, _execute_all([plan], wanted, settings, selection, quiet)
 
 
-def _rescore(target: Path, selection: Selection, wanted: list[Column], settings: Settings, quiet: bool) -> RunFolder:
+def _rescore(
+    target: Path, selection: Selection, wanted: list[Column], settings: Settings, quiet: bool
+) -> tuple[RunFolder, bool]:
+    from vapbench.cli.console import errors
     from vapbench.cli.progress import progress
+    from vapbench.errors import TooManyFailures
     from vapbench.store import RunFolder
     from vapbench.workflow import rescore
 
     folder = RunFolder(target)
-    rescore(folder, selection, wanted, settings, progress(quiet))
-    return folder
+    try:
+        rescore(folder, selection, wanted, settings, progress(quiet))
+    except TooManyFailures as error:
+        errors().print(f"{target.name}: {error}", markup=False, soft_wrap=True)
+        return folder, True
+    return folder, False
 
 
 def _settings(device: str, refresh: str, retries: int, max_failures: str, fail_fast: bool) -> Settings:
@@ -225,21 +233,37 @@ def _settings(device: str, refresh: str, retries: int, max_failures: str, fail_f
 
 def _execute_all(
     plans: list[RunPlan], wanted: Sequence[Column], settings: Settings, selection: Selection, quiet: bool
-) -> TooManyFailures | None:
-    """Run one method after another; a method that fails too often does not keep the others from running."""
+) -> bool:
+    """Run one method after another; one that fails too often does not keep the others from running.
+
+    Returns:
+        Whether any failed too often.
+    """
     from vapbench.cli.console import errors
     from vapbench.cli.progress import progress
     from vapbench.errors import TooManyFailures
     from vapbench.workflow import execute
 
-    stopped = None
+    stopped = False
     for plan in plans:
         try:
-            _announce(execute(plan, wanted, settings, progress(quiet)), selection)
+            outcome = execute(plan, wanted, settings, progress(quiet))
         except TooManyFailures as error:
-            stopped = error
-            errors().print(f"{plan.folder.path.name}: {error}", markup=False, soft_wrap=True)
+            stopped = True
+            errors().print(f"[red]error[/red] {_escaped(f'{plan.folder.path.name}: {error}')}", soft_wrap=True)
+            continue
+        failed = outcome.generated.all_failed + outcome.scored.all_failed
+        if failed:
+            hint = f"{failed} failed; why: vapbench show {plan.folder.path}; again: --refresh failed"
+            errors().print(f"{plan.folder.path.name}: {hint}", markup=False, soft_wrap=True)
+        _announce(outcome, selection)
     return stopped
+
+
+def _escaped(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)
 
 
 def _announce(outcome: Outcome, selection: Selection) -> None:
@@ -277,8 +301,8 @@ def _describe(plan: RunPlan, wanted: Sequence[Column], settings: Settings) -> No
     card = plan.method.card
     lines = [
         f"{plan.folder.path}",
-        f"  cases     {len(plan.cases)} of {len({j.case.condition for j in plan.jobs})} conditions, "
-        f"{len(plan.jobs)} videos of {spec.frames}x{spec.height}x{spec.width} at {spec.fps:g} fps",
+        f"  cases     {len(plan.cases)} ({len({job.case.condition for job in plan.jobs})} conditions)",
+        f"  videos    {len(plan.jobs)} of {spec.frames} frames of {spec.height}x{spec.width} at {spec.fps:g} fps",
         f"  to make   {len(jobs)} ({len(plan.jobs) - len(jobs)} finished)",
         f"  to score  {len(scores)} existing videos, and each one made",
         f"  weights   {(card.weights if card else '') or 'none'} {dict(plan.identity['weights']) or ''}",

@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from vapbench.cases import Name
 from vapbench.errors import DataError, UsageError, VapbenchError, did_you_mean
+from vapbench.files import content_sha256
 from vapbench.methods.base import Method
 from vapbench.registry import Spec, defaults, load_attribute, load_module, parameters, plain
 from vapbench.resources import resource
@@ -99,6 +100,8 @@ class ResolvedMethod:
     """Every parameter with its value."""
     changed: Mapping[str, Any]
     """Parameters whose value is not the default: what the run folder's name tells apart."""
+    code: str = ""
+    """Hash of ``method.py``, for a method given by path: while it is written, its version says too little."""
 
 
 def methods() -> Iterator[MethodEntry]:
@@ -145,6 +148,7 @@ def resolve(text: str, extra: Mapping[str, Any] | None = None) -> ResolvedMethod
     """
     spec = Spec.parse(text)
     entry = find(spec.name)
+    check_class(entry.cls)
     accepted = inspect.signature(entry.cls).parameters
     shared = {name: value for name, value in (extra or {}).items() if name in accepted and value is not None}
     fixed = dict(entry.card.parameters) if entry.card else {}
@@ -164,7 +168,25 @@ def resolve(text: str, extra: Mapping[str, Any] | None = None) -> ResolvedMethod
         for name, value in recorded.items()
         if name not in not_keyed and (name not in usual or usual[name] != value)
     }
-    return ResolvedMethod(method, entry.card, recorded, changed)
+    code = content_sha256(entry.folder / "method.py") if entry.folder and entry.origin == str(entry.folder) else ""
+    return ResolvedMethod(method, entry.card, recorded, changed, code)
+
+
+def check_class(cls: type[Any]) -> None:
+    """Refuse a class that is no method.
+
+    Raises:
+        UsageError: it lacks a version, or ``setup(device)`` or ``generate(case, seed)``.
+    """
+    missing = [name for name in ("setup", "generate") if not callable(getattr(cls, name, None))]
+    if not isinstance(getattr(cls, "version", None), int):
+        missing.append("version (an integer)")
+    if missing:
+        raise UsageError(f"{cls.__name__} lacks {', '.join(missing)}; see docs/add-a-method.md")
+    for name, wanted in (("setup", ["self", "device"]), ("generate", ["self", "case", "seed"])):
+        given = list(inspect.signature(getattr(cls, name)).parameters)
+        if given != wanted:
+            raise UsageError(f"{cls.__name__}.{name} takes ({', '.join(given)}), it must take ({', '.join(wanted)})")
 
 
 def resolve_folder(path: Path, panel: str = "all") -> ResolvedMethod:

@@ -76,5 +76,5 @@ def _unreachable(weights: str, error: Exception) -> WeightsError:
     reason = str(error).splitlines()[0] if str(error) else type(error).__name__
     return WeightsError(
         f"{weights} is not on this machine and the hub cannot be reached ({reason}). Where there is a network: "
-        f"hf download {weights} --local-dir DIR, then --method NAME:weights=DIR"
+        f"hf download {weights} --local-dir DIR, then add weights=DIR to the method: --method vap:weights=DIR"
     )

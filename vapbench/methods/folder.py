@@ -103,6 +103,26 @@ class Folder:
             )
         return named[0] if named else None
 
+    def check_against(self, cases: Sequence[Case], suite: str) -> None:
+        """Say which videos and manifest rows belong to no case.
+
+        Raises:
+            DataError: no video belongs to any case: the suite or the folder is the wrong one.
+        """
+        wanted = {case.id for case in cases}
+        unknown = sorted(set(self._listed) - wanted)
+        named = [video for name, videos in self._named.items() if name not in wanted for video in videos]
+        strangers = [video for video in named if video not in self._listed.values()]
+        if not any(self.video(case) for case in wanted):
+            raise DataError(
+                f"{self.path}: none of its {len(named)} videos is named after a case of the task, such as "
+                f"{cases[0].id}.mp4; check --suite {suite}, --task and --data, or list them in {MANIFEST} (case,video)."
+            )
+        if strangers:
+            log.warning("%s: %d videos match no case of the task: %s, …", self.path, len(strangers), strangers[0].name)
+        if unknown:
+            log.warning("%s: rows of cases that the task has not: %s, …", self.path / MANIFEST, unknown[0])
+
     @cached_property
     def _listed(self) -> dict[str, Path]:
         if not self.path.is_dir():

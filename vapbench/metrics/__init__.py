@@ -7,10 +7,10 @@ and finding out that it is finished, stay instant.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from vapbench.errors import UsageError, VapbenchError
-from vapbench.metrics.base import Metric
+from vapbench.metrics.base import Metric, Need
 from vapbench.registry import Registry, Spec, defaults, load_attribute, load_module, parameters, plain
 
 REGISTRY = Registry(
@@ -48,6 +48,8 @@ def resolve(text: str) -> tuple[Metric, dict[str, Any]]:
         from vapbench.metrics.torchmetrics_adapter import build
 
         return build(spec.name.removeprefix(_TORCHMETRICS), spec.parameters)
+    if spec.name.endswith((".py", ".py:")):
+        raise UsageError(f"{spec.name}: say which class of the file is the metric: {spec.name.rstrip(':')}:MyMetric")
     file, _, attribute = spec.name.rpartition(":")
     if file.endswith(".py"):
         metric, changed = _build(load_attribute(load_module(Path(file)), attribute, file), spec, file)
@@ -69,5 +71,7 @@ def _build(cls: type[Any], spec: Spec, origin: str) -> tuple[Metric, dict[str, A
     missing = [attribute for attribute in _REQUIRED if not hasattr(metric, attribute)]
     if missing:
         raise VapbenchError(f"{spec.name} ({origin}) is no metric: it lacks {', '.join(missing)}.")
+    if strange := set(metric.needs) - set(get_args(Need)):
+        raise UsageError(f"{spec.name}: needs {min(strange)!r}; it may need {', '.join(get_args(Need))}.")
     usual = defaults(cls, {}, spec.name)
     return metric, plain({name: value for name, value in values.items() if name not in usual or usual[name] != value})

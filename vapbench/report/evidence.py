@@ -112,7 +112,8 @@ def read_evidence(folder: RunFolder) -> Evidence:
     Raises:
         DataError: there is no manifest, or a file is damaged or of another schema.
     """
-    current = {(row.case, row.seed): row for row in folder.current()}
+    rows_made = folder.current()
+    current = {(row.case, row.seed): row for row in rows_made if row.code == rows_made[-1].code}
     generations: dict[str, list[GenerationRow]] = {}
     for row in current.values():
         generations.setdefault(row.case, []).append(row)

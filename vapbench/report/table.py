@@ -7,7 +7,7 @@ function of the run folders: no clock, no video, no network.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from vapbench.errors import UsageError, did_you_mean
@@ -89,12 +89,15 @@ class TableModel:
     """What a reader must know: how intervals are made, what the columns are, who is not ranked."""
 
 
-def summarise(folders: Sequence[RunFolder], task: str | None = None) -> list[TableModel]:
+def summarise(
+    folders: Sequence[RunFolder], task: str | None = None, metrics: Collection[str] | None = None
+) -> list[TableModel]:
     """Tables of the run folders: one per suite and task.
 
     Args:
         folders: run folders, in the order of the rows; ceilings go to the top and floors to the bottom.
         task: the task to tabulate; None for every task that the manifests name.
+        metrics: names of the metrics to show; None for every one that any of the table's cases was scored with.
 
     Returns:
         Suites in order of first appearance; categories before the tasks that contain them.
@@ -106,6 +109,8 @@ def summarise(folders: Sequence[RunFolder], task: str | None = None) -> list[Tab
     suites: dict[str, list[Evidence]] = {}
     for folder in folders:
         run = read_evidence(folder)
+        if metrics is not None:
+            run = replace(run, scores={key: rows for key, rows in run.scores.items() if key.metric in metrics})
         suites.setdefault(run.suite, []).append(run)
     if task is None:
         return [table for suite, runs in suites.items() for table in _tables(suite, runs, task_names(runs))]
@@ -157,7 +162,9 @@ def _table(
     suite: str, task: str | None, titled: Mapping[ColumnKey, Column], labelled: Sequence[tuple[Row, Evidence]]
 ) -> TableModel:
     rows, runs = tuple(row for row, _ in labelled), [run for _, run in labelled]
-    keys = [key for key in titled if any(key in run.scores for run in runs)]
+    keys = [
+        key for key in titled if any(case in run.cases(task) for run in runs for case, _ in run.scores.get(key, ()))
+    ]
     columns = tuple(titled[key] for key in keys)
     cells = [[_cell(run, key, task) for key in keys] for run in runs]
     comparable = _comparable(rows, runs, task)
@@ -250,11 +257,12 @@ def _footers(
         footers.append(f"Mean over cases, seeds averaged within a case; no interval: {filled[0].no_interval}.")
     if columns:
         footers.append("Columns: " + "; ".join(f"{c.title} is {c.definition}" for c in columns) + ".")
-    largest = len(_cases_of([run for row, run in zip(rows, runs, strict=True) if row.competes], task))
+    everything = len(_cases_of(runs, task))
     for row, run, can in zip(rows, runs, comparable, strict=True):
-        if row.competes and not can:
-            planned = len(run.cases(task))
-            footers.append(f"{row.label} planned {planned} of the {largest} cases of this table and is not ranked.")
+        planned = len(run.cases(task))
+        if planned < everything:
+            ranked = "" if can or not row.competes else " and is not ranked"
+            footers.append(f"{row.label} planned {planned} of the {everything} cases of this table{ranked}.")
         footers += [f"{row.label}: {note}" for note in row.notes]
     return footers
 

@@ -91,7 +91,7 @@ def select(cases: Iterable[Case], task: Task) -> list[Case]:
     lists as well; :func:`unknown_conditions` names them.
     """
     wanted = conditions_of(task)
-    known = _known()
+    known = known_conditions()
     chosen = [case for case in cases if case.condition in wanted or (task.unlisted and case.condition not in known)]
     own = {name: category or task.category for name, category in task.conditions.items()}
     return [case if case.category else case.model_copy(update={"category": own.get(case.condition)}) for case in chosen]
@@ -99,7 +99,7 @@ def select(cases: Iterable[Case], task: Task) -> list[Case]:
 
 def unknown_conditions(cases: Iterable[Case], task: Task | None = None) -> dict[str, int]:
     """Condition -> number of cases, for conditions that neither a declared task lists nor ``task``."""
-    known = _known() | (conditions_of(task) if task else frozenset())
+    known = known_conditions() | (conditions_of(task) if task else frozenset())
     counts: dict[str, int] = {}
     for case in cases:
         if case.condition not in known:
@@ -109,13 +109,14 @@ def unknown_conditions(cases: Iterable[Case], task: Task | None = None) -> dict[
 
 def tasks_with(condition: str) -> list[str]:
     """Names of the tasks that contain a condition."""
-    unknown = condition not in _known()
+    unknown = condition not in known_conditions()
     return [
         task.name for task in load_tasks().values() if condition in conditions_of(task) or (unknown and task.unlisted)
     ]
 
 
-def _known() -> frozenset[str]:
+def known_conditions() -> frozenset[str]:
+    """Every condition that a declared task lists."""
     return frozenset(condition for task in load_tasks().values() for condition in task.conditions)
 
 
