@@ -400,3 +400,17 @@ def test_rows_of_other_code_no_longer_count(tmp_path: Path, make_case: Make) -> 
         outcomes.append(execute(planned, [Column(Brightness(), {}, ())], settings, Watcher()))
     (table,) = summarise([outcomes[-1].plan.folder], None)
     assert (table.cells[0][0].n, table.cells[0][0].total) == (1, 2)
+
+
+def test_intervals_end_where_the_metric_does(tmp_path: Path, make_case: Make) -> None:
+    class Share(Brightness):
+        range = (0.0, 1.0)
+
+        def score(self, clip: ClipView, case: Case) -> Score:
+            return Score(float(case.condition == "vidu_orbit"))
+
+    cases = [make_case(0), make_case(1, condition="move_left")]
+    outcome = run(Mover(), cases, tmp_path / "r", metrics=[Share()])
+    (table,) = summarise([outcome.plan.folder], "camera")
+    cell = table.cells[0][0]
+    assert (cell.mean, cell.low, cell.high) == (0.5, 0.0, 1.0)

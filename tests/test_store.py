@@ -96,7 +96,7 @@ def test_another_identity_is_refused_with_what_differs(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "run")
     with RunWriter(folder) as writer:
         writer.begin(IDENTITY, {"c1": {"condition": "a"}}, {"argv": ["vapbench"]})
-        writer.end({"generated": 1})
+        writer.end({"generated": 1}, "cpu")
         before = folder.manifest_path.read_bytes()
         with pytest.raises(IdentityError, match=r"parameters: .*50.* there, .*30.* now.*--results") as caught:
             writer.begin({**IDENTITY, "parameters": {"steps": 30}}, {}, {})
@@ -109,7 +109,7 @@ def test_planned_cases_and_sessions_accumulate(tmp_path: Path) -> None:
     for case in ("c1", "c2"):
         with RunWriter(folder) as writer:
             writer.begin(IDENTITY, {case: {"condition": "a"}}, {"argv": ["vapbench"]})
-            writer.end({"generated": 1})
+            writer.end({"generated": 1}, "cpu")
     manifest = folder.manifest()
     assert list(manifest["cases"]) == ["c1", "c2"]
     assert len(manifest["sessions"]) == 2

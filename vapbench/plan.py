@@ -116,6 +116,7 @@ class Column:
             "unit": metric.unit,
             "scale": getattr(metric, "scale", 1.0),
             "digits": getattr(metric, "digits", 2),
+            "range": list(getattr(metric, "range", (None, None))),
         }
 
     def key(self, case: Case, seed: int, video_sha256: str) -> str:

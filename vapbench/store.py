@@ -249,10 +249,10 @@ class RunWriter:
         manifest["sessions"].append({"started": now(), "host": socket.gethostname(), "pid": os.getpid(), **session})
         write_json(self.folder.manifest_path, manifest)
 
-    def end(self, counts: Mapping[str, Any]) -> None:
-        """Close the session that :meth:`begin` opened."""
+    def end(self, counts: Mapping[str, Any], device: str) -> None:
+        """Close the session that :meth:`begin` opened, with what came of it and the device it was made on."""
         manifest = self.folder.manifest()
-        manifest["sessions"][-1] |= {"ended": now(), "counts": dict(counts)}
+        manifest["sessions"][-1] |= {"ended": now(), "counts": dict(counts), "device": device}
         write_json(self.folder.manifest_path, manifest)
 
     def append(self, row: GenerationRow | ScoreRow) -> None:

@@ -106,7 +106,8 @@ def execute(
                 runner.generate(plan, writer, settings, progress, outcome.generated)
             runner.score(plan.folder, plan.cases, columns, seeds, writer, settings, progress, outcome.scored)
         finally:
-            writer.end({"generated": asdict(outcome.generated), "scored": asdict(outcome.scored)})
+            counts = {"generated": asdict(outcome.generated), "scored": asdict(outcome.scored)}
+            writer.end(counts, str(runner.torch_device(settings.device)))
     return outcome
 
 
@@ -137,7 +138,7 @@ def rescore(
         try:
             runner.score(folder, cases, columns, None, writer, settings, progress, scored)
         finally:
-            writer.end({"scored": asdict(scored)})
+            writer.end({"scored": asdict(scored)}, str(runner.torch_device(settings.device)))
     return scored
 
 

@@ -78,7 +78,7 @@ class Runs:
             for name, case in cases.items():
                 for seed, value in enumerate(case.values):
                     self._row(writer, run, name, case, seed, value, (metric, version, params or {}))
-            writer.end({})
+            writer.end({}, "cpu")
         return run
 
     def _row(

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from vapbench.cli import options as opt
+
+if TYPE_CHECKING:
+    from vapbench.methods import MethodEntry
 
 What = Literal["methods", "metrics", "tasks", "suites", "runs"]
 
@@ -91,11 +94,22 @@ def _methods() -> list[dict[str, Any]]:
                 "title": card.title if card else problem or entry.origin,
                 "summary": card.summary if card else "",
                 "weights": card.weights if card else "",
+                "parameters": _parameters(entry) if not problem else [],
                 "from": "" if entry.origin == "built in" else entry.origin,
             }
         )
     order = [*_CONTROLS.values(), "From installed packages"]
     return sorted(rows, key=lambda row: order.index(row["group"]))
+
+
+def _parameters(entry: MethodEntry) -> list[str]:
+    """``name=default`` of each, as ``--method name:…`` takes them."""
+    from vapbench.registry import defaults, plain
+
+    fixed = dict(entry.card.parameters) if entry.card else {}
+    return [
+        f"{name}={value}" for name, value in plain(defaults(entry.cls, fixed, entry.name)).items() if name != "weights"
+    ]
 
 
 _CONTROLS = {

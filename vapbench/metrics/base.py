@@ -37,7 +37,8 @@ class Metric(Protocol):
 
     Optional attributes, taken as shown where absent: ``weights(self) -> tuple[Path, ...]`` (files the score depends
     on: their hashes enter the score key; ``()``), ``scale = 1.0`` (factor for display: 100 prints 0.42 as 42.0),
-    ``digits = 2`` and ``title`` (the column header; the name).
+    ``digits = 2``, ``title`` (the column header; the name) and ``range = (None, None)`` (values it can take, for
+    intervals).
     """
 
     name: str

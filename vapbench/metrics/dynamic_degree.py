@@ -59,6 +59,7 @@ class _DynamicDegree:
     higher_is_better = True
     unit = "share of videos"
     scale = 100.0
+    range = (0.0, 1.0)
     digits = 2
     needs: frozenset[Need] = frozenset()
 

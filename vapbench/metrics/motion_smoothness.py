@@ -62,6 +62,7 @@ class WarpMotionSmoothness:
     higher_is_better = True
     unit = "fraction"
     scale = 100.0
+    range = (0.0, 1.0)
     digits = 2
     needs: frozenset[Need] = frozenset()
 

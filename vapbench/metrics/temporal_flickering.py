@@ -31,6 +31,7 @@ class TemporalFlickering:
     higher_is_better = True
     unit = "fraction"
     scale = 100.0
+    range = (0.0, 1.0)
     digits = 2
     needs: frozenset[Need] = frozenset()
 

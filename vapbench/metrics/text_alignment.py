@@ -32,6 +32,7 @@ class ClipTextAlignment:
     higher_is_better = True
     unit = "cosine x 100"
     scale = 1.0
+    range = (-100.0, 100.0)
     digits = 2
     needs: frozenset[Need] = frozenset({"prompt"})
 

@@ -38,6 +38,8 @@ class Column:
     scale: float = 1.0
     """Factor for display: 100 prints 0.42 as 42.0."""
     digits: int = 2
+    range: tuple[float | None, float | None] = (None, None)
+    """Values the metric can take, in its own unit; None where there is no bound."""
 
     @property
     def arrow(self) -> str:
@@ -117,7 +119,8 @@ def _column(key: ColumnKey, shown: Mapping[str, Any] | None) -> Column:
         known = {
             name: shown[name] for name in ("title", "higher_is_better", "unit", "scale", "digits") if name in shown
         }
-        return replace(plain, **known)
+        low, high = shown.get("range", (None, None))
+        return replace(plain, **known, range=(low, high))
     try:
         from vapbench.metrics import resolve
 

@@ -166,7 +166,7 @@ def _table(
         key for key in titled if any(case in run.cases(task) for run in runs for case, _ in run.scores.get(key, ()))
     ]
     columns = tuple(titled[key] for key in keys)
-    cells = [[_cell(run, key, task) for key in keys] for run in runs]
+    cells = [[_bounded(_cell(run, key, task), titled[key]) for key in keys] for run in runs]
     comparable = _comparable(rows, runs, task)
     for index, column in enumerate(columns):
         places = _places(column, [line[index] for line in cells], comparable)
@@ -217,6 +217,14 @@ def _cell(run: Evidence, key: ColumnKey, task: str | None) -> Cell:
     )
 
 
+def _bounded(cell: Cell, column: Column) -> Cell:
+    """Cut the interval at what the metric can be: with few conditions it would reach beyond."""
+    bottom, top = column.range
+    low = cell.low if cell.low is None or bottom is None else max(cell.low, bottom)
+    high = cell.high if cell.high is None or top is None else min(cell.high, top)
+    return replace(cell, low=low, high=high)
+
+
 def _comparable(rows: Sequence[Row], runs: Sequence[Evidence], task: str | None) -> list[bool]:
     """Which rows can be ranked against each other: competitors that planned all of the table's cases."""
     competitors = [run for row, run in zip(rows, runs, strict=True) if row.competes]
@@ -251,7 +259,7 @@ def _footers(
         conditions = _span({cell.conditions for cell in filled if cell.low is not None})
         footers.append(
             f"Mean over cases, seeds averaged within a case; brackets: {CONFIDENCE:.0%} t interval, "
-            f"clustered by condition ({conditions} conditions)."
+            f"clustered by condition ({conditions} conditions), cut at the metric's range."
         )
     elif filled:
         footers.append(f"Mean over cases, seeds averaged within a case; no interval: {filled[0].no_interval}.")

@@ -1,0 +1,96 @@
+"""The loop promises: same seed, same weights, interrupted or not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from vapbench.errors import IdentityError
+from vapbench.training.loop import CURVE, HISTORY, STATE, Run, fit
+from vapbench.training.plan import Plan
+from vapbench.training.progress import Silent
+
+PLAN = Plan(steps=12, batch=4, learning_rate=1e-2, warmup=2, matrix_learning_rate=1e-2, precision="float32")
+
+
+def train(folder: Path, plan: Plan = PLAN, stop_after: int | None = None) -> tuple[nn.Module, bool]:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 1))
+
+    def objective(step: int, generator: torch.Generator) -> dict[str, torch.Tensor]:
+        x = torch.randn(plan.batch, 6, generator=generator)
+        return {"loss": (model(x)[:, 0] - x.sum(dim=1)).square().mean()}
+
+    run = Run(folder, torch.device("cpu"), Silent())
+    return model, fit(model, objective, plan, run, stop_after=stop_after)
+
+
+def history(folder: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (folder / HISTORY).read_text().splitlines()]
+
+
+@pytest.mark.parametrize("stops", [(5,), (1, 2, 11)])
+def test_a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(tmp_path: Path, stops: tuple[int, ...]) -> None:
+    whole, complete = train(tmp_path / "whole")
+    assert complete
+    for stop in stops:
+        _, complete = train(tmp_path / "parts", stop_after=stop)
+        assert not complete
+    resumed, complete = train(tmp_path / "parts")
+    assert complete
+    for one, other in zip(whole.parameters(), resumed.parameters(), strict=True):
+        assert torch.equal(one, other)
+    assert history(tmp_path / "whole") == history(tmp_path / "parts")
+
+
+def test_what_was_logged_after_the_last_state_is_dropped(tmp_path: Path) -> None:
+    train(tmp_path, stop_after=5)
+    with (tmp_path / HISTORY).open("a") as file:
+        file.write('{"step": 6, "loss": 9.0}\n{"step": 7, "lo')
+    train(tmp_path)
+    assert [row["step"] for row in history(tmp_path)] == list(range(1, 13))
+    assert history(tmp_path)[5]["loss"] != 9.0
+
+
+def test_another_plan_does_not_resume(tmp_path: Path) -> None:
+    train(tmp_path, stop_after=5)
+    with pytest.raises(IdentityError, match="another plan"):
+        train(tmp_path, Plan(steps=12, batch=4, learning_rate=2e-2))
+
+
+def test_it_leaves_a_curve_and_a_state_that_loads_without_running_code(tmp_path: Path) -> None:
+    train(tmp_path)
+    assert (tmp_path / CURVE).stat().st_size > 1000
+    assert torch.load(tmp_path / STATE, weights_only=True)["step"] == 12
+
+
+def test_it_learns_and_keeps_the_average(tmp_path: Path) -> None:
+    plan = Plan(steps=300, batch=32, learning_rate=2e-2, ema=0.9, precision="float32")
+    train(tmp_path, plan)
+    losses = [row["loss"] for row in history(tmp_path)]
+    assert sum(losses[-20:]) < 0.2 * sum(losses[:20])
+
+
+def test_a_step_whose_gradient_is_not_finite_changes_nothing(tmp_path: Path) -> None:
+    model = nn.Linear(2, 1)
+    before = [parameter.detach().clone() for parameter in model.parameters()]
+
+    def objective(step: int, generator: torch.Generator) -> dict[str, torch.Tensor]:
+        return {"loss": model(torch.full((1, 2), float("inf"))).sum()}
+
+    fit(model, objective, Plan(steps=1, batch=1, learning_rate=1.0), Run(tmp_path, torch.device("cpu"), Silent()))
+    for old, new in zip(before, model.parameters(), strict=True):
+        assert torch.equal(old, new)
+
+
+def test_the_rate_rises_stays_and_falls_to_zero() -> None:
+    plan = Plan(steps=100, batch=1, learning_rate=1.0, warmup=10, cooldown=0.5)
+    rates = [plan.rate(step) for step in range(101)]
+    assert rates[0] == pytest.approx(0.1)
+    assert rates[10:50] == [1.0] * 40
+    assert rates[50:] == sorted(rates[50:], reverse=True)
+    assert rates[100] == 0.0

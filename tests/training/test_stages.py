@@ -1,0 +1,189 @@
+"""What each part of the training promises."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from diffusers import AutoencoderKLCogVideoX
+from torch.nn import functional
+
+from vapbench.models import NEGATIVE_PROMPT
+from vapbench.suites.mini.captions import clip_captions
+from vapbench.suites.mini.cases import benchmark_cases
+from vapbench.suites.mini.render import MiniClip, render_batch
+from vapbench.suites.mini.scenes import split_of
+from vapbench.training.data import SEEN_NAMES, random_clips, to_frames, to_video, training_specs, validation_specs
+from vapbench.training.diffusion import Denoising, Sampling, make_scheduler, plain_attention, sample
+from vapbench.training.expert import _Pairs
+from vapbench.training.latents import Latents
+from vapbench.training.optimiser import orthogonalise
+from vapbench.training.prompts import Mix, told
+from vapbench.training.semantic import SemanticConfig, SemanticEncoder, semantic_specs
+from vapbench.training.text import MAX_LENGTH, make_tokenizer, tokenise
+from vapbench.training.vae import LATENT_FRAMES, LATENT_SIZE, VaeConfig, make_vae
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> object:
+    return make_tokenizer(clip_captions(spec).plain for spec in training_specs(150))
+
+
+class TestData:
+    def test_no_training_clip_is_on_a_test_or_validation_scene(self) -> None:
+        specs = training_specs(5) + semantic_specs(SemanticConfig(clips=2))
+        assert {split_of(spec.scene) for spec in specs} == {"train"}
+
+    def test_held_out_conditions_are_known_to_the_judges_alone(self) -> None:
+        assert {spec.condition for spec in training_specs(2)} == set(SEEN_NAMES)
+        assert len({spec.condition for spec in semantic_specs(SemanticConfig(clips=1))}) == 33
+
+    def test_every_clip_has_a_scene_of_its_own(self) -> None:
+        specs = training_specs(6, first=2)
+        assert len({spec.scene for spec in specs}) == len(specs)
+        assert not {s.scene for s in specs} & {s.scene for s in training_specs(2)}
+
+    def test_random_clips_follow_the_generator(self) -> None:
+        assert np.array_equal(random_clips(2, seeded(1)), random_clips(2, seeded(1)))
+
+    def test_frames_survive_the_way_to_a_tensor_and_back(self) -> None:
+        clips = render_batch(training_specs(1)[:2])
+        assert np.array_equal(to_frames(to_video(clips)), clips)
+
+
+class TestText:
+    def test_every_caption_fits(self, tokenizer: object) -> None:
+        specs = [*validation_specs(20, SEEN_NAMES), *(case.target for case in benchmark_cases())]
+        captions = [clip_captions(spec) for spec in specs]
+        texts = [getattr(caption, kind) for caption in captions for kind in ("plain", "benchmark", "scene")]
+        assert max(len(ids) for ids in tokenizer(texts).input_ids) <= MAX_LENGTH  # type: ignore[operator]
+
+    def test_code_names_all_read_the_same(self, tokenizer: object) -> None:
+        captions = {
+            told(clip_captions(MiniClip(name, 100_000, 0)), "benchmark").replace(name, "mini_any")
+            for name in SEEN_NAMES[:3]
+        }
+        ids = [
+            tokenise(tokenizer, [caption.replace("mini_any", name)])  # type: ignore[arg-type]
+            for caption in captions
+            for name in SEEN_NAMES
+        ]
+        distinct = {tuple(row[0].tolist()) for row in ids}
+        assert len(distinct) == len(captions)
+
+    def test_plain_words_are_all_known(self, tokenizer: object) -> None:
+        ids = tokenise(tokenizer, [clip_captions(spec).plain for spec in validation_specs(5, SEEN_NAMES)])  # type: ignore[arg-type]
+        assert not (ids == 2).any()
+
+    def test_the_mix_tells_as_often_as_it_says(self) -> None:
+        tellings = Mix().draw(4_000, seeded())
+        assert tellings.count("plain") / 4_000 == pytest.approx(0.5, abs=0.03)
+        assert told(clip_captions(training_specs(1)[0]), "negative") == NEGATIVE_PROMPT
+
+
+class TestVae:
+    @pytest.fixture(scope="class")
+    def vae(self) -> AutoencoderKLCogVideoX:
+        torch.manual_seed(0)
+        return make_vae(VaeConfig(channels=(8, 8, 8, 8), latent_channels=4)).eval()
+
+    @torch.no_grad()
+    def test_clips_and_pictures_come_back_at_their_size(self, vae: AutoencoderKLCogVideoX) -> None:
+        for frames, latent in ((13, LATENT_FRAMES), (5, 3), (1, 1)):
+            encoded = vae.encode(torch.rand(1, 3, frames, 64, 64)).latent_dist.mode()
+            assert encoded.shape == (1, 4, latent, LATENT_SIZE, LATENT_SIZE)
+            assert vae.decode(encoded).sample.shape == (1, 3, frames, 64, 64)
+
+    @torch.no_grad()
+    def test_the_fast_norms_change_nothing(self, vae: AutoencoderKLCogVideoX) -> None:
+        upstream = AutoencoderKLCogVideoX.from_config(vae.config).eval()
+        upstream.load_state_dict(vae.state_dict())
+        for parameter in [*vae.parameters(), *upstream.parameters()]:
+            if not parameter.any():
+                parameter.fill_(0.01)  # Blocks begin as the identity; here they should matter.
+        latents = torch.randn(1, 4, 7, 8, 8, generator=seeded())
+        torch.testing.assert_close(vae.decode(latents).sample, upstream.decode(latents).sample, rtol=1e-4, atol=1e-4)
+
+
+class TestSemantic:
+    def test_it_comes_back_from_its_folder(self, tmp_path: Path) -> None:
+        torch.manual_seed(0)
+        model = SemanticEncoder((8, 16, 16), 12, ("a", "b")).eval()
+        model.save_pretrained(tmp_path)
+        clips = render_batch(training_specs(1)[:2])
+        loaded = SemanticEncoder.from_pretrained(tmp_path)
+        torch.testing.assert_close(loaded.embed(clips), model.embed(clips), rtol=0, atol=2e-3)
+        assert set(loaded.classify(clips)) <= {"a", "b"}
+
+    def test_embeddings_are_unit_vectors(self) -> None:
+        embedded = SemanticEncoder((8, 8), 5, ("a",)).embed(render_batch(training_specs(1)[:2]))
+        torch.testing.assert_close(embedded.norm(dim=1), torch.ones(2))
+
+
+class TestDiffusion:
+    def test_the_velocity_recovers_the_clean_latents(self) -> None:
+        class Encoder:
+            config = None
+
+        latents = Latents(
+            tuple(training_specs(1)[:2]),
+            torch.randn(2, 7, 4, 8, 8, generator=seeded()).half(),
+            torch.zeros(2, 4, 8, 8).half(),
+            torch.zeros(4),
+        )
+        tokenizer = make_tokenizer(["a"])
+        denoising = Denoising(latents, tokenizer, Encoder(), torch.device("cpu"), (0.0, 1.0), 2.0)
+        timesteps = torch.tensor([999, 400])
+        inputs, velocity = denoising.noisy(torch.tensor([0, 1]), timesteps, seeded())
+        scheduler = make_scheduler()
+        for row, timestep in enumerate(timesteps):
+            clean = scheduler.get_velocity(velocity[row], inputs[row, :, :4], timestep[None])
+            torch.testing.assert_close(-clean, -latents.clips[row].float(), rtol=0, atol=1e-3)
+
+    def test_a_perfect_model_samples_the_clean_latents(self) -> None:
+        clean = torch.randn(1, LATENT_FRAMES, 4, 8, 8, generator=seeded())
+        alphas = make_scheduler().alphas_cumprod
+
+        def perfect(inputs: torch.Tensor, text: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
+            alpha = alphas[timesteps[0]]
+            noisy = inputs[:, :, :4]
+            # At zero signal the noise is the input itself; elsewhere it follows from what is clean.
+            noise = (noisy - alpha.sqrt() * clean) / (1 - alpha).sqrt()
+            return alpha.sqrt() * noise - (1 - alpha).sqrt() * clean
+
+        text = torch.zeros(2, 1, 1)
+        result = sample(perfect, text, clean[:, :1], Sampling(steps=4, guidance=1.0), seeded())
+        torch.testing.assert_close(result, clean, rtol=0, atol=1e-3)
+
+    def test_plain_attention_is_attention_and_leaves_no_trace(self) -> None:
+        fused = functional.scaled_dot_product_attention
+        q, k, v = torch.randn(3, 2, 4, 10, 8, generator=seeded())
+        with plain_attention(torch.device("cpu")):
+            assert functional.scaled_dot_product_attention is not fused
+            plain = functional.scaled_dot_product_attention(q, k, v)
+        assert functional.scaled_dot_product_attention is fused
+        torch.testing.assert_close(plain, fused(q, k, v), rtol=1e-5, atol=1e-5)
+
+
+def test_references_are_other_clips_of_the_condition_unless_ignored() -> None:
+    specs = training_specs(3)
+    pairs = _Pairs(specs)
+    chosen = torch.arange(len(specs)).repeat(20)
+    partners = pairs.draw(chosen, [False] * len(chosen), seeded())
+    assert not (partners == chosen).any()
+    for row, partner in zip(chosen.tolist(), partners.tolist(), strict=True):
+        assert specs[row].condition == specs[partner].condition
+    ignored = pairs.draw(chosen, [True] * len(chosen), seeded())
+    assert len({specs[partner].condition for partner in ignored.tolist()}) == len(SEEN_NAMES)
+
+
+@pytest.mark.parametrize("shape", [(6, 20), (20, 6), (8, 8)])
+def test_orthogonalised_matrices_have_singular_values_near_one(shape: tuple[int, int]) -> None:
+    values = torch.linalg.svdvals(orthogonalise(torch.randn(*shape, generator=seeded())))
+    assert 0.5 < values.min() and values.max() < 1.5

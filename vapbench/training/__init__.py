@@ -1,0 +1,30 @@
+"""Training of the mini suite's checkpoints: the real architectures, tiny, on procedural data.
+
+    mini        all stages in order, resumable: train_mini
+    plan        how long and how fast
+    loop        the training loop: seeded, resumable, averaged; optimiser, progress, curves, cards
+    data        clips; latents of clips; prompts, the captions of training
+    vae, text   autoencoder, tokenizer and text encoder
+    semantic    the judges
+    diffusion   scheduler, objective, sampler
+    base        the image-to-video model, and the gate it must pass
+    expert      VAP's expert on the frozen base
+
+Importing the package costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vapbench.training.mini import STAGES, MiniConfig, train_mini
+
+__all__ = ["STAGES", "MiniConfig", "train_mini"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.mini"), name)

@@ -1,0 +1,70 @@
+"""Batches of mini clips, rendered as they are needed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from vapbench.suites.mini.cases import training_clip
+from vapbench.suites.mini.conditions import CONDITIONS, SEEN
+from vapbench.suites.mini.render import MiniClip, render_batch
+from vapbench.suites.mini.scenes import scene_number
+
+SEEN_NAMES: tuple[str, ...] = tuple(condition.name for condition in SEEN)
+ALL_NAMES: tuple[str, ...] = tuple(CONDITIONS)
+
+
+def training_specs(per_condition: int, first: int = 0) -> list[MiniClip]:
+    """Clips of the seen conditions, each on a training scene of its own, condition after condition in turn.
+
+    Args:
+        per_condition: how many clips of each.
+        first: how many to leave out first, for data sets that must not overlap.
+    """
+    names = SEEN_NAMES
+    return [
+        training_clip(name, index * len(names) + place)
+        for index in range(first, first + per_condition)
+        for place, name in enumerate(names)
+    ]
+
+
+def validation_specs(per_condition: int, names: Sequence[str] = ALL_NAMES, first: int = 0) -> list[MiniClip]:
+    """Clips on validation scenes, which no stage trains on; held-out conditions among them by default."""
+    specs = []
+    for index in range(first, first + per_condition):
+        for place, name in enumerate(names):
+            number = scene_number("validation", index * len(names) + place)
+            specs.append(MiniClip(name, number, variation=number))
+    return specs
+
+
+def random_clips(count: int, generator: torch.Generator) -> npt.NDArray[np.uint8]:
+    """Render clips of random seen conditions on random training scenes: ``(count, F, H, W, 3)`` uint8."""
+    indices = torch.randint(0, 1_000_000, (count,), generator=generator)
+    places = torch.randint(0, len(SEEN_NAMES), (count,), generator=generator)
+    chosen = zip(indices.tolist(), places.tolist(), strict=True)
+    return render_batch([training_clip(SEEN_NAMES[place], index) for index, place in chosen])
+
+
+def to_video(frames: npt.NDArray[np.uint8]) -> torch.Tensor:
+    """Turn ``(B, F, H, W, 3)`` uint8 into ``(B, 3, F, H, W)`` float32 in -1..1, channels last in memory."""
+    video = torch.from_numpy(frames).permute(0, 4, 1, 2, 3).float().div_(127.5).sub_(1)
+    return video.contiguous(memory_format=torch.channels_last_3d)
+
+
+def to_frames(video: torch.Tensor) -> npt.NDArray[np.uint8]:
+    """Turn ``(B, 3, F, H, W)`` in -1..1 into ``(B, F, H, W, 3)`` uint8."""
+    levels = (video.float().clamp(-1, 1) + 1).mul(127.5).round().to(torch.uint8)
+    frames: npt.NDArray[np.uint8] = levels.permute(0, 2, 3, 4, 1).cpu().numpy()
+    return frames
+
+
+@cache
+def condition_index(name: str) -> int:
+    """Place of a condition among all of them, the label of classifiers."""
+    return ALL_NAMES.index(name)

@@ -1,0 +1,230 @@
+"""The VAP expert: it reads a reference clip and steers the frozen base (arXiv 2510.20888).
+
+The model is ``CogVideoXTransformer3DMOTModel``, the expert begins as a copy of the base, and only its twins
+train. References are other clips of the target's condition, on other scenes; captions give the effect by its
+code name at most, so the reference is the only way to know it.
+
+With empty and negative captions the reference shows any condition at all, so the model learns to ignore it
+then: the pipelines' guidance over captions becomes guidance over the reference.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from vapbench.models import CogVideoXTransformer3DMOTModel
+from vapbench.models.experts import SUFFIX
+from vapbench.models.rope import Rotary, cogvideox_rotary, reference_positions
+from vapbench.suites.mini.render import MiniClip, render_batch
+from vapbench.training.cards import finish
+from vapbench.training.data import to_frames, to_video
+from vapbench.training.diffusion import Denoising, plain_attention, rotary, sample
+from vapbench.training.gate import Gate
+from vapbench.training.latents import decode, encode
+from vapbench.training.loop import Losses, Run, fit
+from vapbench.training.plan import Plan
+from vapbench.training.prompts import Mix, captions_of, told
+from vapbench.training.semantic import accuracy
+from vapbench.training.sheets import save_sheet
+from vapbench.training.text import tokenise
+from vapbench.training.vae import LATENT_FRAMES, LATENT_SIZE
+
+_INSPECTIONS = 6
+_BATCH = 27
+
+
+@dataclass(frozen=True)
+class ExpertConfig:
+    """How the expert is trained; its sizes are the base's."""
+
+    plan: Plan = field(
+        default_factory=lambda: Plan(
+            steps=4_000,
+            batch=32,
+            learning_rate=1e-3,
+            matrix_learning_rate=5e-3,
+            warmup=100,
+            cooldown=0.5,
+            ema=0.995,
+        )
+    )
+    noise: tuple[float, float] = (1.0, 1.0)
+    late: float = 2.0
+    mix: Mix = field(default_factory=lambda: Mix(plain=0.0, scene=0.2, benchmark=0.68, empty=0.06, negative=0.06))
+
+
+def base_sha256(transformer: nn.Module) -> str:
+    """SHA-256 of the tensors a transformer has from its base, by name; the same before and after the expert trains."""
+    state = transformer.state_dict()
+    digest = hashlib.sha256()
+    for name in sorted(name for name in state if SUFFIX not in name):
+        digest.update(name.encode())
+        # Some buffers are float64 before they are saved; the values are the same.
+        digest.update(state[name].detach().float().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def make_expert(base: Any) -> Any:
+    """Return the Mixture-of-Transformers on a base, with an expert in every block, of which alone trains."""
+    model = CogVideoXTransformer3DMOTModel.from_base(base, range(base.config.num_layers))
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(SUFFIX in name)
+    return model
+
+
+def reference_rotary(config: Any, device: torch.device) -> Rotary:
+    """Return the table of one reference, before the target in time."""
+    grid = (LATENT_SIZE // config.patch_size, LATENT_SIZE // config.patch_size)
+    positions = reference_positions(LATENT_FRAMES)
+    return cogvideox_rotary(positions, grid, grid, config.attention_head_dim, device)
+
+
+def train_expert(output: Path, base: Any, config: ExpertConfig, run: Run, denoising: Denoising, gate: Gate) -> None:
+    """Train the expert on a frozen base, and save the whole transformer in ``output``."""
+    torch.manual_seed(config.plan.seed)
+    model = make_expert(base).to(run.device)
+    before = base_sha256(model)
+    tables = rotary(model.config, run.device), reference_rotary(model.config, run.device)
+    pairs = _Pairs(denoising.latents.specs)
+    references = _reference_inputs(denoising)
+
+    def objective(step: int, generator: torch.Generator) -> Losses:
+        chosen = torch.randint(0, len(pairs.specs), (config.plan.batch,), generator=generator)
+        tellings = config.mix.draw(len(chosen), generator)
+        ignored = [telling in ("empty", "negative") for telling in tellings]
+        partners = pairs.draw(chosen, ignored, generator)
+        timesteps = denoising.timesteps(len(chosen), generator)
+        inputs, target = denoising.noisy(chosen, timesteps, generator)
+        text, other = (denoising.encode(rows, tellings) for rows in (chosen, partners))
+        with plain_attention(run.device):
+            velocity = model(
+                inputs,
+                text,
+                timesteps.to(run.device),
+                image_rotary_emb=tables[0],
+                reference_hidden_states=references(partners).to(run.device),
+                reference_encoder_hidden_states=other,
+                reference_rotary_emb=tables[1],
+                return_dict=False,
+            )[0]
+        return {"loss": denoising.error(velocity, target)}
+
+    def measure(sheet: Path) -> dict[str, dict[str, float]]:
+        clips, shown = steer(model, gate)
+        rows = np.stack([shown[:14], clips[:14]], axis=1).reshape(-1, *clips.shape[1:])
+        save_sheet(sheet, rows)
+        return {name: accuracy(judge, clips, gate.specs) for name, judge in gate.judges.items()}
+
+    def inspect(step: int) -> None:
+        run.watcher.tell(f"{run.folder.name}: step {step}, {measure(run.folder / f'step-{step:06d}.png')}")
+
+    every = max(1, config.plan.steps // _INSPECTIONS)
+    if fit(model, objective, config.plan, run, inspect=inspect, inspect_every=every):
+        report = {"accuracy": measure(run.folder / "final.png"), "base_sha256": before}
+        if base_sha256(model) != before:
+            raise AssertionError("the base changed while the expert was trained")
+        run.watcher.tell(f"{run.folder.name}: {report['accuracy']}")
+        finish(output, "expert", model, config, run, report)
+
+
+@torch.no_grad()
+def steer(model: Any, gate: Gate) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+    """Generate the gate's clips from benchmark captions and a reference each.
+
+    Returns:
+        The generated clips and their references, each ``(N, F, H, W, 3)`` uint8.
+    """
+    device = next(model.parameters()).device
+    generator = torch.Generator().manual_seed(gate.sampling.seed)
+    tables = rotary(model.config, device), reference_rotary(model.config, device)
+    # The next scene but one of the split, so that no clip of the gate is a reference.
+    shift = 10 * len(gate.specs)
+    others = [MiniClip(spec.condition, spec.scene + shift, spec.scene + shift) for spec in gate.specs]
+    clips, shown = [], []
+    for start in range(0, len(gate.specs), _BATCH):
+        specs, references = gate.specs[start : start + _BATCH], others[start : start + _BATCH]
+        mean, deviation = encode(gate.vae, to_video(render_batch(specs)[:, :1]))
+        first = mean + deviation * torch.randn(mean.shape, generator=generator)
+        frames = render_batch(references)
+        latents = _whole(gate.vae, frames).to(device)
+        text, other = (_both_captions(gate, part, device) for part in (specs, references))
+
+        def velocity(
+            inputs: torch.Tensor,
+            text: torch.Tensor,
+            timesteps: torch.Tensor,
+            latents: torch.Tensor = latents,
+            other: torch.Tensor = other,
+        ) -> torch.Tensor:
+            predicted: torch.Tensor = model(
+                inputs,
+                text,
+                timesteps,
+                image_rotary_emb=tables[0],
+                reference_hidden_states=latents.repeat(2, 1, 1, 1, 1),
+                reference_encoder_hidden_states=other,
+                reference_rotary_emb=tables[1],
+                return_dict=False,
+            )[0]
+            return predicted
+
+        with plain_attention(device):
+            result = sample(velocity, text, first.to(device), gate.sampling, generator)
+        clips.append(to_frames(decode(gate.vae, result)))
+        shown.append(frames)
+    return np.concatenate(clips), np.concatenate(shown)
+
+
+def _both_captions(gate: Gate, specs: Sequence[MiniClip], device: torch.device) -> torch.Tensor:
+    captions = [told(caption, "benchmark") for caption in captions_of(specs)]
+    embedded: torch.Tensor = gate.text_encoder(tokenise(gate.tokenizer, [""] * len(specs) + captions).to(device))[0]
+    return embedded
+
+
+def _whole(vae: Any, frames: npt.NDArray[np.uint8]) -> torch.Tensor:
+    """Reference input ``(B, T, 2C, h, w)``: latents of the clip beside those of its first frame."""
+    video = to_video(frames)
+    clip, still = encode(vae, video)[0], encode(vae, video[:, :, :1])[0]
+    padded = torch.zeros_like(clip)
+    padded[:, :1] = still
+    return torch.cat([clip, padded], dim=2)
+
+
+def _reference_inputs(denoising: Denoising) -> Any:
+    latents = denoising.latents
+
+    def inputs(chosen: torch.Tensor) -> torch.Tensor:
+        clip = latents.clips[chosen].float()
+        padded = torch.zeros_like(clip)
+        padded[:, 0] = latents.stills[chosen].float()
+        return torch.cat([clip, padded], dim=2)
+
+    return inputs
+
+
+class _Pairs:
+    """Partners of clips: others of the same condition, or any."""
+
+    def __init__(self, specs: Sequence[MiniClip]) -> None:
+        self.specs = specs
+        self.by_condition: dict[str, list[int]] = {}
+        for row, spec in enumerate(specs):
+            self.by_condition.setdefault(spec.condition, []).append(row)
+
+    def draw(self, chosen: torch.Tensor, ignored: Sequence[bool], generator: torch.Generator) -> torch.Tensor:
+        partners = []
+        for row, any_condition in zip(chosen.tolist(), ignored, strict=True):
+            among = range(len(self.specs)) if any_condition else self.by_condition[self.specs[row].condition]
+            place = int(torch.randint(0, len(among) - 1, (1,), generator=generator))
+            # One fewer is drawn, and the clip itself is stepped over: nothing is its own reference.
+            partners.append(among[place] if among[place] != row else among[-1])
+        return torch.tensor(partners)

@@ -1,0 +1,128 @@
+"""Who watches the training: a bar on a terminal, plain lines elsewhere, or nobody."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any, Protocol
+
+_SECONDS_BETWEEN_LINES = 20.0
+
+
+class Watcher(Protocol):
+    """Told of every step."""
+
+    def begin(self, stage: str, steps: int, done: int) -> None:
+        """A stage of ``steps`` begins, ``done`` of them in an earlier run."""
+        ...
+
+    def step(self, step: int, loss: float) -> None:
+        """A step is done; the loss is smoothed."""
+        ...
+
+    def tell(self, message: str) -> None:
+        """Something is worth a line."""
+        ...
+
+    def end(self) -> None:
+        """The stage's steps are over."""
+        ...
+
+
+def watcher(quiet: bool = False) -> Watcher:
+    """Return the watcher that suits where standard error goes."""
+    if quiet:
+        return Silent()
+    return Bar() if sys.stderr.isatty() else Lines()
+
+
+class Silent:
+    """Says nothing."""
+
+    def begin(self, stage: str, steps: int, done: int) -> None:
+        """Nothing to say."""
+
+    def step(self, step: int, loss: float) -> None:
+        """Nothing to say."""
+
+    def tell(self, message: str) -> None:
+        """Nothing to say."""
+
+    def end(self) -> None:
+        """Nothing to say."""
+
+
+class Lines:
+    """A line now and then, for logs."""
+
+    def begin(self, stage: str, steps: int, done: int) -> None:
+        """Say what begins."""
+        self._stage, self._steps, self._first = stage, steps, done
+        self._began = self._last = time.monotonic()
+        self.tell(f"{stage}: step {done} of {steps}")
+
+    def step(self, step: int, loss: float) -> None:
+        """Say how far it is."""
+        now = time.monotonic()
+        if now - self._last < _SECONDS_BETWEEN_LINES and step < self._steps:
+            return
+        self._last = now
+        pace = (step - self._first) / max(now - self._began, 1e-9)
+        left = (self._steps - step) / max(pace, 1e-9)
+        self.tell(
+            f"{self._stage}: step {step} of {self._steps}, loss {loss:.4f}, {pace:.2f} steps/s, {left:.0f} s left"
+        )
+
+    def tell(self, message: str) -> None:
+        """Write the line to standard error."""
+        sys.stderr.write(message + "\n")
+        sys.stderr.flush()
+
+    def end(self) -> None:
+        """Nothing to say."""
+
+
+class Bar:
+    """A Rich bar with the loss and the time left."""
+
+    def __init__(self) -> None:
+        """Prepare the console."""
+        from rich.console import Console
+
+        self._console = Console(stderr=True, highlight=False)
+        self._bar: Any = None
+
+    def begin(self, stage: str, steps: int, done: int) -> None:
+        """Show the bar."""
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
+
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("loss {task.fields[loss]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=self._console,
+        )
+        self._task = self._bar.add_task(stage, total=steps, completed=done, loss="")
+        self._bar.start()
+
+    def step(self, step: int, loss: float) -> None:
+        """Move the bar."""
+        self._bar.update(self._task, completed=step, loss=f"{loss:.4f}")
+
+    def tell(self, message: str) -> None:
+        """Print it above the bar."""
+        self._console.print(message, markup=False)
+
+    def end(self) -> None:
+        """Leave the bar as it stands."""
+        self._bar.stop()
