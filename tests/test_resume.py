@@ -27,7 +27,7 @@ class Slow:
     def setup(self, device): ...
 
     def generate(self, case, seed):
-        time.sleep(0.1)
+        time.sleep(0.2)
         frame = case.image.first_frame()
         return Clip(np.stack([np.roll(frame, (seed + t) * 2, axis=1) for t in range(13)]), 8)
 """
