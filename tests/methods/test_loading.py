@@ -82,7 +82,7 @@ def test_a_folder_beside_a_name_never_hides_it(tmp_path: Path, monkeypatch: pyte
     ("card", "message"),
     [
         ("name: x\n", "title: field required"),
-        (CARD + "colour: red\n", "colour: extra inputs"),
+        (CARD + "colour: red\n", "colour: there is no such field"),
         (CARD.replace("unified", "magic"), "kind: input should be"),
         ("[", "not valid YAML"),
     ],

@@ -55,10 +55,11 @@ def test_a_wrong_name_gets_a_suggestion() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("name: x\ntitle: X\ncondition: [a]", "condition: extra inputs are not permitted"),
+        ("name: x\ntitle: X\ncondition: [a]", "condition: there is no such field"),
         ("name: x", "title: field required"),
         ("name: x\ntitle: X\nconditions: [a/b]", "letters, digits"),
-        ("name: [", "not valid YAML"),
+        ("name: x\ntitel: X", r"titel: there is no such field\. Did you mean title"),
+        ("name: [", "not valid YAML in line 1"),
         ("!!python/object/apply:os.system [true]", "not valid YAML"),
     ],
 )

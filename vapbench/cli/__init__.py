@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from vapbench.cli import checking, data, listing, reporting, running
+from vapbench.cli import checking, data, listing, reporting, running, training
 
 _INTERRUPTED = 130
 
@@ -27,6 +27,7 @@ reporting.register(app)
 listing.register(app)
 checking.register(app)
 data.register(app)
+training.register(app)
 
 
 def main() -> None:

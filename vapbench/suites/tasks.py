@@ -147,8 +147,15 @@ def _read(path: Path) -> Task:
 
 def explain(error: yaml.YAMLError | ValidationError) -> str:
     """One sentence for a YAML or validation error."""
-    if isinstance(error, ValidationError):
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
+        return f"not valid YAML in line {error.problem_mark.line + 1}: {error.problem or error.context}"
+    if isinstance(error, yaml.YAMLError):
+        return f"not valid YAML: {' '.join(str(error).split())}"
+    errors = error.errors()
+    # A misspelt field is missing under one name and too much under the other: the latter is what was written.
+    first = next((item for item in errors if item["type"] == "extra_forbidden"), errors[0])
+    where = ".".join(str(part) for part in first["loc"]) or "the file"
+    if first["type"] != "extra_forbidden":
         return f"{where}: {first['msg'][0].lower()}{first['msg'][1:]}"
-    return f"not valid YAML: {' '.join(str(error).split())}"
+    absent = [str(item["loc"][-1]) for item in errors if item["type"] == "missing"]
+    return f"{where}: there is no such field.{did_you_mean(where, absent) if absent else ''}"
