@@ -16,7 +16,6 @@ from vapbench.files import file_sha256
 from vapbench.video import read_first_frame, read_video
 
 Category = Literal["concept", "style", "motion", "camera"]
-CATEGORIES: tuple[Category, ...] = ("concept", "style", "motion", "camera")
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,159}")
 
