@@ -23,7 +23,7 @@ from vapbench.workflow import choose, execute
 TINY = Path(__file__).parents[1] / "tests/data/parity/vap/cogvideox_pipeline/pipeline"
 ROUNDS, CASES = 4, 6
 # Steps are set so that a case takes a second or more on two cores.
-METHOD = f"vap:weights={TINY},steps=12,height=64,width=96,dtype=float32"
+METHOD = f"vap:weights={TINY},steps=18,height=64,width=96,dtype=float32"
 
 
 class Silent:

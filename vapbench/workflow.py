@@ -77,10 +77,8 @@ def execute(
     columns: Sequence[Column],
     settings: Settings,
     progress: Progress,
-    *,
-    generate: bool = True,
 ) -> Outcome:
-    """Generate (unless told not to) and score what the run folder lacks.
+    """Generate and score what the run folder lacks.
 
     A finished run writes nothing.
 
@@ -93,17 +91,15 @@ def execute(
     if plan.folder.manifest_path.exists():
         _check_or_set_aside(plan, settings)
     outcome = Outcome(plan, Tally(), Tally())
-    if _finished(plan, columns, seeds, settings, generate, outcome):
-        if generate:
-            settings.tolerance.check(outcome.generated, "cases")
+    if _finished(plan, columns, seeds, settings, outcome):
+        settings.tolerance.check(outcome.generated, "cases")
         settings.tolerance.check(outcome.scored, "scores")
         return outcome
     with RunWriter(plan.folder) as writer:
         record = session(settings.argv, settings.device, plan)
         writer.begin(plan.identity, plan.manifest_cases(), record, _shown(columns), plan.manifest_card())
         try:
-            if generate:
-                runner.generate(plan, writer, settings, progress, outcome.generated)
+            runner.generate(plan, writer, settings, progress, outcome.generated)
             runner.score(plan.folder, plan.cases, columns, seeds, writer, settings, progress, outcome.scored)
         finally:
             counts = {"generated": asdict(outcome.generated), "scored": asdict(outcome.scored)}
@@ -171,7 +167,6 @@ def _finished(
     columns: Sequence[Column],
     seeds: Sequence[int],
     settings: Settings,
-    generate: bool,
     outcome: Outcome,
 ) -> bool:
     """Whether nothing is left to do or to record; fills the outcome's tallies with what is kept."""
@@ -188,4 +183,4 @@ def _finished(
     for todo, tally in ((made, outcome.generated), (scored, outcome.scored)):
         tally.total = tally.kept = todo.kept
         tally.kept_failed = todo.kept_failed
-    return not (scored.jobs or scored.restored or (generate and (made.jobs or made.restored)))
+    return not (made.jobs or made.restored or scored.jobs or scored.restored)

@@ -53,7 +53,11 @@ def verify(
     data: opt.Data = None,
     suite: opt.Suite = opt.SUITE,
 ) -> None:
-    """Read every case of a suite and decode every video: what is missing, damaged or leaked."""
+    """Read a suite's cases and decode every video.
+
+    A missing file, a malformed table or a leak from the train split ends it with one sentence; damaged videos are all
+    listed.
+    """
     from vapbench.cli.console import configure_logging, errors, output
     from vapbench.errors import DataError
     from vapbench.suites import find_suite
