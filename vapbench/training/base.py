@@ -17,7 +17,7 @@ from torch import nn
 
 from vapbench.suites.mini.render import FRAMES
 from vapbench.training.cards import finish
-from vapbench.training.diffusion import Denoising, plain_attention, rotary
+from vapbench.training.diffusion import Denoising, plain_attention, quick, rotary
 from vapbench.training.gate import Gate, measure_gate
 from vapbench.training.loop import Losses, Run, fit
 from vapbench.training.plan import Plan
@@ -34,7 +34,7 @@ class BaseConfig:
 
     plan: Plan = field(
         default_factory=lambda: Plan(
-            steps=10_000,
+            steps=8_000,
             batch=16,
             learning_rate=1e-3,
             matrix_learning_rate=4e-3,
@@ -95,7 +95,7 @@ def train_base(
     torch.manual_seed(config.plan.seed)
     channels, text_dim = denoising.latents.clips.shape[2], int(denoising.text_encoder.config.d_model)
     model = make_base(config, channels, text_dim).to(run.device)
-    table = rotary(model.config, run.device)
+    forward, table = quick(model, config.plan), rotary(model.config, run.device)
 
     def objective(step: int, generator: torch.Generator) -> Losses:
         chosen = torch.randint(0, len(denoising.latents.specs), (config.plan.batch,), generator=generator)
@@ -103,7 +103,7 @@ def train_base(
         inputs, target = denoising.noisy(chosen, timesteps, generator)
         text = denoising.encode(chosen, config.mix.draw(len(chosen), generator))
         with plain_attention(run.device):
-            velocity = model(inputs, text, timesteps.to(run.device), image_rotary_emb=table, return_dict=False)[0]
+            velocity = forward(inputs, text, timesteps.to(run.device), image_rotary_emb=table, return_dict=False)[0]
         return {"loss": denoising.error(velocity, target)}
 
     def inspect(step: int) -> None:

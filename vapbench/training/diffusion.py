@@ -5,6 +5,7 @@ All three are those of the released CogVideoX image-to-video model; what is smal
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,13 +13,17 @@ from typing import Any
 
 import torch
 from diffusers import CogVideoXDDIMScheduler
+from torch import nn
 from torch.nn import functional
 
 from vapbench.models.rope import Rotary, cogvideox_rotary, target_positions
 from vapbench.training.latents import Latents
+from vapbench.training.plan import Plan
 from vapbench.training.prompts import TELLINGS, Telling, captions_of, told
 from vapbench.training.text import tokenise
 from vapbench.training.vae import LATENT_FRAMES, LATENT_SIZE
+
+_WORTH_COMPILING = 500
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,17 @@ def plain_attention(device: torch.device) -> Iterator[None]:
         yield
     finally:
         functional.scaled_dot_product_attention = fused
+
+
+def quick(model: nn.Module, plan: Plan) -> Any:
+    """Compile a model for the many equal steps of a plan: 1.4 times as fast on one core.
+
+    Few steps do not repay the minute that takes, and without a C++ compiler there is nothing to compile with.
+    """
+    on_cpu = next(model.parameters()).device.type == "cpu"
+    if plan.steps < _WORTH_COMPILING or (on_cpu and shutil.which("g++") is None):
+        return model
+    return torch.compile(model, dynamic=False)
 
 
 def _attention(

@@ -115,7 +115,7 @@ def test_flow_explains_motions_but_for_what_they_uncover(name: str) -> None:
 
 
 def test_flow_of_a_camera_pan_is_its_shift() -> None:
-    condition = next(c for c in CONDITIONS.values() if "pans to the right" in c.description)
+    condition = next(c for c in CONDITIONS.values() if "pans rightwards" in c.description)
     variation = draw_variation(condition.name, 1)
     flow = render_flow(SCENE, condition, variation)
     assert flow.shape == (FRAMES - 1, 64, 64, 2)

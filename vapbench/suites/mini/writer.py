@@ -26,7 +26,7 @@ from vapbench.suites.mini.conditions import SEEN
 from vapbench.suites.mini.render import FPS, MiniClip
 from vapbench.video import write_video
 
-DATA_VERSION = 1
+DATA_VERSION = 2
 """Raised whenever any clip or caption of the suite changes."""
 
 ALIGNMENT_SCORE = 100.0

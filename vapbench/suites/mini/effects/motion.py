@@ -12,13 +12,13 @@ from vapbench.suites.mini.shots import Shot, Sprite, Timing
 
 
 def spin(timing: Timing, scene: Scene) -> Shot:
-    """About nine tenths of a clockwise turn about its own centre."""
-    return _moved(about(_centre(scene), rotate(timing.turns(0.9))))
+    """About six tenths of a clockwise turn about its own centre."""
+    return _moved(about(_centre(scene), rotate(timing.turns(0.6))))
 
 
 def shake(timing: Timing, scene: Scene) -> Shot:
-    """Quick jerks from side to side."""
-    return _moved(translate(0.30 * timing.variation.amplitude * np.sin(timing.turns(2.4)), 0.0))
+    """Wide shakes from side to side, two of them."""
+    return _moved(translate(0.42 * timing.variation.amplitude * np.sin(timing.turns(2)), 0.0))
 
 
 def bounce(timing: Timing, scene: Scene) -> Shot:
@@ -28,8 +28,8 @@ def bounce(timing: Timing, scene: Scene) -> Shot:
 
 
 def squash(timing: Timing, scene: Scene) -> Shot:
-    """Flat and wide, then tall and thin, twice, standing on the same ground."""
-    tall = np.exp(-0.45 * timing.variation.amplitude * np.sin(timing.turns(2)))
+    """Flat and wide, then tall and thin, once and a half, standing on the same ground."""
+    tall = np.exp(-0.55 * timing.variation.amplitude * np.sin(timing.turns(1.5)))
     return _moved(about(_foot(scene), scale(1 / tall, tall)))
 
 
@@ -55,8 +55,8 @@ def swing(timing: Timing, scene: Scene) -> Shot:
 
 def wave(timing: Timing, scene: Scene) -> Shot:
     """Ripples run down it, as through a flag."""
-    size = 0.42 * timing.variation.amplitude * timing.fade(0.25)
-    return Shot(sprites=(Sprite(warp=_Wave(size, timing.turns(2), 3.6), reach=1.9),))
+    size = 0.45 * timing.variation.amplitude * timing.fade(0.25)
+    return Shot(sprites=(Sprite(warp=_Wave(size, timing.turns(1.25), 3.2), reach=1.9),))
 
 
 @dataclass(frozen=True)
