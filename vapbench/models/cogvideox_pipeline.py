@@ -7,7 +7,6 @@ each reference's first-frame latents, and what the scheduler draws at each step.
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -28,6 +27,7 @@ from vapbench.models.inputs import (
     check_size,
     negative_or_default,
     read_request,
+    warn_of_cut_caption,
 )
 from vapbench.models.pipeline import (
     OutputType,
@@ -44,8 +44,6 @@ from vapbench.models.rope import (
     reference_positions,
     target_positions,
 )
-
-log = logging.getLogger(__name__)
 
 
 class _Latents(NamedTuple):
@@ -240,11 +238,7 @@ class CogVideoXImageToVideoMOTPipeline(VapPipeline):
             [caption], padding="max_length", truncation=True, max_length=length, return_tensors="pt"
         )
         if len(self.tokenizer(caption).input_ids) > length:
-            log.warning(
-                "The text encoder reads %d tokens; the rest of this caption is lost: %.60s...",
-                length,
-                caption,
-            )
+            warn_of_cut_caption(caption, length)
         text: torch.Tensor = self.text_encoder(tokens.input_ids.to(self._execution_device))[0]
         return text.to(self.transformer.dtype)
 

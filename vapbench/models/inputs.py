@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -11,6 +13,8 @@ import torch
 from PIL import Image
 
 from vapbench.errors import DataError, UsageError
+
+log = logging.getLogger(__name__)
 
 FrameSelection = Literal["evenly", "first"]
 Video = np.ndarray[Any, np.dtype[np.uint8]] | Sequence[Image.Image]
@@ -25,6 +29,13 @@ NEGATIVE_PROMPT = (
     "still picture, messy background, three legs, many people in the background, walking backwards"
 )
 """Wan's negative prompt, which the official pipelines use for target and references alike."""
+
+
+@cache
+def warn_of_cut_caption(caption: str, length: int) -> None:
+    """Warn, once for each caption, that the text encoder reads its first ``length`` tokens only."""
+    if caption != NEGATIVE_PROMPT:  # What is lost of it is nobody's.
+        log.warning("The text encoder reads %d tokens; the rest of this caption is lost: %.60s", length, caption)
 
 
 @dataclass(frozen=True)

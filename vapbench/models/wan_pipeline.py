@@ -7,7 +7,6 @@ generator: the autoencoder's mode is taken.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from typing import Any, ClassVar, NamedTuple
 
@@ -28,6 +27,7 @@ from vapbench.models.inputs import (
     check_size,
     negative_or_default,
     read_request,
+    warn_of_cut_caption,
 )
 from vapbench.models.pipeline import (
     OutputType,
@@ -39,8 +39,6 @@ from vapbench.models.pipeline import (
 )
 from vapbench.models.rope import ReferenceRope
 from vapbench.models.wan_mot import WanTransformer3DMOTModel
-
-log = logging.getLogger(__name__)
 
 TEXT_TOKENS = 512
 REFERENCE_TIMESTEP = 1
@@ -207,11 +205,7 @@ class WanImageToVideoMOTPipeline(VapPipeline):
             return_tensors="pt",
         ).to(self._execution_device)
         if len(self.tokenizer(caption).input_ids) > TEXT_TOKENS:
-            log.warning(
-                "The text encoder reads %d tokens; the rest of this caption is lost: %.60s",
-                TEXT_TOKENS,
-                caption,
-            )
+            warn_of_cut_caption(caption, TEXT_TOKENS)
         text: torch.Tensor = self.text_encoder(tokens.input_ids, tokens.attention_mask).last_hidden_state
         text = text * tokens.attention_mask[..., None].to(text.dtype)
         return text.to(self.transformer.dtype)
