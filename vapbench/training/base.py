@@ -34,7 +34,7 @@ class BaseConfig:
 
     plan: Plan = field(
         default_factory=lambda: Plan(
-            steps=7_000,
+            steps=8_000,
             batch=16,
             learning_rate=1e-3,
             matrix_learning_rate=4e-3,

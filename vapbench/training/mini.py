@@ -1,6 +1,6 @@
 """All stages in order: one call trains the mini suite's checkpoints, and the same call resumes.
 
-<output>/vae  tokenizer  text_encoder  semantic  classifier  base  decoder  expert    a card beside the weights of each
+<output>/vae  tokenizer  text_encoder  semantic  classifier  base  expert    a card beside the weights of each
 <output>/vap                                                                 the pipeline that methods load
 <output>/work/<stage>                                                        states, losses, curves, sheets
 """
@@ -27,7 +27,6 @@ from vapbench.models.weights import read_json
 from vapbench.training.base import BaseConfig, train_base
 from vapbench.training.cards import CARD, is_finished, weights_identity
 from vapbench.training.data import SEEN_NAMES, training_specs, validation_specs
-from vapbench.training.decoder import DecoderConfig, train_decoder
 from vapbench.training.diffusion import Denoising, Sampling, make_scheduler
 from vapbench.training.expert import ExpertConfig, train_expert
 from vapbench.training.gate import THRESHOLD, Gate, passes
@@ -38,10 +37,10 @@ from vapbench.training.semantic import SemanticConfig, SemanticEncoder, train_se
 from vapbench.training.text import TextConfig, train_text
 from vapbench.training.vae import VaeConfig, prepare, train_vae
 
-STAGES = ("vae", "text", "semantic", "classifier", "base", "decoder", "expert", "vap")
+STAGES = ("vae", "text", "semantic", "classifier", "base", "expert", "vap")
 """In order; each needs those before it."""
 
-_BUILT_ON = {"decoder": ("vae",), "base": ("vae", "text"), "expert": ("vae", "text", "base")}  # Judges only watch.
+_BUILT_ON = {"base": ("vae", "text"), "expert": ("vae", "text", "base")}  # Judges only watch.
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,6 @@ class MiniConfig:
         default_factory=lambda: SemanticConfig(widths=(32, 32, 64, 96, 128), dimension=64, first_scene=300_000)
     )
     base: BaseConfig = field(default_factory=BaseConfig)
-    decoder: DecoderConfig = field(default_factory=DecoderConfig)
     expert: ExpertConfig = field(default_factory=ExpertConfig)
     gate_scenes: int = 2
     """Held-out scenes of each condition on which base and expert are judged."""
@@ -64,7 +62,7 @@ class MiniConfig:
     def seeded(self, seed: int) -> MiniConfig:
         """Return the config with another seed in every stage."""
         parts: dict[str, Any] = {}
-        for name in ("vae", "text", "semantic", "classifier", "base", "decoder", "expert"):
+        for name in ("vae", "text", "semantic", "classifier", "base", "expert"):
             part: Any = getattr(self, name)
             parts[name] = replace(part, plan=replace(part.plan, seed=seed))
         return replace(self, **parts)
@@ -83,7 +81,6 @@ class MiniConfig:
             semantic=replace(self.semantic, plan=_few(self.semantic.plan, 2), widths=(8, 8, 8), clips=1),
             classifier=replace(self.classifier, plan=_few(self.classifier.plan, 2), widths=(8, 8), clips=1),
             base=replace(self.base, plan=_few(self.base.plan, 3), heads=2, head_dim=16, layers=2, clips=2),
-            decoder=replace(self.decoder, plan=_few(self.decoder.plan, 2)),
             expert=replace(self.expert, plan=_few(self.expert.plan, 3)),
             gate_scenes=0,
             sampling=Sampling(steps=2),
@@ -161,8 +158,6 @@ class _Training:
         elif name == "base":
             denoising = self._denoising(config.base.noise, config.base.late, executor)
             train_base(folder, config.base, run, denoising, self._gate())
-        elif name == "decoder":
-            train_decoder(folder, self._vae(), config.vae, config.decoder, run, self._latents(executor))
         else:
             if require_gate:
                 self._check_gate()
@@ -180,7 +175,7 @@ class _Training:
         pipeline = CogVideoXImageToVideoMOTPipeline(
             tokenizer=self._tokenizer(),
             text_encoder=self._text_encoder().half(),
-            vae=self._vae("decoder").half(),
+            vae=self._vae().half(),
             transformer=load_transformer(self.output / "expert", torch.float16),
             scheduler=make_scheduler(),
         )
@@ -199,8 +194,8 @@ class _Training:
                 "or pass require_gate=False."
             )
 
-    def _vae(self, stage: str = "vae") -> Any:
-        vae = AutoencoderKLCogVideoX.from_pretrained(self.output / stage, torch_dtype=torch.float32)
+    def _vae(self) -> Any:
+        vae = AutoencoderKLCogVideoX.from_pretrained(self.output / "vae", torch_dtype=torch.float32)
         return prepare(vae).requires_grad_(False).eval().to(self.device)
 
     def _text_encoder(self) -> Any:

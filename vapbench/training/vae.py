@@ -131,17 +131,12 @@ def reconstruction_losses(
     mean, logvar = posterior.mean.float(), posterior.logvar.float()
     noise = torch.randn(mean.shape, generator=generator).to(mean.device)
     decoded = vae.decode((mean + (0.5 * logvar).exp() * noise).to(posterior.mean.dtype)).sample.float()
-    losses = pixel_losses(decoded - video, config)
-    kl = 0.5 * (mean.square() + logvar.exp() - 1 - logvar).mean()
-    return losses | {"loss": losses["loss"] + config.kl * kl, "kl": kl}
-
-
-def pixel_losses(errors: torch.Tensor, config: VaeConfig) -> Losses:
-    """Return the losses of errors ``(B, 3, F, H, W)`` of pixels in -1..1, and of their differences."""
+    errors = decoded - video
     squared, absolute = errors.square().mean(), errors.abs().mean()
-    edges = torch.stack([errors.diff(dim=axis).abs().mean() for axis in (2, 3, 4) if errors.shape[axis] > 1]).sum()
-    loss = config.squared * squared + config.absolute * absolute + config.edges * edges
-    return {"loss": loss, "squared": squared, "absolute": absolute, "edges": edges}
+    edges = torch.stack([errors.diff(dim=axis).abs().mean() for axis in (2, 3, 4) if video.shape[axis] > 1]).sum()
+    kl = 0.5 * (mean.square() + logvar.exp() - 1 - logvar).mean()
+    loss = config.squared * squared + config.absolute * absolute + config.edges * edges + config.kl * kl
+    return {"loss": loss, "squared": squared, "absolute": absolute, "edges": edges, "kl": kl}
 
 
 @torch.no_grad()
