@@ -22,7 +22,10 @@ from vapbench.training.gate import passes
 from vapbench.training.mini import _Training
 from vapbench.training.progress import Silent
 
-FOLDERS = ("vae", "text_encoder", "tokenizer", "semantic", "classifier", "base", "expert")
+FOLDERS = (
+    *("vae", "text_encoder", "tokenizer", "semantic", "classifier", "image_text", "quality"),
+    *("base", "expert"),
+)
 
 
 def tensors(folder: Path) -> dict[str, torch.Tensor]:

@@ -11,17 +11,25 @@ from diffusers import AutoencoderKLCogVideoX
 from torch.nn import functional
 
 from vapbench.models import NEGATIVE_PROMPT
+from vapbench.models.semantic_encoder import SemanticEncoder
 from vapbench.suites.mini.captions import clip_captions
 from vapbench.suites.mini.cases import benchmark_cases
 from vapbench.suites.mini.render import MiniClip, render_batch
 from vapbench.suites.mini.scenes import split_of
-from vapbench.training.data import SEEN_NAMES, random_clips, to_frames, to_video, training_specs, validation_specs
+from vapbench.training.data import (
+    SEEN_NAMES,
+    judge_specs,
+    random_clips,
+    to_frames,
+    to_video,
+    training_specs,
+    validation_specs,
+)
 from vapbench.training.diffusion import Denoising, Sampling, make_scheduler, plain_attention, sample
 from vapbench.training.expert import _Pairs
 from vapbench.training.latents import Latents
 from vapbench.training.optimiser import orthogonalise
 from vapbench.training.prompts import Mix, told
-from vapbench.training.semantic import SemanticConfig, SemanticEncoder, semantic_specs
 from vapbench.training.text import MAX_LENGTH, make_tokenizer, tokenise
 from vapbench.training.vae import LATENT_FRAMES, LATENT_SIZE, VaeConfig, make_vae
 
@@ -37,12 +45,12 @@ def tokenizer() -> object:
 
 class TestData:
     def test_no_training_clip_is_on_a_test_or_validation_scene(self) -> None:
-        specs = training_specs(5) + semantic_specs(SemanticConfig(clips=2))
+        specs = training_specs(5) + judge_specs(2, 200_000)
         assert {split_of(spec.scene) for spec in specs} == {"train"}
 
     def test_held_out_conditions_are_known_to_the_judges_alone(self) -> None:
         assert {spec.condition for spec in training_specs(2)} == set(SEEN_NAMES)
-        assert len({spec.condition for spec in semantic_specs(SemanticConfig(clips=1))}) == 33
+        assert len({spec.condition for spec in judge_specs(1, 200_000)}) == 33
 
     def test_every_clip_has_a_scene_of_its_own(self) -> None:
         specs = training_specs(6, first=2)
