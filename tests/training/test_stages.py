@@ -30,6 +30,7 @@ from vapbench.training.expert import _Pairs
 from vapbench.training.latents import Latents
 from vapbench.training.optimiser import orthogonalise
 from vapbench.training.prompts import Mix, told
+from vapbench.training.quality import FAULTS, Rated, degrade, ranking_accuracy
 from vapbench.training.text import MAX_LENGTH, make_tokenizer, tokenise
 from vapbench.training.vae import LATENT_FRAMES, LATENT_SIZE, VaeConfig, make_vae
 
@@ -132,6 +133,25 @@ class TestSemantic:
     def test_embeddings_are_unit_vectors(self) -> None:
         embedded = SemanticEncoder((8, 8), 5, ("a",)).embed(render_batch(training_specs(1)[:2]))
         torch.testing.assert_close(embedded.norm(dim=1), torch.ones(2))
+
+
+class TestQuality:
+    @pytest.mark.parametrize("fault", FAULTS)
+    def test_faults_grow_with_their_strength(self, fault: str) -> None:
+        frames = torch.from_numpy(render_batch(training_specs(1)[:4])[:, 6]).permute(0, 3, 1, 2)
+        slight, bad = (degrade(frames, fault, (strength, strength), seeded()) for strength in (0.2, 1.0))
+        errors = [float((faulty.float() - frames).abs().mean()) for faulty in (slight, bad)]
+        assert slight.dtype == frames.dtype and slight.shape == frames.shape
+        assert 0 < 2 * errors[0] < errors[1]
+
+    def test_a_head_that_prefers_clean_frames_ranks_every_pair_right(self) -> None:
+        quality = torch.stack([torch.tensor(level).expand(5, 1) for level in (2.0, 1.0, 0.0)])
+        rated = Rated(quality[0], quality[1].expand(4, 5, 1), quality[2].expand(4, 5, 1))
+        head = torch.nn.Linear(1, 1)
+        torch.nn.init.ones_(head.weight)
+        assert set(ranking_accuracy(head, rated).values()) == {1.0}
+        torch.nn.init.constant_(head.weight, -1.0)
+        assert set(ranking_accuracy(head, rated).values()) == {0.0}
 
 
 class TestDiffusion:

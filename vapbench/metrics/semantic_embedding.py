@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from vapbench.models.semantic_encoder import SemanticEncoder
 
 
+_FILES = ("config.json", "model.safetensors")
+
+
 class EmbeddingSemanticAlignment:
     """Probability that output and reference show the same condition, as the mini suite's semantic encoder reads them.
 
@@ -55,11 +58,7 @@ class EmbeddingSemanticAlignment:
 
     def weights(self) -> tuple[Path, ...]:
         """The encoder's configuration and weights, if they are on this machine."""
-        if self._folder is None:
-            return ()
-        from vapbench.models.semantic_encoder import FILES
-
-        return tuple(self._folder / name for name in FILES)
+        return tuple(self._folder / name for name in _FILES) if self._folder else ()
 
     def setup(self, device: torch.device) -> None:
         """Load the encoder onto ``device``.

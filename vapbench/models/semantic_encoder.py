@@ -22,7 +22,6 @@ from vapbench.models.weights import check_tensors, read_json, weight_files
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
-FILES = (CONFIG, WEIGHTS)
 SHARPNESS = 16.0
 """Of the softmax over cosines."""
 
