@@ -19,7 +19,7 @@ from vapbench.suites import vap_data
 from vapbench.suites.mini.cases import MiniCase, benchmark_cases
 from vapbench.suites.mini.render import MiniClip, render_batch
 from vapbench.suites.mini.writer import write_vap_data
-from vapbench.training.quality import FAULTS, degrade
+from vapbench.training.faults import FAULTS, degrade
 
 Frames = npt.NDArray[np.uint8]
 Scorer = Callable[[str, Sequence[Case], Frames], npt.NDArray[np.float64]]

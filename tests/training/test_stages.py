@@ -27,10 +27,12 @@ from vapbench.training.data import (
 )
 from vapbench.training.diffusion import Denoising, Sampling, make_scheduler, plain_attention, sample
 from vapbench.training.expert import _Pairs
+from vapbench.training.faults import FAULTS, degrade
+from vapbench.training.image_text import with_faults
 from vapbench.training.latents import Latents
 from vapbench.training.optimiser import orthogonalise
 from vapbench.training.prompts import Mix, told
-from vapbench.training.quality import FAULTS, Rated, degrade, ranking_accuracy
+from vapbench.training.quality import Rated, ranking_accuracy
 from vapbench.training.text import MAX_LENGTH, make_tokenizer, tokenise
 from vapbench.training.vae import LATENT_FRAMES, LATENT_SIZE, VaeConfig, make_vae
 
@@ -133,6 +135,24 @@ class TestSemantic:
     def test_embeddings_are_unit_vectors(self) -> None:
         embedded = SemanticEncoder((8, 8), 5, ("a",)).embed(render_batch(training_specs(1)[:2]))
         torch.testing.assert_close(embedded.norm(dim=1), torch.ones(2))
+
+
+class TestImageText:
+    def test_captions_with_a_fault_fit_and_their_words_are_known(self) -> None:
+        captions = [clip_captions(spec).plain for spec in [*judge_specs(150, 400_000), *validation_specs(20)]]
+        faulty = [f"{word} {caption}" for word in FAULTS.values() for caption in captions]
+        tokenizer = make_tokenizer([*captions, *FAULTS.values()])
+        ids = tokenizer(faulty).input_ids
+        assert max(len(row) for row in ids) <= MAX_LENGTH
+        assert not any(tokenizer.unk_token_id in row for row in ids)
+
+    def test_faults_are_drawn_and_told_frame_by_frame(self) -> None:
+        frames = torch.from_numpy(render_batch(training_specs(1)[:12])[:, 6]).permute(0, 3, 1, 2)
+        before = frames.clone()
+        faulty, said = with_faults(frames, ["A red circle."] * 12, seeded())
+        assert torch.equal(frames, before)
+        assert {caption.split()[0] for caption in said} == set(FAULTS.values())
+        assert all((faulty != frames).flatten(1).any(dim=1))
 
 
 class TestQuality:

@@ -4,6 +4,9 @@ open_clip's classes from a configuration of ours, saved as a folder that open_cl
 tokenizer lies in the same folder: transformers' T5 class with the words of plain captions, so that a condition's
 code name reads ``<unk>`` here as well, and a caption that has one is scored by the scene it describes.
 
+Part of each batch stands in it twice, the second time degraded and with a caption that says so: large CLIPs have read
+of blurred photographs, and the quality head can only find in the features what some caption spoke of.
+
 Like every judge it knows all conditions, held-out ones too, and trains on training scenes only.
 """
 
@@ -30,6 +33,7 @@ from vapbench.suites.mini.geometry import SIZE
 from vapbench.suites.mini.render import FRAMES, MiniClip, render_batch
 from vapbench.training.cards import finish_folder
 from vapbench.training.data import judge_specs, validation_specs
+from vapbench.training.faults import FAULTS, degrade
 from vapbench.training.loop import Losses, Run, fit
 from vapbench.training.plan import Plan
 from vapbench.training.prompts import Mix, captions_of, told
@@ -37,7 +41,8 @@ from vapbench.training.text import MAX_LENGTH, make_tokenizer, tokenise
 
 WEIGHTS = "open_clip_model.safetensors"
 _RENDERED_AT_ONCE = 512
-_TELLINGS = Mix(plain=0.6, scene=0.2, benchmark=0.2, empty=0.0, negative=0.0)
+_STRENGTHS = (0.2, 1.0)  # of faults
+_TELLINGS = Mix(plain=0.5, scene=0.25, benchmark=0.25, empty=0.0, negative=0.0)
 
 
 @dataclass(frozen=True)
@@ -46,17 +51,19 @@ class ImageTextConfig:
 
     plan: Plan = field(
         default_factory=lambda: Plan(
-            steps=700, batch=96, learning_rate=2e-3, matrix_learning_rate=2e-3, warmup=50, ema=0.98, cooldown=0.8
+            steps=500, batch=64, learning_rate=2e-3, matrix_learning_rate=2e-3, warmup=50, ema=0.98, cooldown=0.8
         )
     )
     dimension: int = 128
     """Of the space that images and texts share."""
     width: int = 128
     heads: int = 4
-    layers: int = 4
+    layers: int = 3
     patch: int = 8
     text_width: int = 96
-    text_layers: int = 2
+    text_layers: int = 1
+    faulty: int = 32
+    """Clips of a batch that stand in it a second time, degraded."""
     clips: int = 150
     """Training clips of each condition."""
     frames: int = 3
@@ -95,16 +102,18 @@ def train_image_text(output: Path, config: ImageTextConfig, run: Run, executor: 
     specs = judge_specs(config.clips, config.first_scene)
     frames = frames_of(specs, config.frames, executor)
     captions = captions_of(specs)
-    tokenizer = make_tokenizer(caption.plain for caption in captions)
+    tokenizer = make_tokenizer([*(caption.plain for caption in captions), *FAULTS.values()])
     model = make_clip(config, len(tokenizer)).to(run.device)
 
     def objective(step: int, generator: torch.Generator) -> Losses:
         chosen = torch.randperm(len(specs), generator=generator)[: config.plan.batch]
         which = torch.randint(0, config.frames, (len(chosen),), generator=generator)
-        images = prepare(frames[chosen, which].to(run.device), SIZE)
+        pictures = frames[chosen, which]
         tellings = _TELLINGS.draw(len(chosen), generator)
         texts = [told(captions[row], telling) for row, telling in zip(chosen.tolist(), tellings, strict=True)]
-        return {"loss": contrast(model, images, tokenise(tokenizer, texts).to(run.device))}
+        faulty, said = with_faults(pictures[: config.faulty], texts[: config.faulty], generator)
+        images = prepare(torch.cat([pictures, faulty]).to(run.device), SIZE)
+        return {"loss": contrast(model, images, tokenise(tokenizer, texts + said).to(run.device))}
 
     if not fit(model, objective, config.plan, run):
         return
@@ -135,6 +144,20 @@ def frames_of(specs: Sequence[MiniClip], count: int, executor: Executor | None =
         chosen = 1 + torch.rand(len(clips), FRAMES - 1, generator=generator).argsort(dim=1)[:, :count]
         parts.append(clips[torch.arange(len(clips))[:, None], chosen].permute(0, 1, 4, 2, 3).contiguous())
     return torch.cat(parts)
+
+
+def with_faults(
+    frames: torch.Tensor, captions: Sequence[str], generator: torch.Generator
+) -> tuple[torch.Tensor, list[str]]:
+    """Degrade frames ``(N, 3, H, W)`` uint8, each in a way of its own, and say so in their captions."""
+    faulty, said = frames.clone(), list(captions)
+    drawn = torch.randint(0, len(FAULTS), (len(frames),), generator=generator)
+    for place, (fault, word) in enumerate(FAULTS.items()):
+        rows = (drawn == place).nonzero()[:, 0]
+        faulty[rows] = degrade(frames[rows], fault, _STRENGTHS, generator)
+        for row in rows.tolist():
+            said[row] = f"{word} {captions[row]}"
+    return faulty, said
 
 
 def contrast(model: Any, images: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:

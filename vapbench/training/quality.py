@@ -22,11 +22,11 @@ from vapbench.metrics.precision import exact_float32
 from vapbench.suites.mini.geometry import SIZE
 from vapbench.training.cards import finish_folder
 from vapbench.training.data import judge_specs, validation_specs
+from vapbench.training.faults import FAULTS, degrade
 from vapbench.training.image_text import frames_of
 from vapbench.training.loop import Losses, Run, fit
 from vapbench.training.plan import Plan
 
-FAULTS = ("blur", "noise", "blocks", "ghost")
 _FRAMES_AT_ONCE = 256
 _MILD, _BAD = (0.15, 0.5), (0.6, 1.0)
 
@@ -103,34 +103,6 @@ def rate_frames(encoder: ClipEncoder, frames: torch.Tensor, seed: int) -> Rated:
     return Rated(features(frames), mild, bad)
 
 
-def degrade(
-    frames: torch.Tensor, fault: str, strengths: tuple[float, float], generator: torch.Generator
-) -> torch.Tensor:
-    """Give frames a fault that generated ones have.
-
-    Args:
-        frames: ``(N, 3, H, W)`` uint8.
-        fault: one of :data:`FAULTS`.
-        strengths: range from which each frame's strength is drawn, within 0..1.
-        generator: on the CPU.
-
-    Returns:
-        Frames like those given.
-    """
-    low, high = strengths
-    strength = low + (high - low) * torch.rand(len(frames), 1, 1, 1, generator=generator)
-    clean = frames.float()
-    if fault == "noise":
-        faulty = clean + 60 * strength * torch.randn(clean.shape, generator=generator)
-    elif fault == "ghost":
-        # The picture a few pixels on shines through, as where a model cannot decide on a place.
-        shift = int(torch.randint(4, 9, (), generator=generator))
-        faulty = torch.lerp(clean, clean.roll((shift // 2, shift), dims=(2, 3)), 0.5 * strength)
-    else:
-        faulty = torch.lerp(clean, _blurred(clean) if fault == "blur" else _blocky(clean), strength)
-    return faulty.round().clamp(0, 255).to(torch.uint8)
-
-
 def ranking_accuracy(head: nn.Module, rated: Rated) -> dict[str, float]:
     """Share of pairs that the head ranks right.
 
@@ -164,15 +136,3 @@ def _centre(head: Any, rated: Rated) -> None:
     """Pairs leave the zero open; it goes half-way between clean and badly degraded frames."""
     ratings = [float(head(features).mean()) for features in (rated.clean, rated.bad)]
     head.bias -= sum(ratings) / 2
-
-
-def _blurred(images: torch.Tensor) -> torch.Tensor:
-    for _ in range(3):
-        images = functional.avg_pool2d(images, 3, stride=1, padding=1, count_include_pad=False)
-    return images
-
-
-def _blocky(images: torch.Tensor) -> torch.Tensor:
-    """Blocks of 4 x 4 pixels that keep little more than their mean."""
-    means = functional.avg_pool2d(images, 4)
-    return functional.interpolate(means, scale_factor=4, mode="nearest")
