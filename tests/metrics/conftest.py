@@ -84,6 +84,10 @@ class TinyWeights:
     """An aesthetic head that prefers clean frames to noisy ones."""
     raft: Path
     """``raft_large`` with the parity vectors' random weights."""
+    quality: Path
+    """The head as the folder that the mini suite's training makes."""
+    semantic: Path
+    """A semantic encoder that tells noise from what is clean."""
 
     def spec(self, name: str) -> str:
         """The metric's name with the parameters that make it use these weights."""
@@ -91,6 +95,9 @@ class TinyWeights:
             "text_alignment[clip]": f"weights={self.clip}",
             "aesthetic_quality": f"weights={self.clip},head={self.head}",
             "dynamic_degree[raft]": f"weights={self.raft}",
+            "text_alignment[mini-clip]": f"weights={self.clip}",
+            "aesthetic_quality[mini]": f"weights={self.clip},head={self.quality}",
+            "semantic_alignment[embedding]": f"weights={self.semantic}",
         }.get(name, "")
         return f"{name}:{parameters}" if parameters else name
 
@@ -106,7 +113,11 @@ def tiny(tmp_path_factory: pytest.TempPathFactory, vectors: Path) -> TinyWeights
     torch.save(raft_parameters(vectors), raft)
     head = folder / "head.pth"
     torch.save(prefer_clean_frames(clip), head)
-    return TinyWeights(clip, head, raft)
+    quality, semantic = folder / "quality", folder / "semantic"
+    quality.mkdir()
+    save_file(torch.load(head), quality / "model.safetensors")
+    train_tiny_semantic(semantic)
+    return TinyWeights(clip, head, raft, quality, semantic)
 
 
 def raft_parameters(vectors: Path) -> dict[str, torch.Tensor]:
@@ -148,6 +159,23 @@ def train_tiny_clip(folder: Path) -> None:
         optimiser.step()
     save_file(model.state_dict(), folder / "open_clip_model.safetensors")
     (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": config, "preprocess_cfg": {}}))
+
+
+def train_tiny_semantic(folder: Path) -> None:
+    """Write a semantic encoder's folder, taught in a few steps that clips of one colour show one condition."""
+    from vapbench.clip import fit
+    from vapbench.models.semantic_encoder import SemanticEncoder, to_video
+
+    torch.manual_seed(0)
+    model = SemanticEncoder((8, 16), 8, tuple(COLOURS))
+    video = to_video(np.stack([fit(moving_clip(13, 64, 64, colour=c), 13, 8, 64, 64).frames for c in COLOURS]))
+    optimiser = torch.optim.Adam(model.parameters(), lr=1e-2)
+    for _ in range(20):
+        loss = torch.nn.functional.cross_entropy(model.logits(video), torch.arange(len(COLOURS)))
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    model.save_pretrained(folder)
 
 
 def prefer_clean_frames(clip: Path) -> dict[str, torch.Tensor]:

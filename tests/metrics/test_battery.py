@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.metrics.conftest import CPU, moving_clip, noisy
 from vapbench.clip import Clip, fit
-from vapbench.errors import NotApplicable
+from vapbench.errors import NotApplicable, VapbenchError
 from vapbench.metrics import REGISTRY, resolve
 from vapbench.metrics.base import Metric, Score, weights_of
 
@@ -26,6 +27,10 @@ RANGE = {
     "dynamic_degree[dis]": (0.0, 1.0),
     "motion_smoothness[warp]": (0.0, 1.0),
     "temporal_flickering": (0.0, 1.0),
+    "first_frame_psnr": (0.0, 60.0),
+    "text_alignment[mini-clip]": (-100.0, 100.0),
+    "aesthetic_quality[mini]": (0.0, 1.0),
+    "semantic_alignment[embedding]": (0.0, 100.0),
     SSIM: (-1.0, 1.0),
 }
 FEWEST_FRAMES = {
@@ -38,6 +43,11 @@ NEEDS_WEIGHTS = {
     "text_alignment[clip]": "clip-vit-l-14",
     "aesthetic_quality": "laion-aesthetic",
     "dynamic_degree[raft]": "raft-large",
+}
+SHIPPED = {
+    "text_alignment[mini-clip]": "image_text",
+    "aesthetic_quality[mini]": "image_text",
+    "semantic_alignment[embedding]": "semantic",
 }
 
 Scorer = Callable[..., Score]
@@ -123,7 +133,24 @@ def test_absent_weights_name_the_command_that_fetches_them(name: str, missing: s
         metric.setup(CPU)
 
 
-@pytest.mark.parametrize("name", [name for name in BUILT_IN if name not in NEEDS_WEIGHTS])
+@pytest.mark.parametrize(("name", "missing"), SHIPPED.items())
+def test_absent_weights_of_the_mini_suite_name_the_command_that_makes_them(
+    name: str, missing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vapbench.metrics.files.resource", lambda folder: tmp_path / folder)
+    metric, _ = resolve(name)
+    assert weights_of(metric) == ()
+    with pytest.raises(NotApplicable, match=f"vapbench train mini --out DIR.* DIR/{missing}$"):
+        metric.setup(CPU)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_folder_of_something_else_is_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(VapbenchError, match=str(tmp_path)):
+        resolve(f"{name}:weights={tmp_path}")[0].setup(CPU)
+
+
+@pytest.mark.parametrize("name", [name for name in BUILT_IN if name not in NEEDS_WEIGHTS | SHIPPED])
 def test_metrics_without_weights_depend_on_no_file(name: str) -> None:
     assert weights_of(resolve(name)[0]) == ()
 
@@ -135,7 +162,9 @@ STATIC = Clip(np.repeat(FAST.frames[:1], 7, axis=0), 8)
 SHUFFLED = Clip(FAST.frames[[3, 0, 5, 1, 6, 2, 4]], 8)
 
 
-@pytest.mark.parametrize("name", ["aesthetic_quality", "motion_smoothness[warp]", "temporal_flickering", SSIM])
+@pytest.mark.parametrize(
+    "name", ["aesthetic_quality", "aesthetic_quality[mini]", "motion_smoothness[warp]", "temporal_flickering", SSIM]
+)
 def test_noise_lowers(name: str, score: Scorer) -> None:
     clip = moving_clip()
     assert _value(score(name, noisy(clip))) < _value(score(name, clip))
@@ -173,11 +202,25 @@ def test_blur_lowers_similarity_to_the_ground_truth(score: Scorer) -> None:
     assert _value(score(SSIM, blurred)) < _value(score(SSIM, clip)) - 0.02
 
 
-def test_a_wrong_caption_lowers_text_alignment(score: Scorer) -> None:
-    right, wrong = (
-        _value(score("text_alignment[clip]", moving_clip(), caption=f"a {c} video")) for c in ("red", "blue")
-    )
+@pytest.mark.parametrize("name", ["text_alignment[clip]", "text_alignment[mini-clip]"])
+def test_a_wrong_caption_lowers_text_alignment(name: str, score: Scorer) -> None:
+    right, wrong = (_value(score(name, moving_clip(), caption=f"a {c} video")) for c in ("red", "blue"))
     assert wrong < right - 10
+
+
+def test_the_semantic_of_the_reference_is_worth_more_than_another(score: Scorer) -> None:
+    right, wrong = (_value(score("semantic_alignment[embedding]", moving_clip(9, colour=c))) for c in ("green", "red"))
+    assert right > wrong + 40
+
+
+def test_the_first_frame_is_compared_with_the_image_that_was_given(score: Scorer) -> None:
+    clip = moving_clip()
+    shifted = Clip(np.concatenate([clip.frames[:1] // 2, clip.frames[1:]]), 8)
+    later = Clip(np.concatenate([clip.frames[:1], clip.frames[1:] // 2]), 8)
+    assert score("first_frame_psnr", clip).value == score("first_frame_psnr", later).value == 60
+    half = float(np.mean((clip.frames[0].astype(float) - shifted.frames[0]) ** 2))
+    assert _value(score("first_frame_psnr", shifted)) == pytest.approx(10 * np.log10(255**2 / half))
+    assert _value(score("first_frame_psnr", Clip(255 - clip.frames, 8))) < 20
 
 
 def _value(scored: Score) -> float:

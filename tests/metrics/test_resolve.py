@@ -63,6 +63,10 @@ def test_the_built_in_names() -> None:
         "dynamic_degree[dis]",
         "motion_smoothness[warp]",
         "temporal_flickering",
+        "first_frame_psnr",
+        "semantic_alignment[embedding]",
+        "text_alignment[mini-clip]",
+        "aesthetic_quality[mini]",
     ]
 
 
@@ -73,6 +77,7 @@ def test_the_built_in_names() -> None:
         ("dynamic_degree", "dynamic_degree[raft]"),
         ("dynamic_degree[dis]", "dynamic_degree[dis]"),
         ("motion_smoothness", "motion_smoothness[warp]"),
+        ("aesthetic_quality", "aesthetic_quality"),
     ],
 )
 def test_a_bare_name_is_its_first_variant(text: str, name: str) -> None:

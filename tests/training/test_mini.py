@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
+from vapbench.clip import Clip
 from vapbench.errors import UsageError, VapbenchError
 from vapbench.files import file_sha256
+from vapbench.metrics import resolve
+from vapbench.metrics.clip_features import ClipWeights
+from vapbench.metrics.view import ClipView
 from vapbench.models import load_pipeline
 from vapbench.suites.mini.cases import benchmark_cases
 from vapbench.training import MiniConfig, train_mini
@@ -21,8 +26,12 @@ from vapbench.training.expert import base_sha256
 from vapbench.training.gate import passes
 from vapbench.training.mini import _Training
 from vapbench.training.progress import Silent
+from vapbench.training.text import tokenise
 
-FOLDERS = ("vae", "text_encoder", "tokenizer", "semantic", "classifier", "base", "expert")
+FOLDERS = (
+    *("vae", "text_encoder", "tokenizer", "semantic", "classifier", "image_text", "quality"),
+    *("base", "expert"),
+)
 
 
 def tensors(folder: Path) -> dict[str, torch.Tensor]:
@@ -70,6 +79,35 @@ def test_the_pipeline_generates_a_benchmark_case(trained: Path) -> None:
     )
     assert output.frames.shape == (13, 64, 64, 3)
     assert np.isfinite(output.frames).all()
+
+
+def test_metrics_read_the_encoders_offline(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    texts = (
+        f"text_alignment[mini-clip]:weights={trained}/image_text",
+        f"aesthetic_quality[mini]:weights={trained}/image_text,head={trained}/quality",
+    )
+    minis = benchmark_cases()[:2]
+    # The clip and the caption are all that these two look at.
+    case = SimpleNamespace(caption=minis[0].target_caption)
+    another_name = SimpleNamespace(caption=case.caption.replace(minis[0].condition, "mini_bequno"))
+    for text in texts:
+        metric, _ = resolve(text)
+        metric.setup(torch.device("cpu"))
+        clip = Clip(minis[0].target.render(), 8)
+        scores = [metric.score(ClipView(clip, c, torch.device("cpu")), c).value for c in (case, another_name)]  # type: ignore[arg-type]
+        assert scores[0] is not None and scores[0] == scores[1]
+
+
+def test_the_image_text_encoder_is_the_one_that_was_trained(trained: Path) -> None:
+    encoder = ClipWeights.of("mini", trained / "image_text").load(torch.device("cpu"))
+    captions = [case.target_caption for case in benchmark_cases()]
+    with torch.no_grad():
+        wanted = encoder.model.encode_text(tokenise(encoder.tokenizer.tokenizer, captions), normalize=True)
+    for caption, features in zip(captions[:5], wanted, strict=False):
+        found, dropped = encoder.text_features(caption)
+        assert dropped == 0
+        torch.testing.assert_close(found, features)
 
 
 def test_a_second_call_keeps_what_is_there(trained: Path) -> None:

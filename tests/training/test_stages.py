@@ -11,17 +11,28 @@ from diffusers import AutoencoderKLCogVideoX
 from torch.nn import functional
 
 from vapbench.models import NEGATIVE_PROMPT
+from vapbench.models.semantic_encoder import SemanticEncoder
 from vapbench.suites.mini.captions import clip_captions
 from vapbench.suites.mini.cases import benchmark_cases
 from vapbench.suites.mini.render import MiniClip, render_batch
 from vapbench.suites.mini.scenes import split_of
-from vapbench.training.data import SEEN_NAMES, random_clips, to_frames, to_video, training_specs, validation_specs
+from vapbench.training.data import (
+    SEEN_NAMES,
+    judge_specs,
+    random_clips,
+    to_frames,
+    to_video,
+    training_specs,
+    validation_specs,
+)
 from vapbench.training.diffusion import Denoising, Sampling, make_scheduler, plain_attention, sample
 from vapbench.training.expert import _Pairs
+from vapbench.training.faults import FAULTS, degrade
+from vapbench.training.image_text import with_faults
 from vapbench.training.latents import Latents
 from vapbench.training.optimiser import orthogonalise
 from vapbench.training.prompts import Mix, told
-from vapbench.training.semantic import SemanticConfig, SemanticEncoder, semantic_specs
+from vapbench.training.quality import Rated, ranking_accuracy
 from vapbench.training.text import MAX_LENGTH, make_tokenizer, tokenise
 from vapbench.training.vae import LATENT_FRAMES, LATENT_SIZE, VaeConfig, make_vae
 
@@ -37,12 +48,12 @@ def tokenizer() -> object:
 
 class TestData:
     def test_no_training_clip_is_on_a_test_or_validation_scene(self) -> None:
-        specs = training_specs(5) + semantic_specs(SemanticConfig(clips=2))
+        specs = training_specs(5) + judge_specs(2, 200_000)
         assert {split_of(spec.scene) for spec in specs} == {"train"}
 
     def test_held_out_conditions_are_known_to_the_judges_alone(self) -> None:
         assert {spec.condition for spec in training_specs(2)} == set(SEEN_NAMES)
-        assert len({spec.condition for spec in semantic_specs(SemanticConfig(clips=1))}) == 33
+        assert len({spec.condition for spec in judge_specs(1, 200_000)}) == 33
 
     def test_every_clip_has_a_scene_of_its_own(self) -> None:
         specs = training_specs(6, first=2)
@@ -124,6 +135,45 @@ class TestSemantic:
     def test_embeddings_are_unit_vectors(self) -> None:
         embedded = SemanticEncoder((8, 8), 5, ("a",)).embed(render_batch(training_specs(1)[:2]))
         torch.testing.assert_close(embedded.norm(dim=1), torch.ones(2))
+
+
+class TestImageText:
+    def test_words_of_faults_are_known_and_cost_captions_nothing_that_matters(self) -> None:
+        captions = [clip_captions(spec).plain for spec in [*judge_specs(150, 400_000), *validation_specs(20)]]
+        faulty = [f"{word} {caption}" for word in FAULTS.values() for caption in captions]
+        tokenizer = make_tokenizer([*captions, *FAULTS.values()])
+        ids = tokenizer(faulty).input_ids
+        lengths = [len(row) for row in ids]
+        assert max(lengths) <= MAX_LENGTH + 1  # A full stop, of one caption in a hundred.
+        assert np.mean([length > MAX_LENGTH for length in lengths]) < 0.01
+        assert not any(tokenizer.unk_token_id in row for row in ids)
+
+    def test_faults_are_drawn_and_told_frame_by_frame(self) -> None:
+        frames = torch.from_numpy(render_batch(training_specs(1)[:12])[:, 6]).permute(0, 3, 1, 2)
+        before = frames.clone()
+        faulty, said = with_faults(frames, ["A red circle."] * 12, seeded())
+        assert torch.equal(frames, before)
+        assert {caption.split()[0] for caption in said} == set(FAULTS.values())
+        assert all((faulty != frames).flatten(1).any(dim=1))
+
+
+class TestQuality:
+    @pytest.mark.parametrize("fault", FAULTS)
+    def test_faults_grow_with_their_strength(self, fault: str) -> None:
+        frames = torch.from_numpy(render_batch(training_specs(1)[:4])[:, 6]).permute(0, 3, 1, 2)
+        slight, bad = (degrade(frames, fault, (strength, strength), seeded()) for strength in (0.2, 1.0))
+        errors = [float((faulty.float() - frames).abs().mean()) for faulty in (slight, bad)]
+        assert slight.dtype == frames.dtype and slight.shape == frames.shape
+        assert 0 < 2 * errors[0] < errors[1]
+
+    def test_a_head_that_prefers_clean_frames_ranks_every_pair_right(self) -> None:
+        quality = torch.stack([torch.tensor(level).expand(5, 1) for level in (2.0, 1.0, 0.0)])
+        rated = Rated(quality[0], quality[1].expand(4, 5, 1), quality[2].expand(4, 5, 1))
+        head = torch.nn.Linear(1, 1)
+        torch.nn.init.ones_(head.weight)
+        assert set(ranking_accuracy(head, rated).values()) == {1.0}
+        torch.nn.init.constant_(head.weight, -1.0)
+        assert set(ranking_accuracy(head, rated).values()) == {0.0}
 
 
 class TestDiffusion:

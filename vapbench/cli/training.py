@@ -22,7 +22,11 @@ def register(app: typer.Typer) -> None:
 def mini(
     out: Annotated[Path, typer.Option("--out", help="Folder of the checkpoints, and of the work on them.")],
     until: Annotated[
-        str, typer.Option("--until", help="Last stage: vae, text, semantic, classifier, base, expert or vap.")
+        str,
+        typer.Option(
+            "--until",
+            help="Last stage: vae, text, semantic, classifier, image_text, quality, base, expert or vap.",
+        ),
     ] = "vap",
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of every stage.")] = 0,
     device: opt.Device = "auto",
@@ -35,8 +39,9 @@ def mini(
 ) -> None:
     """Train the mini suite's models, from nothing.
 
-    Autoencoder, text encoder, judges, image-to-video base, VAP expert, in that order; each stage leaves a card and a
-    loss curve. The same command resumes. The result is a folder that --method vap:weights=OUT/vap takes.
+    Autoencoder, text encoder, judges, models of the metrics, image-to-video base, VAP expert, in that order; each
+    stage leaves a card and a loss curve. The same command resumes. The result is a folder that --method
+    vap:weights=OUT/vap takes.
     """
     from vapbench.cli.console import configure_logging, output
     from vapbench.runner import torch_device

@@ -87,6 +87,7 @@ class ClipEncoder:
             WeightsError: the checkpoint is absent, damaged, or of another architecture.
         """
         import open_clip
+        from open_clip.tokenizer import HFTokenizer
 
         local = f"local-dir:{path}" if path.is_dir() else None
         try:
@@ -103,8 +104,8 @@ class ClipEncoder:
             tokenizer = open_clip.get_tokenizer(local or model)
         except Exception as error:
             raise WeightsError(f"{path}: cannot be loaded as CLIP {model}: {error}") from error
-        if not isinstance(tokenizer, open_clip.SimpleTokenizer):
-            raise WeightsError(f"{path}: text alignment reads CLIP's own byte-pair tokenizer; this model has another.")
+        if not isinstance(tokenizer, open_clip.SimpleTokenizer | HFTokenizer):
+            raise WeightsError(f"{path}: its tokenizer is neither CLIP's own nor one of transformers in the folder.")
         self.source = str(path)
         self.device = device
         self.model: Any = loaded.eval()
@@ -119,7 +120,7 @@ class ClipEncoder:
 
     def text_features(self, text: str) -> tuple[torch.Tensor, int]:
         """Unit-length features of a caption, ``(D,)`` float32, and how many of its tokens did not fit."""
-        tokens = [self.tokenizer.sot_token_id, *self.tokenizer.encode(text), self.tokenizer.eot_token_id]
+        tokens = self._tokens(text)
         surplus = max(0, len(tokens) - self.context_length)
         if surplus:
             tokens = [*tokens[: self.context_length - 1], tokens[-1]]
@@ -127,10 +128,16 @@ class ClipEncoder:
             features = self.model.encode_text(self._batch_of(tokens))
             return _unit(features)[0], surplus
 
+    def _tokens(self, text: str) -> list[int]:
+        if custom := getattr(self.tokenizer, "tokenizer", None):  # of transformers, from the model's folder
+            return list(custom(self.tokenizer.clean_fn(text)).input_ids)
+        return [self.tokenizer.sot_token_id, *self.tokenizer.encode(text), self.tokenizer.eot_token_id]
+
     def _batch_of(self, tokens: Sequence[int]) -> torch.Tensor:
         import torch
 
-        padded = [*tokens, *[0] * (self.context_length - len(tokens))]
+        padding = getattr(getattr(self.tokenizer, "tokenizer", None), "pad_token_id", 0)
+        padded = [*tokens, *[padding] * (self.context_length - len(tokens))]
         return torch.tensor([padded], device=self.device)
 
     def _encode_frames(self, clip: ClipView) -> torch.Tensor:

@@ -6,6 +6,7 @@
     data        clips; latents of clips; prompts, the captions of training
     vae, text   autoencoder, tokenizer and text encoder
     semantic    the judges
+    image_text  a tiny CLIP for the metrics; quality, the head on it that rates frames; faults, what it rates down
     diffusion   scheduler, objective, sampler
     base        the image-to-video model, and the gate it must pass
     expert      VAP's expert on the frozen base

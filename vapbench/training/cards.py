@@ -17,6 +17,7 @@ from vapbench.suites.mini.writer import DATA_VERSION
 from vapbench.training.loop import CURVE, HISTORY, Run, read_lines
 
 CARD = "card.json"
+_PACKAGES = ("torch", "diffusers", "transformers", "open_clip_torch")
 _POINTS = 100  # of the loss curve that the card keeps
 
 
@@ -73,7 +74,7 @@ def finish_folder(
         "data_version": DATA_VERSION,
         "measured": report,
         "loss": _curve(run.folder / HISTORY),
-        "packages": {name: importlib.metadata.version(name) for name in ("torch", "diffusers", "transformers")},
+        "packages": {name: importlib.metadata.version(name) for name in _PACKAGES},
         "sha256": {path.relative_to(temporary).as_posix(): file_sha256(path) for path in files},
     }
     write_json(temporary / CARD, card)

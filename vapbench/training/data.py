@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from vapbench.models.semantic_encoder import to_video as to_video
 from vapbench.suites.mini.cases import training_clip
 from vapbench.suites.mini.conditions import CONDITIONS, SEEN
 from vapbench.suites.mini.render import MiniClip, render_batch
@@ -43,18 +44,22 @@ def validation_specs(per_condition: int, names: Sequence[str] = ALL_NAMES, first
     return specs
 
 
+def judge_specs(per_condition: int, first_scene: int, names: Sequence[str] = ALL_NAMES) -> list[MiniClip]:
+    """Clips that judges train on: conditions in turn, held-out ones too, every clip on a training scene of its own."""
+    specs = []
+    for index in range(per_condition):
+        for place, name in enumerate(names):
+            number = scene_number("train", first_scene + index * len(names) + place)
+            specs.append(MiniClip(name, number, variation=number))
+    return specs
+
+
 def random_clips(count: int, generator: torch.Generator) -> npt.NDArray[np.uint8]:
     """Render clips of random seen conditions on random training scenes: ``(count, F, H, W, 3)`` uint8."""
     indices = torch.randint(0, 1_000_000, (count,), generator=generator)
     places = torch.randint(0, len(SEEN_NAMES), (count,), generator=generator)
     chosen = zip(indices.tolist(), places.tolist(), strict=True)
     return render_batch([training_clip(SEEN_NAMES[place], index) for index, place in chosen])
-
-
-def to_video(frames: npt.NDArray[np.uint8]) -> torch.Tensor:
-    """Turn ``(B, F, H, W, 3)`` uint8 into ``(B, 3, F, H, W)`` float32 in -1..1, channels last in memory."""
-    video = torch.from_numpy(frames).permute(0, 4, 1, 2, 3).float().div_(127.5).sub_(1)
-    return video.contiguous(memory_format=torch.channels_last_3d)
 
 
 def to_frames(video: torch.Tensor) -> npt.NDArray[np.uint8]:

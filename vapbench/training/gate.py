@@ -15,12 +15,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from vapbench.models.semantic_encoder import SemanticEncoder
 from vapbench.suites.mini.render import MiniClip, render_batch
 from vapbench.training.data import to_frames, to_video
 from vapbench.training.diffusion import Sampling, plain_attention, rotary, sample
 from vapbench.training.latents import decode, encode
 from vapbench.training.prompts import Telling, captions_of, told
-from vapbench.training.semantic import SemanticEncoder, accuracy
+from vapbench.training.semantic import accuracy
 from vapbench.training.sheets import save_sheet
 from vapbench.training.text import tokenise
 

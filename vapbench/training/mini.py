@@ -1,8 +1,8 @@
 """All stages in order: one call trains the mini suite's checkpoints, and the same call resumes.
 
-<output>/vae  tokenizer  text_encoder  semantic  classifier  base  expert    a card beside the weights of each
-<output>/vap                                                                 the pipeline that methods load
-<output>/work/<stage>                                                        states, losses, curves, sheets
+<output>/vae  tokenizer  text_encoder  semantic  classifier  image_text  quality  base  expert    cards beside weights
+<output>/vap                                                                             the pipeline that methods load
+<output>/work/<stage>                                                                    states, losses, curves, sheets
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from transformers import T5EncoderModel, T5Tokenizer
 from vapbench.errors import UsageError, VapbenchError, did_you_mean
 from vapbench.files import TEMPORARY
 from vapbench.models import CogVideoXImageToVideoMOTPipeline, load_transformer
+from vapbench.models.semantic_encoder import SemanticEncoder
 from vapbench.models.weights import read_json
 from vapbench.training.base import BaseConfig, train_base
 from vapbench.training.cards import CARD, is_finished, weights_identity
@@ -30,17 +31,23 @@ from vapbench.training.data import SEEN_NAMES, training_specs, validation_specs
 from vapbench.training.diffusion import Denoising, Sampling, make_scheduler
 from vapbench.training.expert import ExpertConfig, train_expert
 from vapbench.training.gate import THRESHOLD, Gate, passes
+from vapbench.training.image_text import ImageTextConfig, train_image_text
 from vapbench.training.latents import Latents, cached_latents
 from vapbench.training.loop import Run
 from vapbench.training.progress import Watcher, watcher
-from vapbench.training.semantic import SemanticConfig, SemanticEncoder, train_semantic
+from vapbench.training.quality import QualityConfig, train_quality
+from vapbench.training.semantic import SemanticConfig, train_semantic
 from vapbench.training.text import TextConfig, train_text
 from vapbench.training.vae import VaeConfig, prepare, train_vae
 
-STAGES = ("vae", "text", "semantic", "classifier", "base", "expert", "vap")
+STAGES = ("vae", "text", "semantic", "classifier", "image_text", "quality", "base", "expert", "vap")
 """In order; each needs those before it."""
 
-_BUILT_ON = {"base": ("vae", "text"), "expert": ("vae", "text", "base")}  # Judges only watch.
+_BUILT_ON = {
+    "quality": ("image_text",),
+    "base": ("vae", "text"),  # Judges only watch.
+    "expert": ("vae", "text", "base"),
+}
 
 
 @dataclass(frozen=True)
@@ -53,6 +60,8 @@ class MiniConfig:
     classifier: SemanticConfig = field(
         default_factory=lambda: SemanticConfig(widths=(32, 32, 64, 96, 128), dimension=64, first_scene=300_000)
     )
+    image_text: ImageTextConfig = field(default_factory=ImageTextConfig)
+    quality: QualityConfig = field(default_factory=QualityConfig)
     base: BaseConfig = field(default_factory=BaseConfig)
     expert: ExpertConfig = field(default_factory=ExpertConfig)
     gate_scenes: int = 2
@@ -62,7 +71,7 @@ class MiniConfig:
     def seeded(self, seed: int) -> MiniConfig:
         """Return the config with another seed in every stage."""
         parts: dict[str, Any] = {}
-        for name in ("vae", "text", "semantic", "classifier", "base", "expert"):
+        for name in STAGES[:-1]:
             part: Any = getattr(self, name)
             parts[name] = replace(part, plan=replace(part.plan, seed=seed))
         return replace(self, **parts)
@@ -80,6 +89,10 @@ class MiniConfig:
             text=replace(self.text, plan=_few(self.text.plan, 3), width=16, feed_forward=16, captions=4),
             semantic=replace(self.semantic, plan=_few(self.semantic.plan, 2), widths=(8, 8, 8), clips=1),
             classifier=replace(self.classifier, plan=_few(self.classifier.plan, 2), widths=(8, 8), clips=1),
+            image_text=replace(
+                self.image_text, plan=_few(self.image_text.plan, 3), width=16, layers=1, text_width=16, clips=1
+            ),
+            quality=replace(self.quality, plan=_few(self.quality.plan, 3), clips=1),
             base=replace(self.base, plan=_few(self.base.plan, 3), heads=2, head_dim=16, layers=2, clips=2),
             expert=replace(self.expert, plan=_few(self.expert.plan, 3)),
             gate_scenes=0,
@@ -155,6 +168,10 @@ class _Training:
             train_text(folder, self.output / "tokenizer", config.text, run)
         elif name in ("semantic", "classifier"):
             train_semantic(folder, stage_config, run, executor)
+        elif name == "image_text":
+            train_image_text(folder, config.image_text, run, executor)
+        elif name == "quality":
+            train_quality(folder, self._folder("image_text"), config.quality, run, executor)
         elif name == "base":
             denoising = self._denoising(config.base.noise, config.base.late, executor)
             train_base(folder, config.base, run, denoising, self._gate())

@@ -15,23 +15,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from safetensors.torch import load_file, save_file
-from torch import nn
 from torch.nn import functional
 
-from vapbench.files import write_json
-from vapbench.models.weights import read_json
+from vapbench.models.semantic_encoder import SemanticEncoder
 from vapbench.suites.mini.cases import benchmark_cases
 from vapbench.suites.mini.conditions import CONDITIONS
 from vapbench.suites.mini.render import MiniClip, render_batch
-from vapbench.suites.mini.scenes import scene_number
 from vapbench.training.cards import finish_folder
-from vapbench.training.data import ALL_NAMES, to_video, validation_specs
+from vapbench.training.data import ALL_NAMES, judge_specs, to_video, validation_specs
 from vapbench.training.loop import Losses, Run, fit
 from vapbench.training.plan import Plan
-
-WEIGHTS = "model.safetensors"
-_SHARPNESS = 16.0  # of the softmax over cosines
 
 
 @dataclass(frozen=True)
@@ -53,83 +46,10 @@ class SemanticConfig:
     conditions: tuple[str, ...] = ALL_NAMES
 
 
-class SemanticEncoder(nn.Module):
-    """Clips to unit vectors; clips of one condition lie close together.
-
-    It sees every frame beside its difference to the first frame, at half the resolution.
-    """
-
-    def __init__(self, widths: Sequence[int], dimension: int, conditions: Sequence[str]) -> None:
-        """Make the layers; ``conditions`` are the classes it is trained on, in the order of :meth:`logits`."""
-        super().__init__()
-        self.conditions = tuple(conditions)
-        self.config = {"widths": list(widths), "dimension": dimension, "conditions": list(conditions)}
-        strides = [(1, 2, 2)] + [(2, 2, 2)] * (len(widths) - 2) + [(1, 1, 1)]
-        inputs = [6, *widths[:-1]]
-        blocks = [_block(i, o, s) for i, o, s in zip(inputs, widths, strides, strict=True)]
-        self.blocks = nn.Sequential(*blocks)
-        self.project = nn.Linear(2 * widths[-1], dimension)
-        self.prototypes = nn.Parameter(torch.randn(len(conditions), dimension) * 0.1)
-
-    def forward(self, video: torch.Tensor) -> torch.Tensor:
-        """Embed videos ``(B, 3, F, H, W)`` in -1..1 as unit vectors ``(B, dimension)``."""
-        small = functional.avg_pool3d(video, (1, 2, 2))
-        features = self.blocks(torch.cat([small, small - small[:, :, :1]], dim=1))
-        pooled = torch.cat([features.mean(dim=(2, 3, 4)), features.amax(dim=(2, 3, 4))], dim=1)
-        embedding: torch.Tensor = functional.normalize(self.project(pooled).float(), dim=-1)
-        return embedding
-
-    def logits(self, video: torch.Tensor) -> torch.Tensor:
-        """Scores ``(B, conditions)`` of the conditions."""
-        scores: torch.Tensor = _SHARPNESS * self(video) @ functional.normalize(self.prototypes, dim=-1).T
-        return scores
-
-    @torch.no_grad()
-    def embed(self, clips: npt.NDArray[np.uint8]) -> torch.Tensor:
-        """Embed clips ``(B, F, H, W, 3)`` uint8."""
-        device = self.prototypes.device
-        return torch.cat([self(to_video(clips[i : i + 32]).to(device)) for i in range(0, len(clips), 32)])
-
-    @torch.no_grad()
-    def classify(self, clips: npt.NDArray[np.uint8]) -> list[str]:
-        """The condition that each clip ``(B, F, H, W, 3)`` uint8 shows best."""
-        device = self.prototypes.device
-        scores = torch.cat([self.logits(to_video(clips[i : i + 32]).to(device)) for i in range(0, len(clips), 32)])
-        return [self.conditions[place] for place in scores.argmax(dim=1).tolist()]
-
-    def save_pretrained(self, folder: Path) -> None:
-        """Write ``config.json`` and float16 weights."""
-        folder.mkdir(parents=True, exist_ok=True)
-        write_json(folder / "config.json", {"_class_name": type(self).__name__, **self.config})
-        save_file({name: value.half().contiguous() for name, value in self.state_dict().items()}, folder / WEIGHTS)
-
-    @classmethod
-    def from_pretrained(cls, folder: Path) -> SemanticEncoder:
-        """Load what :meth:`save_pretrained` wrote, in float32 and evaluation mode.
-
-        Raises:
-            WeightsError: there is no config.
-        """
-        config = {key: value for key, value in read_json(folder / "config.json").items() if key[0] != "_"}
-        model = cls(**config)
-        model.load_state_dict({name: value.float() for name, value in load_file(folder / WEIGHTS).items()})
-        return model.eval()
-
-
-def semantic_specs(config: SemanticConfig) -> list[MiniClip]:
-    """The training clips: conditions in turn, every clip on a training scene of its own."""
-    specs = []
-    for index in range(config.clips):
-        for place, name in enumerate(config.conditions):
-            number = scene_number("train", config.first_scene + index * len(config.conditions) + place)
-            specs.append(MiniClip(name, number, variation=number))
-    return specs
-
-
 def train_semantic(output: Path, config: SemanticConfig, run: Run, executor: Executor | None = None) -> None:
     """Train a semantic encoder and save it in ``output``."""
     torch.manual_seed(config.plan.seed)
-    specs = semantic_specs(config)
+    specs = judge_specs(config.clips, config.first_scene, config.conditions)
     clips = render_batch(specs, executor)
     labels = torch.tensor([config.conditions.index(spec.condition) for spec in specs])
     model = SemanticEncoder(config.widths, config.dimension, config.conditions).to(run.device)
@@ -186,8 +106,3 @@ def degrade(video: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     video = video * (0.85 + 0.3 * gain) + 0.2 * (offset - 0.5)
     degraded: torch.Tensor = video + 0.1 * noise * torch.randn(video.shape, generator=generator)
     return degraded
-
-
-def _block(inputs: int, outputs: int, stride: tuple[int, int, int]) -> nn.Sequential:
-    convolution: Any = nn.Conv3d(inputs, outputs, 3, stride, 1, bias=False)
-    return nn.Sequential(convolution, nn.GroupNorm(8, outputs), nn.ReLU())

@@ -1,0 +1,49 @@
+"""first_frame_psnr: is the first frame the one that was given?"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from vapbench.clip import Clip, fit
+from vapbench.metrics.base import Need, Score
+
+if TYPE_CHECKING:
+    import torch
+
+    from vapbench.cases import Case
+    from vapbench.metrics.view import ClipView
+
+_MOST = 60.0
+
+
+class FirstFramePsnr:
+    """Peak signal-to-noise ratio of the clip's first frame against the first frame that the method was given.
+
+    Formula: ``min(60, 10 log10(255^2 / MSE))`` over all pixels and channels of frame 0; the image is resized to
+    the clip (bicubic, aspect not kept, as VAP prepares it).
+    Range: 0 to 60 dB, higher is better. 60 means identical; an autoencoder and H.264 leave 20 to 45.
+    Source: the usual definition, for image-to-video methods; VBench-I2V asks the same of DINO features. No weights.
+    """
+
+    name = "first_frame_psnr"
+    title = "First frame PSNR"
+    version = 1
+    higher_is_better = True
+    unit = "dB"
+    scale = 1.0
+    range = (0.0, _MOST)
+    digits = 1
+    needs: frozenset[Need] = frozenset({"image"})
+
+    def setup(self, device: torch.device) -> None:
+        """Nothing to load."""
+
+    def score(self, clip: ClipView, case: Case) -> Score:
+        """Score one clip."""
+        given = fit(Clip(clip.image[None], clip.clip.fps), 1, clip.clip.fps, clip.clip.height, clip.clip.width)
+        difference = clip.frames[0].astype(np.float64) - given.frames[0]
+        error = float(np.mean(difference**2))
+        return Score(min(_MOST, 10 * math.log10(255**2 / error)) if error else _MOST, {"mean_squared_error": error})
