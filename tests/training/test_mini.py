@@ -9,20 +9,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from diffusers import WanVACEPipeline
 from safetensors.torch import load_file
 
 from vapbench.errors import UsageError, VapbenchError
 from vapbench.files import file_sha256
 from vapbench.models import load_pipeline
 from vapbench.suites.mini.cases import benchmark_cases
+from vapbench.suites.mini.controls import render_control
 from vapbench.training import MiniConfig, train_mini
 from vapbench.training.cards import is_finished, weights_identity
 from vapbench.training.expert import base_sha256
 from vapbench.training.gate import passes
 from vapbench.training.mini import _Training
 from vapbench.training.progress import Silent
+from vapbench.training.vace import control_inputs
 
-FOLDERS = ("vae", "text_encoder", "tokenizer", "semantic", "classifier", "base", "expert")
+FOLDERS = ("vae", "text_encoder", "tokenizer", "semantic", "classifier", "base", "expert", "wan_vae", "vace")
 
 
 def tensors(folder: Path) -> dict[str, torch.Tensor]:
@@ -69,6 +72,27 @@ def test_the_pipeline_generates_a_benchmark_case(trained: Path) -> None:
         generator=torch.Generator().manual_seed(0),
     )
     assert output.frames.shape == (13, 64, 64, 3)
+    assert np.isfinite(output.frames).all()
+
+
+def test_upstreams_pipeline_draws_under_structure_control(trained: Path) -> None:
+    pipeline = WanVACEPipeline.from_pretrained(trained / "vace", torch_dtype=torch.float32)
+    pipeline.set_progress_bar_config(disable=True)
+    case = benchmark_cases()[0]
+    first, control = case.target.render()[0], render_control(case.reference, "depth")
+    video, mask = control_inputs(first, control)
+    output = pipeline(
+        prompt=case.target_caption,
+        video=video,
+        mask=mask,
+        height=64,
+        width=64,
+        num_frames=13,
+        num_inference_steps=2,
+        max_sequence_length=pipeline.tokenizer.model_max_length,
+        generator=torch.Generator().manual_seed(0),
+    )
+    assert output.frames.shape == (1, 13, 64, 64, 3)
     assert np.isfinite(output.frames).all()
 
 

@@ -150,9 +150,7 @@ def fit_vae(vae: Any, config: VaeConfig, run: Run, clips: Clips, shown: torch.Te
     return complete
 
 
-def reconstruction_losses(
-    vae: Any, video: torch.Tensor, config: VaeConfig, generator: torch.Generator
-) -> Losses:
+def reconstruction_losses(vae: Any, video: torch.Tensor, config: VaeConfig, generator: torch.Generator) -> Losses:
     """Return errors of pixels and of their differences, and KL, for a video ``(B, 3, F, H, W)`` in -1..1."""
     posterior = vae.encode(video).latent_dist
     mean, logvar = posterior.mean.float(), posterior.logvar.float()
