@@ -30,6 +30,7 @@ ROOMS = [
     "store",
     "cases",
     "weights",
+    "control",
     "video",
     "clip",
     "registry",

@@ -23,8 +23,10 @@ _EXPORTS = {
     "Reference": "vapbench.cases",
     "Score": "vapbench.metrics.base",
     "VapbenchError": "vapbench.errors",
+    "depth_to_rgb": "vapbench.control",
     "evenly": "vapbench.clip",
     "fit": "vapbench.clip",
+    "flow_to_rgb": "vapbench.control",
     "read_video": "vapbench.video",
     "write_video": "vapbench.video",
 }
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
     from vapbench.clip import Clip as Clip
     from vapbench.clip import evenly as evenly
     from vapbench.clip import fit as fit
+    from vapbench.control import depth_to_rgb as depth_to_rgb
+    from vapbench.control import flow_to_rgb as flow_to_rgb
     from vapbench.errors import NotApplicable as NotApplicable
     from vapbench.errors import VapbenchError as VapbenchError
     from vapbench.methods.base import Method as Method

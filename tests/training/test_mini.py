@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from diffusers import WanVACEPipeline
 from safetensors.torch import load_file
 
 from vapbench.clip import Clip
@@ -20,6 +21,7 @@ from vapbench.metrics.clip_features import ClipWeights
 from vapbench.metrics.view import ClipView
 from vapbench.models import load_pipeline
 from vapbench.suites.mini.cases import benchmark_cases
+from vapbench.suites.mini.controls import render_control
 from vapbench.training import MiniConfig, train_mini
 from vapbench.training.cards import is_finished, weights_identity
 from vapbench.training.expert import base_sha256
@@ -27,10 +29,11 @@ from vapbench.training.gate import passes
 from vapbench.training.mini import _Training
 from vapbench.training.progress import Silent
 from vapbench.training.text import tokenise
+from vapbench.training.vace import control_inputs
 
 FOLDERS = (
     *("vae", "text_encoder", "tokenizer", "semantic", "classifier", "image_text", "quality"),
-    *("base", "expert"),
+    *("base", "expert", "wan_vae", "vace"),
 )
 
 
@@ -108,6 +111,27 @@ def test_the_image_text_encoder_is_the_one_that_was_trained(trained: Path) -> No
         found, dropped = encoder.text_features(caption)
         assert dropped == 0
         torch.testing.assert_close(found, features)
+
+
+def test_upstreams_pipeline_draws_under_structure_control(trained: Path) -> None:
+    pipeline = WanVACEPipeline.from_pretrained(trained / "vace", torch_dtype=torch.float32)
+    pipeline.set_progress_bar_config(disable=True)
+    case = benchmark_cases()[0]
+    first, control = case.target.render()[0], render_control(case.reference, "depth")
+    video, mask = control_inputs(first, control)
+    output = pipeline(
+        prompt=case.target_caption,
+        video=video,
+        mask=mask,
+        height=64,
+        width=64,
+        num_frames=13,
+        num_inference_steps=2,
+        max_sequence_length=pipeline.tokenizer.model_max_length,
+        generator=torch.Generator().manual_seed(0),
+    )
+    assert output.frames.shape == (1, 13, 64, 64, 3)
+    assert np.isfinite(output.frames).all()
 
 
 def test_a_second_call_keeps_what_is_there(trained: Path) -> None:

@@ -54,12 +54,17 @@ def judge_specs(per_condition: int, first_scene: int, names: Sequence[str] = ALL
     return specs
 
 
-def random_clips(count: int, generator: torch.Generator) -> npt.NDArray[np.uint8]:
-    """Render clips of random seen conditions on random training scenes: ``(count, F, H, W, 3)`` uint8."""
+def random_specs(count: int, generator: torch.Generator) -> list[MiniClip]:
+    """Draw clips of random seen conditions on random training scenes."""
     indices = torch.randint(0, 1_000_000, (count,), generator=generator)
     places = torch.randint(0, len(SEEN_NAMES), (count,), generator=generator)
     chosen = zip(indices.tolist(), places.tolist(), strict=True)
-    return render_batch([training_clip(SEEN_NAMES[place], index) for index, place in chosen])
+    return [training_clip(SEEN_NAMES[place], index) for index, place in chosen]
+
+
+def random_clips(count: int, generator: torch.Generator) -> npt.NDArray[np.uint8]:
+    """Render clips of random seen conditions on random training scenes: ``(count, F, H, W, 3)`` uint8."""
+    return render_batch(random_specs(count, generator))
 
 
 def to_frames(video: torch.Tensor) -> npt.NDArray[np.uint8]:

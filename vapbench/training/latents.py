@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,16 +57,33 @@ def cached_latents(
     """
     identity = digest(
         {
-            "vae": [float(parameter.double().abs().sum()) for parameter in vae.parameters()],
+            "vae": checksums(vae),
             "clips": [[spec.condition, spec.scene, spec.variation] for spec in specs],
             "data_version": DATA_VERSION,
         }
     )
-    if not _holds(path, identity):
-        _encode_all(path, identity, vae, specs, watcher, executor)
-    with safe_open(path, framework="pt") as file:
-        tensors = {name: file.get_tensor(name) for name in ("clips", "stills", "deviation")}
+    tensors = cached_tensors(path, identity, lambda: _encode_all(path.stem, vae, specs, watcher, executor))
     return Latents(specs=tuple(specs), **tensors)
+
+
+def cached_tensors(path: Path, identity: str, make: Callable[[], dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+    """Read the tensors that an equal call has made, or make and keep them.
+
+    Args:
+        path: the cache, a safetensors file.
+        identity: hash of everything they depend on.
+        make: makes them.
+    """
+    if not _holds(path, identity):
+        with atomic_path(path) as temporary:
+            save_file(make(), temporary, metadata={"identity": identity})
+    with safe_open(path, framework="pt") as file:
+        return {name: file.get_tensor(name) for name in file.keys()}
+
+
+def checksums(module: Any) -> list[float]:
+    """Sums of a module's parameters, which tell trained weights apart."""
+    return [float(parameter.double().abs().sum()) for parameter in module.parameters()]
 
 
 @torch.no_grad()
@@ -92,15 +109,10 @@ def decode(vae: Any, latents: torch.Tensor) -> torch.Tensor:
 
 
 def _encode_all(
-    path: Path,
-    identity: str,
-    vae: Any,
-    specs: Sequence[MiniClip],
-    watcher: Watcher,
-    executor: Executor | None,
-) -> None:
+    label: str, vae: Any, specs: Sequence[MiniClip], watcher: Watcher, executor: Executor | None
+) -> dict[str, torch.Tensor]:
     clips, stills, deviations = [], [], []
-    watcher.begin(path.stem, len(specs), 0)
+    watcher.begin(label, len(specs), 0)
     for start in range(0, len(specs), _CHUNK):
         video = to_video(render_batch(specs[start : start + _CHUNK], executor))
         mean, deviation = encode(vae, video)
@@ -111,8 +123,7 @@ def _encode_all(
     watcher.end()
     tensors = {"clips": torch.cat(clips), "stills": torch.cat(stills)}
     tensors["deviation"] = torch.stack(deviations).mean(dim=0)
-    with atomic_path(path) as temporary:
-        save_file(tensors, temporary, metadata={"identity": identity})
+    return tensors
 
 
 def _holds(path: Path, identity: str) -> bool:

@@ -1,8 +1,9 @@
 """All stages in order: one call trains the mini suite's checkpoints, and the same call resumes.
 
 <output>/vae  tokenizer  text_encoder  semantic  classifier  image_text  quality  base  expert    cards beside weights
-<output>/vap                                                                             the pipeline that methods load
-<output>/work/<stage>                                                                    states, losses, curves, sheets
+<output>/wan_vae                                                 the structure controls' own autoencoder
+<output>/vap  vace                                               the pipelines that methods load
+<output>/work/<stage>                                            states, losses, curves, sheets
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKLCogVideoX, CogVideoXTransformer3DModel
+from diffusers import AutoencoderKLCogVideoX, AutoencoderKLWan, CogVideoXTransformer3DModel
 from transformers import T5EncoderModel, T5Tokenizer
 
 from vapbench.errors import UsageError, VapbenchError, did_you_mean
@@ -38,15 +39,21 @@ from vapbench.training.progress import Watcher, watcher
 from vapbench.training.quality import QualityConfig, train_quality
 from vapbench.training.semantic import SemanticConfig, train_semantic
 from vapbench.training.text import TextConfig, train_text
+from vapbench.training.vace import VaceConfig, train_vace
 from vapbench.training.vae import VaeConfig, prepare, train_vae
+from vapbench.training.wan_vae import prepare_wan_vae, train_wan_vae, wan_vae_config
 
-STAGES = ("vae", "text", "semantic", "classifier", "image_text", "quality", "base", "expert", "vap")
+STAGES = (
+    *("vae", "text", "semantic", "classifier", "image_text", "quality"),
+    *("base", "expert", "vap", "wan_vae", "vace"),
+)
 """In order; each needs those before it."""
 
 _BUILT_ON = {
     "quality": ("image_text",),
     "base": ("vae", "text"),  # Judges only watch.
     "expert": ("vae", "text", "base"),
+    "vace": ("wan_vae", "text"),
 }
 
 
@@ -64,6 +71,8 @@ class MiniConfig:
     quality: QualityConfig = field(default_factory=QualityConfig)
     base: BaseConfig = field(default_factory=BaseConfig)
     expert: ExpertConfig = field(default_factory=ExpertConfig)
+    wan_vae: VaeConfig = field(default_factory=wan_vae_config)
+    vace: VaceConfig = field(default_factory=VaceConfig)
     gate_scenes: int = 2
     """Held-out scenes of each condition on which base and expert are judged."""
     sampling: Sampling = field(default_factory=Sampling)
@@ -71,7 +80,7 @@ class MiniConfig:
     def seeded(self, seed: int) -> MiniConfig:
         """Return the config with another seed in every stage."""
         parts: dict[str, Any] = {}
-        for name in STAGES[:-1]:
+        for name in (stage for stage in STAGES if stage != "vap"):
             part: Any = getattr(self, name)
             parts[name] = replace(part, plan=replace(part.plan, seed=seed))
         return replace(self, **parts)
@@ -95,6 +104,23 @@ class MiniConfig:
             quality=replace(self.quality, plan=_few(self.quality.plan, 3), clips=1),
             base=replace(self.base, plan=_few(self.base.plan, 3), heads=2, head_dim=16, layers=2, clips=2),
             expert=replace(self.expert, plan=_few(self.expert.plan, 3)),
+            wan_vae=replace(
+                self.wan_vae,
+                plan=_few(self.wan_vae.plan, 3),
+                channels=(8, 8, 8, 8),
+                latent_channels=4,
+                curriculum=((0.0, 1, 2), (0.5, 5, 1)),
+            ),
+            vace=replace(
+                self.vace,
+                plan=_few(self.vace.plan, 3),
+                heads=2,
+                head_dim=16,
+                layers=2,
+                control_layers=(0,),
+                clips=1,
+                sampling=Sampling(steps=2, guidance=1.0),
+            ),
             gate_scenes=0,
             sampling=Sampling(steps=2),
         )
@@ -172,6 +198,10 @@ class _Training:
             train_image_text(folder, config.image_text, run, executor)
         elif name == "quality":
             train_quality(folder, self._folder("image_text"), config.quality, run, executor)
+        elif name == "wan_vae":
+            train_wan_vae(folder, stage_config, run)
+        elif name == "vace":
+            train_vace(folder, stage_config, run, (self._tokenizer(), self._text_encoder(), self._wan_vae()), executor)
         elif name == "base":
             denoising = self._denoising(config.base.noise, config.base.late, executor)
             train_base(folder, config.base, run, denoising, self._gate())
@@ -214,6 +244,10 @@ class _Training:
     def _vae(self) -> Any:
         vae = AutoencoderKLCogVideoX.from_pretrained(self.output / "vae", torch_dtype=torch.float32)
         return prepare(vae).requires_grad_(False).eval().to(self.device)
+
+    def _wan_vae(self) -> Any:
+        vae = AutoencoderKLWan.from_pretrained(self.output / "wan_vae", torch_dtype=torch.float32)
+        return prepare_wan_vae(vae).requires_grad_(False).eval().to(self.device)
 
     def _text_encoder(self) -> Any:
         encoder = T5EncoderModel.from_pretrained(self.output / "text_encoder", dtype=torch.float32)

@@ -15,7 +15,7 @@ _ITERATION = (3.4445, -4.7750, 2.0315)
 _MOMENTUM = 0.95
 _OUTER = (
     *("embed", "time_embedding", "norm", "proj_out", "conv_in", "conv_out", "conv_y", "conv_b"),
-    *("lora", "shared", "head", "prototypes"),
+    *("lora", "shared", "head", "prototypes", "scale_shift"),
 )
 """Words in names of inputs, outputs, embeddings and modulations, which stay with AdamW."""
 

@@ -8,12 +8,14 @@ on with short cuts of clips, and ends with whole clips: what is learnt first is 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MethodType
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from diffusers import AutoencoderKLCogVideoX
 from diffusers.models.autoencoders.autoencoder_kl_cogvideox import (
@@ -34,6 +36,9 @@ from vapbench.training.sheets import save_sheet
 TEMPORAL_FACTOR = 2
 LATENT_FRAMES = (FRAMES - 1) // TEMPORAL_FACTOR + 1
 LATENT_SIZE = SIZE // 8
+
+Clips = Callable[[int, torch.Generator], npt.NDArray[np.uint8]]
+"""Draws so many clips ``(B, F, H, W, 3)`` uint8."""
 
 
 @dataclass(frozen=True)
@@ -102,30 +107,50 @@ def train_vae(output: Path, config: VaeConfig, run: Run) -> None:
     """Train the autoencoder and save it in ``output``."""
     torch.manual_seed(config.plan.seed)
     vae = make_vae(config).to(run.device)
-    shown = to_video(render_batch(validation_specs(1)[:33:3])).to(run.device)
+    shown = shown_clips().to(run.device)
+    if not fit_vae(vae, config, run, random_clips, shown):
+        return
+    vae.register_to_config(scaling_factor=round(1 / latent_deviation(vae, shown), 4))
+    report = {"validation_psnr": round(psnr(vae, shown), 2), "scaling_factor": vae.config.scaling_factor}
+    finish(output, "vae", vae, config, run, report)
+
+
+def shown_clips() -> torch.Tensor:
+    """Validation clips ``(11, 3, F, H, W)`` of conditions of all categories, to be looked at."""
+    return to_video(render_batch(validation_specs(1)[:33:3]))
+
+
+def fit_vae(vae: Any, config: VaeConfig, run: Run, clips: Clips, shown: torch.Tensor) -> bool:
+    """Train a video autoencoder, with its reconstructions on the way.
+
+    Args:
+        vae: any of diffusers' with a Gaussian posterior, on ``run.device``.
+        config: losses and curriculum; the sizes are the autoencoder's own.
+        run: where.
+        clips: draws clips to train on.
+        shown: clips to reconstruct, ``(B, 3, F, H, W)`` in -1..1 on ``run.device``.
+
+    Returns:
+        Whether training is complete.
+    """
 
     def objective(step: int, generator: torch.Generator) -> Losses:
-        video = _batch(config, step, generator).to(run.device)
+        video = _batch(config, step, generator, clips).to(run.device)
         return reconstruction_losses(vae, video, config, generator)
 
     def inspect(step: int) -> None:
         quality = psnr(vae, shown)
-        run.watcher.tell(f"vae: step {step}, validation PSNR {quality:.2f} dB")
+        run.watcher.tell(f"{run.folder.name}: step {step}, validation PSNR {quality:.2f} dB")
         save_comparison(run.folder / f"step-{step:05d}.png", vae, shown[:6])
 
     every = max(1, config.plan.steps // 9)
-    if not fit(vae, objective, config.plan, run, inspect=inspect, inspect_every=every):
-        return
-    with torch.no_grad():
+    complete = fit(vae, objective, config.plan, run, inspect=inspect, inspect_every=every)
+    if complete:
         inspect(config.plan.steps)
-        vae.register_to_config(scaling_factor=round(1 / latent_deviation(vae, shown), 4))
-        report = {"validation_psnr": round(psnr(vae, shown), 2), "scaling_factor": vae.config.scaling_factor}
-    finish(output, "vae", vae, config, run, report)
+    return complete
 
 
-def reconstruction_losses(
-    vae: AutoencoderKLCogVideoX, video: torch.Tensor, config: VaeConfig, generator: torch.Generator
-) -> Losses:
+def reconstruction_losses(vae: Any, video: torch.Tensor, config: VaeConfig, generator: torch.Generator) -> Losses:
     """Return errors of pixels and of their differences, and KL, for a video ``(B, 3, F, H, W)`` in -1..1."""
     posterior = vae.encode(video).latent_dist
     mean, logvar = posterior.mean.float(), posterior.logvar.float()
@@ -140,7 +165,7 @@ def reconstruction_losses(
 
 
 @torch.no_grad()
-def psnr(vae: AutoencoderKLCogVideoX, video: torch.Tensor) -> float:
+def psnr(vae: Any, video: torch.Tensor) -> float:
     """Peak signal-to-noise ratio of reconstructed clips in dB, averaged over clips."""
     errors = []
     for clip in video.split(4):
@@ -150,23 +175,23 @@ def psnr(vae: AutoencoderKLCogVideoX, video: torch.Tensor) -> float:
 
 
 @torch.no_grad()
-def latent_deviation(vae: AutoencoderKLCogVideoX, video: torch.Tensor) -> float:
+def latent_deviation(vae: Any, video: torch.Tensor) -> float:
     """Standard deviation of the latents of clips, over all their values."""
     return float(torch.cat([vae.encode(clip).latent_dist.mode() for clip in video.split(4)]).std())
 
 
 @torch.no_grad()
-def save_comparison(path: Path, vae: AutoencoderKLCogVideoX, video: torch.Tensor) -> None:
+def save_comparison(path: Path, vae: Any, video: torch.Tensor) -> None:
     """Save a contact sheet: under every clip its reconstruction."""
     decoded = vae.decode(vae.encode(video).latent_dist.mode()).sample
     pairs = torch.stack([video, decoded], dim=1).flatten(0, 1)
     save_sheet(path, to_frames(pairs))
 
 
-def _batch(config: VaeConfig, step: int, generator: torch.Generator) -> torch.Tensor:
+def _batch(config: VaeConfig, step: int, generator: torch.Generator, clips: Clips) -> torch.Tensor:
     passed = [entry for entry in config.curriculum if step >= entry[0] * config.plan.steps]
-    _, length, clips = passed[-1]
-    video = random_clips(clips * config.plan.batch, generator)
+    _, length, count = passed[-1]
+    video = clips(count * config.plan.batch, generator)
     starts = torch.randint(0, FRAMES - length + 1, (len(video),), generator=generator).tolist()
     return to_video(np.stack([clip[start : start + length] for clip, start in zip(video, starts, strict=True)]))
 

@@ -5,6 +5,7 @@ A scene under a condition, with a variation, is a clip. Importing this package c
     scenes       what is shown: pure data, drawn from a number; the splits
     conditions   what happens to it: code names, plain words, effects (in ``effects/``, by category)
     render       frames, depth and flow of a clip
+    controls     its structure as a video: itself, its depth, its flow in colours
     captions     its words: by code name, or in plain words
     cases        the benchmark, and the proof that training never saw it
     writer       files in VAP-Data's layout
