@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 
@@ -112,7 +113,7 @@ def rank_intervals(
         np.sqrt(np.maximum(_pair_errors(covariance.matrix) ** 2, _pair_errors(covariance.floor) ** 2)),
     )
     known = spread > 1e-12 * max(float(spread.max()), 1e-300)
-    stretch = t_critical(confidence, covariance.degrees) / t_critical(confidence, 10_000_000)
+    stretch = t_critical(confidence, covariance.degrees) / NormalDist().inv_cdf((1 + confidence) / 2)
     critical = _max_ratio_quantile(noise, first[known], second[known], spread[known], confidence) * stretch
     gap = estimates[first] - estimates[second]
     certain = np.abs(gap) > critical * error
