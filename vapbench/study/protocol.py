@@ -23,6 +23,7 @@ from vapbench.cases import Category, Name
 from vapbench.errors import DataError, IdentityError
 from vapbench.files import digest, file_sha256, write_json
 from vapbench.store import now
+from vapbench.study.leaks import refuse_leaks
 
 ANALYSIS_VERSION = 1
 """Raise when equal votes may give another report."""
@@ -340,10 +341,10 @@ class StudyFolder:
         return key
 
     def open(self) -> Protocol:
-        """Check every media file, then freeze the protocol; harmless on an open study.
+        """Check every media file and look for leaks, then freeze the protocol; harmless on an open study.
 
         Raises:
-            DataError: a media file is missing or was changed.
+            DataError: a media file is missing or was changed, or gives a method away.
             IdentityError: the protocol was edited after the study was opened.
         """
         protocol = self.protocol()
@@ -351,6 +352,7 @@ class StudyFolder:
             path = self.media_path(protocol, media)
             if not path.is_file() or file_sha256(path) != facts.sha256:
                 raise DataError(f"{path} is missing or was changed since the study was planned; plan it again.")
+        refuse_leaks(protocol)
         if not self.opening_path.exists():
             opening = Opening(protocol_sha256=protocol.sha256, opened=now())
             write_json(self.opening_path, opening.model_dump(mode="json"))
