@@ -1,0 +1,248 @@
+r"""The Davidson model: Bradley-Terry with ties, and an advantage of the left side.
+
+For method :math:`a` on the left and :math:`b` on the right, with strengths :math:`\theta`, tie parameter
+:math:`\nu = e^\eta` and side effect :math:`\delta`,
+
+.. math::
+    P(\text{left}) : P(\text{tie}) : P(\text{right})
+    = e^{\theta_a + \delta/2} : \nu\, e^{(\theta_a + \theta_b)/2} : e^{\theta_b - \delta/2}
+
+Davidson, "On Extending the Bradley-Terry Model to Accommodate Ties in Paired Comparison Experiments", JASA 65
+(1970); Davidson and Beaver, "On Extending the Bradley-Terry Model to Incorporate Within-Pair Order Effects",
+Biometrics 33 (1977). Identified by :math:`\sum \theta = 0`. Standard errors are two-way cluster-robust.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from vapbench.stats.arrays import FloatArray, IntArray, codes
+from vapbench.stats.clusters import Covariance, Interval, two_way_covariance
+from vapbench.stats.newton import Solution, maximise, strongly_connected, sum_zero_basis
+from vapbench.stats.strengths import Strengths
+from vapbench.stats.votes import PairVotes
+
+PRIOR_SD = 2.0
+"""Standard deviation of the normal prior that separated data get: theta differences of 4 are still plausible."""
+
+
+@dataclass(frozen=True, eq=False)
+class DavidsonPoint:
+    """The fitted parameters."""
+
+    strength: FloatArray
+    """``(n_methods,)`` theta, summing to 0."""
+    ties: float
+    """nu: odds of a tie between equal methods are ``nu / 2``; 0 if nobody tied, infinite if everybody did."""
+    side: float | None
+    """delta: log-odds of left over right between equal methods; None if not fitted."""
+    log_likelihood: float
+    notes: tuple[str, ...] = ()
+    """What a reader must know, such as ``regularised; separation``."""
+
+
+@dataclass(frozen=True, eq=False)
+class Davidson(Strengths):
+    """A fit with its uncertainty: strengths and what follows from them, ties, side effect."""
+
+    point: DavidsonPoint
+    side: Interval | None
+    """delta; None if not fitted."""
+    votes: int
+
+
+class SeparationError(ValueError):
+    """Some methods always win or always lose, so that no finite strengths fit."""
+
+
+def fit_davidson(votes: PairVotes, side_effect: bool = True, strict: bool = False) -> Davidson:
+    """Fit the model to votes, with two-way cluster-robust (rater x item) covariance.
+
+    Args:
+        votes: pairwise votes.
+        side_effect: fit delta; it is left out, with a note, where the design cannot tell it from strengths.
+        strict: refuse separated data instead of regularising them.
+
+    Returns:
+        The fit. Data in which no finite strengths fit (some group of methods never loses to, or never ties
+        with, the rest) get a prior ``theta ~ N(0, 2^2)`` and a note. No vote is ever invented for a cell.
+
+    Raises:
+        SeparationError: ``strict``, and there are no finite strengths.
+        ArithmeticError: the fit does not converge.
+    """
+    counts = votes.counts()
+    model, solution, notes = _solve(counts, side_effect, strict)
+    point = model.point(solution, notes)
+    if model.degenerate:
+        nothing = np.zeros((votes.n_methods,) * 2)
+        _, raters = codes(votes.rater)
+        _, items = codes(votes.item)
+        return Davidson(point.strength, Covariance(nothing, nothing, raters, items), point, None, len(votes))
+    covariance = _parameter_covariance(votes, model, solution)
+    thetas = np.zeros((votes.n_methods, model.width))
+    thetas[:, : votes.n_methods - 1] = model.basis
+    side = None
+    if model.side and point.side is not None:
+        side = covariance.interval(point.side, np.eye(model.width)[-1])
+    return Davidson(point.strength, covariance.transformed(thetas), point, side, len(votes))
+
+
+def fit_davidson_counts(counts: FloatArray, side_effect: bool = True, strict: bool = False) -> DavidsonPoint:
+    """Fit the model to counts; no uncertainty, as counts do not say who voted.
+
+    Args:
+        counts: ``(n, n, 3)`` votes by left method, right method, and left wins, tie, right wins; need not be whole.
+        side_effect: as in :func:`fit_davidson`.
+        strict: as in :func:`fit_davidson`.
+    """
+    model, solution, notes = _solve(counts, side_effect, strict)
+    return model.point(solution, notes)
+
+
+@dataclass(frozen=True, eq=False)
+class Bootstrap:
+    """Strengths refitted to resampled raters."""
+
+    strength: FloatArray
+    """``(converged, n_methods)``."""
+    degenerate: int
+    """Refits without finite strengths; above 1 % of all, limits mean nothing and :meth:`interval` has none."""
+
+    def interval(self, a: int, b: int, confidence: float = 0.95) -> tuple[float, float] | None:
+        """Percentile interval of ``theta_a - theta_b``; None with too many degenerate refits."""
+        if self.degenerate > 0.01 * (self.degenerate + len(self.strength)):
+            return None
+        tail = (1 - confidence) / 2
+        low, high = np.quantile(self.strength[:, a] - self.strength[:, b], [tail, 1 - tail])
+        return float(low), float(high)
+
+
+def bootstrap_davidson(votes: PairVotes, replicates: int = 2_000, seed: int = 0, side_effect: bool = True) -> Bootstrap:
+    """Refit to raters drawn with replacement: raters random, items fixed.
+
+    A labelled second opinion: it answers for new raters on these very items, so its intervals are narrower than
+    the two-way ones of :func:`fit_davidson`.
+    """
+    raters, n_raters = codes(votes.rater)
+    n = votes.n_methods
+    cell = (np.asarray(votes.left) * n + votes.right) * 3 + 1 - votes.outcome
+    by_rater = np.bincount(raters * (3 * n * n) + cell, minlength=n_raters * 3 * n * n).reshape(n_raters, -1)
+    weights = np.random.default_rng(seed).multinomial(n_raters, np.full(n_raters, 1 / n_raters), size=replicates)
+    counts = (weights.astype(np.float64) @ by_rater).reshape(replicates, n, n, 3)
+    model = _model(votes.counts(), side_effect, regularised=False)
+    if model.degenerate:
+        return Bootstrap(np.empty((0, n)), replicates)
+    solution = model.solve(counts)
+    return Bootstrap(solution.beta[solution.converged, : n - 1] @ model.basis.T, int((~solution.converged).sum()))
+
+
+@dataclass(frozen=True, eq=False)
+class _Model:
+    """Features of the ordered pairs that were shown, for :func:`maximise`."""
+
+    basis: FloatArray
+    """``(n, n-1)`` orthonormal, columns summing to 0: theta = basis @ beta."""
+    pairs: tuple[IntArray, IntArray]
+    features: FloatArray
+    """``(pairs, alternatives, P)``."""
+    ties: bool
+    """Whether ties occurred; if not, nu is 0 and the alternative does not exist."""
+    side: bool
+    precision: FloatArray | None
+    start: FloatArray
+    degenerate: bool
+    """Whether every vote is a tie."""
+    note: str = ""
+
+    @property
+    def width(self) -> int:
+        return int(self.features.shape[2])
+
+    def cells(self, counts: FloatArray) -> FloatArray:
+        """``(B, n, n, 3)`` counts as ``(B, pairs, alternatives)``."""
+        cells = counts[:, self.pairs[0], self.pairs[1]]
+        return cells if self.ties else cells[:, :, [0, 2]]
+
+    def solve(self, counts: FloatArray) -> Solution:
+        return maximise(self.features, self.cells(counts), self.start, precision=self.precision)
+
+    def point(self, solution: Solution, notes: tuple[str, ...]) -> DavidsonPoint:
+        n = len(self.basis)
+        notes = (*notes, *filter(None, (self.note,)))
+        if self.degenerate:
+            return DavidsonPoint(np.zeros(n), math.inf, None, 0.0, (*notes, "every vote is a tie"))
+        beta = solution.beta[0]
+        strength = self.basis @ beta[: n - 1]
+        ties = math.exp(float(beta[n - 1])) if self.ties else 0.0
+        side = float(beta[-1]) if self.side else None
+        return DavidsonPoint(strength, ties, side, float(solution.log_likelihood[0]), notes)
+
+
+def _solve(counts: FloatArray, side_effect: bool, strict: bool) -> tuple[_Model, Solution, tuple[str, ...]]:
+    if counts.ndim != 3 or counts.shape[0] != counts.shape[1] or counts.shape[2] != 3 or len(counts) < 2:
+        raise ValueError(f"counts must have shape (n, n, 3) with at least two methods, got {counts.shape}")
+    beats = counts[:, :, 0] + counts[:, :, 1] + (counts[:, :, 2] + counts[:, :, 1]).T
+    if strongly_connected(beats > 0):
+        model = _model(counts, side_effect, regularised=False)
+        solution = model.solve(counts[None])
+        if solution.converged[0] or model.degenerate:
+            return model, solution, ()
+    if strict:
+        raise SeparationError(
+            "some methods never lose to, or were never compared with, the others: no finite strengths fit; "
+            "collect votes on more pairs, or accept a regularised fit"
+        )
+    model = _model(counts, side_effect, regularised=True)
+    solution = model.solve(counts[None])
+    if not solution.converged[0]:
+        raise ArithmeticError("the Davidson model does not converge on these votes, even with a prior")
+    return model, solution, ("regularised; separation",)
+
+
+def _model(counts: FloatArray, side_effect: bool, regularised: bool) -> _Model:
+    n = len(counts)
+    shown = counts.sum(axis=2) > 0
+    left, right = (side.astype(np.int64) for side in np.nonzero(shown))
+    ties, decisive = float(counts[:, :, 1].sum()), float(counts[:, :, [0, 2]].sum())
+    basis = sum_zero_basis(n)
+    contrast = basis[left] - basis[right]
+    side = side_effect
+    if side:
+        design = np.concatenate([contrast, np.ones((len(left), 1))], axis=1)
+        side = bool(np.linalg.matrix_rank(design) > np.linalg.matrix_rank(contrast))
+    mean, zero, one = (basis[left] + basis[right]) / 2, np.zeros((len(left), 1)), np.ones((len(left), 1))
+    rows = {"left": [basis[left], zero, one / 2], "tie": [mean, one, zero], "right": [basis[right], zero, -one / 2]}
+    columns = [0, *([1] if ties else []), *([2] if side else [])]
+    names = ["left", "tie", "right"] if ties else ["left", "right"]
+    features = np.stack([np.concatenate([rows[name][c] for c in columns], axis=1) for name in names], axis=1)
+    start = np.zeros(features.shape[2])
+    precision = np.zeros(features.shape[2])
+    precision[: n - 1] = 1 / PRIOR_SD**2
+    if ties and decisive:
+        start[n - 1] = math.log(2 * ties / decisive)
+    if side:
+        precision[-1] = 1 / PRIOR_SD**2
+    note = "side effect not fitted: no pair was shown both ways round" if side_effect and not side else ""
+    return _Model(
+        basis, (left, right), features, bool(ties), side, precision if regularised else None, start, not decisive, note
+    )
+
+
+def _parameter_covariance(votes: PairVotes, model: _Model, solution: Solution) -> Covariance:
+    """Sandwich: inverse information around the two-way clustered scores of the votes."""
+    beta = solution.beta[0]
+    logits = model.features @ beta
+    probabilities = np.exp(logits - logits.max(axis=1, keepdims=True))
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    residuals = model.features - np.einsum("sk,skp->sp", probabilities, model.features)[:, None]
+    inverse = np.linalg.inv(solution.information[0])
+    influence = residuals @ inverse
+    n = votes.n_methods
+    row = np.zeros((n, n), dtype=np.int64)
+    row[model.pairs] = np.arange(len(model.features))
+    alternative = 1 - votes.outcome if model.ties else (1 - votes.outcome) // 2
+    return two_way_covariance(influence[row[votes.left, votes.right], alternative], votes.rater, votes.item)
