@@ -228,7 +228,7 @@ def _pass(protocol: Protocol, rater: str, question: str) -> list[Place]:
 def _place_after(places: Sequence[Place], rater: RaterState) -> int:
     number = 0
     for trial in rater.history:
-        while number < len(places) and places[number] != Place(trial.question, trial.role):
+        while number < len(places) and (places[number].role, places[number].question) != (trial.role, trial.question):
             number += 1
         number += 1
     return number
@@ -246,7 +246,9 @@ def _main(design: Design, coverage: Coverage, rater: RaterState, question: str, 
     seen = _seen(design, rater)
     cells = design.of_question[question]
     if seen.cells:
-        cells = cells[~np.isin(cells, list(seen.cells))]
+        unseen = np.ones(len(design.cells), dtype=bool)
+        unseen[list(seen.cells)] = False
+        cells = cells[unseen[cells]]
     if not len(cells):
         return None
     cases = design.case_of[cells]
