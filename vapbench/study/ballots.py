@@ -40,7 +40,7 @@ def load_ballots(folder: StudyFolder, votes: Path | None = None) -> Ballots:
             else its ``votes.jsonl``.
 
     Raises:
-        DataError: there are no votes, a record is malformed, names what the protocol does not know, or the chain breaks.
+        DataError: there are no votes, a record is malformed or not of this protocol, or the chain breaks.
         IdentityError: protocol or key is another than the study was opened with.
     """
     protocol = folder.protocol()

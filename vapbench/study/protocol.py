@@ -20,7 +20,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from vapbench.cases import Category, Name
-from vapbench.errors import DataError, IdentityError
+from vapbench.errors import DataError, IdentityError, UsageError, did_you_mean
 from vapbench.files import digest, file_sha256, write_json
 from vapbench.store import now
 from vapbench.study.leaks import refuse_leaks
@@ -29,6 +29,8 @@ ANALYSIS_VERSION = 1
 """Raise when equal votes may give another report."""
 
 Model = TypeVar("Model", bound=BaseModel)
+STUDIES = Path("studies")
+
 TrialKind = Literal["pair", "best_of_n"]
 MediaId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 Code = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}$")]
@@ -357,6 +359,25 @@ class StudyFolder:
             opening = Opening(protocol_sha256=protocol.sha256, opened=now())
             write_json(self.opening_path, opening.model_dump(mode="json"))
         return protocol
+
+
+def find_study(path: Path | None, studies: Path = STUDIES) -> StudyFolder:
+    """The study at ``path``, by its name under ``studies``, or without ``path`` the only one there is.
+
+    Raises:
+        UsageError: there is no such study, or several to choose from.
+    """
+    known = sorted(found.parent.name for found in studies.glob("*/protocol.json"))
+    if path is None:
+        if len(known) == 1:
+            return StudyFolder(studies / known[0])
+        if not known:
+            raise UsageError(f"{studies}/ holds no study; make one first: vapbench study plan --help")
+        raise UsageError(f"{studies}/ holds several studies; name one of them: {', '.join(known)}")
+    for folder in (StudyFolder(path), StudyFolder(studies / path)):
+        if folder.protocol_path.is_file():
+            return folder
+    raise UsageError(f"{path} is no study.{did_you_mean(path.name, known)}")
 
 
 class Opening(Frozen):
