@@ -16,6 +16,7 @@ ROOMS = [
     "cli",
     "checks",
     "training",
+    "study",
     "report",
     "workflow",
     "runner",

@@ -145,6 +145,20 @@ def write_video(path: Path, clip: Clip) -> None:
             container.mux(stream.encode())
 
 
+def pad_video(path: Path, size: int) -> None:
+    """Bring an MP4 file to ``size`` bytes, so that its size says nothing: an empty box is appended, frames stay.
+
+    Raises:
+        ValueError: ``size`` is less than 8 bytes more than the file has.
+    """
+    extra = size - path.stat().st_size
+    if extra < 8:
+        raise ValueError(f"{path} has {size - extra} bytes and cannot be padded to {size}")
+    with atomic_path(path) as temporary:
+        # ISO/IEC 14496-12, section 8.1.2: a box of type "free" is skipped by every reader.
+        temporary.write_bytes(path.read_bytes() + extra.to_bytes(4, "big") + b"free" + bytes(extra - 8))
+
+
 @contextmanager
 def _open(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     import av

@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from vapbench.cli import checking, data, listing, reporting, running, training
+from vapbench.cli import checking, data, listing, reporting, running, study, training
 
 _INTERRUPTED = 130
 
@@ -28,6 +28,7 @@ listing.register(app)
 checking.register(app)
 data.register(app)
 training.register(app)
+study.register(app)
 
 
 def main() -> None:

@@ -1,0 +1,115 @@
+"""The protocol is final once a study is open; the log of votes shows every change."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from tests.study.conftest import code, key_of, make_protocol
+from vapbench.errors import DataError, IdentityError
+from vapbench.files import file_sha256
+from vapbench.study.protocol import MediaFacts, StudyFolder
+from vapbench.study.votes import GENESIS, Vote, check_chain
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> StudyFolder:
+    """A planned study whose media exist."""
+    protocol = make_protocol(methods=2, cases=2)
+    (tmp_path / "media").mkdir()
+    facts = {}
+    for media in protocol.media:
+        path = tmp_path / "media" / f"{media}.mp4"
+        path.write_bytes(media.encode())
+        facts[media] = MediaFacts(
+            sha256=file_sha256(path), suffix=".mp4", width=64, height=64, frames=16, fps=8, size=32
+        )
+    study = StudyFolder(tmp_path)
+    study.save(protocol.model_copy(update={"media": facts}), key_of(2))
+    return study
+
+
+def test_a_protocol_is_read_as_it_was_written(folder: StudyFolder) -> None:
+    protocol = folder.protocol()
+    assert protocol.sha256 == StudyFolder(folder.protocol_path).protocol().sha256
+    assert folder.key(protocol).names() == {code(0): "method-0", code(1): "method-1"}
+    assert folder.open() == protocol
+    assert folder.open() == protocol
+
+
+def test_an_open_study_refuses_another_protocol(folder: StudyFolder) -> None:
+    protocol = folder.open()
+    with pytest.raises(IdentityError, match="its protocol is final"):
+        folder.save(protocol, key_of(2))
+    edited = json.loads(folder.protocol_path.read_text()) | {"votes_per_cell": 99}
+    folder.protocol_path.write_text(json.dumps(edited))
+    with pytest.raises(IdentityError, match="edited after the study was opened"):
+        folder.protocol()
+
+
+def test_changed_media_and_keys_are_refused(folder: StudyFolder) -> None:
+    protocol = folder.protocol()
+    key = json.loads(folder.key_path.read_text())
+    key["methods"][code(0)]["name"], key["methods"][code(1)]["name"] = "method-1", "method-0"
+    folder.key_path.write_text(json.dumps(key))
+    with pytest.raises(IdentityError, match=r"key\.json is not the key"):
+        folder.key(protocol)
+    next((folder.path / "media").iterdir()).write_bytes(b"other")
+    with pytest.raises(DataError, match="missing or was changed"):
+        folder.open()
+    assert not folder.opening_path.exists()
+
+
+def test_a_damaged_protocol_is_named_in_one_sentence(folder: StudyFolder) -> None:
+    data = json.loads(folder.protocol_path.read_text())
+    folder.protocol_path.write_text(json.dumps(data | {"kind": "triples"}))
+    with pytest.raises(DataError, match=r"protocol\.json: kind: Input should be 'pair' or 'best_of_n'"):
+        folder.protocol()
+    folder.protocol_path.write_text("{")
+    with pytest.raises(DataError, match="not valid JSON"):
+        folder.protocol()
+    with pytest.raises(DataError, match="vapbench study plan"):
+        StudyFolder(folder.path / "nowhere").protocol()
+
+
+def test_a_protocol_that_contradicts_itself_is_refused() -> None:
+    protocol = make_protocol()
+    stranger = protocol.cases[0].model_copy(update={"candidates": {"0" * 8: "1" * 32, "1" * 8: "2" * 32}})
+    with pytest.raises(ValidationError, match="unknown method"):
+        make_protocol(items=(stranger,))
+    with pytest.raises(ValidationError, match="which is not listed"):
+        make_protocol(checks=(protocol.checks[0].model_copy(update={"reference": "f" * 32}),))
+
+
+def votes(count: int) -> list[Vote]:
+    log: list[Vote] = []
+    for number in range(count):
+        log.append(
+            Vote(
+                sequence=number + 1, assignment=f"a{number}", rater="rater-1", role="main", cell="c", case="case-0",
+                question="semantic", order=(code(0), code(1)), choice=number % 2, response_ms=5_000, shown_us=1,
+                stored_us=2, previous=log[-1].hash if log else GENESIS,
+            )
+        )  # fmt: skip
+    return log
+
+
+def test_the_chain_shows_every_change() -> None:
+    log = votes(5)
+    hashes = [vote.hash for vote in log]
+    assert check_chain(log, "votes", hashes) == log[-1].hash
+    assert check_chain([], "votes") == GENESIS
+    changed = [*log[:2], log[2].model_copy(update={"choice": "tie"}), *log[3:]]
+    for broken in (changed, log[:2] + log[3:], [log[1], log[0], *log[2:]], log[1:]):
+        with pytest.raises(DataError, match="chain of votes breaks"):
+            check_chain(broken, "votes")
+    with pytest.raises(DataError, match="breaks at vote 5"):
+        check_chain([*log[:4], log[4].model_copy(update={"choice": "tie"})], "votes", hashes)
+
+
+def test_a_vote_for_what_was_not_shown_is_no_vote() -> None:
+    with pytest.raises(ValidationError, match="none of the 2 shown"):
+        Vote.model_validate(votes(1)[0].model_dump() | {"choice": 2})

@@ -1,0 +1,127 @@
+"""Votes: what a rater answered, as an append-only log in which every record holds the hash of the one before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints, model_validator
+
+from vapbench.cases import Name
+from vapbench.errors import DataError
+from vapbench.files import digest
+from vapbench.study.protocol import Frozen
+
+GENESIS = "0" * 64
+"""``previous`` of the first vote."""
+LONGEST_COMMENT = 2_000
+
+TrialRole = Literal["main", "repeat", "gold", "training"]
+Hash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Pseudonym = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{4,64}$")]
+"""Of a rater: random, and nothing outside the study can be linked with it."""
+
+
+class Client(Frozen):
+    """What the page observed; best effort, claimed by the browser."""
+
+    milliseconds: int | None = Field(default=None, ge=0)
+    """From first display to the answer, by the browser's own clock."""
+    plays: tuple[int, ...] = ()
+    """Times each clip was played to its end, in presented order."""
+    dropped_frames: int | None = Field(default=None, ge=0)
+    stalls: int | None = Field(default=None, ge=0)
+    hidden: int | None = Field(default=None, ge=0)
+    """Times the tab was left."""
+    viewport: tuple[int, int] | None = None
+    """Width and height in CSS pixels."""
+    browser: str = Field(default="", max_length=40)
+    """Family only, such as ``firefox``."""
+
+
+class Vote(Frozen):
+    """One stored answer."""
+
+    sequence: int = Field(ge=1)
+    """Place in the study's log: 1, 2, 3, …"""
+    assignment: str = Field(min_length=1, max_length=64)
+    """The trial as it was handed to this rater; with the question, what makes a vote unique."""
+    rater: Pseudonym
+    role: TrialRole
+    cell: str
+    """Id of the design cell (main, repeat) or of the check (gold, training)."""
+    case: Name
+    """The item; for checks their id, so that no check is ever pooled with an item."""
+    question: Name
+    order: tuple[str, ...] = Field(min_length=2)
+    """What was shown from left to right: blind codes; for checks the candidates' indices."""
+    choice: int | Literal["tie"]
+    """Presented position of the chosen one, from 0, or no difference."""
+    response_ms: int = Field(ge=0)
+    """From display to answer, by the server's clock."""
+    shown_us: int = Field(ge=0)
+    stored_us: int = Field(ge=0)
+    """Microseconds since 1970, UTC."""
+    late: bool = False
+    """Whether the lease had expired: stored all the same, and analysed."""
+    client: Client = Client()
+    comment: str = Field(default="", max_length=LONGEST_COMMENT)
+    previous: Hash = GENESIS
+
+    @model_validator(mode="after")
+    def _choice_was_shown(self) -> Vote:
+        if isinstance(self.choice, int) and not 0 <= self.choice < len(self.order):
+            raise ValueError(f"choice {self.choice} is none of the {len(self.order)} shown")
+        return self
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the canonical JSON of the record, ``previous`` included."""
+        return digest(self.model_dump(mode="json"))
+
+    @property
+    def chosen(self) -> str | None:
+        """Blind code (or candidate index) of the chosen one; None for a tie."""
+        return self.order[self.choice] if isinstance(self.choice, int) else None
+
+
+class Rater(Frozen):
+    """A participant, as far as the analysis may know one."""
+
+    rater: Pseudonym
+    index: int = Field(ge=0)
+    """Order of arrival, from 0."""
+    status: Literal["active", "finished", "screened_out", "withdrawn"] = "active"
+    cohort: str = ""
+    consent_version: str = ""
+    excluded: str = ""
+    """Why an administrator excluded the rater; empty otherwise."""
+
+
+def follows(vote: Vote, last: Vote | None) -> bool:
+    """Whether ``vote`` continues the log after ``last`` (None: an empty log)."""
+    if last is None:
+        return vote.sequence == 1 and vote.previous == GENESIS
+    return vote.sequence == last.sequence + 1 and vote.previous == last.hash
+
+
+def check_chain(votes: Sequence[Vote], where: str, hashes: Iterable[str] | None = None) -> str:
+    """Return the head of the chain: the last vote's hash.
+
+    Args:
+        votes: the log in order.
+        where: what it was read from, for messages.
+        hashes: hashes stored beside the votes, compared with the votes' own.
+
+    Raises:
+        DataError: a vote was changed, removed, added or moved; the message names the first place.
+    """
+    last: Vote | None = None
+    for vote, stored in zip(votes, hashes if hashes is not None else (v.hash for v in votes), strict=True):
+        if not follows(vote, last) or stored != vote.hash:
+            raise DataError(
+                f"{where}: the chain of votes breaks at vote {vote.sequence}: a record was changed, removed or moved. "
+                "Restore the file from a backup."
+            )
+        last = vote
+    return last.hash if last else GENESIS
