@@ -19,6 +19,7 @@ ROOMS = [
     "report",
     "workflow",
     "runner",
+    "scorer",
     "attempt",
     "plan",
     "executors",
