@@ -18,6 +18,7 @@ ROOMS = [
     "training",
     "report",
     "workflow",
+    "costs",
     "runner",
     "scorer",
     "attempt",

@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+from tests.metrics.judges import Endpoint, write_tiny_vlm
 from vapbench.cases import Case, ClipSpec, Media, Reference
 from vapbench.clip import Clip
 from vapbench.metrics import resolve
@@ -84,6 +85,10 @@ class TinyWeights:
     """An aesthetic head that prefers clean frames to noisy ones."""
     raft: Path
     """``raft_large`` with the parity vectors' random weights."""
+    judge: str
+    """Address of an endpoint that gives every video 70 points."""
+    vlm: Path
+    """A vision-language model with random weights."""
 
     def spec(self, name: str) -> str:
         """The metric's name with the parameters that make it use these weights."""
@@ -91,12 +96,14 @@ class TinyWeights:
             "text_alignment[clip]": f"weights={self.clip}",
             "aesthetic_quality": f"weights={self.clip},head={self.head}",
             "dynamic_degree[raft]": f"weights={self.raft}",
+            "semantic_alignment[judge]": f"base_url={self.judge}",
+            "semantic_alignment[local]": f"weights={self.vlm},frames=2",
         }.get(name, "")
         return f"{name}:{parameters}" if parameters else name
 
 
 @pytest.fixture(scope="session")
-def tiny(tmp_path_factory: pytest.TempPathFactory, vectors: Path) -> TinyWeights:
+def tiny(tmp_path_factory: pytest.TempPathFactory, vectors: Path) -> Iterator[TinyWeights]:
     """Tiny weights, made once."""
     folder = tmp_path_factory.mktemp("weights")
     clip = folder / "clip"
@@ -106,7 +113,10 @@ def tiny(tmp_path_factory: pytest.TempPathFactory, vectors: Path) -> TinyWeights
     torch.save(raft_parameters(vectors), raft)
     head = folder / "head.pth"
     torch.save(prefer_clean_frames(clip), head)
-    return TinyWeights(clip, head, raft)
+    vlm = folder / "tiny-vlm"
+    write_tiny_vlm(vlm)
+    with Endpoint() as endpoint:
+        yield TinyWeights(clip, head, raft, endpoint.url, vlm)
 
 
 def raft_parameters(vectors: Path) -> dict[str, torch.Tensor]:

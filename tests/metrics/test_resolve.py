@@ -63,6 +63,8 @@ def test_the_built_in_names() -> None:
         "dynamic_degree[dis]",
         "motion_smoothness[warp]",
         "temporal_flickering",
+        "semantic_alignment[judge]",
+        "semantic_alignment[local]",
     ]
 
 

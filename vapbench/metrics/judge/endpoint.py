@@ -15,7 +15,7 @@ from vapbench.errors import NotApplicable
 from vapbench.metrics.base import Budget, Cost, Need, Score
 from vapbench.metrics.judge.answer import Answer, MalformedAnswer, combined, read, schema
 from vapbench.metrics.judge.client import ChatClient, Pace, Reply, check_key, check_url, host_of
-from vapbench.metrics.judge.question import NOTHING, Part, Question, ask_about, captions_of, scaled_size
+from vapbench.metrics.judge.question import NOTHING, Part, Question, ask_about, caption_of, scaled_size
 from vapbench.metrics.judge.rubric import load_rubrics
 
 if TYPE_CHECKING:
@@ -35,8 +35,8 @@ class SemanticAlignmentJudge:
     """A vision-language model's rating of how well the output carries the reference's semantic.
 
     Formula: median over ``repeats`` answers of the rubric's 0 to 100 score. The judge sees evenly spread frames of the
-    reference and of the output, the first frame and the captions, and rates the criteria of the category's rubric
-    before the whole. Repeats take turns in which video is shown first.
+    reference and of the output, the first frame and the reference's caption, and rates the criteria of the category's
+    rubric before the whole. Repeats take turns in which video is shown first.
     Range: 0 to 100, higher is better.
     Source: Video-As-Prompt (arXiv 2510.20888), whose alignment score is Gemini-2.5-pro's rating of the pair under
     evaluation rules; the rules are not published, so the rubrics are vapbench's own. Weights: none here; the model is
@@ -51,7 +51,7 @@ class SemanticAlignmentJudge:
     scale = 1.0
     range = (0.0, 100.0)
     digits = 1
-    needs: frozenset[Need] = frozenset({"reference", "image", "prompt", "category"})
+    needs: frozenset[Need] = frozenset({"reference", "image", "category"})
 
     def __init__(
         self,
@@ -115,7 +115,7 @@ class SemanticAlignmentJudge:
     def cost(self, case: Case) -> Cost:
         """Estimate one case: calls exactly if none is repeated, tokens within a factor of two."""
         rubrics = load_rubrics()
-        question = Question(rubrics, rubrics.of(case.category), NOTHING, captions_of(case))
+        question = Question(rubrics, rubrics.of(case.category), NOTHING, caption_of(case))
         images = 1 + self._frames + min(self._frames, case.clip.frames)
         height, width = scaled_size(case.clip.height, case.clip.width)
         picture = -(-height // _PATCH) * -(-width // _PATCH)

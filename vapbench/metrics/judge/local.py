@@ -43,7 +43,7 @@ class SemanticAlignmentLocal:
     scale = 1.0
     range = (0.0, 100.0)
     digits = 1
-    needs: frozenset[Need] = frozenset({"reference", "image", "prompt", "category"})
+    needs: frozenset[Need] = frozenset({"reference", "image", "category"})
 
     def __init__(
         self,

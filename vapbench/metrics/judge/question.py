@@ -44,7 +44,8 @@ class Question:
     rubrics: Rubrics
     rubric: Rubric
     shown: Mapping[Role, Shown]
-    captions: Mapping[str, str]
+    caption: str
+    """The reference's; empty if it has none."""
 
     @property
     def system(self) -> str:
@@ -70,9 +71,9 @@ class Question:
             times = ", ".join(f"{time:.2f}" for time in shown.times)
             yield protocol.roles[role].format(frames=len(shown.frames), times=times)
             yield from shown.frames
-        if self.captions:
-            # JSON strings cannot end early: quotes and line breaks in a caption arrive escaped.
-            yield f"{protocol.captions}\n{json.dumps(dict(self.captions), ensure_ascii=True)}"
+        if self.caption:
+            # A JSON string cannot end early: quotes and line breaks of a caption arrive escaped.
+            yield f"{protocol.caption}\n{json.dumps(self.caption)}"
         anchors = "\n".join(f"  {score}: {text}" for score, text in rubric.anchors.items())
         criteria = "\n".join(f'  "{name}": {text}' for name, text in rubric.criteria.items())
         yield "\n\n".join([protocol.rules.format(anchors=anchors.lstrip()), f"Criteria:\n{criteria}", protocol.answer])
@@ -94,7 +95,7 @@ def ask_about(view: ClipView, case: Case, rubrics: Rubrics, frames: int) -> Ques
 
     Args:
         view: the output.
-        case: its case, for the reference, the first frame, the captions and the category.
+        case: its case, for the reference with its caption, the first frame and the category.
         rubrics: all rubrics.
         frames: how many frames of each video, spread evenly, ends included; shorter videos show every frame once.
     """
@@ -103,13 +104,12 @@ def ask_about(view: ClipView, case: Case, rubrics: Rubrics, frames: int) -> Ques
         "image": Shown((_scaled(view.image),), ()),
         "output": _video(view.clip, frames),
     }
-    return Question(rubrics, rubrics.of(case.category), shown, captions_of(case))
+    return Question(rubrics, rubrics.of(case.category), shown, caption_of(case))
 
 
-def captions_of(case: Case) -> dict[str, str]:
-    """The captions of a case, cut to a length that cannot crowd out the rubric."""
-    given = {"reference": case.reference.caption, "output": case.caption}
-    return {role: text[:_LONGEST_CAPTION] for role, text in given.items() if text}
+def caption_of(case: Case) -> str:
+    """The reference's caption, cut to a length that cannot crowd out the rubric; empty if there is none."""
+    return (case.reference.caption or "")[:_LONGEST_CAPTION]
 
 
 def scaled_size(height: int, width: int) -> tuple[int, int]:

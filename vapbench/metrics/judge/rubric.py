@@ -34,7 +34,7 @@ class Protocol(BaseModel):
     system: str
     roles: Mapping[str, str]
     """``reference``, ``image``, ``output``: what is said above the pictures of each."""
-    captions: str
+    caption: str
     rules: str
     answer: str
 
