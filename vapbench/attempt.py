@@ -18,8 +18,7 @@ from vapbench.clip import Clip
 from vapbench.errors import NotApplicable
 from vapbench.files import canonical_json
 from vapbench.methods.base import Method
-from vapbench.metrics.base import Metric, Score
-from vapbench.metrics.view import ClipView
+from vapbench.metrics.base import Score
 from vapbench.store import Failure
 from vapbench.video import VideoInfo, probe
 
@@ -66,19 +65,18 @@ def attempt(method: Method, case: Case, seed: int, retries: int, device: Any) ->
         return Attempted(made, seconds, peak_mb(device), tuple(failures), unscored, note)
 
 
-def score(metric: Metric, view: ClipView, case: Case) -> Score:
-    """Ask for a score, as plain numbers that a row can hold.
+def checked(name: str, answer: object) -> Score:
+    """A metric's answer as plain numbers that a row can hold.
 
     Raises:
-        NotApplicable: the metric does not apply.
-        Exception: whatever else the metric raises, or its answer is no finite number or not JSON.
+        TypeError: it is no Score, or holds what JSON cannot.
+        ValueError: its value is no finite number.
     """
-    answer: object = metric.score(view, case)
     if not isinstance(answer, Score):
         raise TypeError(f"score must return a Score, not {type(answer).__name__}")
     value = None if answer.value is None else float(answer.value)
     if value is not None and not np.isfinite(value):
-        raise ValueError(f"{metric.name} answered {value}, which is no score")
+        raise ValueError(f"{name} answered {value}, which is no score")
     canonical_json(dict(answer.parts))
     return Score(value, dict(answer.parts), _printable(answer.note))
 

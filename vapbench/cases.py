@@ -139,10 +139,10 @@ class Case(BaseModel):
         return tuple({media.path: media for media in files}.values())
 
     def fields(self) -> dict[str, Any]:
-        """What metrics may need, each as content: ``prompt``, ``reference``, ``image``, ``target``."""
+        """What metrics may need, each as content: ``prompt``, ``reference``, ``image``, ``target``, ``category``."""
         content = self.content()
         names = {"prompt": "caption", "reference": "references", "image": "image", "target": "target"}
-        return {need: content[field] for need, field in names.items()}
+        return {need: content[field] for need, field in names.items()} | {"category": self.category}
 
     def content(self) -> dict[str, Any]:
         """What the case *is*: captions, media hashes and clip spec, without any path. Part of every generation key."""

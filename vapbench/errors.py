@@ -5,7 +5,8 @@
     ├── DataError            3   a suite, video, caption or row that cannot be used as it is
     │   └── IdentityError    3   results made with another method, parameters or weights
     ├── WeightsError         3   a checkpoint that is absent, incomplete or of an unknown class
-    └── TooManyFailures      1   more cases failed than --max-failures allows
+    ├── TooManyFailures      1   more cases failed than --max-failures allows
+    └── BudgetSpent          1   paid calls reached --max-judge-calls; everything answered is kept
 
 A method or metric that does not apply to a case raises :class:`NotApplicable`. It is no failure: the row says
 ``unscored`` and why.
@@ -47,6 +48,10 @@ class WeightsError(VapbenchError):
 
 class TooManyFailures(VapbenchError):
     """More cases failed than the run's ``max_failures`` allows."""
+
+
+class BudgetSpent(VapbenchError):
+    """No paid call may be made any more; what was answered is kept, the rest is left for the same command."""
 
 
 class NotApplicable(VapbenchError):

@@ -64,6 +64,51 @@ def run_in_order(
                 future.result()
 
 
+class InFlight:
+    """Work that waits for somebody else's answer: a few at a time, in threads, while this one goes on.
+
+    The threads are daemons: a second Ctrl-C ends the process without the answers that are still missing.
+    """
+
+    def __init__(self, limit: int) -> None:
+        """Let ``limit`` wait at once."""
+        self._limit = limit
+        self._room = threading.Semaphore(limit)
+        self._error: BaseException | None = None
+
+    def submit(self, work: Callable[[], None]) -> None:
+        """Start ``work`` in a thread, as soon as there is room.
+
+        Raises:
+            Exception: what earlier work raised.
+        """
+        self._room.acquire()
+        if self._error:
+            self._room.release()
+            raise self._error
+        threading.Thread(target=self._run, args=(work,), name="in-flight", daemon=True).start()
+
+    def join(self) -> None:
+        """Wait until all work is done.
+
+        Raises:
+            Exception: what it raised.
+        """
+        for _ in range(self._limit):
+            self._room.acquire()
+        self._room.release(self._limit)
+        if self._error:
+            raise self._error
+
+    def _run(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except BaseException as error:
+            self._error = error
+        finally:
+            self._room.release()
+
+
 @contextmanager
 def finish_case_on_interrupt(stop: Stop, tell: Callable[[str], None]) -> Iterator[None]:
     """Turn the first Ctrl-C into a request to stop after the case at hand; the second interrupts at once."""

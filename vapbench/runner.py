@@ -7,22 +7,22 @@ goes on, until more fail than the run allows. What makes every case fail (a full
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Protocol
 
 from vapbench import attempt as attempts
 from vapbench.attempt import Attempted
-from vapbench.cases import Case, Media
+from vapbench.cases import Case
 from vapbench.clip import Clip
-from vapbench.errors import NotApplicable, TooManyFailures, UsageError
-from vapbench.executors import INTERRUPTED, Stop, finish_case_on_interrupt, run_in_order
+from vapbench.errors import BudgetSpent, TooManyFailures, UsageError
+from vapbench.executors import INTERRUPTED, InFlight, Stop, finish_case_on_interrupt, run_in_order
 from vapbench.files import file_sha256
-from vapbench.metrics.base import Metric, Score
 from vapbench.metrics.view import ClipView
 from vapbench.plan import Column, Job, Refresh, RunPlan, ScoreJob, pending, pending_scores
+from vapbench.scorer import Desk, Scorer, media_scored_against
 from vapbench.store import (
     Failure,
     GenerationRow,
@@ -198,6 +198,7 @@ def score(
 
     Raises:
         TooManyFailures: more scores failed than the settings allow.
+        BudgetSpent: paid calls ran out; all that needs none is done.
         OSError: a row cannot be written.
         KeyboardInterrupt: Ctrl-C.
     """
@@ -222,11 +223,20 @@ def _score(
 ) -> None:
     device = torch_device(settings.device)
     columns = {column.label: column for job in jobs for column in job.columns}
-    scorers = {label: _Scorer.set_up(column, device) for label, column in columns.items()}
+    scorers = {label: Scorer.set_up(column, device) for label, column in columns.items()}
     stop = Stop()
 
+    def record(row: ScoreRow) -> None:
+        writer.append(row)
+        failures = (row.failure,) if row.failure else ()
+        _count(progress, tally, f"{row.metric} on {row.case} seed {row.seed}", row.status, failures)
+        _stop_if_exceeded(settings.tolerance, tally, stop)
+
+    desk = Desk(record)
+    waiting = {label: InFlight(scorer.concurrency) for label, scorer in scorers.items() if scorer.waits}
+
     def load(job: ScoreJob) -> Clip | Failure:
-        for media in _media_scored_against(job):
+        for media in media_scored_against(job):
             media.prefetch()
         try:
             return read_video(job.video)
@@ -235,20 +245,33 @@ def _score(
 
     def work(job: ScoreJob, clip: Clip | Failure) -> list[ScoreRow]:
         view = ClipView(clip, job.case, device) if isinstance(clip, Clip) else clip
-        rows = [scorers[column.label].row(job, view) for column in job.columns]
-        for media in _media_scored_against(job):
+        rows = []
+        for label in (column.label for column in job.columns):
+            scorer = scorers[label]
+            answer = desk.unless_spent(partial(scorer.begin, job, view))
+            if answer is not None and scorer.waits:
+                waiting[label].submit(partial(desk.take_answer, partial(scorer.row, job, answer)))
+            elif answer is not None:
+                rows.append(scorer.row(job, answer))
+        for media in media_scored_against(job):
             media.release()
         return rows
 
     def finish(job: ScoreJob, rows: list[ScoreRow]) -> None:
         for row in rows:
-            writer.append(row)
-            failures = (row.failure,) if row.failure else ()
-            _count(progress, tally, f"{row.metric} on {row.case} seed {row.seed}", row.status, failures)
-        _stop_if_exceeded(settings.tolerance, tally, stop)
+            desk.take(row)
 
-    total = tally.total - tally.kept
-    _run(jobs, load, work, finish, stop, progress, f"{folder.path.name} · score", total)
+    def wait() -> None:
+        for answers in waiting.values():
+            answers.join()
+
+    try:
+        _run(jobs, load, work, finish, stop, progress, f"{folder.path.name} · score", tally.total - tally.kept, wait)
+    finally:
+        desk.close()
+    if desk.spent:
+        left = tally.total - tally.kept - tally.done
+        raise BudgetSpent(f"{desk.spent}: {left} scores are left to do; everything answered is kept.")
 
 
 def torch_device(name: str) -> Any:
@@ -301,71 +324,6 @@ def _generation_row(job: Job, attempted: Attempted, folder: RunFolder) -> Genera
     return replace(row, status="ok", video=name, sha256=file_sha256(folder.videos / name))
 
 
-@dataclass(frozen=True)
-class _Scorer:
-    """A metric that was set up, or the reason why it could not be."""
-
-    column: Column
-    metric: Metric
-    unusable: str = ""
-    failure: Failure | None = None
-
-    @classmethod
-    def set_up(cls, column: Column, device: Any) -> _Scorer:
-        metric = copy(column.metric)
-        try:
-            metric.setup(device)
-        except NotApplicable as error:
-            return cls(column, metric, unusable=str(error))
-        except Exception as error:
-            return cls(column, metric, failure=attempts.failure_of(error))
-        return cls(column, metric)
-
-    def row(self, job: ScoreJob, view: ClipView | Failure) -> ScoreRow:
-        """Score one video."""
-        began = time.perf_counter()
-        answer, failure = Score(None), self.failure
-        try:
-            if isinstance(view, Failure):
-                failure = view
-            elif self.unusable:
-                answer = Score(None, note=self.unusable)
-            elif failure is None:
-                answer = attempts.score(self.metric, view, job.case)
-        except NotApplicable as error:
-            answer = Score(None, note=str(error))
-        except Exception as error:
-            failure = attempts.failure_of(error)
-        sha256 = job.row.sha256 or ""
-        return ScoreRow(
-            key=self.column.key(job.case, job.row.seed, sha256),
-            metric=self.metric.name,
-            version=self.metric.version,
-            params=dict(self.column.params),
-            case=job.row.case,
-            condition=job.row.condition,
-            category=job.row.category,
-            seed=job.row.seed,
-            video_sha256=sha256,
-            case_sha256=self.column.case_sha256(job.case),
-            status="failed" if failure else "unscored" if answer.value is None else "ok",
-            value=answer.value,
-            parts=dict(answer.parts),
-            note=answer.note,
-            seconds=round(time.perf_counter() - began, 4),
-            failure=failure,
-            weights=self.column.weights_sha256,
-        )
-
-
-def _media_scored_against(job: ScoreJob) -> list[Media]:
-    needs = frozenset[str]().union(*(column.metric.needs for column in job.columns))
-    media = [job.case.reference.video] if "reference" in needs else []
-    if "target" in needs and job.case.target:
-        media.append(job.case.target)
-    return media
-
-
 def _run(
     jobs: Sequence[Any],
     load: Callable[[Any], Any],
@@ -375,11 +333,13 @@ def _run(
     progress: Progress,
     what: str,
     total: int | None = None,
+    wait: Callable[[], None] = lambda: None,
 ) -> None:
     progress.begin(what, len(jobs) if total is None else total)
     try:
         with finish_case_on_interrupt(stop, progress.tell):
             run_in_order(jobs, load=load, work=work, finish=finish, stop=stop)
+            wait()
     finally:
         progress.end()
     if stop.reason == INTERRUPTED:

@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+from tests.metrics.judges import Endpoint, write_tiny_vlm
 from vapbench.cases import Case, ClipSpec, Media, Reference
 from vapbench.clip import Clip
 from vapbench.metrics import resolve
@@ -88,6 +89,10 @@ class TinyWeights:
     """The head as the folder that the mini suite's training makes."""
     semantic: Path
     """A semantic encoder that tells noise from what is clean."""
+    judge: str
+    """Address of an endpoint that gives every video 70 points."""
+    vlm: Path
+    """A vision-language model with random weights."""
 
     def spec(self, name: str) -> str:
         """The metric's name with the parameters that make it use these weights."""
@@ -98,12 +103,14 @@ class TinyWeights:
             "text_alignment[mini-clip]": f"weights={self.clip}",
             "aesthetic_quality[mini]": f"weights={self.clip},head={self.quality}",
             "semantic_alignment[embedding]": f"weights={self.semantic}",
+            "semantic_alignment[judge]": f"base_url={self.judge}",
+            "semantic_alignment[local]": f"weights={self.vlm},frames=2",
         }.get(name, "")
         return f"{name}:{parameters}" if parameters else name
 
 
 @pytest.fixture(scope="session")
-def tiny(tmp_path_factory: pytest.TempPathFactory, vectors: Path) -> TinyWeights:
+def tiny(tmp_path_factory: pytest.TempPathFactory, vectors: Path) -> Iterator[TinyWeights]:
     """Tiny weights, made once."""
     folder = tmp_path_factory.mktemp("weights")
     clip = folder / "clip"
@@ -117,7 +124,10 @@ def tiny(tmp_path_factory: pytest.TempPathFactory, vectors: Path) -> TinyWeights
     quality.mkdir()
     save_file(torch.load(head), quality / "model.safetensors")
     train_tiny_semantic(semantic)
-    return TinyWeights(clip, head, raft, quality, semantic)
+    vlm = folder / "tiny-vlm"
+    write_tiny_vlm(vlm)
+    with Endpoint() as endpoint:
+        yield TinyWeights(clip, head, raft, quality, semantic, endpoint.url, vlm)
 
 
 def raft_parameters(vectors: Path) -> dict[str, torch.Tensor]:

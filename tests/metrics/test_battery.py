@@ -31,6 +31,8 @@ RANGE = {
     "text_alignment[mini-clip]": (-100.0, 100.0),
     "aesthetic_quality[mini]": (0.0, 1.0),
     "semantic_alignment[embedding]": (0.0, 100.0),
+    "semantic_alignment[judge]": (0.0, 100.0),
+    "semantic_alignment[local]": (0.0, 100.0),
     SSIM: (-1.0, 1.0),
 }
 FEWEST_FRAMES = {
@@ -65,7 +67,7 @@ def test_metadata_is_complete(name: str) -> None:
     assert metric.version >= 1
     assert isinstance(metric.higher_is_better, bool)
     assert metric.unit
-    assert metric.needs <= {"prompt", "reference", "image", "target"}
+    assert metric.needs <= {"prompt", "reference", "image", "target", "category"}
     assert getattr(metric, "title", "") and getattr(metric, "digits", -1) >= 0 and getattr(metric, "scale", 0) > 0
     documentation = type(metric).__doc__ or ""
     assert all(

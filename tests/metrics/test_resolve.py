@@ -67,6 +67,8 @@ def test_the_built_in_names() -> None:
         "semantic_alignment[embedding]",
         "text_alignment[mini-clip]",
         "aesthetic_quality[mini]",
+        "semantic_alignment[judge]",
+        "semantic_alignment[local]",
     ]
 
 

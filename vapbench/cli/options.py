@@ -79,6 +79,15 @@ MaxFailures = Annotated[
     str, typer.Option("--max-failures", help="Stop above this many failures: a count, or a fraction below 1.")
 ]
 FailFast = Annotated[bool, typer.Option("--fail-fast", help="Stop at the first failure.")]
+MaxJudgeCalls = Annotated[
+    int | None,
+    typer.Option(
+        "--max-judge-calls",
+        min=1,
+        help="Stop before more requests than this to judges that are paid by the call; the same command goes on.",
+        show_default=False,
+    ),
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON to standard output.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only errors and the result.")]

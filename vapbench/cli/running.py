@@ -12,8 +12,10 @@ import typer
 from vapbench.cli import options as opt
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from vapbench.cases import Case
+    from vapbench.errors import VapbenchError
     from vapbench.methods import ResolvedMethod
     from vapbench.plan import Column, RunPlan
     from vapbench.runner import Settings
@@ -44,6 +46,7 @@ def run(
     refresh: opt.Refresh = "missing",
     retries: opt.Retries = 1,
     max_failures: opt.MaxFailures = "0.1",
+    max_judge_calls: opt.MaxJudgeCalls = None,
     fail_fast: opt.FailFast = False,
     dry_run: opt.DryRun = False,
     json: opt.Json = False,
@@ -61,7 +64,9 @@ def run(
     vapbench run -m "vap:steps=30,guidance=5" --suite vap-data --data /data/VAP-Data --offload model
     """
     from vapbench.cli.console import configure_logging
+    from vapbench.cli.costs import print_costs
     from vapbench.cli.reporting import print_tables
+    from vapbench.costs import estimate_plan, limit_calls
     from vapbench.methods import resolve
     from vapbench.plan import columns, plan_run
     from vapbench.workflow import choose
@@ -79,7 +84,9 @@ def run(
     if dry_run:
         for plan in plans:
             _describe(plan, wanted, settings)
+        print_costs([e for plan in plans for e in estimate_plan(plan, wanted, settings.refresh)], max_judge_calls)
         return
+    limit_calls(wanted, max_judge_calls)
     stopped = _execute_all(plans, wanted, settings, selection, quiet)
     folders = [plan.folder for plan in plans if plan.folder.manifest_path.exists()]
     shown = [column.metric.name for column in wanted]
@@ -155,7 +162,9 @@ def score(
     device: opt.Device = "auto",
     refresh: opt.Refresh = "missing",
     max_failures: opt.MaxFailures = "0.1",
+    max_judge_calls: opt.MaxJudgeCalls = None,
     fail_fast: opt.FailFast = False,
+    dry_run: opt.DryRun = False,
     json: opt.Json = False,
     quiet: opt.Quiet = False,
     verbose: opt.Verbose = 0,
@@ -168,8 +177,11 @@ def score(
     manifest.csv in the folder (columns case,video) says.
     """
     from vapbench.cli.console import configure_logging
+    from vapbench.cli.costs import print_costs
     from vapbench.cli.reporting import print_tables
+    from vapbench.costs import estimate_folder, estimate_plan, limit_calls
     from vapbench.plan import columns
+    from vapbench.store import RunFolder
     from vapbench.workflow import choose
 
     configure_logging(verbose, quiet)
@@ -177,24 +189,27 @@ def score(
     selection = choose(suite, data, task, limit)
     wanted = columns(metric or selection.suite.metrics)
     if (target / "manifest.json").is_file():
-        folder, stopped = _rescore(target, selection, wanted, settings, quiet)
+        plan, folder = None, RunFolder(target)
     else:
-        folder, stopped = _score_videos(target, panel, name, selection, wanted, settings, results, quiet)
+        plan = _plan_videos(target, panel, name, selection, results)
+        folder = plan.folder
+    if dry_run:
+        cases = {case.id: case for case in selection.cases}
+        costs = estimate_plan(plan, wanted, refresh) if plan else estimate_folder(folder, cases, wanted, refresh)
+        _describe_scores(folder, cases, wanted, settings)
+        print_costs(costs, max_judge_calls)
+        return
+    limit_calls(wanted, max_judge_calls)
+    if plan:
+        stopped = _execute_all([plan], wanted, settings, selection, quiet)
+    else:
+        stopped = _rescore(folder, selection, wanted, settings, quiet)
     shown = [column.metric.name for column in wanted]
     print_tables([folder], task=selection.task.name, as_json=json, next_steps=not quiet, metrics=shown)
     raise typer.Exit(1 if stopped else 0)
 
 
-def _score_videos(
-    target: Path,
-    panel: str,
-    name: str | None,
-    selection: Selection,
-    wanted: list[Column],
-    settings: Settings,
-    results: Path,
-    quiet: bool,
-) -> tuple[RunFolder, bool]:
+def _plan_videos(target: Path, panel: str, name: str | None, selection: Selection, results: Path) -> RunPlan:
     from vapbench.methods import resolve_folder
     from vapbench.methods.folder import Folder
     from vapbench.plan import plan_run
@@ -202,26 +217,33 @@ def _score_videos(
     method = resolve_folder(target, panel)
     if isinstance(method.method, Folder):
         method.method.check_against(selection.cases, selection.suite.name)
-    plan = plan_run(selection.suite.name, selection.task.name, method, selection.cases, [0], results, name)
-    return plan.folder, _execute_all([plan], wanted, settings, selection, quiet)
+    return plan_run(selection.suite.name, selection.task.name, method, selection.cases, [0], results, name)
 
 
-def _rescore(
-    target: Path, selection: Selection, wanted: list[Column], settings: Settings, quiet: bool
-) -> tuple[RunFolder, bool]:
-    from vapbench.cli.console import errors
+def _rescore(folder: RunFolder, selection: Selection, wanted: list[Column], settings: Settings, quiet: bool) -> bool:
     from vapbench.cli.progress import progress
-    from vapbench.errors import TooManyFailures
-    from vapbench.store import RunFolder
+    from vapbench.errors import BudgetSpent, TooManyFailures
     from vapbench.workflow import rescore
 
-    folder = RunFolder(target)
     try:
         rescore(folder, selection, wanted, settings, progress(quiet))
-    except TooManyFailures as error:
-        errors().print(f"{target.name}: {error}", markup=False, soft_wrap=True)
-        return folder, True
-    return folder, False
+    except (TooManyFailures, BudgetSpent) as error:
+        _say_stopped(folder.path.name, error)
+        return True
+    return False
+
+
+def _say_stopped(run: str, error: VapbenchError) -> None:
+    import shlex
+
+    from vapbench.cli.console import errors
+    from vapbench.errors import BudgetSpent
+
+    if isinstance(error, BudgetSpent):
+        text = f"{run}: {error} Go on with: {shlex.join(['vapbench', *sys.argv[1:]])}"
+        errors().print(text, markup=False, soft_wrap=True)
+    else:
+        errors().print(f"[red]error[/red] {_escaped(f'{run}: {error}')}", soft_wrap=True)
 
 
 def _settings(device: str, refresh: str, retries: int, max_failures: str, fail_fast: bool) -> Settings:
@@ -234,23 +256,23 @@ def _settings(device: str, refresh: str, retries: int, max_failures: str, fail_f
 def _execute_all(
     plans: list[RunPlan], wanted: Sequence[Column], settings: Settings, selection: Selection, quiet: bool
 ) -> bool:
-    """Run one method after another; one that fails too often does not keep the others from running.
+    """Run one method after another; one that fails too often, or a budget that ends, does not keep others from running.
 
     Returns:
-        Whether any failed too often.
+        Whether any failed too often, or lacks scores that the budget did not reach.
     """
     from vapbench.cli.console import errors
     from vapbench.cli.progress import progress
-    from vapbench.errors import TooManyFailures
+    from vapbench.errors import BudgetSpent, TooManyFailures
     from vapbench.workflow import execute
 
     stopped = False
     for plan in plans:
         try:
             outcome = execute(plan, wanted, settings, progress(quiet))
-        except TooManyFailures as error:
+        except (TooManyFailures, BudgetSpent) as error:
             stopped = True
-            errors().print(f"[red]error[/red] {_escaped(f'{plan.folder.path.name}: {error}')}", soft_wrap=True)
+            _say_stopped(plan.folder.path.name, error)
             continue
         failed = outcome.generated.all_failed + outcome.scored.all_failed
         if failed:
@@ -311,6 +333,20 @@ def _describe(plan: RunPlan, wanted: Sequence[Column], settings: Settings) -> No
     ]
     for line in lines:
         output().print(line, soft_wrap=True, markup=False)
+
+
+def _describe_scores(
+    folder: RunFolder, cases: Mapping[str, Case], wanted: Sequence[Column], settings: Settings
+) -> None:
+    """Print what scoring would do."""
+    from vapbench.cli.console import output
+    from vapbench.plan import pending_scores
+
+    jobs = pending_scores(folder, cases, wanted, None, settings.refresh).jobs
+    output().print(f"{folder.path}", soft_wrap=True, markup=False)
+    for column in wanted:
+        lacking = sum(column in job.columns for job in jobs)
+        output().print(f"  {column.label}: {lacking} of its videos to score", soft_wrap=True, markup=False)
 
 
 def _refuse_one_name_for_many(resolved: list[ResolvedMethod], name: str | None) -> None:

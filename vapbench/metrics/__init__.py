@@ -26,6 +26,8 @@ REGISTRY = Registry(
         "semantic_alignment[embedding]": "vapbench.metrics.semantic_embedding:EmbeddingSemanticAlignment",
         "text_alignment[mini-clip]": "vapbench.metrics.mini:MiniTextAlignment",
         "aesthetic_quality[mini]": "vapbench.metrics.mini:MiniAestheticQuality",
+        "semantic_alignment[judge]": "vapbench.metrics.judge.endpoint:SemanticAlignmentJudge",
+        "semantic_alignment[local]": "vapbench.metrics.judge.local:SemanticAlignmentLocal",
     },
 )
 
@@ -41,7 +43,8 @@ def resolve(text: str) -> tuple[Metric, dict[str, Any]]:
             ``torchmetrics:image.Class``, each with ``:key=value,key=value`` after it where needed.
 
     Returns:
-        The metric, not set up, and every parameter whose value is not its default, ready for JSON.
+        The metric, not set up, and what sets its column apart, ready for JSON: every parameter whose value is not
+        its default, or what the metric says itself (``identity``).
 
     Raises:
         UsageError: nothing has the name, or a parameter is unknown, missing or unusable.
@@ -77,5 +80,7 @@ def _build(cls: type[Any], spec: Spec, origin: str) -> tuple[Metric, dict[str, A
         raise VapbenchError(f"{spec.name} ({origin}) is no metric: it lacks {', '.join(missing)}.")
     if strange := set(metric.needs) - set(get_args(Need)):
         raise UsageError(f"{spec.name}: needs {min(strange)!r}; it may need {', '.join(get_args(Need))}.")
+    if identity := getattr(metric, "identity", None):
+        return metric, plain(identity())
     usual = defaults(cls, {}, spec.name)
     return metric, plain({name: value for name, value in values.items() if name not in usual or usual[name] != value})

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+
+from vapbench.errors import BudgetSpent
 
 if TYPE_CHECKING:
     import torch
@@ -13,7 +16,7 @@ if TYPE_CHECKING:
     from vapbench.cases import Case
     from vapbench.metrics.view import ClipView
 
-Need = Literal["prompt", "reference", "image", "target"]
+Need = Literal["prompt", "reference", "image", "target", "category"]
 
 
 @dataclass(frozen=True)
@@ -31,14 +34,60 @@ class Score:
     note: str = ""
 
 
+@dataclass(frozen=True)
+class Cost:
+    """What scoring costs somebody: an estimate, before anything is sent."""
+
+    calls: int = 0
+    images: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+
+    def __add__(self, other: Cost) -> Cost:
+        """Both together."""
+        return Cost(
+            self.calls + other.calls,
+            self.images + other.images,
+            self.tokens_in + other.tokens_in,
+            self.tokens_out + other.tokens_out,
+        )
+
+
+class Budget:
+    """How many paid calls may still be made; one budget serves every metric of a command, from any thread."""
+
+    def __init__(self, limit: int | None = None) -> None:
+        """Allow ``limit`` calls; None: as many as it takes."""
+        self.limit = limit
+        self.taken = 0
+        self._lock = Lock()
+
+    def take(self, calls: int = 1) -> None:
+        """Reserve calls before they are made.
+
+        Raises:
+            BudgetSpent: fewer are left; none is reserved.
+        """
+        with self._lock:
+            if self.limit is not None and self.taken + calls > self.limit:
+                raise BudgetSpent(f"--max-judge-calls {self.limit} is spent")
+            self.taken += calls
+
+
 @runtime_checkable
 class Metric(Protocol):
     """A metric, built-in or your own.
 
     Optional attributes, taken as shown where absent: ``weights(self) -> tuple[Path, ...]`` (files the score depends
     on: their hashes enter the score key; ``()``), ``scale = 1.0`` (factor for display: 100 prints 0.42 as 42.0),
-    ``digits = 2``, ``title`` (the column header; the name) and ``range = (None, None)`` (values it can take, for
-    intervals).
+    ``digits = 2``, ``title`` (the column header; the name), ``range = (None, None)`` (values it can take, for
+    intervals) and ``identity(self) -> Mapping[str, Any]`` (what sets its column apart; the parameters that were
+    changed).
+
+    A metric that waits for somebody else's answer also has ``begin(self, clip, case) -> Callable[[], Score]``, which
+    takes what it needs of the clip and returns what waits, and ``concurrency``: how many of these are called at once,
+    from other threads, while the next clips are scored. Where the answers are paid for it has ``budget: Budget``, and
+    ``cost(self, case) -> Cost``.
     """
 
     name: str

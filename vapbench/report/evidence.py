@@ -156,7 +156,7 @@ def _still_holds(score: ScoreRow, manifest: Mapping[str, Any]) -> bool:
     """Whether the case fields the score depends on are what they were (a caption may have been edited since)."""
     needs = manifest.get("metrics", {}).get(score.metric, {}).get("needs")
     fields = manifest.get("cases", {}).get(score.case, {}).get("fields")
-    if needs is None or fields is None:
+    if needs is None or fields is None or not set(needs) <= set(fields):
         return True
     return needed_sha256(needs, fields) == score.case_sha256
 
