@@ -2,6 +2,7 @@
 
 <output>/vae  tokenizer  text_encoder  semantic  classifier  base  expert    a card beside the weights of each
 <output>/vap                                                                 the pipeline that methods load
+<output>/lora/<condition>                                                    an adapter of the base per condition
 <output>/work/<stage>                                                        states, losses, curves, sheets
 """
 
@@ -17,11 +18,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKLCogVideoX, CogVideoXTransformer3DModel
+from diffusers import AutoencoderKLCogVideoX, CogVideoXImageToVideoPipeline, CogVideoXTransformer3DModel
 from transformers import T5EncoderModel, T5Tokenizer
 
 from vapbench.errors import UsageError, VapbenchError, did_you_mean
 from vapbench.files import TEMPORARY
+from vapbench.methods.adapters import fingerprint
 from vapbench.models import CogVideoXImageToVideoMOTPipeline, load_transformer
 from vapbench.models.weights import read_json
 from vapbench.training.base import BaseConfig, train_base
@@ -32,12 +34,14 @@ from vapbench.training.expert import ExpertConfig, train_expert
 from vapbench.training.gate import THRESHOLD, Gate, passes
 from vapbench.training.latents import Latents, cached_latents
 from vapbench.training.loop import Run
+from vapbench.training.lora import Base, LoraConfig, mini_lora_config, train_adapter
+from vapbench.training.lora_run import mini_tasks
 from vapbench.training.progress import Watcher, watcher
 from vapbench.training.semantic import SemanticConfig, SemanticEncoder, train_semantic
 from vapbench.training.text import TextConfig, train_text
 from vapbench.training.vae import VaeConfig, prepare, train_vae
 
-STAGES = ("vae", "text", "semantic", "classifier", "base", "expert", "vap")
+STAGES = ("vae", "text", "semantic", "classifier", "base", "expert", "vap", "lora")
 """In order; each needs those before it."""
 
 _BUILT_ON = {"base": ("vae", "text"), "expert": ("vae", "text", "base")}  # Judges only watch.
@@ -55,6 +59,7 @@ class MiniConfig:
     )
     base: BaseConfig = field(default_factory=BaseConfig)
     expert: ExpertConfig = field(default_factory=ExpertConfig)
+    lora: LoraConfig = field(default_factory=mini_lora_config)
     gate_scenes: int = 2
     """Held-out scenes of each condition on which base and expert are judged."""
     sampling: Sampling = field(default_factory=Sampling)
@@ -62,7 +67,7 @@ class MiniConfig:
     def seeded(self, seed: int) -> MiniConfig:
         """Return the config with another seed in every stage."""
         parts: dict[str, Any] = {}
-        for name in ("vae", "text", "semantic", "classifier", "base", "expert"):
+        for name in ("vae", "text", "semantic", "classifier", "base", "expert", "lora"):
             part: Any = getattr(self, name)
             parts[name] = replace(part, plan=replace(part.plan, seed=seed))
         return replace(self, **parts)
@@ -82,6 +87,7 @@ class MiniConfig:
             classifier=replace(self.classifier, plan=_few(self.classifier.plan, 2), widths=(8, 8), clips=1),
             base=replace(self.base, plan=_few(self.base.plan, 3), heads=2, head_dim=16, layers=2, clips=2),
             expert=replace(self.expert, plan=_few(self.expert.plan, 3)),
+            lora=self.lora.smoke(),
             gate_scenes=0,
             sampling=Sampling(steps=2),
         )
@@ -142,6 +148,9 @@ class _Training:
         if name == "vap":
             self._assemble()
             return
+        if name == "lora":
+            self._adapt(executor, require_gate)
+            return
         stage_config: Any = getattr(config, name)
         folder = self._folder(name)
         built_on = {part: weights_identity(self._folder(part)) for part in _BUILT_ON.get(name, ())}
@@ -184,6 +193,20 @@ class _Training:
         if target.exists():
             shutil.rmtree(target)
         temporary.rename(target)
+
+    def _adapt(self, executor: Executor | None, require_gate: bool) -> None:
+        """Train an adapter of the base for every condition that the base has seen."""
+        if require_gate:
+            self._check_gate()
+        pipeline = CogVideoXImageToVideoPipeline(
+            self._tokenizer(), self._text_encoder(), self._vae(), self._base().to(self.device), make_scheduler()
+        )
+        pipeline.set_progress_bar_config(disable=True)
+        base = Base(pipeline, fingerprint(self.output / "vap"), "the mini suite's base")
+        latents = self._latents(executor)
+        for task in mini_tasks(latents, pipeline, self.config.lora):
+            work = self.output / "work" / "lora" / task.condition
+            train_adapter(self.output / "lora", task, base, self.config.lora, Run(work, self.device, self.watcher))
 
     def _check_gate(self) -> None:
         card = read_json(self.output / "base" / CARD)
