@@ -18,4 +18,4 @@ def resource(name: str) -> Path:
 
 def bundled_weights(name: str) -> Path:
     """Return the folder of weights that come with the package, such as ``mini/vap``; it may be absent."""
-    return _PACKAGE / "weights" / name
+    return _PACKAGE / "bundled" / name

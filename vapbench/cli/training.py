@@ -25,9 +25,9 @@ def mini(
         typer.Option(
             "--until",
             help="Last stage: vae, text, semantic, classifier, image_text, quality, base, i2v, lora, wan_vae, vace, "
-            "expert or vap.",
+            "expert, vap or bundle.",
         ),
-    ] = "vap",
+    ] = "bundle",
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of every stage.")] = 0,
     device: opt.Device = "auto",
     workers: Annotated[

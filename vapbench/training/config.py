@@ -19,12 +19,12 @@ from vapbench.training.wan_vae import wan_vae_config
 
 STAGES = (
     *("vae", "text", "semantic", "classifier", "image_text", "quality"),
-    *("base", "i2v", "lora", "wan_vae", "vace", "expert", "vap"),
+    *("base", "i2v", "lora", "wan_vae", "vace", "expert", "vap", "bundle"),
 )
 """In order; each needs some of those before it."""
 
-ASSEMBLED = ("i2v", "vap")
-"""Stages that train nothing: pipelines put together from the stages before them."""
+ASSEMBLED = ("i2v", "vap", "bundle")
+"""Stages that train nothing: folders put together from the stages before them."""
 
 
 @dataclass(frozen=True)

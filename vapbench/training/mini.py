@@ -4,6 +4,7 @@
 <output>/wan_vae                                                 the structure controls' own autoencoder
 <output>/lora/<condition>                                        an adapter of the base per condition
 <output>/i2v  vap  vace                                          the pipelines that methods load
+<output>/bundle                                                  what ships of all this
 <output>/work/<stage>                                            states, losses, curves, sheets
 """
 
@@ -34,6 +35,7 @@ from vapbench.models import CogVideoXImageToVideoMOTPipeline, load_transformer
 from vapbench.models.semantic_encoder import SemanticEncoder
 from vapbench.models.weights import read_json
 from vapbench.training.base import train_base
+from vapbench.training.bundle import bundle
 from vapbench.training.cards import CARD, is_finished, weights_identity
 from vapbench.training.config import ASSEMBLED, STAGES, MiniConfig
 from vapbench.training.data import SEEN_NAMES, training_specs, validation_specs
@@ -113,6 +115,9 @@ class _Training:
     def stage(self, name: str, executor: Executor | None, require_gate: bool) -> None:
         """Train a stage unless its folder holds the result already."""
         config = self.config
+        if name == "bundle":
+            self.watcher.tell(f"bundle: {bundle(self.output):.1f} MB in {self.output / name}")
+            return
         if name in ASSEMBLED:
             self._assemble(name)
             return
