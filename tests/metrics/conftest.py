@@ -84,6 +84,12 @@ class TinyWeights:
     """An aesthetic head that prefers clean frames to noisy ones."""
     raft: Path
     """``raft_large`` with the parity vectors' random weights."""
+    amt: Path
+    """AMT-S with the parity vectors' random weights, wrapped as the public checkpoint is."""
+    viclip: Path
+    """The parity vectors' small ViCLIP, wrapped as the public checkpoint is."""
+    dino: Path
+    """A small DINO with random weights."""
 
     def spec(self, name: str) -> str:
         """The metric's name with the parameters that make it use these weights."""
@@ -91,6 +97,10 @@ class TinyWeights:
             "text_alignment[clip]": f"weights={self.clip}",
             "aesthetic_quality": f"weights={self.clip},head={self.head}",
             "dynamic_degree[raft]": f"weights={self.raft}",
+            "motion_smoothness[amt]": f"weights={self.amt}",
+            "text_alignment[viclip]": f"weights={self.viclip}",
+            "background_consistency": f"weights={self.clip}",
+            **dict.fromkeys(("subject_consistency", "i2v_subject", "reference_leakage"), f"weights={self.dino}"),
         }.get(name, "")
         return f"{name}:{parameters}" if parameters else name
 
@@ -106,7 +116,28 @@ def tiny(tmp_path_factory: pytest.TempPathFactory, vectors: Path) -> TinyWeights
     torch.save(raft_parameters(vectors), raft)
     head = folder / "head.pth"
     torch.save(prefer_clean_frames(clip), head)
-    return TinyWeights(clip, head, raft)
+    amt, viclip, dino = (folder / f"{name}.pth" for name in ("amt", "viclip", "dino"))
+    torch.save({"state_dict": parity_tensors(vectors / "amt_s"), "epoch": 3}, amt)
+    torch.save({"model": parity_tensors(vectors / "viclip")}, viclip)
+    torch.save(small_dino(), dino)
+    return TinyWeights(clip, head, raft, amt, viclip, dino)
+
+
+def parity_tensors(folder: Path) -> dict[str, torch.Tensor]:
+    """The vectors' weights, which are stored in half precision."""
+    with np.load(folder / "weights.npz") as stored:
+        return {name: torch.from_numpy(np.asarray(array, dtype=np.float32)) for name, array in stored.items()}
+
+
+def small_dino() -> dict[str, torch.Tensor]:
+    """Two random blocks whose answers depend on the image."""
+    import timm
+
+    torch.manual_seed(0)
+    model = timm.create_model("vit_tiny_patch16_224", num_classes=0, depth=2, embed_dim=128, num_heads=2)
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    return dict(model.state_dict())
 
 
 def raft_parameters(vectors: Path) -> dict[str, torch.Tensor]:

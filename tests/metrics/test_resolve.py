@@ -58,11 +58,17 @@ def own(tmp_path: Path) -> Path:
 def test_the_built_in_names() -> None:
     assert [entry.name for entry in REGISTRY if entry.origin == "built in"] == [
         "text_alignment[clip]",
+        "text_alignment[viclip]",
         "aesthetic_quality",
         "dynamic_degree[raft]",
         "dynamic_degree[dis]",
+        "motion_smoothness[amt]",
         "motion_smoothness[warp]",
         "temporal_flickering",
+        "subject_consistency",
+        "background_consistency",
+        "i2v_subject",
+        "reference_leakage",
     ]
 
 
@@ -72,7 +78,7 @@ def test_the_built_in_names() -> None:
         ("text_alignment", "text_alignment[clip]"),
         ("dynamic_degree", "dynamic_degree[raft]"),
         ("dynamic_degree[dis]", "dynamic_degree[dis]"),
-        ("motion_smoothness", "motion_smoothness[warp]"),
+        ("motion_smoothness", "motion_smoothness[amt]"),
     ],
 )
 def test_a_bare_name_is_its_first_variant(text: str, name: str) -> None:
