@@ -108,6 +108,8 @@ class Settings:
     retries: int = 1
     tolerance: Tolerance = field(default_factory=Tolerance)
     argv: Sequence[str] = ()
+    memory: int | None = None
+    """Bytes a metric may work in; None for a quarter of what is free."""
 
 
 @dataclass
@@ -234,7 +236,7 @@ def _score(
             return attempts.failure_of(error)
 
     def work(job: ScoreJob, clip: Clip | Failure) -> list[ScoreRow]:
-        view = ClipView(clip, job.case, device) if isinstance(clip, Clip) else clip
+        view = ClipView(clip, job.case, device, settings.memory) if isinstance(clip, Clip) else clip
         rows = [scorers[column.label].row(job, view) for column in job.columns]
         for media in _media_scored_against(job):
             media.release()

@@ -41,6 +41,7 @@ def run(
     device: opt.Device = "auto",
     dtype: opt.Dtype = None,
     offload: opt.Offload = None,
+    memory: opt.Memory = None,
     refresh: opt.Refresh = "missing",
     retries: opt.Retries = 1,
     max_failures: opt.MaxFailures = "0.1",
@@ -67,7 +68,7 @@ def run(
     from vapbench.workflow import choose
 
     configure_logging(verbose, quiet)
-    settings = _settings(device, refresh, retries, max_failures, fail_fast)
+    settings = _settings(device, refresh, retries, max_failures, fail_fast, memory)
     selection = choose(suite, data, task, limit)
     wanted = columns(metric or selection.suite.metrics)
     resolved = [resolve(text, {"dtype": dtype, "offload": offload}) for text in dict.fromkeys(method)]
@@ -153,6 +154,7 @@ def score(
         typer.Option("--panel", help="last: the right third of [reference | target | output] videos."),
     ] = "all",
     device: opt.Device = "auto",
+    memory: opt.Memory = None,
     refresh: opt.Refresh = "missing",
     max_failures: opt.MaxFailures = "0.1",
     fail_fast: opt.FailFast = False,
@@ -173,7 +175,7 @@ def score(
     from vapbench.workflow import choose
 
     configure_logging(verbose, quiet)
-    settings = _settings(device, refresh, 0, max_failures, fail_fast)
+    settings = _settings(device, refresh, 0, max_failures, fail_fast, memory)
     selection = choose(suite, data, task, limit)
     wanted = columns(metric or selection.suite.metrics)
     if (target / "manifest.json").is_file():
@@ -224,11 +226,15 @@ def _rescore(
     return folder, False
 
 
-def _settings(device: str, refresh: str, retries: int, max_failures: str, fail_fast: bool) -> Settings:
+def _settings(
+    device: str, refresh: str, retries: int, max_failures: str, fail_fast: bool, memory: float | None = None
+) -> Settings:
     from vapbench.runner import Settings, Tolerance
 
     tolerance = Tolerance(0) if fail_fast else Tolerance.parse(max_failures)
-    return Settings(device, refresh, retries, tolerance, ["vapbench", *sys.argv[1:]])  # type: ignore[arg-type]
+    argv = ["vapbench", *sys.argv[1:]]
+    working = None if memory is None else int(memory * 1e9)
+    return Settings(device, refresh, retries, tolerance, argv, working)  # type: ignore[arg-type]
 
 
 def _execute_all(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vapbench.errors import NotApplicable, WeightsError
 from vapbench.metrics.memory import at_once, spans
@@ -38,7 +38,8 @@ class AmtInterpolator:
             model.load_state_dict(load_tensors(checkpoint, under="state_dict"))
         except RuntimeError as error:
             raise WeightsError(f"{checkpoint}: not a checkpoint of AMT-S; fetch amt-s again.") from error
-        self.model = model.eval().to(device, memory_format=torch.channels_last)
+        # The last layout is the faster one for convolutions of many pixels and few channels.
+        self.model: Any = model.eval().to(device).to(memory_format=torch.channels_last)
         self._device, self._precision = device, precision
 
     def __call__(self, frames: torch.Tensor, memory: int, batch: int | None = None) -> Iterator[torch.Tensor]:
@@ -75,7 +76,7 @@ class AmtInterpolator:
         from torch.nn.functional import pad
 
         floats = frames.to(self._device).float() / 255
-        padded = pad(floats, padding(*frames.shape[-2:], _MULTIPLE), mode="replicate")
+        padded = pad(floats, padding(floats.shape[-2], floats.shape[-1], _MULTIPLE), mode="replicate")
         return padded.contiguous(memory_format=torch.channels_last)
 
 

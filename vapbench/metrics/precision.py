@@ -29,11 +29,11 @@ def _in_bfloat16(device: torch.device, precision: Precision) -> bool:
     if precision == "exact":
         return False
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type == "cpu":
         # Private, but there is no public way to ask in every supported release; absent, the answer is no.
         known = (getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
-        return any(ask is not None and ask() for ask in known)
+        return any(bool(ask()) for ask in known if ask is not None)
     return False
 
 

@@ -27,14 +27,14 @@ class DinoVit(nn.Module):
         """
         super().__init__()
         try:
-            width, channels, *patch = shapes["patch_embed.proj.weight"]
+            width, channels, height, across = shapes["patch_embed.proj.weight"]
             layers = 1 + max(int(name.split(".")[1]) for name in shapes if name.startswith("blocks."))
             positions = shapes["pos_embed"]
         except (KeyError, ValueError, IndexError) as error:
             raise WeightsError(f"not a DINO checkpoint ({error}); fetch dino-vit-b-16 again.") from error
         self.cls_token = nn.Parameter(torch.zeros(1, 1, width))
         self.pos_embed = nn.Parameter(torch.zeros(positions))
-        self.patch_embed = nn.ModuleDict({"proj": nn.Conv2d(channels, width, tuple(patch), tuple(patch))})
+        self.patch_embed = nn.ModuleDict({"proj": nn.Conv2d(channels, width, (height, across), (height, across))})
         self.blocks = nn.ModuleList(_Block(width) for _ in range(layers))
         self.norm = nn.LayerNorm(width, eps=1e-6)
 

@@ -63,8 +63,9 @@ class ViClip(nn.Module):
 class _VisionEncoder(nn.Module):
     def __init__(self, shapes: Mapping[str, torch.Size]) -> None:
         super().__init__()
-        width, channels, depth, *patch = shapes["conv1.weight"]
-        self.conv1 = nn.Conv3d(channels, width, (depth, *patch), (depth, *patch), bias=False)
+        width, channels, depth, height, across = shapes["conv1.weight"]
+        patch = (depth, height, across)
+        self.conv1 = nn.Conv3d(channels, width, patch, patch, bias=False)
         self.class_embedding = nn.Parameter(torch.zeros(width))
         self.positional_embedding = nn.Parameter(torch.zeros(shapes["positional_embedding"]))
         self.temporal_positional_embedding = nn.Parameter(torch.zeros(shapes["temporal_positional_embedding"]))
