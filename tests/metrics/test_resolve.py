@@ -97,7 +97,7 @@ def test_only_changed_parameters_set_a_column_apart(tiny: TinyWeights) -> None:
     ("text", "message"),
     [
         ("temporal_flikering", "Did you mean temporal_flickering"),
-        ("text_alignment[viclip]", r"Did you mean text_alignment\[clip\]"),
+        ("text_alignment[clop]", r"Did you mean text_alignment\[clip\]"),
         ("text_alignment:modl=ViT-B-32", "has no parameter 'modl'. Did you mean model"),
         ("dynamic_degree:vbench_quirks=perhaps", "vbench_quirks=perhaps"),
         ("temporal_flickering:window=2", "no parameter 'window'"),
