@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -251,7 +252,7 @@ class ReferenceLoop:
         clip = read_video(self._path)
         kept = self._frames()[:: sampling_interval(clip.fps)]
         magnitudes = []
-        for first, second in zip(kept[:-1], kept[1:], strict=True):
+        for first, second in pairwise(kept):
             flow = self._raft(normalise(first[None]), normalise(second[None]), num_flow_updates=20)[-1]
             length = flow.square().sum(dim=1).sqrt().flatten()
             magnitudes.append(float(length.topk(fastest_share(*flow.shape[-2:])).values.mean()))
@@ -332,9 +333,8 @@ def main() -> None:
         folder = Path(place)
         write_weights(folder)
         case = write_case(folder, asked.frames, asked.height, asked.width, asked.fps)
-        print(
-            f"{asked.frames} frames of {asked.height}x{asked.width} at {asked.fps:g} fps, {torch.get_num_threads()} threads"
-        )
+        size = f"{asked.frames} frames of {asked.height}x{asked.width} at {asked.fps:g} fps"
+        print(f"{size}, {torch.get_num_threads()} threads", flush=True)
         sides = []
         for precision in asked.precision:
             sides.append(score_ours(case, folder, precision, clock, device))
