@@ -43,6 +43,7 @@ def run(
     device: opt.Device = "auto",
     dtype: opt.Dtype = None,
     offload: opt.Offload = None,
+    memory: opt.Memory = None,
     refresh: opt.Refresh = "missing",
     retries: opt.Retries = 1,
     max_failures: opt.MaxFailures = "0.1",
@@ -72,7 +73,7 @@ def run(
     from vapbench.workflow import choose
 
     configure_logging(verbose, quiet)
-    settings = _settings(device, refresh, retries, max_failures, fail_fast)
+    settings = _settings(device, refresh, retries, max_failures, fail_fast, memory)
     if dry_run and show_protocol(suite, data, task, method, {"dtype": dtype, "offload": offload}, seed):
         return
     selection = choose(suite, data, task, limit)
@@ -151,6 +152,7 @@ def score(
         typer.Option("--panel", help="last: the right third of [reference | target | output] videos."),
     ] = "all",
     device: opt.Device = "auto",
+    memory: opt.Memory = None,
     refresh: opt.Refresh = "missing",
     max_failures: opt.MaxFailures = "0.1",
     max_judge_calls: opt.MaxJudgeCalls = None,
@@ -176,7 +178,7 @@ def score(
     from vapbench.workflow import choose
 
     configure_logging(verbose, quiet)
-    settings = _settings(device, refresh, 0, max_failures, fail_fast)
+    settings = _settings(device, refresh, 0, max_failures, fail_fast, memory)
     selection = choose(suite, data, task, limit)
     wanted = columns(metric or selection.suite.metrics)
     if (target / "manifest.json").is_file():
@@ -237,11 +239,15 @@ def _say_stopped(run: str, error: VapbenchError) -> None:
         errors().print(f"[red]error[/red] {_escaped(f'{run}: {error}')}", soft_wrap=True)
 
 
-def _settings(device: str, refresh: str, retries: int, max_failures: str, fail_fast: bool) -> Settings:
+def _settings(
+    device: str, refresh: str, retries: int, max_failures: str, fail_fast: bool, memory: float | None = None
+) -> Settings:
     from vapbench.runner import Settings, Tolerance
 
     tolerance = Tolerance(0) if fail_fast else Tolerance.parse(max_failures)
-    return Settings(device, refresh, retries, tolerance, ["vapbench", *sys.argv[1:]])  # type: ignore[arg-type]
+    argv = ["vapbench", *sys.argv[1:]]
+    working = None if memory is None else int(memory * 1e9)
+    return Settings(device, refresh, retries, tolerance, argv, working)  # type: ignore[arg-type]
 
 
 def _execute_all(
