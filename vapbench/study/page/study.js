@@ -282,8 +282,8 @@ class Player {
     return this.videos.every((video) => {
       let seconds = 0;
       for (let n = 0; n < video.played.length; n++) seconds += video.played.end(n) - video.played.start(n);
-      // The last frame begins before the end, so a video played through falls short of its duration by one frame.
-      return seconds >= fraction * video.duration - 0.15;
+      // The last frame begins before the end: a video played through may fall short of its duration by about a frame.
+      return seconds >= fraction * video.duration - Math.min(0.1, video.duration / 10);
     });
   }
   dropped() { return this.videos.reduce((sum, v) => sum + (v.getVideoPlaybackQuality?.().droppedVideoFrames ?? 0), 0); }
