@@ -1,0 +1,178 @@
+"""The analysis finds the truth that simulated raters vote by, and says how sure it is."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.study.conftest import Population, code, collect, key_of, make_protocol, rechain
+from vapbench.study.analysis import StudyResult, analyse
+from vapbench.study.ballots import Ballots
+from vapbench.study.documents import leaderboard_section, to_json
+from vapbench.study.protocol import Protocol
+from vapbench.study.text import report_lines
+from vapbench.study.votes import Rater, Vote
+
+TRUTH = (0.6, 0.2, -0.2, -0.6)
+
+
+def ballots(protocol: Protocol, votes: list[Vote], **status: str) -> Ballots:
+    names = list(dict.fromkeys(vote.rater for vote in votes))
+    raters = tuple(
+        Rater.model_validate({"rater": name, "index": n, "status": status.get(name.replace("-", "_"), "finished")})
+        for n, name in enumerate(names)
+    )
+    return Ballots(protocol, key_of(len(protocol.methods)), tuple(votes), raters, votes[-1].hash)
+
+
+def study(kind: str, population: Population, raters: int = 30, seed: int = 0) -> StudyResult:
+    many = {"pair": 24, "best_of_n": 24}[kind]
+    protocol = make_protocol(cases=24, kind=kind, ties=kind == "pair", trials=many, raters=raters, votes_per_cell=5)
+    return analyse(ballots(protocol, collect(protocol, raters, population, seed)))
+
+
+def marginal_shares(population: Population, draws: int = 200_000) -> np.ndarray:
+    """Luce shares of a crowd whose tastes differ: what a best-of-n study estimates."""
+    random = np.random.default_rng(1)
+    spread = math.hypot(population.rater_sd, population.item_sd)
+    utility = np.array(population.strength) + random.normal(0, spread, (draws, len(population.strength)))
+    weights = np.exp(utility)
+    return np.asarray((weights / weights.sum(axis=1, keepdims=True)).mean(axis=0))
+
+
+@pytest.fixture(scope="module")
+def pairs() -> StudyResult:
+    return study("pair", Population(TRUTH, side=0.3, rater_sd=0.0, item_sd=0.0))
+
+
+def test_intervals_of_a_pair_study_contain_the_truth(pairs: StudyResult) -> None:
+    theta = {f"method-{m}": strength for m, strength in enumerate(TRUTH)}
+    shares = np.exp(TRUTH) / np.exp(TRUTH).sum()
+    covered, total = 0, 0
+    for question in pairs.questions:
+        for duel in question.pairs:
+            truth = 1 / (1 + math.exp(theta[duel.b] - theta[duel.a]))
+            covered += duel.win_probability.low <= truth <= duel.win_probability.high
+            total += 1
+        for method in question.methods:
+            covered += method.luce_share.low <= shares[int(method.name[-1])] <= method.luce_share.high
+            total += 1
+        assert question.side.low < 0.3 < question.side.high
+        assert question.left_share.low < question.left_share.estimate < question.left_share.high
+        assert question.methods[0].name == "method-0"
+        assert question.methods[-1].name == "method-3"
+        assert question.tie_odds == pytest.approx(0.5, abs=0.15)
+    # Twenty intervals of 95 %: more than three misses would happen once in fifty studies.
+    assert covered >= total - 3
+
+
+def test_choice_shares_contain_the_crowds_preference() -> None:
+    population = Population(TRUTH, rater_sd=0.4, item_sd=0.4)
+    truth = marginal_shares(population)
+    result = study("best_of_n", population, raters=40)
+    covered = [
+        method.share.low <= truth[int(method.name[-1])] <= method.share.high
+        for question in result.questions
+        for method in question.methods
+    ]
+    assert sum(covered) >= len(covered) - 1
+    for question in result.questions:
+        assert sum(method.share.estimate for method in question.methods) == pytest.approx(1)
+        assert all(method.share_bound == 1 for method in question.methods)
+
+
+@pytest.mark.slow
+def test_intervals_cover_as_often_as_they_say() -> None:
+    population = Population(TRUTH, rater_sd=0.5, item_sd=0.5)
+    truth = marginal_shares(population)
+    covered = [
+        method.share.low <= truth[int(method.name[-1])] <= method.share.high
+        for seed in range(60)
+        for question in study("best_of_n", population, raters=20, seed=seed).questions[:1]
+        for method in question.methods
+    ]
+    assert 0.9 <= np.mean(covered) <= 0.99
+
+
+def test_a_win_share_is_printed_with_its_bound_and_never_as_a_preference_rate(pairs: StudyResult) -> None:
+    text = "\n".join(report_lines(pairs))
+    for question in pairs.questions:
+        assert sum(method.share.estimate for method in question.methods) == pytest.approx(1)
+        assert all(method.share_bound == pytest.approx(0.5, abs=0.02) for method in question.methods)
+        assert sum(method.luce_share.estimate for method in question.methods) == pytest.approx(1)
+    assert "win share %, of at most" in text
+    assert "Luce share: how often a method would be chosen of all" in text
+    assert "told apart" in text
+
+
+def test_ranks_leave_open_what_the_votes_leave_open() -> None:
+    equal = study("pair", Population((0.0, 0.0, 0.0, -2.0)), raters=20)
+    for question in equal.questions:
+        assert {method.rank for method in question.methods[:3]} == {"1-3"}
+        assert question.methods[-1].rank == "4"
+        assert sum(method.first for method in question.methods) == pytest.approx(1)
+
+
+def test_two_runs_over_the_same_votes_are_equal(pairs: StudyResult) -> None:
+    assert to_json(analyse(pairs.ballots)) == to_json(pairs)
+
+
+def test_clickers_and_the_careless_are_excluded_by_rule_and_both_analyses_shown() -> None:
+    protocol = make_protocol(cases=24, trials=24, gold=6, votes_per_cell=4)
+    honest = collect(protocol, 20, Population(TRUTH))
+
+    def spoil(vote: Vote) -> Vote:
+        if vote.rater == "rater-001":  # always the left one
+            return vote.model_copy(update={"choice": 0})
+        if vote.rater == "rater-002":  # before the clip can have ended
+            return vote.model_copy(update={"response_ms": 300})
+        if vote.rater == "rater-003" and vote.role == "gold":
+            return vote.model_copy(update={"choice": vote.order.index("1")})
+        return vote
+
+    result = analyse(ballots(protocol, rechain([spoil(vote) for vote in honest]), rater_004="withdrawn"))
+    reasons = {person.rater: "; ".join(person.excluded) for person in result.excluded}
+    assert reasons["rater-001"].startswith(("gold trials", "one side")) and "one side" in reasons["rater-001"]
+    assert "too fast" in reasons["rater-002"]
+    assert "gold trials: 0 of 6 right" in reasons["rater-003"]
+    assert reasons["rater-004"] == "withdrawn"
+    assert len(reasons) <= 6
+    kept, everyone = result.questions[0], result.everyone[0]
+    assert everyone.raters - kept.raters == len(reasons)
+    assert everyone.votes > kept.votes
+    text = "\n".join(report_lines(result))
+    assert "rater-002 excluded: too fast" in text
+    assert "Interim or incomplete" in text
+    assert len(to_json(result)["raters"]) == 20
+
+
+def test_few_raters_get_estimates_without_intervals_and_the_reason() -> None:
+    protocol = make_protocol(methods=3, cases=8, trials=12)
+    result = analyse(ballots(protocol, collect(protocol, 3, Population((0.5, 0.0, -0.5)))))
+    method = result.questions[0].methods[0]
+    assert method.luce_share.low is None
+    assert method.rank == "1-3"
+    assert "3 raters give no interval" in "\n".join(report_lines(result))
+
+
+def test_a_method_that_never_loses_is_regularised_and_said_so() -> None:
+    protocol = make_protocol(methods=3, cases=12, trials=18)
+    votes = collect(protocol, 10, Population((0.0, 0.0, 0.0)))
+    best = code(0)
+    won = rechain([v.model_copy(update={"choice": v.order.index(best)}) if best in v.order else v for v in votes])
+    question = analyse(ballots(protocol, won)).questions[0]
+    assert question.methods[0].name == "method-0"
+    assert "regularised; separation" in question.notes
+
+
+def test_the_leaderboard_section_names_its_evidence(pairs: StudyResult, tmp_path: Path) -> None:
+    section = leaderboard_section(pairs)
+    assert section["statistic"] == "luce_share"
+    assert section["votes_sha256"] == pairs.ballots.votes[-1].hash
+    assert section["protocol_sha256"] == pairs.protocol.sha256
+    assert {row["method"] for row in section["rows"]} == {f"method-{m}" for m in range(4)}
+    assert all(row["low"] < row["value"] < row["high"] for row in section["rows"])
+    assert len(section["rows"]) == 8
