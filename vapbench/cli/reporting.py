@@ -44,13 +44,9 @@ def report(
     """
     from vapbench.cli.console import configure_logging
     from vapbench.errors import UsageError
-    from vapbench.store import RunFolder
 
     configure_logging(verbose=0, quiet=False)
-    paths = runs or [manifest.parent for manifest in sorted(results.glob("*/*/manifest.json"))]
-    folders = [RunFolder(path) for path in paths]
-    if suite:
-        folders = [folder for folder in folders if folder.manifest()["identity"]["suite"] == suite]
+    folders = run_folders(runs, results, suite)
     if not folders:
         raise UsageError(f"No runs in {results}{f' of suite {suite}' if suite else ''}; make one: vapbench run --help")
     print_tables(folders, task=task, as_json=json, next_steps=False)
@@ -78,6 +74,15 @@ def show(
     output().print(str(path), markup=False, soft_wrap=True)
     if open_:
         typer.launch(path.resolve().as_uri())
+
+
+def run_folders(runs: list[Path] | None, results: Path, suite: str | None) -> list[RunFolder]:
+    """The runs a user names, or every run of the results folder, of one suite if asked for."""
+    from vapbench.store import RunFolder
+
+    paths = runs or [manifest.parent for manifest in sorted(results.glob("*/*/manifest.json"))]
+    folders = [RunFolder(path) for path in paths]
+    return [f for f in folders if f.manifest()["identity"]["suite"] == suite] if suite else folders
 
 
 def print_tables(
