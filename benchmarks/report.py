@@ -73,7 +73,9 @@ def main() -> None:
             began = time.perf_counter()
             subprocess.run(command, check=True, capture_output=True)
             times.append(time.perf_counter() - began)
-    print(f"report, {METHODS} methods x {CASES} cases x {METRICS} metrics: {min(times):.2f} s, best of 3 (aim: {AIM:g})")
+    print(
+        f"report, {METHODS} methods x {CASES} cases x {METRICS} metrics: {min(times):.2f} s, best of 3 (aim: {AIM:g})"
+    )
 
 
 if __name__ == "__main__":

@@ -139,6 +139,7 @@ def _paper_columns(model: TableModel) -> TableModel:
         model,
         columns=tuple(model.columns[index] for index in chosen),
         cells=tuple(tuple(line[index] for index in chosen) for line in model.cells),
+        scores=tuple(tuple(line[index] for index in chosen) for line in model.scores),
         footers=(*footers, *([f"Columns: {definitions}."] if definitions else [])),
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -128,7 +128,10 @@ def _with(model: TableModel, paper: Publication) -> TableModel:
             other.append(columns[index].title)
     total = max((cell.total for line in model.cells for cell in line), default=0)
     absent = Cell(None, None, None, 0, total, reason="not scored with this metric")
-    cells = [(*line, *[absent] * (len(columns) - len(line))) for line in model.cells]
+    added = len(columns) - len(model.columns)
+    cells = [(*line, *[absent] * added) for line in model.cells]
+    scores: list[tuple[Mapping[str, float], ...]] = [(*line, *[{}] * added) for line in model.scores]
+    scores += [({},) * len(columns)] * len(paper.rows)
     for row in paper.rows:
         line = [Cell(None, None, None, 0, 0, published=True)] * len(columns)
         for index, value in zip(where, row.values, strict=True):
@@ -145,6 +148,7 @@ def _with(model: TableModel, paper: Publication) -> TableModel:
         columns=tuple(columns),
         rows=(*model.rows, *(_row(paper, row) for row in paper.rows)),
         cells=tuple(cells),
+        scores=tuple(scores),
         footers=(*model.footers, *footers),
     )
 

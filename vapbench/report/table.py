@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from vapbench.errors import UsageError, did_you_mean
@@ -97,6 +97,10 @@ class TableModel:
     """What a reader must know: how intervals are made, what the columns are, who is not ranked."""
     reference: int | None = None
     """Row that the others are compared with."""
+    scores: tuple[tuple[Mapping[str, float], ...], ...] = ()
+    """``scores[row][column]``: case -> score, seeds averaged; what the cells, breakdowns and figures are made of."""
+    conditions: Mapping[str, str] = field(default_factory=dict)
+    """Case -> condition."""
 
 
 def summarise(
@@ -211,6 +215,8 @@ def _table(
         tuple(tuple(line) for line in cells),
         tuple(_footers(columns, rows, runs, cells, comparable, task, base)),
         base,
+        tuple(map(tuple, scored)),
+        conditions,
     )
 
 
