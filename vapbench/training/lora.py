@@ -52,6 +52,8 @@ class LoraConfig:
     """Share of captions that are left out."""
     clips: int | None = None
     """Most clips to train on; None is all there are."""
+    conditions: int | None = None
+    """Most conditions that the mini suite's stage trains; None is all."""
     looks: int = 4
     """How often a sample is drawn while training."""
     sample_steps: int = 50
@@ -60,7 +62,7 @@ class LoraConfig:
     def smoke(self) -> LoraConfig:
         """Return the smallest config that runs every line."""
         plan = replace(self.plan, steps=2, batch=2)
-        return replace(self, plan=plan, rank=2, alpha=2, clips=2, looks=1, sample_steps=2)
+        return replace(self, plan=plan, rank=2, alpha=2, clips=2, conditions=2, looks=1, sample_steps=2)
 
 
 def mini_lora_config() -> LoraConfig:
