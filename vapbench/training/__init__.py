@@ -1,4 +1,4 @@
-"""Training of the mini suite's checkpoints: the real architectures, tiny, on procedural data.
+"""Training of the mini suite's checkpoints, the real architectures, tiny, on procedural data; and LoRAs at any size.
 
     mini        all stages in order, resumable: train_mini
     plan        how long and how fast
@@ -9,6 +9,7 @@
     diffusion   scheduler, objective, sampler
     base        the image-to-video model, and the gate it must pass
     expert      VAP's expert on the frozen base
+    lora        an adapter per condition on a frozen base of any size; lora_run, examples
 
 Importing the package costs nothing.
 """
