@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     import torch
 
 
+_WORN = "condition"  # torch takes no dots in names, and conditions may have them
+
+
 @dataclass(kw_only=True, eq=False)
 class ConditionLora(PipelineMethod):
     """CogVideoX-I2V wearing the adapter of each case's condition."""
@@ -102,10 +105,10 @@ class ConditionLora(PipelineMethod):
             return
         self._check(adapter, checkpoint_folder(self.weights, self.revision))
         if self._worn is not None:
-            self.pipeline.delete_adapters(self._worn)
+            self.pipeline.delete_adapters(_WORN)
         self._worn = None
-        self.pipeline.load_lora_weights(adapter.folder, weight_name=adapter.weights.name, adapter_name=condition)
-        self.pipeline.set_adapters([condition], [self.strength])
+        self.pipeline.load_lora_weights(str(adapter.folder), weight_name=adapter.weights.name, adapter_name=_WORN)
+        self.pipeline.set_adapters([_WORN], [self.strength])
         self._worn = condition
 
     def _check(self, adapter: Adapter, base: Path) -> None:

@@ -71,9 +71,10 @@ def _bundled(name: str) -> Path:
     path = bundled_weights(name)
     if not path.is_dir():
         suite, _, part = name.partition("/")
+        parameter = "adapters" if part == "lora" else "weights"
         raise WeightsError(
             f"The weights {name} are not part of this installation ({path} is missing). "
-            f"Train them: vapbench train {suite} --out DIR, then give them to the method as weights=DIR/{part}"
+            f"Train them: vapbench train {suite} --out DIR, then give them to the method as {parameter}=DIR/{part}"
         )
     return path
 

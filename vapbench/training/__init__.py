@@ -1,4 +1,4 @@
-"""Training of the mini suite's checkpoints: the real architectures, tiny, on procedural data.
+"""Training of the mini suite's checkpoints, the real architectures, tiny, on procedural data; and LoRAs at any size.
 
     config      the stages and what each is told; mini runs them in order, resumably: train_mini
     plan        how long and how fast
@@ -12,6 +12,7 @@
     lora        an adapter of it for every condition
     vace        structure control: a tiny WanVACE on an autoencoder of its own, wan_vae
     expert      VAP's expert on the frozen base
+    lora        an adapter per condition on a frozen base of any size; lora_run, examples
 
 Importing the package costs nothing.
 """

@@ -52,6 +52,8 @@ class LoraConfig:
     """Share of captions that are left out."""
     clips: int | None = None
     """Most clips to train on; None is all there are."""
+    conditions: int | None = None
+    """Most conditions that the mini suite's stage trains; None is all."""
     looks: int = 4
     """How often a sample is drawn while training."""
     sample_steps: int = 50
@@ -60,7 +62,7 @@ class LoraConfig:
     def smoke(self) -> LoraConfig:
         """Return the smallest config that runs every line."""
         plan = replace(self.plan, steps=2, batch=2)
-        return replace(self, plan=plan, rank=2, alpha=2, clips=2, looks=1, sample_steps=2)
+        return replace(self, plan=plan, rank=2, alpha=2, clips=2, conditions=2, looks=1, sample_steps=2)
 
 
 def mini_lora_config() -> LoraConfig:
@@ -240,10 +242,14 @@ def _save(output: Path, task: Task, base: Base, config: LoraConfig, run: Run) ->
     temporary = output / f"{TEMPORARY}{task.condition}"
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
+    described = transformer.peft_config["default"].to_dict()
     base.pipeline.save_lora_weights(
         temporary,
         transformer_lora_layers=layers,
-        transformer_lora_adapter_metadata=transformer.peft_config["default"].to_dict(),
+        # Sets come out in another order in every process; equal adapters should be equal files.
+        transformer_lora_adapter_metadata={
+            name: sorted(value) if isinstance(value, set) else value for name, value in described.items()
+        },
     )
     history = list(read_lines(run.folder / HISTORY))
     card = AdapterCard(

@@ -139,7 +139,7 @@ def mini_sample(spec: MiniClip) -> Sample:
 def mini_tasks(latents: Latents, pipeline: Any, config: LoraConfig) -> list[Task]:
     """A task for every mini condition that the cached clips show."""
     tasks = []
-    for name in dict.fromkeys(spec.condition for spec in latents.specs):
+    for name in list(dict.fromkeys(spec.condition for spec in latents.specs))[: config.conditions]:
         rows = [row for row, spec in enumerate(latents.specs) if spec.condition == name][: config.clips]
         samples = [mini_sample(latents.specs[row]) for row in rows]
         captions = [sample.caption for sample in samples]
