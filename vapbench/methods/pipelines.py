@@ -192,3 +192,13 @@ def _no_bars_in_logs() -> None:
 
     diffusers_logging.disable_progress_bar()
     transformers_logging.disable_progress_bar()
+
+
+def load_upstream_pipeline(folder: Path, name: str, dtype: "torch.dtype") -> Any:
+    """Load a pipeline of upstream diffusers onto the CPU; see :func:`vapbench.models.load_upstream_pipeline`.
+
+    Here, so that a method's file imports no torch before the method runs.
+    """
+    from vapbench import models
+
+    return models.load_upstream_pipeline(folder, name, dtype)

@@ -67,7 +67,7 @@ class LoraConfig:
 
 def mini_lora_config() -> LoraConfig:
     """Return how the mini suite's adapters are trained."""
-    plan = Plan(steps=100, batch=16, learning_rate=3e-3, warmup=10, cooldown=0.5, ema=0.95)
+    plan = Plan(steps=100, batch=8, learning_rate=3e-3, warmup=10, cooldown=0.5, ema=0.95)
     return LoraConfig(
         plan, rank=8, alpha=8, noise=(1.0, 1.0), late=2.0, untold=0.1, clips=200, looks=0, sample_steps=20, guidance=4.0
     )
