@@ -242,14 +242,10 @@ def _save(output: Path, task: Task, base: Base, config: LoraConfig, run: Run) ->
     temporary = output / f"{TEMPORARY}{task.condition}"
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
-    described = transformer.peft_config["default"].to_dict()
     base.pipeline.save_lora_weights(
         temporary,
         transformer_lora_layers=layers,
-        # Sets come out in another order in every process; equal adapters should be equal files.
-        transformer_lora_adapter_metadata={
-            name: sorted(value) if isinstance(value, set) else value for name, value in described.items()
-        },
+        transformer_lora_adapter_metadata=transformer.peft_config["default"].to_dict(),
     )
     history = list(read_lines(run.folder / HISTORY))
     card = AdapterCard(
