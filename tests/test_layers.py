@@ -18,6 +18,7 @@ ROOMS = [
     "training",
     "report",
     "workflow",
+    "set_scores",
     "runner",
     "attempt",
     "plan",

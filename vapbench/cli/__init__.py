@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from vapbench.cli import checking, data, listing, reporting, running, training
+from vapbench.cli import checking, data, listing, reporting, running, set_scoring, training
 
 _INTERRUPTED = 130
 
@@ -28,6 +28,7 @@ listing.register(app)
 checking.register(app)
 data.register(app)
 training.register(app)
+set_scoring.register(app)
 
 
 def main() -> None:
