@@ -44,6 +44,25 @@ def test_the_examples_of_a_page_work(page: str, tmp_path: Path) -> None:
     assert ran
 
 
+@pytest.mark.parametrize("path", sorted((DOCS / "metrics").glob("*.md")), ids=lambda path: path.stem)
+def test_a_metrics_page_is_complete_and_its_example_holds(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    for part in ("Formula.", "Range, direction.", "Needs.", "Weights, licence.", "## Caveats", "## Example"):
+        assert part in text, f"{path.name} lacks {part}"
+    examples = [code for language, _, code in blocks(f"metrics/{path.name}") if language == "python"]
+    assert examples
+    for code in examples:
+        exec(compile(code, str(path), "exec"), {})
+    for link in re.findall(r"\]\(([\w.-]+\.md)\)", text):
+        assert (path.parent / link).is_file(), f"{path.name} links to {link}"
+
+
+def test_every_metric_of_vbenchs_has_a_page_in_the_index() -> None:
+    index = (DOCS / "metrics.md").read_text(encoding="utf-8")
+    for path in (DOCS / "metrics").glob("*.md"):
+        assert f"(metrics/{path.name})" in index, f"docs/metrics.md does not link to {path.name}"
+
+
 @pytest.mark.parametrize("page", LIMITS)
 def test_an_extension_stays_short(page: str) -> None:
     title, limit = LIMITS[page]
@@ -52,20 +71,8 @@ def test_an_extension_stays_short(page: str) -> None:
 
 
 def test_every_command_the_docs_name_exists() -> None:
-    known = {
-        "run",
-        "generate",
-        "score",
-        "report",
-        "compare",
-        "table",
-        "show",
-        "list",
-        "check",
-        "data",
-        "train",
-        "study",
-    }
-    for path in [*DOCS.glob("*.md"), DOCS.parent / "README.md"]:
+    known = {"run", "generate", "score", "report", "compare", "table", "show", "list", "check", "data", "train"}
+    known |= {"study", "leaderboard"}
+    for path in [*DOCS.rglob("*.md"), DOCS.parent / "README.md"]:
         for command in re.findall(r"`vapbench (\w+)", path.read_text(encoding="utf-8")):
             assert command in known, f"{path.name} names vapbench {command}"

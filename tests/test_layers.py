@@ -20,6 +20,7 @@ ROOMS = [
     "report",
     "workflow",
     "costs",
+    "set_scores",
     "runner",
     "scorer",
     "attempt",

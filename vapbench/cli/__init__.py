@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from vapbench.cli import checking, data, listing, reporting, running, study, tables, training
+from vapbench.cli import checking, data, listing, reporting, running, set_scoring, study, tables, training
 
 _INTERRUPTED = 130
 
@@ -30,6 +30,7 @@ checking.register(app)
 data.register(app)
 training.register(app)
 study.register(app)
+set_scoring.register(app)
 
 
 def main() -> None:

@@ -1,0 +1,119 @@
+"""Set metrics: the distance, its interval, the network, and the command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from tests.metrics.conftest import CPU, moving_clip, view
+from vapbench.cli import app
+from vapbench.errors import NotApplicable, UsageError
+from vapbench.metrics.fvd import Fvd
+from vapbench.metrics.sets import frechet_distance, resolve, score_set
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small VideoMAE with random weights."""
+    from transformers import VideoMAEConfig, VideoMAEModel
+
+    torch.manual_seed(0)
+    config = VideoMAEConfig(
+        image_size=32,
+        patch_size=16,
+        num_frames=4,
+        tubelet_size=2,
+        hidden_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=64,
+        initializer_range=0.3,
+    )
+    folder = tmp_path_factory.mktemp("videomae")
+    VideoMAEModel(config).save_pretrained(folder)
+    return folder
+
+
+def test_the_distance_of_known_normals() -> None:
+    """Two diagonal normals, whose distance has a closed form."""
+    rng = np.random.default_rng(0)
+    first = rng.normal(0, 1, (100_000, 3))
+    second = rng.normal([1, 0, -2], [1, 2, 3], (100_000, 3))
+    assert frechet_distance(first, second) == pytest.approx(1 + 4 + 0 + 1 + 4, rel=0.02)
+
+
+def test_the_distance_is_scipys() -> None:
+    from scipy.linalg import sqrtm
+
+    rng = np.random.default_rng(1)
+    first, second = rng.normal(size=(40, 6)), rng.normal(0.3, 1.5, size=(50, 6))
+    covariances = [np.cov(part, rowvar=False) for part in (first, second)]
+    apart = first.mean(0) - second.mean(0)
+    root = sqrtm(covariances[0] @ covariances[1]).real
+    wanted = apart @ apart + np.trace(covariances[0] + covariances[1] - 2 * root)
+    assert frechet_distance(first, second) == pytest.approx(wanted, rel=1e-6)
+
+
+def test_equal_sets_are_not_apart_even_with_more_dimensions_than_videos() -> None:
+    features = np.random.default_rng(0).normal(size=(5, 64))
+    assert frechet_distance(features, features) == pytest.approx(0, abs=1e-9)
+
+
+def test_one_video_has_no_distribution() -> None:
+    with pytest.raises(NotApplicable, match="at least 2 videos"):
+        frechet_distance(np.zeros((1, 4)), np.zeros((1, 4)))
+
+
+def test_the_interval_is_over_conditions() -> None:
+    rng = np.random.default_rng(0)
+    outputs, targets = rng.normal(0.5, 1, size=(40, 4)), rng.normal(size=(40, 4))
+    metric = Fvd(model="unused")
+    apart = score_set(metric, outputs, targets, [f"c{index}" for index in range(40)])
+    assert apart.low is not None and apart.high is not None
+    assert apart.low < apart.value < apart.high
+    assert (apart.n, apart.clusters) == (40, 40)
+    assert score_set(metric, outputs, targets, [f"c{index}" for index in range(40)]) == apart
+    alone = score_set(metric, outputs, targets, ["one"] * 40)
+    assert (alone.low, alone.high, alone.clusters) == (None, None, 1)
+
+
+def test_features_follow_the_video(network: Path) -> None:
+    metric, changed = resolve(f"fvd:model={network}")
+    assert changed == {"model": str(network)}
+    metric.setup(CPU)
+    found = [metric.features(view(moving_clip(9, colour=colour))) for colour in ("red", "red", "blue")]
+    assert found[0].shape == (32,)
+    assert np.array_equal(found[0], found[1])
+    assert np.abs(found[0] - found[2]).max() > 1e-3
+
+
+def test_an_absent_network_names_the_command() -> None:
+    with pytest.raises(NotApplicable, match=r"hf download nobody/nothing$"):
+        Fvd(model="nobody/nothing").setup(CPU)
+
+
+def test_a_network_must_be_chosen() -> None:
+    with pytest.raises(UsageError, match="fvd needs model"):
+        resolve("fvd")
+
+
+def test_the_command(network: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runner = CliRunner()
+    arguments = "run -q -m ground-truth -m frozen --task camera --limit 3 --metric temporal_flickering --results"
+    made = runner.invoke(app, [*arguments.split(), str(tmp_path)])
+    assert made.exit_code == 0, made.output
+    values = {}
+    for name in ("ground-truth", "frozen"):
+        command = ["score-set", str(tmp_path / "mini" / name), "--task", "camera", "--metric", f"fvd:model={network}"]
+        done = runner.invoke(app, command)
+        assert done.exit_code == 0, done.output
+        assert "n=3 videos" in done.stdout
+        values[name] = float(done.stdout.split(": ")[1].split()[0])
+    assert values["ground-truth"] < values["frozen"]
+    # The second time, the network is not needed: everything is cached.
+    monkeypatch.setattr(Fvd, "setup", lambda self, device: pytest.fail("the network was loaded again"))
+    assert runner.invoke(app, command).stdout == done.stdout

@@ -1,0 +1,118 @@
+"""fvd: how far apart are the outputs and the ground-truth videos, as two distributions?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from vapbench.clip import evenly
+from vapbench.errors import NotApplicable, WeightsError
+from vapbench.metrics.precision import exact_float32
+from vapbench.metrics.sets import Features, frechet_distance
+
+if TYPE_CHECKING:
+    import torch
+
+    from vapbench.metrics.view import ClipView
+
+_MEAN = (0.485, 0.456, 0.406)
+_STD = (0.229, 0.224, 0.225)
+
+
+class Fvd:
+    """Fréchet distance between features of the outputs and of their ground-truth videos.
+
+    Formula: ``|m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2))`` over one vector per video: the mean of the last hidden
+    states of a video transformer.
+    Range: 0 or more, lower is closer. It depends on the network and, strongly, on the number of videos (fewer videos,
+    higher value): compare only columns of one network and n.
+    Source: Unterthiner et al. 2018 (FVD), with a network of your choice in I3D's place (Ge et al. 2024 show that
+    self-supervised ones see motion better). Weights: the network's own; nothing is downloaded here.
+    """
+
+    name = "fvd"
+    version = 1
+    higher_is_better = False
+    unit = "distance"
+    digits = 2
+
+    def __init__(self, model: str) -> None:
+        """Choose the network.
+
+        Args:
+            model: a folder, or the hub id of a model that is in the hub's cache, of a video transformer that
+                transformers loads from safetensors and that takes ``(n, T, 3, S, S)`` (VideoMAE, ViViT,
+                TimeSformer).
+        """
+        self._name = model
+        self._model: Any = None
+
+    def weights(self) -> tuple[Path, ...]:
+        """The model's folder.
+
+        Raises:
+            NotApplicable: it is not on this machine.
+        """
+        return (self._folder(),)
+
+    def setup(self, device: torch.device) -> None:
+        """Load the network onto ``device``.
+
+        Raises:
+            NotApplicable: it is not on this machine.
+            WeightsError: it cannot be loaded, or is no video transformer.
+        """
+        from transformers import AutoModel
+
+        folder = self._folder()
+        try:
+            model = AutoModel.from_pretrained(
+                folder, local_files_only=True, use_safetensors=True, trust_remote_code=False
+            )
+        except (OSError, ValueError) as error:
+            raise WeightsError(f"{folder}: cannot be loaded as a video network: {error}") from error
+        if not all(hasattr(model.config, name) for name in ("num_frames", "image_size")):
+            raise WeightsError(f"{folder}: {type(model).__name__} is no video transformer (VideoMAE, ViViT, …).")
+        self._model = model.float().eval().to(device)
+
+    def features(self, clip: ClipView) -> Features:
+        """Features of evenly chosen frames, resized without keeping the aspect: ``(D,)``."""
+        from torchvision.transforms.functional import normalize, resize
+
+        if self._model is None:
+            raise RuntimeError("call setup before features")
+        size = self._model.config.image_size
+        sides = [size, size] if isinstance(size, int) else list(size)
+        chosen = evenly(len(clip), self._model.config.num_frames)
+        with exact_float32(clip.device):
+            frames = clip.tensor[chosen].to(clip.device).contiguous().float() / 255
+            prepared = normalize(resize(frames, sides, antialias=True), _MEAN, _STD)
+            hidden: torch.Tensor = self._model(prepared[None]).last_hidden_state
+            return np.asarray(hidden[0].mean(dim=0).cpu().double().numpy(), dtype=np.float64)
+
+    def reduce(self, outputs: Features, targets: Features) -> float:
+        """The distance.
+
+        Raises:
+            NotApplicable: there are fewer than 2 videos.
+        """
+        return frechet_distance(outputs, targets)
+
+    def _folder(self) -> Path:
+        path = Path(self._name).expanduser()
+        if path.is_dir():
+            return path
+        from huggingface_hub import try_to_load_from_cache
+        from huggingface_hub.errors import HFValidationError
+
+        try:
+            found = try_to_load_from_cache(self._name, "config.json")
+        except HFValidationError:
+            found = None
+        if not isinstance(found, str):
+            raise NotApplicable(
+                f"{self._name} is neither a folder nor in the hub's cache; fetch it with: hf download {self._name}"
+            )
+        return Path(found).parent

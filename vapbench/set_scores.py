@@ -1,0 +1,76 @@
+"""Score a run as a whole: features of its videos and of their targets, cached, then reduced."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vapbench.cases import Case
+from vapbench.errors import NotApplicable
+from vapbench.files import atomic_path, cache_folder, content_sha256, digest
+from vapbench.metrics.sets import Features, SetMetric, SetScore, score_set
+from vapbench.metrics.view import ClipView
+from vapbench.store import RunFolder
+from vapbench.video import read_video
+
+
+@dataclass(frozen=True)
+class _Video:
+    path: Path
+    sha256: str
+    case: Case
+
+
+def score_run(
+    folder: RunFolder, cases: Mapping[str, Case], metric: SetMetric, params: Mapping[str, Any], device: Any
+) -> SetScore:
+    """Score the finished videos of ``cases`` that have a target.
+
+    A target counts once per output of its case, so that both sets have one size and one mix of conditions.
+
+    Raises:
+        NotApplicable: the network is absent, or there are too few videos.
+        DataError: a video cannot be read.
+    """
+    cache = _FeatureCache(metric, params, device)
+    outputs, targets, conditions = [], [], []
+    for row in folder.current():
+        path, case = folder.video_of(row), cases.get(row.case)
+        if path is None or row.sha256 is None or case is None or case.target is None:
+            continue
+        outputs.append(cache.features(_Video(path, row.sha256, case)))
+        targets.append(cache.features(_Video(case.target.path, case.target.sha256, case)))
+        conditions.append(case.condition)
+    if not outputs:
+        raise NotApplicable(f"{folder.path} has no finished video of a case with a ground-truth video")
+    return score_set(metric, np.stack(outputs), np.stack(targets), conditions)
+
+
+class _FeatureCache:
+    """Features by what they depend on: metric, version, parameters, weights, and the video's bytes."""
+
+    def __init__(self, metric: SetMetric, params: Mapping[str, Any], device: Any) -> None:
+        self._metric = metric
+        self._set_up: Callable[[], None] | None = lambda: metric.setup(device)
+        self._device = device
+        # Where the weights lie says nothing; what they are is in their hash.
+        shown = {name: value for name, value in params.items() if name != "model"}
+        weights = [content_sha256(path) for path in metric.weights()]
+        self._identity = [metric.name, metric.version, shown, weights]
+
+    def features(self, video: _Video) -> Features:
+        """From the cache, or computed and kept."""
+        path = cache_folder() / "features" / f"{digest([*self._identity, video.sha256])}.npy"
+        if path.is_file():
+            return np.asarray(np.load(path, allow_pickle=False), dtype=np.float64)
+        if self._set_up:
+            self._set_up()
+            self._set_up = None
+        features = self._metric.features(ClipView(read_video(video.path), video.case, self._device))
+        with atomic_path(path) as temporary:
+            np.save(temporary, features, allow_pickle=False)
+        return features
