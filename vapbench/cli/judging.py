@@ -131,5 +131,4 @@ def _mean(mean: Estimate) -> str:
 def _percent(mean: Estimate) -> str:
     if mean.low is None or mean.high is None:
         return f"{100 * mean.mean:.0f} % (n={mean.n}, no interval)"
-    low, high = max(0.0, 100 * mean.low), min(100.0, 100 * mean.high)
-    return f"{100 * mean.mean:.0f} % [{low:.0f}, {high:.0f}] (n={mean.n})"
+    return f"{100 * mean.mean:.0f} % [{100 * mean.low:.0f}, {100 * mean.high:.0f}] (n={mean.n})"

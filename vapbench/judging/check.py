@@ -17,7 +17,7 @@ from vapbench.cases import Case
 from vapbench.costs import Estimate, estimate_folder, estimate_plan
 from vapbench.errors import DataError, UsageError
 from vapbench.judging.controls import Control, plan_controls
-from vapbench.judging.votes import Agreement, Vote, agreement, win
+from vapbench.judging.votes import Agreement, Vote, agreement, win, within
 from vapbench.plan import Column, RunPlan
 from vapbench.runner import Progress, Settings
 from vapbench.stats.intervals import Estimate as Mean
@@ -132,8 +132,10 @@ def summarise(setting: Setting, votes: Sequence[Vote] = ()) -> Report:
     everything = [row for rows in (*own.values(), *controls.values()) for row in rows.values()]
     conditions = {case.id: case.condition for case in cases.values()}
 
-    def mean(values: Mapping[str, float]) -> Mean:
-        return clustered_mean(list(values.values()), [conditions[case] for case in values])
+    def mean(values: Mapping[str, float], bounds: tuple[float | None, float | None]) -> Mean:
+        return within(clustered_mean(list(values.values()), [conditions[case] for case in values]), *bounds)
+
+    limits = getattr(setting.column.metric, "range", (None, None))
 
     wins = {case: win(a, b) for case, (a, b) in _both(scores["right"], scores.get("wrong", {})).items()}
     swaps = [abs(a - b) for a, b in _both(scores["right"], scores.get("swapped", {})).values()]
@@ -141,10 +143,10 @@ def summarise(setting: Setting, votes: Sequence[Vote] = ()) -> Report:
     between = [abs(a - b) for values in repeats.values() for a, b in combinations(values, 2)]
     return Report(
         column=setting.column.label,
-        means={name: mean(values) for name, values in scores.items() if values},
+        means={name: mean(values, limits) for name, values in scores.items() if values},
         asked=len(everything),
         failed=sum(row.status == "failed" for row in everything),
-        separation=mean(wins) if wins else None,
+        separation=mean(wins, (0, 1)) if wins else None,
         swap_difference=math.fsum(swaps) / len(swaps) if swaps else None,
         repeat_difference=math.fsum(between) / len(between) if between else None,
         repeat_alpha=_alpha(repeats) if between else None,
