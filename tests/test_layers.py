@@ -18,6 +18,7 @@ ROOMS = [
     "training",
     "study",
     "report",
+    "judging",
     "workflow",
     "costs",
     "set_scores",

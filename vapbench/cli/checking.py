@@ -2,14 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
+
+
+class _Check(TyperGroup):
+    """``check TARGET…`` checks targets, whatever they are called; only the subcommands' names are taken."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if not args or args[0] not in (*self.commands, *ctx.help_option_names):
+            args = [_TARGETS, *args]
+        return super().parse_args(ctx, args)
+
+
+_TARGETS = "targets"
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command()(check)
+    """Add the commands."""
+    from vapbench.cli import judging
+
+    group = typer.Typer(
+        cls=_Check,
+        rich_markup_mode=None,
+        help="Check declarations, methods, results: vapbench check [TARGET…]; or a judge: vapbench check judge",
+    )
+    group.command(_TARGETS)(check)
+    group.command("judge")(judging.check_judge)
+    app.add_typer(group, name="check")
 
 
 def check(

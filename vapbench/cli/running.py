@@ -73,7 +73,7 @@ def run(
     from vapbench.workflow import choose
 
     configure_logging(verbose, quiet)
-    settings = _settings(device, refresh, retries, max_failures, fail_fast, memory)
+    settings = settings_of(device, refresh, retries, max_failures, fail_fast, memory)
     if dry_run and show_protocol(suite, data, task, method, {"dtype": dtype, "offload": offload}, seed):
         return
     selection = choose(suite, data, task, limit)
@@ -120,7 +120,7 @@ def generate(
     from vapbench.workflow import choose
 
     configure_logging(verbose, quiet)
-    settings = _settings(device, refresh, retries, max_failures, fail_fast)
+    settings = settings_of(device, refresh, retries, max_failures, fail_fast)
     if dry_run and show_protocol(suite, data, task, method, {"dtype": dtype, "offload": offload}, seed):
         return
     selection = choose(suite, data, task, limit)
@@ -178,7 +178,7 @@ def score(
     from vapbench.workflow import choose
 
     configure_logging(verbose, quiet)
-    settings = _settings(device, refresh, 0, max_failures, fail_fast, memory)
+    settings = settings_of(device, refresh, 0, max_failures, fail_fast, memory)
     selection = choose(suite, data, task, limit)
     wanted = columns(metric or selection.suite.metrics)
     if (target / "manifest.json").is_file():
@@ -221,12 +221,13 @@ def _rescore(folder: RunFolder, selection: Selection, wanted: list[Column], sett
     try:
         rescore(folder, selection, wanted, settings, progress(quiet))
     except (TooManyFailures, BudgetSpent) as error:
-        _say_stopped(folder.path.name, error)
+        say_stopped(folder.path.name, error)
         return True
     return False
 
 
-def _say_stopped(run: str, error: VapbenchError) -> None:
+def say_stopped(run: str, error: VapbenchError) -> None:
+    """Say that a run stopped before its end, and how to go on."""
     import shlex
 
     from vapbench.cli.console import errors
@@ -239,9 +240,10 @@ def _say_stopped(run: str, error: VapbenchError) -> None:
         errors().print(f"[red]error[/red] {_escaped(f'{run}: {error}')}", soft_wrap=True)
 
 
-def _settings(
+def settings_of(
     device: str, refresh: str, retries: int, max_failures: str, fail_fast: bool, memory: float | None = None
 ) -> Settings:
+    """Options as the runner takes them."""
     from vapbench.runner import Settings, Tolerance
 
     tolerance = Tolerance(0) if fail_fast else Tolerance.parse(max_failures)
@@ -269,7 +271,7 @@ def _execute_all(
             outcome = execute(plan, wanted, settings, progress(quiet))
         except (TooManyFailures, BudgetSpent) as error:
             stopped = True
-            _say_stopped(plan.folder.path.name, error)
+            say_stopped(plan.folder.path.name, error)
             continue
         failed = outcome.generated.all_failed + outcome.scored.all_failed
         if failed:
