@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,9 @@ def make_study(folder: Path, **changes: Any) -> StudyFolder:
     media = {}
     (folder / "media").mkdir(parents=True)
     for number, (name, path) in enumerate(paths.items()):
-        path.write_bytes(video_bytes(number % DIFFERENT))
+        # Few are encoded; a box that players skip makes each a file of its own.
+        mark = sha256(name.encode()).digest()
+        path.write_bytes(video_bytes(number % DIFFERENT) + (8 + len(mark)).to_bytes(4, "big") + b"free" + mark)
         media[name] = MediaFacts(
             sha256=file_sha256(path), suffix=".mp4", width=WIDTH, height=HEIGHT, frames=FRAMES, fps=FPS,
             size=path.stat().st_size,

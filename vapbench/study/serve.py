@@ -70,6 +70,8 @@ def serve(
                 log_level="warning",
                 access_log=False,
                 server_header=False,
+                # Raters watch between two requests; a new connection for each would cost them a round trip.
+                timeout_keep_alive=75,
                 timeout_graceful_shutdown=5,
             )
             uvicorn.Server(config).run(sockets=[listener])

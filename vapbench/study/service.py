@@ -69,7 +69,10 @@ class Service:
     def _open(self) -> None:
         self.protocol = self.folder.open()
         self.paths = {media: self.folder.media_path(self.protocol, media) for media in self.protocol.media}
-        self.clock, database = open_database(self.folder, self.protocol.sha256)
+        sha256 = self.protocol.sha256
+        self.label = sha256[:8]
+        """Keeps the cookies of two studies on one host apart."""
+        self.clock, database = open_database(self.folder, sha256)
         self.reader = connect(self.folder.votes_path, _GLANCE_SECONDS)
         self.store = Store(Design(self.protocol), self.clock)
         self.store.recount(database)
@@ -98,11 +101,6 @@ class Service:
     def secure(self) -> bool:
         """Whether raters come by HTTPS."""
         return self.origins[0].startswith("https://")
-
-    @property
-    def label(self) -> str:
-        """Eight digits that keep the cookies of two studies on one host apart."""
-        return self.protocol.sha256[:8]
 
     def describe(self, handed: Handed) -> dict[str, object]:
         """A trial as its rater sees it: addresses and words, no id of a case, method or check."""
