@@ -39,7 +39,7 @@ _EXPORTS = {
     "evenly": "vapbench.clip",
     "fit": "vapbench.clip",
     "flow_as_colours": "vapbench.methods.controls",
-    "load_upstream_pipeline": "vapbench.models",
+    "load_upstream_pipeline": "vapbench.methods.pipelines",
     "local_folder": "vapbench.methods.checkpoints",
     "plain_caption": "vapbench.suites.mini.oracle",
     "read_video": "vapbench.video",
@@ -76,10 +76,10 @@ if TYPE_CHECKING:
     from vapbench.methods.estimators import DepthEstimator as DepthEstimator
     from vapbench.methods.estimators import FlowEstimator as FlowEstimator
     from vapbench.methods.pipelines import PipelineMethod as PipelineMethod
+    from vapbench.methods.pipelines import load_upstream_pipeline as load_upstream_pipeline
     from vapbench.metrics.base import Metric as Metric
     from vapbench.metrics.base import Score as Score
     from vapbench.metrics.view import ClipView as ClipView
-    from vapbench.models import load_upstream_pipeline as load_upstream_pipeline
     from vapbench.suites.mini.oracle import plain_caption as plain_caption
     from vapbench.suites.mini.oracle import rendered_depth as rendered_depth
     from vapbench.suites.mini.oracle import rendered_flow as rendered_flow
