@@ -153,6 +153,19 @@ class PipelineMethod:
         return embedded
 
 
+def load_upstream_pipeline(folder: Path, name: str, dtype: "torch.dtype") -> Any:
+    """Load a pipeline of upstream's, checked; see :mod:`vapbench.models.upstream`.
+
+    Importing a method must not import torch, so the loader is imported when it is called.
+
+    Raises:
+        WeightsError: the folder is incomplete or damaged, or holds another pipeline.
+    """
+    from vapbench.models import load_upstream_pipeline as load
+
+    return load(folder, name, dtype)
+
+
 def place(pipeline: Any, offload: Offload, device: "torch.device") -> None:
     """Put a pipeline onto a device, or let it visit the device model by model or layer by layer."""
     if offload == "none":
@@ -192,13 +205,3 @@ def _no_bars_in_logs() -> None:
 
     diffusers_logging.disable_progress_bar()
     transformers_logging.disable_progress_bar()
-
-
-def load_upstream_pipeline(folder: Path, name: str, dtype: "torch.dtype") -> Any:
-    """Load a pipeline of upstream diffusers onto the CPU; see :func:`vapbench.models.load_upstream_pipeline`.
-
-    Here, so that a method's file imports no torch before the method runs.
-    """
-    from vapbench import models
-
-    return models.load_upstream_pipeline(folder, name, dtype)
