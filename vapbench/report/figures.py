@@ -26,7 +26,9 @@ SUFFIXES = (".pdf", ".svg", ".png")
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C8C8C")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 _GREY = "#8C8C8C"
-_SETTINGS: dict[str, Any] = {
+_ACROSS = 3
+"""Panels in a row: three columns are still legible across a page."""
+_SETTINGS: Any = {
     "pdf.fonttype": 42,
     "svg.fonttype": "none",
     "svg.hashsalt": "vapbench",
@@ -93,7 +95,7 @@ def forest(model: TableModel) -> Figure:
                 axes.text(
                     0.02,
                     place,
-                    f"no score ({cell.n}/{cell.total})",
+                    "not published" if cell.published else f"no score ({cell.n}/{cell.total})",
                     transform=axes.get_yaxis_transform(),
                     color=_GREY,
                     va="center",
@@ -171,7 +173,7 @@ def matrix(model: TableModel) -> Figure:
                     colour = "white" if abs(share - 0.5) > 0.35 else "black"
                     text = f"{share:.2f}\nn={counts[y][x]}"
                     axes.text(x, y, text, ha="center", va="center", fontsize=6, color=colour)
-        axes.set_xticks(range(len(rows)), labels, rotation=45, ha="right")
+        axes.set_xticks(range(len(rows)), labels, rotation=90)
         axes.set_title(_title(model.columns[index].header, ""))
     panels[0].set_yticks(range(len(rows)), labels)
     panels[0].set_ylabel("better in this share of cases")
@@ -222,9 +224,13 @@ def _wins(model: TableModel, rows: Sequence[int], index: int) -> tuple[list[list
 def _panels(count: int, width: float, height: float, share_y: bool) -> tuple[Figure, list[Axes]]:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width * count + 1.2, height), layout="constrained")
-    grid = figure.subplots(1, count, sharey=share_y, squeeze=False)
-    return figure, list(grid[0])
+    wide = min(count, _ACROSS)
+    rows = -(-count // wide)
+    figure = Figure(figsize=(width * wide + 1.2, height * rows), layout="constrained")
+    panels = list(figure.subplots(rows, wide, sharey=share_y, squeeze=False).flat)
+    for unused in panels[count:]:
+        unused.set_axis_off()
+    return figure, panels[:count]
 
 
 def _title(header: str, unit: str) -> str:
