@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from vapbench.errors import UsageError, did_you_mean
 from vapbench.files import atomic_path
@@ -161,9 +161,9 @@ def matrix(model: TableModel) -> Figure:
     columns = [i for i, c in enumerate(model.columns) if c.higher_is_better is not None]
     if len(rows) < 2 or not columns:
         raise UsageError("A matrix needs two methods, and a metric with a direction.")
-    side = 0.8 + 0.5 * len(rows)
-    figure, panels = _panels(len(columns), width=side + 0.6, height=side, share_y=True)
     labels = [_flat(model.rows[row].label) for row in rows]
+    side, names = 0.5 * len(rows), 0.07 * max(map(len, labels))
+    figure, panels = _panels(len(columns), side + 0.4, side + names + 0.5, share_y=True, layout="compressed")
     for axes, index in zip(panels, columns, strict=True):
         shares, counts = _wins(model, rows, index)
         axes.imshow(shares, vmin=0, vmax=1, cmap="PuOr_r")
@@ -221,12 +221,19 @@ def _wins(model: TableModel, rows: Sequence[int], index: int) -> tuple[list[list
     return shares, counts
 
 
-def _panels(count: int, width: float, height: float, share_y: bool) -> tuple[Figure, list[Axes]]:
+def _panels(
+    count: int,
+    width: float,
+    height: float,
+    share_y: bool,
+    layout: Literal["constrained", "compressed"] = "constrained",
+) -> tuple[Figure, list[Axes]]:
+    """Panels of so many inches; ``compressed`` closes the gaps that square panels would leave."""
     from matplotlib.figure import Figure
 
     wide = min(count, _ACROSS)
     rows = -(-count // wide)
-    figure = Figure(figsize=(width * wide + 1.2, height * rows), layout="constrained")
+    figure = Figure(figsize=(width * wide + 1.2, height * rows), layout=layout)
     panels = list(figure.subplots(rows, wide, sharey=share_y, squeeze=False).flat)
     for unused in panels[count:]:
         unused.set_axis_off()
