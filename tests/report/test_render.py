@@ -252,3 +252,11 @@ def test_a_damaged_published_table_is_refused(tmp_path: Path) -> None:
 def test_published_values_survive_a_columns_scale(table: TableModel) -> None:
     exact = replace(table.columns[1], digits=2)
     assert exact.text(53.90 / exact.scale) == "53.90"
+
+
+def test_footers_explain_only_what_is_printed(table: TableModel) -> None:
+    assert any("brackets: 95% t interval" in text for text in grid_of(table, "wide").footers)
+    for style in ("paper", "ablation"):
+        footers = grid_of(table, style).footers  # type: ignore[arg-type]
+        assert not any("brackets" in text or text.startswith("#:") for text in footers)
+        assert "Mean over cases, seeds averaged within a case." in footers

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from vapbench.errors import UsageError, did_you_mean
 from vapbench.files import atomic_path
@@ -26,6 +26,8 @@ SUFFIXES = (".pdf", ".svg", ".png")
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C8C8C")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 _GREY = "#8C8C8C"
+_ACROSS = 3
+"""Panels in a row: three columns are still legible across a page."""
 _SETTINGS: Any = {
     "pdf.fonttype": 42,
     "svg.fonttype": "none",
@@ -93,7 +95,7 @@ def forest(model: TableModel) -> Figure:
                 axes.text(
                     0.02,
                     place,
-                    f"no score ({cell.n}/{cell.total})",
+                    "not published" if cell.published else f"no score ({cell.n}/{cell.total})",
                     transform=axes.get_yaxis_transform(),
                     color=_GREY,
                     va="center",
@@ -159,9 +161,9 @@ def matrix(model: TableModel) -> Figure:
     columns = [i for i, c in enumerate(model.columns) if c.higher_is_better is not None]
     if len(rows) < 2 or not columns:
         raise UsageError("A matrix needs two methods, and a metric with a direction.")
-    side = 0.8 + 0.5 * len(rows)
-    figure, panels = _panels(len(columns), width=side + 0.6, height=side, share_y=True)
     labels = [_flat(model.rows[row].label) for row in rows]
+    side, names = 0.5 * len(rows), 0.07 * max(map(len, labels))
+    figure, panels = _panels(len(columns), side + 0.4, side + names + 0.5, share_y=True, layout="compressed")
     for axes, index in zip(panels, columns, strict=True):
         shares, counts = _wins(model, rows, index)
         axes.imshow(shares, vmin=0, vmax=1, cmap="PuOr_r")
@@ -171,7 +173,7 @@ def matrix(model: TableModel) -> Figure:
                     colour = "white" if abs(share - 0.5) > 0.35 else "black"
                     text = f"{share:.2f}\nn={counts[y][x]}"
                     axes.text(x, y, text, ha="center", va="center", fontsize=6, color=colour)
-        axes.set_xticks(range(len(rows)), labels, rotation=45, ha="right")
+        axes.set_xticks(range(len(rows)), labels, rotation=90)
         axes.set_title(_title(model.columns[index].header, ""))
     panels[0].set_yticks(range(len(rows)), labels)
     panels[0].set_ylabel("better in this share of cases")
@@ -219,12 +221,23 @@ def _wins(model: TableModel, rows: Sequence[int], index: int) -> tuple[list[list
     return shares, counts
 
 
-def _panels(count: int, width: float, height: float, share_y: bool) -> tuple[Figure, list[Axes]]:
+def _panels(
+    count: int,
+    width: float,
+    height: float,
+    share_y: bool,
+    layout: Literal["constrained", "compressed"] = "constrained",
+) -> tuple[Figure, list[Axes]]:
+    """Panels of so many inches; ``compressed`` closes the gaps that square panels would leave."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width * count + 1.2, height), layout="constrained")
-    grid = figure.subplots(1, count, sharey=share_y, squeeze=False)
-    return figure, list(grid[0])
+    wide = min(count, _ACROSS)
+    rows = -(-count // wide)
+    figure = Figure(figsize=(width * wide + 1.2, height * rows), layout=layout)
+    panels = list(figure.subplots(rows, wide, sharey=share_y, squeeze=False).flat)
+    for unused in panels[count:]:
+        unused.set_axis_off()
+    return figure, panels[:count]
 
 
 def _title(header: str, unit: str) -> str:

@@ -111,6 +111,8 @@ def grid_of(model: TableModel, style: Style) -> Grid:
         reference = model.rows[model.reference].label
         footers.append(f"Dagger: differs from {reference}, adjusted p < {ALPHA:g}.")
     if style != "wide":
+        # These styles print neither intervals nor ranks, so nothing explains them.
+        footers = [text.partition("; brackets: ")[0] + "." * ("; brackets: " in text) for text in footers]
         footers = [text for text in footers if not text.startswith("#:")]
     return Grid(
         model.title,
