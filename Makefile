@@ -2,7 +2,6 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-TINY := tests/data/parity/vap/cogvideox_pipeline/pipeline
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-slow lint types format bench clean
@@ -10,9 +9,8 @@ TINY := tests/data/parity/vap/cogvideox_pipeline/pipeline
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: $(VENV)/installed ## Install, then run methods of every kind on the mini suite: generate, score, table
-	$(BIN)/vapbench run --suite mini --task camera --limit 4 --method ground-truth --method frozen \
-	  --method "vap:weights=$(TINY),steps=4,height=64,width=96,dtype=float32"
+run: $(VENV)/installed ## Install, then run Video-As-Prompt, its base and the ground truth on the mini suite's camera task
+	$(BIN)/vapbench run --method vap --method i2v --method ground-truth --task camera
 	@echo "       source $(BIN)/activate"
 	@echo "           puts the vapbench command on the path"
 

@@ -16,7 +16,7 @@ _INTERRUPTED = 130
 app = typer.Typer(
     name="vapbench",
     help="Benchmark semantic-controlled video generation: run a method on a task, score it, tabulate it.\n\n"
-    "Begin with: vapbench run --method ground-truth --task camera",
+    "Begin with: vapbench run --method vap --task camera",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,

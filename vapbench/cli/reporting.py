@@ -174,14 +174,13 @@ def _next_steps(folders: Sequence[RunFolder], suite: str) -> list[str]:
     kinds = {folder.path: folder.manifest().get("card", {}).get("kind") for folder in folders}
     shown = next((path for path, kind in kinds.items() if kind not in _REFERENCE_KINDS), folders[0].path)
     lines = [f"Next:  vapbench show {shown}", "           look at every clip beside its reference"]
-    if suite == "mini":
-        lines.insert(0, "Tiny procedural video: this shows the harness, not the paper's numbers.")
     if not _REFERENCE_KINDS & set(kinds.values()):
         lines += ["       the same with --method frozen --method ground-truth", "           the floor and the ceiling"]
-    lines += [
-        "       vapbench list methods",
-        "           what else there is; docs/full-size.md has the released models",
-    ]
+    lines += ["       vapbench list methods", "           what else there is"]
+    if suite == "mini":
+        lines.insert(0, "Tiny models and procedural video: these numbers are never to be set beside the paper's.")
+        lines += ["       vapbench run --method vap --suite vap-data --data DIR --task camera"]
+        lines += ["           the released models on a GPU; docs/full-size.md says how"]
     return lines
 
 
