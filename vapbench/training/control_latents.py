@@ -57,7 +57,7 @@ class ControlLatents:
             controlled: whether each has its control or none, ``(B,)`` bool.
         """
         controls = torch.where(controlled[:, None, None, None, None], self.controls[chosen], self.neutral)
-        return torch.cat([self.known[chosen], controls], dim=1).float()
+        return torch.cat([self.known[chosen].float(), controls.float()], dim=1)
 
 
 def source_of(index: int) -> Source:

@@ -46,7 +46,7 @@ class VaceConfig:
 
     plan: Plan = field(
         default_factory=lambda: Plan(
-            steps=3_000,
+            steps=2_400,
             batch=16,
             learning_rate=1e-3,
             matrix_learning_rate=4e-3,
