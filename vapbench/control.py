@@ -42,6 +42,12 @@ def depth_to_rgb(depth: npt.NDArray[np.floating]) -> Frames:
     return np.repeat(levels[..., None], 3, axis=-1)
 
 
+def unit_depth(depth: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+    """Bring depth of any unit ``(F, H, W)``, larger is nearer, to 0..1 on one scale for the whole clip."""
+    low, high = float(depth.min()), float(depth.max())
+    return (depth - low) / max(high - low, 1e-6)
+
+
 def flow_to_rgb(flow: npt.NDArray[np.floating]) -> Frames:
     """Show optical flow in the colours of Middlebury's wheel (Baker et al. 2011), as VACE's annotator does.
 

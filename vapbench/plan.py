@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
 from vapbench.cases import Case, ClipSpec, check_name
-from vapbench.errors import UsageError
+from vapbench.errors import UsageError, WeightsError
 from vapbench.files import content_sha256, digest
 from vapbench.methods import ResolvedMethod
-from vapbench.methods.base import identity_of, inputs_of
+from vapbench.methods.base import Method, identity_of, inputs_of
 from vapbench.metrics import resolve as resolve_metric
 from vapbench.metrics.base import Metric, weights_of
 from vapbench.registry import Spec
@@ -80,8 +80,8 @@ class RunPlan:
         if card is None:
             return {"title": self.method.method.name}
         notes = list(card.notes)
-        if card.clip:
-            differing = ", ".join(f"{name} {value:g}" for name, value in card.clip.items())
+        if self.method.clip:
+            differing = ", ".join(f"{name} {value:g}" for name, value in self.method.clip.items())
             notes.append(f"It needs {differing} instead of the suite's.")
         return {"title": card.title, "kind": card.kind, "notes": notes}
 
@@ -147,35 +147,71 @@ def plan_run(
     seeds: Sequence[int],
     results: Path,
     name: str | None = None,
+    among: Sequence[Case] = (),
+    tentative: bool = False,
 ) -> RunPlan:
     """Lay out a run. Nothing is loaded; files are only hashed.
+
+    Args:
+        suite: name of the suite.
+        task: name of the task.
+        method: what to run.
+        cases: the task's cases.
+        seeds: seeds to run each case with.
+        results: where runs are kept.
+        name: name of the run folder, instead of the method's.
+        among: every case of the suite, for methods that look across cases; by default those of the task.
+        tentative: whether absent weights are only noted, for a plan that is shown and not run.
 
     Raises:
         DataError: a file of a case is missing.
         WeightsError: the method's weights are absent or incomplete.
     """
-    overrides = method.card.clip if method.card else {}
+    overrides = method.clip
     if overrides:
         cases = [case.model_copy(update={"clip": _override(case.clip, overrides)}) for case in cases]
     seeds = list(dict.fromkeys(seeds))
     if not getattr(method.method, "uses_seed", True):
         seeds = seeds[:1]
+    if survey := getattr(method.method, "survey", None):
+        survey(among or cases)
+    if group := getattr(method.method, "group", None):
+        cases = sorted(cases, key=group)
     not_keyed: frozenset[str] = getattr(method.method, "not_keyed", frozenset())
     described = {
         "name": method.method.name,
         "version": method.method.version,
         "parameters": {key: value for key, value in method.parameters.items() if key not in not_keyed},
-        "weights": dict(identity_of(method.method)),
+        "weights": _weights(method.method, tentative),
     }
     keyed = {**described, "code": method.code} if method.code else described
     jobs = []
     for case in cases:
-        inputs = [content_sha256(path) for path in inputs_of(method.method, case)]
+        inputs = _inputs(method.method, case, tentative)
         content = case.content()
         jobs += [Job(case, seed, generation_key(keyed, content, inputs, seed)) for seed in seeds]
     identity = {"suite": suite, **described, "clip": overrides and dict(overrides)}
     folder = RunFolder(results / suite / (_checked(name) if name else run_name(method)))
     return RunPlan(suite, task, method, tuple(jobs), folder, identity)
+
+
+def _weights(method: Method, tentative: bool) -> dict[str, Any]:
+    try:
+        return dict(identity_of(method))
+    except WeightsError as error:
+        if not tentative:
+            raise
+        return {"absent": str(error)}
+
+
+def _inputs(method: Method, case: Case, tentative: bool) -> list[str]:
+    try:
+        items = inputs_of(method, case)
+    except WeightsError:
+        if not tentative:
+            raise
+        return []
+    return [content_sha256(item) if isinstance(item, Path) else digest(item) for item in items]
 
 
 def _checked(name: str) -> str:

@@ -11,6 +11,11 @@ _PACKAGE = Path(__file__).resolve().parent
 
 
 def resource(name: str) -> Path:
-    """Return the folder ``name`` (``tasks``, ``baselines``)."""
+    """Return the folder ``name`` (``tasks``, ``baselines``, ``results/published``)."""
     inside = _PACKAGE / name
     return inside if inside.is_dir() else _PACKAGE.parent / name
+
+
+def bundled_weights(name: str) -> Path:
+    """Return the folder of weights that come with the package, such as ``mini/vap``; it may be absent."""
+    return _PACKAGE / "bundled" / name

@@ -108,6 +108,8 @@ class Settings:
     retries: int = 1
     tolerance: Tolerance = field(default_factory=Tolerance)
     argv: Sequence[str] = ()
+    memory: int | None = None
+    """Bytes a metric may work in; None for a quarter of what is free."""
 
 
 @dataclass
@@ -244,7 +246,7 @@ def _score(
             return attempts.failure_of(error)
 
     def work(job: ScoreJob, clip: Clip | Failure) -> list[ScoreRow]:
-        view = ClipView(clip, job.case, device) if isinstance(clip, Clip) else clip
+        view = ClipView(clip, job.case, device, settings.memory) if isinstance(clip, Clip) else clip
         rows = []
         for label in (column.label for column in job.columns):
             scorer = scorers[label]

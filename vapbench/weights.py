@@ -65,7 +65,7 @@ CATALOGUE: Mapping[str, MetricWeights] = {
             source="hf://timm/vit_base_patch32_clip_224.openai/open_clip_model.safetensors",
             megabytes=605,
             licence="MIT (OpenAI CLIP)",
-            used_by="text_alignment[clip]:model=ViT-B-32",
+            used_by="background_consistency, text_alignment[clip]:model=ViT-B-32",
         ),
         MetricWeights(
             name="laion-aesthetic",
@@ -83,6 +83,30 @@ CATALOGUE: Mapping[str, MetricWeights] = {
             licence="BSD-3-Clause (RAFT, torchvision)",
             used_by="dynamic_degree[raft]",
             sha256_prefix="22a6c225",
+        ),
+        MetricWeights(
+            name="amt-s",
+            file="amt-s.pth",
+            source="hf://lalala125/AMT/amt-s.pth",
+            megabytes=12,
+            licence="CC BY-NC 4.0 (AMT): not for commercial use",
+            used_by="motion_smoothness[amt]",
+        ),
+        MetricWeights(
+            name="viclip-l-14",
+            file="ViClip-InternVid-10M-FLT.pth",
+            source="hf://OpenGVLab/VBench_Used_Models/ViClip-InternVid-10M-FLT.pth",
+            megabytes=1711,
+            licence="Apache-2.0 (InternVideo); trained on InternVid, whose annotations are CC BY-NC-SA 4.0",
+            used_by="text_alignment[viclip]",
+        ),
+        MetricWeights(
+            name="dino-vit-b-16",
+            file="dino_vitbase16_pretrain.pth",
+            source="https://dl.fbaipublicfiles.com/dino/dino_vitbase16_pretrain/dino_vitbase16_pretrain.pth",
+            megabytes=343,
+            licence="Apache-2.0 (DINO)",
+            used_by="subject_consistency, i2v_subject, reference_leakage",
         ),
     )
 }
@@ -194,8 +218,13 @@ def verify(name: str) -> WeightsStatus:
     return WeightsStatus(weights, path, "ok" if known else "recorded", sha256)
 
 
-def load_tensors(path: Path) -> dict[str, torch.Tensor]:
-    """Read a checkpoint of nothing but tensors: safetensors, or a flat state dict saved by torch.
+def load_tensors(path: Path, under: str | None = None) -> dict[str, torch.Tensor]:
+    """Read the tensors of a checkpoint: safetensors, or a state dict saved by torch.
+
+    Args:
+        path: the file.
+        under: where a file saved by torch may keep its state dict beside other plain values (step counters,
+            optimiser state), which are left out; what is no tensor or plain value is never loaded.
 
     Returns:
         Tensors on the CPU, by name.
@@ -215,6 +244,8 @@ def load_tensors(path: Path) -> dict[str, torch.Tensor]:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         raise WeightsError(f"{path}: not a readable checkpoint ({type(error).__name__}); fetch it again.") from error
+    if under is not None and isinstance(loaded, dict) and isinstance(loaded.get(under), dict):
+        loaded = loaded[under]
     if not isinstance(loaded, dict) or not all(isinstance(value, torch.Tensor) for value in loaded.values()):
         raise WeightsError(f"{path}: expected a flat dictionary of tensors; save its state dict as safetensors.")
     return dict(loaded)

@@ -35,6 +35,8 @@ class Selection:
     suite: Suite
     task: Task
     cases: tuple[Case, ...]
+    among: tuple[Case, ...]
+    """Every case of the suite."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ def choose(suite: str, data: Path | None, task: str, limit: int | None = None) -
     if not selected:
         conditions = ", ".join(sorted({case.condition for case in cases}))
         raise DataError(f"Suite {found.name} has no case of task {chosen.name}; its conditions: {conditions}.")
-    return Selection(found, chosen, tuple(selected[:limit]))
+    return Selection(found, chosen, tuple(selected[:limit]), tuple(cases))
 
 
 def execute(

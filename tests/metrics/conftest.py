@@ -93,6 +93,12 @@ class TinyWeights:
     """Address of an endpoint that gives every video 70 points."""
     vlm: Path
     """A vision-language model with random weights."""
+    amt: Path
+    """AMT-S with the parity vectors' random weights, wrapped as the public checkpoint is."""
+    viclip: Path
+    """The parity vectors' small ViCLIP, wrapped as the public checkpoint is."""
+    dino: Path
+    """A small DINO with random weights."""
 
     def spec(self, name: str) -> str:
         """The metric's name with the parameters that make it use these weights."""
@@ -105,6 +111,10 @@ class TinyWeights:
             "semantic_alignment[embedding]": f"weights={self.semantic}",
             "semantic_alignment[judge]": f"base_url={self.judge}",
             "semantic_alignment[local]": f"weights={self.vlm},frames=2",
+            "motion_smoothness[amt]": f"weights={self.amt}",
+            "text_alignment[viclip]": f"weights={self.viclip}",
+            "background_consistency": f"weights={self.clip}",
+            **dict.fromkeys(("subject_consistency", "i2v_subject", "reference_leakage"), f"weights={self.dino}"),
         }.get(name, "")
         return f"{name}:{parameters}" if parameters else name
 
@@ -126,8 +136,29 @@ def tiny(tmp_path_factory: pytest.TempPathFactory, vectors: Path) -> Iterator[Ti
     train_tiny_semantic(semantic)
     vlm = folder / "tiny-vlm"
     write_tiny_vlm(vlm)
+    amt, viclip, dino = (folder / f"{name}.pth" for name in ("amt", "viclip", "dino"))
+    torch.save({"state_dict": parity_tensors(vectors / "amt_s"), "epoch": 3}, amt)
+    torch.save({"model": parity_tensors(vectors / "viclip")}, viclip)
+    torch.save(small_dino(), dino)
     with Endpoint() as endpoint:
-        yield TinyWeights(clip, head, raft, quality, semantic, endpoint.url, vlm)
+        yield TinyWeights(clip, head, raft, quality, semantic, endpoint.url, vlm, amt, viclip, dino)
+
+
+def parity_tensors(folder: Path) -> dict[str, torch.Tensor]:
+    """The vectors' weights, which are stored in half precision."""
+    with np.load(folder / "weights.npz") as stored:
+        return {name: torch.from_numpy(np.asarray(array, dtype=np.float32)) for name, array in stored.items()}
+
+
+def small_dino() -> dict[str, torch.Tensor]:
+    """Two random blocks whose answers depend on the image."""
+    import timm
+
+    torch.manual_seed(0)
+    model = timm.create_model("vit_tiny_patch16_224", num_classes=0, depth=2, embed_dim=128, num_heads=2)
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    return dict(model.state_dict())
 
 
 def raft_parameters(vectors: Path) -> dict[str, torch.Tensor]:

@@ -22,9 +22,11 @@ ALL = [*BUILT_IN, SSIM]
 
 RANGE = {
     "text_alignment[clip]": (-100.0, 100.0),
+    "text_alignment[viclip]": (-1.0, 1.0),
     "aesthetic_quality": (-0.2, 0.2),  # a linear head of norm 1, divided by 10
     "dynamic_degree[raft]": (0.0, 1.0),
     "dynamic_degree[dis]": (0.0, 1.0),
+    "motion_smoothness[amt]": (0.0, 1.0),
     "motion_smoothness[warp]": (0.0, 1.0),
     "temporal_flickering": (0.0, 1.0),
     "first_frame_psnr": (0.0, 60.0),
@@ -33,18 +35,32 @@ RANGE = {
     "semantic_alignment[embedding]": (0.0, 100.0),
     "semantic_alignment[judge]": (0.0, 100.0),
     "semantic_alignment[local]": (0.0, 100.0),
+    "subject_consistency": (0.0, 1.0),
+    "background_consistency": (0.0, 1.0),
+    "i2v_subject": (0.0, 1.0),
+    "reference_leakage": (-1.0, 1.0),
     SSIM: (-1.0, 1.0),
 }
 FEWEST_FRAMES = {
     "dynamic_degree[raft]": 3,
     "dynamic_degree[dis]": 3,
+    "motion_smoothness[amt]": 3,
     "motion_smoothness[warp]": 3,
     "temporal_flickering": 2,
+    "subject_consistency": 2,
+    "background_consistency": 2,
+    "i2v_subject": 2,
 }
 NEEDS_WEIGHTS = {
     "text_alignment[clip]": "clip-vit-l-14",
+    "text_alignment[viclip]": "viclip-l-14",
     "aesthetic_quality": "laion-aesthetic",
     "dynamic_degree[raft]": "raft-large",
+    "motion_smoothness[amt]": "amt-s",
+    "subject_consistency": "dino-vit-b-16",
+    "background_consistency": "clip-vit-b-32",
+    "i2v_subject": "dino-vit-b-16",
+    "reference_leakage": "dino-vit-b-16",
 }
 SHIPPED = {
     "text_alignment[mini-clip]": "image_text",

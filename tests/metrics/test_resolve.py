@@ -58,9 +58,11 @@ def own(tmp_path: Path) -> Path:
 def test_the_built_in_names() -> None:
     assert [entry.name for entry in REGISTRY if entry.origin == "built in"] == [
         "text_alignment[clip]",
+        "text_alignment[viclip]",
         "aesthetic_quality",
         "dynamic_degree[raft]",
         "dynamic_degree[dis]",
+        "motion_smoothness[amt]",
         "motion_smoothness[warp]",
         "temporal_flickering",
         "first_frame_psnr",
@@ -69,6 +71,10 @@ def test_the_built_in_names() -> None:
         "aesthetic_quality[mini]",
         "semantic_alignment[judge]",
         "semantic_alignment[local]",
+        "subject_consistency",
+        "background_consistency",
+        "i2v_subject",
+        "reference_leakage",
     ]
 
 
@@ -78,7 +84,7 @@ def test_the_built_in_names() -> None:
         ("text_alignment", "text_alignment[clip]"),
         ("dynamic_degree", "dynamic_degree[raft]"),
         ("dynamic_degree[dis]", "dynamic_degree[dis]"),
-        ("motion_smoothness", "motion_smoothness[warp]"),
+        ("motion_smoothness", "motion_smoothness[amt]"),
         ("aesthetic_quality", "aesthetic_quality"),
     ],
 )
@@ -98,7 +104,7 @@ def test_only_changed_parameters_set_a_column_apart(tiny: TinyWeights) -> None:
     ("text", "message"),
     [
         ("temporal_flikering", "Did you mean temporal_flickering"),
-        ("text_alignment[viclip]", r"Did you mean text_alignment\[clip\]"),
+        ("text_alignment[clop]", r"Did you mean text_alignment\[clip\]"),
         ("text_alignment:modl=ViT-B-32", "has no parameter 'modl'. Did you mean model"),
         ("dynamic_degree:vbench_quirks=perhaps", "vbench_quirks=perhaps"),
         ("temporal_flickering:window=2", "no parameter 'window'"),

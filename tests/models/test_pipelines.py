@@ -213,3 +213,15 @@ def test_even_selection_spans_the_video() -> None:
     assert select_frames(13, 5) == [0, 3, 6, 9, 12]
     assert select_frames(2, 4) == [0, 0, 0, 1]
     assert select_frames(9, 3, "first") == [0, 1, 2]
+
+
+def test_captions_are_encoded_once(cogvideox: Any) -> None:
+    calls: list[int] = []
+    hook = cogvideox.text_encoder.register_forward_hook(lambda *_: calls.append(1))
+    try:
+        first = cogvideox._text("A caption nobody has used before.")
+        again = cogvideox._text("A caption nobody has used before.")
+    finally:
+        hook.remove()
+    assert len(calls) == 1
+    assert torch.equal(first, again)

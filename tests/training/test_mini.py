@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from vapbench.clip import Clip
 from vapbench.errors import UsageError, VapbenchError
 from vapbench.files import file_sha256
+from vapbench.methods.adapters import find_adapter, fingerprint
 from vapbench.metrics import resolve
 from vapbench.metrics.clip_features import ClipWeights
 from vapbench.metrics.view import ClipView
@@ -163,3 +164,16 @@ def test_every_judge_must_agree_for_the_gate_to_pass() -> None:
     high, low = {"all": 0.9}, {"all": 0.7}
     assert passes({"plain/a": high, "plain/b": high, "benchmark/a": low})
     assert not passes({"plain/a": high, "plain/b": low})
+
+
+def test_an_adapter_per_condition_is_trained_on_the_base_that_vap_holds(trained: Path) -> None:
+    conditions = sorted(folder.name for folder in (trained / "lora").iterdir())
+    assert len(conditions) == 2  # as many as the smoke form trains
+    for name in conditions:
+        adapter = find_adapter(trained / "lora", name)
+        assert adapter is not None
+        adapter.check(fingerprint(trained / "vap"), "vap")
+        assert adapter.weights.stat().st_size < 100_000
+    before = (trained / "lora" / conditions[0] / "card.json").stat().st_mtime_ns
+    train_mini(trained, smoke=True, quiet=True)
+    assert (trained / "lora" / conditions[0] / "card.json").stat().st_mtime_ns == before

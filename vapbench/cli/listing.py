@@ -93,7 +93,11 @@ def _methods() -> list[dict[str, Any]]:
                 "name": entry.name,
                 "title": card.title if card else problem or entry.origin,
                 "summary": card.summary if card else "",
+                "paper row": card.paper if card else "",
+                "backbone": card.backbone if card else "",
                 "weights": card.weights if card else "",
+                "licence": card.licence if card else "",
+                "needs": card.needs if card else "",
                 "parameters": _parameters(entry) if not problem else [],
                 "from": "" if entry.origin == "built in" else entry.origin,
             }
@@ -108,7 +112,9 @@ def _parameters(entry: MethodEntry) -> list[str]:
 
     fixed = dict(entry.card.parameters) if entry.card else {}
     return [
-        f"{name}={value}" for name, value in plain(defaults(entry.cls, fixed, entry.name)).items() if name != "weights"
+        f"{name}={value}"
+        for name, value in plain(defaults(entry.cls, fixed, entry.name)).items()
+        if name != "weights" and value is not None
     ]
 
 

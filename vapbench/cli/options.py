@@ -67,6 +67,16 @@ Offload = Annotated[
         show_default=False,
     ),
 ]
+Memory = Annotated[
+    float | None,
+    typer.Option(
+        "--memory",
+        min=0.01,
+        help="GB a metric may work in; more frames than fit are taken in pieces. [default: a quarter of what is free]",
+        envvar="VAPBENCH_MEMORY",
+        show_default=False,
+    ),
+]
 Refresh = Annotated[
     Literal["missing", "failed", "all"],
     typer.Option("--refresh", help="What to do again: only what is missing, failed rows too, or everything."),

@@ -43,6 +43,7 @@ def run(
     device: opt.Device = "auto",
     dtype: opt.Dtype = None,
     offload: opt.Offload = None,
+    memory: opt.Memory = None,
     refresh: opt.Refresh = "missing",
     retries: opt.Retries = 1,
     max_failures: opt.MaxFailures = "0.1",
@@ -65,25 +66,21 @@ def run(
     """
     from vapbench.cli.console import configure_logging
     from vapbench.cli.costs import print_costs
+    from vapbench.cli.dry_run import show_plans, show_protocol
     from vapbench.cli.reporting import print_tables
     from vapbench.costs import estimate_plan, limit_calls
-    from vapbench.methods import resolve
-    from vapbench.plan import columns, plan_run
+    from vapbench.plan import columns
     from vapbench.workflow import choose
 
     configure_logging(verbose, quiet)
-    settings = settings_of(device, refresh, retries, max_failures, fail_fast)
+    settings = settings_of(device, refresh, retries, max_failures, fail_fast, memory)
+    if dry_run and show_protocol(suite, data, task, method, {"dtype": dtype, "offload": offload}, seed):
+        return
     selection = choose(suite, data, task, limit)
     wanted = columns(metric or selection.suite.metrics)
-    resolved = [resolve(text, {"dtype": dtype, "offload": offload}) for text in dict.fromkeys(method)]
-    _refuse_one_name_for_many(resolved, name)
-    plans = [
-        plan_run(selection.suite.name, selection.task.name, item, selection.cases, seed or [0], results, name)
-        for item in resolved
-    ]
+    plans = _plans(method, selection, {"dtype": dtype, "offload": offload}, seed, results, name, dry_run)
     if dry_run:
-        for plan in plans:
-            _describe(plan, wanted, settings)
+        show_plans(plans, wanted, settings.refresh)
         print_costs([e for plan in plans for e in estimate_plan(plan, wanted, settings.refresh)], max_judge_calls)
         return
     limit_calls(wanted, max_judge_calls)
@@ -119,22 +116,17 @@ def generate(
     Scoring them may be done on another machine: vapbench score RUN
     """
     from vapbench.cli.console import configure_logging, output
-    from vapbench.methods import resolve
-    from vapbench.plan import plan_run
+    from vapbench.cli.dry_run import show_plans, show_protocol
     from vapbench.workflow import choose
 
     configure_logging(verbose, quiet)
     settings = settings_of(device, refresh, retries, max_failures, fail_fast)
+    if dry_run and show_protocol(suite, data, task, method, {"dtype": dtype, "offload": offload}, seed):
+        return
     selection = choose(suite, data, task, limit)
-    resolved = [resolve(text, {"dtype": dtype, "offload": offload}) for text in dict.fromkeys(method)]
-    _refuse_one_name_for_many(resolved, name)
-    plans = [
-        plan_run(selection.suite.name, selection.task.name, item, selection.cases, seed or [0], results, name)
-        for item in resolved
-    ]
+    plans = _plans(method, selection, {"dtype": dtype, "offload": offload}, seed, results, name, dry_run)
     if dry_run:
-        for plan in plans:
-            _describe(plan, (), settings)
+        show_plans(plans, (), settings.refresh)
         return
     stopped = _execute_all(plans, (), settings, selection, quiet)
     for plan in plans:
@@ -160,6 +152,7 @@ def score(
         typer.Option("--panel", help="last: the right third of [reference | target | output] videos."),
     ] = "all",
     device: opt.Device = "auto",
+    memory: opt.Memory = None,
     refresh: opt.Refresh = "missing",
     max_failures: opt.MaxFailures = "0.1",
     max_judge_calls: opt.MaxJudgeCalls = None,
@@ -185,7 +178,7 @@ def score(
     from vapbench.workflow import choose
 
     configure_logging(verbose, quiet)
-    settings = settings_of(device, refresh, 0, max_failures, fail_fast)
+    settings = settings_of(device, refresh, 0, max_failures, fail_fast, memory)
     selection = choose(suite, data, task, limit)
     wanted = columns(metric or selection.suite.metrics)
     if (target / "manifest.json").is_file():
@@ -247,12 +240,16 @@ def say_stopped(run: str, error: VapbenchError) -> None:
         errors().print(f"[red]error[/red] {_escaped(f'{run}: {error}')}", soft_wrap=True)
 
 
-def settings_of(device: str, refresh: str, retries: int, max_failures: str, fail_fast: bool) -> Settings:
+def settings_of(
+    device: str, refresh: str, retries: int, max_failures: str, fail_fast: bool, memory: float | None = None
+) -> Settings:
     """Options as the runner takes them."""
     from vapbench.runner import Settings, Tolerance
 
     tolerance = Tolerance(0) if fail_fast else Tolerance.parse(max_failures)
-    return Settings(device, refresh, retries, tolerance, ["vapbench", *sys.argv[1:]])  # type: ignore[arg-type]
+    argv = ["vapbench", *sys.argv[1:]]
+    working = None if memory is None else int(memory * 1e9)
+    return Settings(device, refresh, retries, tolerance, argv, working)  # type: ignore[arg-type]
 
 
 def _execute_all(
@@ -314,27 +311,24 @@ def _announce(outcome: Outcome, selection: Selection) -> None:
     errors().print(text, soft_wrap=True, markup=False)
 
 
-def _describe(plan: RunPlan, wanted: Sequence[Column], settings: Settings) -> None:
-    """Print what a run would do."""
-    from vapbench.cli.console import output
-    from vapbench.plan import pending, pending_scores
+def _plans(
+    methods: Sequence[str],
+    selection: Selection,
+    shared: dict[str, str | None],
+    seeds: list[int] | None,
+    results: Path,
+    name: str | None,
+    tentative: bool,
+) -> list[RunPlan]:
+    from vapbench.methods import resolve
+    from vapbench.plan import plan_run
 
-    jobs = pending(plan, settings.refresh).jobs
-    spec = plan.jobs[0].case.clip
-    scores = pending_scores(plan.folder, plan.cases, wanted, None, settings.refresh).jobs
-    card = plan.method.card
-    lines = [
-        f"{plan.folder.path}",
-        f"  cases     {len(plan.cases)} ({len({job.case.condition for job in plan.jobs})} conditions)",
-        f"  videos    {len(plan.jobs)} of {spec.frames} frames of {spec.height}x{spec.width} at {spec.fps:g} fps",
-        f"  to make   {len(jobs)} ({len(plan.jobs) - len(jobs)} finished)",
-        f"  to score  {len(scores)} existing videos, and each one made",
-        f"  weights   {(card.weights if card else '') or 'none'} {dict(plan.identity['weights']) or ''}",
-        f"  memory    {(card.memory if card else '') or 'small'}",
-        *(f"  metric    {column.label}" for column in wanted),
+    suite, task, cases = selection.suite.name, selection.task.name, selection.cases
+    resolved = [resolve(text, shared, suite) for text in dict.fromkeys(methods)]
+    _refuse_one_name_for_many(resolved, name)
+    return [
+        plan_run(suite, task, item, cases, seeds or [0], results, name, selection.among, tentative) for item in resolved
     ]
-    for line in lines:
-        output().print(line, soft_wrap=True, markup=False)
 
 
 def _describe_scores(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -22,6 +22,7 @@ from vapbench.cases import Name
 from vapbench.errors import DataError, UsageError, VapbenchError, did_you_mean
 from vapbench.files import content_sha256
 from vapbench.methods.base import Method
+from vapbench.methods.footprint import Size
 from vapbench.registry import Spec, defaults, load_attribute, load_module, parameters, plain
 from vapbench.resources import resource
 
@@ -44,16 +45,32 @@ class Card(BaseModel):
     """Class in ``method.py``, or ``module:Class``."""
     parameters: Mapping[str, Any] = Field(default_factory=dict)
     """Values this variant fixes."""
+    suites: Mapping[str, Mapping[str, Any] | None] = Field(default_factory=dict)
+    """Values it takes on a suite that full-size weights do not fit, by the suite's name; null: there are no weights
+    for that suite."""
+    paper: str = ""
+    """Its row in the paper's table."""
+    backbone: str = ""
+    """The generator it builds on."""
     weights: str = ""
     """Where its weights come from; empty for none."""
     licence: str = ""
     """Licence of the weights."""
+    needs: str = ""
+    """What else it needs: other models, files, a step before."""
+    size: Size | None = None
+    """How large it is and how much it computes."""
     memory: str = ""
     """Accelerator memory it needs, with the command's options."""
     clip: Mapping[Literal["frames", "fps", "height", "width"], float] = Field(default_factory=dict)
-    """What it needs differently from the suite's clip spec; printed under the table."""
+    """What it needs differently from the suite's clip spec, on suites not named in ``suites``; printed under the
+    table."""
     notes: tuple[str, ...] = ()
     """What a reader of its numbers must know; printed under the table."""
+
+    def values(self, suite: str | None) -> dict[str, Any]:
+        """The values this variant fixes on a suite."""
+        return {**self.parameters, **(self.suites.get(suite or "") or {})}
 
 
 @dataclass(frozen=True)
@@ -100,6 +117,8 @@ class ResolvedMethod:
     """Every parameter with its value."""
     changed: Mapping[str, Any]
     """Parameters whose value is not the default: what the run folder's name tells apart."""
+    clip: Mapping[str, float] = field(default_factory=dict)
+    """What it needs differently from the suite's clip spec."""
     code: str = ""
     """Hash of ``method.py``, for a method given by path: while it is written, its version says too little."""
 
@@ -136,22 +155,25 @@ def find(text: str) -> MethodEntry:
     return found[0]
 
 
-def resolve(text: str, extra: Mapping[str, Any] | None = None) -> ResolvedMethod:
+def resolve(text: str, extra: Mapping[str, Any] | None = None, suite: str | None = None) -> ResolvedMethod:
     """Build a method from ``name:key=value,…``.
 
     Args:
         text: the method as written on the command line.
         extra: options shared by all methods (``dtype``, ``offload``), given to methods that have such a parameter.
+        suite: the suite it will run on, which may bring weights and values of its own.
 
     Raises:
-        UsageError: the name or a parameter is unknown, or a value unusable.
+        UsageError: the name or a parameter is unknown, a value unusable, or there are no weights for the suite.
     """
     spec = Spec.parse(text)
     entry = find(spec.name)
     check_class(entry.cls)
     accepted = inspect.signature(entry.cls).parameters
     shared = {name: value for name, value in (extra or {}).items() if name in accepted and value is not None}
-    fixed = dict(entry.card.parameters) if entry.card else {}
+    if entry.card:
+        _refuse_without_weights(entry.card, spec, suite)
+    fixed = entry.card.values(suite) if entry.card else {}
     values = parameters(entry.cls, spec, {**fixed, **shared})
     try:
         method = entry.cls(**values)
@@ -169,7 +191,17 @@ def resolve(text: str, extra: Mapping[str, Any] | None = None) -> ResolvedMethod
         if name not in not_keyed and (name not in usual or usual[name] != value)
     }
     code = content_sha256(entry.folder / "method.py") if entry.folder and entry.origin == str(entry.folder) else ""
-    return ResolvedMethod(method, entry.card, recorded, changed, code)
+    clip = entry.card.clip if entry.card and suite not in entry.card.suites else {}
+    differing = {str(name): value for name, value in clip.items()}
+    return ResolvedMethod(method, entry.card, recorded, changed, differing, code)
+
+
+def _refuse_without_weights(card: Card, spec: Spec, suite: str | None) -> None:
+    if suite and card.suites.get(suite, {}) is None and "weights" not in spec.parameters:
+        raise UsageError(
+            f"{card.name} has no weights for the suite {suite}: use --suite vap-data --data DIR, "
+            f"or give a folder: {card.name}:weights=DIR"
+        )
 
 
 def check_class(cls: type[Any]) -> None:

@@ -24,10 +24,14 @@ class Method(Protocol):
     * ``uses_seed = True``: False for a method that ignores the seed, which then runs once per case;
     * ``label``: name of the run folder (the method's name, with a hash of changed parameters);
     * ``identity(self) -> Mapping[str, Any]``: what else decides the frames, such as weights (``{}``);
-    * ``inputs(self, case) -> Sequence[Path]``: files read for this case beyond the case's own (``()``).
+    * ``inputs(self, case) -> Sequence[Path | str]``: what it uses for this case beyond the case's own: files, which
+      are keyed by content, and text (``()``);
+    * ``survey(self, cases)``: told once of every case of the suite, before anything else, for methods that look
+      across cases;
+    * ``group(self, case) -> str``: cases with equal answers are generated one after another.
 
-    ``identity`` and ``inputs`` are asked for before ``setup`` and must not import torch: they are all that a finished
-    run needs.
+    ``identity``, ``survey``, ``group`` and ``inputs`` are asked for before ``setup`` and must not import torch: they
+    are all that a finished run needs.
     """
 
     name: str
@@ -57,7 +61,7 @@ def identity_of(method: Method) -> Mapping[str, Any]:
     return identity() if identity else {}
 
 
-def inputs_of(method: Method, case: Case) -> Sequence[Path]:
-    """Files the method reads for this case beyond the case's own, or ``()``."""
+def inputs_of(method: Method, case: Case) -> Sequence[Path | str]:
+    """Files and text the method uses for this case beyond the case's own, or ``()``."""
     inputs = getattr(method, "inputs", None)
     return inputs(case) if inputs else ()

@@ -1,4 +1,4 @@
-"""Checkpoints by local path or hub id: where they are, and what identifies them."""
+"""Checkpoints by local path, hub id or name of bundled weights: where they are, and what identifies them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from typing import Any
 
 from vapbench.errors import WeightsError
 from vapbench.files import content_sha256
+from vapbench.resources import bundled_weights
 
+BUNDLED = "vapbench:"
+"""What names of weights that come with vapbench begin with: ``vapbench:mini/vap``."""
 _NEEDED = ["*.json", "*.safetensors", "*.model", "*.txt"]
 
 
@@ -43,7 +46,18 @@ def checkpoint_folder(weights: str, revision: str | None) -> Path:
         raise _unreachable(weights, error) from error
 
 
+def local_folder(weights: str) -> Path | None:
+    """The checkpoint's folder if it is on this machine; the network is not asked.
+
+    Raises:
+        WeightsError: the folder is missing, or bundled weights are.
+    """
+    return _local(weights) or _cached_snapshot(weights, None)
+
+
 def _local(weights: str) -> Path | None:
+    if weights.startswith(BUNDLED):
+        return _bundled(weights.removeprefix(BUNDLED))
     path = Path(weights).expanduser()
     if path.is_dir():
         return path
@@ -51,6 +65,18 @@ def _local(weights: str) -> Path | None:
     if weights.startswith((".", "/", "~")) or weights.count("/") != 1:
         raise WeightsError(f"{weights}: no such checkpoint folder; check weights=, or give a hub id (owner/name).")
     return None
+
+
+def _bundled(name: str) -> Path:
+    path = bundled_weights(name)
+    if not path.is_dir():
+        suite, _, part = name.partition("/")
+        parameter = "adapters" if part == "lora" else "weights"
+        raise WeightsError(
+            f"The weights {name} are not part of this installation ({path} is missing). "
+            f"Train them: vapbench train {suite} --out DIR, then give them to the method as {parameter}=DIR/{part}"
+        )
+    return path
 
 
 def _cached_snapshot(weights: str, revision: str | None) -> Path | None:
@@ -73,8 +99,17 @@ def _commit(weights: str, revision: str | None) -> str:
 
 
 def _unreachable(weights: str, error: Exception) -> WeightsError:
+    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
+
     reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    if isinstance(error, GatedRepoError):
+        return WeightsError(
+            f"{weights} is gated: accept its licence at https://huggingface.co/{weights}, run hf auth login, "
+            "then run this again."
+        )
+    if isinstance(error, RepositoryNotFoundError):
+        return WeightsError(f"The hub has no repository {weights} that you may see; check weights= for its spelling.")
     return WeightsError(
         f"{weights} is not on this machine and the hub cannot be reached ({reason}). Where there is a network: "
-        f"hf download {weights} --local-dir DIR, then add weights=DIR to the method: --method vap:weights=DIR"
+        f"hf download {weights} --local-dir DIR, then add weights=DIR to the method: --method NAME:weights=DIR"
     )

@@ -1,190 +1,118 @@
 """Video-As-Prompt (arXiv 2510.20888): the released CogVideoX and Wan2.1 models as methods."""
 
-from __future__ import annotations
-
-import sys
-from collections.abc import Sequence
+# No postponed annotations: see pipelines.py.
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from vapbench.clip import Clip
-from vapbench.errors import NotApplicable, UsageError
-from vapbench.methods.checkpoints import checkpoint_folder, checkpoint_identity
+import numpy.typing as npt
+
+from vapbench.cases import Case, ClipSpec, Reference
+from vapbench.errors import NotApplicable
+from vapbench.methods.pipelines import PipelineMethod, wrong_references
 
 if TYPE_CHECKING:
     import torch
 
-    from vapbench.cases import Case, Reference
-
-Dtype = Literal["bfloat16", "float16", "float32"]
-Offload = Literal["none", "model", "sequential"]
 ReferenceRope = Literal["before", "far", "shared"]
 
 
-class _VideoAsPrompt:
-    """What both models share: weights, placement, and the call."""
+@dataclass(kw_only=True, eq=False)
+class _VideoAsPrompt(PipelineMethod):
+    """What both models share; the defaults are those of the official scripts."""
 
-    name: str
-    version = 1
-    # Where the weights come from is recorded; what they are is keyed, by `identity`.
-    not_keyed = frozenset({"weights", "revision", "offload"})
+    reference: Literal["own", "shuffled"] = "own"
+    """Whose reference the model is shown: the case's, or that of a case of another condition, which tells how much
+    it owes to the reference."""
+    reference_rope: ReferenceRope = "before"
+    """Where references sit in time: ``before`` the target (the paper's temporal bias), ``far`` from it (CogVideoX
+    only), or ``shared`` with it (the paper's ablation)."""
+    _swapped: Mapping[str, Sequence[Reference]] = field(init=False, default_factory=dict, repr=False)
 
-    def __init__(
-        self,
-        weights: str,
-        revision: str | None = None,
-        steps: int = 50,
-        guidance: float = 6.0,
-        reference_rope: ReferenceRope = "before",
-        frames: int | None = None,
-        height: int | None = None,
-        width: int | None = None,
-        dtype: Dtype = "bfloat16",
-        offload: Offload = "none",
-    ) -> None:
-        """Prepare the method; the defaults are those of the official scripts.
+    def survey(self, cases: Sequence[Case]) -> None:
+        """Draw wrong references where they are asked for."""
+        if self.reference == "shuffled":
+            self._swapped = wrong_references(cases)
 
-        Args:
-            weights: checkpoint folder or hub id.
-            revision: branch, tag or commit of a hub id.
-            steps: denoising steps.
-            guidance: scale of classifier-free guidance over the captions; 1 is none.
-            reference_rope: where references sit in time: ``before`` the target (the paper's temporal bias),
-                ``far`` from it (CogVideoX only), or ``shared`` with it (the paper's ablation).
-            frames: number of frames; None is the suite's.
-            height: in pixels; None is the suite's.
-            width: in pixels; None is the suite's.
-            dtype: type of weights and computation.
-            offload: what waits in main memory: nothing, whole models, or single layers.
-        """
-        self.weights = weights
-        self.revision = revision
-        self.steps = steps
-        self.guidance = guidance
-        self.reference_rope = reference_rope
-        self.size = {"frames": frames, "height": height, "width": width}
-        self.dtype = dtype
-        self.offload = offload
-        self.pipeline: Any = None
+    def inputs(self, case: Case) -> Sequence[Path | str]:
+        """The wrong reference: it is none of the case's own files."""
+        if self.reference == "own":
+            return ()
+        return [part for reference in self.shown(case) for part in (reference.video.path, reference.caption or "")]
 
-    def identity(self) -> dict[str, Any]:
-        """Hash of the checkpoint folder, or hub repository and commit.
+    def load(self, folder: Path, dtype: "torch.dtype") -> Any:
+        """Load the pipeline.
 
         Raises:
-            WeightsError: the checkpoint is neither here nor to be had.
+            WeightsError: the folder is incomplete, or of a class that is not VAP's.
         """
-        return checkpoint_identity(self.weights, self.revision)
-
-    def setup(self, device: torch.device) -> None:
-        """Load the pipeline, downloading it first where ``weights`` is a hub id that is not here.
-
-        Raises:
-            UsageError: offload was asked for without an accelerator.
-            WeightsError: the checkpoint is incomplete, or of a class that is not VAP's.
-        """
-        import torch
-
         from vapbench.models import load_pipeline
 
-        _no_bars_in_logs()
-        folder = checkpoint_folder(self.weights, self.revision)
-        dtype = getattr(torch, self.dtype)
-        if self.offload == "none":
-            self.pipeline = load_pipeline(folder, dtype, device)
-        elif device.type == "cpu":
-            raise UsageError(f"--offload {self.offload} moves weights to and from an accelerator; on CPU use none.")
-        else:
-            self.pipeline = load_pipeline(folder, dtype)
-            move = {"model": "enable_model_cpu_offload", "sequential": "enable_sequential_cpu_offload"}
-            getattr(self.pipeline, move[self.offload])(device=device)
-        self.pipeline.set_progress_bar_config(disable=True)
+        return load_pipeline(folder, dtype)
 
-    def generate(self, case: Case, seed: int) -> Clip:
-        """Generate the clip for a case.
+    def make(self, case: Case, clip: ClipSpec, generator: "torch.Generator") -> npt.ArrayLike:
+        """Generate the frames for a case.
 
         Raises:
             NotApplicable: the case has too few references.
         """
-        import torch
-
-        references = self.choose_references(case)
-        spec = case.clip.model_copy(update={name: value for name, value in self.size.items() if value})
-        output = self.pipeline(
+        references = self.shown(case)
+        frames: npt.ArrayLike = self.pipeline(
             case.image.first_frame(),
             [reference.video.read().frames for reference in references],
             case.caption,
             [reference.caption or "" for reference in references],
-            height=spec.height,
-            width=spec.width,
-            num_frames=spec.frames,
+            height=clip.height,
+            width=clip.width,
+            num_frames=clip.frames,
             num_inference_steps=self.steps,
             guidance_scale=self.guidance,
             reference_rope=self.reference_rope,
-            generator=torch.Generator("cpu").manual_seed(seed),
+            generator=generator,
             output_type="np",
             **self.options(),
-        )
-        return Clip.from_float(output.frames, spec.fps, f"{self.name} on {case.id}")
+        ).frames
+        return frames
 
-    def choose_references(self, case: Case) -> Sequence[Reference]:
+    def shown(self, case: Case) -> Sequence[Reference]:
         """The references the model is shown."""
-        return case.references[:1]
+        return (case.references if self.reference == "own" else self._swapped[case.id])[:1]
 
     def options(self) -> dict[str, Any]:
         """Arguments that only this model's pipeline has."""
         return {}
 
 
+@dataclass(kw_only=True, eq=False)
 class VideoAsPrompt(_VideoAsPrompt):
     """VAP on CogVideoX-5B, with one reference or more."""
 
-    def __init__(
-        self,
-        weights: str = "ByteDance/Video-As-Prompt-CogVideoX-5B",
-        revision: str | None = None,
-        steps: int = 50,
-        guidance: float = 6.0,
-        dynamic_guidance: bool = True,
-        references: int = 1,
-        reference_rope: ReferenceRope = "before",
-        frames: int | None = None,
-        height: int | None = None,
-        width: int | None = None,
-        dtype: Dtype = "bfloat16",
-        offload: Offload = "none",
-    ) -> None:
-        """Prepare the method.
+    weights: str = "ByteDance/Video-As-Prompt-CogVideoX-5B"
+    dynamic_guidance: bool = True
+    """Whether the scale follows its cosine schedule."""
+    references: int = 1
+    """How many references the model is shown."""
 
-        The parameters of every VAP model, and two of CogVideoX's own: ``dynamic_guidance`` lets the scale follow its
-        cosine schedule, and ``references`` says how many of the case's references the model is shown.
-        """
-        super().__init__(weights, revision, steps, guidance, reference_rope, frames, height, width, dtype, offload)
-        self.dynamic_guidance = dynamic_guidance
-        self.references = references
-
-    def choose_references(self, case: Case) -> Sequence[Reference]:
+    def shown(self, case: Case) -> Sequence[Reference]:
         """The first ``references``.
 
         Raises:
             NotApplicable: the case has fewer.
         """
-        if len(case.references) < self.references:
-            raise NotApplicable(f"the case has {len(case.references)} reference(s), not {self.references}")
-        return case.references[: self.references]
+        available = case.references if self.reference == "own" else self._swapped[case.id]
+        if len(available) < self.references:
+            raise NotApplicable(f"the case has {len(available)} reference(s), not {self.references}")
+        return available[: self.references]
 
     def options(self) -> dict[str, Any]:
         """CogVideoX's own."""
         return {"dynamic_guidance": self.dynamic_guidance}
 
 
+@dataclass(kw_only=True, eq=False)
 class VideoAsPromptWan(_VideoAsPrompt):
     """VAP on Wan2.1-I2V-14B, with one reference."""
 
-
-def _no_bars_in_logs() -> None:
-    if sys.stderr.isatty():
-        return
-    from diffusers.utils import logging as diffusers_logging
-    from transformers.utils import logging as transformers_logging
-
-    diffusers_logging.disable_progress_bar()
-    transformers_logging.disable_progress_bar()
+    weights: str = "ByteDance/Video-As-Prompt-Wan2.1-14B"
+    guidance: float = 5.0

@@ -17,9 +17,11 @@ REGISTRY = Registry(
     "metric",
     {
         "text_alignment[clip]": "vapbench.metrics.text_alignment:ClipTextAlignment",
+        "text_alignment[viclip]": "vapbench.metrics.viclip_alignment:ViClipTextAlignment",
         "aesthetic_quality": "vapbench.metrics.aesthetic_quality:AestheticQuality",
         "dynamic_degree[raft]": "vapbench.metrics.dynamic_degree:RaftDynamicDegree",
         "dynamic_degree[dis]": "vapbench.metrics.dynamic_degree:DisDynamicDegree",
+        "motion_smoothness[amt]": "vapbench.metrics.motion_smoothness:AmtMotionSmoothness",
         "motion_smoothness[warp]": "vapbench.metrics.motion_smoothness:WarpMotionSmoothness",
         "temporal_flickering": "vapbench.metrics.temporal_flickering:TemporalFlickering",
         "first_frame_psnr": "vapbench.metrics.first_frame_psnr:FirstFramePsnr",
@@ -28,6 +30,10 @@ REGISTRY = Registry(
         "aesthetic_quality[mini]": "vapbench.metrics.mini:MiniAestheticQuality",
         "semantic_alignment[judge]": "vapbench.metrics.judge.endpoint:SemanticAlignmentJudge",
         "semantic_alignment[local]": "vapbench.metrics.judge.local:SemanticAlignmentLocal",
+        "subject_consistency": "vapbench.metrics.consistency:SubjectConsistency",
+        "background_consistency": "vapbench.metrics.consistency:BackgroundConsistency",
+        "i2v_subject": "vapbench.metrics.i2v_subject:I2vSubject",
+        "reference_leakage": "vapbench.metrics.reference_leakage:ReferenceLeakage",
     },
 )
 

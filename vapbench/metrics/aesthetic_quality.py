@@ -9,7 +9,7 @@ from vapbench.errors import WeightsError
 from vapbench.metrics.base import Need, Score
 from vapbench.metrics.clip_features import ClipEncoder, ClipWeights
 from vapbench.metrics.files import given_or_catalogued, present
-from vapbench.metrics.precision import exact_float32
+from vapbench.metrics.precision import Precision, exact_float32
 from vapbench.weights import load_tensors, require
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class AestheticQuality:
     digits = 2
     needs: frozenset[Need] = frozenset()
 
-    def __init__(self, weights: Path | None = None, head: Path | None = None) -> None:
+    def __init__(self, weights: Path | None = None, head: Path | None = None, precision: Precision = "exact") -> None:
         """Choose the checkpoints.
 
         Args:
@@ -46,11 +46,12 @@ class AestheticQuality:
                 OpenAI's from the catalogue.
             head: the linear head (``weight (1, D)``, ``bias (1,)``); by default the catalogue's
                 ``laion-aesthetic``.
+            precision: ``exact``, or ``fast`` for CLIP in bfloat16 where the hardware has it.
 
         Raises:
             UsageError: there is no such checkpoint.
         """
-        self._clip = ClipWeights.of("ViT-L-14", weights)
+        self._clip = ClipWeights.of("ViT-L-14", weights, precision)
         self._given_head = present(head)
         self._encoder: ClipEncoder | None = None
         self._head: tuple[torch.Tensor, torch.Tensor] | None = None

@@ -7,14 +7,14 @@ antialiasing, and the overshoot of the bicubic filter is kept.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vapbench.errors import UsageError, WeightsError, did_you_mean
 from vapbench.metrics.files import given_or_catalogued, present
-from vapbench.metrics.precision import exact_float32
+from vapbench.metrics.precision import Precision, arithmetic, exact_float32
 from vapbench.weights import require
 
 if TYPE_CHECKING:
@@ -39,9 +39,10 @@ class ClipWeights:
     model: str
     given: Path | None
     """A checkpoint with OpenAI's activation (QuickGELU), or a folder with ``open_clip_config.json``."""
+    precision: Precision = "exact"
 
     @classmethod
-    def of(cls, model: str, path: Path | None) -> ClipWeights:
+    def of(cls, model: str, path: Path | None, precision: Precision = "exact") -> ClipWeights:
         """Check the choice, without loading anything.
 
         Raises:
@@ -56,7 +57,7 @@ class ClipWeights:
             raise UsageError(
                 f"{given}: a folder of CLIP weights must hold {CONFIG_FILE}; give a checkpoint file instead."
             )
-        return cls(model, given)
+        return cls(model, given, precision)
 
     def files(self) -> tuple[Path, ...]:
         """What the features depend on, as far as it is on this machine."""
@@ -70,17 +71,17 @@ class ClipWeights:
             WeightsError: they are not of this model.
         """
         path = self.given or require(CATALOGUED[self.model])
-        key = (self.model, str(path), path.stat().st_mtime_ns, str(device))
+        key = (self.model, str(path), path.stat().st_mtime_ns, str(device), self.precision)
         encoder = _LOADED.get(key)
         if encoder is None:
-            encoder = _LOADED[key] = ClipEncoder(self.model, path, device)
+            encoder = _LOADED[key] = ClipEncoder(self.model, path, device, self.precision)
         return encoder
 
 
 class ClipEncoder:
     """A CLIP model in float32, and the tokenizer that goes with it."""
 
-    def __init__(self, model: str, path: Path, device: torch.device) -> None:
+    def __init__(self, model: str, path: Path, device: torch.device, precision: Precision = "exact") -> None:
         """Load the open_clip ``model`` from a checkpoint, or any from a folder that holds its configuration.
 
         Raises:
@@ -108,6 +109,7 @@ class ClipEncoder:
             raise WeightsError(f"{path}: its tokenizer is neither CLIP's own nor one of transformers in the folder.")
         self.source = str(path)
         self.device = device
+        self.precision = precision
         self.model: Any = loaded.eval()
         self.tokenizer: Any = tokenizer
         self.context_length = int(self.model.context_length)
@@ -116,7 +118,13 @@ class ClipEncoder:
 
     def image_features(self, clip: ClipView) -> torch.Tensor:
         """Unit-length features of every frame, ``(T, D)`` float32, computed once per clip."""
-        return clip.shared(("clip image features", self.source), lambda: self._encode_frames(clip))
+        key = ("clip image features", self.source, self.precision)
+        return clip.shared(key, lambda: self._encode(clip.pieces(self._bytes_each(clip), _FRAMES_AT_ONCE)))
+
+    def still_features(self, image: torch.Tensor) -> torch.Tensor:
+        """Unit-length features of prepared images ``(n, 3, S, S)``: ``(n, D)`` float32."""
+        with arithmetic(self.device, self.precision):
+            return _unit(self.model.encode_image(image).float())
 
     def text_features(self, text: str) -> tuple[torch.Tensor, int]:
         """Unit-length features of a caption, ``(D,)`` float32, and how many of its tokens did not fit."""
@@ -140,16 +148,15 @@ class ClipEncoder:
         padded = [*tokens, *[padding] * (self.context_length - len(tokens))]
         return torch.tensor([padded], device=self.device)
 
-    def _encode_frames(self, clip: ClipView) -> torch.Tensor:
+    def _encode(self, pieces: Iterable[torch.Tensor]) -> torch.Tensor:
         import torch
 
-        frames = clip.tensor.to(self.device)
         with exact_float32(self.device):
-            batches = [
-                self.model.encode_image(prepare(frames[start : start + _FRAMES_AT_ONCE], self.image_size))
-                for start in range(0, len(frames), _FRAMES_AT_ONCE)
-            ]
-            return _unit(torch.cat(batches))
+            return torch.cat([self.still_features(prepare(frames, self.image_size)) for frames in pieces])
+
+    def _bytes_each(self, clip: ClipView) -> int:
+        # A frame in float32 a few times over while it is resized, and what the transformer keeps of it.
+        return 60 * clip.clip.height * clip.clip.width + (64 << 20)
 
 
 def prepare(frames: torch.Tensor, size: int = 224) -> torch.Tensor:
@@ -165,11 +172,20 @@ def prepare(frames: torch.Tensor, size: int = 224) -> torch.Tensor:
     Returns:
         ``(n, 3, size, size)`` float32.
     """
+    return _resize_and_crop(frames.float(), size)
+
+
+def prepare_rounded(frames: torch.Tensor, size: int = 224) -> torch.Tensor:
+    """Prepare frames as VBench does for ViCLIP: as :func:`prepare`, resized in uint8, so clamped and rounded."""
+    return _resize_and_crop(frames, size)
+
+
+def _resize_and_crop(frames: torch.Tensor, size: int) -> torch.Tensor:
     import torch
     from torchvision.transforms import InterpolationMode
     from torchvision.transforms.functional import center_crop, resize
 
-    resized = resize(frames.float(), [size], InterpolationMode.BICUBIC, antialias=False)
+    resized = resize(frames, [size], InterpolationMode.BICUBIC, antialias=False)
     cropped = center_crop(resized, [size, size]) / 255
     mean, std = (torch.tensor(values, device=frames.device).view(3, 1, 1) for values in (_MEAN, _STD))
     prepared: torch.Tensor = (cropped - mean) / std
@@ -182,4 +198,4 @@ def _unit(features: torch.Tensor) -> torch.Tensor:
 
 
 # Models live as long as a metric holds them; two metrics with the same weights hold the same one.
-_LOADED: weakref.WeakValueDictionary[tuple[str, str, int, str], ClipEncoder] = weakref.WeakValueDictionary()
+_LOADED: weakref.WeakValueDictionary[tuple[str, str, int, str, str], ClipEncoder] = weakref.WeakValueDictionary()

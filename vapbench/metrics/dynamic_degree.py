@@ -6,7 +6,8 @@ The rule is VBench's (dimension ``dynamic_degree``); two optical flows can feed 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +16,8 @@ import numpy as np
 from vapbench.errors import NotApplicable
 from vapbench.metrics.base import Need, Score
 from vapbench.metrics.files import given_or_catalogued, present
-from vapbench.metrics.optical_flow import RAFT_SMALLEST_SIDE, DisFlow, Flow, RaftFlow, pad_frames, padding
-from vapbench.metrics.precision import exact_float32
+from vapbench.metrics.optical_flow import DisFlow, Flow, RaftFlow, pad_frames, padding
+from vapbench.metrics.precision import Precision, arithmetic
 from vapbench.weights import require
 
 if TYPE_CHECKING:
@@ -24,6 +25,12 @@ if TYPE_CHECKING:
 
     from vapbench.cases import Case
     from vapbench.metrics.view import ClipView
+
+
+_RAFT_SMALLEST_SIDE = 128
+"""Below it, the coarsest level of RAFT's correlation pyramid is one cell wide and cannot be sampled."""
+_GUARD = 0.01
+"""A fast decision that magnitudes off by this share could turn is made again, exactly."""
 
 
 def sampling_interval(fps: float) -> int:
@@ -52,6 +59,12 @@ def is_dynamic(magnitudes: Sequence[float], threshold: float, need: int) -> bool
     return bool(magnitudes) and moving >= need
 
 
+def may_turn(magnitudes: Sequence[float], threshold: float, need: int) -> bool:
+    """Whether the decision is another if all magnitudes are 1 % less or 1 % more."""
+    less, more = ([magnitude * (1 + change) for magnitude in magnitudes] for change in (-_GUARD, _GUARD))
+    return is_dynamic(less, threshold, need) != is_dynamic(more, threshold, need)
+
+
 class _DynamicDegree:
     """VBench's decision, given one magnitude per pair of sampled frames."""
 
@@ -77,8 +90,9 @@ class _DynamicDegree:
         if len(kept) <= 2 and not self.vbench_quirks:
             raise NotApplicable(f"too few frames: {len(kept)} after sampling every {interval}, at least 3 are needed")
         self._check_size(clip.clip.height, clip.clip.width)
-        magnitudes = self._magnitudes(clip, interval) if len(kept) > 1 else []
         threshold, need = motion_threshold(clip.clip.height, clip.clip.width), pairs_needed(len(kept))
+        measured = self._measure(clip, interval, threshold, need) if len(kept) > 1 else _Measured([])
+        magnitudes = measured.magnitudes
         parts: dict[str, Any] = {
             "fps": clip.clip.fps,
             "interval": interval,
@@ -88,15 +102,22 @@ class _DynamicDegree:
             "need": need,
             "moving": sum(magnitude > threshold for magnitude in magnitudes),
             "motion_magnitude": statistics.median(magnitudes) / threshold if magnitudes else None,
+            **measured.parts,
         }
         return Score(float(is_dynamic(magnitudes, threshold, need)), parts)
 
     def _check_size(self, height: int, width: int) -> None:
         """Raise NotApplicable if the flow cannot take such frames."""
 
-    def _magnitudes(self, clip: ClipView, interval: int) -> list[float]:
+    def _measure(self, clip: ClipView, interval: int, threshold: float, need: int) -> _Measured:
         """Per pair of neighbouring sampled frames: mean flow of the fastest 5 % of pixels, in pixels."""
         raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class _Measured:
+    magnitudes: list[float]
+    parts: Mapping[str, Any] = field(default_factory=dict)
 
 
 class RaftDynamicDegree(_DynamicDegree):
@@ -115,18 +136,23 @@ class RaftDynamicDegree(_DynamicDegree):
     name = "dynamic_degree[raft]"
     title = "Dynamic degree"
 
-    def __init__(self, weights: Path | None = None, vbench_quirks: bool = False) -> None:
+    def __init__(
+        self, weights: Path | None = None, vbench_quirks: bool = False, precision: Precision = "exact"
+    ) -> None:
         """Choose the checkpoint.
 
         Args:
             weights: a checkpoint of torchvision's ``raft_large``; by default the catalogue's ``raft-large``.
             vbench_quirks: score at most 2 sampled frames as VBench does (one pair: always dynamic).
+            precision: ``exact``, or ``fast`` for RAFT in bfloat16 where the hardware has it; a decision that could
+                turn if magnitudes were 1 % off is then made again exactly.
 
         Raises:
             UsageError: there is no such checkpoint.
         """
         super().__init__(vbench_quirks)
         self._given = present(weights)
+        self._precision: Precision = precision
         self._flow: RaftFlow | None = None
 
     def weights(self) -> tuple[Path, ...]:
@@ -144,18 +170,27 @@ class RaftDynamicDegree(_DynamicDegree):
 
     def _check_size(self, height: int, width: int) -> None:
         left, right, top, bottom = padding(height, width)
-        if min(height + top + bottom, width + left + right) < RAFT_SMALLEST_SIDE:
+        if min(height + top + bottom, width + left + right) < _RAFT_SMALLEST_SIDE:
             raise NotApplicable(
-                f"{width}x{height} is too small for RAFT: padded sides must reach {RAFT_SMALLEST_SIDE} px; "
+                f"{width}x{height} is too small for RAFT: padded sides must reach {_RAFT_SMALLEST_SIDE} px; "
                 "dynamic_degree[dis] takes smaller ones"
             )
 
-    def _magnitudes(self, clip: ClipView, interval: int) -> list[float]:
+    def _measure(self, clip: ClipView, interval: int, threshold: float, need: int) -> _Measured:
+        magnitudes = self._magnitudes(clip, interval, self._precision)
+        if self._precision == "exact":
+            return _Measured(magnitudes)
+        unsure = may_turn(magnitudes, threshold, need)
+        return _Measured(
+            self._magnitudes(clip, interval, "exact") if unsure else magnitudes, {"computed_again_exactly": unsure}
+        )
+
+    def _magnitudes(self, clip: ClipView, interval: int, precision: Precision) -> list[float]:
         if self._flow is None:
             raise RuntimeError("call setup before score")
         magnitudes: list[float] = []
-        with exact_float32(clip.device):
-            for flow in self._flow(clip.tensor[::interval]):
+        with arithmetic(clip.device, precision):
+            for flow in self._flow(clip.tensor[::interval], memory=clip.memory):
                 length = flow.square().sum(dim=1).sqrt().flatten(1)
                 fastest = length.topk(fastest_share(*flow.shape[-2:]), dim=1).values
                 magnitudes += fastest.cpu().double().mean(dim=1).tolist()
@@ -191,11 +226,11 @@ class DisDynamicDegree(_DynamicDegree):
         """Make the estimator; it runs on the CPU whatever the device."""
         self._flow = DisFlow()
 
-    def _magnitudes(self, clip: ClipView, interval: int) -> list[float]:
+    def _measure(self, clip: ClipView, interval: int, threshold: float, need: int) -> _Measured:
         if self._flow is None:
             raise RuntimeError("call setup before score")
         grey = [self._flow.grey(pad_frames(frame)) for frame in clip.frames[::interval]]
-        return [_fastest(self._flow(grey[i], grey[i + 1])) for i in range(len(grey) - 1)]
+        return _Measured([_fastest(self._flow(grey[i], grey[i + 1])) for i in range(len(grey) - 1)])
 
 
 def _fastest(flow: Flow) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from vapbench.errors import NotApplicable, UsageError
-from vapbench.resources import resource
+from vapbench.resources import bundled_weights
 from vapbench.weights import locate
 
 
@@ -36,7 +36,7 @@ def given_or_shipped(given: Path | None, part: str) -> Path | None:
     Raises:
         UsageError: ``given`` is not there.
     """
-    shipped = resource("weights") / "mini" / part
+    shipped = bundled_weights(f"mini/{part}")
     return present(given) or (shipped if shipped.is_dir() else None)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,9 +11,13 @@ import numpy.typing as npt
 
 from vapbench.clip import Frames
 from vapbench.errors import NotApplicable
+from vapbench.metrics.amt_interpolation import AmtInterpolator
 from vapbench.metrics.base import Need, Score
+from vapbench.metrics.files import given_or_catalogued, present
 from vapbench.metrics.optical_flow import DisFlow, Flow, pad_frames, padding
+from vapbench.metrics.precision import Precision
 from vapbench.metrics.temporal_flickering import mean_absolute_error
+from vapbench.weights import require
 
 if TYPE_CHECKING:
     import torch
@@ -37,13 +42,93 @@ def smoothness(frames: Frames, interpolate: Interpolate) -> Score:
     Raises:
         NotApplicable: there are fewer than 3 frames.
     """
-    if len(frames) < 3:
-        raise NotApplicable(f"motion smoothness needs at least 3 frames, the clip has {len(frames)}")
     errors = []
-    for odd in range(1, len(frames) - 1, 2):
+    for odd in compared_frames(len(frames)):
         predicted = interpolate(frames[odd - 1], frames[odd + 1]).clip(0, 255).astype(np.uint8)
         errors.append(mean_absolute_error(frames[odd], predicted))
+    return _from_errors(errors)
+
+
+def compared_frames(total: int) -> range:
+    """Indices of the frames between two others that are kept, every odd one.
+
+    Raises:
+        NotApplicable: there are fewer than 3 frames.
+    """
+    if total < 3:
+        raise NotApplicable(f"motion smoothness needs at least 3 frames, the clip has {total}")
+    return range(1, total - 1, 2)
+
+
+def _from_errors(errors: list[float]) -> Score:
     return Score((255 - float(np.mean(errors))) / 255, {"mean_absolute_error": errors})
+
+
+class AmtMotionSmoothness:
+    """Smoothness of motion: how well AMT-S predicts each odd frame from its neighbours.
+
+    Formula: ``(255 - mean over odd frames of mean |frame - prediction|) / 255``, the prediction being AMT-S's frame
+    half-way between the even neighbours, truncated to whole grey levels.
+    Range: 0 to 1, higher is smoother; a frozen video has nearly 1, so read it next to the dynamic degree.
+    Source: VBench, dimension ``motion_smoothness``. Weights: AMT-S (CC BY-NC 4.0: not for commercial use). Needs 3
+    frames, sides of at least 128 px once padded to multiples of 16.
+    """
+
+    name = "motion_smoothness[amt]"
+    title = "Motion smoothness"
+    version = 1
+    higher_is_better = True
+    unit = "fraction"
+    scale = 100.0
+    range = (0.0, 1.0)
+    digits = 2
+    needs: frozenset[Need] = frozenset()
+
+    def __init__(self, weights: Path | None = None, precision: Precision = "exact") -> None:
+        """Choose the checkpoint.
+
+        Args:
+            weights: a checkpoint of AMT-S; by default the catalogue's ``amt-s``.
+            precision: ``exact``, or ``fast`` for AMT in bfloat16 where the hardware has it.
+
+        Raises:
+            UsageError: there is no such checkpoint.
+        """
+        self._given = present(weights)
+        self._precision: Precision = precision
+        self._interpolator: AmtInterpolator | None = None
+
+    def weights(self) -> tuple[Path, ...]:
+        """The checkpoint, if it is on this machine."""
+        return given_or_catalogued(self._given, "amt-s")
+
+    def setup(self, device: torch.device) -> None:
+        """Load AMT-S onto ``device``.
+
+        Raises:
+            NotApplicable: the checkpoint is not on this machine.
+            WeightsError: it is no checkpoint of AMT-S.
+        """
+        self._interpolator = AmtInterpolator(self._given or require("amt-s"), device, self._precision)
+
+    def score(self, clip: ClipView, case: Case) -> Score:
+        """Score one clip.
+
+        Raises:
+            NotApplicable: the clip has fewer than 3 frames, or is too small for AMT.
+        """
+        if self._interpolator is None:
+            raise RuntimeError("call setup before score")
+        compared = compared_frames(len(clip))
+        frames = clip.tensor
+        predictions = self._interpolator(frames[0 : compared[-1] + 2 : 2], clip.memory)
+        errors: list[float] = []
+        for predicted in predictions:
+            start = len(errors)
+            shown = frames[list(compared[start : start + len(predicted)])].to(predicted.device)
+            # Grey levels are whole: their sum in float64 is exact, so neither order nor device moves it.
+            errors += (shown.double() - predicted.double()).abs().flatten(1).mean(dim=1).tolist()
+        return _from_errors(errors)
 
 
 class WarpMotionSmoothness:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from vapbench.clip import Frames
 from vapbench.errors import NotApplicable, WeightsError
+from vapbench.metrics.memory import at_once
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,12 +22,8 @@ if TYPE_CHECKING:
 
 Flow = npt.NDArray[np.float32]
 
-RAFT_UPDATES = 20
-RAFT_SMALLEST_SIDE = 128
-"""Below it, the coarsest level of RAFT's correlation pyramid is one cell wide and cannot be sampled."""
-
 _DIS_SMALLEST_SIDE = 12
-_CORRELATION_BUDGET = 1 << 30
+_DEFAULT_MEMORY = 4 << 30
 _MOST_PAIRS_AT_ONCE = 8
 
 
@@ -72,11 +69,7 @@ class DisFlow:
 
 
 class RaftFlow:
-    """RAFT (Teed & Deng 2020) as torchvision's ``raft_large``, run as VBench runs it: float32, 20 updates.
-
-    The same arithmetic as the module's own ``forward``, arranged for a sequence: frame features are computed
-    once per frame rather than once per pair, and only the last update is brought to full resolution.
-    """
+    """RAFT (Teed & Deng 2020) as torchvision's ``raft_large``, run as VBench runs it: float32, 20 updates."""
 
     def __init__(self, checkpoint: Path, device: torch.device) -> None:
         """Load ``checkpoint`` (torchvision's parameter names) onto ``device``.
@@ -86,6 +79,7 @@ class RaftFlow:
         """
         from torchvision.models.optical_flow import raft_large
 
+        from vapbench.models.raft import RaftSequence
         from vapbench.weights import load_tensors
 
         model = raft_large(weights=None, progress=False)
@@ -96,45 +90,41 @@ class RaftFlow:
                 f"{checkpoint}: not a checkpoint of torchvision's raft_large; fetch it again."
             ) from error
         self.model: Any = model.eval().to(device)
+        self._sequence = RaftSequence(self.model)
 
-    def __call__(self, frames: torch.Tensor, batch: int | None = None) -> Iterator[torch.Tensor]:
+    def __call__(
+        self, frames: torch.Tensor, batch: int | None = None, memory: int = _DEFAULT_MEMORY
+    ) -> Iterator[torch.Tensor]:
         """Flow between neighbours of a sequence.
 
         Args:
-            frames: ``(K, 3, H, W)`` uint8 RGB on the model's device, sides at least 128 once padded.
-            batch: pairs at a time; by default as many as their correlation volumes leave room for.
+            frames: ``(K, 3, H, W)`` uint8 RGB, sides at least 128 once padded; sent to the model's device piece by
+                piece.
+            batch: pairs at a time; by default as many as ``memory`` leaves room for.
+            memory: bytes to work in. Where one pair does not fit, its correlation is computed in pieces.
 
         Yields:
             Flow ``(n, 2, H', W')`` float32 of the next pairs, on the padded grid; K - 1 pairs in all.
         """
         import torch
 
-        batch = batch or _pairs_at_once(*frames.shape[-2:])
+        batch = batch or at_once(memory, raft_pair_bytes(*frames.shape[-2:]), _MOST_PAIRS_AT_ONCE)
+        device = next(self.model.parameters()).device
         last: tuple[torch.Tensor, torch.Tensor] | None = None
         for start in range(0, len(frames) - 1, batch):
             stop = min(start + batch + 1, len(frames))
-            images = normalise(frames[start + 1 if last else start : stop])
-            features = self.model.feature_encoder(images)
+            images = normalise(frames[start + 1 if last else start : stop].to(device))
+            features = torch.cat([self._sequence.features(image[None]) for image in images])
             if last:
                 images, features = torch.cat([last[0], images]), torch.cat([last[1], features])
-            yield self._flow(images[:-1], features[:-1], features[1:])
+            yield self._sequence.flow(images[:-1], features[:-1], features[1:], memory // 2)
             last = images[-1:], features[-1:]
 
-    def _flow(self, images: torch.Tensor, features: torch.Tensor, next_features: torch.Tensor) -> torch.Tensor:
-        import torch
 
-        model = self.model
-        model.corr_block.build_pyramid(features, next_features)
-        hidden_size = model.update_block.hidden_state_size
-        encoded = model.context_encoder(images)
-        hidden, context = torch.tanh(encoded[:, :hidden_size]), torch.relu(encoded[:, hidden_size:])
-        grid = _grid(images, features.shape[-2:])
-        position = grid
-        for _ in range(RAFT_UPDATES):
-            correlation = model.corr_block.index_pyramid(centroids_coords=position)
-            hidden, step = model.update_block(hidden, context, correlation, position - grid)
-            position = position + step
-        return _upsample(position - grid, model.mask_predictor(hidden))
+def raft_pair_bytes(height: int, width: int) -> int:
+    """Bytes RAFT takes for one pair: its correlation volume, padded, and some 200 maps of a quarter's size."""
+    cells = -(-height // 8) * -(-width // 8)
+    return 2 * (cells * cells * 4 * 3 // 2) + 400 * height * width
 
 
 def normalise(frames: torch.Tensor) -> torch.Tensor:
@@ -142,27 +132,3 @@ def normalise(frames: torch.Tensor) -> torch.Tensor:
     from torch.nn.functional import pad
 
     return pad(2 * (frames.float() / 255) - 1, padding(*frames.shape[-2:]), mode="replicate")
-
-
-def _pairs_at_once(height: int, width: int) -> int:
-    cells = -(-height // 8) * -(-width // 8)
-    volume = cells * cells * 4 * 4 // 3
-    return max(1, min(_MOST_PAIRS_AT_ONCE, _CORRELATION_BUDGET // volume))
-
-
-def _grid(images: torch.Tensor, size: torch.Size) -> torch.Tensor:
-    import torch
-
-    rows, columns = torch.meshgrid(torch.arange(size[0]), torch.arange(size[1]), indexing="ij")
-    return torch.stack([columns, rows]).to(images).expand(len(images), -1, -1, -1)
-
-
-def _upsample(flow: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """Convex upsampling (RAFT, section 3.3): a fine pixel is a weighted mean of 3 x 3 coarse neighbours."""
-    from torch.nn.functional import unfold
-
-    count, _, height, width = flow.shape
-    weights = mask.view(count, 1, 9, 8, 8, height, width).softmax(dim=2)
-    neighbours = unfold(8 * flow, kernel_size=3, padding=1).view(count, 2, 9, 1, 1, height, width)
-    fine = (weights * neighbours).sum(dim=2)
-    return fine.permute(0, 1, 4, 2, 5, 3).reshape(count, 2, 8 * height, 8 * width)

@@ -1,13 +1,40 @@
-"""The arithmetic of learned metrics: float32, the same on every device."""
+"""The arithmetic of learned metrics: exact (float32, the same on every device), or fast."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     import torch
+
+Precision = Literal["exact", "fast"]
+"""``exact``: float32 without TF32. ``fast``: networks in bfloat16 where the hardware has it, else as ``exact``."""
+
+
+@contextmanager
+def arithmetic(device: torch.device, precision: Precision) -> Iterator[None]:
+    """Compute without gradients, in the precision asked for."""
+    import torch
+
+    with exact_float32(device), torch.autocast(device.type, torch.bfloat16, enabled=_in_bfloat16(device, precision)):
+        yield
+
+
+def _in_bfloat16(device: torch.device, precision: Precision) -> bool:
+    """Whether the networks run in bfloat16: only where it is no slower than float32."""
+    import torch
+
+    if precision == "exact":
+        return False
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device.type == "cpu":
+        # Private, but there is no public way to ask in every supported release; absent, the answer is no.
+        known = (getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
+        return any(bool(ask()) for ask in known if ask is not None)
+    return False
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from vapbench.metrics.base import Need, Score
 from vapbench.metrics.clip_features import ClipEncoder, ClipWeights
+from vapbench.metrics.precision import Precision
 
 if TYPE_CHECKING:
     import torch
@@ -36,18 +37,19 @@ class ClipTextAlignment:
     digits = 2
     needs: frozenset[Need] = frozenset({"prompt"})
 
-    def __init__(self, model: str = "ViT-L-14", weights: Path | None = None) -> None:
+    def __init__(self, model: str = "ViT-L-14", weights: Path | None = None, precision: Precision = "exact") -> None:
         """Choose the model.
 
         Args:
             model: ``ViT-L-14``, ``ViT-B-32``, or with ``weights`` any name open_clip knows.
             weights: a checkpoint of ``model`` with OpenAI's activation, or a folder with
                 ``open_clip_config.json``; by default OpenAI's from the catalogue.
+            precision: ``exact``, or ``fast`` for the frames' features in bfloat16 where the hardware has it.
 
         Raises:
             UsageError: there is no such checkpoint, or no weights are known for the model.
         """
-        self._clip = ClipWeights.of(model, weights)
+        self._clip = ClipWeights.of(model, weights, precision)
         self._encoder: ClipEncoder | None = None
 
     def weights(self) -> tuple[Path, ...]:

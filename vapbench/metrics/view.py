@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 
 from vapbench.clip import Clip, Frames
 from vapbench.errors import NotApplicable
+from vapbench.metrics.memory import at_once, quarter_of_free, spans
 
 if TYPE_CHECKING:
     import torch
@@ -25,11 +26,19 @@ class ClipView:
     goes through :meth:`shared`, under a key that names it and its parameters.
     """
 
-    def __init__(self, clip: Clip, case: Case, device: torch.device) -> None:
-        """View ``clip``, generated for ``case``, from ``device``."""
+    def __init__(self, clip: Clip, case: Case, device: torch.device, memory: int | None = None) -> None:
+        """View ``clip``, generated for ``case``, from ``device``.
+
+        Args:
+            clip: decoded frames.
+            case: what they were generated for.
+            device: where metrics compute.
+            memory: bytes a metric may work in; by default a quarter of what is free.
+        """
         self.clip = clip
         self.case = case
         self.device = device
+        self._memory = memory
         self._memo: dict[Hashable, Any] = {}
 
     def __len__(self) -> int:
@@ -42,9 +51,29 @@ class ClipView:
         return self.clip.frames
 
     @property
+    def memory(self) -> int:
+        """Bytes a metric may use for its own work, decoded frames not counted."""
+        return self.shared("memory", lambda: self._memory or quarter_of_free(self.device))
+
+    @property
     def tensor(self) -> torch.Tensor:
-        """``(T, 3, H, W)`` uint8 RGB on the device, uploaded once."""
+        """``(T, 3, H, W)`` uint8 RGB on the device, uploaded once; in main memory if it would crowd the device."""
         return self.shared("tensor", self._upload)
+
+    def pieces(self, bytes_each: float, most: int, step: int = 1) -> Iterator[torch.Tensor]:
+        """Go through the frames in pieces that fit into :attr:`memory`.
+
+        Args:
+            bytes_each: memory that working on one frame takes.
+            most: frames in a piece at most.
+            step: take every how many frames.
+
+        Yields:
+            ``(n, 3, H, W)`` uint8 RGB on the device, in order.
+        """
+        frames = self.tensor[::step]
+        for start, stop in spans(len(frames), at_once(self.memory, bytes_each, most)):
+            yield frames[start:stop].to(self.device).contiguous()
 
     def shared(self, key: Hashable, compute: Callable[[], T]) -> T:
         """Return ``compute()``, computed at most once per clip and ``key``."""
@@ -55,7 +84,7 @@ class ClipView:
     @property
     def reference(self) -> ClipView:
         """The (first) reference video of the case."""
-        return self.shared("reference", lambda: ClipView(self.case.reference.video.read(), self.case, self.device))
+        return self.shared("reference", lambda: self._view(self.case.reference.video.read()))
 
     @property
     def target(self) -> ClipView:
@@ -67,7 +96,7 @@ class ClipView:
         if self.case.target is None:
             raise NotApplicable("the case has no ground-truth video")
         target = self.case.target
-        return self.shared("target", lambda: ClipView(target.read(), self.case, self.device))
+        return self.shared("target", lambda: self._view(target.read()))
 
     @property
     def image(self) -> Frames:
@@ -85,8 +114,12 @@ class ClipView:
             raise NotApplicable("the case has no caption")
         return self.case.caption
 
+    def _view(self, clip: Clip) -> ClipView:
+        return ClipView(clip, self.case, self.device, self._memory)
+
     def _upload(self) -> torch.Tensor:
         import torch
 
-        channels_first = np.ascontiguousarray(self.clip.frames.transpose(0, 3, 1, 2))
-        return torch.from_numpy(channels_first).to(self.device)
+        channels_first = torch.from_numpy(np.ascontiguousarray(self.clip.frames)).permute(0, 3, 1, 2)
+        fits = self.device.type != "cpu" and channels_first.nbytes <= self.memory // 2
+        return channels_first.to(self.device).contiguous() if fits else channels_first

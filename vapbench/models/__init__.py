@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from vapbench.models.inputs import NEGATIVE_PROMPT
     from vapbench.models.loading import load_pipeline, load_transformer
     from vapbench.models.pipeline import VideoOutput
+    from vapbench.models.upstream import load_upstream_pipeline
     from vapbench.models.wan_mot import WanTransformer3DMOTModel
     from vapbench.models.wan_pipeline import WanImageToVideoMOTPipeline
 
@@ -29,6 +30,7 @@ _HOME = {
     "initialise_expert": "experts",
     "load_pipeline": "loading",
     "load_transformer": "loading",
+    "load_upstream_pipeline": "upstream",
 }
 
 __all__ = [
@@ -41,6 +43,7 @@ __all__ = [
     "initialise_expert",
     "load_pipeline",
     "load_transformer",
+    "load_upstream_pipeline",
 ]
 
 

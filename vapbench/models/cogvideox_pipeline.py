@@ -224,11 +224,11 @@ class CogVideoXImageToVideoMOTPipeline(VapPipeline):
 
         B is 2 with negatives, which come first, else 1.
         """
-        text = self._encode_text(request.prompt)
-        reference = torch.cat([self._encode_text(caption) for caption in request.reference_prompts], dim=1)
+        text = self._text(request.prompt)
+        reference = torch.cat([self._text(caption) for caption in request.reference_prompts], dim=1)
         if negatives is None:
             return text, reference
-        negative, negative_reference = (self._encode_text(caption) for caption in negatives)
+        negative, negative_reference = (self._text(caption) for caption in negatives)
         negative_reference = negative_reference.repeat(1, len(request.reference_prompts), 1)
         return torch.cat([negative, text]), torch.cat([negative_reference, reference])
 

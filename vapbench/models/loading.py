@@ -83,7 +83,7 @@ def load_pipeline(
     folder = Path(path)
     index_file = folder / "model_index.json"
     index = read_json(index_file)
-    pipeline_class = _lookup(PIPELINES, index.get("_class_name"), index_file)
+    pipeline_class = lookup(PIPELINES, index.get("_class_name"), index_file)
     named = {name: entry for name, entry in index.items() if isinstance(entry, list) and entry != [None, None]}
     wanted = set(inspect.signature(pipeline_class).parameters)
     if wanted != set(named):
@@ -91,11 +91,11 @@ def load_pipeline(
             f"{index_file} must name {', '.join(sorted(wanted))} for a {pipeline_class.__name__}, "
             f"but names {', '.join(sorted(named))}."
         )
-    classes = {name: _lookup(COMPONENTS[name], entry[-1], index_file) for name, entry in named.items()}
+    classes = {name: lookup(COMPONENTS[name], entry[-1], index_file) for name, entry in named.items()}
     components = {}
     for name, component_class in classes.items():
         kept = name in pipeline_class.float32_components
-        components[name] = _load(component_class, folder / name, torch.float32 if kept else dtype)
+        components[name] = load_component(component_class, folder / name, torch.float32 if kept else dtype)
     pipeline: Any = pipeline_class(**components)
     return pipeline.to(device) if device is not None else pipeline  # type: ignore[no-any-return]
 
@@ -109,18 +109,27 @@ def load_transformer(
         WeightsError: as :func:`load_pipeline`.
     """
     config_file = Path(path) / "config.json"
-    transformer_class = _lookup(TRANSFORMERS, read_json(config_file).get("_class_name"), config_file)
-    return _load(transformer_class, Path(path), dtype)  # type: ignore[no-any-return]
+    transformer_class = lookup(TRANSFORMERS, read_json(config_file).get("_class_name"), config_file)
+    return load_component(transformer_class, Path(path), dtype)  # type: ignore[no-any-return]
 
 
-def _lookup(known: dict[str, Any], name: Any, file: Path) -> Any:
+def lookup(known: dict[str, Any], name: Any, file: Path) -> Any:
+    """Return the class of a name that ``file`` gives.
+
+    Raises:
+        WeightsError: it is none of the known ones.
+    """
     if name not in known:
         raise WeightsError(f"{file} names the class {name}; supported here: {', '.join(sorted(known))}.")
     return known[name]
 
 
-def _load(component: Any, folder: Path, dtype: torch.dtype) -> Any:
-    """Load one component and turn what goes wrong into an error that names the folder."""
+def load_component(component: Any, folder: Path, dtype: torch.dtype) -> Any:
+    """Load one component.
+
+    Raises:
+        WeightsError: whatever goes wrong, with the folder's name.
+    """
     if not folder.is_dir():
         raise WeightsError(f"{folder} is missing; is the download complete?")
     try:

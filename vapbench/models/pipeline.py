@@ -54,6 +54,17 @@ class VapPipeline(DiffusionPipeline):  # type: ignore[misc]
         video: torch.Tensor = self.video_processor.preprocess_video(frames, height=height, width=width)
         return video.to(self._execution_device)
 
+    def _text(self, caption: str) -> torch.Tensor:
+        """Return a caption's embeddings [1, L, D]; a caption is encoded once, whatever the number of seeds."""
+        known: dict[str, torch.Tensor] = self.__dict__.setdefault("_known_texts", {})
+        if caption not in known:
+            known[caption] = self._encode_text(caption).cpu()
+        return known[caption].to(self._execution_device, self.transformer.dtype)
+
+    def _encode_text(self, caption: str) -> torch.Tensor:
+        """Return a caption's embeddings [1, L, D]."""
+        raise NotImplementedError
+
     def _after_step(
         self, callback: StepCallback | None, step: int, timestep: Any, latents: torch.Tensor
     ) -> torch.Tensor:

@@ -148,10 +148,10 @@ class WanImageToVideoMOTPipeline(VapPipeline):
         reference = request.references[0]
 
         device, dtype = self._execution_device, self.transformer.dtype
-        captions = [_Captions(self._encode_text(request.prompt), self._encode_text(request.reference_prompts[0]))]
+        captions = [_Captions(self._text(request.prompt), self._text(request.reference_prompts[0]))]
         if guidance_scale > 1.0:
             negatives = negative_or_default(negative_prompt), negative_or_default(negative_reference_prompt)
-            captions.append(_Captions(*(self._encode_text(caption) for caption in negatives)))
+            captions.append(_Captions(*(self._text(caption) for caption in negatives)))
         image_embeds, reference_embeds = self._encode_image(request.image), self._encode_image(reference[0])
 
         set_timesteps(self.scheduler, num_inference_steps, device)

@@ -80,11 +80,12 @@ def _vote(record: Any, where: str, number: int) -> tuple[Vote, dict[str, str]]:
     winner = "tie" if str(record["winner"]).startswith("tie") else str(record["winner"])
     if winner not in _CHOICES:
         raise DataError(f"{where}: winner {winner!r} is none of model_a, model_b, tie, tie (bothbad).")
-    item = _digest(str(record.get("question_id") or number), 16)
+    question_id, judge = record.get("question_id"), record.get("judge")
+    item = _digest(str(number if question_id is None else question_id), 16)
     vote = Vote(
         sequence=number,
         assignment=f"record-{number}",
-        rater=_digest(str(record.get("judge") or number), 16),
+        rater=_digest(str(number if judge is None else judge), 16),
         role="main",
         cell=f"{item}:{'+'.join(sorted(pair))}:{number}",
         case=item,

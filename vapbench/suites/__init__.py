@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from vapbench.cases import Case, ClipSpec, Name
 from vapbench.errors import DataError, UsageError, did_you_mean
@@ -21,6 +21,15 @@ log = logging.getLogger(__name__)
 
 Reader = Callable[..., list[Case]]
 """A suite's reader: ``(data: Path, clip: ClipSpec)`` where data is required, else ``(clip: ClipSpec)``."""
+
+
+class Protocol(BaseModel):
+    """What a suite is published to hold, for plans made without its data."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    cases: int = Field(ge=1)
+    conditions: int = Field(ge=1)
 
 
 class Suite(BaseModel):
@@ -39,6 +48,8 @@ class Suite(BaseModel):
     """What every method is asked for."""
     metrics: tuple[str, ...]
     """Scored unless ``--metric`` says otherwise."""
+    protocol: Protocol | None = None
+    """Of the task ``all``."""
 
     def cases(self, data: Path | None) -> list[Case]:
         """Read and validate the suite's cases.

@@ -61,6 +61,38 @@ class _Wanted:
     caption: str
 
 
+@dataclass(frozen=True)
+class TrainingRow:
+    """A clip of the training split."""
+
+    video: Path
+    caption: str
+    condition: str
+
+
+def training_rows(data: Path) -> list[TrainingRow]:
+    """Read the training split (``split`` is ``train``) in the file's order.
+
+    Raises:
+        DataError: ``vap_data.csv`` is absent or damaged, a video is absent, or one is in the benchmark (a leak).
+    """
+    if not (data / INDEX).is_file():
+        raise DataError(f"{data}: no {INDEX} there, which says what may be trained on; check --data.")
+    held_out: set[str] = set()
+    if (data / BENCHMARK).is_file():
+        for case in _read_benchmark(data / BENCHMARK):
+            held_out |= {case.target, *(path for path, _ in case.references)}
+    rows = []
+    for listed in _read_index(data / INDEX).values():
+        if listed.split != "train":
+            continue
+        where = f"{data / INDEX}:{listed.line}"
+        if listed.path in held_out:
+            raise DataError(f"{where}: {listed.path} is in {BENCHMARK} and must not be trained on; correct the split.")
+        rows.append(TrainingRow(_video(data, where, listed.path).path, listed.caption, listed.kind))
+    return rows
+
+
 def load(data: Path, clip: ClipSpec) -> list[Case]:
     """Read the held-out cases below ``data``.
 

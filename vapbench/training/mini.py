@@ -2,7 +2,9 @@
 
 <output>/vae  tokenizer  text_encoder  semantic  classifier  image_text  quality  base  expert    cards beside weights
 <output>/wan_vae                                                 the structure controls' own autoencoder
-<output>/vap  vace                                               the pipelines that methods load
+<output>/lora/<condition>                                        an adapter of the base per condition
+<output>/i2v  vap  vace                                          the pipelines that methods load
+<output>/bundle                                                  what ships of all this
 <output>/work/<stage>                                            states, losses, curves, sheets
 """
 
@@ -13,41 +15,45 @@ import shutil
 from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKLCogVideoX, AutoencoderKLWan, CogVideoXTransformer3DModel
+from diffusers import (
+    AutoencoderKLCogVideoX,
+    AutoencoderKLWan,
+    CogVideoXImageToVideoPipeline,
+    CogVideoXTransformer3DModel,
+)
 from transformers import T5EncoderModel, T5Tokenizer
 
 from vapbench.errors import UsageError, VapbenchError, did_you_mean
 from vapbench.files import TEMPORARY
+from vapbench.methods.adapters import fingerprint
 from vapbench.models import CogVideoXImageToVideoMOTPipeline, load_transformer
 from vapbench.models.semantic_encoder import SemanticEncoder
 from vapbench.models.weights import read_json
-from vapbench.training.base import BaseConfig, train_base
+from vapbench.training.base import train_base
+from vapbench.training.bundle import bundle
 from vapbench.training.cards import CARD, is_finished, weights_identity
+from vapbench.training.config import ASSEMBLED, STAGES, MiniConfig
 from vapbench.training.data import SEEN_NAMES, training_specs, validation_specs
-from vapbench.training.diffusion import Denoising, Sampling, make_scheduler
-from vapbench.training.expert import ExpertConfig, train_expert
+from vapbench.training.diffusion import Denoising, make_scheduler
+from vapbench.training.expert import train_expert
 from vapbench.training.gate import THRESHOLD, Gate, passes
-from vapbench.training.image_text import ImageTextConfig, train_image_text
+from vapbench.training.image_text import train_image_text
 from vapbench.training.latents import Latents, cached_latents
 from vapbench.training.loop import Run
+from vapbench.training.lora import Base, train_adapter
+from vapbench.training.lora_run import mini_tasks
 from vapbench.training.progress import Watcher, watcher
-from vapbench.training.quality import QualityConfig, train_quality
-from vapbench.training.semantic import SemanticConfig, train_semantic
-from vapbench.training.text import TextConfig, train_text
-from vapbench.training.vace import VaceConfig, train_vace
-from vapbench.training.vae import VaeConfig, prepare, train_vae
-from vapbench.training.wan_vae import prepare_wan_vae, train_wan_vae, wan_vae_config
-
-STAGES = (
-    *("vae", "text", "semantic", "classifier", "image_text", "quality"),
-    *("base", "expert", "vap", "wan_vae", "vace"),
-)
-"""In order; each needs those before it."""
+from vapbench.training.quality import train_quality
+from vapbench.training.semantic import train_semantic
+from vapbench.training.text import train_text
+from vapbench.training.vace import train_vace
+from vapbench.training.vae import prepare, train_vae
+from vapbench.training.wan_vae import prepare_wan_vae, train_wan_vae
 
 _BUILT_ON = {
     "quality": ("image_text",),
@@ -55,75 +61,6 @@ _BUILT_ON = {
     "expert": ("vae", "text", "base"),
     "vace": ("wan_vae", "text"),
 }
-
-
-@dataclass(frozen=True)
-class MiniConfig:
-    """What is trained, stage by stage."""
-
-    vae: VaeConfig = field(default_factory=VaeConfig)
-    text: TextConfig = field(default_factory=TextConfig)
-    semantic: SemanticConfig = field(default_factory=SemanticConfig)
-    classifier: SemanticConfig = field(
-        default_factory=lambda: SemanticConfig(widths=(32, 32, 64, 96, 128), dimension=64, first_scene=300_000)
-    )
-    image_text: ImageTextConfig = field(default_factory=ImageTextConfig)
-    quality: QualityConfig = field(default_factory=QualityConfig)
-    base: BaseConfig = field(default_factory=BaseConfig)
-    expert: ExpertConfig = field(default_factory=ExpertConfig)
-    wan_vae: VaeConfig = field(default_factory=wan_vae_config)
-    vace: VaceConfig = field(default_factory=VaceConfig)
-    gate_scenes: int = 2
-    """Held-out scenes of each condition on which base and expert are judged."""
-    sampling: Sampling = field(default_factory=Sampling)
-
-    def seeded(self, seed: int) -> MiniConfig:
-        """Return the config with another seed in every stage."""
-        parts: dict[str, Any] = {}
-        for name in (stage for stage in STAGES if stage != "vap"):
-            part: Any = getattr(self, name)
-            parts[name] = replace(part, plan=replace(part.plan, seed=seed))
-        return replace(self, **parts)
-
-    def smoke(self) -> MiniConfig:
-        """Return the smallest config that runs every line: a test of the machinery, of no other use."""
-        return MiniConfig(
-            vae=replace(
-                self.vae,
-                plan=_few(self.vae.plan, 3),
-                channels=(8, 8, 8, 8),
-                latent_channels=4,
-                curriculum=((0.0, 1, 2), (0.5, 5, 1)),
-            ),
-            text=replace(self.text, plan=_few(self.text.plan, 3), width=16, feed_forward=16, captions=4),
-            semantic=replace(self.semantic, plan=_few(self.semantic.plan, 2), widths=(8, 8, 8), clips=1),
-            classifier=replace(self.classifier, plan=_few(self.classifier.plan, 2), widths=(8, 8), clips=1),
-            image_text=replace(
-                self.image_text, plan=_few(self.image_text.plan, 3), width=16, layers=1, text_width=16, clips=1
-            ),
-            quality=replace(self.quality, plan=_few(self.quality.plan, 3), clips=1),
-            base=replace(self.base, plan=_few(self.base.plan, 3), heads=2, head_dim=16, layers=2, clips=2),
-            expert=replace(self.expert, plan=_few(self.expert.plan, 3)),
-            wan_vae=replace(
-                self.wan_vae,
-                plan=_few(self.wan_vae.plan, 3),
-                channels=(8, 8, 8, 8),
-                latent_channels=4,
-                curriculum=((0.0, 1, 2), (0.5, 5, 1)),
-            ),
-            vace=replace(
-                self.vace,
-                plan=_few(self.vace.plan, 3),
-                heads=2,
-                head_dim=16,
-                layers=2,
-                control_layers=(0,),
-                clips=1,
-                sampling=Sampling(steps=2, guidance=1.0),
-            ),
-            gate_scenes=0,
-            sampling=Sampling(steps=2),
-        )
 
 
 def train_mini(
@@ -178,8 +115,16 @@ class _Training:
     def stage(self, name: str, executor: Executor | None, require_gate: bool) -> None:
         """Train a stage unless its folder holds the result already."""
         config = self.config
-        if name == "vap":
-            self._assemble()
+        if name == "bundle":
+            self.watcher.tell(f"bundle: {bundle(self.output):.1f} MB in {self.output / name}")
+            return
+        if name in ASSEMBLED:
+            self._assemble(name)
+            return
+        if require_gate and name in ("lora", "expert"):
+            self._check_gate()
+        if name == "lora":
+            self._adapt(executor)
             return
         stage_config: Any = getattr(config, name)
         folder = self._folder(name)
@@ -206,31 +151,42 @@ class _Training:
             denoising = self._denoising(config.base.noise, config.base.late, executor)
             train_base(folder, config.base, run, denoising, self._gate())
         else:
-            if require_gate:
-                self._check_gate()
             denoising = self._denoising(config.expert.noise, config.expert.late, executor)
             train_expert(folder, self._base(), config.expert, run, denoising, self._gate())
 
     def _folder(self, name: str) -> Path:
         return self.output / {"text": "text_encoder"}.get(name, name)
 
-    def _assemble(self) -> None:
-        """Put the pipeline folder together from the stages' folders."""
-        target = self.output / "vap"
-        temporary = target.with_name(f"{TEMPORARY}vap")
+    def _assemble(self, name: str) -> None:
+        """Put a pipeline folder together from the stages' folders."""
+        target, part = self.output / name, {"i2v": "base", "vap": "expert"}[name]
+        temporary = target.with_name(f"{TEMPORARY}{name}")
         shutil.rmtree(temporary, ignore_errors=True)
-        pipeline = CogVideoXImageToVideoMOTPipeline(
+        classes: dict[str, Any] = {"i2v": CogVideoXImageToVideoPipeline, "vap": CogVideoXImageToVideoMOTPipeline}
+        pipeline = classes[name](
             tokenizer=self._tokenizer(),
             text_encoder=self._text_encoder().half(),
             vae=self._vae().half(),
-            transformer=load_transformer(self.output / "expert", torch.float16),
+            transformer=self._base().half() if name == "i2v" else load_transformer(self.output / part, torch.float16),
             scheduler=make_scheduler(),
         )
         pipeline.save_pretrained(temporary)
-        shutil.copy(self.output / "expert" / CARD, temporary / CARD)
+        shutil.copy(self.output / part / CARD, temporary / CARD)
         if target.exists():
             shutil.rmtree(target)
         temporary.rename(target)
+
+    def _adapt(self, executor: Executor | None) -> None:
+        """Train an adapter of the base for every condition that the base has seen."""
+        pipeline = CogVideoXImageToVideoPipeline(
+            self._tokenizer(), self._text_encoder(), self._vae(), self._base().to(self.device), make_scheduler()
+        )
+        pipeline.set_progress_bar_config(disable=True)
+        base = Base(pipeline, fingerprint(self.output / "i2v"), "the mini suite's base")
+        latents = self._latents(executor)
+        for task in mini_tasks(latents, pipeline, self.config.lora):
+            work = self.output / "work" / "lora" / task.condition
+            train_adapter(self.output / "lora", task, base, self.config.lora, Run(work, self.device, self.watcher))
 
     def _check_gate(self) -> None:
         card = read_json(self.output / "base" / CARD)
@@ -288,7 +244,3 @@ def _renderers(workers: int | None) -> Iterator[Executor | None]:
         return
     with ProcessPoolExecutor(count) as pool:
         yield pool
-
-
-def _few(plan: Any, steps: int) -> Any:
-    return replace(plan, steps=steps, batch=min(plan.batch, 2))

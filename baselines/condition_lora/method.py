@@ -1,0 +1,117 @@
+"""One LoRA per condition on CogVideoX-I2V: the reference is not looked at, its condition's adapter is worn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
+
+from vapbench import (
+    Adapter,
+    Case,
+    ClipSpec,
+    NotApplicable,
+    PipelineMethod,
+    checkpoint_folder,
+    find_adapter,
+    fingerprint,
+    load_upstream_pipeline,
+    local_folder,
+    training_command,
+)
+
+if TYPE_CHECKING:
+    import torch
+
+
+_WORN = "condition"  # torch takes no dots in names, and conditions may have them
+
+
+@dataclass(kw_only=True, eq=False)
+class ConditionLora(PipelineMethod):
+    """CogVideoX-I2V wearing the adapter of each case's condition."""
+
+    weights: str = "zai-org/CogVideoX-5b-I2V"
+    adapters: str = "loras"
+    """Folder of adapters, one folder per condition, as ``vapbench train lora --out`` leaves it."""
+    dynamic_guidance: bool = True
+    """Whether the scale follows its cosine schedule, as in CogVideoX's own script."""
+    strength: float = 1.0
+    """Scale of the adapter."""
+
+    # Where adapters lie is recorded; what they are is keyed, by `inputs`.
+    not_keyed = PipelineMethod.not_keyed | {"adapters"}
+
+    def group(self, case: Case) -> str:
+        """Cases of one condition are generated together, so that adapters are swapped as seldom as can be."""
+        return case.condition
+
+    def inputs(self, case: Case) -> Sequence[Path | str]:
+        """The adapter of the case's condition, if there is one.
+
+        Raises:
+            WeightsError: it was trained on another backbone; seen here, before anything is loaded or written.
+        """
+        adapter = find_adapter(self.folder, case.condition)
+        if adapter is None:
+            return []
+        if base := local_folder(self.weights):
+            self._check(adapter, base)
+        return [adapter.weights]
+
+    def load(self, folder: Path, dtype: torch.dtype) -> Any:
+        """Load the base; adapters follow with their cases."""
+        self._worn: str | None = None
+        return load_upstream_pipeline(folder, "CogVideoXImageToVideoPipeline", dtype)
+
+    def make(self, case: Case, clip: ClipSpec, generator: torch.Generator) -> Any:
+        """Animate the first frame with the condition's adapter.
+
+        Raises:
+            NotApplicable: nobody has trained one.
+        """
+        adapter = find_adapter(self.folder, case.condition)
+        if adapter is None:
+            raise NotApplicable(f"no LoRA for {case.condition} in {self.adapters}: {training_command(case.condition)}")
+        self._wear(adapter)
+        return self.pipeline(
+            image=Image.fromarray(case.image.first_frame()),
+            prompt_embeds=self.embed(case.caption),
+            negative_prompt_embeds=self.embed(""),
+            height=clip.height,
+            width=clip.width,
+            num_frames=clip.frames,
+            num_inference_steps=self.steps,
+            guidance_scale=self.guidance,
+            use_dynamic_cfg=self.dynamic_guidance,
+            generator=generator,
+            output_type="np",
+        ).frames[0]
+
+    @property
+    def folder(self) -> Path:
+        """Where the adapters are."""
+        return (
+            local_folder(self.adapters) if self.adapters.startswith("vapbench:") else Path(self.adapters).expanduser()
+        )
+
+    def _wear(self, adapter: Adapter) -> None:
+        """Exchange the adapter; the base stays where it is."""
+        condition = adapter.card.condition
+        if self._worn == condition:
+            return
+        self._check(adapter, checkpoint_folder(self.weights, self.revision))
+        if self._worn is not None:
+            self.pipeline.delete_adapters(_WORN)
+        self._worn = None
+        self.pipeline.load_lora_weights(str(adapter.folder), weight_name=adapter.weights.name, adapter_name=_WORN)
+        self.pipeline.set_adapters([_WORN], [self.strength])
+        self._worn = condition
+
+    def _check(self, adapter: Adapter, base: Path) -> None:
+        if not hasattr(self, "_fingerprint"):
+            self._fingerprint = fingerprint(base)
+        adapter.check(self._fingerprint, self.weights)

@@ -1,0 +1,194 @@
+"""Adapters: trained by the command's own code, worn by the method, never mistaken for one another."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from tests.baselines.conftest import save_cogvideox
+from tests.baselines.test_pipelines import frames, loaded
+from vapbench.cases import Case, ClipSpec
+from vapbench.errors import DataError, NotApplicable, UsageError, WeightsError
+from vapbench.files import file_sha256
+from vapbench.methods import resolve
+from vapbench.methods.adapters import find_adapter, fingerprint
+from vapbench.methods.base import inputs_of
+from vapbench.plan import plan_run
+from vapbench.suites import find_suite
+from vapbench.suites.mini.writer import write_vap_data
+from vapbench.training.base import BaseConfig, make_base
+from vapbench.training.lora import mini_lora_config
+from vapbench.training.lora_run import mini_samples, train_loras, trainable
+
+CLIP = ClipSpec(frames=13, fps=8, height=64, width=64)
+CONDITIONS = ("mini_bolumo", "mini_lesuvo")
+
+
+def train(output: Path, base: Path, conditions: tuple[str, ...] = CONDITIONS, **more: object) -> list[str]:
+    settings: dict[str, object] = {"suite": "mini", "data": None, "weights": str(base), "clip": CLIP}
+    return train_loras(output, conditions, **{**settings, "smoke": True, "quiet": True, **more})  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="session")
+def adapters(cogvideox_i2v: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("loras")
+    assert train(output, cogvideox_i2v) == list(CONDITIONS)
+    for name in CONDITIONS:
+        # Two steps move hardly a level of a pixel; what they moved counts.
+        _amplify(output / name)
+    return output
+
+
+def _amplify(folder: Path) -> None:
+    from safetensors import safe_open
+    from safetensors.torch import save_file
+
+    path = folder / "pytorch_lora_weights.safetensors"
+    with safe_open(path, framework="pt") as file:
+        metadata, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}
+    torch.manual_seed(len(folder.name) + ord(folder.name[-1]))
+    save_file({name: torch.randn_like(tensor.float()).half() for name, tensor in tensors.items()}, path, metadata)
+
+
+@pytest.fixture(scope="module")
+def cases() -> dict[str, Case]:
+    mini = find_suite("mini").cases(None)
+    return {name: next(case for case in mini if case.condition == name) for name in (*CONDITIONS, "mini_zirqua")}
+
+
+def test_the_condition_decides_which_adapter_is_worn(
+    cogvideox_i2v: Path, adapters: Path, cases: dict[str, Case]
+) -> None:
+    method = loaded(f"lora:weights={cogvideox_i2v},adapters={adapters}")
+    one, two = (frames(method, cases[name]) for name in CONDITIONS)
+    # Back to the first: nothing of the second is left.
+    assert np.array_equal(frames(method, cases[CONDITIONS[0]]), one)
+    other = loaded(f"lora:weights={cogvideox_i2v},adapters={adapters}")
+    assert np.array_equal(frames(other, cases[CONDITIONS[1]]), two)
+    bare = loaded(f"i2v:weights={cogvideox_i2v}")
+    assert not np.array_equal(frames(bare, cases[CONDITIONS[0]]), one)
+    off = loaded(f"lora:weights={cogvideox_i2v},adapters={adapters},strength=0")
+    assert np.array_equal(frames(off, cases[CONDITIONS[0]]), frames(bare, cases[CONDITIONS[0]]))
+
+
+def test_a_missing_condition_is_unscored_and_says_how_to_train_it(
+    cogvideox_i2v: Path, adapters: Path, cases: dict[str, Case]
+) -> None:
+    method = loaded(f"lora:weights={cogvideox_i2v},adapters={adapters}")
+    frames(method, cases[CONDITIONS[0]])
+    with pytest.raises(NotApplicable, match="vapbench train lora --condition mini_zirqua --suite mini"):
+        method.generate(cases["mini_zirqua"], 0)
+
+
+def test_cases_are_grouped_by_condition_and_keyed_by_their_adapter(
+    cogvideox_i2v: Path, adapters: Path, cases: dict[str, Case], tmp_path: Path
+) -> None:
+    one, two = (cases[name] for name in CONDITIONS)
+    again = one.model_copy(update={"id": "again"})
+    method = resolve(f"lora:weights={cogvideox_i2v},adapters={adapters}", suite="mini")
+    plan = plan_run("mini", "all", method, [one, two, again], [0], tmp_path)
+    assert [job.case.condition for job in plan.jobs] == [CONDITIONS[0], CONDITIONS[0], CONDITIONS[1]]
+    assert inputs_of(method.method, cases["mini_zirqua"]) == []
+    copy = tmp_path / "copy"
+    shutil.copytree(adapters, copy)
+    moved = plan_run(
+        "mini", "all", resolve(f"lora:weights={cogvideox_i2v},adapters={copy}", suite="mini"), [one], [0], tmp_path
+    )
+    assert moved.jobs[0].key == plan.jobs[0].key
+    _amplify(copy / "mini_bolumo")
+    path = copy / "mini_bolumo" / "pytorch_lora_weights.safetensors"
+    path.write_bytes(path.read_bytes()[:-1] + b"\1")
+    changed = plan_run(
+        "mini", "all", resolve(f"lora:weights={cogvideox_i2v},adapters={copy}", suite="mini"), [one], [0], tmp_path
+    )
+    assert changed.jobs[0].key != plan.jobs[0].key
+
+
+def test_an_adapter_of_another_backbone_is_refused_before_anything_is_written(
+    adapters: Path, cases: dict[str, Case], tmp_path: Path
+) -> None:
+    other = save_cogvideox(tmp_path / "other", seed=7)
+    method = resolve(f"lora:weights={other},adapters={adapters}", suite="mini")
+    with pytest.raises(WeightsError, match="trained on another backbone.*vapbench train lora --condition mini_bolumo"):
+        plan_run("mini", "all", method, [cases["mini_bolumo"]], [0], tmp_path / "results")
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_damaged_adapter_is_named(cogvideox_i2v: Path, adapters: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(adapters, copy)
+    (copy / "mini_bolumo" / "card.json").write_text("{")
+    with pytest.raises(WeightsError, match=r"mini_bolumo/card\.json cannot be read"):
+        find_adapter(copy, "mini_bolumo")
+    (copy / "mini_lesuvo").rename(copy / "mini_zirqua")
+    with pytest.raises(WeightsError, match="holds an adapter of mini_lesuvo, not of mini_zirqua"):
+        find_adapter(copy, "mini_zirqua")
+
+
+def test_a_base_is_the_same_alone_and_within_vap(cogvideox_i2v: Path, vap_around_it: Path, tmp_path: Path) -> None:
+    assert fingerprint(cogvideox_i2v) == fingerprint(vap_around_it)
+    assert fingerprint(cogvideox_i2v) != fingerprint(save_cogvideox(tmp_path / "other", seed=7))
+
+
+class TestTraining:
+    def test_the_card_tells_what_it_was_trained_on(self, cogvideox_i2v: Path, tmp_path: Path) -> None:
+        train(tmp_path, cogvideox_i2v, CONDITIONS[:1])
+        adapter = find_adapter(tmp_path, CONDITIONS[0])
+        assert adapter is not None
+        card = adapter.card
+        assert card.base == fingerprint(cogvideox_i2v)
+        assert (card.condition, card.steps, card.clips, card.seed) == (CONDITIONS[0], 2, 2, 0)
+        assert card.sha256 == file_sha256(adapter.weights)
+        assert list((tmp_path / ".work" / CONDITIONS[0]).glob("step-*.png"))
+
+    def test_a_second_call_keeps_what_is_there_and_a_seed_decides(self, cogvideox_i2v: Path, tmp_path: Path) -> None:
+        train(tmp_path / "a", cogvideox_i2v, CONDITIONS[:1])
+        path = tmp_path / "a" / CONDITIONS[0] / "pytorch_lora_weights.safetensors"
+        before, written = load_file(path), path.stat().st_mtime_ns
+        train(tmp_path / "a", cogvideox_i2v, CONDITIONS[:1])
+        assert path.stat().st_mtime_ns == written
+        # In company of another condition, and after it: the same adapter.
+        train(tmp_path / "b", cogvideox_i2v, CONDITIONS[::-1])
+        after = load_file(tmp_path / "b" / CONDITIONS[0] / path.name)
+        assert after.keys() == before.keys()
+        assert all(torch.equal(after[name], before[name]) for name in before)
+
+    def test_vap_data_is_trained_on_by_its_training_split_alone(self, cogvideox_i2v: Path, tmp_path: Path) -> None:
+        data = tmp_path / "data"
+        write_vap_data(data, train_clips_per_condition=2)
+        assert len(trainable("vap-data", data)) == 27
+        train(tmp_path / "out", cogvideox_i2v, CONDITIONS[:1], suite="vap-data", data=data)
+        assert find_adapter(tmp_path / "out", CONDITIONS[0]) is not None
+        table = data / "vap_data.csv"
+        table.write_text(table.read_text().replace(",test,", ",train,"))
+        with pytest.raises(DataError, match=r"is in benchmark\.csv and must not be trained on"):
+            trainable("vap-data", data)
+
+    @pytest.mark.parametrize(
+        ("condition", "message"),
+        [("mini_lopeni", "held out for the zero-shot task"), ("mini_bolum", "Did you mean mini_bolumo")],
+    )
+    def test_what_must_not_be_trained_is_refused(self, condition: str, message: str) -> None:
+        with pytest.raises(UsageError, match=message):
+            mini_samples(condition, 2)
+
+    def test_the_mini_adapters_fit_into_the_package(self) -> None:
+        from peft import LoraConfig as PeftConfig
+
+        config = mini_lora_config()
+        model = make_base(BaseConfig(), 16, 96)
+        model.requires_grad_(False)
+        model.add_adapter(PeftConfig(r=config.rank, target_modules=["to_q", "to_k", "to_v", "to_out.0"]))
+        numbers = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+        assert 27 * 2 * numbers < 8e6
+
+
+def test_cards_are_plain_json(adapters: Path) -> None:
+    card = json.loads((adapters / CONDITIONS[0] / "card.json").read_text())
+    assert {"condition", "base", "data", "steps", "seed"} <= set(card)

@@ -1,0 +1,171 @@
+"""The base models and VACE, through the same code as at full size."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from vapbench.cases import Case
+from vapbench.clip import Clip, Frames
+from vapbench.errors import UsageError, WeightsError
+from vapbench.methods import resolve
+from vapbench.methods.base import Method, identity_of, inputs_of
+from vapbench.suites import find_suite
+
+CLIP = {"frames": 13, "fps": 8, "height": 64, "width": 64}
+CPU = torch.device("cpu")
+
+
+def loaded(text: str) -> Method:
+    method = resolve(f"{text},steps=2,dtype=float32").method
+    method.setup(CPU)
+    return method
+
+
+def frames(method: Method, case: Case, seed: int = 0) -> Frames:
+    made = method.generate(case, seed)
+    assert isinstance(made, Clip)
+    return made.frames
+
+
+@pytest.fixture(scope="module")
+def mini() -> list[Case]:
+    return find_suite("mini").cases(None)
+
+
+@pytest.fixture
+def text_of(cogvideox_i2v: Path, wan_i2v: Path, wan_vace: Path) -> Callable[[str], str]:
+    folders = {"i2v": cogvideox_i2v, "i2v-wan": wan_i2v}
+
+    def text(name: str) -> str:
+        return f"{name}:weights={folders.get(name, wan_vace)}" + (",source=rendered" if "vace" in name else "")
+
+    return text
+
+
+NAMES = ("i2v", "i2v-wan", "vace-original", "vace-depth", "vace-flow")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_seed_and_the_case_alone_decide_the_frames(
+    name: str, text_of: Callable[[str], str], mini: list[Case]
+) -> None:
+    one, two = mini[0], mini[30]
+    method, other = loaded(text_of(name)), loaded(text_of(name))
+    first, second = frames(method, one), frames(method, two)
+    assert first.shape == (13, 64, 64, 3)
+    # The other way round, in a process that has made something else before.
+    assert np.array_equal(frames(other, two), second)
+    assert np.array_equal(frames(other, one), first)
+    assert not np.array_equal(frames(method, one, seed=1), first)
+    assert not np.array_equal(first, second)
+
+
+def test_the_control_is_the_reference_its_depth_or_its_flow(text_of: Callable[[str], str], mini: list[Case]) -> None:
+    case = next(case for case in mini if case.condition == "mini_rodeka")
+    made = {}
+    for name in ("vace-original", "vace-depth", "vace-flow"):
+        method = loaded(text_of(name))
+        made[name] = method.control_video(case, case.clip)  # type: ignore[attr-defined]
+    assert np.array_equal(made["vace-original"], case.reference.video.read().frames)
+    depth, flow = made["vace-depth"], made["vace-flow"]
+    assert (depth == depth[..., :1]).all()
+    assert (depth.min(), depth.max()) == (0, 255)
+    assert np.array_equal(flow[0], flow[1])
+    assert len(flow) == 13
+
+
+def test_the_control_steers_and_its_strength_counts(text_of: Callable[[str], str], mini: list[Case]) -> None:
+    case = mini[0]
+    swapped = case.model_copy(update={"references": mini[20].references})
+    method = loaded(text_of("vace-original"))
+    assert not np.array_equal(frames(method, case), frames(method, swapped))
+    without = loaded(f"{text_of('vace-original')},strength=0")
+    assert np.array_equal(frames(without, case), frames(without, swapped))
+
+
+def test_the_base_within_a_vap_folder_is_the_base(cogvideox_i2v: Path, vap_around_it: Path, mini: list[Case]) -> None:
+    alone, within = (frames(loaded(f"i2v:weights={folder}"), mini[0]) for folder in (cogvideox_i2v, vap_around_it))
+    assert np.array_equal(alone, within)
+
+
+def test_plain_captions_are_the_mini_suites_and_enter_the_key(cogvideox_i2v: Path, mini: list[Case]) -> None:
+    text = f"i2v:weights={cogvideox_i2v},captions=plain"
+    told = resolve(text).method
+    (caption,) = inputs_of(told, mini[0])
+    assert "balloon" in str(caption)
+    assert inputs_of(resolve(f"i2v:weights={cogvideox_i2v}").method, mini[0]) == []
+    method = loaded(text)
+    assert frames(method, mini[0]).shape == (13, 64, 64, 3)
+    with pytest.raises(UsageError, match="no case of the mini suite.*--suite mini"):
+        inputs_of(told, mini[0].model_copy(update={"id": "vidu_x--a--b"}))
+
+
+def test_captions_are_encoded_once_per_run(cogvideox_i2v: Path, mini: list[Case]) -> None:
+    method = loaded(f"i2v:weights={cogvideox_i2v}")
+    encoder, calls = method.pipeline.text_encoder, []  # type: ignore[attr-defined]
+    encoder.register_forward_hook(lambda *_: calls.append(1))
+    for seed in range(3):
+        frames(method, mini[0], seed)
+    assert len(calls) == 2  # the caption and the empty one
+
+
+def test_tiles_change_memory_and_little_else(cogvideox_i2v: Path, mini: list[Case]) -> None:
+    whole, tiled = (loaded(f"i2v:weights={cogvideox_i2v}{extra}") for extra in ("", ",tiling=true"))
+    assert tiled.pipeline.vae.use_tiling  # type: ignore[attr-defined]
+    assert frames(tiled, mini[0]).shape == frames(whole, mini[0]).shape
+
+
+@pytest.mark.parametrize(
+    ("break_it", "message"),
+    [
+        (
+            lambda folder: (folder / "model_index.json").unlink(),
+            "model_index.json is missing; is the download complete",
+        ),
+        (lambda folder: shutil.rmtree(folder / "text_encoder"), "text_encoder is missing; is the download complete"),
+        (lambda folder: (folder / "vae" / "diffusion_pytorch_model.safetensors").unlink(), "only safetensors are read"),
+        (
+            lambda folder: _cut(folder / "transformer" / "diffusion_pytorch_model.safetensors"),
+            "damaged or incomplete",
+        ),
+    ],
+)
+def test_half_a_download_is_named(
+    break_it: Callable[[Path], object], message: str, cogvideox_i2v: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "half"
+    shutil.copytree(cogvideox_i2v, folder)
+    break_it(folder)
+    with pytest.raises(WeightsError, match=message):
+        loaded(f"i2v:weights={folder}")
+
+
+def _cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def test_another_pipelines_folder_is_refused(wan_vace: Path) -> None:
+    with pytest.raises(WeightsError, match="holds a WanVACEPipeline, and this method needs a CogVideoXImageToVideo"):
+        loaded(f"i2v:weights={wan_vace}")
+
+
+def test_the_estimator_is_part_of_what_the_method_is(wan_vace: Path, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text(json.dumps({"name": name}))
+    identities = [
+        identity_of(resolve(f"vace-depth:weights={wan_vace},depth_model={tmp_path / name}").method) for name in "ab"
+    ]
+    assert identities[0] != identities[1]
+
+
+def test_flow_without_raft_says_how_to_fetch_it(wan_vace: Path) -> None:
+    with pytest.raises(WeightsError, match="vapbench data weights fetch raft-large"):
+        identity_of(resolve(f"vace-flow:weights={wan_vace}").method)

@@ -1,0 +1,286 @@
+"""From runs to a study nobody can see through: blinded media, checks, a protocol that opens."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.study.conftest import media_id
+from vapbench.clip import Clip
+from vapbench.errors import DataError, IdentityError, UsageError
+from vapbench.files import file_sha256
+from vapbench.store import GenerationRow, RunFolder, RunWriter
+from vapbench.study.assign import Design
+from vapbench.study.blinding import BlindSpec, common_spec, conform
+from vapbench.study.leaks import find_leaks, protocol_leaks
+from vapbench.study.planning import Planned, Wanted, write_study
+from vapbench.study.protocol import MediaFacts, StudyFolder
+from vapbench.study.sources import Sources, from_runs, from_table
+from vapbench.video import pad_video, probe, read_video, write_video
+
+CASES = 6
+FORMATS = {"alpha": (48, 32, 8.0, 16), "beta": (64, 48, 16.0, 40), "gamma": (48, 32, 8.0, 18)}
+"""Width, height, fps and frames of each method's videos."""
+
+
+def picture(width: int, height: int, frames: int, hue: int) -> np.ndarray:
+    ramp = np.linspace(0, 200, width)[None, None, :, None] + 5 * np.arange(frames)[:, None, None, None]
+    tint = np.array([hue, 255 - hue, 128])
+    return np.broadcast_to((ramp + tint) % 256, (frames, height, width, 3)).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Runs of three methods with formats of their own, and the cases' files."""
+    root = tmp_path_factory.mktemp("runs")
+    media = root / "media"
+    media.mkdir()
+    planned = {}
+    for number in range(CASES):
+        for kind in ("reference", "target"):
+            clip = Clip(picture(48, 32, 16, 40 * number + (7 if kind == "target" else 0)), 8.0)
+            write_video(media / f"{kind}-{number}.mp4", clip)
+        planned[f"case-{number}"] = {
+            "condition": f"condition-{number % 3}",
+            "category": "style",
+            "tasks": ["all"],
+            "seeds": [0],
+            "fields": {"prompt": "p", "reference": str(number), "image": "i"},
+            "media": str(media),
+            "caption": f"Scene {number}.",
+            "reference": f"reference-{number}.mp4",
+            "image": f"target-{number}.mp4",
+            "target": f"target-{number}.mp4",
+        }
+    for place, (method, (width, height, fps, frames)) in enumerate(FORMATS.items()):
+        run = RunFolder(root / "results" / "mini" / method)
+        with RunWriter(run) as writer:
+            writer.begin({"suite": "mini", "name": method, "version": 1}, planned, {"seeds": [0]})
+            for number, case in enumerate(planned):
+                video = f"{case}__s0__00000000.mp4"
+                # Busier from method to method, so that bitrates would tell them apart.
+                noise = np.random.default_rng(number).integers(0, 1 + 40 * place, (frames, height, width, 3))
+                write_video(
+                    run.videos / video, Clip((picture(width, height, frames, 90) // 2 + noise).astype("u1"), fps)
+                )
+                sha = file_sha256(run.videos / video)
+                condition = planned[case]["condition"]
+                writer.append(GenerationRow(case, case, condition, "style", 0, "ok", video=video, sha256=sha))
+            writer.end({}, "cpu")
+    return root / "results"
+
+
+@pytest.fixture(scope="module")
+def sources(results: Path) -> Sources:
+    return from_runs(results, "mini", list(FORMATS), None, None)
+
+
+def wanted(**changes: object) -> Wanted:
+    fields = {"id": "test", "kind": "pair", "questions": ("semantic", "overall"), "votes_per_cell": 2, "raters": 8}
+    return Wanted(**(fields | {"seed": 1} | changes))  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def planned(sources: Sources, tmp_path_factory: pytest.TempPathFactory) -> Planned:
+    return write_study(sources, wanted(), StudyFolder(tmp_path_factory.mktemp("study") / "test"))
+
+
+def test_every_candidate_has_one_format_and_a_trial_one_size(planned: Planned) -> None:
+    protocol = planned.protocol
+    assert planned.spec == BlindSpec(48, 32, 8.0, 16)
+    trials = [tuple(case.candidates.values()) for case in protocol.cases] + [c.candidates for c in protocol.checks]
+    for trial in trials:
+        facts = [protocol.media[name] for name in trial]
+        assert len({fact.size for fact in facts}) == 1
+        for name, fact in zip(trial, facts, strict=True):
+            path = planned.folder.media_path(protocol, name)
+            info = probe(path)
+            assert (info.width, info.height, info.fps, info.frames) == (48, 32, 8.0, 16)
+            assert path.stat().st_size == fact.size
+            assert len(read_video(path)) == 16
+    assert planned.leaks == ()
+    assert planned.folder.open() == protocol
+
+
+def test_nothing_a_rater_may_receive_names_a_method(planned: Planned) -> None:
+    names = [name.encode() for name in FORMATS]
+    for path in (planned.folder.path / "media").iterdir():
+        assert len(path.stem) == 32
+        assert not any(name in path.read_bytes() for name in names)
+    text = planned.folder.protocol_path.read_bytes()
+    assert not any(name in text for name in names)
+    key = planned.folder.key(planned.protocol)
+    assert sorted(key.names().values()) == sorted(FORMATS)
+    times = [p.stat().st_mtime_ns for c in planned.protocol.cases for p in
+             (planned.folder.media_path(planned.protocol, m) for m in c.candidates.values())]  # fmt: skip
+    assert len(times) == CASES * 3
+
+
+def test_gold_and_training_come_from_ground_truth_with_one_right_answer(planned: Planned) -> None:
+    checks = planned.protocol.checks
+    assert {check.question for check in checks} == {"semantic", "overall"}
+    assert sum(check.kind == "training" for check in checks) == 4
+    assert all(check.feedback for check in checks if check.kind == "training")
+    for check in checks:
+        right, wrong = (read_video(planned.folder.media_path(planned.protocol, name)) for name in check.candidates)
+        difference = np.abs(right.frames.astype(int) - wrong.frames.astype(int)).mean()
+        assert difference > 5
+    assert len(Design(planned.protocol).cells) == 2 * CASES * 3
+
+
+def test_best_of_n_checks_show_as_many_as_a_trial(sources: Sources, tmp_path: Path) -> None:
+    planned = write_study(sources, wanted(kind="best_of_n", questions=("semantic",)), StudyFolder(tmp_path))
+    assert {len(check.candidates) for check in planned.protocol.checks} == {3}
+    assert not planned.protocol.ties
+    assert len(Design(planned.protocol).cells) == CASES
+
+
+def test_an_opened_study_is_not_planned_again(sources: Sources, tmp_path: Path) -> None:
+    folder = StudyFolder(tmp_path)
+    first = write_study(sources, wanted(questions=("overall",)), folder)
+    second = write_study(sources, wanted(questions=("overall",)), folder)
+    assert len(list((tmp_path / "media").iterdir())) == len(second.protocol.media)
+    assert not set(first.protocol.media) & set(second.protocol.media)
+    folder.open()
+    with pytest.raises(IdentityError, match="its protocol is final"):
+        write_study(sources, wanted(), folder)
+
+
+def test_a_video_changed_since_is_left_out_and_said(results: Path, tmp_path: Path) -> None:
+    import shutil
+
+    shutil.copytree(results, tmp_path / "r")
+    video = next((tmp_path / "r/mini/beta/videos").glob("case-2__*"))
+    video.write_bytes(b"other")
+    found = from_runs(tmp_path / "r", "mini", ["alpha", "beta"], "all", None)
+    assert len(found.cases) == CASES - 1
+    assert found.left_out == {"case-2": "no current video of beta"}
+    manifest = tmp_path / "r/mini/alpha/manifest.json"
+    data = json.loads(manifest.read_text())
+    data["cases"]["case-3"]["fields"]["prompt"] = "another"
+    manifest.write_text(json.dumps(data))
+    found = from_runs(tmp_path / "r", "mini", ["alpha", "beta"], None, 0)
+    assert found.left_out["case-3"] == "the runs were made for different versions of the case"
+
+
+@pytest.mark.parametrize(
+    ("methods", "task", "message"),
+    [
+        (["alpha", "betta"], None, "No run of 'betta' .* Did you mean beta"),
+        (["alpha"], None, "at least two methods"),
+        (["alpha", "alpha"], None, "named twice"),
+        (["alpha", "beta"], "camera", "No case has a current video of every method"),
+    ],
+)
+def test_what_cannot_be_planned_is_said(results: Path, methods: list[str], task: str | None, message: str) -> None:
+    with pytest.raises((UsageError, DataError), match=message):
+        from_runs(results, "mini", methods, task, None)
+
+
+def test_a_table_of_files_is_a_source_too(results: Path, tmp_path: Path) -> None:
+    media = results.parent / "media"
+    for name in ("reference-0", "target-0", "reference-1", "target-1"):
+        (tmp_path / f"{name}.mp4").write_bytes((media / f"{name}.mp4").read_bytes())
+    table = tmp_path / "videos.csv"
+    rows = ["case,condition,prompt,reference,target,ours,theirs"]
+    rows += ["one,x,=1+1,reference-0.mp4,target-0.mp4,target-0.mp4,target-1.mp4"]
+    rows += ["two,y,,reference-1.mp4,target-1.mp4,target-1.mp4,"]
+    table.write_text("\n".join(rows))
+    found = from_table(table)
+    assert [case.id for case in found.cases] == ["one"]
+    assert found.left_out == {"two": "no video of theirs"}
+    assert [method.name for method in found.methods] == ["ours", "theirs"]
+    for bad, message in (
+        ("../x.mp4", "not a path inside the folder"),
+        ("none.mp4", "no such file"),
+    ):
+        table.write_text("\n".join([rows[0], f"one,x,,{bad},,target-0.mp4,target-1.mp4"]))
+        with pytest.raises(DataError, match=message):
+            from_table(table)
+    table.write_text("case,condition\na,b")
+    with pytest.raises(DataError, match="has no column reference"):
+        from_table(table)
+
+
+def facts(**changes: float) -> MediaFacts:
+    fields = {"width": 64, "height": 64, "frames": 16, "fps": 8.0, "size": 1000} | changes
+    return MediaFacts.model_validate({"sha256": "0" * 64, "suffix": ".mp4", **fields})
+
+
+@pytest.mark.parametrize(
+    ("changes", "by"),
+    [
+        ({"width": 66}, "width"),
+        ({"height": 48}, "height"),
+        ({"fps": 16.0, "frames": 32}, "fps"),
+        ({"frames": 18}, "frame count"),
+        ({"frames": 18}, "duration"),
+        ({"size": 1001}, "bitrate"),
+    ],
+)
+def test_the_lint_names_what_gives_a_method_away(changes: dict[str, float], by: str) -> None:
+    groups = [{"a": facts(), "b": facts(), "c": facts(**changes)} for _ in range(10)]
+    assert by in {leak.by for leak in find_leaks(groups) if leak.who == "c"}
+    assert not [leak for leak in find_leaks(groups) if leak.who != "c"]
+
+
+def test_a_file_that_is_always_the_largest_is_a_leak_even_where_sizes_overlap() -> None:
+    groups = [{"a": facts(size=1000 * n), "b": facts(size=1000 * n + 1000)} for n in range(1, 11)]
+    (first, *_) = find_leaks(groups)
+    assert str(first) == "a is identifiable by bitrate: the smallest in 10 of 10 trials"
+    mixed = [{"a": facts(size=1000 + 500 * (n % 2)), "b": facts(size=1500 - 500 * (n % 2))} for n in range(10)]
+    assert find_leaks(mixed) == ()
+
+
+def test_a_study_that_leaks_does_not_open(sources: Sources, tmp_path: Path) -> None:
+    planned = write_study(sources, wanted(), StudyFolder(tmp_path))
+    (code, *_), media = planned.protocol.methods, dict(planned.protocol.media)
+    for case in planned.protocol.cases:
+        path = planned.folder.media_path(planned.protocol, case.candidates[code])
+        pad_video(path, path.stat().st_size + 100)
+        known = media[case.candidates[code]]
+        media[case.candidates[code]] = known.model_copy(
+            update={"size": path.stat().st_size, "sha256": file_sha256(path)}
+        )
+    leaky = planned.protocol.model_copy(update={"media": media})
+    planned.folder.save(leaky, planned.key)
+    with pytest.raises(DataError, match=f"cannot be opened: {code} is identifiable by bitrate"):
+        planned.folder.open()
+    assert not planned.folder.opening_path.exists()
+    assert protocol_leaks(leaky, planned.key.names())[0].who in FORMATS
+
+
+def test_conforming_keeps_time_and_crops_instead_of_squeezing() -> None:
+    frames = np.zeros((32, 40, 100, 3), dtype=np.uint8)
+    frames += np.arange(32, dtype=np.uint8)[:, None, None, None]
+    done = conform(Clip(frames, 16.0), BlindSpec(40, 20, 8.0, 16))
+    assert done.frames.shape == (16, 20, 40, 3)
+    assert [int(frame.mean()) for frame in done.frames] == list(range(1, 33, 2))
+    wide = np.zeros((4, 20, 60, 3), dtype=np.uint8)
+    wide[:, :, 20:40] = 255
+    assert conform(Clip(wide, 8.0), BlindSpec(20, 20, 8.0, 4)).frames.min() == 255
+
+
+def test_a_clip_too_short_to_judge_is_named(tmp_path: Path) -> None:
+    write_video(tmp_path / "short.mp4", Clip(picture(32, 32, 2, 0), 8.0))
+    with pytest.raises(DataError, match=r"short\.mp4 lasts 0\.25 s"):
+        common_spec([tmp_path / "short.mp4"])
+
+
+def test_the_command_plans_and_says_what_it_can_find_out(results: Path, tmp_path: Path) -> None:
+    arguments = ["study", "plan", "-m", "alpha", "-m", "beta", "--results", results, "--studies", tmp_path / "studies"]
+    done = subprocess.run(
+        [sys.executable, "-m", "vapbench", *map(str, arguments)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Blinded to 48x32, 8 fps, 16 frames (2 s)" in done.stdout
+    assert "64x48, 16 fps, 40 frames" in done.stdout
+    assert "rater-minutes" in done.stdout
+    assert f"Next:  vapbench study serve {tmp_path}/studies/mini" in done.stdout
+    assert StudyFolder(tmp_path / "studies/mini").protocol().id == "mini"
+    assert media_id("x") not in done.stdout

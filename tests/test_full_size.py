@@ -1,0 +1,61 @@
+"""The plan of the full protocol, and the counts it rests on."""
+
+from __future__ import annotations
+
+import json
+import runpy
+from pathlib import Path
+
+import pytest
+
+from tests.cli.test_cli import vapbench
+from vapbench.methods import methods
+from vapbench.methods.footprint import Size, footprint
+
+ROOT = Path(__file__).parents[1]
+OFFLINE = {"HF_HUB_OFFLINE": "1"}
+
+
+def test_cards_declare_what_the_configurations_count() -> None:
+    counted = runpy.run_path(str(ROOT / "benchmarks" / "full_size.py"))["counts"]()
+    sizes = {entry.name: entry.card.size for entry in methods() if entry.card and entry.card.size}
+    assert set(sizes) >= {"vap", "vap-wan", "i2v", "i2v-wan", "lora", "vace-original", "vace-depth", "vace-flow"}
+    same = {"lora": "i2v", "vace-depth": "vace-original", "vace-flow": "vace-original"}
+    for name, size in sizes.items():
+        parameters, petaflop = counted[same.get(name, name)]
+        assert dict(size.parameters) == pytest.approx(parameters, abs=0.006), name
+        assert size.petaflop == pytest.approx(petaflop, abs=0.6), name
+
+
+def test_offload_and_type_move_the_estimate() -> None:
+    size = Size(parameters={"transformer": 10.0, "text_encoder": 5.0}, petaflop=36.0, activations_gb=8)
+    assert footprint(size, {}, 100).memory_gb == 38
+    assert footprint(size, {"dtype": "float32"}, 1).memory_gb == 68
+    assert footprint(size, {"offload": "model"}, 1).memory_gb == 28
+    assert footprint(size, {"offload": "sequential"}, 1).memory_gb == 9
+    assert footprint(size, {}, 100).hours == pytest.approx(2.5)
+    assert footprint(size, {"steps": 25}, 100).hours == pytest.approx(1.25)
+
+
+def test_the_papers_protocol_is_planned_without_weights_or_data(tmp_path: Path) -> None:
+    names = ("vap", "vace-depth", "i2v", "lora")
+    arguments = [part for name in names for part in ("--method", name)]
+    done = vapbench("run", "--suite", "vap-data", "--task", "all", *arguments, "--dry-run", cwd=tmp_path, **OFFLINE)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("48 (24 conditions)") == 4
+    assert "ByteDance/Video-As-Prompt-CogVideoX-5B (not on this machine)" in done.stdout
+    assert "about 40 GB (40 GB with --offload none, 30 GB with --offload model" in done.stdout
+    assert "49 frames of 480x832" in done.stdout
+    assert "device hours to generate" in done.stdout
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_published_rows_are_the_papers() -> None:
+    published = json.loads((ROOT / "results/published/video-as-prompt-2025.json").read_text())
+    columns = [column["name"] for column in published["columns"]]
+    assert len(published["rows"]) == 7
+    assert all(list(row["values"]) == columns for row in published["rows"])
+    assert published["rows"][-1]["values"]["alignment_score"] == 70.44
+    assert published["rows"][4]["values"]["preference_rate"] == 13.1
+    names = {entry.name for entry in methods()}
+    assert {row["method"] for row in published["rows"]} <= names

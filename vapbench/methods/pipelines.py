@@ -1,0 +1,204 @@
+"""What every method on a diffusers pipeline shares: weights, placement, captions encoded once, the seed.
+
+A subclass says which pipeline it is and makes frames; ``baselines/image_to_video`` is the shortest one.
+"""
+
+# No postponed annotations here: subclasses in other modules inherit these fields, and their types must be types.
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from vapbench.cases import Case, ClipSpec, Reference
+from vapbench.clip import Clip
+from vapbench.errors import UsageError, VapbenchError
+from vapbench.files import digest
+from vapbench.methods.checkpoints import checkpoint_folder, checkpoint_identity
+
+if TYPE_CHECKING:
+    import torch
+
+Dtype = Literal["bfloat16", "float16", "float32"]
+Offload = Literal["none", "model", "sequential"]
+
+_LONGEST_CAPTION = 512
+_NEXT_STEP = {
+    "none": "run again with --refresh failed --offload model",
+    "model": "run again with --refresh failed --offload sequential",
+    "sequential": "add tiling=true to the method, or ask for fewer frames with frames=",
+}
+
+
+@dataclass(kw_only=True, eq=False)
+class PipelineMethod:
+    """A diffusers pipeline as a method. The fields are the parameters that ``--method name:key=value`` sets."""
+
+    weights: str
+    """Checkpoint folder, hub id, or ``vapbench:…`` for weights that come with vapbench."""
+    revision: str | None = None
+    """Branch, tag or commit of a hub id."""
+    steps: int = 50
+    """Denoising steps."""
+    guidance: float = 6.0
+    """Scale of classifier-free guidance over the captions; 1 is none."""
+    frames: int | None = None
+    """Number of frames; None is the suite's."""
+    height: int | None = None
+    """In pixels; None is the suite's."""
+    width: int | None = None
+    """In pixels; None is the suite's."""
+    dtype: Dtype = "bfloat16"
+    """Type of weights and computation."""
+    offload: Offload = "none"
+    """What waits in main memory: nothing, whole models, or single layers."""
+    tiling: bool = False
+    """Whether the autoencoder works on tiles: less memory, and seams at most faintly visible."""
+    compile: bool = False
+    """Whether the transformer is compiled: minutes at the first case, faster afterwards."""
+    pipeline: Any = field(init=False, default=None, repr=False)
+
+    name = ""
+    version = 1
+    # Where weights come from is recorded; what they are is keyed, by `identity`. The others move work, not results.
+    not_keyed = frozenset({"weights", "revision", "offload", "compile"})
+
+    def identity(self) -> Mapping[str, Any]:
+        """Hash of the checkpoint folder, or hub repository and commit.
+
+        Raises:
+            WeightsError: the checkpoint is neither here nor to be had.
+        """
+        return checkpoint_identity(self.weights, self.revision)
+
+    def load(self, folder: Path, dtype: "torch.dtype") -> Any:
+        """Load the pipeline from its folder, onto the CPU.
+
+        Raises:
+            WeightsError: the folder is incomplete, or holds another pipeline.
+        """
+        raise NotImplementedError
+
+    def make(self, case: Case, clip: ClipSpec, generator: "torch.Generator") -> npt.ArrayLike:
+        """Return frames ``(T, H, W, 3)``, float in 0..1, for a case."""
+        raise NotImplementedError
+
+    def setup(self, device: "torch.device") -> None:
+        """Load the pipeline and place it, downloading it first where ``weights`` is a hub id that is not here.
+
+        Raises:
+            UsageError: offload was asked for without an accelerator.
+            WeightsError: the checkpoint is incomplete, or of another class.
+            VapbenchError: the weights do not fit into the device's memory.
+        """
+        import torch
+
+        if self.offload != "none" and device.type == "cpu":
+            raise UsageError(f"--offload {self.offload} moves weights to and from an accelerator; on CPU use none.")
+        _no_bars_in_logs()
+        self.pipeline = self.load(checkpoint_folder(self.weights, self.revision), getattr(torch, self.dtype))
+        self._embedded: dict[str, Any] = {}
+        self.pipeline.set_progress_bar_config(disable=True)
+        if self.tiling:
+            self.pipeline.vae.enable_tiling()
+        if self.compile:
+            self.pipeline.transformer.compile()
+        try:
+            place(self.pipeline, self.offload, device)
+        except torch.OutOfMemoryError as error:
+            hint = "--offload sequential" if self.offload == "model" else "--offload model"
+            raise VapbenchError(f"{self.name}: its weights do not fit into {device}'s memory; try {hint}.") from error
+
+    def generate(self, case: Case, seed: int) -> Clip:
+        """Generate the clip for a case; the seed decides all of its randomness.
+
+        Raises:
+            OutOfMemoryError: with what to try next.
+        """
+        import torch
+
+        clip = self.clip_of(case)
+        generator = torch.Generator("cpu").manual_seed(seed)
+        try:
+            made = self.make(case, clip, generator)
+        except torch.OutOfMemoryError as error:
+            raise torch.OutOfMemoryError(f"{error} Next: {_NEXT_STEP[self.offload]}.") from error
+        # An even number of latent frames comes out of CogVideoX's autoencoder with three frames too many in front.
+        frames = np.asarray(made)[-clip.frames :]
+        return Clip.from_float(frames, clip.fps, f"{self.name} on {case.id}")
+
+    def clip_of(self, case: Case) -> ClipSpec:
+        """Size and length to generate: the suite's, but for what the parameters say."""
+        own = {"frames": self.frames, "height": self.height, "width": self.width}
+        return case.clip.model_copy(update={name: value for name, value in own.items() if value})
+
+    def embed(self, caption: str | None) -> "torch.Tensor":
+        """Embedding ``(1, L, D)`` of a caption by the pipeline's text encoder, computed once per run."""
+        import torch
+
+        caption = caption or ""
+        if caption not in self._embedded:
+            length = min(getattr(self.pipeline.tokenizer, "model_max_length", _LONGEST_CAPTION), _LONGEST_CAPTION)
+            # CogVideoX with learned positions takes exactly as many tokens as its config says.
+            length = getattr(self.pipeline.transformer.config, "max_text_seq_length", length)
+            with torch.no_grad():
+                encoded = self.pipeline.encode_prompt(
+                    caption, do_classifier_free_guidance=False, max_sequence_length=length
+                )[0]
+            self._embedded[caption] = encoded.cpu()
+        embedded: torch.Tensor = self._embedded[caption].to(self.pipeline._execution_device)
+        return embedded
+
+
+def place(pipeline: Any, offload: Offload, device: "torch.device") -> None:
+    """Put a pipeline onto a device, or let it visit the device model by model or layer by layer."""
+    if offload == "none":
+        pipeline.to(device)
+    elif offload == "model":
+        pipeline.enable_model_cpu_offload(device=device)
+    else:
+        pipeline.enable_sequential_cpu_offload(device=device)
+
+
+def wrong_references(cases: Sequence[Case]) -> dict[str, tuple[Reference, ...]]:
+    """References of another condition for each case, by its id: always the same ones for the same cases.
+
+    Which one is drawn from the two cases' names, so that the order of the cases, and cases that are left out, change
+    nothing for the others.
+
+    Raises:
+        UsageError: all cases have one condition.
+    """
+    swapped = {}
+    for case in cases:
+        others = [other for other in cases if other.condition != case.condition]
+        if not others:
+            raise UsageError(
+                f"A wrong reference needs a second condition; every case shows {case.condition}. "
+                "Use a task with more conditions."
+            )
+        swapped[case.id] = min(others, key=lambda other: digest([case.id, other.id])).references
+    return swapped
+
+
+def _no_bars_in_logs() -> None:
+    if sys.stderr.isatty():
+        return
+    from diffusers.utils import logging as diffusers_logging
+    from transformers.utils import logging as transformers_logging
+
+    diffusers_logging.disable_progress_bar()
+    transformers_logging.disable_progress_bar()
+
+
+def load_upstream_pipeline(folder: Path, name: str, dtype: "torch.dtype") -> Any:
+    """Load a pipeline of upstream diffusers onto the CPU; see :func:`vapbench.models.load_upstream_pipeline`.
+
+    Here, so that a method's file imports no torch before the method runs.
+    """
+    from vapbench import models
+
+    return models.load_upstream_pipeline(folder, name, dtype)

@@ -1,0 +1,102 @@
+"""What `vapbench train mini` trains: its stages in order, and the config of each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from vapbench.training.base import BaseConfig
+from vapbench.training.diffusion import Sampling
+from vapbench.training.expert import ExpertConfig
+from vapbench.training.image_text import ImageTextConfig
+from vapbench.training.lora import LoraConfig, mini_lora_config
+from vapbench.training.quality import QualityConfig
+from vapbench.training.semantic import SemanticConfig
+from vapbench.training.text import TextConfig
+from vapbench.training.vace import VaceConfig
+from vapbench.training.vae import VaeConfig
+from vapbench.training.wan_vae import wan_vae_config
+
+STAGES = (
+    *("vae", "text", "semantic", "classifier", "image_text", "quality"),
+    *("base", "i2v", "lora", "wan_vae", "vace", "expert", "vap", "bundle"),
+)
+"""In order; each needs some of those before it."""
+
+ASSEMBLED = ("i2v", "vap", "bundle")
+"""Stages that train nothing: folders put together from the stages before them."""
+
+
+@dataclass(frozen=True)
+class MiniConfig:
+    """What is trained, stage by stage."""
+
+    vae: VaeConfig = field(default_factory=VaeConfig)
+    text: TextConfig = field(default_factory=TextConfig)
+    semantic: SemanticConfig = field(default_factory=SemanticConfig)
+    classifier: SemanticConfig = field(
+        default_factory=lambda: SemanticConfig(widths=(32, 32, 64, 96, 128), dimension=64, first_scene=300_000)
+    )
+    image_text: ImageTextConfig = field(default_factory=ImageTextConfig)
+    quality: QualityConfig = field(default_factory=QualityConfig)
+    base: BaseConfig = field(default_factory=BaseConfig)
+    expert: ExpertConfig = field(default_factory=ExpertConfig)
+    wan_vae: VaeConfig = field(default_factory=wan_vae_config)
+    vace: VaceConfig = field(default_factory=VaceConfig)
+    lora: LoraConfig = field(default_factory=mini_lora_config)
+    gate_scenes: int = 2
+    """Held-out scenes of each condition on which base and expert are judged."""
+    sampling: Sampling = field(default_factory=Sampling)
+
+    def seeded(self, seed: int) -> MiniConfig:
+        """Return the config with another seed in every stage."""
+        parts: dict[str, Any] = {}
+        for name in (stage for stage in STAGES if stage not in ASSEMBLED):
+            part: Any = getattr(self, name)
+            parts[name] = replace(part, plan=replace(part.plan, seed=seed))
+        return replace(self, **parts)
+
+    def smoke(self) -> MiniConfig:
+        """Return the smallest config that runs every line: a test of the machinery, of no other use."""
+        return MiniConfig(
+            vae=replace(
+                self.vae,
+                plan=_few(self.vae.plan, 3),
+                channels=(8, 8, 8, 8),
+                latent_channels=4,
+                curriculum=((0.0, 1, 2), (0.5, 5, 1)),
+            ),
+            text=replace(self.text, plan=_few(self.text.plan, 3), width=16, feed_forward=16, captions=4),
+            semantic=replace(self.semantic, plan=_few(self.semantic.plan, 2), widths=(8, 8, 8), clips=1),
+            classifier=replace(self.classifier, plan=_few(self.classifier.plan, 2), widths=(8, 8), clips=1),
+            image_text=replace(
+                self.image_text, plan=_few(self.image_text.plan, 3), width=16, layers=1, text_width=16, clips=1
+            ),
+            quality=replace(self.quality, plan=_few(self.quality.plan, 3), clips=1),
+            base=replace(self.base, plan=_few(self.base.plan, 3), heads=2, head_dim=16, layers=2, clips=2),
+            expert=replace(self.expert, plan=_few(self.expert.plan, 3)),
+            wan_vae=replace(
+                self.wan_vae,
+                plan=_few(self.wan_vae.plan, 3),
+                channels=(8, 8, 8, 8),
+                latent_channels=4,
+                curriculum=((0.0, 1, 2), (0.5, 5, 1)),
+            ),
+            vace=replace(
+                self.vace,
+                plan=_few(self.vace.plan, 3),
+                heads=2,
+                head_dim=16,
+                layers=2,
+                control_layers=(0,),
+                clips=1,
+                sampling=Sampling(steps=2, guidance=1.0),
+            ),
+            lora=self.lora.smoke(),
+            gate_scenes=0,
+            sampling=Sampling(steps=2),
+        )
+
+
+def _few(plan: Any, steps: int) -> Any:
+    return replace(plan, steps=steps, batch=min(plan.batch, 2))

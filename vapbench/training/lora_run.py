@@ -1,0 +1,168 @@
+"""Adapters of many conditions in one call, on VAP-Data or on the mini suite, spread over the devices there are."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from vapbench.cases import ClipSpec
+from vapbench.clip import fit as fit_clip
+from vapbench.errors import UsageError, did_you_mean
+from vapbench.files import content_sha256
+from vapbench.methods.adapters import fingerprint
+from vapbench.methods.checkpoints import checkpoint_folder
+from vapbench.models import load_upstream_pipeline
+from vapbench.suites import vap_data
+from vapbench.suites.mini.conditions import HELD_OUT
+from vapbench.suites.mini.render import MiniClip
+from vapbench.suites.mini.writer import DATA_VERSION
+from vapbench.training.data import SEEN_NAMES, training_specs
+from vapbench.training.examples import Examples, Sample, encoded_examples, examples_of
+from vapbench.training.latents import Latents
+from vapbench.training.loop import Run
+from vapbench.training.lora import Base, LoraConfig, Task, mini_lora_config, train_adapter
+from vapbench.training.progress import Watcher, watcher
+from vapbench.training.prompts import captions_of
+from vapbench.video import read_video
+
+WORK = ".work"
+
+
+def train_loras(
+    output: Path,
+    conditions: Sequence[str],
+    *,
+    suite: str,
+    data: Path | None,
+    weights: str,
+    clip: ClipSpec,
+    device: str | torch.device = "cpu",
+    seed: int = 0,
+    steps: int | None = None,
+    smoke: bool = False,
+    quiet: bool = False,
+) -> list[str]:
+    """Train an adapter for each condition that is not yet trained, resuming where an earlier call was stopped.
+
+    Under ``accelerate launch`` every process takes its share of the conditions, each on a device of its own.
+
+    Args:
+        output: where adapters go, one folder per condition.
+        conditions: what to train.
+        suite: ``mini``, or ``vap-data`` for anything in that layout.
+        data: folder of the data, for ``vap-data``.
+        weights: the base, as the method's ``weights=``.
+        clip: size and length to train at.
+        device: where to train, if not under accelerate.
+        seed: of every adapter.
+        steps: other than the usual.
+        smoke: a few steps of a tiny adapter, to test the machinery.
+        quiet: show nothing.
+
+    Returns:
+        The conditions trained by this process.
+
+    Raises:
+        UsageError: a condition has no training clips, or is held out.
+        DataError: the data is damaged, or a training clip is in the benchmark.
+        WeightsError: the base cannot be loaded.
+    """
+    config = mini_lora_config() if suite == "mini" else LoraConfig()
+    config = replace(config, plan=replace(config.plan, seed=seed, steps=steps or config.plan.steps))
+    config = config.smoke() if smoke else config
+    place, share = placement(torch.device(device), conditions)
+    found = {name: _samples(suite, data, name, clip, config.clips) for name in conditions}
+    folder = checkpoint_folder(weights, None)
+    watching = watcher(quiet)
+    # Half precision is for accelerators; a CPU is no faster for it.
+    dtype = torch.float32 if place.type == "cpu" else torch.bfloat16
+    pipeline = load_upstream_pipeline(folder, "CogVideoXImageToVideoPipeline", dtype).to(place)
+    pipeline.set_progress_bar_config(disable=True)
+    base = Base(pipeline, fingerprint(folder), weights)
+    for name in share:
+        work = output / WORK / name
+        task = Task(name, found[name], partial(_encode, work, pipeline, found[name], watching))
+        train_adapter(output, task, base, config, Run(work, place, watching))
+    return list(share)
+
+
+def trainable(suite: str, data: Path | None) -> list[str]:
+    """Conditions that a suite has training clips of.
+
+    Raises:
+        UsageError: the suite has no training split here.
+        DataError: the data is damaged.
+    """
+    if suite == "mini":
+        return list(SEEN_NAMES)
+    if data is None:
+        raise UsageError(f"Training on {suite} reads its training split: add --data DIR.")
+    return sorted({row.condition for row in vap_data.training_rows(data)})
+
+
+def placement(device: torch.device, conditions: Sequence[str]) -> tuple[torch.device, Sequence[str]]:
+    """The device of this process and its share of the conditions."""
+    if "RANK" not in os.environ:
+        return device, conditions
+    from accelerate import PartialState
+
+    state = PartialState()
+    return state.device, conditions[state.process_index :: state.num_processes]
+
+
+def mini_samples(condition: str, count: int | None) -> list[Sample]:
+    """Training clips of a mini condition, with benchmark captions.
+
+    Raises:
+        UsageError: the condition is held out, or unknown.
+    """
+    if condition in {held.name for held in HELD_OUT}:
+        raise UsageError(f"{condition} is held out for the zero-shot task: nothing may train on it.")
+    if condition not in SEEN_NAMES:
+        raise UsageError(f"The mini suite has no condition {condition!r}.{did_you_mean(condition, SEEN_NAMES)}")
+    specs = [spec for spec in training_specs(count or 200) if spec.condition == condition]
+    return [mini_sample(spec) for spec in specs]
+
+
+def mini_sample(spec: MiniClip) -> Sample:
+    """A mini clip as a sample."""
+    content = f"mini-{DATA_VERSION} {spec.condition} {spec.scene} {spec.variation}"
+    return Sample(content, captions_of([spec])[0].benchmark, spec.render)
+
+
+def mini_tasks(latents: Latents, pipeline: Any, config: LoraConfig) -> list[Task]:
+    """A task for every mini condition that the cached clips show."""
+    tasks = []
+    for name in list(dict.fromkeys(spec.condition for spec in latents.specs))[: config.conditions]:
+        rows = [row for row, spec in enumerate(latents.specs) if spec.condition == name][: config.clips]
+        samples = [mini_sample(latents.specs[row]) for row in rows]
+        captions = [sample.caption for sample in samples]
+        tasks.append(Task(name, samples, partial(examples_of, latents, rows, captions, pipeline)))
+    return tasks
+
+
+def _samples(suite: str, data: Path | None, condition: str, clip: ClipSpec, count: int | None) -> list[Sample]:
+    if suite == "mini":
+        return mini_samples(condition, count)
+    if data is None:
+        raise UsageError(f"Training on {suite} reads its training split: add --data DIR.")
+    rows = vap_data.training_rows(data)
+    own = [row for row in rows if row.condition == condition][:count]
+    if not own:
+        known = {row.condition for row in rows}
+        raise UsageError(f"{data} has no training clip of {condition!r}.{did_you_mean(condition, known)}")
+    return [Sample(content_sha256(row.video), row.caption, partial(_read, row.video, clip)) for row in own]
+
+
+def _read(video: Path, clip: ClipSpec) -> Any:
+    return fit_clip(read_video(video), clip.frames, clip.fps, clip.height, clip.width).frames
+
+
+def _encode(work: Path, pipeline: Any, samples: Sequence[Sample], watching: Watcher) -> Examples:
+    return encoded_examples(work / "examples.safetensors", pipeline, samples, watching)
