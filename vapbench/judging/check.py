@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, combinations, zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -86,7 +86,7 @@ def set_up(
         names = " and ".join(run.path.name for run in runs)
         raise DataError(f"No case of suite {selection.suite.name} has a video in {names}; generate them first.")
     cases = tuple(_spread(shared)[:limit])
-    chosen = Selection(selection.suite, selection.task, cases)
+    chosen = replace(selection, cases=cases)
     root = root or runs[0].path / "judge-check"
     return Setting(chosen, column, tuple(runs), plan_controls(chosen, videos[0], root))
 
