@@ -111,7 +111,9 @@ def biased(request: dict[str, Any]) -> str:
 
 
 def setting(endpoint: Endpoint, runs: list[Any], cases: list[Case], limit: int = 6, repeats: int = 2) -> Setting:
-    selection = Selection(find_suite("mini").model_copy(update={"name": "suite"}), find_task("all"), tuple(cases))
+    selection = Selection(
+        find_suite("mini").model_copy(update={"name": "suite"}), find_task("all"), tuple(cases), tuple(cases)
+    )
     (column,) = columns([f"semantic_alignment[judge]:model=m,base_url={endpoint.url},frames=2,repeats={repeats}"])
     return set_up(runs, selection, column, limit)
 
