@@ -180,7 +180,8 @@ def fetch(name: str, *, progress: Progress | None = None, force: bool = False) -
 
     Raises:
         UsageError: the name is not in the catalogue.
-        WeightsError: the download fails, or the content is not what it was the first time.
+        WeightsError: the download fails or is forbidden (:func:`offline`), or the content is not what it was the
+            first time.
     """
     weights = find(name)
     present = locate(name)
@@ -188,6 +189,10 @@ def fetch(name: str, *, progress: Progress | None = None, force: bool = False) -
         return present
     folder = folders()[0]
     path = folder / weights.file
+    if offline():
+        raise WeightsError(
+            f"{name}: not fetched, because HF_HUB_OFFLINE is set; unset it, or copy {weights.source} to {path}."
+        )
     try:
         with atomic_path(path) as temporary:
             _download(weights.source, temporary, progress)
@@ -197,6 +202,11 @@ def fetch(name: str, *, progress: Progress | None = None, force: bool = False) -
         raise WeightsError(f"{name}: {weights.source}: {reason}; try again, or put the file at {path}.") from error
     _record(folder, weights, sha256)
     return path
+
+
+def offline() -> bool:
+    """Whether nothing may be downloaded: ``HF_HUB_OFFLINE`` (the model hub's own switch) is set."""
+    return os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}
 
 
 def verify(name: str) -> WeightsStatus:

@@ -47,6 +47,7 @@ def nothing_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test sees the weights of the machine it runs on."""
     monkeypatch.setenv("VAPBENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("VAPBENCH_WEIGHTS", raising=False)
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
 
 
 def texture(height: int, width: int, seed: int = 0) -> np.ndarray:

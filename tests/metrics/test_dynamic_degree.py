@@ -20,6 +20,7 @@ from vapbench.metrics.base import Metric, weights_of
 from vapbench.metrics.dynamic_degree import (
     RaftDynamicDegree,
     is_dynamic,
+    may_turn,
     motion_threshold,
     pairs_needed,
     sampling_interval,
@@ -132,6 +133,27 @@ def test_raft_flow_of_more_pairs(tiny: TinyWeights, all_vectors: Path) -> None:
     with exact_float32(CPU):
         found = torch.cat(list(RaftFlow(tiny.raft, CPU)(tensors["frames"][::4].permute(0, 3, 1, 2), 2)))
     torch.testing.assert_close(found, tensors["fps30_flow_up_pairs_all"], rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("magnitudes", "unsure"),
+    [([12.0] * 6, False), ([11.3] * 6, True), ([11.2] * 6, True), ([9.0] * 6, False), ([12.0, 11.3, 9.0], True)],
+)
+def test_which_decisions_a_percent_could_turn(magnitudes: list[float], unsure: bool) -> None:
+    assert may_turn(magnitudes, threshold=11.25, need=2) is unsure
+
+
+def test_a_close_decision_is_made_again_exactly(
+    tiny: TinyWeights, build: Callable[[str], Metric], tensors: dict[str, torch.Tensor]
+) -> None:
+    """Within 1 %, two pairs of the vectors' frames lie on either side of the threshold; two must move."""
+    clip = Clip(tensors["frames"][::2].numpy(), 8)
+    fast, _ = resolve(f"{tiny.spec('dynamic_degree[raft]')},precision=fast")
+    fast.setup(CPU)
+    exact, found = (metric.score(view(clip), None) for metric in (build("dynamic_degree[raft]"), fast))  # type: ignore[arg-type]
+    assert found.parts["computed_again_exactly"] is True
+    assert found.parts["magnitudes"] == exact.parts["magnitudes"]
+    assert found.value == exact.value == 0
 
 
 def test_two_sampled_frames_are_unscored_without_the_quirk(build: Callable[[str], Metric]) -> None:

@@ -162,6 +162,21 @@ def test_checkpoints_that_are_not_tensors_are_refused(content: bytes, tmp_path: 
         weights.load_tensors(tmp_path / "a.pth")
 
 
+def test_offline_nothing_is_fetched(served: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(WeightsError, match=r"HF_HUB_OFFLINE is set; unset it, or copy .*head\.pth to "):
+        weights.fetch("laion-aesthetic")
+    assert weights.locate("laion-aesthetic") is None
+
+
+def test_a_state_dict_may_lie_beside_other_plain_values(tmp_path: Path) -> None:
+    tensors = {"weight": torch.arange(3.0)}
+    torch.save({"state_dict": tensors, "epoch": 3, "name": "x"}, tmp_path / "a.pth")
+    torch.save(tensors, tmp_path / "flat.pth")
+    for name in ("a.pth", "flat.pth"):
+        assert torch.equal(weights.load_tensors(tmp_path / name, under="state_dict")["weight"], tensors["weight"])
+
+
 def test_nested_checkpoints_and_absent_files_are_refused(tmp_path: Path) -> None:
     torch.save({"state_dict": {}}, tmp_path / "nested.pth")
     with pytest.raises(WeightsError, match="flat dictionary"):

@@ -132,7 +132,7 @@ def frechet_distance(first: Features, second: Features) -> float:
         raise NotApplicable("a Fréchet distance needs at least 2 videos on either side")
     apart = first.mean(axis=0) - second.mean(axis=0)
     spread = [(part - part.mean(axis=0)) / np.sqrt(len(part) - 1) for part in (first, second)]
-    factors: list[npt.NDArray[np.float64]] = [np.asarray(np.linalg.qr(part, mode="r")) for part in spread]
-    shared = np.linalg.svd(factors[0] @ factors[1].T, compute_uv=False).sum()
+    factors: list[Any] = [np.linalg.qr(part, mode="r") for part in spread]
+    shared = np.linalg.svd(factors[0] @ factors[1].T, full_matrices=False, compute_uv=False).sum()
     distance = apart @ apart + np.square(spread[0]).sum() + np.square(spread[1]).sum() - 2 * shared
     return max(0.0, float(distance))
