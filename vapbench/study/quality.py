@@ -140,7 +140,7 @@ def _sides(protocol: Protocol, votes: Sequence[Vote]) -> tuple[tuple[int, int], 
 def _fair_coin_p(heads: int, tosses: int) -> float:
     """Exact two-sided binomial p-value of a fair coin: symmetric, so twice the smaller tail."""
     tail = sum(math.comb(tosses, k) for k in range(min(heads, tosses - heads) + 1))
-    return min(1.0, 2 * tail / 2**tosses)
+    return float(min(1.0, 2 * tail / 2**tosses))
 
 
 def _outliers(votes: Sequence[Vote]) -> Mapping[str, float]:
