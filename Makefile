@@ -33,11 +33,12 @@ format: $(VENV)/installed-dev ## Format and fix what can be fixed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/installed ## Print the speed ratios that the docs quote
+bench: $(VENV)/installed-dev ## Print the speed ratios that the docs quote
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/resume.py
 	$(BIN)/python benchmarks/overhead.py
 	$(BIN)/python benchmarks/preference.py
+	$(BIN)/python benchmarks/study_load.py
 
 clean: ## Remove .venv and caches; results stay
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache

@@ -90,7 +90,7 @@ def make_protocol(methods: int = 4, cases: int = 12, gold: int = 6, **changes: A
         "raters": 20,
         "session": Session.model_validate(plan),
         "checks": checks,
-        "consent": Consent(version="1", text="I agree."),
+        "consent": Consent(version="1", text="What is kept: Your answers.\nYou can stop: At any time."),
         "media": {name: facts for name in shown},
         "seed": 7,
     }

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import typer
 
-from vapbench.cli import analysing, designing
+from vapbench.cli import analysing, designing, serving
 
 
 def register(app: typer.Typer) -> None:
     """Add the command group."""
     study = typer.Typer(help="Run a human preference study.", no_args_is_help=True)
     designing.add_to(study)
+    serving.add_to(study)
     analysing.add_to(study)
     app.add_typer(study, name="study")

@@ -51,11 +51,13 @@ QUESTIONS = {question.key: question for question in (SEMANTIC, OVERALL)}
 CONSENT = Consent(
     version="1",
     text=(
-        "You will watch short videos and say which one you prefer. Taking part is voluntary; you can stop at any time, "
-        "and withdraw what you have answered. We store your answers, how long they took, the size of your window and "
-        "the family of your browser under a random name: no address, no account, nothing that identifies you. "
-        "The answers may be published in that form. Some videos flicker; do not take part if flicker can harm you. "
-        "You must be at least 18 years old."
+        "What is kept: Your answers, how long they took, what was played, comments if you write any, the size of your "
+        "window and the family of your browser, under a random name: no address, no account. The answers may be "
+        "published in that form. If a platform sent you, your id there is kept apart and never published.\n"
+        "You can stop: Taking part is voluntary. You can stop at any time and without a reason, with Leave at the top "
+        "of every page. If you withdraw, your answers are left out of the analysis.\n"
+        "Flashing images: Some of the videos, made by computers, flicker. Do not take part if that can harm you.\n"
+        "Who can take part: You must be at least 18 years old."
     ),
 )
 

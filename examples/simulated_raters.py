@@ -1,0 +1,174 @@
+"""Simulated raters for a planned study: they open their links, watch nothing, and vote over HTTP.
+
+    vapbench study plan --suite mini --method vap --method lora …
+    python examples/simulated_raters.py studies/NAME --raters 20 --strength vap=1.2 --strength lora=0.4
+    vapbench study report studies/NAME
+
+Each method has a strength, each rater a taste of their own on top, and of two results the one with strengths a and b is
+chosen with odds exp(a) : exp(b), a tie having NU * exp((a + b) / 2) (Davidson 1970). At the end the script prints the
+shares that follow from the strengths, for comparison with the intervals of the report.
+
+A real rater cannot do what this does: it recognises a video by its hash, with the study's key beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import math
+import random
+import re
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from http.cookiejar import CookieJar
+from pathlib import Path
+from typing import Any
+
+NU = 0.5
+TASTE = 0.3
+"""Standard deviation of a rater's own strengths around the common ones."""
+CARE = 0.95
+"""Chance to answer a check as expected."""
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What the simulation knows and the page does not say."""
+
+    method_of: Mapping[str, str]
+    """SHA-256 of a video -> method."""
+    expected: frozenset[str]
+    """SHA-256 of the videos that a check expects to be chosen."""
+    strengths: Mapping[str, float]
+    ties: bool
+
+
+def read_truth(study: Path, strengths: Mapping[str, float]) -> Truth:
+    """Read a study's protocol and key."""
+    protocol = json.loads((study / "protocol.json").read_text(encoding="utf-8"))
+    key = json.loads((study / "key.json").read_text(encoding="utf-8"))["methods"]
+    sha256 = {media: facts["sha256"] for media, facts in protocol["media"].items()}
+    names = {code: method["name"] for code, method in key.items()}
+    if unknown := set(strengths) - set(names.values()):
+        sys.exit(f"{min(unknown)} is no method of the study. Methods: {', '.join(sorted(names.values()))}")
+    # Evenly spread unless told otherwise.
+    spread = {name: 0.5 * place for place, name in enumerate(sorted(names.values()))}
+    shown = [(media, code) for case in protocol["cases"] for code, media in case["candidates"].items()]
+    return Truth(
+        {sha256[media]: names[code] for media, code in shown},
+        frozenset(sha256[check["candidates"][check["expected"]]] for check in protocol["checks"]),
+        spread | dict(strengths),
+        bool(protocol["ties"]),
+    )
+
+
+class Rater:
+    """One simulated person with a browser's cookies."""
+
+    def __init__(self, link: str, truth: Truth, seed: str) -> None:
+        """Open the link."""
+        self._truth = truth
+        self._random = random.Random(seed)
+        self._taste = {name: value + self._random.gauss(0, TASTE) for name, value in truth.strengths.items()}
+        self._opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
+        self._origin = link.partition("/join")[0]
+        self._opener.open(link).close()
+
+    def take_part(self) -> int:
+        """Consent and answer to the end; the number of answers."""
+        state = json.loads(self._send("GET", "/api/state") or b"{}")
+        if state["stage"] == "full":
+            return 0
+        self._send("POST", "/api/consent", {"version": state["study"]["consent"]["version"]})
+        answered = 0
+        while body := self._next():
+            trial = json.loads(body)
+            self._send("PUT", f"/api/votes/{trial['assignment']}", {"choice": self._choose(trial)})
+            answered += 1
+        return answered
+
+    def _next(self) -> bytes:
+        try:
+            return self._send("POST", "/api/next", {"after": None})
+        except urllib.error.HTTPError as error:
+            # Screened out, as a real rater may be.
+            if error.code == 403:
+                return b""
+            raise
+
+    def _choose(self, trial: Mapping[str, Any]) -> int | str:
+        videos = [hashlib.sha256(self._send("GET", address)).hexdigest() for address in trial["results"]]
+        right = [place for place, video in enumerate(videos) if video in self._truth.expected]
+        if right:
+            return right[0] if self._random.random() < CARE else self._random.randrange(len(videos))
+        strengths = [self._taste[self._truth.method_of[video]] for video in videos]
+        weights = [math.exp(strength) for strength in strengths]
+        answers: list[int | str] = list(range(len(videos)))
+        if self._truth.ties:
+            answers.append("tie")
+            weights.append(NU * math.exp(sum(strengths) / len(strengths)))
+        return self._random.choices(answers, weights)[0]
+
+    def _send(self, method: str, path: str, body: object = None) -> bytes:
+        request = urllib.request.Request(
+            self._origin + path,
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={} if body is None else {"Content-Type": "application/json"},
+        )
+        with self._opener.open(request) as response:
+            content: bytes = response.read()
+        return content
+
+
+def serve(study: Path, raters: int) -> tuple[subprocess.Popen[str], list[str]]:
+    """Start the server on a free port; its process, and the links it printed."""
+    command = [sys.executable, "-m", "vapbench", "study", "serve", str(study), "--port", "0", "--raters", str(raters)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    links = []
+    for line in process.stdout:
+        if match := re.match(r"rater \d+ +(\S+)", line):
+            links.append(match.group(1))
+        if line.startswith("admin"):
+            return process, links
+    sys.exit(process.wait())
+
+
+def shares(strengths: Mapping[str, float]) -> dict[str, float]:
+    """Luce shares: exp(strength), brought to the sum of one."""
+    total = sum(math.exp(value) for value in strengths.values())
+    return {name: math.exp(value) / total for name, value in strengths.items()}
+
+
+def main() -> None:
+    """Serve, vote, stop, and print the truth."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("study", type=Path, help="study folder")
+    parser.add_argument("--raters", type=int, default=20)
+    parser.add_argument("--strength", action="append", default=[], metavar="METHOD=VALUE")
+    parser.add_argument("--seed", default="0")
+    arguments = parser.parse_args()
+    given = {name: float(value) for name, _, value in (text.partition("=") for text in arguments.strength)}
+    truth = read_truth(arguments.study, given)
+    process, links = serve(arguments.study, arguments.raters)
+    try:
+        raters = [Rater(link, truth, f"{arguments.seed}-{number}") for number, link in enumerate(links)]
+        with ThreadPoolExecutor(8) as pool:
+            answered = list(pool.map(Rater.take_part, raters))
+    finally:
+        process.terminate()
+        process.wait()
+    print(f"{sum(answered)} answers of {len(answered)} raters. The truth they were drawn from:")
+    for name, share in sorted(shares(truth.strengths).items(), key=lambda item: -item[1]):
+        print(f"  {name:24} strength {truth.strengths[name]:5.2f}   Luce share {100 * share:5.1f} %")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,497 @@
+"""The page, in a real browser: what a rater lives through."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.study.served import Served, make_study, serving
+from vapbench.study.ballots import load_ballots
+from vapbench.study.protocol import StudyFolder
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, BrowserContext, Page, Route
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install -e '.[dev]'")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+REQUIRED = os.environ.get("VAPBENCH_BROWSER") == "required"
+"""Continuous integration sets this: there, a missing browser is a failure."""
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None and not REQUIRED, reason="browser tests skipped, no chromium here: apt-get install chromium"
+)
+
+SCREEN = {"width": 1280, "height": 800}
+PATIENCE_MS = 30_000
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    assert CHROMIUM is not None, "continuous integration needs a browser: apt-get install chromium"
+    with playwright.sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=CHROMIUM)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> StudyFolder:
+    return make_study(tmp_path / "study")
+
+
+@pytest.fixture
+def served(folder: StudyFolder) -> Iterator[Served]:
+    with serving(folder) as running:
+        yield running
+
+
+@pytest.fixture
+def open_context(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
+    opened: list[BrowserContext] = []
+    complaints: list[str] = []
+
+    def make(**options: Any) -> BrowserContext:
+        context = browser.new_context(**{"viewport": SCREEN} | options)
+        context.set_default_timeout(PATIENCE_MS)
+        context.on("weberror", lambda error: complaints.append(str(error.error)))
+        context.on("console", lambda m: complaints.append(m.text) if "Content Security Policy" in m.text else None)
+        opened.append(context)
+        return context
+
+    yield make
+    for context in opened:
+        context.close()
+    assert complaints == []
+
+
+@pytest.fixture
+def page(open_context: Callable[..., BrowserContext], served: Served) -> Page:
+    """A rater who has opened the first link."""
+    page = open_context().new_page()
+    page.goto(served.links.raters[0])
+    return page
+
+
+def consent(page: Page) -> None:
+    page.locator("#consent-tick").check()
+    page.locator("#consent-form button").click()
+    page.locator("#instructions-go").click()
+
+
+def watched(page: Page) -> None:
+    """Wait until every video has been played through."""
+    page.locator("#hint", has_text="Choose").or_(page.locator("#hint", has_text="change")).wait_for()
+
+
+def where(page: Page) -> str:
+    """The screen that is shown, once a trial has been loaded."""
+    page.locator("#answer, #done, #break, #notice, #broken, #consent").filter(visible=True).first.wait_for()
+    shown: str = page.evaluate("[...document.querySelectorAll('main > section')].find((s) => !s.hidden).id")
+    return shown
+
+
+def trial_number(page: Page) -> str:
+    return page.locator("#place").inner_text()
+
+
+def answer(page: Page, key: str = "1") -> None:
+    """Answer the trial on the screen by keyboard, and its feedback if it is practice; wait for what follows."""
+    watched(page)
+    practice, question = trial_number(page) == "Practice", page.locator("#stage video").first.get_attribute("src")
+    page.keyboard.press(key)
+    page.keyboard.press("Enter")
+    if practice:
+        page.locator("#feedback").wait_for()
+        page.keyboard.press("Enter")
+    page.wait_for_timeout(50)
+    for _ in range(400):
+        if where(page) != "trial" or page.locator("#stage video").first.get_attribute("src") != question:
+            return
+        page.wait_for_timeout(25)
+    raise AssertionError("nothing followed the answer")
+
+
+def choices(folder: StudyFolder) -> list[Any]:
+    return [vote.choice for vote in load_ballots(folder).votes]
+
+
+def test_a_rater_finishes_by_keyboard_alone(folder: StudyFolder, served: Served, page: Page) -> None:
+    page.locator("#consent").wait_for()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Space")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.locator("#instructions").wait_for()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    for key in ("1", "2", "0", "2"):
+        watched(page)
+        page.keyboard.press("Space")
+        assert page.locator("#play-word").inner_text() == "Play"
+        page.keyboard.press("r")
+        page.locator("#play-word", has_text="Pause").wait_for()
+        answer(page, key)
+    page.locator("#done-code").wait_for()
+    code = page.locator("#code").inner_text()
+    assert code == served.rater(0, consented=False).http.get("/api/state").json()["completion"]["code"]
+    votes = load_ballots(folder).votes
+    assert [vote.choice for vote in votes] == [0, 1, "tie", 1]
+    assert {vote.client.browser for vote in votes} == {"chromium"}
+    assert {vote.client.viewport for vote in votes} == {(1280, 800)}
+
+
+def test_a_rater_finishes_by_mouse_and_comments(folder: StudyFolder, page: Page) -> None:
+    consent(page)
+    for number in range(4):
+        watched(page)
+        # The video itself can be clicked.
+        page.locator(".choice video").nth(number % 2).click()
+        if number == 1:
+            page.locator(".comment summary").click()
+            page.locator("#comment").fill("The <b>left</b> one flickers. R 1 2 0")
+        page.locator("#confirm").click()
+        if number == 0:
+            page.locator("#feedback-go").click()
+        page.wait_for_timeout(300)
+    page.locator("#done-code").wait_for()
+    page.locator("#closing-text").fill("Fine.")
+    page.locator("#closing button").click()
+    page.locator("#closing-said", has_text="saved").wait_for()
+    votes = load_ballots(folder).votes
+    assert [vote.choice for vote in votes] == [0, 1, 0, 1]
+    assert [vote.comment for vote in votes] == ["", "The <b>left</b> one flickers. R 1 2 0", "", ""]
+
+
+def test_nothing_is_answered_before_everything_was_watched(folder: StudyFolder, page: Page) -> None:
+    consent(page)
+    page.locator("#answer").wait_for()
+    page.evaluate("for (const v of document.querySelectorAll('video')) v.pause()")
+    page.keyboard.press("Space")
+    page.keyboard.press("1")
+    page.keyboard.press("Enter")
+    if page.locator("#confirm").get_attribute("aria-disabled") == "true":
+        assert "Watch" in page.locator("#hint").inner_text()
+
+
+def test_all_videos_play_in_step_and_start_again_together(page: Page) -> None:
+    consent(page)
+    page.locator("#answer").wait_for()
+    for _ in range(12):
+        page.wait_for_timeout(70)
+        times = page.evaluate(
+            "[...document.querySelectorAll('video')].map((v) => v.seeking ? null : Math.min(v.currentTime, v.duration))"
+        )
+        seen = [time for time in times if time is not None]
+        assert not seen or max(seen) - min(seen) < 0.15, times
+    assert page.evaluate("[...document.querySelectorAll('video')].every((v) => v.muted)")
+
+
+def test_reload_and_back_return_to_the_same_trial(folder: StudyFolder, page: Page) -> None:
+    consent(page)
+    answer(page)
+    place = trial_number(page)
+    open_before = served_open(folder)
+    page.reload()
+    assert where(page) == "trial"
+    assert trial_number(page) == place
+    page.goto("about:blank")
+    page.go_back()
+    assert where(page) == "trial"
+    assert trial_number(page) == place
+    assert served_open(folder) == open_before
+    while where(page) == "trial":
+        answer(page, "2")
+    page.locator("#done-code").wait_for()
+    assert choices(folder) == [0, 1, 1, 1]
+
+
+def served_open(folder: StudyFolder) -> list[str]:
+    import sqlite3
+    from contextlib import closing
+
+    with closing(sqlite3.connect(folder.votes_path)) as database:
+        rows = database.execute("SELECT id FROM assignment WHERE state = 'open' ORDER BY number LIMIT 1")
+        return [row[0] for row in rows]
+
+
+def test_two_tabs_are_one_rater(folder: StudyFolder, page: Page) -> None:
+    consent(page)
+    answer(page)
+    other = page.context.new_page()
+    other.goto(page.url)
+    assert where(other) == "trial"
+    assert trial_number(other) == trial_number(page)
+    other.bring_to_front()
+    answer(other, "1")
+    page.bring_to_front()
+    # The first tab still shows what the second has answered: its own answer comes second, and the first one stands.
+    answer(page, "2")
+    while where(page) == "trial":
+        answer(page, "2")
+    other.close()
+    page.locator("#done-code").wait_for()
+    votes = load_ballots(folder).votes
+    assert len(votes) == len({vote.assignment for vote in votes}) == 4
+    assert votes[1].choice == 0
+
+
+def test_a_dead_network_loses_no_answer(folder: StudyFolder, page: Page) -> None:
+    consent(page)
+    answer(page)
+    watched(page)
+    page.wait_for_timeout(500)
+    page.context.set_offline(True)
+    answer(page, "2")
+    page.locator("#sending", has_text="Nothing is lost").wait_for()
+    assert len(choices(folder)) == 1
+    # What waits survives the page.
+    waiting = page.context.new_page()
+    page.close(run_before_unload=False)
+    page.context.set_offline(False)
+    waiting.goto(str(page.url))
+    assert where(waiting) == "trial"
+    waiting.wait_for_timeout(500)
+    assert choices(folder) == [0, 1]
+    while where(waiting) == "trial":
+        answer(waiting)
+    waiting.locator("#done-code").wait_for()
+    assert len(choices(folder)) == 4
+
+
+def test_the_network_comes_back_while_the_page_waits(folder: StudyFolder, page: Page) -> None:
+    consent(page)
+    answer(page)
+    watched(page)
+    page.wait_for_timeout(500)
+    page.context.set_offline(True)
+    answer(page, "2")
+    watched(page)
+    page.keyboard.press("2")
+    page.keyboard.press("Enter")
+    page.wait_for_timeout(300)
+    page.context.set_offline(False)
+    page.locator("#hint", has_text="Choose").wait_for()
+    page.locator("#sending", has_not_text="answer").wait_for(state="attached")
+    while where(page) == "trial":
+        answer(page)
+    page.locator("#done-code").wait_for()
+    assert choices(folder) == [0, 1, 1, 0]
+
+
+def test_a_busy_server_is_asked_again(folder: StudyFolder, page: Page) -> None:
+    refusals = []
+
+    def refuse_twice(route: Route) -> None:
+        if len(refusals) < 2:
+            refusals.append(route.request.url)
+            route.fulfill(status=503, headers={"Retry-After": "0"}, json={"error": "storage", "message": ""})
+        else:
+            route.continue_()
+
+    page.route("**/api/votes/*", refuse_twice)
+    consent(page)
+    answer(page)
+    assert len(refusals) == 2
+    assert choices(folder) == [0]
+
+
+def test_a_missing_video_is_said_and_can_be_left_out(folder: StudyFolder, page: Page) -> None:
+    page.route("**/m/*/2", lambda route: route.fulfill(status=404))
+    consent(page)
+    page.locator("#broken").wait_for()
+    page.unroute("**/m/*/2")
+    page.locator("#broken-retry").click()
+    page.locator("#answer").wait_for()
+    page.route("**/m/*/2", lambda route: route.fulfill(status=200, content_type="video/mp4", body=b"no video"))
+    answer(page)
+    while where(page) == "trial":
+        if page.locator("#broken").is_visible():
+            page.unroute("**/m/*/2")
+            page.locator("#broken-skip").click()
+            page.locator("#broken").wait_for(state="hidden")
+            continue
+        answer(page)
+    page.locator("#done").wait_for()
+    assert 2 <= len(choices(folder)) <= 3
+
+
+def test_a_slow_video_shows_how_far_it_is(page: Page) -> None:
+    held: list[Route] = []
+    arrived: list[bool] = []
+    page.route("**/m/*/2", lambda route: route.continue_() if arrived else held.append(route))
+    consent(page)
+    page.locator("#fetching-bar").wait_for()
+    while not held:
+        page.wait_for_timeout(20)
+    page.wait_for_timeout(200)
+    assert 0 < page.locator("#fetching-bar").evaluate("(bar) => bar.value") < 1
+    assert page.locator("#answer").is_hidden()
+    arrived.append(True)
+    held[0].continue_()
+    page.locator("#answer").wait_for()
+    watched(page)
+
+
+def test_small_screens_are_refused_politely(served: Served, open_context: Callable[..., BrowserContext]) -> None:
+    context = open_context(viewport={"width": 390, "height": 844}, screen={"width": 390, "height": 844}, has_touch=True)
+    page = context.new_page()
+    page.goto(served.links.raters[0])
+    assert where(page) == "notice"
+    assert page.locator("h1:visible").inner_text() == "A larger screen is needed"
+
+
+def test_nothing_moves_by_itself_for_whoever_prefers_that(
+    served: Served, open_context: Callable[..., BrowserContext]
+) -> None:
+    page = open_context(reduced_motion="reduce").new_page()
+    page.goto(served.links.raters[0])
+    consent(page)
+    page.locator("#answer").wait_for()
+    page.wait_for_timeout(300)
+    assert page.evaluate("[...document.querySelectorAll('video')].every((v) => v.paused && v.currentTime === 0)")
+    page.keyboard.press("Space")
+    watched(page)
+
+
+def test_single_keys_can_be_switched_off(page: Page) -> None:
+    consent(page)
+    page.locator("#answer").wait_for()
+    page.locator("#open-help").click()
+    page.locator("#shortcuts").uncheck()
+    page.keyboard.press("Escape")
+    page.keyboard.press("1")
+    assert page.locator("input[name=choice]:checked").count() == 0
+
+
+def test_a_rater_withdraws(folder: StudyFolder, page: Page) -> None:
+    consent(page)
+    page.locator("#answer").wait_for()
+    page.locator("#open-leave").click()
+    page.locator("#withdraw").click()
+    page.locator("#notice-title", has_text="You have left").wait_for()
+    page.reload()
+    page.locator("#notice-title", has_text="You have left").wait_for()
+    assert load_ballots(folder).raters[0].status == "withdrawn"
+
+
+def test_a_paused_study_says_so_and_goes_on(served: Served, page: Page) -> None:
+    consent(page)
+    admin = served.admin()
+    assert admin.post("/admin/api/status", json={"status": "paused"}).status_code == 200
+    page.reload()
+    page.locator("#notice-title", has_text="paused").wait_for()
+    admin.post("/admin/api/status", json={"status": "open"})
+    page.locator("#notice-action").click()
+    page.locator("#instructions").wait_for()
+
+
+def test_without_a_link_there_is_nothing(served: Served, open_context: Callable[..., BrowserContext]) -> None:
+    page = open_context().new_page()
+    page.goto(served.origin)
+    page.locator("#notice-title", has_text="personal link").wait_for()
+    page.goto(f"{served.origin}/join?t=forged")
+    page.locator("h1", has_text="does not work").wait_for()
+
+
+def test_breaks_come_between_blocks(tmp_path: Path, open_context: Callable[..., BrowserContext]) -> None:
+    with serving(make_study(tmp_path / "study", training=0, block=2)) as served:
+        page = open_context().new_page()
+        page.goto(served.links.raters[0])
+        consent(page)
+        answer(page)
+        answer(page)
+        assert where(page) == "break"
+        page.keyboard.press("Enter")
+        page.locator("#answer").wait_for()
+        answer(page)
+        assert where(page) == "done"
+
+
+def test_every_request_stays_at_home(served: Served, page: Page) -> None:
+    asked: list[str] = []
+    page.context.on("request", lambda request: asked.append(request.url))
+    consent(page)
+    answer(page)
+    assert len(asked) > 4
+    for url in asked:
+        assert url.startswith((served.origin, "blob:"))
+
+
+def test_best_of_n_shows_all_results(tmp_path: Path, open_context: Callable[..., BrowserContext]) -> None:
+    folder = make_study(tmp_path / "study", methods=7, kind="best_of_n", ties=False, training=0, cases=2, trials=2)
+    with serving(folder) as served:
+        page = open_context().new_page()
+        page.goto(served.links.raters[0])
+        consent(page)
+        page.locator("#answer").wait_for()
+        assert page.locator("video").count() == 8
+        assert page.locator(".extra").count() == 0
+        bottom = page.locator("#confirm").bounding_box()
+        assert bottom is not None and bottom["y"] + bottom["height"] <= SCREEN["height"]
+        answer(page, "7")
+        answer(page, "3")
+        page.locator("#done").wait_for()
+    assert choices(folder) == [6, 2]
+
+
+def serious(page: Page) -> list[str]:
+    """What axe-core finds of serious or critical issues."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
+    tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+    found = axe.Axe().run(page, options={"runOnly": {"type": "tag", "values": tags}}).response["violations"]
+    bad = [item for item in found if item["impact"] in ("serious", "critical")]
+    return [f"{item['id']}: {[node['html'][:120] for node in item['nodes']]}" for item in bad]
+
+
+def test_axe_finds_no_serious_issue_on_any_screen(served: Served, page: Page) -> None:
+    page.locator("#consent").wait_for()
+    found = {"consent": serious(page)}
+    page.locator("#consent-tick").check()
+    page.locator("#consent-form button").click()
+    page.locator("#instructions").wait_for()
+    found["instructions"] = serious(page)
+    page.locator("#instructions-go").click()
+    watched(page)
+    found["trial"] = serious(page)
+    page.keyboard.press("?")
+    found["help"] = serious(page)
+    page.keyboard.press("Escape")
+    page.locator("#open-leave").click()
+    found["leave"] = serious(page)
+    page.keyboard.press("Escape")
+    page.keyboard.press("1")
+    page.keyboard.press("Enter")
+    page.locator("#feedback").wait_for()
+    found["feedback"] = serious(page)
+    page.keyboard.press("Enter")
+    page.wait_for_timeout(100)
+    while where(page) == "trial":
+        answer(page)
+    found["done"] = serious(page)
+    admin = page.context.new_page()
+    admin.goto(served.links.admin)
+    admin.locator("#raters tr").first.wait_for()
+    found["admin"] = serious(admin)
+    assert {screen: issues for screen, issues in found.items() if issues} == {}
+
+
+def test_the_admin_page_excludes_pauses_and_shows_text_as_text(
+    folder: StudyFolder, served: Served, open_context: Callable[..., BrowserContext]
+) -> None:
+    served.rater().finish()
+    page = open_context().new_page()
+    page.goto(served.links.admin)
+    assert "t=" not in page.url
+    page.locator("#raters button", has_text="Exclude").click()
+    page.locator("#reason").fill("<img src=x onerror=alert(1)>")
+    page.locator("#exclusion button.primary").click()
+    page.locator("#raters .reason", has_text="<img src=x").wait_for()
+    assert page.locator("#raters img").count() == 0
+    assert load_ballots(folder).raters[0].excluded == "<img src=x onerror=alert(1)>"
+    page.locator("#pause").click()
+    page.locator("#status", has_text="paused").wait_for()
+    assert page.locator("#filled-of").inner_text() == "3 of 9 votes"
