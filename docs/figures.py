@@ -21,7 +21,7 @@ from vapbench.video import read_video
 
 Frames = npt.NDArray[np.uint8]
 
-METHODS = {"i2v": "CogVideoX-I2V", "vace-depth": "VACE (depth)", "lora": "LoRA", "vap": "Video-As-Prompt"}
+METHODS = {"i2v": "CogVideoX-I2V", "i2v~a0ca6f4d": "I2V, told in words", "lora": "LoRA", "vap": "Video-As-Prompt"}
 """Folders of runs, and what stands above their column."""
 MOMENTS = (4, 8, 12)
 """Frames of 13 that a cell shows."""
@@ -37,7 +37,7 @@ def main(runs: Path, picture: Path) -> None:
     rows = [[cell(frames) for frames in row(case, runs)] for case in cases]
     titles = ["Reference", "First frame", *METHODS.values(), "Ground truth"]
     widths = [image.shape[1] for image in rows[0]]
-    figure, axes = plt.subplots(len(rows), len(titles), figsize=(13, 4.1), width_ratios=widths, layout="constrained")
+    figure, axes = plt.subplots(len(rows), len(titles), figsize=(13, 3.0), width_ratios=widths, layout="constrained")
     figure.get_layout_engine().set(w_pad=0.03, h_pad=0.03)
     for case, images, line in zip(cases, rows, axes, strict=True):
         for image, axis in zip(images, line, strict=True):

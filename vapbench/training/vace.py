@@ -46,7 +46,7 @@ class VaceConfig:
 
     plan: Plan = field(
         default_factory=lambda: Plan(
-            steps=2_400,
+            steps=1_500,
             batch=16,
             learning_rate=1e-3,
             matrix_learning_rate=4e-3,
@@ -61,7 +61,7 @@ class VaceConfig:
     control_layers: tuple[int, ...] = (0, 2)
     """Layers that a control block feeds."""
     feed_forward: int = 384
-    clips: int = 72
+    clips: int = 36
     """Clips of each condition in the latent cache; every one comes with one control."""
     noise: tuple[float, float] = (0.5, 1.2)
     """Mean and deviation of the noise level's logit."""
