@@ -173,12 +173,10 @@ class SemanticAlignmentJudge:
         if self._client is None:
             raise RuntimeError("call setup before score")
         try:
-            reply = self._client.ask(payload)
-            return read(reply.text, question.rubric), reply
+            return _with_answer(self._client.ask(payload), question)
         except MalformedAnswer:
             self.budget.take()
-        reply = self._client.ask(payload)
-        return read(reply.text, question.rubric), reply
+        return _with_answer(self._client.ask(payload), question)
 
     def _payload(
         self, question: Question, output_first: bool, repeat: int, pictures: Mapping[int, str]
@@ -211,3 +209,7 @@ def _data_url(frame: Frames) -> str:
     held = io.BytesIO()
     Image.fromarray(frame).save(held, "JPEG", quality=90)
     return f"data:image/jpeg;base64,{base64.b64encode(held.getvalue()).decode('ascii')}"
+
+
+def _with_answer(reply: Reply, question: Question) -> tuple[Answer, Reply]:
+    return read(reply.text, question.rubric), reply
