@@ -105,6 +105,15 @@ def test_predictions_are_truncated_as_vbench_truncates(tiny: TinyWeights, vector
     assert (difference == 0).mean() >= 0.999
 
 
+def test_pairs_in_batches_are_those_one_by_one(tiny: TinyWeights, vectors: Path) -> None:
+    frames = load_file(vectors / "amt_s" / "vectors.safetensors")["frames"].permute(0, 3, 1, 2)
+    interpolate = AmtInterpolator(tiny.amt, CPU)
+    one, two = (torch.cat(list(interpolate(frames, MEMORY, batch))).int() for batch in (1, 2))
+    # Rounding moves a value across a whole grey level now and then.
+    assert (one - two).abs().max() <= 1
+    assert (one != two).float().mean() < 1e-3
+
+
 def test_frames_too_small_for_amt_are_unscored(metric: AmtMotionSmoothness) -> None:
     frames = np.zeros((3, 100, 200, 3), np.uint8)
     with pytest.raises(NotApplicable, match=r"200x100 is too small for AMT.*motion_smoothness\[warp\]"):

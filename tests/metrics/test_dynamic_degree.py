@@ -106,7 +106,7 @@ def _check_case(metric: Metric, row: dict[str, Any], frames: torch.Tensor) -> No
     assert (scored.parts["interval"], scored.parts["need"]) == (row["interval"], row["count_num"])
 
 
-@pytest.mark.parametrize("batch", [None, 1])
+@pytest.mark.parametrize("batch", [None, 1, 2])
 def test_raft_flow_whatever_the_batch(batch: int | None, tiny: TinyWeights, tensors: dict[str, torch.Tensor]) -> None:
     flow = RaftFlow(tiny.raft, CPU)
     frames = tensors["frames"][:3].permute(0, 3, 1, 2)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vapbench.errors import NotApplicable, WeightsError
-from vapbench.metrics.memory import at_once, spans
+from vapbench.metrics.memory import pairs_at_once, spans
 from vapbench.metrics.optical_flow import padding
 from vapbench.metrics.precision import Precision, arithmetic
 from vapbench.weights import load_tensors
@@ -63,7 +63,7 @@ class AmtInterpolator:
                 f"{width}x{height} is too small for AMT: padded sides must reach {_SMALLEST_SIDE} px; "
                 "motion_smoothness[warp] takes smaller ones"
             )
-        batch = batch or at_once(memory, amt_pair_bytes(height, width), _MOST_PAIRS_AT_ONCE)
+        batch = batch or pairs_at_once(self._device, memory, amt_pair_bytes(height, width), _MOST_PAIRS_AT_ONCE)
         for start, stop in spans(len(frames) - 1, batch):
             with arithmetic(self._device, self._precision):
                 padded = self._prepare(frames[start : stop + 1])

@@ -26,6 +26,11 @@ def at_once(budget: int, bytes_each: float, most: int) -> int:
     return max(1, min(most, int(budget // max(1, bytes_each))))
 
 
+def pairs_at_once(device: torch.device, budget: int, bytes_each: float, most: int) -> int:
+    """:func:`at_once` for networks on pairs of frames: one at a time on a CPU, whose caches a second one spoils."""
+    return 1 if device.type == "cpu" else at_once(budget, bytes_each, most)
+
+
 def spans(total: int, size: int) -> Iterator[tuple[int, int]]:
     """Cut ``range(total)`` into pieces of ``size``: start and stop of each."""
     for start in range(0, total, size):

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from vapbench.clip import Frames
 from vapbench.errors import NotApplicable, WeightsError
-from vapbench.metrics.memory import at_once
+from vapbench.metrics.memory import pairs_at_once
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -108,8 +108,8 @@ class RaftFlow:
         """
         import torch
 
-        batch = batch or at_once(memory, raft_pair_bytes(*frames.shape[-2:]), _MOST_PAIRS_AT_ONCE)
         device = next(self.model.parameters()).device
+        batch = batch or pairs_at_once(device, memory, raft_pair_bytes(*frames.shape[-2:]), _MOST_PAIRS_AT_ONCE)
         last: tuple[torch.Tensor, torch.Tensor] | None = None
         for start in range(0, len(frames) - 1, batch):
             stop = min(start + batch + 1, len(frames))
