@@ -394,7 +394,7 @@ def test_rows_of_other_code_no_longer_count(tmp_path: Path, make_case: Make) -> 
     cases = [make_case(0), make_case(1)]
     outcomes = []
     for code, chosen in (("a", cases), ("b", cases[:1])):
-        method = ResolvedMethod(Mover(), None, {}, {}, code)
+        method = ResolvedMethod(Mover(), None, {}, {}, code=code)
         planned = plan_run("suite", "all", method, chosen, [0], tmp_path / "r")
         settings = Settings(device="cpu", tolerance=Tolerance(100))
         outcomes.append(execute(planned, [Column(Brightness(), {}, ())], settings, Watcher()))

@@ -142,7 +142,7 @@ def print_tables(
                 output().print(line, markup=False, highlight=False, emoji=False, soft_wrap=True)
     for path in extras.draw(tables):
         errors().print(str(path), markup=False, soft_wrap=True)
-    if next_steps:
+    if next_steps and not as_json:
         for line in _next_steps(folders, tables[0].suite):
             output().print(line, markup=False, soft_wrap=True)
 
