@@ -317,11 +317,11 @@ const playable = (video) => new Promise((good, bad) => {
 function lay(trial) {
   const videos = [film(trial.blobs[0], "Reference")];
   const count = trial.results.length;
-  const about = make("div", { class: "about" });
-  if (trial.image) about.append(make("img", { src: trial.blobs[count + 1], alt: "Picture the results start from" }));
-  if (trial.prompt) about.append(make("p", { class: "soft" }, trial.prompt));
+  $("about").replaceChildren(
+    ...(trial.image ? [make("img", { src: trial.blobs[count + 1], alt: "Picture the results start from" })] : []),
+    ...(trial.prompt ? [make("p", { class: "soft" }, trial.prompt)] : []),
+  );
   const reference = make("figure", { class: "film reference" }, videos[0], make("figcaption", { class: "caption name" }, "Reference"));
-  if (about.childElementCount) reference.append(about);
   const films = trial.results.map((_, n) => {
     const video = film(trial.blobs[n + 1], `Result ${n + 1}`);
     videos.push(video);
@@ -344,6 +344,7 @@ async function present(trial) {
   $("legend").textContent = trial.question.wording;
   $("question-help").textContent = trial.question.help;
   for (const part of ["answer", "broken", "feedback", "fetching"]) $(part).hidden = true;
+  $("about").replaceChildren();
   progress();
   show("trial", `${$("place").textContent} · ${state.study.title}`);
   if (!trial.complete) {
@@ -375,7 +376,7 @@ function open(trial, videos) {
   $("comment").value = "";
   $("answer").querySelector("details").open = false;
   $("slow").setAttribute("aria-pressed", "false");
-  $("answer").hidden = $("deciding").hidden = false;
+  $("answer").hidden = $("deciding").hidden = $("commenting").hidden = false;
   player.onchange();
   invite();
   call("POST", `/api/shown/${trial.assignment}`, {}).catch(() => {});
@@ -450,7 +451,7 @@ const confirmChoice = guarded(async () => {
 function explain({ right, text }) {
   $("feedback-title").textContent = right ? "Yes" : "Most people see it differently";
   $("feedback-text").textContent = text || (right ? "That is what there was to see." : "Watch them again if you like, then go on.");
-  $("deciding").hidden = true;
+  $("deciding").hidden = $("commenting").hidden = true;
   $("feedback").hidden = false;
   $("feedback-title").focus();
   $("feedback").scrollIntoView({ block: "nearest" });
