@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 import socket
@@ -20,9 +21,11 @@ import pytest
 from tests.study.served import Process, Rater, make_study, serving
 from vapbench.errors import UsageError
 from vapbench.study.ballots import load_ballots
+from vapbench.study.database import StorageUnavailable
 from vapbench.study.media import Unsatisfiable, parse_range
 from vapbench.study.protocol import StudyFolder
 from vapbench.study.serve import invite_raters, serve
+from vapbench.study.service import Service
 from vapbench.study.votes import check_chain
 
 RATERS = 6
@@ -152,6 +155,30 @@ def test_a_full_database_acknowledges_nothing_and_recovers(folder: StudyFolder) 
         database.execute("PRAGMA max_page_count = 1000000")
         assert len(load_ballots(folder).votes) == stored
         rater.finish()
+
+
+def test_a_commit_that_fails_takes_its_whole_batch_and_is_forgotten(tmp_path: Path) -> None:
+    folder = make_study(tmp_path / "study", training=0)
+
+    def fail(database: sqlite3.Connection) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    async def together(service: Service) -> list[object]:
+        busy = service.write(lambda database: time.sleep(0.2))
+        # Both wait for the first, so they share a transaction.
+        jobs = (busy, service.write(lambda database: service.store.hand_out(database, rater)), service.write(fail))
+        return list(await asyncio.gather(*jobs, return_exceptions=True))
+
+    with serving(folder) as served:
+        served.rater().http.close()
+        service = served.service
+        rater = service.reader.execute("SELECT id FROM rater WHERE place = 0").fetchone()[0]
+        done, handed, failed = asyncio.run(together(service))
+        assert done is None
+        assert isinstance(handed, StorageUnavailable) and isinstance(failed, StorageUnavailable)
+        assert service.reader.execute("SELECT count(*) FROM assignment").fetchone()[0] == 0
+        asyncio.run(service.write(lambda database: None))
+        assert service.store.coverage.taken.sum() == 0
 
 
 @pytest.fixture
