@@ -11,6 +11,6 @@ _PACKAGE = Path(__file__).resolve().parent
 
 
 def resource(name: str) -> Path:
-    """Return the folder ``name`` (``tasks``, ``baselines``)."""
+    """Return the folder ``name`` (``tasks``, ``baselines``, ``results/published``)."""
     inside = _PACKAGE / name
     return inside if inside.is_dir() else _PACKAGE.parent / name

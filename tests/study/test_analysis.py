@@ -149,13 +149,24 @@ def test_clickers_and_the_careless_are_excluded_by_rule_and_both_analyses_shown(
     assert len(to_json(result)["raters"]) == 20
 
 
+def test_agreement_does_not_depend_on_how_methods_are_numbered() -> None:
+    protocol = make_protocol(methods=3, cases=24, trials=24, votes_per_cell=5)
+    votes = collect(protocol, 15, Population((1.5, 0.0, -1.5), ties=0.1))
+    turned = protocol.model_copy(update={"methods": protocol.methods[::-1]})
+    for one, other in zip(
+        analyse(ballots(protocol, votes)).questions, analyse(ballots(turned, votes)).questions, strict=True
+    ):
+        assert one.agreement.alpha.alpha > 0.2
+        assert other.agreement.alpha.alpha == pytest.approx(one.agreement.alpha.alpha)
+
+
 def test_few_raters_get_estimates_without_intervals_and_the_reason() -> None:
     protocol = make_protocol(methods=3, cases=8, trials=12)
     result = analyse(ballots(protocol, collect(protocol, 3, Population((0.5, 0.0, -0.5)))))
     method = result.questions[0].methods[0]
     assert method.luce_share.low is None
     assert method.rank == "1-3"
-    assert "3 raters give no interval" in "\n".join(report_lines(result))
+    assert "raters give no interval; at least 5 are needed" in "\n".join(report_lines(result))
 
 
 def test_a_method_that_never_loses_is_regularised_and_said_so() -> None:

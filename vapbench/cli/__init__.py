@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from vapbench.cli import checking, data, listing, reporting, running, study, training
+from vapbench.cli import checking, data, listing, reporting, running, study, tables, training
 
 _INTERRUPTED = 130
 
@@ -24,6 +24,7 @@ app = typer.Typer(
 )
 running.register(app)
 reporting.register(app)
+tables.register(app)
 listing.register(app)
 checking.register(app)
 data.register(app)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from vapbench.cli import options as opt
+from vapbench.cli.extras import Extras
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,27 +34,48 @@ def report(
     suite: Annotated[
         str | None, typer.Option("--suite", "-s", help="Only runs of this suite.", show_default=False)
     ] = None,
+    by_condition: Annotated[
+        bool, typer.Option("--by-condition", help="Also every column condition by condition.")
+    ] = False,
+    votes: Annotated[
+        Path | None,
+        typer.Option(
+            "--votes", help="votes.csv of a study's export: how far metrics agree with people.", show_default=False
+        ),
+    ] = None,
+    figure: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--figure",
+            help="Draw it, repeatable: forest, conditions, matrix or human, as .pdf, .svg or .png.",
+            show_default=False,
+        ),
+    ] = None,
+    format_: Annotated[
+        Literal["text", "json", "vbench"],
+        typer.Option("--format", help="vbench writes RUN_eval_results.json files for VBench's tools."),
+    ] = "text",
     results: opt.Results = opt.RESULTS,
     json: opt.Json = False,
 ) -> None:
     """Print tables of finished runs.
 
-    Methods by metrics, one table per task, with n and intervals.
+    Methods by metrics, one table per task, with n, intervals and the ranks a method may have.
 
-    vapbench report   vapbench report results/mini/vap results/mini/frozen --task camera
+    vapbench report   vapbench report results/mini/vap results/mini/frozen --task camera --figure forest.pdf
     """
     from vapbench.cli.console import configure_logging
     from vapbench.errors import UsageError
-    from vapbench.store import RunFolder
 
     configure_logging(verbose=0, quiet=False)
-    paths = runs or [manifest.parent for manifest in sorted(results.glob("*/*/manifest.json"))]
-    folders = [RunFolder(path) for path in paths]
-    if suite:
-        folders = [folder for folder in folders if folder.manifest()["identity"]["suite"] == suite]
+    folders = run_folders(runs, results, suite)
     if not folders:
         raise UsageError(f"No runs in {results}{f' of suite {suite}' if suite else ''}; make one: vapbench run --help")
-    print_tables(folders, task=task, as_json=json, next_steps=False)
+    if format_ == "vbench":
+        _write_vbench(folders, task)
+        return
+    extras = Extras(by_condition, votes, tuple(figure or ()))
+    print_tables(folders, task=task, as_json=json or format_ == "json", next_steps=False, extras=extras)
 
 
 def show(
@@ -80,33 +102,72 @@ def show(
         typer.launch(path.resolve().as_uri())
 
 
+def run_folders(runs: list[Path] | None, results: Path, suite: str | None) -> list[RunFolder]:
+    """The runs a user names, or every run of the results folder, of one suite if asked for."""
+    from vapbench.store import RunFolder
+
+    paths = runs or [manifest.parent for manifest in sorted(results.glob("*/*/manifest.json"))]
+    folders = [RunFolder(path) for path in paths]
+    return [f for f in folders if f.manifest()["identity"]["suite"] == suite] if suite else folders
+
+
 def print_tables(
     folders: Sequence[RunFolder],
     task: str | None,
     as_json: bool,
     next_steps: bool,
     metrics: Sequence[str] | None = None,
+    extras: Extras | None = None,
 ) -> None:
     """Print the runs' tables; after a run, also where to look next."""
     import json
 
-    from vapbench.cli.console import output
+    from vapbench.cli.console import errors, output
     from vapbench.report.json import to_json
     from vapbench.report.table import summarise
     from vapbench.report.terminal import print_table
 
     if not folders:
         return
+    extras = extras or Extras()
     tables = summarise(folders, task, metrics)
+    extras.check(tables)
     if as_json:
-        output().print_json(json.dumps([to_json(table) for table in tables]))
-        return
-    for table in tables:
-        output().print()
-        print_table(table, output())
+        output().print_json(json.dumps([{**to_json(table), **extras.data(table)} for table in tables]))
+    else:
+        for table in tables:
+            output().print()
+            print_table(table, output())
+            for line in extras.lines(table):
+                output().print(line, markup=False, highlight=False, emoji=False, soft_wrap=True)
+    for path in extras.draw(tables):
+        errors().print(str(path), markup=False, soft_wrap=True)
     if next_steps:
         for line in _next_steps(folders, tables[0].suite):
             output().print(line, markup=False, soft_wrap=True)
+
+
+def _write_vbench(folders: Sequence[RunFolder], task: str | None) -> None:
+    from vapbench.cli.console import errors, output
+    from vapbench.errors import DataError
+    from vapbench.files import write_json
+    from vapbench.report.evidence import read_evidence
+    from vapbench.report.vbench import eval_results
+
+    written = 0
+    for folder in folders:
+        content, left_out = eval_results(read_evidence(folder), task)
+        for reason in left_out:
+            errors().print(f"{folder.path}: {reason}", markup=False, soft_wrap=True)
+        if content:
+            path = folder.path / f"{folder.path.name}_eval_results.json"
+            write_json(path, content)
+            output().print(str(path), markup=False, soft_wrap=True)
+            written += 1
+    if not written:
+        raise DataError(
+            "No run has a complete column of VBench's definition; see docs/metrics.md, and: vapbench score --help"
+        )
 
 
 def _next_steps(folders: Sequence[RunFolder], suite: str) -> list[str]:

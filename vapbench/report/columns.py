@@ -79,10 +79,13 @@ class Row:
     notes: tuple[str, ...] = ()
     """What a reader of its numbers must know."""
 
+    published: str = ""
+    """Where the row was published, such as ``arXiv:2510.20888``; empty if it was measured."""
+
     @property
     def competes(self) -> bool:
-        """Whether the method can be best: floors and ceilings cannot."""
-        return self.kind not in REFERENCE_KINDS
+        """Whether the method can be best: floors, ceilings and published rows cannot."""
+        return self.kind not in REFERENCE_KINDS and not self.published
 
 
 def columns_of(keys: Sequence[ColumnKey], shown: Mapping[str, Mapping[str, Any]]) -> tuple[Column, ...]:

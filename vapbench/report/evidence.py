@@ -97,6 +97,8 @@ class Evidence:
         planned = self.manifest.get("cases", {}).get(case, {}).get("seeds", ())
         if not seeds or set(planned) - {made.seed for made in self.generations[case]}:
             return Outcome("missing", reason="not generated yet")
+        if len(seeds) == 1:
+            return seeds[0]
         for state in ("failed", "missing", "unscored"):
             for outcome in seeds:
                 if outcome.state == state:
@@ -123,13 +125,16 @@ def read_evidence(folder: RunFolder) -> Evidence:
         rows = list(folder.scores(name).values())
         # Of several weights, the last used are the column: scores of others would be another definition.
         weights = rows[-1].weights if rows else ""
+        params, spelling = None, ""
         for score in rows:
             made = current.get((score.case, score.seed))
             if made is None or made.status != "ok" or made.sha256 != score.video_sha256:
                 continue
             if score.weights != weights or not _still_holds(score, manifest):
                 continue
-            key = ColumnKey(score.metric, score.version, canonical_json(score.params))
+            if score.params != params:
+                params, spelling = score.params, canonical_json(score.params)
+            key = ColumnKey(score.metric, score.version, spelling)
             scores.setdefault(key, {})[score.case, score.seed] = score
     return Evidence(
         folder,

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from vapbench.errors import UsageError, did_you_mean
 from vapbench.report.columns import Column, Row, columns_of, rows_of
 from vapbench.report.evidence import ColumnKey, Evidence, Outcome, read_evidence, tasks_of
+from vapbench.report.ranking import SHORTFALL, Versus, against, rank_spans
 from vapbench.stats.intervals import clustered_mean
 from vapbench.store import RunFolder
 
@@ -46,6 +48,12 @@ class Cell:
     """Why a mean has no interval."""
     place: int | None = None
     """Place among the methods that can be compared, by the digits shown; ties share it. None: not ranked."""
+    ranks: tuple[int, int] | None = None
+    """Best and worst rank the method may have: intervals of a column hold at once with 95 %."""
+    versus: Versus | None = None
+    """Difference from the reference method, if the table has one."""
+    published: bool = False
+    """Whether the number is a paper's, not measured here."""
 
     @property
     def missing(self) -> int:
@@ -87,10 +95,19 @@ class TableModel:
     """``cells[row][column]``."""
     footers: tuple[str, ...]
     """What a reader must know: how intervals are made, what the columns are, who is not ranked."""
+    reference: int | None = None
+    """Row that the others are compared with."""
+    scores: tuple[tuple[Mapping[str, float], ...], ...] = ()
+    """``scores[row][column]``: case -> score, seeds averaged; what the cells, breakdowns and figures are made of."""
+    conditions: Mapping[str, str] = field(default_factory=dict)
+    """Case -> condition."""
 
 
 def summarise(
-    folders: Sequence[RunFolder], task: str | None = None, metrics: Collection[str] | None = None
+    folders: Sequence[RunFolder],
+    task: str | None = None,
+    metrics: Collection[str] | None = None,
+    reference: str | None = None,
 ) -> list[TableModel]:
     """Tables of the run folders: one per suite and task.
 
@@ -98,12 +115,13 @@ def summarise(
         folders: run folders, in the order of the rows; ceilings go to the top and floors to the bottom.
         task: the task to tabulate; None for every task that the manifests name.
         metrics: names of the metrics to show; None for every one that any of the table's cases was scored with.
+        reference: label of the row that the others are tested against; None: no tests.
 
     Returns:
         Suites in order of first appearance; categories before the tasks that contain them.
 
     Raises:
-        UsageError: no run has a case of ``task`` (with a suggestion).
+        UsageError: no run has a case of ``task``, or is called ``reference`` (with a suggestion).
         DataError: a folder is no run folder, or is damaged.
     """
     suites: dict[str, list[Evidence]] = {}
@@ -113,9 +131,9 @@ def summarise(
             run = replace(run, scores={key: rows for key, rows in run.scores.items() if key.metric in metrics})
         suites.setdefault(run.suite, []).append(run)
     if task is None:
-        return [table for suite, runs in suites.items() for table in _tables(suite, runs, task_names(runs))]
+        return [table for suite, runs in suites.items() for table in _tables(suite, runs, task_names(runs), reference)]
     with_task = {suite: runs for suite, runs in suites.items() if any(run.cases(task) for run in runs)}
-    tables = [table for suite, runs in with_task.items() for table in _tables(suite, runs, [task])]
+    tables = [table for suite, runs in with_task.items() for table in _tables(suite, runs, [task], reference)]
     if not tables and suites:
         known = {name for runs in suites.values() for name in _tasks(runs)}
         raise UsageError(f"No run has a case of task {task!r}.{did_you_mean(task, known)}")
@@ -143,7 +161,9 @@ def task_names(runs: Sequence[Evidence]) -> list[str | None]:
     return names or [None]
 
 
-def _tables(suite: str, runs: Sequence[Evidence], tasks: Sequence[str | None]) -> list[TableModel]:
+def _tables(
+    suite: str, runs: Sequence[Evidence], tasks: Sequence[str | None], reference: str | None = None
+) -> list[TableModel]:
     """Tables of one suite. Rows and columns are titled once, so that they read alike in every table."""
     keys = sorted({key for run in runs for key in run.scores})
     shown = {name: item for run in runs for name, item in (run.manifest.get("metrics") or {}).items()}
@@ -152,26 +172,40 @@ def _tables(suite: str, runs: Sequence[Evidence], tasks: Sequence[str | None]) -
         zip(rows_of(runs), runs, strict=True),
         key=lambda pair: {"ceiling": 0, "floor": 2}.get(pair[0].kind, 1),
     )
+    labels = [row.label for row, _ in labelled]
+    if reference is not None and reference not in labels:
+        raise UsageError(f"No row is called {reference!r}.{did_you_mean(reference, labels)}")
     return [
-        _table(suite, task, titled, [(row, run) for row, run in labelled if run.cases(task) or task is None])
+        _table(suite, task, titled, [(row, run) for row, run in labelled if run.cases(task) or task is None], reference)
         for task in tasks
     ]
 
 
 def _table(
-    suite: str, task: str | None, titled: Mapping[ColumnKey, Column], labelled: Sequence[tuple[Row, Evidence]]
+    suite: str,
+    task: str | None,
+    titled: Mapping[ColumnKey, Column],
+    labelled: Sequence[tuple[Row, Evidence]],
+    reference: str | None,
 ) -> TableModel:
     rows, runs = tuple(row for row, _ in labelled), [run for _, run in labelled]
     keys = [
         key for key in titled if any(case in run.cases(task) for run in runs for case, _ in run.scores.get(key, ()))
     ]
     columns = tuple(titled[key] for key in keys)
-    cells = [[_bounded(_cell(run, key, task), titled[key]) for key in keys] for run in runs]
-    comparable = _comparable(rows, runs, task)
+    cells, comparable, base = [], _comparable(rows, runs, task), _reference(rows, reference)
+    conditions = {case: condition_of(case, planned) for run in runs for case, planned in run.cases(task).items()}
+    scored = [[scores_of(run, key, task) for key in keys] for run in runs]
+    for run, values in zip(runs, scored, strict=True):
+        measured = (_cell(run, key, task, scores) for key, scores in zip(keys, values, strict=True))
+        cells.append([_bounded(cell, column) for cell, column in zip(measured, columns, strict=True)])
     for index, column in enumerate(columns):
-        places = _places(column, [line[index] for line in cells], comparable)
-        for line, place in zip(cells, places, strict=True):
-            line[index] = replace(line[index], place=place)
+        _rank(column, index, cells, comparable, [values[index] for values in scored], conditions)
+        if base is not None:
+            total = len(_cases_of(runs, task))
+            versus = against([values[index] for values in scored], base, conditions, total)
+            for line, difference in zip(cells, versus, strict=True):
+                line[index] = replace(line[index], versus=difference)
     return TableModel(
         " · ".join([suite, *([task] if task else []), _extent(runs, task)]),
         suite,
@@ -179,19 +213,59 @@ def _table(
         columns,
         rows,
         tuple(tuple(line) for line in cells),
-        tuple(_footers(columns, rows, runs, cells, comparable, task)),
+        tuple(_footers(columns, rows, runs, cells, comparable, task, base)),
+        base,
+        tuple(map(tuple, scored)),
+        conditions,
     )
 
 
-def _cell(run: Evidence, key: ColumnKey, task: str | None) -> Cell:
+def condition_of(case: str, planned: Mapping[str, Any]) -> str:
+    """What a planned case is clustered by."""
+    return str(planned.get("condition", case))
+
+
+def scores_of(run: Evidence, key: ColumnKey, task: str | None) -> dict[str, float]:
+    """Case -> score of a task's cases that have one, seeds averaged."""
+    if key not in run.scores:
+        return {}
+    outcomes = ((case, run.outcome(key, case).value) for case in run.cases(task))
+    return {case: value for case, value in outcomes if value is not None}
+
+
+def _reference(rows: Sequence[Row], label: str | None) -> int | None:
+    labels = [row.label for row in rows]
+    return labels.index(label) if label in labels else None
+
+
+def _rank(
+    column: Column,
+    index: int,
+    cells: Sequence[list[Cell]],
+    comparable: Sequence[bool],
+    scored: Sequence[Mapping[str, float]],
+    conditions: Mapping[str, str],
+) -> None:
+    """Fill in places and rank intervals of one column."""
+    ranked = [can and line[index].complete for line, can in zip(cells, comparable, strict=True)]
+    places = places_of(column, [line[index].mean if can else None for line, can in zip(cells, ranked, strict=True)])
+    scores = [values if can else None for values, can in zip(scored, ranked, strict=True)]
+    spans = rank_spans(scores, conditions, column.higher_is_better)
+    for line, place, span in zip(cells, places, spans, strict=True):
+        line[index] = replace(line[index], place=place, ranks=span)
+
+
+def _cell(run: Evidence, key: ColumnKey, task: str | None, scored: Mapping[str, float]) -> Cell:
     cases = run.cases(task)
+    if len(scored) == len(cases):
+        # The usual case, without asking each row again what became of it.
+        return _with_interval(Cell(None, None, None, len(scored), len(cases)), scored, cases)
     if key in run.scores:
         outcomes = {case: run.outcome(key, case) for case in cases}
     else:
         outcomes = dict.fromkeys(cases, Outcome("missing", reason="not scored with this metric"))
     states = Counter(outcome.state for outcome in outcomes.values())
     reasons = Counter(o.reason for o in outcomes.values() if o.state != "scored" and o.reason)
-    scored = {case: outcome.value for case, outcome in outcomes.items() if outcome.value is not None}
     cell = Cell(
         mean=None,
         low=None,
@@ -202,11 +276,14 @@ def _cell(run: Evidence, key: ColumnKey, task: str | None) -> Cell:
         unscored=states["unscored"],
         reason=reasons.most_common(1)[0][0] if reasons else "",
     )
+    return _with_interval(cell, scored, cases)
+
+
+def _with_interval(cell: Cell, scored: Mapping[str, float], cases: Mapping[str, Mapping[str, Any]]) -> Cell:
     if not scored:
         return cell
-    estimate = clustered_mean(
-        list(scored.values()), [str(cases[case].get("condition", case)) for case in scored], CONFIDENCE
-    )
+    clusters = [condition_of(case, cases[case]) for case in scored]
+    estimate = clustered_mean(list(scored.values()), clusters, CONFIDENCE)
     return replace(
         cell,
         mean=estimate.mean,
@@ -232,15 +309,17 @@ def _comparable(rows: Sequence[Row], runs: Sequence[Evidence], task: str | None)
     return [row.competes and set(run.cases(task)) == everything for row, run in zip(rows, runs, strict=True)]
 
 
-def _places(column: Column, cells: Sequence[Cell], comparable: Sequence[bool]) -> list[int | None]:
-    """Places by displayed digits, so that equal prints get equal places; none if fewer than two compete."""
-    shown = [
-        round(cell.mean * column.scale, column.digits) if can and cell.complete and cell.mean is not None else None
-        for cell, can in zip(cells, comparable, strict=True)
-    ]
+def places_of(column: Column, means: Sequence[float | None]) -> list[int | None]:
+    """Places by displayed digits, so that equal prints get equal places; none if fewer than two compete.
+
+    Args:
+        column: direction, scale and digits.
+        means: per row, in the metric's unit; None for rows that are not ranked.
+    """
+    shown = [None if mean is None else round(mean * column.scale, column.digits) for mean in means]
     ranked = [value for value in shown if value is not None]
     if column.higher_is_better is None or len(ranked) < 2:
-        return [None] * len(cells)
+        return [None] * len(means)
     sign = 1 if column.higher_is_better else -1
     return [None if value is None else 1 + sum(sign * other > sign * value for other in ranked) for value in shown]
 
@@ -252,6 +331,7 @@ def _footers(
     cells: Sequence[Sequence[Cell]],
     comparable: Sequence[bool],
     task: str | None,
+    reference: int | None,
 ) -> list[str]:
     filled = [cell for line in cells for cell in line if cell.mean is not None]
     footers = []
@@ -263,6 +343,16 @@ def _footers(
         )
     elif filled:
         footers.append(f"Mean over cases, seeds averaged within a case; no interval: {filled[0].no_interval}.")
+    if any(cell.ranks for cell in filled):
+        footers.append(
+            f"#: ranks a method may have, all of a column at once with {CONFIDENCE:.0%} (max-t over all pairs, "
+            "clustered by condition)."
+        )
+    if reference is not None:
+        footers.append(
+            f"Tests against {rows[reference].label}: sign-flip by condition on common cases, Holm over the methods of "
+            f"a column; none with less than {1 - SHORTFALL:.0%} of the cases."
+        )
     if columns:
         footers.append("Columns: " + "; ".join(f"{c.title} is {c.definition}" for c in columns) + ".")
     everything = len(_cases_of(runs, task))

@@ -116,10 +116,12 @@ def lines(model: TableModel, width: int | None = None) -> list[Text]:
 
 
 def _grid(model: TableModel) -> _Grid:
-    accounts = dict.fromkeys(cell.account() for cells in model.cells for cell in cells if not cell.complete)
+    accounts = dict.fromkeys(
+        cell.account() for cells in model.cells for cell in cells if not cell.complete and not cell.published
+    )
     notes = {account: str(number).translate(_SUPERSCRIPTS) for number, account in enumerate(accounts, start=1)}
     return _Grid(
-        tuple(_one_line(row.label) for row in model.rows),
+        tuple(_one_line(f"{row.label} ({row.published})" if row.published else row.label) for row in model.rows),
         tuple(
             _column(column, [cells[index] for cells in model.cells], notes)
             for index, column in enumerate(model.columns)
@@ -132,23 +134,35 @@ def _grid(model: TableModel) -> _Grid:
 def _column(column: Column, cells: Sequence[Cell], notes: dict[str, str]) -> _Column:
     digits = [column.text(cell.mean) if cell.mean is not None else _ABSENT for cell in cells]
     marks = [notes.get(cell.account(), "") for cell in cells]
+    # A column whose every method may have every rank says nothing; neither do its ranks.
+    told = len({cell.ranks for cell in cells if cell.ranks}) > 1
     left, right = max(map(len, digits), default=0), max(map(len, marks), default=0)
     return _Column(
         # The arrow stays with the word before it.
         f"{_one_line(column.title)}{_NO_BREAK}{column.arrow}".rstrip(),
         tuple(text.rjust(left) + mark.ljust(right) for text, mark in zip(digits, marks, strict=True)),
-        tuple(
-            f"[{column.text(cell.low)}, {column.text(cell.high)}]"
-            if cell.low is not None and cell.high is not None
-            else ""
-            for cell in cells
-        ),
+        tuple(" ".join(filter(None, (interval_text(column, cell), rank_text(cell) if told else ""))) for cell in cells),
     )
+
+
+def interval_text(column: Column, cell: Cell) -> str:
+    """``[0.12, 0.34]``; empty without an interval."""
+    return (
+        f"[{column.text(cell.low)}, {column.text(cell.high)}]" if cell.low is not None and cell.high is not None else ""
+    )
+
+
+def rank_text(cell: Cell) -> str:
+    """``#1`` or ``#1-2``; empty without ranks."""
+    if cell.ranks is None:
+        return ""
+    best, worst = cell.ranks
+    return f"#{best}" if best == worst else f"#{best}-{worst}"
 
 
 def _count(cells: Iterable[Cell]) -> str:
     """``n/N`` of a row, or the range of n where columns differ; the footnotes give each."""
-    counts = [(cell.n, cell.total) for cell in cells]
+    counts = [(cell.n, cell.total) for cell in cells if not cell.published]
     if not counts:
         return _ABSENT
     low, high = min(n for n, _ in counts), max(n for n, _ in counts)

@@ -42,24 +42,20 @@ class Covariance:
     """``(P, P)``, two-way cluster-robust, positive semi-definite."""
     floor: FloatArray
     """``(P, P)``, as if rater-item cells were independent: no contrast's variance is below it."""
-    raters: int
-    items: int
+    clusters: tuple[tuple[str, int], ...]
+    """What votes or scores are clustered by, and how many there are: ``(("raters", 20), ("items", 48))``."""
     clipped: bool = False
     """Whether negative eigenvalues were set to zero: the two ways nearly cancel; read intervals with care."""
 
     @property
     def degrees(self) -> int:
         """Degrees of freedom of intervals: the smaller number of clusters less one."""
-        return min(self.raters, self.items) - 1
+        return min(count for _, count in self.clusters) - 1
 
     @property
     def reason(self) -> str:
         """Why there can be no interval; empty if there can."""
-        few = [
-            f"{count} {name}"
-            for name, count in (("raters", self.raters), ("items", self.items))
-            if count < MIN_CLUSTERS
-        ]
+        few = [f"{count} {name}" for name, count in self.clusters if count < MIN_CLUSTERS]
         return f"{' and '.join(few)} give no interval; at least {MIN_CLUSTERS} are needed" if few else ""
 
     def variance(self, contrast: npt.ArrayLike) -> float:
@@ -70,7 +66,7 @@ class Covariance:
     def transformed(self, jacobian: FloatArray) -> Covariance:
         """Covariance of ``Q`` smooth functions of the estimates, ``jacobian`` ``(Q, P)``: the delta method."""
         j = jacobian
-        return Covariance(j @ self.matrix @ j.T, j @ self.floor @ j.T, self.raters, self.items, self.clipped)
+        return Covariance(j @ self.matrix @ j.T, j @ self.floor @ j.T, self.clusters, self.clipped)
 
     def interval(self, estimate: float, contrast: npt.ArrayLike, confidence: float = 0.95) -> Interval:
         """Interval, by the t distribution, of a linear combination."""
@@ -110,7 +106,24 @@ def two_way_covariance(scores: FloatArray, rater: npt.ArrayLike, item: npt.Array
     values, vectors = np.linalg.eigh((total + total.T) / 2)
     clipped = bool(values.min() < -1e-12 * max(abs(values).max(), 1e-300))
     matrix = (vectors * np.maximum(values, 0)) @ vectors.T
-    return Covariance(matrix, by_cell, n_raters, n_items, clipped)
+    return Covariance(matrix, by_cell, (("raters", n_raters), ("items", n_items)), clipped)
+
+
+def clustered_covariance(scores: FloatArray, cluster: npt.ArrayLike, name: str = "conditions") -> Covariance:
+    r"""Covariance of ``P`` sums over cases that come in clusters: :math:`\frac{C}{C-1} \sum_c D_c D_c^\top`.
+
+    Args:
+        scores: ``(N, P)`` influence of each case; for means, its deviation over N.
+        cluster: ``(N,)`` labels.
+        name: what the clusters are called, for messages.
+
+    Returns:
+        The covariance, without a floor: one way of clustering cannot cancel another.
+    """
+    clusters, count = codes(cluster)
+    sums = group_sums(scores, clusters, count)
+    matrix = _inflate(sums.T @ sums, count)
+    return Covariance(matrix, np.zeros_like(matrix), ((name, count),))
 
 
 def logit_interval(share: float, variance: float, n: int, degrees: int, confidence: float = 0.95) -> Interval:

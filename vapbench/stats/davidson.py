@@ -81,7 +81,13 @@ def fit_davidson(votes: PairVotes, side_effect: bool = True, strict: bool = Fals
         nothing = np.zeros((votes.n_methods,) * 2)
         _, raters = codes(votes.rater)
         _, items = codes(votes.item)
-        return Davidson(point.strength, Covariance(nothing, nothing, raters, items), point, None, len(votes))
+        return Davidson(
+            point.strength,
+            Covariance(nothing, nothing, (("raters", raters), ("items", items))),
+            point,
+            None,
+            len(votes),
+        )
     covariance = _parameter_covariance(votes, model, solution)
     thetas = np.zeros((votes.n_methods, model.width))
     thetas[:, : votes.n_methods - 1] = model.basis

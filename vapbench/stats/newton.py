@@ -52,7 +52,9 @@ def maximise(
     batch, width = len(counts), features.shape[2]
     ridge = np.zeros(width) if precision is None else precision
     gap = np.where(available, 0.0, -np.inf) if available is not None else np.zeros(features.shape[:2])
-    problem = _Problem(features, gap, ridge)
+    flat = features.reshape(-1, width)
+    squares = (flat[:, :, None] * flat[:, None, :]).reshape(-1, width * width)
+    problem = _Problem(features, squares, gap, ridge)
     beta = np.tile(start, (batch, 1))
     tolerance = 1e-9 * np.maximum(counts.sum(axis=(1, 2)), 1)
     active = np.arange(batch)
@@ -98,6 +100,8 @@ def strongly_connected(beats: BoolArray) -> bool:
 @dataclass(frozen=True, eq=False)
 class _Problem:
     features: FloatArray
+    squares: FloatArray
+    """``(S * K, P * P)`` outer products of the features."""
     gap: FloatArray
     ridge: FloatArray
 
@@ -120,10 +124,9 @@ class _Problem:
         totals = counts.sum(axis=2)
         expected = (totals[:, :, None] * probabilities).reshape(len(beta), -1)
         gradient = (counts.reshape(len(beta), -1) - expected) @ flat - self.ridge * beta
-        squares = (flat[:, :, None] * flat[:, None, :]).reshape(-1, width * width)
-        means = np.einsum("bsk,skp->bsp", probabilities, self.features, optimize=True)
+        means = (probabilities.transpose(1, 0, 2) @ self.features).transpose(1, 0, 2)
         weighted = means * totals[:, :, None]
-        information = (expected @ squares).reshape(-1, width, width) - weighted.transpose(0, 2, 1) @ means
+        information = (expected @ self.squares).reshape(-1, width, width) - weighted.transpose(0, 2, 1) @ means
         return np.asarray(gradient), np.asarray(information + np.diag(self.ridge))
 
 

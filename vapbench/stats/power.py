@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from statistics import NormalDist
 
 
 def votes_per_pair(
@@ -64,8 +65,6 @@ def design_effect(votes_per_rater: float, votes_per_item: float, rater_rho: floa
 
 
 def _quantile(probability: float) -> float:
-    from statistics import NormalDist
-
     return NormalDist().inv_cdf(probability)
 
 

@@ -46,13 +46,13 @@ class RaterSides:
 
 def straight_lining(votes: PairVotes) -> RaterSides:
     """Test each rater for always choosing one side. Sides must have been assigned by chance."""
-    from scipy.stats import binom
+    from scipy.special import bdtr
 
     raters, n_raters = codes(votes.rater)
     decisive = np.bincount(raters[votes.outcome != TIE], minlength=n_raters)
     left = np.bincount(raters[votes.outcome > 0], minlength=n_raters)
     # The fair coin is symmetric, so twice the smaller tail is the exact two-sided test.
-    p = np.minimum(1.0, 2 * binom.cdf(np.minimum(left, decisive - left), decisive, 0.5))
+    p = np.minimum(1.0, 2 * bdtr(np.minimum(left, decisive - left).astype(np.float64), decisive, 0.5))
     return RaterSides(np.unique(np.asarray(votes.rater)), left, decisive, np.where(decisive > 0, p, 1.0))
 
 

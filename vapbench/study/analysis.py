@@ -8,8 +8,9 @@ from typing import TypeVar
 
 import numpy as np
 
+from vapbench.errors import DataError
 from vapbench.stats.agreement import Alpha, canonical_outcomes, krippendorff_alpha, raw_agreement
-from vapbench.stats.arrays import IntArray, LabelArray
+from vapbench.stats.arrays import IntArray, LabelArray, codes
 from vapbench.stats.clusters import Interval
 from vapbench.stats.davidson import Davidson, fit_davidson
 from vapbench.stats.luce import fit_luce
@@ -186,7 +187,10 @@ def analyse_votes(terms: Terms, votes: Sequence[Vote], repeats: Sequence[Vote] =
 
 
 def _question(terms: Terms, key: str, votes: Sequence[Vote], repeats: Sequence[Vote]) -> QuestionResult:
-    found = _from_pairs(terms, votes) if terms.kind == "pair" else _from_choices(terms, votes)
+    try:
+        found = _from_pairs(terms, votes) if terms.kind == "pair" else _from_choices(terms, votes)
+    except ArithmeticError as error:
+        raise DataError(f"The votes on {key} cannot be analysed: {error}.") from error
     names = list(terms.names.values())
     fit, ranks = found.fit, found.fit.ranks(seed=terms.seed)
     order = [int(m) for m in np.argsort(-fit.strength, kind="stable")]
@@ -334,6 +338,9 @@ def _agreement(found: _Found, votes: Sequence[Vote], repeats: Sequence[Vote], se
         alpha = krippendorff_alpha(unit, rater, value, "nominal", seed=seed)
         return Agreement(alpha, None, raw_agreement(unit, rater, value), (same, len(again)), None)
     unit, value = canonical_outcomes(found.pairs)
+    # Which of two methods counts as +1 is arbitrary, but expected disagreement depends on it: with the better one
+    # always first, raters who agree look as if they said the same to everything. Every other item is read in reverse.
+    value = np.where(codes(found.pairs.item)[0] % 2 == 1, -value, value)
     once = _first_of_each(rater, unit)
     unit, rater, value = unit[once], rater[once], value[once]
     decisive = value != 0

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vapbench.files import atomic_path
+from vapbench.stats.clusters import Interval
 from vapbench.study.analysis import MethodResult, QuestionResult, StudyResult
 
 if TYPE_CHECKING:
@@ -41,6 +42,9 @@ def forest(result: StudyResult) -> Figure:
     """Each method's share with its interval, one panel per question; excluded raters left out, all raters in grey."""
     choice = result.protocol.kind == "best_of_n"
     rows = max(len(question.methods) for question in result.questions)
+    shown = [_interval(method, choice) for question in result.everyone for method in question.methods]
+    shown += [_interval(method, choice) for question in result.questions for method in question.methods]
+    reach = max(interval.estimate if interval.high is None else interval.high for interval in shown)
     figure = _figure(4.2 * len(result.questions), 0.9 + 0.42 * rows)
     for place, question in enumerate(result.questions):
         axes = figure.add_subplot(1, len(result.questions), place + 1)
@@ -53,7 +57,7 @@ def forest(result: StudyResult) -> Figure:
         names = [f"{method.name}  (rank {method.rank})" for method in question.methods]
         axes.set_yticks(range(len(names)), names)
         axes.invert_yaxis()
-        axes.set_xlim(left=0)
+        axes.set_xlim(0, min(100.0, 105 * reach))
         axes.set_xlabel("choice share, %" if choice else "Luce share, %")
         axes.set_title(f"{question.question}  (n = {question.votes:,} votes, {question.raters} raters)", fontsize=9)
         axes.grid(axis="x", color="#e5e7eb", linewidth=0.6)
@@ -88,10 +92,14 @@ def wins(question: QuestionResult) -> Figure:
 
 
 def _whisker(axes: Any, method: MethodResult, row: float, choice: bool, colour: str) -> None:
-    interval = method.share if choice and method.share else method.luce_share
+    interval = _interval(method, choice)
     if interval.low is not None and interval.high is not None:
         axes.plot([100 * interval.low, 100 * interval.high], [row, row], color=colour, linewidth=1.4)
     axes.plot([100 * interval.estimate], [row], "o", color=colour, markersize=4.5 if colour == _INK else 3)
+
+
+def _interval(method: MethodResult, choice: bool) -> Interval:
+    return method.share if choice and method.share else method.luce_share
 
 
 def _figure(width: float, height: float) -> Figure:

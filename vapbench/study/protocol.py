@@ -13,7 +13,6 @@ A protocol names methods by blind codes, so a server that never reads ``key.json
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
@@ -390,8 +389,7 @@ class Opening(Frozen):
 
 def _read(path: Path, model: type[Model]) -> Model:
     try:
-        data: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return model.model_validate(data)
+        return model.model_validate(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; make a study first: vapbench study plan --help") from None
     except ValidationError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -129,13 +130,17 @@ def clip_seconds(protocol: Protocol, vote: Vote) -> float:
 
 
 def _sides(protocol: Protocol, votes: Sequence[Vote]) -> tuple[tuple[int, int], float]:
-    from scipy.stats import binomtest
-
     decisive = [vote for vote in votes if vote.role in ("main", "repeat") and vote.choice != "tie"]
     left = sum(vote.choice == 0 for vote in decisive)
     if not decisive or protocol.kind != "pair":
         return (left, len(decisive)), 1.0
-    return (left, len(decisive)), float(binomtest(left, len(decisive), 0.5).pvalue)
+    return (left, len(decisive)), _fair_coin_p(left, len(decisive))
+
+
+def _fair_coin_p(heads: int, tosses: int) -> float:
+    """Exact two-sided binomial p-value of a fair coin: symmetric, so twice the smaller tail."""
+    tail = sum(math.comb(tosses, k) for k in range(min(heads, tosses - heads) + 1))
+    return float(min(1.0, 2 * tail / 2**tosses))
 
 
 def _outliers(votes: Sequence[Vote]) -> Mapping[str, float]:

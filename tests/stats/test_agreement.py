@@ -1,0 +1,133 @@
+"""Specification of agreement and of the signs of careless voting."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.stats.designs import seven_methods
+from vapbench.stats.agreement import Level, canonical_outcomes, krippendorff_alpha, rater_agreement, raw_agreement
+from vapbench.stats.quality import circular_triads, kendall_zeta, side_bias, straight_lining, time_floor
+from vapbench.stats.votes import LEFT, RIGHT, TIE, PairVotes
+
+# Krippendorff 2011, "Computing Krippendorff's Alpha-Reliability", example C: four observers, twelve units.
+TEXTBOOK = """
+1 2 3 3 2 1 4 1 2 . . .
+1 2 3 3 2 2 4 1 2 5 . 3
+. 3 3 3 2 3 4 2 2 5 1 .
+1 2 3 3 2 4 4 1 2 5 1 .
+"""
+
+
+def long_form(text: str) -> tuple[list[int], list[int], list[float]]:
+    cells = [
+        (unit, rater, float(value))
+        for rater, line in enumerate(text.split("\n")[1:-1])
+        for unit, value in enumerate(line.split())
+        if value != "."
+    ]
+    units, raters, values = zip(*cells, strict=True)
+    return list(units), list(raters), list(values)
+
+
+@pytest.mark.parametrize(("level", "alpha"), [("nominal", 0.743), ("interval", 0.849)])
+def test_alpha_of_the_textbook(level: Level, alpha: float) -> None:
+    assert krippendorff_alpha(*long_form(TEXTBOOK), level).alpha == pytest.approx(alpha, abs=5e-4)
+
+
+@pytest.mark.parametrize("level", ["nominal", "interval"])
+def test_alpha_agrees_with_the_krippendorff_package(level: Level) -> None:
+    package = pytest.importorskip("krippendorff")
+    rng = np.random.default_rng(2)
+    table = np.clip(np.round(rng.normal(size=60) + rng.normal(size=(9, 60))), -1, 1)
+    table[rng.random(table.shape) < 0.6] = np.nan
+    rater, unit = np.nonzero(~np.isnan(table))
+    ours = krippendorff_alpha(unit, rater, table[rater, unit], level)
+    assert ours.alpha == pytest.approx(package.alpha(table, level_of_measurement=level), abs=1e-12)
+    assert ours.low is not None and ours.high is not None and ours.alpha is not None
+    assert ours.low < ours.alpha < ours.high
+
+
+def test_alpha_of_coin_tosses_is_near_zero_and_its_interval_says_so() -> None:
+    rng = np.random.default_rng(0)
+    unit, rater = np.repeat(np.arange(200), 3), np.tile(np.arange(3), 200) + 3 * (np.repeat(np.arange(200), 3) % 10)
+    alpha = krippendorff_alpha(unit, rater, rng.integers(0, 2, 600))
+    assert alpha.low is not None and alpha.high is not None and alpha.low < 0 < alpha.high < 0.3
+
+
+def test_no_alpha_where_nothing_could_disagree() -> None:
+    assert krippendorff_alpha([0, 0, 1, 1], [0, 1, 0, 1], [1, 1, 1, 1]).reason == "every vote is the same"
+    assert krippendorff_alpha([0, 1], [0, 1], [1, 0]).reason == "no unit has two votes"
+
+
+def test_repeated_trials_are_refused() -> None:
+    with pytest.raises(ValueError, match="twice"):
+        krippendorff_alpha([0, 0], [5, 5], [1, 1])
+
+
+def test_sides_do_not_matter_for_agreement() -> None:
+    votes = PairVotes(2, np.array([0, 1]), np.array([1, 0]), np.array([LEFT, RIGHT]), np.arange(2), np.zeros(2, int))
+    units, values = canonical_outcomes(votes)
+    assert len(set(units)) == 1 and values.tolist() == [1, 1]
+    assert raw_agreement(units, votes.rater, values) == 1
+
+
+def test_a_contrarian_stands_out() -> None:
+    rng = np.random.default_rng(1)
+    truth = rng.integers(0, 2, 60)
+    said = np.where(rng.random((12, 60)) < 0.85, truth, 1 - truth)
+    said[4] = 1 - truth
+    rater, unit = np.indices(said.shape)
+    result = rater_agreement(unit.ravel(), rater.ravel(), said.ravel())
+    assert result.robust_z[4] < -3 and result.raters[4] == 4
+    assert (np.delete(result.robust_z, 4) > -3).all()
+
+
+def test_side_bias_is_found_and_its_interval_is_clustered() -> None:
+    votes = seven_methods()
+    assert (fair := side_bias(votes)).low is not None and fair.low < 0.53
+    always = votes.where(votes.outcome == LEFT)
+    assert side_bias(always).estimate == 1
+    with pytest.raises(ValueError, match="tie"):
+        side_bias(votes.where(votes.outcome == TIE))
+
+
+def test_straight_lining_is_the_exact_binomial_test() -> None:
+    stats = pytest.importorskip("scipy.stats")
+    votes = seven_methods(raters=5)
+    result = straight_lining(votes)
+    for left, decisive, p in zip(result.left, result.decisive, result.p, strict=True):
+        assert p == pytest.approx(stats.binomtest(int(left), int(decisive)).pvalue, rel=1e-9)
+    only_left = votes.where((votes.rater != 2) | (votes.outcome == LEFT))
+    assert straight_lining(only_left).p[2] < 1e-3
+
+
+def test_circles_are_counted_per_rater() -> None:
+    left, right = np.array([0, 1, 2] * 2), np.array([1, 2, 0] * 2)
+    outcome = np.array([LEFT, LEFT, LEFT, LEFT, LEFT, RIGHT])
+    triads = circular_triads(PairVotes(3, left, right, outcome, np.repeat([7, 9], 3), np.zeros(6, int)))
+    assert triads.raters.tolist() == [7, 9]
+    assert triads.complete.tolist() == [1, 1] and triads.circular.tolist() == [1, 0]
+
+
+def test_coin_tosses_make_one_triad_in_four_circular() -> None:
+    rng = np.random.default_rng(0)
+    left, right = np.tile([0, 1, 2], 2000), np.tile([1, 2, 0], 2000)
+    votes = PairVotes(
+        3, left, right, rng.choice([LEFT, RIGHT], 6000), np.zeros(6000, int), np.repeat(np.arange(2000), 3)
+    )
+    assert circular_triads(votes).circular[0] / 2000 == pytest.approx(0.25, abs=0.03)
+
+
+def test_zeta_is_one_for_an_order_and_zero_for_the_most_circular_tournament() -> None:
+    assert kendall_zeta([6, 5, 4, 3, 2, 1, 0]) == 1
+    assert kendall_zeta([3] * 7) == pytest.approx(0)
+    assert kendall_zeta([2, 2, 1, 1]) == pytest.approx(0)
+    with pytest.raises(ValueError, match="round robin"):
+        kendall_zeta([2, 2, 2])
+
+
+def test_votes_before_the_clip_can_have_played_are_counted() -> None:
+    fast = time_floor([1.0, 5.0, 2.6, 2.8], [3.0, 3.0, 3.0, 3.0], ["a", "a", "b", "b"])
+    assert fast.raters.tolist() == ["a", "b"] and fast.fast.tolist() == [1, 1]
+    assert fast.flagged(0.2).all() and not fast.flagged(0.5).any()

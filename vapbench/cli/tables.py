@@ -1,0 +1,162 @@
+"""``compare`` and ``table``: is A better than B, and the table for the paper."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from vapbench.cli import options as opt
+
+if TYPE_CHECKING:
+    from vapbench.report.table import TableModel
+    from vapbench.store import RunFolder
+
+_Task = Annotated[
+    str | None, typer.Option("--task", "-t", help="Only this task. [default: every task]", show_default=False)
+]
+_Suite = Annotated[str | None, typer.Option("--suite", "-s", help="Only runs of this suite.", show_default=False)]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(compare)
+    app.command()(table)
+
+
+def compare(
+    a: Annotated[str, typer.Argument(help="A run folder, or its name in the results folder.", show_default=False)],
+    b: Annotated[str, typer.Argument(help="Another run of the same suite.", show_default=False)],
+    task: _Task = None,
+    suite: _Suite = None,
+    results: opt.Results = opt.RESULTS,
+    json: opt.Json = False,
+) -> None:
+    """Is A better than B?
+
+    Differences case by case, with intervals and p-values that know that cases of a condition go together; adjusted
+    for the number of metrics. Cases that either lacks are left out, and counted.
+
+    vapbench compare vap i2v   vapbench compare results/mini/vap results/mini/frozen --task camera
+    """
+    import json as json_
+
+    from vapbench.cli.console import configure_logging, output
+    from vapbench.report.comparison import compare as compare_runs
+    from vapbench.report.comparison import to_json
+    from vapbench.report.comparison_terminal import lines
+
+    configure_logging(verbose=0, quiet=False)
+    comparisons = compare_runs(find_run(a, results, suite), find_run(b, results, suite), task)
+    if json:
+        output().print_json(json_.dumps([to_json(comparison) for comparison in comparisons]))
+        return
+    for comparison in comparisons:
+        output().print()
+        for line in lines(comparison):
+            output().print(line, markup=False, highlight=False, emoji=False, soft_wrap=True)
+
+
+def table(
+    runs: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Run folders. Default: every run of the results folder.", show_default=False),
+    ] = None,
+    style: Annotated[
+        Literal["paper", "wide", "ablation"],
+        typer.Option(
+            "--style",
+            help="paper: the paper's six columns, means. wide: every column, intervals, ranks, n. "
+            "ablation: the --reference row, the others with their difference from it.",
+        ),
+    ] = "paper",
+    format_: Annotated[
+        Literal["latex", "markdown", "html", "csv", "json"], typer.Option("--format", help="What to write.")
+    ] = "markdown",
+    task: _Task = None,
+    suite: _Suite = None,
+    reference: Annotated[
+        str | None,
+        typer.Option(
+            "--reference",
+            help="Row that the others are tested against; a dagger marks p < 0.05. [ablation: the first]",
+            show_default=False,
+        ),
+    ] = None,
+    published: Annotated[
+        bool, typer.Option("--published", help="Add the paper's rows, set apart; without any run, they are the table.")
+    ] = False,
+    standalone: Annotated[
+        bool, typer.Option("--standalone", help="LaTeX: a document that compiles by itself.")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="File to write. [default: the terminal]", show_default=False)
+    ] = None,
+    results: opt.Results = opt.RESULTS,
+) -> None:
+    """Write the table for the paper.
+
+    Bold is best, underlined second best, by the digits shown; what is incomplete is never ranked; the notes say how
+    many cases, which definitions, which tests.
+
+    vapbench table --format latex --out table.tex   vapbench table --published --task camera
+    """
+    from vapbench.cli.console import configure_logging
+    from vapbench.files import write_text
+    from vapbench.report.render import render
+
+    configure_logging(verbose=0, quiet=False)
+    models = _models(runs, results, suite, task, reference, style == "ablation", published)
+    text = "\n".join(render(model, style, format_, standalone) for model in models)
+    if out is None:
+        typer.echo(text, nl=False)
+    else:
+        write_text(out, text)
+        typer.echo(str(out))
+
+
+def find_run(name: str, results: Path, suite: str | None) -> RunFolder:
+    """The run a user names: a folder, or the name of one in the results folder.
+
+    Raises:
+        UsageError: there is none of that name, or several.
+    """
+    from vapbench.errors import UsageError, did_you_mean
+    from vapbench.store import RunFolder
+
+    if (Path(name) / "manifest.json").is_file():
+        return RunFolder(Path(name))
+    known = [path.parent for path in sorted(results.glob(f"{suite or '*'}/*/manifest.json"))]
+    found = [path for path in known if path.name == name]
+    if not found:
+        raise UsageError(f"No run {name!r} in {results}.{did_you_mean(name, {path.name for path in known})}")
+    if len(found) > 1:
+        raise UsageError(f"Several runs are called {name}: {', '.join(map(str, found))}; name one of these folders.")
+    return RunFolder(found[0])
+
+
+def _models(
+    runs: list[Path] | None,
+    results: Path,
+    suite: str | None,
+    task: str | None,
+    reference: str | None,
+    ablation: bool,
+    published: bool,
+) -> list[TableModel]:
+    from vapbench.cli.reporting import run_folders
+    from vapbench.errors import UsageError
+    from vapbench.report.published import as_table, publications, with_published
+    from vapbench.report.table import summarise
+
+    folders = run_folders(runs, results, suite)
+    if not folders and published:
+        return [as_table(paper) for paper in publications()]
+    if not folders:
+        raise UsageError(f"No runs in {results}{f' of suite {suite}' if suite else ''}; make one: vapbench run --help")
+    models = summarise(folders, task, reference=reference)
+    if ablation and reference is None:
+        first = next((row.label for row in models[0].rows if row.competes), models[0].rows[0].label)
+        models = summarise(folders, task, reference=first)
+    return [with_published(model, publications()) for model in models] if published else models

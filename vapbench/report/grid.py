@@ -1,0 +1,204 @@
+"""A table as it is printed: texts and marks, decided once for every renderer.
+
+A :class:`Grid` is made from a :class:`~vapbench.report.table.TableModel` by a style. Which numbers are bold, underlined
+or marked by a dagger is decided here, on the digits shown, so that LaTeX, Markdown and HTML never disagree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from vapbench.report.columns import Column, Row
+from vapbench.report.table import Cell, TableModel
+from vapbench.report.terminal import interval_text, rank_text
+
+Style = Literal["paper", "wide", "ablation"]
+STYLES: tuple[Style, ...] = ("paper", "wide", "ablation")
+
+PAPER_COLUMNS = (
+    "text_alignment",
+    "motion_smoothness",
+    "dynamic_degree",
+    "aesthetic_quality",
+    "semantic_alignment",
+    "preference_rate",
+)
+"""Metrics of the paper's table, in its order; of each, one variant."""
+
+ABSENT = "\N{EN DASH}"
+ALPHA = 0.05
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One printed cell."""
+
+    text: str
+    interval: str = ""
+    """``[0.12, 0.34]``, and ranks; empty if the style prints none."""
+    difference: str = ""
+    """``+1.23`` against the reference row; empty if the style prints none."""
+    best: bool = False
+    second: bool = False
+    dagger: bool = False
+    """Significantly different from the reference row."""
+    note: int | None = None
+    """Number of its footnote."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One method."""
+
+    label: str
+    entries: tuple[Entry, ...]
+    count: str
+    """``48/48``; empty for published rows."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Rows between two rules."""
+
+    title: str
+    """Empty for the measured methods."""
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True)
+class Header:
+    """Head of a column."""
+
+    title: str
+    arrow: str
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The whole table."""
+
+    title: str
+    headers: tuple[Header, ...]
+    groups: tuple[Group, ...]
+    counts: bool
+    """Whether there is a column of n."""
+    notes: tuple[str, ...]
+    """Footnotes, numbered from 1."""
+    footers: tuple[str, ...]
+
+
+def grid_of(model: TableModel, style: Style) -> Grid:
+    """Lay out a table.
+
+    Args:
+        model: the table.
+        style: ``paper`` (the paper's six columns, means alone), ``wide`` (every column, intervals, ranks, n), or
+            ``ablation`` (the reference row as it is, the others with their difference from it).
+    """
+    if style == "paper":
+        model = _paper_columns(model)
+    notes: dict[str, int] = {}
+    lines = [
+        (row, Line(row.label, tuple(_entries(model, number, style, notes)), _count(model.cells[number])))
+        for number, row in enumerate(model.rows)
+    ]
+    footers = list(model.footers)
+    if any(entry.best for _, line in lines for entry in line.entries):
+        footers.append("Bold is best and underlined second best of the column, by the digits shown.")
+    if any(entry.dagger for _, line in lines for entry in line.entries) and model.reference is not None:
+        reference = model.rows[model.reference].label
+        footers.append(f"Dagger: differs from {reference}, adjusted p < {ALPHA:g}.")
+    if style != "wide":
+        # These styles print neither intervals nor ranks, so nothing explains them.
+        footers = [text.partition("; brackets: ")[0] + "." * ("; brackets: " in text) for text in footers]
+        footers = [text for text in footers if not text.startswith("#:")]
+    return Grid(
+        model.title,
+        tuple(Header(column.title, column.arrow) for column in model.columns),
+        tuple(_groups(lines)),
+        style == "wide",
+        tuple(f"{account}; not ranked" for account in notes),
+        tuple(footers),
+    )
+
+
+def _paper_columns(model: TableModel) -> TableModel:
+    chosen = []
+    for name in PAPER_COLUMNS:
+        variants = [i for i, column in enumerate(model.columns) if column.metric.partition("[")[0] == name]
+        # Of several variants, the one most methods have; the first of these.
+        filled = {i: sum(line[i].mean is not None for line in model.cells) for i in variants}
+        if variants:
+            chosen.append(max(variants, key=lambda i: (filled[i], -i)))
+    if not chosen:
+        return model
+    shown = {model.columns[index].title for index in chosen}
+    definitions = "; ".join(f"{c.title} is {c.definition}" for c in model.columns if c.title in shown and c.version)
+    footers = [text for text in model.footers if not text.startswith("Columns: ")]
+    return replace(
+        model,
+        columns=tuple(model.columns[index] for index in chosen),
+        cells=tuple(tuple(line[index] for index in chosen) for line in model.cells),
+        scores=tuple(tuple(line[index] for index in chosen) for line in model.scores),
+        footers=(*footers, *([f"Columns: {definitions}."] if definitions else [])),
+    )
+
+
+def _entries(model: TableModel, number: int, style: Style, notes: dict[str, int]) -> Iterator[Entry]:
+    second = [_second(model, index) for index in range(len(model.columns))]
+    for index, column in enumerate(model.columns):
+        cell = model.cells[number][index]
+        if cell.mean is None:
+            yield Entry(ABSENT, note=_note(cell, notes))
+            continue
+        versus = cell.versus
+        yield Entry(
+            column.text(cell.mean),
+            interval=" ".join(filter(None, (interval_text(column, cell), rank_text(cell)))) if style == "wide" else "",
+            difference=_signed(column, versus.difference) if versus and style == "ablation" else "",
+            best=cell.place == 1,
+            second=cell.place is not None and cell.place == second[index],
+            dagger=versus is not None and versus.p < ALPHA,
+            note=_note(cell, notes),
+        )
+
+
+def _second(model: TableModel, index: int) -> int | None:
+    """The place of the second best; None if all share the first."""
+    places = sorted({line[index].place or 0 for line in model.cells} - {0, 1})
+    return places[0] if places else None
+
+
+def _note(cell: Cell, notes: dict[str, int]) -> int | None:
+    if cell.complete or cell.published:
+        return None
+    return notes.setdefault(cell.account(), len(notes) + 1)
+
+
+def _signed(column: Column, value: float) -> str:
+    text = column.text(value)
+    return text if text.startswith("\N{MINUS SIGN}") else f"+{text}"
+
+
+def _count(cells: Sequence[Cell]) -> str:
+    counts = [(cell.n, cell.total) for cell in cells if not cell.published and cell.total]
+    if not counts:
+        return ""
+    low, high = min(n for n, _ in counts), max(n for n, _ in counts)
+    return f"{low if low == high else f'{low}-{high}'}/{counts[0][1]}"
+
+
+def _groups(lines: Sequence[tuple[Row, Line]]) -> Iterator[Group]:
+    kinds: list[tuple[str, Callable[[Row], bool]]] = [
+        ("", lambda row: row.competes),
+        ("Floors and ceilings", lambda row: not row.competes and not row.published),
+    ]
+    sources = dict.fromkeys(row.published for row, _ in lines if row.published)
+    for title, belongs in kinds:
+        if chosen := tuple(line for row, line in lines if belongs(row)):
+            yield Group(title, chosen)
+    for source in sources:
+        chosen = tuple(line for row, line in lines if row.published == source)
+        yield Group(f"As published ({source})", chosen)

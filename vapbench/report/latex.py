@@ -1,0 +1,158 @@
+r"""Tables in LaTeX: booktabs, nothing else, pure ASCII.
+
+Whatever a label or caption holds is escaped: characters that LaTeX gives a meaning, letters with accents, arrows and
+signs. What no standard font has is written as its code point, so that the file compiles with pdfLaTeX as it is.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator
+
+from vapbench.report.grid import Entry, Grid, Line
+
+PREAMBLE = "% Needs \\usepackage{booktabs}."
+
+_SPECIAL = {
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': "''",
+    "`": r"\textasciigrave{}",
+    "\N{EN DASH}": "--",
+    "\N{EM DASH}": "---",
+    "\N{MINUS SIGN}": "$-$",
+    "\N{LEFT SINGLE QUOTATION MARK}": "`",
+    "\N{RIGHT SINGLE QUOTATION MARK}": "'",
+    "\N{LEFT DOUBLE QUOTATION MARK}": "``",
+    "\N{RIGHT DOUBLE QUOTATION MARK}": "''",
+    "\N{HORIZONTAL ELLIPSIS}": r"\ldots{}",
+    "\N{MIDDLE DOT}": r"$\cdot$",
+    "\N{MULTIPLICATION SIGN}": r"$\times$",
+    "\N{PLUS-MINUS SIGN}": r"$\pm$",
+    "\N{UPWARDS ARROW}": r"$\uparrow$",
+    "\N{DOWNWARDS ARROW}": r"$\downarrow$",
+    "\N{NO-BREAK SPACE}": "~",
+    "\N{LATIN SMALL LETTER SHARP S}": r"\ss{}",
+    "\N{LATIN SMALL LETTER AE}": r"\ae{}",
+    "\N{LATIN SMALL LETTER O WITH STROKE}": r"\o{}",
+    "\N{LATIN SMALL LETTER DOTLESS I}": r"\i{}",
+    "\N{LATIN SMALL LETTER L WITH STROKE}": r"\l{}",
+}
+_ACCENTS = {
+    "\N{COMBINING GRAVE ACCENT}": r"\`",
+    "\N{COMBINING ACUTE ACCENT}": r"\'",
+    "\N{COMBINING CIRCUMFLEX ACCENT}": r"\^",
+    "\N{COMBINING TILDE}": r"\~",
+    "\N{COMBINING DIAERESIS}": r"\"",
+    "\N{COMBINING MACRON}": r"\=",
+    "\N{COMBINING BREVE}": r"\u",
+    "\N{COMBINING CARON}": r"\v",
+    "\N{COMBINING CEDILLA}": r"\c",
+    "\N{COMBINING RING ABOVE}": r"\r",
+    "\N{COMBINING DOUBLE ACUTE ACCENT}": r"\H",
+    "\N{COMBINING DOT ABOVE}": r"\.",
+}
+
+
+def to_latex(grid: Grid, label: str = "", standalone: bool = False) -> str:
+    r"""A ``table`` environment, or a document of its own.
+
+    Args:
+        grid: the table.
+        label: of ``\label{tab:...}``; empty for none.
+        standalone: make a document that compiles by itself.
+    """
+    body = "\n".join(_table(grid, label))
+    if not standalone:
+        return f"{PREAMBLE}\n{body}\n"
+    return (
+        "\\documentclass{article}\n\\usepackage[landscape,margin=1cm]{geometry}\n\\usepackage{booktabs}\n"
+        f"\\begin{{document}}\n{body}\n\\end{{document}}\n"
+    )
+
+
+def escape(text: str) -> str:
+    """Any text as LaTeX that prints it; line breaks and control characters become spaces."""
+    return "".join(_escape(character) for character in unicodedata.normalize("NFC", text))
+
+
+def _escape(character: str) -> str:
+    if character in _SPECIAL:
+        return _SPECIAL[character]
+    if character.isascii():
+        return character if character.isprintable() else " "
+    parts = unicodedata.normalize("NFD", character)
+    if len(parts) == 2 and parts[0].isascii() and parts[0].isalpha() and parts[1] in _ACCENTS:
+        # An i or j loses its dot before it gets an accent.
+        letter = {"i": r"\i", "j": r"\j"}.get(parts[0], parts[0])
+        return f"{{{_ACCENTS[parts[1]]}{{{letter}}}}}"
+    if unicodedata.category(character)[0] in "ZC":
+        return " "
+    return rf"\texttt{{U+{ord(character):04X}}}"
+
+
+def _table(grid: Grid, label: str) -> Iterator[str]:
+    columns = len(grid.headers) + 1 + grid.counts
+    yield r"\begin{table}[t]"
+    yield r"\centering"
+    yield rf"\caption{{{escape(grid.title)}}}"
+    if label:
+        yield rf"\label{{tab:{''.join(c for c in label if c.isascii() and (c.isalnum() or c in '-.:'))}}}"
+    yield r"\small"
+    yield rf"\begin{{tabular}}{{l{'r' * (columns - 1)}}}"
+    yield r"\toprule"
+    heads = ["Method", *(" ".join(filter(None, (escape(h.title), _arrow(h.arrow)))) for h in grid.headers)]
+    yield _row([*heads, *(["$n$"] if grid.counts else [])])
+    for group in grid.groups:
+        yield r"\midrule"
+        if group.title:
+            yield rf"\multicolumn{{{columns}}}{{l}}{{\textit{{{escape(group.title)}}}}} \\"
+        for line in group.lines:
+            yield _line(line, grid.counts)
+    yield r"\bottomrule"
+    yield r"\end{tabular}"
+    for number, note in enumerate(grid.notes, start=1):
+        yield rf"\par\smallskip\footnotesize $^{{{number}}}$ {escape(note)}"
+    for footer in grid.footers:
+        yield rf"\par\smallskip\footnotesize {escape(footer)}"
+    yield r"\end{table}"
+
+
+def _line(line: Line, counts: bool) -> str:
+    return _row([escape(line.label), *map(_entry, line.entries), *([escape(line.count)] if counts else [])])
+
+
+def _entry(entry: Entry) -> str:
+    text = escape(entry.text)
+    if entry.best:
+        text = rf"\textbf{{{text}}}"
+    elif entry.second:
+        text = rf"\underline{{{text}}}"
+    marks = [*([r"\dagger"] if entry.dagger else []), *([str(entry.note)] if entry.note else [])]
+    if marks:
+        text += f"$^{{{','.join(marks)}}}$"
+    if entry.difference:
+        text += rf" ({escape(entry.difference)})"
+    if entry.interval:
+        text += rf" {{\scriptsize {escape(entry.interval)}}}"
+    return text
+
+
+def _row(cells: list[str]) -> str:
+    # A row that begins with a bracket would be read as the optional argument of the row before it.
+    return " & ".join(f"{{{cell}}}" if cell.startswith(("[", "*")) else cell for cell in cells) + r" \\"
+
+
+def _arrow(arrow: str) -> str:
+    return _SPECIAL.get(arrow, "")
