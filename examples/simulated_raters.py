@@ -1,4 +1,4 @@
-"""Simulated raters for a planned study: they open their links, watch nothing, and vote over HTTP.
+"""Simulated raters for a planned study: they open their links, wait as long as the videos last, and vote over HTTP.
 
     vapbench study plan --suite mini --method vap --method lora …
     python examples/simulated_raters.py studies/NAME --raters 20 --strength vap=1.2 --strength lora=0.4
@@ -21,6 +21,7 @@ import random
 import re
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
@@ -47,6 +48,8 @@ class Truth:
     """SHA-256 of the videos that a check expects to be chosen."""
     strengths: Mapping[str, float]
     ties: bool
+    seconds: float
+    """Of the longest video: whoever votes sooner is excluded by the study's rules."""
 
 
 def read_truth(study: Path, strengths: Mapping[str, float]) -> Truth:
@@ -65,6 +68,7 @@ def read_truth(study: Path, strengths: Mapping[str, float]) -> Truth:
         frozenset(sha256[check["candidates"][check["expected"]]] for check in protocol["checks"]),
         spread | dict(strengths),
         bool(protocol["ties"]),
+        max(facts["frames"] / facts["fps"] for facts in protocol["media"].values() if facts["fps"]),
     )
 
 
@@ -89,6 +93,8 @@ class Rater:
         answered = 0
         while body := self._next():
             trial = json.loads(body)
+            self._send("POST", f"/api/shown/{trial['assignment']}", {})
+            time.sleep(self._truth.seconds)
             self._send("PUT", f"/api/votes/{trial['assignment']}", {"choice": self._choose(trial)})
             answered += 1
         return answered
@@ -160,7 +166,7 @@ def main() -> None:
     process, links = serve(arguments.study, arguments.raters)
     try:
         raters = [Rater(link, truth, f"{arguments.seed}-{number}") for number, link in enumerate(links)]
-        with ThreadPoolExecutor(8) as pool:
+        with ThreadPoolExecutor(len(raters)) as pool:
             answered = list(pool.map(Rater.take_part, raters))
     finally:
         process.terminate()

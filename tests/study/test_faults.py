@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 import socket
@@ -20,9 +21,11 @@ import pytest
 from tests.study.served import Process, Rater, make_study, serving
 from vapbench.errors import UsageError
 from vapbench.study.ballots import load_ballots
+from vapbench.study.database import StorageUnavailable
 from vapbench.study.media import Unsatisfiable, parse_range
 from vapbench.study.protocol import StudyFolder
 from vapbench.study.serve import invite_raters, serve
+from vapbench.study.service import Service
 from vapbench.study.votes import check_chain
 
 RATERS = 6
@@ -35,28 +38,23 @@ def folder(tmp_path: Path) -> StudyFolder:
 
 def persist(server: dict[str, str], token: str, acknowledged: set[str], done: threading.Event) -> None:
     """A rater who never gives up: goes on with the same link after every death of the server."""
-    http: httpx.Client | None = None
+    http = httpx.Client(base_url=server["origin"], timeout=10, verify=False)
     while not done.is_set():
         try:
-            if http is None:
-                http = httpx.Client(base_url=server["origin"], timeout=10)
+            if not http.cookies:
                 http.get("/join", params={"t": token})
-                http.post("/api/consent", json={"version": "1"})
+                http.post("/api/consent", json={"version": "1"}).raise_for_status()
             response = http.post("/api/next", json={"after": None})
             if response.status_code == 204:
                 return
-            if response.status_code != 200:
-                time.sleep(0.05)
-                continue
-            assignment = response.json()["assignment"]
+            assignment = response.raise_for_status().json()["assignment"]
             time.sleep(random.uniform(0, 0.02))
-            if http.put(f"/api/votes/{assignment}", json={"choice": 0}).status_code in (200, 201):
-                acknowledged.add(assignment)
+            http.put(f"/api/votes/{assignment}", json={"choice": 0}).raise_for_status()
+            acknowledged.add(assignment)
         except httpx.HTTPError:
-            if http is not None:
-                http.close()
-            http = None
-            time.sleep(0.05)
+            # Consent is asked for again: it is harmless, and may not have arrived.
+            http.cookies.clear()
+            time.sleep(0.1)
 
 
 def kill_and_restart(tmp_path: Path, kills: int) -> None:
@@ -152,6 +150,30 @@ def test_a_full_database_acknowledges_nothing_and_recovers(folder: StudyFolder) 
         database.execute("PRAGMA max_page_count = 1000000")
         assert len(load_ballots(folder).votes) == stored
         rater.finish()
+
+
+def test_a_commit_that_fails_takes_its_whole_batch_and_is_forgotten(tmp_path: Path) -> None:
+    folder = make_study(tmp_path / "study", training=0)
+
+    def fail(database: sqlite3.Connection) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    async def together(service: Service) -> list[object]:
+        busy = service.write(lambda database: time.sleep(0.2))
+        # Both wait for the first, so they share a transaction.
+        jobs = (busy, service.write(lambda database: service.store.hand_out(database, rater)), service.write(fail))
+        return list(await asyncio.gather(*jobs, return_exceptions=True))
+
+    with serving(folder) as served:
+        served.rater().http.close()
+        service = served.service
+        rater = service.reader.execute("SELECT id FROM rater WHERE place = 0").fetchone()[0]
+        done, handed, failed = asyncio.run(together(service))
+        assert done is None
+        assert isinstance(handed, StorageUnavailable) and isinstance(failed, StorageUnavailable)
+        assert service.reader.execute("SELECT count(*) FROM assignment").fetchone()[0] == 0
+        asyncio.run(service.write(lambda database: None))
+        assert service.store.coverage.taken.sum() == 0
 
 
 @pytest.fixture
