@@ -48,7 +48,9 @@ def build(
 
     configure_logging(verbose=0, quiet=False)
     built = build_site(results, leaderboard, out or leaderboard / "site", videos)
-    output().print(f"{built.index}: {built.pages} pages, {built.videos} videos and images", markup=False, soft_wrap=True)
+    output().print(
+        f"{built.index}: {built.pages} pages, {built.videos} videos and images", markup=False, soft_wrap=True
+    )
 
 
 def check(
@@ -81,7 +83,9 @@ def pack(
     submitter: Annotated[str, typer.Option("--submitter", help="Who submits.", show_default=False)],
     contact: Annotated[str, typer.Option("--contact", help="An e-mail address or a link.", show_default=False)],
     licence: Annotated[str, typer.Option("--licence", help="Of the videos, such as CC-BY-4.0.", show_default=False)],
-    repository: Annotated[str | None, typer.Option("--repository", help="Link to the code.", show_default=False)] = None,
+    repository: Annotated[
+        str | None, typer.Option("--repository", help="Link to the code.", show_default=False)
+    ] = None,
     commit: Annotated[str | None, typer.Option("--commit", help="Its commit.", show_default=False)] = None,
     videos: Annotated[bool, typer.Option("--videos/--no-videos", help="Include the videos.")] = True,
 ) -> None:

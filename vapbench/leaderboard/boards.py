@@ -12,6 +12,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from vapbench.errors import DataError
+from vapbench.leaderboard.check import check_submission
 from vapbench.leaderboard.submission import MANIFEST, Submission, read_submission
 from vapbench.report.evidence import Evidence, read_evidence
 from vapbench.report.published import as_table, publications, with_published
@@ -63,6 +64,8 @@ class Board:
     whole: TableModel
     """All planned cases, without published rows."""
     entries: tuple[Entry, ...]
+    ratio: str = "3 / 2"
+    """Width and height of its clips, as CSS spells it."""
 
     @property
     def small(self) -> bool:
@@ -142,6 +145,8 @@ def collect(results: Path, leaderboard: Leaderboard) -> list[Board]:
     """
     sources = _Sources([RunFolder(path.parent) for path in sorted(results.glob("*/*/manifest.json"))])
     for path in sorted(leaderboard.submissions.glob(f"*/{MANIFEST}")):
+        if problems := check_submission(path.parent):
+            raise DataError(f"{path.parent}: {problems[0]}; see: vapbench leaderboard check {path.parent}")
         sources.folders.append(RunFolder(path.parent))
         sources.submitted[path.parent] = read_submission(path.parent)
     suites: dict[str, list[Evidence]] = {paper.suite: [] for paper in publications()}
@@ -158,16 +163,19 @@ def _board(
 ) -> Board:
     declared = load_suites().get(suite)
     title = declared.title if declared else suite
+    ratio = f"{declared.clip.width} / {declared.clip.height}" if declared else "3 / 2"
     papers = [paper for paper in publications() if paper.suite == suite]
     if not runs:
         published = as_table(papers[0])
-        return Board(suite, slug(suite), title, (published,), published, ())
+        return Board(suite, slug(suite), title, (published,), published, (), ratio)
     names = task_names(runs)
     tables = tables_of(suite, runs, names)
     everything = {case for run in runs for case in run.cases()}
     whole = tables[-1] if set(tables[-1].conditions) == everything else tables_of(suite, runs, [None])[0]
     tables[-1] = with_published(tables[-1], papers)
-    return Board(suite, slug(suite), title, tuple(tables), whole, tuple(_entries(suite, runs, submitted, attested)))
+    return Board(
+        suite, slug(suite), title, tuple(tables), whole, tuple(_entries(suite, runs, submitted, attested)), ratio
+    )
 
 
 def _entries(

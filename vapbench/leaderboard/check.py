@@ -27,10 +27,21 @@ MOST_FRAMES = 4096
 MOST_PIXELS = 4096 * 2304
 _DEEPEST = 2
 
-_ARCHIVES = (b"PK\x03\x04", b"PK\x05\x06", b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd", b"7z\xbc\xaf", b"Rar!")
+_ARCHIVES = (
+    b"PK\x03\x04",
+    b"PK\x05\x06",
+    b"\x1f\x8b",
+    b"BZh",
+    b"\xfd7zXZ",
+    b"\x28\xb5\x2f\xfd",
+    b"7z\xbc\xaf",
+    b"Rar!",
+)
 _MARKUP = re.compile(r"<\s*[!/?a-zA-Z]|javascript\s*:|data\s*:\s*text", re.IGNORECASE)
 # Control characters, and those that turn the reading direction around or cannot be seen.
-_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff\ud800-\udfff]")
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff\ud800-\udfff]"
+)
 _PATHS = ("media", "reference", "image", "target")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -192,14 +203,14 @@ def _output_problems(folder: Path, said: Submission, manifest: Mapping[str, Any]
     for row in rows:
         key = (row["case"], row["seed"])
         if row["status"] == "ok" and made.setdefault(key, row["sha256"]) != row["sha256"]:
-            yield f"generations.jsonl has two videos of {key[0]} with seed {key[1]}; choosing the better one is not allowed"
+            yield f"generations.jsonl has two videos of {key[0]} with seed {key[1]}; one is allowed"
         if row["case"] not in manifest["cases"]:
             yield f"generations.jsonl has case {row['case']}, which the manifest does not plan"
     attempted = {(row["case"], row["seed"]) for row in rows}
     lacking = [(case, seed) for case in manifest["cases"] for seed in said.seeds if (case, seed) not in attempted]
     if lacking:
         yield (
-            f"{len(lacking)} of the planned cases and seeds have no row, first {lacking[0][0]} with seed {lacking[0][1]}; "
+            f"{len(lacking)} of the planned cases and seeds have no row, first {lacking[0]}; "
             "every case takes part with every seed, failures as failed rows"
         )
     listed = {(output.case, output.seed): output.sha256 for output in said.outputs}
@@ -234,7 +245,7 @@ def _video_problems(videos: Path, rows: list[dict[str, Any]]) -> Iterator[str]:
                 continue
             # The header alone says how much decoding would cost.
             if info.width * info.height > MOST_PIXELS or info.frames > MOST_FRAMES:
-                yield f"videos/{name} has {info.frames} frames of {info.width}x{info.height}, more than anybody can score"
+                yield f"videos/{name} has {info.frames} frames of {info.width}x{info.height}, more than is scored"
 
 
 def _row_problems(row: dict[str, Any], where: str) -> list[str]:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from vapbench.errors import DataError, UsageError
-from vapbench.files import write_json
+from vapbench.files import canonical_json, write_json
 from vapbench.leaderboard.submission import MANIFEST, Code, Output, Submission
-from vapbench.store import RunFolder
+from vapbench.store import Failure, GenerationRow, RunFolder, ScoreRow
 
 _KEPT = ("condition", "category", "tasks", "seeds", "fields", "caption", "reference_caption")
 _SESSION = ("started", "ended", "seeds", "device", "git", "counts")
@@ -68,9 +69,14 @@ def pack(
             if folder.video_of(row) is None:
                 raise DataError(f"{folder.videos / str(row.video)} is not the file that was scored; use --no-videos.")
     out.mkdir(parents=True)
-    for path in [*run.glob("generations*.jsonl"), *run.glob("scores/*.jsonl")]:
-        (out / path.relative_to(run)).parent.mkdir(exist_ok=True)
-        shutil.copyfile(path, out / path.relative_to(run))
+    # Rows that count, and no others: a submission has one output per case and seed. Tracebacks name folders.
+    current = [replace(row, attempts=tuple(map(_brief, row.attempts))) for row in folder.current()]
+    _write_rows(out / "generations.jsonl", current)
+    hashes = {row.sha256 for row in made}
+    for column in folder.columns():
+        scores = [row for row in folder.scores(column).values() if row.video_sha256 in hashes]
+        brief = [replace(row, failure=_brief(row.failure) if row.failure else None) for row in scores]
+        _write_rows(out / "scores" / f"{column}.jsonl", brief)
     if videos:
         (out / "videos").mkdir()
         for row in made:
@@ -80,11 +86,18 @@ def pack(
     return said
 
 
+def _brief(failure: Failure) -> Failure:
+    return replace(failure, traceback="")
+
+
+def _write_rows(path: Path, rows: Sequence[GenerationRow | ScoreRow]) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("".join(canonical_json(asdict(row)) + "\n" for row in rows), encoding="utf-8")
+
+
 def _published(manifest: Mapping[str, Any]) -> dict[str, Any]:
     cases = {
         name: {key: case[key] for key in _KEPT if key in case} for name, case in (manifest.get("cases") or {}).items()
     }
-    sessions = [
-        {key: session[key] for key in _SESSION if key in session} for session in manifest.get("sessions") or ()
-    ]
+    sessions = [{key: session[key] for key in _SESSION if key in session} for session in manifest.get("sessions") or ()]
     return {**manifest, "cases": cases, "sessions": sessions}

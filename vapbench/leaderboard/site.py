@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from vapbench.errors import UsageError
-from vapbench.files import write_text
 from vapbench.leaderboard.boards import BADGES, Board, Entry, Leaderboard, collect, slug
 from vapbench.leaderboard.changelog import Change, update_changelog
 from vapbench.leaderboard.media import Clip, MediaFiles
@@ -37,7 +36,9 @@ METHODOLOGY = 1
 """Raised whenever a rule on the methodology page changes."""
 
 _TEMPLATES = Path(__file__).parent / "templates"
-_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
+_UNPRINTABLE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]"
+)
 _MARK = ".vapbench-site"
 
 
@@ -61,7 +62,9 @@ class _Site:
 
     def add(self, path: str, template: str, scripts: Sequence[str] = (), **context: Any) -> None:
         """Render one page."""
-        style, script = _asset("site.css"), "\n".join(map(_asset, scripts))
+        board = context.get("board")
+        style = _asset("site.css").replace("/*ratio*/", board.ratio if board else "1")
+        script = "\n".join(map(_asset, scripts))
         links = [
             {"suite": b.suite, "small": b.small, "page": _page(self.boards, b, len(b.tables) - 1)} for b in self.boards
         ]
@@ -99,7 +102,7 @@ def build(results: Path, leaderboard: Path, out: Path, videos: bool = True) -> B
         _board_pages(site, board)
     _common_pages(site, changes, data)
     _write(out, {**site.pages, **data}, site.media)
-    return Built(out / "index.html", len(site.pages), len(site.media.files))
+    return Built(out / "index.html", len(site.pages), len(site.media.files) + len(site.media.first_frames))
 
 
 def _board_pages(site: _Site, board: Board) -> None:
@@ -293,7 +296,7 @@ def _check_out(out: Path) -> None:
 
 
 def _write(out: Path, files: Mapping[str, str], media: MediaFiles) -> None:
-    wanted = {*files, *media.files, _MARK}
+    wanted = {*files, *media.files, *media.first_frames, _MARK}
     out.mkdir(parents=True, exist_ok=True)
     for path in sorted(out.rglob("*"), reverse=True):
         name = path.relative_to(out).as_posix()

@@ -131,7 +131,9 @@ def summarise(
             run = replace(run, scores={key: rows for key, rows in run.scores.items() if key.metric in metrics})
         suites.setdefault(run.suite, []).append(run)
     if task is None:
-        return [table for suite, runs in suites.items() for table in tables_of(suite, runs, task_names(runs), reference)]
+        return [
+            table for suite, runs in suites.items() for table in tables_of(suite, runs, task_names(runs), reference)
+        ]
     with_task = {suite: runs for suite, runs in suites.items() if any(run.cases(task) for run in runs)}
     tables = [table for suite, runs in with_task.items() for table in tables_of(suite, runs, [task], reference)]
     if not tables and suites:

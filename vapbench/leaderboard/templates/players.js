@@ -6,7 +6,7 @@
   if (!bar) return;
   const play = $('play'), scrub = $('scrub'), label = $('time');
   const live = new Set();
-  let playing = false, base = 0, since = 0;
+  let playing = false, begun = matchMedia('(prefers-reduced-motion: reduce)').matches, base = 0, since = 0;
   const now = () => performance.now() / 1000;
   const known = () => [...live].filter((video) => video.duration > 0);
   const length = () => Math.max(0, ...known().map((video) => video.duration));
@@ -28,6 +28,11 @@
   }
   function tick() {
     const total = length();
+    bar.hidden = !live.size;
+    if (!begun && total) {
+      begun = true;
+      toggle(true);
+    }
     // Nobody runs ahead: the clock waits until all in view can show their frame.
     if (playing && known().some((video) => video.readyState < 2)) set(Math.min(clock(), base));
     else if (playing && total && clock() > total + 0.4) set(0);
@@ -53,7 +58,6 @@
       video.controls = video.loop = false;
       watcher.observe(video);
     }
-    bar.hidden = !document.querySelector('video');
   }
   play.addEventListener('click', () => toggle(!playing));
   scrub.addEventListener('input', () => { toggle(false); set(Number(scrub.value)); });
@@ -62,6 +66,5 @@
     adopt(document);
   });
   adopt(document);
-  if (!bar.hidden && !matchMedia('(prefers-reduced-motion: reduce)').matches) toggle(true);
   requestAnimationFrame(tick);
 })();
