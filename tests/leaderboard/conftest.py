@@ -15,10 +15,10 @@ HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)> \" ' &
 
 
 def cases(skill: float, **changes: Case) -> dict[str, Case]:
-    """Eight cases over four conditions."""
+    """Twelve cases over six conditions."""
     made = {
         f"case-{i}": Case(f"cond_{i // 2}", (skill + 0.01 * i,), extra={"caption": f"A target, number {i}."})
-        for i in range(8)
+        for i in range(12)
     }
     return made | changes
 

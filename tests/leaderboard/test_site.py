@@ -84,7 +84,7 @@ def test_ranks_are_ranges_and_what_is_incomplete_is_not_ranked(board: Board) -> 
     page = board.page("index.html")
     assert '<span class="rank">#1</span>' in line_of(page, "vap")
     incomplete = line_of(page, "i2v")
-    assert "7/8" in incomplete and "incomplete" in incomplete and "OutOfMemory: the GPU is full" in incomplete
+    assert "11/12" in incomplete and "incomplete" in incomplete and "OutOfMemory: the GPU is full" in incomplete
     assert 'class="rank"' not in incomplete and "data-complete" not in incomplete
     assert 'class="rank"' not in line_of(page, "frozen"), "a floor does not compete"
     assert page.index(">vap<") < page.index(">i2v<") < page.index(">frozen<")
