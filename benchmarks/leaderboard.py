@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import random
 import subprocess
 import sys
@@ -34,14 +35,15 @@ def main() -> None:
         board = Path(root) / "leaderboard"
         command = [sys.executable, "-m", "vapbench", "leaderboard", "build", "--leaderboard", str(board)]
         times, prints = [], set()
+        print(f"leaderboard, {METHODS} methods x {CASES} cases x {METRICS} metrics:")
         for _ in range(2):
             began = time.perf_counter()
             subprocess.run([*command, "--results", f"{root}/results"], check=True, capture_output=True)
             times.append(time.perf_counter() - began)
+            print(f"  build: {times[-1]:.2f} s, with {sum(os.times()[2:4]):.2f} s of processor so far", flush=True)
             prints.add(fingerprint(board / "site"))
         size = (board / "site" / "index.html").stat().st_size
         total = sum(path.stat().st_size for path in (board / "site").rglob("*") if path.is_file())
-    print(f"leaderboard, {METHODS} methods x {CASES} cases x {METRICS} metrics:")
     print(f"  built in {times[0]:.2f} s, again in {times[1]:.2f} s (aim: {AIM_SECONDS:g})")
     print(f"  index {size / 1000:.0f} kB (aim: {AIM_BYTES / 1000:g}), site {total / 1e6:.1f} MB")
     print(f"  rebuild byte-identical: {'yes' if len(prints) == 1 else 'NO'}")

@@ -8,17 +8,20 @@
   const filters = [...form.querySelectorAll('[data-filter]')], complete = $('complete');
   const columns = [...form.querySelectorAll('[data-column]')];
   const home = heads.findIndex((head) => head.hasAttribute('aria-sort'));
-  let sorted = home, down = home > 0 && heads[home].ariaSort === 'descending';
+  const homeDown = home > 0 && heads[home].ariaSort === 'descending';
+  let sorted = home, down = homeDown;
 
   function arrange() {
     let count = 0;
+    const filled = new Set();
     for (const row of lines) {
       const keep = filters.every((f) => !f.value || row.dataset[f.dataset.filter].split('|').includes(f.value))
         && (!complete.checked || 'complete' in row.dataset);
       if (row.hidden === keep) row.hidden = !keep;
       count += keep;
+      if (keep) filled.add(row.parentNode);
     }
-    for (const body of bodies) body.hidden = ![...body.rows].some((row) => row.cells[0].scope === 'row' && !row.hidden);
+    for (const body of bodies) if (body.hidden === filled.has(body)) body.hidden = !body.hidden;
     $('count').textContent = count === lines.length ? `${count} methods` : `${count} of ${lines.length} methods`;
     $('nothing').hidden = count > 0;
   }
@@ -28,17 +31,14 @@
       else head.removeAttribute('aria-sort');
     });
     const key = (row) => {
-      if (!sorted) return row.cells[0].firstChild.textContent;
-      const text = row.cells[sorted].dataset.v;
-      return text === undefined ? null : Number(text);
+      const cell = row.cells[sorted];
+      if (!sorted) return [0, cell.firstChild.textContent];
+      // What is incomplete comes after what is complete, and what has no number last, whichever end comes first.
+      return 'v' in cell.dataset ? [cell.title ? 1 : 0, Number(cell.dataset.v)] : [2, 0];
     };
     for (const body of bodies) {
       const rows = lines.filter((row) => row.parentNode === body).map((row, i) => [key(row), i, row]);
-      rows.sort(([x, i], [y, j]) => {
-        // What has no number comes last, whichever end comes first.
-        if (x === null || y === null || x === y) return (x === null) - (y === null) || i - j;
-        return (x < y ? -1 : 1) * (down ? -1 : 1);
-      });
+      rows.sort(([[p, x], i], [[q, y], j]) => p - q || (x === y ? i - j : (x < y ? -1 : 1) * (down ? -1 : 1)));
       body.append(...rows.map((item) => item[2]));
     }
   }
@@ -54,8 +54,10 @@
     const state = new URLSearchParams();
     for (const f of filters) if (f.value) state.set(f.dataset.filter, f.value);
     if (complete.checked) state.set('complete', '1');
-    if (sorted !== home) state.set('sort', `${heads[sorted].dataset.name}`);
-    if (sorted >= 0 && sorted !== home) state.set('down', down ? '1' : '0');
+    if (sorted !== home || down !== homeDown) {
+      state.set('sort', heads[sorted].dataset.name);
+      state.set('down', down ? '1' : '0');
+    }
     const off = columns.filter((box) => !box.checked).map((box) => heads[first + columns.indexOf(box)].dataset.name);
     for (const name of off) state.append('without', name);
     history.replaceState(null, '', state.size ? `#${state}` : location.pathname + location.search);
@@ -69,11 +71,13 @@
     }
     complete.checked = state.get('complete') === '1';
     const place = heads.findIndex((head) => head.dataset.name && head.dataset.name === state.get('sort'));
-    if (place >= 0) [sorted, down] = [place, state.get('down') === '1'];
+    if (place >= 0) {
+      [sorted, down] = [place, state.get('down') === '1'];
+      sort();
+    }
     const off = state.getAll('without');
     columns.forEach((box, i) => { box.checked = !off.includes(heads[first + i].dataset.name); });
-    show();
-    if (sorted >= 0) sort();
+    if (off.length) show();
     arrange();
     remember();
   }
@@ -90,7 +94,10 @@
       remember();
     });
   });
-  form.addEventListener('change', () => { show(); arrange(); remember(); });
+  form.addEventListener('change', (event) => {
+    (event.target.dataset.column ? show : arrange)();
+    remember();
+  });
   form.addEventListener('submit', (event) => event.preventDefault());
   form.addEventListener('reset', () => setTimeout(() => { show(); arrange(); remember(); }));
   $('csv').addEventListener('click', () => {

@@ -74,5 +74,6 @@
   }
   if (a.value === b.value && b.options.length > 1 && !state.has('b')) b.selectedIndex = a.selectedIndex ? 0 : 1;
   $('filters').hidden = false;
+  $('needs').hidden = true;
   if (data.cases.length && data.columns.length) draw();
 })();
