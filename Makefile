@@ -38,6 +38,7 @@ bench: $(VENV)/installed ## Print the speed ratios that the docs quote
 	$(BIN)/python benchmarks/resume.py
 	$(BIN)/python benchmarks/overhead.py
 	$(BIN)/python benchmarks/preference.py
+	$(BIN)/python benchmarks/leaderboard.py
 
 clean: ## Remove .venv and caches; results stay
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
