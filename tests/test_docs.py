@@ -65,6 +65,7 @@ def test_every_command_the_docs_name_exists() -> None:
         "data",
         "train",
         "study",
+        "leaderboard",
     }
     for path in [*DOCS.glob("*.md"), DOCS.parent / "README.md"]:
         for command in re.findall(r"`vapbench (\w+)", path.read_text(encoding="utf-8")):

@@ -44,10 +44,11 @@ class Board:
         write_video(reference, clip(5))
         given = {"reference": str(reference), "image": str(reference), "caption": "A target."}
         broken = Case("cond_1", (0.0,), generation=Failure("OutOfMemory", "the GPU is full"))
-        self.runs.write("vap", cases(0.6, **{"case-0": Case("cond_0", (0.61,), extra=given)}))
-        self.runs.write("lora", cases(0.3), folder="lora")
-        self.runs.write("i2v", cases(0.2, **{"case-3": broken}))
-        self.runs.write("frozen", cases(0.1))
+        first = {"case-0": Case("cond_0", (0.1,), extra=given)}
+        self.runs.write("vap", cases(0.6, **first))
+        self.runs.write("lora", cases(0.3, **first))
+        self.runs.write("i2v", cases(0.2, **first, **{"case-3": broken}))
+        self.runs.write("frozen", cases(0.1, **first))
 
 
 @pytest.fixture
