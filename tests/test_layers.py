@@ -17,6 +17,7 @@ ROOMS = [
     "checks",
     "training",
     "study",
+    "leaderboard",
     "report",
     "judging",
     "workflow",

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from vapbench.errors import DataError, UsageError, VapbenchError
+from vapbench.leaderboard.check import manifest_problems, row_problems
 from vapbench.methods import MethodEntry, check_class, find, methods
 from vapbench.metrics import REGISTRY
 from vapbench.metrics import resolve as resolve_metric
@@ -69,6 +70,7 @@ def check_run(folder: RunFolder) -> Iterator[Finding]:
     """
     yield _try(f"{folder.path} manifest", folder.manifest)
     yield _try(f"{folder.path} generations", partial(_check_generations, folder))
+    yield _try(f"{folder.path} as a board's data", partial(_check_harmless, folder))
     for column in folder.columns():
         yield _try(f"{folder.path} {column}", partial(_check_scores, folder, column))
 
@@ -80,6 +82,14 @@ def _check_generations(folder: RunFolder) -> None:
     changed = [row.video for row in folder.current() if row.status == "ok" and folder.video_of(row) is None]
     if changed:
         raise DataError(f"{len(changed)} videos are missing or were changed since: {changed[0]}, …; run it again")
+
+
+def _check_harmless(folder: RunFolder) -> None:
+    """The rules that submissions to the board are held to."""
+    problems = manifest_problems(folder.manifest()) + row_problems(folder.path)
+    if problems:
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        raise DataError(problems[0] + more)
 
 
 def _check_scores(folder: RunFolder, column: str) -> None:

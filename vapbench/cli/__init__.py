@@ -9,7 +9,18 @@ import sys
 
 import typer
 
-from vapbench.cli import checking, data, listing, reporting, running, set_scoring, study, tables, training
+from vapbench.cli import (
+    checking,
+    data,
+    listing,
+    publishing,
+    reporting,
+    running,
+    set_scoring,
+    study,
+    tables,
+    training,
+)
 
 _INTERRUPTED = 130
 
@@ -29,6 +40,7 @@ listing.register(app)
 checking.register(app)
 data.register(app)
 training.register(app)
+publishing.register(app)
 study.register(app)
 set_scoring.register(app)
 

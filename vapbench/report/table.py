@@ -131,9 +131,11 @@ def summarise(
             run = replace(run, scores={key: rows for key, rows in run.scores.items() if key.metric in metrics})
         suites.setdefault(run.suite, []).append(run)
     if task is None:
-        return [table for suite, runs in suites.items() for table in _tables(suite, runs, task_names(runs), reference)]
+        return [
+            table for suite, runs in suites.items() for table in tables_of(suite, runs, task_names(runs), reference)
+        ]
     with_task = {suite: runs for suite, runs in suites.items() if any(run.cases(task) for run in runs)}
-    tables = [table for suite, runs in with_task.items() for table in _tables(suite, runs, [task], reference)]
+    tables = [table for suite, runs in with_task.items() for table in tables_of(suite, runs, [task], reference)]
     if not tables and suites:
         known = {name for runs in suites.values() for name in _tasks(runs)}
         raise UsageError(f"No run has a case of task {task!r}.{did_you_mean(task, known)}")
@@ -142,7 +144,7 @@ def summarise(
 
 def summarise_run(run: Evidence) -> TableModel:
     """The one-row table of a run over all its planned cases."""
-    return _tables(run.suite, [run], [None])[0]
+    return tables_of(run.suite, [run], [None])[0]
 
 
 def task_names(runs: Sequence[Evidence]) -> list[str | None]:
@@ -161,7 +163,7 @@ def task_names(runs: Sequence[Evidence]) -> list[str | None]:
     return names or [None]
 
 
-def _tables(
+def tables_of(
     suite: str, runs: Sequence[Evidence], tasks: Sequence[str | None], reference: str | None = None
 ) -> list[TableModel]:
     """Tables of one suite. Rows and columns are titled once, so that they read alike in every table."""

@@ -1,0 +1,57 @@
+"""Boards of small runs, written as a run writes them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.report.conftest import Case, Runs, clip, metric_data, runs  # noqa: F401
+from vapbench.leaderboard.site import build
+from vapbench.store import Failure
+from vapbench.video import write_video
+
+HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)> \" ' & {{ 7 * 7 }}"
+
+
+def cases(skill: float, **changes: Case) -> dict[str, Case]:
+    """Twelve cases over six conditions."""
+    made = {
+        f"case-{i}": Case(f"cond_{i // 2}", (skill + 0.01 * i,), extra={"caption": f"A target, number {i}."})
+        for i in range(12)
+    }
+    return made | changes
+
+
+class Board:
+    """A results folder, and the site that is built from it."""
+
+    def __init__(self, runs: Runs) -> None:  # noqa: F811
+        self.runs = runs
+        self.results = runs.root
+        self.home = runs.root / "board"
+        self.site = self.home / "site"
+
+    def build(self, videos: bool = True, out: Path | None = None) -> Path:
+        return build(self.results, self.home, out or self.site, videos).index.parent
+
+    def page(self, name: str) -> str:
+        return (self.site / name).read_text(encoding="utf-8")
+
+    def fill(self) -> None:
+        """Three methods and a floor, one of them with a failure."""
+        reference = self.runs.root / "reference.mp4"
+        write_video(reference, clip(5))
+        given = {"reference": str(reference), "image": str(reference), "caption": "A target."}
+        broken = Case("cond_1", (0.0,), generation=Failure("OutOfMemory", "the GPU is full"))
+        first = {"case-0": Case("cond_0", (0.1,), extra=given)}
+        self.runs.write("vap", cases(0.6, **first))
+        self.runs.write("lora", cases(0.3, **first))
+        self.runs.write("i2v", cases(0.2, **first, **{"case-3": broken}))
+        self.runs.write("frozen", cases(0.1, **first))
+
+
+@pytest.fixture
+def board(runs: Runs, metric_data: object) -> Board:  # noqa: F811
+    """An empty board."""
+    return Board(runs)

@@ -1,0 +1,180 @@
+"""Specification of submissions: what passes, and what is refused for which reason."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vapbench.checks import check_target
+from vapbench.errors import DataError, UsageError
+from vapbench.leaderboard.check import check_submission, check_submissions
+from vapbench.leaderboard.pack import pack
+
+from .conftest import HOSTILE, Board, cases
+
+
+@pytest.fixture
+def submission(board: Board) -> Path:
+    """A submission as ``pack`` makes it."""
+    run = board.runs.write("vap", cases(0.6))
+    out = board.home / "submissions" / "mine"
+    pack(run.path, out, submitter="A Lab", contact="bench@example.org", licence="CC-BY-4.0")
+    return out
+
+
+def edit(path: Path, change: Callable[[Any], None]) -> None:
+    value = json.loads(path.read_text())
+    change(value)
+    path.write_text(json.dumps(value))
+
+
+def edit_row(path: Path, **changes: Any) -> None:
+    first, *rest = path.read_text().splitlines()
+    path.write_text("\n".join([json.dumps(json.loads(first) | changes), *rest]) + "\n")
+
+
+def bomb() -> bytes:
+    """Ten megabytes in ten kilobytes."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a", b"\0" * (10 << 20))
+    return buffer.getvalue()
+
+
+def test_what_pack_makes_passes_and_stands_on_the_board(board: Board, submission: Path) -> None:
+    assert check_submissions(submission) == {submission: []}
+    assert check_submissions(submission.parent) == {submission: []}
+    text = "".join(path.read_text() for path in submission.rglob("*.json*"))
+    assert str(board.runs.root) not in text and '"host"' not in text and '"argv"' not in text
+    board.build()
+    page = board.page("method/mini/mine-submitted.html")
+    assert "self-reported" in page and "A Lab" in page and "CC-BY-4.0" in page
+
+
+HARM: dict[str, tuple[Callable[[Path], object], str]] = {
+    "symbolic link": (lambda s: (s / "notes.md").symlink_to("/etc/passwd"), "symbolic link, which may lead outside"),
+    "linked folder": (lambda s: (s / "videos").rename(s / "v2") and (s / "videos").symlink_to("/etc"), "symbolic link"),
+    "zip bomb": (lambda s: (s / "videos" / "all.zip").write_bytes(bomb()), "archives are never unpacked"),
+    "zip bomb as video": (lambda s: (s / "videos" / "a.mp4").write_bytes(bomb()), "archives are never unpacked"),
+    "script": (lambda s: (s / "run.py").write_text("import os"), "a submission holds .json, .jsonl, .md, .mp4 alone"),
+    "no video": (lambda s: (s / "videos" / "a.mp4").write_bytes(b"<html>" * 9), "is no MP4 file"),
+    "name": (lambda s: (s / "videos" / "a b;rm -rf.mp4").write_bytes(b""), "must be 1 to 160 letters"),
+    "deep": (lambda s: (s / "videos" / "more").mkdir(), "only the folders videos/ and scores/"),
+    "pipe": (lambda s: os.mkfifo(s / "pipe.md"), "is no regular file"),
+    "large": (lambda s: os.truncate(s / "manifest.json", 20 << 20), "more than the 16 MiB"),
+    "stray video": (lambda s: (s / "videos" / "b.mp4").write_bytes(b"\0\0\0\x18ftypisom"), "belongs to no row"),
+    "other video": (
+        lambda s: next((s / "videos").iterdir()).open("ab").write(b"\0"),
+        "is not the file that was scored",
+    ),
+    "no submission": (lambda s: (s / "submission.json").unlink(), "submission.json"),
+    "no manifest": (lambda s: (s / "manifest.json").unlink(), "manifest.json"),
+    "deep json": (lambda s: (s / "manifest.json").write_text("[" * 200_000), "not valid JSON"),
+    "caption": (
+        lambda s: edit(s / "manifest.json", lambda m: m["cases"]["case-0"].update(caption=HOSTILE)),
+        "holds markup or a script",
+    ),
+    "title": (lambda s: edit(s / "submission.json", lambda m: m.update(title="<b>best</b>")), "holds markup"),
+    "reversed": (lambda s: edit(s / "submission.json", lambda m: m.update(title="a\u202eb")), "U+202E"),
+    "absolute path": (
+        lambda s: edit(s / "manifest.json", lambda m: m["cases"]["case-0"].update(reference="/etc/passwd")),
+        "is not a path inside the folder",
+    ),
+    "home": (
+        lambda s: edit(s / "manifest.json", lambda m: m["cases"]["case-0"].update(media="~/data")),
+        "is a folder of one machine",
+    ),
+    "case name": (
+        lambda s: edit(s / "manifest.json", lambda m: m["cases"].update({"../../x": {"condition": "a"}})),
+        "must be 1 to 160 letters",
+    ),
+    "video path": (lambda s: edit_row(s / "generations.jsonl", video="../../../etc/passwd"), "without a path"),
+    "absolute video": (lambda s: edit_row(s / "generations.jsonl", video="/etc/passwd"), "without a path"),
+    "hash": (
+        lambda s: edit(s / "submission.json", lambda m: m["outputs"][0].update(sha256="0" * 64)),
+        "the hashes in submission.json and generations.jsonl differ",
+    ),
+    "two outputs": (
+        lambda s: edit(s / "submission.json", lambda m: m["outputs"].append(m["outputs"][0])),
+        "one per case and seed",
+    ),
+    "best of two": (
+        lambda s: (s / "generations.jsonl").write_text(
+            (t := (s / "generations.jsonl").read_text())
+            + json.dumps(json.loads(t.splitlines()[0]) | {"sha256": "1" * 64, "key": "k"})
+            + "\n"
+        ),
+        "one is allowed",
+    ),
+    "case left out": (
+        lambda s: (s / "generations.jsonl").write_text(
+            "".join(f"{x}\n" for x in (s / "generations.jsonl").read_text().splitlines()[1:])
+        ),
+        "nothing was generated for",
+    ),
+    "seed": (lambda s: edit(s / "submission.json", lambda m: m.update(seeds=[7])), "is not among its seeds"),
+    "contact": (lambda s: edit(s / "submission.json", lambda m: m.update(contact="call me")), "neither an e-mail"),
+    "licence": (lambda s: edit(s / "submission.json", lambda m: m.update(licence="")), "licence"),
+    "repository": (
+        lambda s: edit(
+            s / "submission.json", lambda m: m.update(code={"repository": "javascript:alert(1)", "commit": "abcdef1"})
+        ),
+        "repository",
+    ),
+    "unknown field": (lambda s: edit(s / "submission.json", lambda m: m.update(rank=1)), "rank"),
+    "id": (lambda s: edit(s / "submission.json", lambda m: m.update(id="other")), "they must be equal"),
+    "score": (
+        lambda s: edit_row(next((s / "scores").iterdir()), value="1e9"),
+        "an ok score is a finite number",
+    ),
+    "infinite score": (lambda s: edit_row(next((s / "scores").iterdir()), value=float("inf")), "finite number"),
+    "failed score": (
+        lambda s: edit_row(next((s / "scores").iterdir()), status="failed", value=0.0),
+        "a missing score is null",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", HARM)
+def test_it_is_refused_with_a_reason(submission: Path, name: str) -> None:
+    harm, reason = HARM[name]
+    harm(submission)
+    problems = check_submission(submission)
+    assert any(reason in problem for problem in problems), problems
+
+
+def test_a_refused_submission_keeps_the_board_from_being_built(board: Board, submission: Path) -> None:
+    (submission / "run.py").write_text("import os")
+    with pytest.raises(DataError, match="vapbench leaderboard check"):
+        board.build()
+
+
+def test_results_are_held_to_the_same_rules(board: Board) -> None:
+    run = board.runs.write("vap", cases(0.6))
+    assert all(finding.ok for finding in check_target(str(run.path)))
+    edit(run.manifest_path, lambda m: m["cases"]["case-0"].update(caption=HOSTILE))
+    assert any("markup" in finding.problem for finding in check_target(str(run.path)))
+    edit(run.manifest_path, lambda m: m["cases"]["case-0"].update(caption="Plain."))
+    edit_row(run.scores_path("temporal_flickering"), status="failed", value=0.0)
+    assert any("never a number" in finding.problem for finding in check_target(str(run.path)))
+
+
+def test_pack_refuses_what_it_cannot_vouch_for(board: Board, submission: Path) -> None:
+    run = board.results / "mini" / "vap"
+    said: dict[str, Any] = {"submitter": "A Lab", "contact": "bench@example.org", "licence": "CC-BY-4.0"}
+    with pytest.raises(UsageError, match="there already"):
+        pack(run, submission, **said)
+    with pytest.raises(UsageError, match="licence"):
+        pack(run, board.home / "submissions" / "x", **{**said, "licence": ""})
+    next((run / "videos").iterdir()).unlink()
+    with pytest.raises(DataError, match="--no-videos"):
+        pack(run, board.home / "submissions" / "x", **said)
+    pack(run, board.home / "submissions" / "x", **said, videos=False)
+    assert check_submission(board.home / "submissions" / "x") == []

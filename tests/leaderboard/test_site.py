@@ -1,0 +1,172 @@
+"""Specification of the static site."""
+
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+
+from tests.report.conftest import Case
+from vapbench.errors import DataError, UsageError
+from vapbench.files import file_sha256
+from vapbench.leaderboard.changelog import read_changelog
+
+from .conftest import HOSTILE, Board, cases
+
+
+class Tags(HTMLParser):
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def line_of(page: str, label: str) -> str:
+    (found,) = [line for line in page.split("<tr") if f">{label}</a>" in line]
+    return found
+
+
+def test_a_rebuild_is_byte_identical(board: Board) -> None:
+    board.fill()
+    first = contents(board.build())
+    assert contents(board.build()) == first
+    assert contents(board.build(out=board.runs.root / "elsewhere" / "site")) == first
+    assert read_changelog(board.home / "changelog.jsonl")
+
+
+def test_every_link_and_file_is_there_and_nothing_comes_from_elsewhere(board: Board) -> None:
+    board.fill()
+    site = board.build()
+    pages = [path for path in site.rglob("*.html")]
+    assert len(pages) > 15
+    for page in pages:
+        for tag, attrs in Tags(page.read_text(encoding="utf-8")).found:
+            assert "style" not in attrs and not any(name.startswith("on") for name in attrs)
+            for name in ("src", "href", "poster"):
+                if value := attrs.get(name):
+                    assert not re.match(r"[a-z]+:|//", value), (page, tag, value)
+                    target = page.parent / unquote(value.partition("#")[0])
+                    assert target.resolve().is_relative_to(site.resolve()) and target.is_file(), (page, value)
+
+
+def test_mini_and_full_size_stand_on_separate_boards(board: Board) -> None:
+    board.fill()
+    board.runs.write("vap", cases(0.5), suite="vap-data")
+    board.build()
+    full, mini = board.page("index.html"), board.page("board/mini/index.html")
+    assert "Full-size board" in full and "As published (arXiv:2510.20888)" in full
+    assert "Mini board: toy clips" in mini and "arXiv" not in mini
+    assert "method/mini/" not in full and "method/vap-data/" not in mini
+
+
+def test_without_full_size_runs_the_published_rows_stand_alone_and_are_not_ranked(board: Board) -> None:
+    board.fill()
+    board.build()
+    page = board.page("board/vap-data/index.html")
+    assert "Nothing has been measured at full size yet" in page and "70.44" in page
+    assert 'class="rank"' not in page and 'class="best"' not in page
+
+
+def test_ranks_are_ranges_and_what_is_incomplete_is_not_ranked(board: Board) -> None:
+    board.fill()
+    board.build()
+    page = board.page("index.html")
+    assert '<span class="rank">#1</span>' in line_of(page, "vap")
+    incomplete = line_of(page, "i2v")
+    assert "11/12" in incomplete and "incomplete" in incomplete and "OutOfMemory: the GPU is full" in incomplete
+    assert 'class="rank"' not in incomplete and "data-complete" not in incomplete
+    assert 'class="rank"' not in line_of(page, "frozen"), "a floor does not compete"
+    assert page.index(">vap<") < page.index(">i2v<") < page.index(">frozen<")
+
+
+def test_a_method_s_page_tells_what_failed_and_why(board: Board) -> None:
+    board.fill()
+    board.build()
+    page = board.page("method/mini/i2v.html")
+    assert "generation failed" in page and "OutOfMemory: the GPU is full" in page
+    assert "cond_1" in page and "reproduced" in page
+    assert "Every planned case has a video and all its scores." in board.page("method/mini/vap.html")
+
+
+def test_videos_are_copied_by_content_or_plainly_absent(board: Board) -> None:
+    board.fill()
+    site = board.build()
+    copied = sorted((site / "media").glob("*.mp4"))
+    assert copied and all(file_sha256(path).startswith(path.stem) for path in copied)
+    assert list((site / "media").glob("*-first.png")), "a first frame is an image, not the answer"
+    board.build(videos=False)
+    assert not (site / "media").exists()
+    assert "No videos of this case are kept here" in board.page("case/mini/case-0.html")
+    assert "<video" not in board.page("case/mini/case-0.html")
+
+
+@pytest.mark.parametrize("videos", [True, False])
+def test_hostile_texts_are_texts(board: Board, videos: bool) -> None:
+    written = {"case-0": Case("cond_0", extra={"caption": HOSTILE, "reference_caption": HOSTILE})}
+    run = board.runs.write("vap", cases(0.5, **written))
+    manifest = json.loads(run.manifest_path.read_text())
+    manifest["card"] = {"title": HOSTILE, "kind": HOSTILE, "notes": [HOSTILE]}
+    manifest["identity"]["parameters"] = {"prompt": HOSTILE}
+    manifest["cases"][HOSTILE] = {"condition": HOSTILE, "category": HOSTILE, "tasks": ["all", HOSTILE]}
+    run.manifest_path.write_text(json.dumps(manifest))
+    site = board.build(videos)
+    for path in site.rglob("*.html"):
+        tags = Tags(path.read_text(encoding="utf-8")).found
+        assert not [attrs for tag, attrs in tags if tag == "img" and attrs.get("src") == "x"]
+        scripts = [attrs for tag, attrs in tags if tag == "script"]
+        assert len(scripts) <= 2 and "unsafe" not in path.read_text(encoding="utf-8")
+        assert "alert(1)</script>" not in path.read_text(encoding="utf-8")
+        assert path.resolve().is_relative_to(site.resolve())
+
+
+def test_the_changelog_is_only_appended_to(board: Board) -> None:
+    log = board.home / "changelog.jsonl"
+    board.fill()
+    board.build()
+    first = log.read_text()
+    assert {change.event for change in read_changelog(log)} == {"added"}
+    board.runs.write("vap", cases(0.6), metric="other_metric")
+    board.build()
+    board.build()
+    assert log.read_text().startswith(first)
+    (rescored,) = read_changelog(log)[4:]
+    assert (rescored.event, rescored.run) == ("rescored", "vap") and "new: other_metric v1" in rescored.why
+    (board.results / "mini" / "lora" / "manifest.json").unlink()
+    board.build()
+    assert (read_changelog(log)[-1].event, read_changelog(log)[-1].run) == ("withdrawn", "lora")
+    assert "lora" in board.page("changes.html")
+    log.write_text(log.read_text().replace("OutOf", "").replace('"added"', '"rescored"', 1))
+    with pytest.raises(DataError, match="the past was rewritten"):
+        board.build()
+
+
+def test_a_folder_of_something_else_is_not_replaced(board: Board) -> None:
+    board.fill()
+    (board.runs.root / "thesis").mkdir()
+    (board.runs.root / "thesis" / "chapter.tex").write_text("years of work")
+    with pytest.raises(UsageError, match="holds something else than a site"):
+        board.build(out=board.runs.root / "thesis")
+    assert (board.runs.root / "thesis" / "chapter.tex").exists()
+
+
+def test_badges_are_what_maintainers_attest(board: Board) -> None:
+    board.fill()
+    board.home.mkdir()
+    (board.home / "badges.json").write_text('{"runs": {"mini/vap": {"human_study": true, "badge": "recomputed"}}}')
+    board.build()
+    assert "recomputed" in line_of(board.page("index.html"), "vap")
+    assert "human study" in line_of(board.page("index.html"), "vap")
+    (board.home / "badges.json").write_text('{"runs": {"mini/vap": {"badge": "best"}}}')
+    with pytest.raises(DataError, match=r"badges\.json"):
+        board.build()

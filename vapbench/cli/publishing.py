@@ -1,0 +1,108 @@
+"""``leaderboard``: the static site, and the check of what is submitted to it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vapbench.cli import options as opt
+
+_Home = Annotated[
+    Path,
+    typer.Option("--leaderboard", help="Folder of submissions, badges and the changelog.", show_default=True),
+]
+_HOME = Path("leaderboard")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command group."""
+    group = typer.Typer(help="Build the public board; check submissions to it.", no_args_is_help=True)
+    group.command()(build)
+    group.command()(check)
+    group.command()(pack)
+    app.add_typer(group, name="leaderboard")
+
+
+def build(
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder to write. [default: site/ beside]", show_default=False)
+    ] = None,
+    videos: Annotated[
+        bool,
+        typer.Option("--videos/--no-videos", help="Copy the videos that are there; without, build from rows alone."),
+    ] = True,
+    results: opt.Results = opt.RESULTS,
+    leaderboard: _Home = _HOME,
+) -> None:
+    """Build the site from results and submissions.
+
+    The same input gives the same bytes. The site needs no server and no network: open its index.html, or put the
+    folder on any web host. New, rescored and withdrawn runs are noted in the changelog.
+
+    vapbench leaderboard build   vapbench leaderboard build --no-videos --out /tmp/site
+    """
+    from vapbench.cli.console import configure_logging, output
+    from vapbench.leaderboard.site import build as build_site
+
+    configure_logging(verbose=0, quiet=False)
+    built = build_site(results, leaderboard, out or leaderboard / "site", videos)
+    output().print(
+        f"{built.index}: {built.pages} pages, {built.videos} videos and images", markup=False, soft_wrap=True
+    )
+
+
+def check(
+    folder: Annotated[Path, typer.Argument(help="A submission, or a folder of submissions.", show_default=False)],
+) -> None:
+    """Check a submission before it is sent; continuous integration runs the same.
+
+    Submissions are data: nothing in them is run, unpacked or followed. Everything that is wrong is listed, with
+    the reason.
+
+    vapbench leaderboard check leaderboard/submissions/my-method
+    """
+    from rich.markup import escape
+
+    from vapbench.cli.console import output
+    from vapbench.leaderboard.check import check_submissions
+
+    found = check_submissions(folder)
+    for path, problems in found.items():
+        for problem in problems:
+            output().print(f"[red]bad[/red] {escape(str(path))}: {escape(problem)}", soft_wrap=True)
+        if not problems:
+            output().print(f"[green]ok[/green]  {escape(str(path))}", soft_wrap=True)
+    raise typer.Exit(3 if any(found.values()) else 0)
+
+
+def pack(
+    run: Annotated[Path, typer.Argument(help="The run folder to submit.", show_default=False)],
+    out: Annotated[Path, typer.Argument(help="Folder to write; its name is the submission's.", show_default=False)],
+    submitter: Annotated[str, typer.Option("--submitter", help="Who submits.", show_default=False)],
+    contact: Annotated[str, typer.Option("--contact", help="An e-mail address or a link.", show_default=False)],
+    licence: Annotated[str, typer.Option("--licence", help="Of the videos, such as CC-BY-4.0.", show_default=False)],
+    repository: Annotated[
+        str | None, typer.Option("--repository", help="Link to the code.", show_default=False)
+    ] = None,
+    commit: Annotated[str | None, typer.Option("--commit", help="Its commit.", show_default=False)] = None,
+    videos: Annotated[bool, typer.Option("--videos/--no-videos", help="Include the videos.")] = True,
+) -> None:
+    """Make a submission of a run.
+
+    Copies rows, manifest and videos, leaves out paths, host names and command lines, and writes submission.json.
+
+    vapbench leaderboard pack results/mini/mine leaderboard/submissions/mine --submitter "A Lab" --contact
+    bench@example.org --licence CC-BY-4.0
+    """
+    from vapbench.cli.console import output
+    from vapbench.errors import UsageError
+    from vapbench.leaderboard.pack import pack as pack_run
+    from vapbench.leaderboard.submission import Code
+
+    if (repository is None) != (commit is None):
+        raise UsageError("--repository and --commit go together: name both, or neither for a closed generator.")
+    code = Code(repository=repository, commit=commit) if repository and commit else None
+    pack_run(run, out, submitter=submitter, contact=contact, licence=licence, code=code, videos=videos)
+    output().print(f"{out}; check it: vapbench leaderboard check {out}", markup=False, soft_wrap=True)

@@ -1,0 +1,206 @@
+"""What the site shows, as data: a board per suite, an entry per run, and what stands behind each number."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from vapbench.errors import DataError
+from vapbench.leaderboard.check import check_submission
+from vapbench.leaderboard.submission import MANIFEST, Submission, read_submission
+from vapbench.report.evidence import Evidence, read_evidence
+from vapbench.report.published import as_table, publications, with_published
+from vapbench.report.table import TableModel, rows_of, tables_of, task_names
+from vapbench.store import RunFolder
+from vapbench.suites import load_suites
+
+Badge = Literal["published", "self-reported", "recomputed", "reproduced"]
+BADGES: Mapping[str, str] = {
+    "published": "As a paper printed it; not measured here, not ranked.",
+    "self-reported": "The submitter's own rows; nobody here has seen the videos.",
+    "recomputed": "The videos were given to us; we scored them.",
+    "reproduced": "We generated the videos and scored them.",
+    "human study": "People compared its videos in a preference study; see the study's own report.",
+}
+"""From the weakest to the strongest; a human study is a badge beside the others."""
+
+SMALL = frozenset({"mini"})
+"""Suites of toy clips and tiny models: their numbers never stand on a board with full-size ones."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One run on a board."""
+
+    label: str
+    slug: str
+    """Part of its page's name; unique on its board."""
+    run: Evidence
+    badge: Badge
+    human_study: bool = False
+    submission: Submission | None = None
+
+    @property
+    def badges(self) -> tuple[str, ...]:
+        """Its verification, and whether people have compared its videos."""
+        return (self.badge, "human study") if self.human_study else (self.badge,)
+
+
+@dataclass(frozen=True)
+class Board:
+    """One suite: its tables, and the runs they are made of."""
+
+    suite: str
+    slug: str
+    title: str
+    tables: tuple[TableModel, ...]
+    """One per task, small ones first; the last holds every case of the tasks."""
+    whole: TableModel
+    """All planned cases, without published rows."""
+    entries: tuple[Entry, ...]
+    ratio: str = "3 / 2"
+    """Width and height of its clips, as CSS spells it."""
+
+    @property
+    def small(self) -> bool:
+        """Whether it is a board of toy clips."""
+        return self.suite in SMALL
+
+    @property
+    def cases(self) -> dict[str, Entry]:
+        """Every case, and the first run of ours that planned it: what its captions and media are taken from."""
+        trusted = sorted(self.entries, key=lambda entry: entry.submission is not None)
+        found: dict[str, Entry] = {}
+        for entry in trusted:
+            for case in entry.run.cases():
+                found.setdefault(case, entry)
+        return dict(sorted(found.items()))
+
+
+class Attested(BaseModel):
+    """What maintainers say of one run: ``leaderboard/badges.json`` maps ``suite/run`` to this."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    badge: Literal["self-reported", "recomputed", "reproduced"] | None = None
+    human_study: bool = False
+
+
+@dataclass(frozen=True)
+class Leaderboard:
+    """The folder beside the site: submissions, changelog, badges."""
+
+    path: Path
+
+    @property
+    def submissions(self) -> Path:
+        """One folder per submission."""
+        return self.path / "submissions"
+
+    @property
+    def changelog(self) -> Path:
+        """One line per change of a board, never rewritten."""
+        return self.path / "changelog.jsonl"
+
+    def attested(self) -> dict[str, Attested]:
+        """What maintainers say of runs.
+
+        Raises:
+            DataError: the file is not of this form.
+        """
+        path = self.path / "badges.json"
+        if not path.is_file():
+            return {}
+        try:
+            return _Badges.model_validate_json(path.read_text(encoding="utf-8")).runs
+        except (ValueError, ValidationError) as error:
+            raise DataError(f'{path} must be {{"runs": {{"suite/run": {{"badge": …}}}}}}; mend it.') from error
+
+
+class _Badges(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    runs: dict[str, Attested] = Field(default_factory=dict)
+
+
+@dataclass
+class _Sources:
+    folders: list[RunFolder] = field(default_factory=list)
+    submitted: dict[Path, Submission] = field(default_factory=dict)
+
+
+def collect(results: Path, leaderboard: Leaderboard) -> list[Board]:
+    """Read every run and accepted submission.
+
+    Full-size boards come first, and boards with measured runs before those of published rows alone.
+
+    Raises:
+        DataError: a run or a submission cannot be read.
+    """
+    sources = _Sources([RunFolder(path.parent) for path in sorted(results.glob("*/*/manifest.json"))])
+    for path in sorted(leaderboard.submissions.glob(f"*/{MANIFEST}")):
+        if problems := check_submission(path.parent):
+            raise DataError(f"{path.parent}: {problems[0]}; see: vapbench leaderboard check {path.parent}")
+        sources.folders.append(RunFolder(path.parent))
+        sources.submitted[path.parent] = read_submission(path.parent)
+    suites: dict[str, list[Evidence]] = {paper.suite: [] for paper in publications()}
+    for folder in sources.folders:
+        run = read_evidence(folder)
+        suites.setdefault(run.suite, []).append(run)
+    attested = leaderboard.attested()
+    boards = [_board(suite, runs, sources.submitted, attested) for suite, runs in sorted(suites.items())]
+    return sorted(boards, key=lambda board: (not board.entries, board.small))
+
+
+def _board(
+    suite: str, runs: Sequence[Evidence], submitted: Mapping[Path, Submission], attested: Mapping[str, Attested]
+) -> Board:
+    declared = load_suites().get(suite)
+    title = declared.title if declared else suite
+    ratio = f"{declared.clip.width} / {declared.clip.height}" if declared else "3 / 2"
+    papers = [paper for paper in publications() if paper.suite == suite]
+    if not runs:
+        published = as_table(papers[0])
+        return Board(suite, slug(suite), title, (published,), published, (), ratio)
+    names = task_names(runs)
+    tables = tables_of(suite, runs, names)
+    everything = {case for run in runs for case in run.cases()}
+    whole = tables[-1] if set(tables[-1].conditions) == everything else tables_of(suite, runs, [None])[0]
+    tables[-1] = with_published(tables[-1], papers)
+    return Board(
+        suite, slug(suite), title, tuple(tables), whole, tuple(_entries(suite, runs, submitted, attested)), ratio
+    )
+
+
+def _entries(
+    suite: str, runs: Sequence[Evidence], submitted: Mapping[Path, Submission], attested: Mapping[str, Attested]
+) -> list[Entry]:
+    entries = []
+    for row, run in zip(rows_of(runs), runs, strict=True):
+        submission = submitted.get(run.folder.path)
+        said = attested.get(f"{suite}/{run.folder.path.name}", Attested())
+        name = f"{run.folder.path.name}-submitted" if submission else run.folder.path.name
+        badge = said.badge or _badge(run, submission)
+        entries.append(Entry(row.label, slug(name), run, badge, said.human_study, submission))
+    return entries
+
+
+def _badge(run: Evidence, submission: Submission | None) -> Badge:
+    if submission is not None:
+        return "self-reported"
+    # Videos of the folder method were made elsewhere; everything else in results/ was generated by the harness.
+    return "recomputed" if run.method == "folder" else "reproduced"
+
+
+def slug(name: str) -> str:
+    """A file name for ``name``: itself if it is harmless, otherwise with a hash so that no two fall together."""
+    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,120}", name):
+        return name.replace("~", "_")
+    kept = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-")[:60]
+    return f"{kept}-{hashlib.sha256(name.encode('utf-8', 'replace')).hexdigest()[:8]}".lstrip("-")

@@ -1,0 +1,127 @@
+"""What changed on the boards and why: a file that is only ever appended to.
+
+Each line holds the hash of the line before it, so a rewritten past is found. Dates are those of the data (when the
+run's last session ended), never of the build: building twice adds nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vapbench.errors import DataError
+from vapbench.files import canonical_json, digest, write_text
+from vapbench.leaderboard.boards import Board, Entry
+
+GENESIS = "0" * 64
+
+
+@dataclass(frozen=True)
+class Change:
+    """One line."""
+
+    date: str
+    """``YYYY-MM-DD`` of the data."""
+    event: str
+    """``added``, ``rescored`` or ``withdrawn``."""
+    suite: str
+    run: str
+    """Name of its folder."""
+    why: str
+    columns: dict[str, str]
+    """Definition -> hash of its scores, and ``generations`` -> hash of the videos; empty once withdrawn."""
+    previous: str
+    """Hash of the line before."""
+
+
+def read_changelog(path: Path) -> list[Change]:
+    """Read it, and check that nothing was rewritten.
+
+    Raises:
+        DataError: a line is damaged, or does not follow from the one before it.
+    """
+    if not path.is_file():
+        return []
+    changes, previous = [], GENESIS
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            change = Change(**json.loads(line))
+        except (ValueError, TypeError) as error:
+            raise DataError(f"{path}:{number} is no line of a changelog ({error}); restore it from git.") from error
+        if change.previous != previous:
+            raise DataError(f"{path}:{number} does not follow the line before it: the past was rewritten; restore it.")
+        changes.append(change)
+        previous = _hash(line)
+    return changes
+
+
+def update_changelog(path: Path, boards: Sequence[Board]) -> list[Change]:
+    """Append what has changed since the last line; return all lines.
+
+    Raises:
+        DataError: as :func:`read_changelog`.
+    """
+    changes = read_changelog(path)
+    standing: dict[tuple[str, str], dict[str, str]] = {}
+    for change in changes:
+        standing[change.suite, change.run] = change.columns
+    latest = max([change.date for change in changes] + [_date(e) for b in boards for e in b.entries], default="")
+    found: list[dict[str, Any]] = []
+    for board in boards:
+        for entry in board.entries:
+            key = (board.suite, entry.run.folder.path.name)
+            columns, known = _columns(entry), standing.pop(key, {})
+            if columns != known:
+                event = "rescored" if known else "added"
+                why = _why(known, columns) if known else f"{entry.badge}, {len(columns) - 1} metric columns"
+                named = {"suite": key[0], "run": key[1], "why": why, "columns": columns}
+                found.append({"date": _date(entry), "event": event, **named})
+    for (suite, run), known in sorted(standing.items()):
+        if known:
+            why = "its rows are no longer in the results"
+            found.append({"date": latest, "event": "withdrawn", "suite": suite, "run": run, "why": why, "columns": {}})
+    return _append(path, changes, sorted(found, key=lambda item: (item["date"], item["suite"], item["run"])))
+
+
+def _append(path: Path, changes: list[Change], found: Sequence[dict[str, Any]]) -> list[Change]:
+    if not found:
+        return changes
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    previous = _hash(text.splitlines()[-1]) if text else GENESIS
+    for item in found:
+        line = canonical_json({**item, "previous": previous})
+        changes.append(Change(**json.loads(line)))
+        previous, text = _hash(line), f"{text}{line}\n"
+    write_text(path, text)
+    return changes
+
+
+def _columns(entry: Entry) -> dict[str, str]:
+    made = {case: [(row.seed, row.status, row.sha256) for row in rows] for case, rows in entry.run.generations.items()}
+    columns = {"generations": digest(made)[:16]}
+    for key, rows in entry.run.scores.items():
+        name = f"{key.metric} v{key.version}" + (f" {key.params}" if key.params != "{}" else "")
+        columns[name] = digest(sorted([case, seed, row.status, row.value] for (case, seed), row in rows.items()))[:16]
+    return columns
+
+
+def _why(known: dict[str, str], now: dict[str, str]) -> str:
+    parts = {
+        "new": sorted(now.keys() - known.keys()),
+        "changed": sorted(name for name in now.keys() & known.keys() if now[name] != known[name]),
+        "gone": sorted(known.keys() - now.keys()),
+    }
+    return "; ".join(f"{word}: {', '.join(names)}" for word, names in parts.items() if names)
+
+
+def _date(entry: Entry) -> str:
+    sessions = entry.run.manifest.get("sessions") or [{}]
+    return str(sessions[-1].get("ended") or sessions[-1].get("started") or "")[:10]
+
+
+def _hash(line: str) -> str:
+    return hashlib.sha256(line.encode()).hexdigest()

@@ -1,0 +1,103 @@
+"""Videos and images that the site shows: copied beside the pages, named by their content."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from vapbench.files import TEMPORARY, file_sha256
+from vapbench.leaderboard.boards import Entry
+from vapbench.report.evidence import explain
+from vapbench.store import GenerationRow
+from vapbench.video import read_first_frame
+
+_PLAYABLE = frozenset({".mp4", ".m4v", ".webm"})
+_IMAGES = frozenset({".png", ".jpg", ".jpeg", ".webp"})
+ELSEWHERE = "No video of it is kept here."
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One picture on a page, or why there is none."""
+
+    label: str
+    kind: Literal["video", "image", "none"]
+    source: str = ""
+    """Relative to the site's root."""
+    why: str = ""
+    note: str = ""
+    page: str = ""
+    """What its caption links to."""
+
+
+@dataclass
+class MediaFiles:
+    """Files the pages refer to, gathered while they are made."""
+
+    wanted: bool
+    """False: no page shows a video, whatever lies on this disk, so that two machines build the same bytes."""
+    files: dict[str, Path] = field(default_factory=dict)
+    """Name under the site's root -> file."""
+    first_frames: dict[str, Path] = field(default_factory=dict)
+    """Name of an image under the site's root -> the video it is the first frame of."""
+    hashes: dict[Path, str] = field(default_factory=dict)
+
+    def output(self, entry: Entry, row: GenerationRow | None, label: str, note: str = "", page: str = "") -> Clip:
+        """The video of a generation."""
+        if row is None:
+            return Clip(label, "none", why="Not generated yet.", note=note, page=page)
+        if row.status != "ok":
+            why = explain(row.attempts[-1] if row.attempts else None) if row.status == "failed" else row.note
+            return Clip(label, "none", why=f"{row.status.capitalize()}: {why}", note=note, page=page)
+        # The name is data: it may only name a file of this run's own videos folder.
+        named = row.video if row.video and row.video == Path(row.video).name else None
+        path = entry.run.folder.videos / named if named else None
+        if not self.wanted or path is None or path.is_symlink() or entry.run.folder.video_of(row) is None:
+            return Clip(label, "none", why=ELSEWHERE, note=note, page=page)
+        return Clip(label, "video", self._add(path, str(row.sha256)), note=note, page=page)
+
+    def given(self, entry: Entry, planned: Mapping[str, Any], name: str, label: str) -> Clip:
+        """A reference, first frame or ground truth. Paths in submissions are never followed."""
+        path = Path(str(planned.get("media") or "")).expanduser() / str(planned.get(name) or "")
+        trusted = self.wanted and entry.submission is None and planned.get(name)
+        if not trusted or path.suffix.lower() not in _PLAYABLE | _IMAGES or not path.is_file():
+            return Clip(label, "none", why=ELSEWHERE)
+        if path.suffix.lower() in _IMAGES:
+            return Clip(label, "image", self._add(path, self._hash(path)))
+        if name == "image":
+            # A video counts by its first frame; showing the video would show the answer.
+            frame = f"media/{self._hash(path)[:24]}-first.png"
+            self.first_frames[frame] = path
+            return Clip(label, "image", frame)
+        return Clip(label, "video", self._add(path, self._hash(path)))
+
+    def _hash(self, path: Path) -> str:
+        if path not in self.hashes:
+            self.hashes[path] = file_sha256(path)
+        return self.hashes[path]
+
+    def copy_to(self, root: Path) -> None:
+        """Copy what is not there yet."""
+        for name, source in sorted(self.files.items()):
+            path = root / name
+            if not path.is_file():
+                # Not synced: a site is made again at will, and hundreds of syncs would take minutes.
+                path.parent.mkdir(parents=True, exist_ok=True)
+                temporary = path.with_name(f"{TEMPORARY}{path.name}")
+                shutil.copyfile(source, temporary)
+                temporary.replace(path)
+
+        for name, source in sorted(self.first_frames.items()):
+            if not (root / name).is_file():
+                from PIL import Image
+
+                (root / name).parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(read_first_frame(source)).save(root / name)
+
+    def _add(self, path: Path, sha256: str) -> str:
+        name = f"media/{sha256[:24]}{path.suffix.lower()}"
+        self.files.setdefault(name, path)
+        return name

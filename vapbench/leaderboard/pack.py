@@ -1,0 +1,103 @@
+"""Making a submission of a run: what a reader needs, and nothing about the machine it was made on."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from vapbench.errors import DataError, UsageError
+from vapbench.files import canonical_json, write_json
+from vapbench.leaderboard.submission import MANIFEST, Code, Output, Submission
+from vapbench.store import Failure, GenerationRow, RunFolder, ScoreRow
+
+_KEPT = ("condition", "category", "tasks", "seeds", "fields", "caption", "reference_caption")
+_SESSION = ("started", "ended", "seeds", "device", "git", "counts")
+
+
+def pack(
+    run: Path,
+    out: Path,
+    *,
+    submitter: str,
+    contact: str,
+    licence: str,
+    code: Code | None = None,
+    videos: bool = True,
+) -> Submission:
+    """Write the submission of a run.
+
+    Args:
+        run: a run folder.
+        out: folder to make; its name is the submission's id.
+        submitter: who submits.
+        contact: an e-mail address or a link.
+        licence: of the videos.
+        code: where the generator can be read; None if it cannot.
+        videos: whether to copy the videos.
+
+    Raises:
+        UsageError: ``out`` is there already, or a field is not of its form.
+        DataError: ``run`` is no run folder, or lacks a video that it lists.
+    """
+    folder = RunFolder(run)
+    manifest = folder.manifest()
+    if out.exists():
+        raise UsageError(f"{out} is there already; name another folder, or remove it.")
+    made = [row for row in folder.current() if row.status == "ok"]
+    try:
+        said = Submission(
+            schema_=1,
+            id=out.name,
+            title=str((manifest.get("card") or {}).get("title") or out.name),
+            submitter=submitter,
+            contact=contact,
+            licence=licence,
+            seeds=tuple(sorted({row.seed for row in folder.current()})),
+            outputs=tuple(Output(case=row.case, seed=row.seed, sha256=str(row.sha256)) for row in made),
+            code=code,
+        )
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UsageError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+    if videos:
+        for row in made:
+            if folder.video_of(row) is None:
+                raise DataError(f"{folder.videos / str(row.video)} is not the file that was scored; use --no-videos.")
+    out.mkdir(parents=True)
+    # Rows that count, and no others: a submission has one output per case and seed. Tracebacks name folders.
+    current = [replace(row, attempts=tuple(map(_brief, row.attempts))) for row in folder.current()]
+    _write_rows(out / "generations.jsonl", current)
+    hashes = {row.sha256 for row in made}
+    for column in folder.columns():
+        scores = [row for row in folder.scores(column).values() if row.video_sha256 in hashes]
+        brief = [replace(row, failure=_brief(row.failure) if row.failure else None) for row in scores]
+        _write_rows(out / "scores" / f"{column}.jsonl", brief)
+    if videos:
+        (out / "videos").mkdir()
+        for row in made:
+            shutil.copyfile(folder.videos / str(row.video), out / "videos" / str(row.video))
+    write_json(out / "manifest.json", _published(manifest))
+    write_json(out / MANIFEST, said.model_dump(mode="json", by_alias=True))
+    return said
+
+
+def _brief(failure: Failure) -> Failure:
+    return replace(failure, traceback="")
+
+
+def _write_rows(path: Path, rows: Sequence[GenerationRow | ScoreRow]) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("".join(canonical_json(asdict(row)) + "\n" for row in rows), encoding="utf-8")
+
+
+def _published(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    cases = {
+        name: {key: case[key] for key in _KEPT if key in case} for name, case in (manifest.get("cases") or {}).items()
+    }
+    sessions = [{key: session[key] for key in _SESSION if key in session} for session in manifest.get("sessions") or ()]
+    return {**manifest, "cases": cases, "sessions": sessions}

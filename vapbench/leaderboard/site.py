@@ -1,0 +1,349 @@
+"""The static site: a pure function of the results, the submissions, and the videos that are there.
+
+It works from ``file://``: every page holds its style and its script, and its content-security policy names their
+hashes, so that whatever a caption or a method's name holds, nothing else runs or loads.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from vapbench.errors import UsageError
+from vapbench.leaderboard.boards import BADGES, Board, Entry, Leaderboard, collect, slug
+from vapbench.leaderboard.changelog import Change, update_changelog
+from vapbench.leaderboard.media import Clip, MediaFiles
+from vapbench.leaderboard.views import (
+    card_of,
+    case_lines,
+    conditions_of,
+    gone_of,
+    groups_of,
+    headline,
+    summary_of,
+)
+from vapbench.report.csv import to_csv
+from vapbench.report.json import to_json
+from vapbench.report.table import TableModel
+
+METHODOLOGY = 1
+"""Raised whenever a rule on the methodology page changes."""
+
+_TEMPLATES = Path(__file__).parent / "templates"
+_UNPRINTABLE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]"
+)
+_MARK = ".vapbench-site"
+
+
+@dataclass(frozen=True)
+class Built:
+    """What a build wrote."""
+
+    index: Path
+    pages: int
+    videos: int
+
+
+@dataclass
+class _Site:
+    """Pages and files, by path below the site's root."""
+
+    boards: Sequence[Board]
+    media: MediaFiles
+    pages: dict[str, str] = field(default_factory=dict)
+    environment: Any = field(default_factory=lambda: _environment())
+
+    def add(self, path: str, template: str, scripts: Sequence[str] = (), **context: Any) -> None:
+        """Render one page."""
+        board = context.get("board")
+        style = _asset("site.css").replace("/*ratio*/", board.ratio if board else "1")
+        script = "\n".join(map(_asset, scripts))
+        links = [
+            {"suite": b.suite, "small": b.small, "page": _page(self.boards, b, len(b.tables) - 1)} for b in self.boards
+        ]
+        self.pages[path] = self.environment.get_template(template).render(
+            root="../" * path.count("/"),
+            here=path,
+            boards=links,
+            style=style,
+            script=script,
+            policy=_policy(style, script),
+            **context,
+        )
+
+
+def build(results: Path, leaderboard: Path, out: Path, videos: bool = True) -> Built:
+    """Build the site.
+
+    Args:
+        results: run folders, ``<suite>/<run>/``.
+        leaderboard: folder of submissions, badges and the changelog, which is appended to.
+        out: replaced as a whole; media files that are still wanted stay.
+        videos: copy the videos that are there; False builds from rows alone.
+
+    Raises:
+        DataError: a run, a submission or the changelog cannot be used as it is.
+        UsageError: ``out`` holds something else than a site.
+    """
+    _check_out(out)
+    home = Leaderboard(leaderboard)
+    boards = collect(results, home)
+    changes = update_changelog(home.changelog, boards)
+    site = _Site(boards, MediaFiles(videos))
+    data = dict(_data(boards))
+    for board in boards:
+        _board_pages(site, board)
+    _common_pages(site, changes, data)
+    _write(out, {**site.pages, **data}, site.media)
+    return Built(out / "index.html", len(site.pages), len(site.media.files) + len(site.media.first_frames))
+
+
+def _board_pages(site: _Site, board: Board) -> None:
+    for index, table in enumerate(board.tables):
+        tasks = [
+            (other.task or "all cases", _page(site.boards, board, number), other is table)
+            for number, other in enumerate(board.tables)
+        ]
+        groups = groups_of(board, table)
+        lines = [line for group in groups for line in group.lines]
+        choices = [
+            ("kind", "Type", sorted({line.kind for line in lines})),
+            ("badge", "Verified", sorted({badge for line in lines for badge in line.badges})),
+        ]
+        site.add(
+            _page(site.boards, board, index),
+            "board.html",
+            ["board.js"],
+            title=board.title,
+            board=board,
+            table=table,
+            lead=headline(table.columns),
+            tasks=tasks[::-1],
+            groups=groups,
+            filters=choices,
+        )
+    if board.entries:
+        _case_pages(site, board)
+        _method_pages(site, board)
+        _compare_page(site, board)
+
+
+def _method_pages(site: _Site, board: Board) -> None:
+    pages = {case: _case_page(board, case) for case in board.cases}
+    rows = {row.label: row for row in board.whole.rows}
+    for entry in board.entries:
+        clips = [
+            site.media.output(entry, row, _seeded(case, row.seed, len(made)), page=pages[case])
+            for case, made in entry.run.generations.items()
+            if case in pages
+            for row in made
+        ]
+        site.add(
+            f"method/{board.slug}/{entry.slug}.html",
+            "method.html",
+            ["players.js"],
+            title=entry.label,
+            board=board,
+            board_page=_page(site.boards, board, len(board.tables) - 1),
+            entry=entry,
+            row=rows[entry.label],
+            facts=card_of(entry),
+            summary=summary_of(board.whole, entry.label),
+            conditions=conditions_of(board.whole, entry.label),
+            gone=gone_of(board, entry, pages),
+            clips=clips,
+        )
+
+
+def _case_pages(site: _Site, board: Board) -> None:
+    conditions: dict[str, list[tuple[str, str, str]]] = {}
+    for case, planner in board.cases.items():
+        planned = planner.run.cases()[case]
+        condition, page = str(planned.get("condition") or ""), _case_page(board, case)
+        conditions.setdefault(condition, []).append((case, page, str(planned.get("caption") or "")))
+        site.add(
+            page,
+            "case.html",
+            ["players.js"],
+            title=case,
+            board=board,
+            case=case,
+            condition=condition,
+            caption=str(planned.get("caption") or ""),
+            reference_caption=str(planned.get("reference_caption") or ""),
+            clips=list(_clips(site, board, case, planner, planned)),
+            columns=board.whole.columns,
+            lines=list(case_lines(board, case)),
+        )
+    site.add(
+        f"gallery/{board.slug}.html",
+        "gallery.html",
+        title=f"Cases of {board.suite}",
+        board=board,
+        board_page=_page(site.boards, board, len(board.tables) - 1),
+        conditions=sorted(conditions.items()),
+    )
+
+
+def _clips(site: _Site, board: Board, case: str, planner: Entry, planned: Mapping[str, Any]) -> Iterator[Clip]:
+    for name, label in (("reference", "Reference"), ("image", "First frame"), ("target", "Ground truth")):
+        if planned.get(name):
+            yield site.media.given(planner, planned, name, label)
+    for entry in board.entries:
+        if case in entry.run.cases():
+            rows = entry.run.generations.get(case, ())
+            page = f"method/{board.slug}/{entry.slug}.html"
+            for row in rows or (None,):
+                label = _seeded(entry.label, row.seed if row else 0, len(rows))
+                yield site.media.output(entry, row, label, page=page)
+
+
+def _compare_page(site: _Site, board: Board) -> None:
+    table, prefix = board.whole, "../"
+    cases = []
+    for case, planner in board.cases.items():
+        planned = planner.run.cases()[case]
+        reference = site.media.given(planner, planned, "reference", "Reference").source
+        named = {"id": case, "page": prefix + _case_page(board, case), "condition": str(planned.get("condition") or "")}
+        cases.append({**named, "reference": prefix + reference if reference else ""})
+    scores = {row.label: values for row, values in zip(table.rows, table.scores, strict=True)}
+    methods: dict[str, Any] = {}
+    for entry in board.entries:
+        clips = []
+        for case in board.cases:
+            rows = entry.run.generations.get(case, ())
+            source = site.media.output(entry, rows[0] if rows else None, "").source
+            clips.append(prefix + source if source else "")
+        numbers = [[_rounded(values.get(case)) for case in board.cases] for values in scores[entry.label]]
+        methods[entry.slug] = {"scores": numbers, "videos": clips}
+    columns = [
+        {"title": column.title, "up": column.higher_is_better, "scale": column.scale, "digits": column.digits}
+        for column in table.columns
+    ]
+    site.add(
+        f"compare/{board.slug}.html",
+        "compare.html",
+        ["players.js", "compare.js"],
+        title=f"Compare on {board.suite}",
+        board=board,
+        board_page=_page(site.boards, board, len(board.tables) - 1),
+        columns=table.columns,
+        lead=headline(table.columns),
+        conditions=sorted(set(table.conditions.values())),
+        data=_embedded({"columns": columns, "cases": cases, "methods": methods}),
+    )
+
+
+def _common_pages(site: _Site, changes: Sequence[Change], data: Mapping[str, str]) -> None:
+    files = [(name, len(text.encode()), hashlib.sha256(text.encode()).hexdigest()) for name, text in data.items()]
+    definitions = [(board, board.tables[-1].columns) for board in site.boards]
+    site.add(
+        "methodology.html",
+        "methodology.html",
+        title="Methodology",
+        version=METHODOLOGY,
+        badges=BADGES,
+        definitions=definitions,
+    )
+    site.add("changes.html", "changes.html", title="Changes", changes=changes[::-1])
+    site.add("data.html", "data.html", title="Data", files=files)
+
+
+def _data(boards: Sequence[Board]) -> Iterator[tuple[str, str]]:
+    for board in boards:
+        tables = json.dumps([to_json(table) for table in board.tables], indent=1, ensure_ascii=False) + "\n"
+        yield f"data/{board.slug}.json", tables
+        for table in board.tables:
+            yield f"data/{board.slug}-{slug(table.task or 'all')}.csv", to_csv(table)
+
+
+def _page(boards: Sequence[Board], board: Board, number: int) -> str:
+    last = len(board.tables) - 1
+    if board is boards[0] and number == last:
+        return "index.html"
+    table: TableModel = board.tables[number]
+    return f"board/{board.slug}/{'index' if number == last else slug(table.task or 'all')}.html"
+
+
+def _case_page(board: Board, case: str) -> str:
+    return f"case/{board.slug}/{slug(case)}.html"
+
+
+def _seeded(label: str, seed: int, seeds: int) -> str:
+    return f"{label}, seed {seed}" if seeds > 1 else label
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else float(f"{value:.9g}")
+
+
+def _embedded(value: Any) -> str:
+    """JSON that cannot end the script element it stands in."""
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=True)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _check_out(out: Path) -> None:
+    if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / _MARK).is_file())):
+        raise UsageError(f"{out} holds something else than a site; name another folder with --out, or empty it.")
+
+
+def _write(out: Path, files: Mapping[str, str], media: MediaFiles) -> None:
+    wanted = {*files, *media.files, *media.first_frames, _MARK}
+    out.mkdir(parents=True, exist_ok=True)
+    for path in sorted(out.rglob("*"), reverse=True):
+        name = path.relative_to(out).as_posix()
+        if path.is_dir() and not path.is_symlink():
+            if not any(path.iterdir()):
+                path.rmdir()
+        elif name not in wanted:
+            path.unlink()
+    (out / _MARK).write_text("Built by vapbench leaderboard build; everything here is replaced.\n", encoding="utf-8")
+    for name, text in files.items():
+        path = out / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8", newline="\n")
+    media.copy_to(out)
+
+
+def _environment() -> Any:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    return Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_clean,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _clean(value: Any) -> Any:
+    """Text without what UTF-8 or HTML cannot hold, or what would turn the reading direction around."""
+    if isinstance(value, str) and not hasattr(value, "__html__"):
+        return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", value)
+    return value
+
+
+def _asset(name: str) -> str:
+    return (_TEMPLATES / name).read_text(encoding="utf-8").strip()
+
+
+def _policy(style: str, script: str) -> str:
+    scripts = f"script-src '{_hash(script)}'; " if script else ""
+    return (
+        f"default-src 'none'; style-src '{_hash(style)}'; {scripts}img-src 'self' file:; media-src 'self' file:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _hash(text: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode('ascii')}"

@@ -1,0 +1,217 @@
+"""Pages of the site as data: numbers are formatted here, once, and templates only lay them out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from vapbench.leaderboard.boards import Board, Entry
+from vapbench.report.breakdown import breakdown
+from vapbench.report.columns import Column
+from vapbench.report.evidence import explain
+from vapbench.report.facts import Fact, facts_of
+from vapbench.report.table import Cell, TableModel
+from vapbench.report.terminal import rank_text
+
+ABSENT = "\N{EN DASH}"
+
+
+@dataclass(frozen=True)
+class Number:
+    """One cell of a board."""
+
+    text: str
+    interval: str
+    rank: str
+    """``#1-3``; empty where there is none."""
+    value: str
+    """Unrounded, for sorting; empty where there is none."""
+    best: bool
+    why: str
+    """Where the cases without a score went; empty if all have one."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One method of a board."""
+
+    label: str
+    title: str
+    page: str
+    """Link, relative to the site's root; empty for published rows."""
+    kind: str
+    badges: tuple[str, ...]
+    count: str
+    complete: bool
+    numbers: tuple[Number, ...]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Methods that are ranked among each other, or not at all."""
+
+    name: str
+    title: str
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True)
+class Gone:
+    """A case without a score, and why."""
+
+    case: str
+    page: str
+    what: str
+    why: str
+
+
+def groups_of(board: Board, table: TableModel) -> list[Group]:
+    """A board's rows: those that compete, floors and ceilings, published ones; by the headline column."""
+    entries = {entry.label: entry for entry in board.entries}
+    lead = headline(table.columns)
+    order = sorted(range(len(table.rows)), key=lambda row: _order(table.cells[row], lead))
+    lines = [(table.rows[row], _line(board, table, row, entries.get(table.rows[row].label))) for row in order]
+    groups = [
+        Group("measured", "", tuple(line for row, line in lines if row.competes)),
+        Group(
+            "bounds",
+            "Floors and ceilings: what the metrics say of no method at all",
+            tuple(line for row, line in lines if not row.competes and not row.published),
+        ),
+    ]
+    for source in dict.fromkeys(row.published for row in table.rows if row.published):
+        chosen = tuple(line for row, line in lines if row.published == source)
+        groups.append(Group("published", f"As published ({source}): measured by its authors, not ranked here", chosen))
+    return [group for group in groups if group.lines]
+
+
+def headline(columns: Sequence[Column]) -> int:
+    """The column a board is sorted by at first: whether the semantic was carried over, if it has such a column."""
+    names = [column.metric.partition("[")[0] for column in columns]
+    return names.index("semantic_alignment") if "semantic_alignment" in names else 0
+
+
+def summary_of(table: TableModel, label: str) -> list[tuple[Column, Number]]:
+    """One method's aggregates."""
+    cells = table.cells[_row(table, label)]
+    return [(column, _number(column, cell)) for column, cell in zip(table.columns, cells, strict=True)]
+
+
+def conditions_of(table: TableModel, label: str) -> list[tuple[str, list[str]]]:
+    """One method's means by condition: (condition, one text per column)."""
+    row, empty = _row(table, label), (ABSENT, "")
+    found: dict[str, dict[str, tuple[str, str]]] = {}
+    alone = _only(table, row)
+    for item in breakdown(alone):
+        for condition, parts in zip(item.conditions, item.parts, strict=True):
+            part = parts[0]
+            if part.mean is not None:
+                count = "" if part.n == part.total else f" ({part.n}/{part.total})"
+                found.setdefault(condition, {})[item.column.definition] = (item.column.text(part.mean), count)
+    conditions = sorted(set(table.conditions.values()))
+    return [
+        (name, ["".join(found.get(name, {}).get(column.definition, empty)) for column in table.columns])
+        for name in conditions
+    ]
+
+
+def gone_of(board: Board, entry: Entry, pages: Mapping[str, str]) -> list[Gone]:
+    """Every case of a run that has no video or lacks a score, with the reason that was recorded."""
+    found = []
+    for case in entry.run.cases():
+        for made in entry.run.generations.get(case, ()):
+            if made.status == "failed":
+                why = explain(made.attempts[-1] if made.attempts else None)
+                found.append(Gone(case, pages[case], f"seed {made.seed}: generation failed", why))
+            elif made.status == "unscored":
+                found.append(Gone(case, pages[case], f"seed {made.seed}: not generated", made.note))
+        if case not in entry.run.generations:
+            found.append(Gone(case, pages[case], "not generated yet", ""))
+    for key in sorted(entry.run.scores):
+        for (case, seed), score in sorted(entry.run.scores[key].items()):
+            if score.status != "ok" and case in pages:
+                why = explain(score.failure) if score.status == "failed" else score.note
+                found.append(Gone(case, pages[case], f"seed {seed}: {score.metric} {score.status}", why))
+    return found
+
+
+def card_of(entry: Entry) -> list[Fact]:
+    """What a method is and how it was run; of a submission, what its submitter says."""
+    said = entry.submission
+    facts = [Fact("Kind", str((entry.run.manifest.get("card") or {}).get("kind") or "unknown"))]
+    if said is not None:
+        code = f"{said.code.repository} at {said.code.commit[:12]}" if said.code else "closed"
+        facts += [
+            Fact("Submitted by", said.submitter),
+            Fact("Contact", said.contact),
+            Fact("Licence", said.licence),
+            Fact("Code", code),
+            *([Fact("Note", said.note)] if said.note else []),
+        ]
+        # What a submission says of machines and paths is nobody's business on a public page.
+        return facts + [fact for fact in facts_of(entry.run) if not fact.minor]
+    return facts + [fact for fact in facts_of(entry.run) if fact.label not in ("Command",)]
+
+
+def case_lines(board: Board, case: str) -> Iterator[tuple[Entry, list[str]]]:
+    """What every run scored on one case: one text per column of the whole table."""
+    entries = {entry.label: entry for entry in board.entries}
+    for row, scores in zip(board.whole.rows, board.whole.scores, strict=True):
+        yield (
+            entries[row.label],
+            [
+                column.text(values[case]) if case in values else ABSENT
+                for column, values in zip(board.whole.columns, scores, strict=True)
+            ],
+        )
+
+
+def _line(board: Board, table: TableModel, row: int, entry: Entry | None) -> Line:
+    what, cells = table.rows[row], table.cells[row]
+    counts = sorted({(cell.n, cell.total) for cell in cells if cell.total and not cell.published})
+    count = ABSENT
+    if counts:
+        low, high = counts[0][0], counts[-1][0]
+        count = (f"{low}/" if low == high else f"{low}{ABSENT}{high}/") + str(counts[-1][1])
+    return Line(
+        what.label,
+        what.title if what.title != what.label else "",
+        f"method/{board.slug}/{entry.slug}.html" if entry else "",
+        "published" if what.published else what.kind or "unknown",
+        entry.badges if entry else ("published",),
+        count,
+        not what.published and all(cell.complete for cell in cells),
+        tuple(_number(column, cell) for column, cell in zip(table.columns, cells, strict=True)),
+    )
+
+
+def _number(column: Column, cell: Cell) -> Number:
+    why = "" if cell.complete or cell.published else cell.account()
+    if cell.mean is None:
+        return Number(ABSENT, "", "", "", False, why)
+    interval = ""
+    if cell.low is not None and cell.high is not None:
+        interval = f"{column.text(cell.low)} to {column.text(cell.high)}"
+    return Number(
+        column.text(cell.mean),
+        interval,
+        rank_text(cell).replace("-", "\N{EN DASH}"),
+        f"{cell.mean:.6g}",
+        cell.place == 1 and not cell.published,
+        why,
+    )
+
+
+def _order(cells: Sequence[Cell], lead: int) -> tuple[bool, int, float]:
+    if not cells:
+        return True, 0, 0.0
+    cell = cells[lead]
+    return cell.place is None, cell.place or 0, -(cell.mean or 0.0)
+
+
+def _row(table: TableModel, label: str) -> int:
+    return [row.label for row in table.rows].index(label)
+
+
+def _only(table: TableModel, row: int) -> TableModel:
+    return replace(table, rows=(table.rows[row],), cells=(table.cells[row],), scores=(table.scores[row],))
