@@ -15,9 +15,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from vapbench.errors import DataError
 from vapbench.leaderboard.check import check_submission
 from vapbench.leaderboard.submission import MANIFEST, Submission, read_submission
+from vapbench.report.columns import rows_of
 from vapbench.report.evidence import Evidence, read_evidence
 from vapbench.report.published import as_table, publications, with_published
-from vapbench.report.table import TableModel, rows_of, tables_of, task_names
+from vapbench.report.table import TableModel, tables_of, task_names
 from vapbench.store import RunFolder
 from vapbench.suites import load_suites
 
