@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -73,7 +74,7 @@ class Board:
         """Whether it is a board of toy clips."""
         return self.suite in SMALL
 
-    @property
+    @cached_property
     def cases(self) -> dict[str, Entry]:
         """Every case, and the first run of ours that planned it: what its captions and media are taken from."""
         trusted = sorted(self.entries, key=lambda entry: entry.submission is not None)

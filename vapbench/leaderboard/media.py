@@ -43,6 +43,10 @@ class MediaFiles:
     """Name under the site's root -> file."""
     first_frames: dict[str, Path] = field(default_factory=dict)
     """Name of an image under the site's root -> the video it is the first frame of."""
+    folders: dict[Path, bool] = field(default_factory=dict)
+    """Folder of videos -> whether any are there and wanted."""
+    outputs: dict[tuple[Path, str], str] = field(default_factory=dict)
+    """(folder of videos, generation) -> name under the site's root; empty where the file is not the one scored."""
     hashes: dict[Path, str] = field(default_factory=dict)
 
     def output(self, entry: Entry, row: GenerationRow | None, label: str, note: str = "", page: str = "") -> Clip:
@@ -52,12 +56,18 @@ class MediaFiles:
         if row.status != "ok":
             why = explain(row.attempts[-1] if row.attempts else None) if row.status == "failed" else row.note
             return Clip(label, "none", why=f"{row.status.capitalize()}: {why}", note=note, page=page)
-        # The name is data: it may only name a file of this run's own videos folder.
-        named = row.video if row.video and row.video == Path(row.video).name else None
-        path = entry.run.folder.videos / named if named else None
-        if not self.wanted or path is None or path.is_symlink() or entry.run.folder.video_of(row) is None:
-            return Clip(label, "none", why=ELSEWHERE, note=note, page=page)
-        return Clip(label, "video", self._add(path, str(row.sha256)), note=note, page=page)
+        videos = entry.run.folder.videos
+        if videos not in self.folders:
+            self.folders[videos] = self.wanted and videos.is_dir()
+        key = (videos, row.key)
+        if self.folders[videos] and key not in self.outputs:
+            # The name is data: it may only name a file of this run's own videos folder.
+            plain = row.video is not None and row.video == Path(row.video).name
+            path = entry.run.folder.video_of(row) if plain else None
+            self.outputs[key] = self._add(path, str(row.sha256)) if path and not path.is_symlink() else ""
+        if source := self.outputs.get(key, ""):
+            return Clip(label, "video", source, note=note, page=page)
+        return Clip(label, "none", why=ELSEWHERE, note=note, page=page)
 
     def given(self, entry: Entry, planned: Mapping[str, Any], name: str, label: str) -> Clip:
         """A reference, first frame or ground truth. Paths in submissions are never followed."""

@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -197,7 +198,7 @@ def _clips(site: _Site, board: Board, case: str, planner: Entry, planned: Mappin
         if planned.get(name):
             yield site.media.given(planner, planned, name, label)
     for entry in board.entries:
-        if case in entry.run.cases():
+        if case in entry.run.manifest.get("cases", {}):
             rows = entry.run.generations.get(case, ())
             page = f"method/{board.slug}/{entry.slug}.html"
             for row in rows or (None,):
@@ -333,6 +334,7 @@ def _clean(value: Any) -> Any:
     return value
 
 
+@cache
 def _asset(name: str) -> str:
     return (_TEMPLATES / name).read_text(encoding="utf-8").strip()
 
