@@ -21,7 +21,7 @@ from vapbench.video import read_video
 
 Frames = npt.NDArray[np.uint8]
 
-METHODS = {"i2v": "CogVideoX-I2V", "i2v~a0ca6f4d": "I2V, told in words", "lora": "LoRA", "vap": "Video-As-Prompt"}
+METHODS = {"i2v": "CogVideoX-I2V", "vace-depth": "VACE (depth)", "lora": "LoRA", "vap": "Video-As-Prompt"}
 """Folders of runs, and what stands above their column."""
 MOMENTS = (4, 8, 12)
 """Frames of 13 that a cell shows."""
