@@ -8,7 +8,7 @@ import torch
 from torchvision.utils import flow_to_image
 
 import vapbench
-from vapbench import depth_to_rgb, flow_to_rgb
+from vapbench import depth_to_rgb, flow_to_rgb, unit_depth
 from vapbench.control import SMALLEST_FLOW
 
 
@@ -50,3 +50,11 @@ def test_depth_of_another_form_is_refused(depth: np.ndarray) -> None:
 def test_flow_of_another_form_is_refused(flow: np.ndarray) -> None:
     with pytest.raises(vapbench.VapbenchError, match="flow must be"):
         flow_to_rgb(flow)
+
+
+def test_estimated_depth_gets_one_scale_for_the_whole_clip() -> None:
+    depth = np.linspace(3.0, 7.0, 24).reshape(2, 3, 4)
+    shown = depth_to_rgb(unit_depth(depth))
+    assert (shown.min(), shown.max()) == (0, 255)
+    assert shown[0].max() < shown[1].min()
+    assert not unit_depth(np.ones((2, 3, 4))).any()
