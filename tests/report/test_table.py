@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from vapbench.errors import DataError, UsageError
+from vapbench.report.columns import _differences
 from vapbench.report.json import to_json
 from vapbench.report.table import Cell, TableModel, summarise
 from vapbench.store import Failure, GenerationRow, RunFolder, RunWriter
@@ -209,3 +210,11 @@ def test_a_run_is_called_by_its_folder_and_described_by_its_method(runs: Runs) -
     run = runs.write("frozen", cases(0.1), folder="mymethod~0123abcd")
     (row,) = summarise([run], "all")[0].rows
     assert (row.label, row.method, row.kind) == ("mymethod", "frozen", "floor")
+
+
+def test_a_runs_label_says_what_it_has_otherwise_than_the_default() -> None:
+    default = {"steps": 20, "reference": "own", "rope": "before"}
+    others = [{**default, "reference": "shuffled"}, {**default, "rope": "shared"}]
+    assert _differences([default, *others], default) == ["", "reference=shuffled", "rope=shared"]
+    # Without a run of the defaults every one says what differs among them.
+    assert _differences(others) == ["reference=shuffled,rope=before", "reference=own,rope=shared"]

@@ -105,7 +105,11 @@ def rows_of(runs: Sequence[Evidence]) -> tuple[Row, ...]:
     for name in {name for name, count in Counter(names).items() if count > 1}:
         alike = [index for index, other in enumerate(names) if other == name]
         parameters = [runs[index].identity.get("parameters") or {} for index in alike]
-        for index, difference in zip(alike, _differences(parameters), strict=True):
+        # A run in the folder of its bare name has every parameter at its default.
+        default = next(
+            (values for index, values in zip(alike, parameters, strict=True) if _is_default(runs[index])), None
+        )
+        for index, difference in zip(alike, _differences(parameters, default), strict=True):
             labels[index] = f"{name} {difference}".strip()
     if len(set(labels)) < len(labels):
         repeated = {label for label, count in Counter(labels).items() if count > 1}
@@ -164,11 +168,24 @@ def _tell_apart(columns: Sequence[Column]) -> tuple[Column, ...]:
     return tuple(told)
 
 
-def _differences(parameters: Sequence[Mapping[str, Any]]) -> list[str]:
-    """For each parameter set, what it has otherwise than the rest, as ``key=value,key=value``."""
+def _is_default(run: Evidence) -> bool:
+    return bool(run.folder.path.name == run.identity.get("name"))
+
+
+def _differences(parameters: Sequence[Mapping[str, Any]], default: Mapping[str, Any] | None = None) -> list[str]:
+    """For each parameter set, what it has otherwise than ``default``, or than the rest, as ``key=value,key=value``."""
     names = dict.fromkeys(name for values in parameters for name in values)
     differing = [name for name in names if len({_plain(values.get(name)) for values in parameters}) > 1]
-    return [",".join(f"{name}={_plain(values[name])}" for name in differing if name in values) for values in parameters]
+    shown = [[name for name in differing if name in values] for values in parameters]
+    if default is not None:
+        shown = [
+            [name for name in names if name not in default or _plain(values[name]) != _plain(default[name])]
+            for values, names in zip(parameters, shown, strict=True)
+        ]
+    return [
+        ",".join(f"{name}={_plain(values[name])}" for name in names)
+        for values, names in zip(parameters, shown, strict=True)
+    ]
 
 
 def _plain(value: Any) -> str:
