@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,14 @@ if TYPE_CHECKING:
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install -e '.[dev]'")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium here: apt-get install chromium")
+
+
+def until(page: Page, expression: str, seconds: float = 10.0) -> None:
+    """Wait until an expression holds; the pages' policy forbids the eval that Playwright's own wait polls with."""
+    last = time.monotonic() + seconds
+    while not page.evaluate(expression):
+        assert time.monotonic() < last, f"never held: {expression}"
+        time.sleep(0.02)
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +100,7 @@ def test_filters_narrow_are_remembered_and_can_be_reset(open_page: Callable[...,
     page.reload()
     assert methods(page) == ["lora"]
     page.locator("button[type=reset]").click()
-    page.wait_for_function("document.querySelectorAll('#board tbody tr[hidden]').length === 0")
+    until(page, "document.querySelectorAll('#board tbody tr[hidden]').length === 0")
     assert len(methods(page)) == 4
     page.locator(".filters summary").click()
     page.locator("[data-column]").first.uncheck()
@@ -130,14 +139,14 @@ def test_two_methods_are_compared_case_by_case(open_page: Callable[..., Page]) -
 def test_players_run_in_step(open_page: Callable[..., Page]) -> None:
     page = open_page("case/mini/case-0.html")
     times = "[...document.querySelectorAll('video')].map((video) => video.currentTime)"
-    page.wait_for_function(f"{times}.length === 5 && {times}.every((time) => time > 0.1)")
+    until(page, f"{times}.length === 5 && {times}.every((time) => time > 0.1)")
     page.locator("#play").click()
-    page.wait_for_function("[...document.querySelectorAll('video')].every((v) => v.paused && !v.seeking)")
+    until(page, "[...document.querySelectorAll('video')].every((v) => v.paused && !v.seeking)")
     page.wait_for_timeout(300)
     shown = page.evaluate(times)
     assert max(shown) - min(shown) < 0.5 / clip().fps, "half a frame at most"
     page.locator("#scrub").fill("0.5")
-    page.wait_for_function(f"{times}.every((time) => Math.abs(time - 0.5) < 0.02)")
+    until(page, f"{times}.every((time) => Math.abs(time - 0.5) < 0.02)")
 
 
 def test_axe_finds_no_serious_issue(open_page: Callable[..., Page]) -> None:

@@ -24,8 +24,8 @@ SUITES = "suites:\n  mini: {steps: 9}\n  other: null\n"
 def bundled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Weights that come with the package."""
     monkeypatch.setattr("vapbench.resources._PACKAGE", tmp_path)
-    shutil.copytree(COGVIDEOX, tmp_path / "weights" / "mini" / "vap")
-    return tmp_path / "weights" / "mini" / "vap"
+    shutil.copytree(COGVIDEOX, tmp_path / "bundled" / "mini" / "vap")
+    return tmp_path / "bundled" / "mini" / "vap"
 
 
 def test_a_suite_brings_its_values_and_they_are_no_change(tmp_path: Path) -> None:

@@ -171,7 +171,7 @@ def test_absent_weights_name_the_command_that_fetches_them(name: str, missing: s
 def test_absent_weights_of_the_mini_suite_name_the_command_that_makes_them(
     name: str, missing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vapbench.metrics.files.resource", lambda folder: tmp_path / folder)
+    monkeypatch.setattr("vapbench.metrics.files.bundled_weights", lambda name: tmp_path / name)
     metric, _ = resolve(name)
     assert weights_of(metric) == ()
     with pytest.raises(NotApplicable, match=f"vapbench train mini --out DIR.* DIR/{missing}$"):

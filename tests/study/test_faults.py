@@ -159,7 +159,9 @@ def test_a_commit_that_fails_takes_its_whole_batch_and_is_forgotten(tmp_path: Pa
         raise sqlite3.OperationalError("disk I/O error")
 
     async def together(service: Service) -> list[object]:
-        busy = service.write(lambda database: time.sleep(0.2))
+        begun = threading.Event()
+        busy = asyncio.ensure_future(service.write(lambda database: (begun.set(), time.sleep(0.2))[1]))
+        await asyncio.to_thread(begun.wait, 10)
         # Both wait for the first, so they share a transaction.
         jobs = (busy, service.write(lambda database: service.store.hand_out(database, rater)), service.write(fail))
         return list(await asyncio.gather(*jobs, return_exceptions=True))
