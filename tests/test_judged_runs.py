@@ -22,6 +22,7 @@ from vapbench.costs import estimate_plan, limit_calls
 from vapbench.errors import BudgetSpent
 from vapbench.plan import Column, columns
 from vapbench.runner import Settings, Tolerance
+from vapbench.scorer import Desk
 from vapbench.store import RunFolder, ScoreRow
 from vapbench.workflow import Outcome, execute
 
@@ -123,6 +124,15 @@ def test_a_recategorised_case_is_judged_again(tmp_path: Path, make_case: Make, e
     for category in ("camera", "style", "camera"):
         run([make_case(0, category=category)], tmp_path, column)
     assert len(endpoint.requests) == 2
+
+
+def test_an_answer_that_comes_after_the_run_is_over_is_not_written() -> None:
+    written: list[Any] = []
+    desk = Desk(written.append)
+    desk.take_answer(lambda: "in time")  # type: ignore[arg-type, return-value]
+    desk.close()
+    desk.take_answer(lambda: "too late")  # type: ignore[arg-type, return-value]
+    assert written == ["in time"]
 
 
 def vapbench(cwd: Path, *arguments: object) -> subprocess.Popen[str]:

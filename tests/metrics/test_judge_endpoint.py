@@ -122,6 +122,8 @@ def test_after_trouble_it_asks_again(endpoint: Endpoint, case: Case, trouble: ju
     endpoint.script = [trouble]
     assert ask(endpoint, case, timeout=0.8).value == 70
     assert len(endpoint.requests) == 2
+    # A trickle must not outlast the timeout, however long it goes on.
+    assert endpoint.times[1] - endpoint.times[0] < 10
 
 
 @pytest.mark.parametrize(
