@@ -34,6 +34,8 @@ format: $(VENV)/installed-dev ## Format and fix what can be fixed
 bench: $(VENV)/installed-dev ## Print the speed ratios that the docs quote
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/resume.py
+	$(BIN)/python benchmarks/planning.py
+	$(BIN)/python benchmarks/report.py
 	$(BIN)/python benchmarks/overhead.py
 	$(BIN)/python benchmarks/preference.py
 	$(BIN)/python benchmarks/study_load.py

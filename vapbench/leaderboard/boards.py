@@ -16,7 +16,7 @@ from vapbench.errors import DataError
 from vapbench.leaderboard.check import check_submission
 from vapbench.leaderboard.submission import MANIFEST, Submission, read_submission
 from vapbench.report.columns import rows_of
-from vapbench.report.evidence import Evidence, read_evidence
+from vapbench.report.evidence import Evidence, read_all
 from vapbench.report.published import as_table, publications, with_published
 from vapbench.report.table import TableModel, tables_of, task_names
 from vapbench.store import RunFolder
@@ -152,8 +152,7 @@ def collect(results: Path, leaderboard: Leaderboard) -> list[Board]:
         sources.folders.append(RunFolder(path.parent))
         sources.submitted[path.parent] = read_submission(path.parent)
     suites: dict[str, list[Evidence]] = {paper.suite: [] for paper in publications()}
-    for folder in sources.folders:
-        run = read_evidence(folder)
+    for run in read_all(sources.folders):
         suites.setdefault(run.suite, []).append(run)
     attested = leaderboard.attested()
     boards = [_board(suite, runs, sources.submitted, attested) for suite, runs in sorted(suites.items())]
