@@ -6,12 +6,13 @@ import json
 from typing import Literal
 
 from vapbench.report.grid import Style, grid_of
+from vapbench.report.marks import Mark
 from vapbench.report.table import TableModel
 
 Format = Literal["latex", "markdown", "html", "csv", "json"]
 
 
-def render(model: TableModel, style: Style, format_: Format, standalone: bool = False) -> str:
+def render(model: TableModel, style: Style, format_: Format, standalone: bool = False, mark: Mark = "displayed") -> str:
     """The table as text.
 
     CSV and JSON hold every column's unrounded numbers whatever the style; the others print what the style shows.
@@ -21,6 +22,7 @@ def render(model: TableModel, style: Style, format_: Format, standalone: bool = 
         style: see :func:`vapbench.report.grid.grid_of`.
         format_: the format.
         standalone: LaTeX only: a document that compiles by itself.
+        mark: what bold and underlined mean; see :func:`vapbench.report.marks.marks_of`.
     """
     if format_ == "csv":
         from vapbench.report.csv import to_csv
@@ -30,7 +32,7 @@ def render(model: TableModel, style: Style, format_: Format, standalone: bool = 
         from vapbench.report.json import to_json
 
         return json.dumps(to_json(model), ensure_ascii=False, indent=1) + "\n"
-    grid = grid_of(model, style)
+    grid = grid_of(model, style, mark)
     if format_ == "markdown":
         from vapbench.report.markdown import to_markdown
 

@@ -14,6 +14,7 @@ from typing import Any
 from vapbench.errors import UsageError, did_you_mean
 from vapbench.report.columns import Column, Row, columns_of, rows_of
 from vapbench.report.evidence import ColumnKey, Evidence, Outcome, read_all
+from vapbench.report.facts import made_with
 from vapbench.report.ranking import SHORTFALL, Versus, against, rank_spans
 from vapbench.stats.intervals import clustered_mean
 from vapbench.store import RunFolder
@@ -363,6 +364,8 @@ def _footers(
             ranked = "" if can or not row.competes else " and is not ranked"
             footers.append(f"{row.label} planned {planned} of the {everything} cases of this table{ranked}.")
         footers += [f"{row.label}: {note}" for note in row.notes]
+    if made := made_with(runs):
+        footers.append(made)
     return footers
 
 
