@@ -23,7 +23,7 @@ from vapbench.report.csv import harmless, to_csv
 from vapbench.report.grid import grid_of
 from vapbench.report.latex import escape, to_latex
 from vapbench.report.published import as_table, publications, read_publication, with_published
-from vapbench.report.render import render
+from vapbench.report.render import render, render_all
 from vapbench.report.table import Cell, TableModel, summarise
 from vapbench.store import Failure
 
@@ -278,7 +278,7 @@ def test_latex_compiles_as_it_is(table: TableModel, tmp_path: Path) -> None:
         "paper": as_table(publications()[0]),
     }
     body = "\n".join(render(model, "wide", "latex") for model in models.values())
-    lone = render(models["hostile"], "wide", "latex", standalone=True)
+    lone = render_all([models["hostile"], models["paper"]], "wide", "latex", "displayed", standalone=True)
     joined = f"\\documentclass{{article}}\\usepackage{{booktabs}}\\begin{{document}}\n{body}\\end{{document}}\n"
     for name, text in {"lone": lone, "joined": joined}.items():
         (tmp_path / f"{name}.tex").write_text(text, encoding="ascii")

@@ -110,12 +110,15 @@ def table(
     vapbench table --format latex --out table.tex   vapbench table --published --task camera
     """
     from vapbench.cli.console import configure_logging
+    from vapbench.errors import UsageError
     from vapbench.files import write_text
-    from vapbench.report.render import render
+    from vapbench.report.render import render_all
 
     configure_logging(verbose=0, quiet=False)
+    if standalone and format_ != "latex":
+        raise UsageError(f"--standalone makes a LaTeX document; drop it, or write --format latex instead of {format_}.")
     models = _models(runs, results, suite, task, reference, style == "ablation", published)
-    text = "\n".join(render(model, style, format_, standalone, mark) for model in models)
+    text = render_all(models, style, format_, mark, standalone)
     if out is None:
         typer.echo(text, nl=False)
     else:

@@ -7,7 +7,7 @@ signs. What no standard font has is written as its code point, so that the file 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from vapbench.report.grid import Entry, Grid, Line
 
@@ -65,20 +65,23 @@ _ACCENTS = {
 }
 
 
-def to_latex(grid: Grid, label: str = "", standalone: bool = False) -> str:
-    r"""A ``table`` environment, or a document of its own.
+def to_latex(grid: Grid, label: str = "") -> str:
+    r"""A ``table`` environment.
 
     Args:
         grid: the table.
         label: of ``\label{tab:...}``; empty for none.
-        standalone: make a document that compiles by itself.
     """
     body = "\n".join(_table(grid, label))
-    if not standalone:
-        return f"{PREAMBLE}\n{body}\n"
+    return f"{PREAMBLE}\n{body}\n"
+
+
+def document(tables: Sequence[str]) -> str:
+    """A document of tables that compiles by itself."""
+    body = "\n".join(tables)
     return (
         "\\documentclass{article}\n\\usepackage[landscape,margin=1cm]{geometry}\n\\usepackage{booktabs}\n"
-        f"\\begin{{document}}\n{body}\n\\end{{document}}\n"
+        f"\\begin{{document}}\n{body}\\end{{document}}\n"
     )
 
 
