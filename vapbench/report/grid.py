@@ -107,7 +107,8 @@ def grid_of(model: TableModel, style: Style, mark: Mark = "displayed") -> Grid:
         for number, row in enumerate(model.rows)
     ]
     footers = list(model.footers)
-    if any(entry.best for _, line in lines for entry in line.entries):
+    ranked = any(cell.place for line in model.cells for cell in line)
+    if ranked and (mark == "displayed" or model.scores):
         footers.append(explanation(mark))
     if any(entry.dagger for _, line in lines for entry in line.entries) and model.reference is not None:
         reference = model.rows[model.reference].label

@@ -115,8 +115,7 @@ def _table(grid: Grid, label: str) -> Iterator[str]:
     yield r"\small"
     yield rf"\begin{{tabular}}{{l{'r' * (columns - 1)}}}"
     yield r"\toprule"
-    heads = ["Method", *(" ".join(filter(None, (escape(h.title), _arrow(h.arrow)))) for h in grid.headers)]
-    yield _row([*heads, *(["$n$"] if grid.counts else [])])
+    yield from _heads(grid)
     for group in grid.groups:
         yield r"\midrule"
         if group.title:
@@ -130,6 +129,18 @@ def _table(grid: Grid, label: str) -> Iterator[str]:
     for footer in grid.footers:
         yield rf"\par\smallskip\footnotesize {escape(footer)}"
     yield r"\end{table}"
+
+
+def _heads(grid: Grid) -> Iterator[str]:
+    """One line, or two where titles end with a variant in brackets: such columns would be wider than their numbers."""
+    titles = [header.title.partition(" (") for header in grid.headers]
+    if any(variant for _, _, variant in titles):
+        above = [escape(title) if variant else "" for title, _, variant in titles]
+        yield _row(["", *above, *([""] if grid.counts else [])])
+    below = [escape(f"({variant}" if variant else title) for title, _, variant in titles]
+    arrows = [_arrow(header.arrow) for header in grid.headers]
+    heads = [" ".join(filter(None, pair)) for pair in zip(below, arrows, strict=True)]
+    yield _row(["Method", *heads, *(["$n$"] if grid.counts else [])])
 
 
 def _line(line: Line, counts: bool) -> str:

@@ -28,14 +28,16 @@ def marks_of(model: TableModel, column: int, mark: Mark) -> Marks:
         column: which of its columns.
         mark: ``displayed``: by the digits shown, so that equal prints get equal marks. ``significant``: best is
             whatever is not significantly worse than the best mean, second the same among the others; by sign-flip
-            tests over conditions, adjusted by Holm over the rows compared. Rows without cases of their own, such as
-            published ones, cannot be tested and get no mark.
+            tests over conditions, adjusted by Holm over the rows compared. Where that is every row, as with few
+            conditions, none is marked. Rows without cases of their own, such as published ones, cannot be tested.
     """
     places = {row: line[column].place for row, line in enumerate(model.cells)}
     ranked = {row: place for row, place in places.items() if place is not None}
     if mark == "significant":
         testable = [row for row in ranked if model.scores and model.scores[row][column]]
         best = _not_worse(model, column, testable)
+        if len(best) == len(testable):
+            return Marks()
         return Marks(best, _not_worse(model, column, [row for row in testable if row not in best]))
     after = min((place for place in ranked.values() if place > 1), default=None)
     first = frozenset(row for row, place in ranked.items() if place == 1)
@@ -48,7 +50,8 @@ def explanation(mark: Mark) -> str:
         return "Bold is best and underlined second best of the column, by the digits shown."
     return (
         "Bold is not significantly worse than the best of the column, underlined not significantly worse than the best "
-        f"of the others: sign-flip by condition, adjusted by Holm over the methods compared, p < {ALPHA:g}."
+        f"of the others: sign-flip by condition, adjusted by Holm over the methods compared, p < {ALPHA:g}. "
+        "In a column without bold nothing is significantly worse than the best."
     )
 
 
