@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from vapbench.errors import DataError
 from vapbench.leaderboard.check import check_submission
 from vapbench.leaderboard.submission import MANIFEST, Submission, read_submission
-from vapbench.report.columns import rows_of
+from vapbench.report.columns import REFERENCE_KINDS, Column, rows_of
 from vapbench.report.evidence import Evidence, read_all
 from vapbench.report.published import as_table, publications, with_published
 from vapbench.report.table import TableModel, tables_of, task_names
@@ -50,6 +50,11 @@ class Entry:
     badge: Badge
     human_study: bool = False
     submission: Submission | None = None
+
+    @property
+    def bounds(self) -> bool:
+        """Whether it is a floor or a ceiling, which does not compete."""
+        return (self.run.manifest.get("card") or {}).get("kind") in REFERENCE_KINDS
 
     @property
     def badges(self) -> tuple[str, ...]:
@@ -175,12 +180,31 @@ def _board(
         published = as_table(papers[0])
         return Board(suite, slug(suite), title, (published,), published, (), ratio)
     names = task_names(runs)
-    tables = tables_of(suite, runs, names)
+    tables = [headline_first(table) for table in tables_of(suite, runs, names)]
     everything = {case for run in runs for case in run.cases()}
-    whole = tables[-1] if set(tables[-1].conditions) == everything else tables_of(suite, runs, [None])[0]
+    covered = set(tables[-1].conditions) == everything
+    whole = tables[-1] if covered else headline_first(tables_of(suite, runs, [None])[0])
     tables[-1] = with_published(tables[-1], papers)
     return Board(
         suite, slug(suite), title, tuple(tables), whole, tuple(_entries(suite, runs, submitted, attested)), ratio
+    )
+
+
+def headline(columns: Sequence[Column]) -> int:
+    """The column a board is sorted by at first: whether the semantic was carried over, if it has such a column."""
+    names = [column.metric.partition("[")[0] for column in columns]
+    return names.index("semantic_alignment") if "semantic_alignment" in names else 0
+
+
+def headline_first(table: TableModel) -> TableModel:
+    """The table with its headline column in front."""
+    first = headline(table.columns)
+    order = [first, *(place for place in range(len(table.columns)) if place != first)] if table.columns else []
+    return replace(
+        table,
+        columns=tuple(table.columns[place] for place in order),
+        cells=tuple(tuple(line[place] for place in order) for line in table.cells),
+        scores=tuple(tuple(line[place] for place in order) for line in table.scores),
     )
 
 
