@@ -121,13 +121,17 @@ class Column:
 
     def key(self, case: Case, seed: int, video_sha256: str) -> str:
         """Score key of the video of one case and seed."""
+        return self.key_of(case.id, self.case_sha256(case), seed, video_sha256)
+
+    def key_of(self, case: str, case_sha256: str, seed: int, video_sha256: str) -> str:
+        """The same, where the case's hash is known already."""
         metric = {
             "name": self.metric.name,
             "version": self.metric.version,
             "params": dict(self.params),
             "weights": list(self.weights),
         }
-        return score_key(metric, {"id": case.id, "fields": self.case_sha256(case)}, seed, video_sha256)
+        return score_key(metric, {"id": case, "fields": case_sha256}, seed, video_sha256)
 
     def case_sha256(self, case: Case) -> str:
         """Hash of the case fields the metric needs."""
@@ -305,6 +309,11 @@ def pending_scores(
     """What the videos of ``cases`` lack of the wanted columns, in the order they were generated."""
     done = {column.label: folder.scores(column.slug) for column in wanted}
     last = {label: {(row.case, row.seed): row.key for row in rows.values()} for label, rows in done.items()}
+    hashes = {name: field_hashes(case) for name, case in cases.items()}
+    needed = {
+        column.label: {name: needed_sha256(column.metric.needs, fields) for name, fields in hashes.items()}
+        for column in wanted
+    }
     jobs, restored, kept, failed = [], [], 0, 0
     for row in folder.current():
         if row.case not in cases or (seeds is not None and row.seed not in seeds):
@@ -314,7 +323,7 @@ def pending_scores(
             continue
         case, missing = cases[row.case], []
         for column in wanted:
-            key = column.key(case, row.seed, row.sha256)
+            key = column.key_of(case.id, needed[column.label][case.id], row.seed, row.sha256)
             score = done[column.label].get(key)
             if score is None or _again(score, refresh):
                 missing.append(column)

@@ -66,6 +66,8 @@ def check_submission(folder: Path) -> list[str]:
     """What is wrong with one submission; files are looked at only once their names, kinds and sizes are harmless."""
     if folder.is_symlink() or not folder.is_dir():
         return ["it is no folder of its own; submit a folder with submission.json"]
+    if not os.path.lexists(folder / MANIFEST):
+        return [f"it has no {MANIFEST}; make a submission of a run: vapbench leaderboard pack --help"]
     problems = list(_file_problems(folder))
     if problems:
         return problems
