@@ -18,7 +18,7 @@ from vapbench.study.analysis import analyse_votes
 from vapbench.study.ballots import load_ballots
 from vapbench.study.exporting import cell_text, export
 from vapbench.study.fastchat import from_fastchat, to_fastchat
-from vapbench.study.protocol import StudyFolder
+from vapbench.study.folder import StudyFolder
 from vapbench.study.votes import Vote
 
 FORMULA = '=HYPERLINK("http://evil.example","x")'

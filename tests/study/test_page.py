@@ -12,7 +12,7 @@ import pytest
 
 from tests.study.served import Served, make_study, serving
 from vapbench.study.ballots import load_ballots
-from vapbench.study.protocol import StudyFolder
+from vapbench.study.folder import StudyFolder
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page, Route

@@ -17,9 +17,10 @@ from vapbench.files import file_sha256
 from vapbench.store import GenerationRow, RunFolder, RunWriter
 from vapbench.study.assign import Design
 from vapbench.study.blinding import BlindSpec, common_spec, conform
+from vapbench.study.folder import StudyFolder
 from vapbench.study.leaks import find_leaks, protocol_leaks
 from vapbench.study.planning import Planned, Wanted, write_study
-from vapbench.study.protocol import MediaFacts, StudyFolder
+from vapbench.study.protocol import MediaFacts
 from vapbench.study.sources import Sources, from_runs, from_table
 from vapbench.video import pad_video, probe, read_video, write_video
 

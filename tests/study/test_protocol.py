@@ -11,7 +11,8 @@ from pydantic import ValidationError
 from tests.study.conftest import code, key_of, make_protocol
 from vapbench.errors import DataError, IdentityError
 from vapbench.files import file_sha256
-from vapbench.study.protocol import MediaFacts, StudyFolder
+from vapbench.study.folder import StudyFolder
+from vapbench.study.protocol import MediaFacts
 from vapbench.study.votes import GENESIS, Vote, check_chain
 
 

@@ -20,7 +20,7 @@ from tests.study.served import Rater, Served, make_study, serving
 from vapbench.errors import DataError, IdentityError
 from vapbench.study.ballots import load_ballots
 from vapbench.study.database import Clock
-from vapbench.study.protocol import StudyFolder
+from vapbench.study.folder import StudyFolder
 from vapbench.study.raters import DAY_US, LINK_DAYS
 from vapbench.study.service import Completion
 
