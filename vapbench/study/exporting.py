@@ -15,7 +15,8 @@ from vapbench.study.fastchat import to_fastchat
 from vapbench.study.quality import conducts
 from vapbench.study.votes import Vote
 
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""What spreadsheets take for the beginning of a formula, full-width forms included."""
 FASTCHAT = "fastchat.jsonl"
 
 
