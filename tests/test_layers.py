@@ -36,6 +36,7 @@ ROOMS = [
     "store",
     "cases",
     "weights",
+    "downloads",
     "control",
     "video",
     "clip",

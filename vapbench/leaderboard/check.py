@@ -109,7 +109,7 @@ def manifest_problems(manifest: Any, submitted: bool = False) -> list[str]:
             problems.append(f"{where} is no object")
             continue
         problems += _name_problems(planned.get("condition"), f"{where}: condition")
-        problems += _text_problems({k: v for k, v in planned.items() if "caption" in k}, where)
+        problems += _text_problems({k: v for k, v in planned.items() if "caption" in k or k == "provenance"}, where)
         if submitted:
             problems += _path_problems(planned, where)
     return problems
