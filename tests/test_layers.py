@@ -39,6 +39,8 @@ ROOMS = [
     "control",
     "video",
     "clip",
+    "mp4",
+    "limits",
     "registry",
     "resources",
     "files",
