@@ -40,6 +40,8 @@ ROOMS = [
     "control",
     "video",
     "clip",
+    "mp4",
+    "limits",
     "registry",
     "resources",
     "files",
