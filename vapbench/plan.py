@@ -14,7 +14,8 @@ from vapbench.cases import Case, ClipSpec, check_name
 from vapbench.errors import UsageError, WeightsError
 from vapbench.files import content_sha256, digest
 from vapbench.methods import ResolvedMethod
-from vapbench.methods.base import Method, identity_of, inputs_of
+from vapbench.methods.base import Method, identity_of, inputs_of, provenance_of
+from vapbench.methods.provenance import Provenance, notes_on
 from vapbench.metrics import resolve as resolve_metric
 from vapbench.metrics.base import Metric, weights_of
 from vapbench.registry import Spec
@@ -72,7 +73,10 @@ class RunPlan:
         Files are named relative to the media root of the plan, which is kept beside them.
         """
         seeds = sorted({job.seed for job in self.jobs})
-        return {case.id: _for_manifest(case, self.task, seeds, self.media_root) for case in self.cases.values()}
+        return {
+            case.id: _for_manifest(case, self.task, seeds, self.media_root, provenance_of(self.method.method, case))
+            for case in self.cases.values()
+        }
 
     def manifest_card(self) -> dict[str, Any]:
         """What the manifest keeps of the method's card."""
@@ -83,6 +87,7 @@ class RunPlan:
         if self.method.clip:
             differing = ", ".join(f"{name} {value:g}" for name, value in self.method.clip.items())
             notes.append(f"It needs {differing} instead of the suite's.")
+        notes += notes_on([provenance_of(self.method.method, case) for case in self.cases.values()])
         return {"title": card.title, "kind": card.kind, "notes": notes}
 
 
@@ -390,7 +395,7 @@ def _by_content(value: Any) -> Any:
     return value
 
 
-def _for_manifest(case: Case, task: str, seeds: Sequence[int], root: Path) -> dict[str, Any]:
+def _for_manifest(case: Case, task: str, seeds: Sequence[int], root: Path, origin: Provenance) -> dict[str, Any]:
     def relative(path: Path) -> str:
         return path.resolve().relative_to(root).as_posix()
 
@@ -406,4 +411,5 @@ def _for_manifest(case: Case, task: str, seeds: Sequence[int], root: Path) -> di
         "reference_caption": case.reference.caption,
         "image": relative(case.image.path),
         "target": relative(case.target.path) if case.target else None,
+        **({"provenance": dict(origin)} if origin else {}),
     }

@@ -15,7 +15,7 @@ from vapbench.files import canonical_json, write_json
 from vapbench.leaderboard.submission import MANIFEST, Code, Output, Submission
 from vapbench.store import Failure, GenerationRow, RunFolder, ScoreRow
 
-_KEPT = ("condition", "category", "tasks", "seeds", "fields", "caption", "reference_caption")
+_KEPT = ("condition", "category", "tasks", "seeds", "fields", "caption", "reference_caption", "provenance")
 _SESSION = ("started", "ended", "seeds", "device", "git", "counts")
 
 
