@@ -55,6 +55,8 @@ class Cell:
     """Difference from the reference method, if the table has one."""
     published: bool = False
     """Whether the number is a paper's, not measured here."""
+    votes: int = 0
+    """Votes behind a column of preferences, whose cases are those voted on; 0 in every other."""
 
     @property
     def missing(self) -> int:
