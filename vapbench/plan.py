@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,13 +16,13 @@ from vapbench.methods import ResolvedMethod
 from vapbench.methods.base import Method, identity_of, inputs_of
 from vapbench.metrics import resolve as resolve_metric
 from vapbench.metrics.base import Metric, weights_of
+from vapbench.provenance import environment, git_state
 from vapbench.registry import Spec
 from vapbench.store import (
     GenerationRow,
     RunFolder,
     ScoreRow,
     column_slug,
-    environment,
     generation_key,
     params8,
     score_key,
@@ -336,27 +335,10 @@ def session(argv: Sequence[str], device: str, plan: RunPlan | None = None) -> di
     return record
 
 
-def git_state() -> dict[str, Any] | None:
-    """Commit of the clone vapbench runs from, and whether it has changes; None outside a clone."""
-    root = Path(__file__).resolve().parent.parent
-    if not (root / ".git").exists():
-        return None
-    try:
-        commit = _git(root, "rev-parse", "HEAD")
-        return {"commit": commit, "dirty": bool(_git(root, "status", "--porcelain", "--untracked-files=no"))}
-    except (OSError, subprocess.SubprocessError):
-        return None
-
-
 def _from_home(path: Path) -> str:
     # Manifests are committed and shared: whose home it was is nobody's business.
     home = Path.home()
     return f"~/{path.relative_to(home).as_posix()}" if path.is_relative_to(home) else str(path)
-
-
-def _git(root: Path, *arguments: str) -> str:
-    command = ["git", "-C", str(root), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
 
 
 def _override(clip: ClipSpec, overrides: Mapping[Any, float]) -> ClipSpec:

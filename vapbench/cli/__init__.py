@@ -15,6 +15,7 @@ from vapbench.cli import (
     listing,
     publishing,
     reporting,
+    results,
     running,
     set_scoring,
     study,
@@ -43,6 +44,7 @@ training.register(app)
 publishing.register(app)
 study.register(app)
 set_scoring.register(app)
+results.register(app)
 
 
 def main() -> None:

@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from vapbench.cases import Category, Name
 from vapbench.errors import DataError, IdentityError, UsageError, did_you_mean
 from vapbench.files import digest, file_sha256, write_json
-from vapbench.store import now
+from vapbench.provenance import now
 from vapbench.study.leaks import refuse_leaks
 
 ANALYSIS_VERSION = 1

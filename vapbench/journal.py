@@ -1,0 +1,96 @@
+"""Append-only files of JSON lines that survive kills, full disks and failing ones.
+
+A line is written by one call, synced, and either whole or not there. It ends with a checksum of itself, so that a
+number that changed on disk is noticed rather than averaged.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import zlib
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from vapbench.files import canonical_json, naming, sync_folder
+
+_MARK = b',"crc":"'
+_ENDING = len(_MARK) + 8 + len(b'"}\n')
+
+
+def seal(values: Mapping[str, Any]) -> bytes:
+    """One line: canonical JSON, with the CRC-32 of what stands before it as its last field."""
+    text = canonical_json(values).encode()
+    return b'%s,"crc":"%08x"}\n' % (text[:-1], zlib.crc32(text))
+
+
+def unseal(line: bytes) -> dict[str, Any]:
+    """Parse a line. Lines without a checksum, from before there was one, are taken as they are.
+
+    Raises:
+        ValueError: it is no JSON object, or not the one that was written.
+    """
+    values = json.loads(line)
+    if not isinstance(values, dict):
+        raise ValueError("no object")
+    expected = values.pop("crc", None)
+    if expected is None:
+        return values
+    written = line[:-_ENDING] + b"}" if line[-_ENDING : 8 - _ENDING] == _MARK else canonical_json(values).encode()
+    if expected != f"{zlib.crc32(written):08x}":
+        raise ValueError("its checksum is another")
+    return values
+
+
+class Journal:
+    """One file, open for appending."""
+
+    def __init__(self, path: Path) -> None:
+        """Open or create the file, and cut off a torn last line."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        created = not path.exists()
+        self._path = path
+        # Without a buffer: a line reaches the file by one write, also where others append (O_APPEND).
+        self._handle = path.open("ab+", buffering=0)
+        self._cut_torn_line()
+        if created:
+            sync_folder(path.parent)
+
+    def append(self, line: bytes) -> None:
+        """Add a line; when this returns, it is on disk.
+
+        Raises:
+            OSError: it could not be written or synced; then it is not in the file either.
+        """
+        before = self._handle.seek(0, os.SEEK_END)
+        try:
+            with naming(self._path):
+                rest = memoryview(line)
+                while rest:
+                    rest = rest[self._handle.write(rest) :]
+                os.fsync(self._handle.fileno())
+        except OSError:
+            with suppress(OSError):
+                self._handle.truncate(before)
+            raise
+
+    def close(self) -> None:
+        """Close the file."""
+        self._handle.close()
+
+    def _cut_torn_line(self) -> None:
+        handle = self._handle
+        size = handle.seek(0, os.SEEK_END)
+        whole, window = size, 1 << 16
+        while whole:
+            start = max(0, size - window)
+            handle.seek(start)
+            newline = handle.read(size - start).rfind(b"\n")
+            if newline >= 0 or start == 0:
+                whole = start + newline + 1
+                break
+            window *= 4
+        if whole < size:
+            handle.truncate(whole)
