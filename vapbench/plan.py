@@ -18,6 +18,7 @@ from vapbench.metrics import resolve as resolve_metric
 from vapbench.metrics.base import Metric, weights_of
 from vapbench.provenance import environment, git_state
 from vapbench.registry import Spec
+from vapbench.shards import Shard
 from vapbench.store import (
     GenerationRow,
     RunFolder,
@@ -53,6 +54,8 @@ class RunPlan:
     jobs: tuple[Job, ...]
     folder: RunFolder
     identity: Mapping[str, Any]
+    undivided: tuple[Case, ...] = ()
+    """Cases of all shards, where this is one."""
 
     @cached_property
     def cases(self) -> dict[str, Case]:
@@ -61,8 +64,9 @@ class RunPlan:
 
     @cached_property
     def media_root(self) -> Path:
-        """Folder that holds every file of the planned cases."""
-        folders = [media.path.resolve().parent for case in self.cases.values() for media in case.media()]
+        """Folder that holds every file of the planned cases, those of other shards included."""
+        cases = self.undivided or self.cases.values()
+        folders = [media.path.resolve().parent for case in cases for media in case.media()]
         return Path(os.path.commonpath(folders))
 
     def manifest_cases(self) -> dict[str, dict[str, Any]]:
@@ -148,6 +152,7 @@ def plan_run(
     name: str | None = None,
     among: Sequence[Case] = (),
     tentative: bool = False,
+    shard: Shard | None = None,
 ) -> RunPlan:
     """Lay out a run. Nothing is loaded; files are only hashed.
 
@@ -161,6 +166,7 @@ def plan_run(
         name: name of the run folder, instead of the method's.
         among: every case of the suite, for methods that look across cases; by default those of the task.
         tentative: whether absent weights are only noted, for a plan that is shown and not run.
+        shard: the piece of the cases to plan, each with all its seeds; it may be empty.
 
     Raises:
         DataError: a file of a case is missing.
@@ -176,6 +182,9 @@ def plan_run(
         survey(among or cases)
     if group := getattr(method.method, "group", None):
         cases = sorted(cases, key=group)
+    undivided = tuple(cases) if shard else ()
+    if shard:
+        cases, results = shard.of(cases), shard.results(results)
     not_keyed: frozenset[str] = getattr(method.method, "not_keyed", frozenset())
     described = {
         "name": method.method.name,
@@ -191,7 +200,7 @@ def plan_run(
         jobs += [Job(case, seed, generation_key(keyed, content, inputs, seed)) for seed in seeds]
     identity = {"suite": suite, **described, "clip": overrides and dict(overrides)}
     folder = RunFolder(results / suite / (_checked(name) if name else run_name(method)))
-    return RunPlan(suite, task, method, tuple(jobs), folder, identity)
+    return RunPlan(suite, task, method, tuple(jobs), folder, identity, undivided)
 
 
 def _weights(method: Method, tentative: bool) -> dict[str, Any]:

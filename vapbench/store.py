@@ -68,6 +68,10 @@ class GenerationRow:
     """Failures of this row, retried ones included; a failed row ends with the one that stood."""
     code: str = ""
     """Hash of the code of a method given by path; rows of another code than the last row's no longer count."""
+    encode_seconds: float | None = None
+    """Wall time of encoding and storing the video."""
+    ended: str = ""
+    """When the row was made, UTC. Times and memory are recorded, and never part of a key."""
     schema: int = SCHEMA
 
 
@@ -94,6 +98,10 @@ class ScoreRow:
     failure: Failure | None = None
     weights: str = ""
     """Hash of the files the value depends on; other weights are another column."""
+    peak_mb: float | None = None
+    """Peak accelerator memory in MB; on CPU, the peak resident size of the process so far."""
+    ended: str = ""
+    """When the row was made, UTC."""
     schema: int = SCHEMA
 
 
@@ -232,6 +240,7 @@ class RunWriter:
         Raises:
             IdentityError: the folder holds results of another identity; nothing is written.
         """
+        self._lock.check()
         manifest: dict[str, Any] = {"schema": SCHEMA, "identity": dict(identity), "cases": {}, "sessions": []}
         if self.folder.manifest_path.exists():
             manifest = self.folder.manifest()
@@ -242,12 +251,17 @@ class RunWriter:
         manifest["card"] = {**manifest.get("card", {}), **card}
         manifest["sessions"].append({"started": now(), "host": socket.gethostname(), "pid": os.getpid(), **session})
         write_json(self.folder.manifest_path, manifest)
+        fields = {"run": str(self.folder.path), "cases": len(cases), "argv": list(session.get("argv", ()))}
+        log.info("%s: begun", self.folder.path, extra={"event": "begin", "fields": fields})
 
     def end(self, counts: Mapping[str, Any], device: str) -> None:
         """Close the session that :meth:`begin` opened, with what came of it and the device it was made on."""
+        self._lock.check()
         manifest = self.folder.manifest()
         manifest["sessions"][-1] |= {"ended": now(), "counts": dict(counts), "device": device}
         write_json(self.folder.manifest_path, manifest)
+        fields = {"run": str(self.folder.path), "device": device, **counts}
+        log.info("%s: ended", self.folder.path, extra={"event": "end", "fields": fields})
 
     def append(self, row: GenerationRow | ScoreRow) -> None:
         """Append a row; when this returns, it is on disk.
@@ -265,6 +279,20 @@ class RunWriter:
         if path not in self._open:
             self._open[path] = Journal(path)
         self._open[path].append(seal(asdict(row)))
+        _log_row(self.folder, row)
+
+
+def _log_row(folder: RunFolder, row: GenerationRow | ScoreRow) -> None:
+    """Say that a row was written, for ``--log-json``."""
+    if not log.isEnabledFor(logging.DEBUG):
+        return
+    failure = row.failure if isinstance(row, ScoreRow) else row.attempts[-1] if row.status == "failed" else None
+    named = ("case", "seed", "status", "metric", "value", "seconds", "encode_seconds", "peak_mb", "note")
+    fields = {"run": str(folder.path), **{name: getattr(row, name) for name in named if hasattr(row, name)}}
+    if failure:
+        fields |= {"error": failure.type, "error_message": failure.message}
+    event = "score" if isinstance(row, ScoreRow) else "generation"
+    log.debug("%s seed %s: %s", row.case, row.seed, row.status, extra={"event": event, "fields": fields})
 
 
 def merge_case(known: Mapping[str, Any], planned: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from vapbench.cli import (
     results,
     running,
     set_scoring,
+    status,
     study,
     tables,
     training,
@@ -45,6 +46,7 @@ publishing.register(app)
 study.register(app)
 set_scoring.register(app)
 results.register(app)
+status.register(app)
 
 
 def main() -> None:

@@ -59,7 +59,9 @@ def merge(
 
 
 def unlock(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders.", show_default=False)],
+    runs: Annotated[
+        list[Path], typer.Argument(metavar="RUN...", help="Runs, or results folders with runs.", show_default=False)
+    ],
     force: Annotated[
         bool, typer.Option("--force", help="Also where the owner lives: its run stops before its next row.")
     ] = False,
@@ -74,7 +76,13 @@ def unlock(
     from vapbench.cli.console import output
     from vapbench.lock import unlock as break_lock
 
-    for run in runs:
+    for run in [found for path in runs for found in _locked_below(path) or [path]]:
         held = break_lock(run, force)
         text = f"{run}: unlocked; it was held by {held}" if held else f"{run}: not locked"
         output().print(text, markup=False, soft_wrap=True)
+
+
+def _locked_below(results: Path) -> list[Path]:
+    from vapbench.lock import owner_file
+
+    return [found.parent for found in sorted(results.glob(f"*/*/{owner_file(results).name}"))]
