@@ -17,6 +17,7 @@ TEMPORARY = ".partial-"
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _WORTH_REMEMBERING = 16 << 20
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 @contextmanager
@@ -51,7 +52,7 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
 
 def canonical_json(value: Any) -> str:
     """JSON with one spelling per value: sorted keys, no spaces, no NaN. What every key is a hash of."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return _CANONICAL.encode(value)
 
 
 def digest(value: Any) -> str:

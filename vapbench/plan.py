@@ -13,10 +13,10 @@ from vapbench.cases import Case, ClipSpec, check_name
 from vapbench.errors import UsageError, WeightsError
 from vapbench.files import content_sha256, digest
 from vapbench.methods import ResolvedMethod
-from vapbench.methods.base import Method, identity_of, inputs_of
+from vapbench.methods.base import Method, identity_of, inputs_of, provenance_of
+from vapbench.methods.provenance import Provenance, notes_on
 from vapbench.metrics import resolve as resolve_metric
 from vapbench.metrics.base import Metric, weights_of
-from vapbench.provenance import environment, git_state
 from vapbench.registry import Spec
 from vapbench.shards import Shard
 from vapbench.store import (
@@ -75,7 +75,10 @@ class RunPlan:
         Files are named relative to the media root of the plan, which is kept beside them.
         """
         seeds = sorted({job.seed for job in self.jobs})
-        return {case.id: _for_manifest(case, self.task, seeds, self.media_root) for case in self.cases.values()}
+        return {
+            case.id: _for_manifest(case, self.task, seeds, self.media_root, provenance_of(self.method.method, case))
+            for case in self.cases.values()
+        }
 
     def manifest_card(self) -> dict[str, Any]:
         """What the manifest keeps of the method's card."""
@@ -86,6 +89,7 @@ class RunPlan:
         if self.method.clip:
             differing = ", ".join(f"{name} {value:g}" for name, value in self.method.clip.items())
             notes.append(f"It needs {differing} instead of the suite's.")
+        notes += notes_on([provenance_of(self.method.method, case) for case in self.cases.values()])
         return {"title": card.title, "kind": card.kind, "notes": notes}
 
 
@@ -124,13 +128,17 @@ class Column:
 
     def key(self, case: Case, seed: int, video_sha256: str) -> str:
         """Score key of the video of one case and seed."""
+        return self.key_of(case.id, self.case_sha256(case), seed, video_sha256)
+
+    def key_of(self, case: str, case_sha256: str, seed: int, video_sha256: str) -> str:
+        """The same, where the case's hash is known already."""
         metric = {
             "name": self.metric.name,
             "version": self.metric.version,
             "params": dict(self.params),
             "weights": list(self.weights),
         }
-        return score_key(metric, {"id": case.id, "fields": self.case_sha256(case)}, seed, video_sha256)
+        return score_key(metric, {"id": case, "fields": case_sha256}, seed, video_sha256)
 
     def case_sha256(self, case: Case) -> str:
         """Hash of the case fields the metric needs."""
@@ -313,6 +321,11 @@ def pending_scores(
     """What the videos of ``cases`` lack of the wanted columns, in the order they were generated."""
     done = {column.label: folder.scores(column.slug) for column in wanted}
     last = {label: {(row.case, row.seed): row.key for row in rows.values()} for label, rows in done.items()}
+    hashes = {name: field_hashes(case) for name, case in cases.items()}
+    needed = {
+        column.label: {name: needed_sha256(column.metric.needs, fields) for name, fields in hashes.items()}
+        for column in wanted
+    }
     jobs, restored, kept, failed = [], [], 0, 0
     for row in folder.current():
         if row.case not in cases or (seeds is not None and row.seed not in seeds):
@@ -322,7 +335,7 @@ def pending_scores(
             continue
         case, missing = cases[row.case], []
         for column in wanted:
-            key = column.key(case, row.seed, row.sha256)
+            key = column.key_of(case.id, needed[column.label][case.id], row.seed, row.sha256)
             score = done[column.label].get(key)
             if score is None or _again(score, refresh):
                 missing.append(column)
@@ -334,14 +347,6 @@ def pending_scores(
         if missing:
             jobs.append(ScoreJob(row, video, case, tuple(missing)))
     return Pending(jobs, restored, kept, failed)
-
-
-def session(argv: Sequence[str], device: str, plan: RunPlan | None = None) -> dict[str, Any]:
-    """What a manifest records of one command: how it was called, where, with what, and on which plan if on one."""
-    record = {"argv": list(argv), "device": device, "git": git_state(), **environment()}
-    if plan is not None:
-        record["seeds"] = sorted({job.seed for job in plan.jobs})
-    return record
 
 
 def _from_home(path: Path) -> str:
@@ -372,7 +377,7 @@ def _by_content(value: Any) -> Any:
     return value
 
 
-def _for_manifest(case: Case, task: str, seeds: Sequence[int], root: Path) -> dict[str, Any]:
+def _for_manifest(case: Case, task: str, seeds: Sequence[int], root: Path, origin: Provenance) -> dict[str, Any]:
     def relative(path: Path) -> str:
         return path.resolve().relative_to(root).as_posix()
 
@@ -388,4 +393,5 @@ def _for_manifest(case: Case, task: str, seeds: Sequence[int], root: Path) -> di
         "reference_caption": case.reference.caption,
         "image": relative(case.image.path),
         "target": relative(case.target.path) if case.target else None,
+        **({"provenance": dict(origin)} if origin else {}),
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import subprocess
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -47,3 +48,9 @@ def git_state() -> dict[str, Any] | None:
 def _git(root: Path, *arguments: str) -> str:
     command = ["git", "-C", str(root), *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+
+
+def session(argv: Sequence[str], device: str, seeds: Collection[int] | None = None) -> dict[str, Any]:
+    """What a manifest records of one command: how it was called, where, with what, and with which seeds."""
+    record = {"argv": list(argv), "device": device, "git": git_state(), **environment()}
+    return record if seeds is None else {**record, "seeds": sorted(seeds)}

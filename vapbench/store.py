@@ -18,101 +18,48 @@ import logging
 import os
 import shutil
 import socket
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from vapbench.errors import DataError, IdentityError
-from vapbench.files import TEMPORARY, atomic_path, digest, file_sha256, naming, write_json
-from vapbench.journal import Journal, seal, unseal
+from vapbench.files import TEMPORARY, atomic_path, digest, file_sha256, write_json
+from vapbench.journal import Journal, seal
 from vapbench.lock import RunLock
 from vapbench.provenance import now
+from vapbench.rows import (
+    SCHEMA,
+    Failure,
+    GenerationRow,
+    ScoreRow,
+    Status,
+    last_of_each_key,
+    log_row,
+    read_rows,
+)
+
+__all__ = [
+    "SCHEMA",
+    "Failure",
+    "GenerationRow",
+    "RunFolder",
+    "RunWriter",
+    "ScoreRow",
+    "Status",
+    "check_identity",
+    "column_slug",
+    "generation_key",
+    "identity_differences",
+    "import_video",
+    "merge_case",
+    "params8",
+    "score_key",
+    "video_name",
+]
 
 log = logging.getLogger(__name__)
-
-SCHEMA = 1
-Status = Literal["ok", "failed", "unscored"]
-
-
-@dataclass(frozen=True)
-class Failure:
-    """Why a row failed."""
-
-    type: str
-    message: str
-    traceback: str = ""
-
-
-@dataclass(frozen=True)
-class GenerationRow:
-    """One generation, finished or not."""
-
-    key: str
-    case: str
-    condition: str
-    category: str | None
-    seed: int
-    status: Status
-    video: str | None = None
-    """File name under ``videos/``."""
-    sha256: str | None = None
-    seconds: float | None = None
-    """Wall time of ``generate``, without encoding."""
-    peak_mb: float | None = None
-    """Peak accelerator memory in MB; on CPU, the peak resident size of the process so far."""
-    note: str = ""
-    """Why a row is unscored."""
-    attempts: tuple[Failure, ...] = ()
-    """Failures of this row, retried ones included; a failed row ends with the one that stood."""
-    code: str = ""
-    """Hash of the code of a method given by path; rows of another code than the last row's no longer count."""
-    encode_seconds: float | None = None
-    """Wall time of encoding and storing the video."""
-    ended: str = ""
-    """When the row was made, UTC. Times and memory are recorded, and never part of a key."""
-    schema: int = SCHEMA
-
-
-@dataclass(frozen=True)
-class ScoreRow:
-    """One score of one metric for one video."""
-
-    key: str
-    metric: str
-    version: int
-    params: Mapping[str, Any]
-    case: str
-    condition: str
-    category: str | None
-    seed: int
-    video_sha256: str
-    case_sha256: str
-    """Hash of the case fields the metric needs: a row counts only while the case still has them."""
-    status: Status
-    value: float | None = None
-    parts: Mapping[str, Any] = field(default_factory=dict)
-    note: str = ""
-    seconds: float | None = None
-    failure: Failure | None = None
-    weights: str = ""
-    """Hash of the files the value depends on; other weights are another column."""
-    peak_mb: float | None = None
-    """Peak accelerator memory in MB; on CPU, the peak resident size of the process so far."""
-    ended: str = ""
-    """When the row was made, UTC."""
-    schema: int = SCHEMA
-
-
-def _generation_row(data: dict[str, Any]) -> GenerationRow:
-    attempts = tuple(Failure(**item) for item in data.pop("attempts", ()))
-    return GenerationRow(**data, attempts=attempts)
-
-
-def _score_row(data: dict[str, Any]) -> ScoreRow:
-    failure = data.pop("failure", None)
-    return ScoreRow(**data, failure=Failure(**failure) if failure else None)
 
 
 @dataclass(frozen=True)
@@ -156,16 +103,12 @@ class RunFolder:
 
     def generations(self) -> dict[str, GenerationRow]:
         """Last row of every key, in the order they were written."""
-        rows: dict[str, GenerationRow] = {}
-        for row in read_rows(self.generations_path, _generation_row):
-            rows.pop(row.key, None)
-            rows[row.key] = row
-        return rows
+        return last_of_each_key(read_rows(self.generations_path, GenerationRow))
 
     def current(self) -> list[GenerationRow]:
         """The row that counts for every case and seed: the last one written."""
         rows: dict[tuple[str, int], GenerationRow] = {}
-        for row in read_rows(self.generations_path, _generation_row):
+        for row in read_rows(self.generations_path, GenerationRow):
             rows.pop((row.case, row.seed), None)
             rows[row.case, row.seed] = row
         return list(rows.values())
@@ -176,11 +119,7 @@ class RunFolder:
 
     def scores(self, column: str) -> dict[str, ScoreRow]:
         """Last row of every key of one metric column, in the order they were written."""
-        rows: dict[str, ScoreRow] = {}
-        for row in read_rows(self.scores_path(column), _score_row):
-            rows.pop(row.key, None)
-            rows[row.key] = row
-        return rows
+        return last_of_each_key(read_rows(self.scores_path(column), ScoreRow))
 
     def video_of(self, row: GenerationRow) -> Path | None:
         """The row's video if the row is ok and the file is the one it was; otherwise None."""
@@ -279,53 +218,13 @@ class RunWriter:
         if path not in self._open:
             self._open[path] = Journal(path)
         self._open[path].append(seal(asdict(row)))
-        _log_row(self.folder, row)
-
-
-def _log_row(folder: RunFolder, row: GenerationRow | ScoreRow) -> None:
-    """Say that a row was written, for ``--log-json``."""
-    if not log.isEnabledFor(logging.DEBUG):
-        return
-    failure = row.failure if isinstance(row, ScoreRow) else row.attempts[-1] if row.status == "failed" else None
-    named = ("case", "seed", "status", "metric", "value", "seconds", "encode_seconds", "peak_mb", "note")
-    fields = {"run": str(folder.path), **{name: getattr(row, name) for name in named if hasattr(row, name)}}
-    if failure:
-        fields |= {"error": failure.type, "error_message": failure.message}
-    event = "score" if isinstance(row, ScoreRow) else "generation"
-    log.debug("%s seed %s: %s", row.case, row.seed, row.status, extra={"event": event, "fields": fields})
+        log_row(self.folder.path, row)
 
 
 def merge_case(known: Mapping[str, Any], planned: Mapping[str, Any]) -> dict[str, Any]:
     """A case's manifest entry: as planned now, for every task and seed it was ever planned for."""
     together = {key: sorted({*known.get(key, ()), *planned.get(key, ())}) for key in ("tasks", "seeds")}
     return {**planned, **together}
-
-
-def read_rows(path: Path, parse: Any) -> Iterator[Any]:
-    """Yield the rows of a JSONL file; a line that cannot be read is reported and treated as never written."""
-    if not path.exists():
-        return
-    with naming(path), path.open("rb") as handle:
-        for number, line in enumerate(handle, start=1):
-            if not line.endswith(b"\n"):
-                # Torn by a kill: the next writer cuts it off, so it was never written.
-                continue
-            try:
-                data = unseal(line)
-                if data.get("schema") != SCHEMA:
-                    raise DataError(
-                        f"{path}:{number} has schema {data.get('schema')}, this version reads {SCHEMA}; "
-                        "use the version that wrote it, or write elsewhere with --results DIR."
-                    )
-                row = parse(data)
-            except (ValueError, TypeError, AttributeError) as error:
-                log.warning(
-                    "%s:%d is not a readable row (%s); it counts as never written: "
-                    "the command that made this run makes it again.",
-                    *(path, number, error),
-                )
-                continue
-            yield row
 
 
 def check_identity(path: Path, ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> None:

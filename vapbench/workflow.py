@@ -13,7 +13,8 @@ from vapbench import runner
 from vapbench.cases import Case
 from vapbench.errors import DataError, IdentityError, did_you_mean
 from vapbench.executors import sigterm_interrupts
-from vapbench.plan import Column, RunPlan, pending, pending_scores, session
+from vapbench.plan import Column, RunPlan, pending, pending_scores
+from vapbench.provenance import session
 from vapbench.runner import Progress, Settings, Tally
 from vapbench.store import GenerationRow, RunFolder, RunWriter, check_identity, merge_case
 from vapbench.suites import Suite, find_suite
@@ -99,7 +100,7 @@ def execute(
         settings.tolerance.check(outcome.scored, "scores")
         return outcome
     with sigterm_interrupts(), RunWriter(plan.folder) as writer:
-        record = session(settings.argv, settings.device, plan)
+        record = session(settings.argv, settings.device, seeds)
         writer.begin(plan.identity, plan.manifest_cases(), record, _shown(columns), plan.manifest_card())
         try:
             runner.generate(plan, writer, settings, progress, outcome.generated)

@@ -33,7 +33,7 @@ from vapbench.report.csv import to_csv
 from vapbench.report.json import to_json
 from vapbench.report.table import TableModel
 
-METHODOLOGY = 1
+METHODOLOGY = 2
 """Raised whenever a rule on the methodology page changes."""
 
 _TEMPLATES = Path(__file__).parent / "templates"

@@ -9,7 +9,7 @@ import numpy as np
 
 from vapbench.files import atomic_path
 from vapbench.stats.clusters import Interval
-from vapbench.study.analysis import MethodResult, QuestionResult, StudyResult
+from vapbench.study.results import MethodResult, QuestionResult, StudyResult
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -19,13 +19,19 @@ _INK, _MUTED = "#1f2937", "#9ca3af"
 
 
 def write_figures(result: StudyResult, folder: Path) -> list[Path]:
-    """Write ``forest`` and, per question, ``wins-<question>``, each as PNG and PDF.
+    """Write ``forest`` and, per question, ``wins-<question>`` and ``categories-<question>``, each as PNG and PDF.
 
     Returns:
         The files.
     """
     figures = {"forest": forest(result)}
     figures |= {f"wins-{question.question}": wins(question) for question in result.questions}
+    choice = result.protocol.kind == "best_of_n"
+    figures |= {
+        f"categories-{question.question}": categories(question, choice)
+        for question in result.questions
+        if any(method.share for part in question.categories for method in part.methods)
+    }
     written = []
     for name, figure in figures.items():
         for suffix in SUFFIXES:
@@ -52,8 +58,8 @@ def forest(result: StudyResult) -> Figure:
         before = {method.name: method for method in everyone.methods}
         for row, method in enumerate(question.methods):
             if result.excluded:
-                _whisker(axes, before[method.name], row + 0.22, choice, _MUTED)
-            _whisker(axes, method, row, choice, _INK)
+                _whisker(axes, _interval(before[method.name], choice), row + 0.22, _MUTED)
+            _whisker(axes, _interval(method, choice), row, _INK)
         names = [f"{method.name}  (rank {method.rank})" for method in question.methods]
         axes.set_yticks(range(len(names)), names)
         axes.invert_yaxis()
@@ -91,8 +97,32 @@ def wins(question: QuestionResult) -> Figure:
     return figure
 
 
-def _whisker(axes: Any, method: MethodResult, row: float, choice: bool, colour: str) -> None:
-    interval = _interval(method, choice)
+def categories(question: QuestionResult, choice: bool) -> Figure:
+    """Each method's share with its interval within each category, one panel per category; all cases in grey."""
+    overall = [_interval(method, choice) for method in question.methods]
+    shown = [method.share for part in question.categories for method in part.methods if method.share]
+    reach = max(interval.estimate if interval.high is None else interval.high for interval in (*shown, *overall))
+    count = len(question.categories)
+    figure = _figure(1.4 + 2.1 * count, 0.9 + 0.42 * len(question.methods))
+    panels = figure.subplots(1, count, sharex=True, sharey=True, squeeze=False)[0]
+    for axes, part in zip(panels, question.categories, strict=True):
+        for row, method in enumerate(part.methods):
+            _whisker(axes, overall[row], row + 0.22, _MUTED)
+            if method.share:
+                _whisker(axes, method.share, row, _INK)
+        axes.set_title(f"{part.category}  (n = {part.votes:,}, {part.items} cases)", fontsize=8)
+        axes.grid(axis="x", color="#e5e7eb", linewidth=0.6)
+        axes.set_axisbelow(True)
+    panels[0].set_yticks(range(len(question.methods)), [method.name for method in question.methods])
+    panels[0].set_ylim(len(question.methods) - 0.5, -0.5)
+    panels[0].set_xlim(0, min(100.0, 105 * reach))
+    figure.supxlabel(f"{'choice' if choice else 'Luce'} share, %; grey: all cases", fontsize=9)
+    figure.suptitle(question.question, fontsize=9)
+    figure.tight_layout()
+    return figure
+
+
+def _whisker(axes: Any, interval: Interval, row: float, colour: str) -> None:
     if interval.low is not None and interval.high is not None:
         axes.plot([100 * interval.low, 100 * interval.high], [row, row], color=colour, linewidth=1.4)
     axes.plot([100 * interval.estimate], [row], "o", color=colour, markersize=4.5 if colour == _INK else 3)
