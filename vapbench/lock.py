@@ -136,10 +136,12 @@ class RunLock:
     def release(self) -> None:
         """Give the lock back."""
         self._done.set()
-        if self._mine and _read(self._folder) == self._mine:
-            owner_file(self._folder).unlink(missing_ok=True)
-        self._mine = None
-        self._kernel.release()
+        try:
+            if self._mine and _read(self._folder) == self._mine:
+                owner_file(self._folder).unlink(missing_ok=True)
+        finally:
+            self._mine = None
+            self._kernel.release()
 
     def check(self) -> None:
         """Make sure that the lock is still held; asked before every row.

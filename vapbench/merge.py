@@ -7,6 +7,7 @@ seed; sources stay as they are. Merging again adds nothing, and a merge that was
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -83,15 +84,21 @@ def _merge_run(sources: Sequence[RunFolder], target: RunFolder, argv: Sequence[s
         held = holder(source.path)
         if held and not held.silent:
             raise held.refusal()
-    folders = [target, *sources] if target.manifest_path.exists() else list(sources)
-    manifest = _merged_manifest(folders)
-    made = _Choice(folders, _generations(folders), _same_video, "generations.jsonl")
-    scored = [_scores(folders, column, made) for column in sorted({c for f in folders for c in f.columns()})]
-    videos = {place: _intact_video(made, place) for place, row in made.rows.items() if row.status == "ok"}
-    new_videos = {place: path for place, path in videos.items() if path and path.parent != target.videos}
-    added = made.missing_in(target)
-    added_scores = [row for column in scored for row in column.missing_in(target)]
-    with RunWriter(target) as writer:
+    with ExitStack() as stack:
+        folders, writer = list(sources), RunWriter(target)
+        if target.manifest_path.exists():
+            # Locked before it is read; where there is nothing yet, nothing is made until all is known to agree.
+            folders.insert(0, target)
+            stack.enter_context(writer)
+        manifest = _merged_manifest(folders)
+        made = _Choice(folders, _generations(folders), _same_video, "generations.jsonl")
+        scored = [_scores(folders, column, made) for column in sorted({c for f in folders for c in f.columns()})]
+        videos = {place: _intact_video(made, place) for place, row in made.rows.items() if row.status == "ok"}
+        new_videos = {place: path for place, path in videos.items() if path and path.parent != target.videos}
+        added = made.missing_in(target)
+        added_scores = [row for column in scored for row in column.missing_in(target)]
+        if target not in folders:
+            stack.enter_context(writer)
         _write_manifest(target, manifest, sources, argv)
         for place, path in new_videos.items():
             _copy(path, target.videos / path.name, made.rows[place])
