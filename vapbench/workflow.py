@@ -12,7 +12,9 @@ from typing import Any
 from vapbench import runner
 from vapbench.cases import Case
 from vapbench.errors import DataError, IdentityError, did_you_mean
-from vapbench.plan import Column, RunPlan, pending, pending_scores, session
+from vapbench.executors import sigterm_interrupts
+from vapbench.plan import Column, RunPlan, pending, pending_scores
+from vapbench.provenance import session
 from vapbench.runner import Progress, Settings, Tally
 from vapbench.store import GenerationRow, RunFolder, RunWriter, check_identity, merge_case
 from vapbench.suites import Suite, find_suite
@@ -97,8 +99,8 @@ def execute(
         settings.tolerance.check(outcome.generated, "cases")
         settings.tolerance.check(outcome.scored, "scores")
         return outcome
-    with RunWriter(plan.folder) as writer:
-        record = session(settings.argv, settings.device, plan)
+    with sigterm_interrupts(), RunWriter(plan.folder) as writer:
+        record = session(settings.argv, settings.device, seeds)
         writer.begin(plan.identity, plan.manifest_cases(), record, _shown(columns), plan.manifest_card())
         try:
             runner.generate(plan, writer, settings, progress, outcome.generated)
@@ -131,7 +133,7 @@ def rescore(
     scored = Tally()
     if not pending_scores(folder, cases, columns, None, settings.refresh).jobs:
         return scored
-    with RunWriter(folder) as writer:
+    with sigterm_interrupts(), RunWriter(folder) as writer:
         writer.begin(identity, {}, session(settings.argv, settings.device), _shown(columns))
         try:
             runner.score(folder, cases, columns, None, writer, settings, progress, scored)
