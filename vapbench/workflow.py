@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from itertools import count
 from pathlib import Path
@@ -98,6 +99,7 @@ def execute(
         settings.tolerance.check(outcome.scored, "scores")
         return outcome
     with RunWriter(plan.folder) as writer:
+        new = not plan.folder.manifest_path.exists()
         record = session(settings.argv, settings.device, plan)
         writer.begin(plan.identity, plan.manifest_cases(), record, _shown(columns), plan.manifest_card())
         try:
@@ -106,7 +108,18 @@ def execute(
         finally:
             counts = {"generated": asdict(outcome.generated), "scored": asdict(outcome.scored)}
             writer.end(counts, str(runner.torch_device(settings.device)))
+            if new and not plan.folder.generations_path.exists():
+                _withdraw(plan.folder)
     return outcome
+
+
+def _withdraw(folder: RunFolder) -> None:
+    """Take back a folder that was begun just now and got no row, as when the method's weights cannot be loaded."""
+    for leftover in (folder.manifest_path, folder.path / ".lock"):
+        leftover.unlink(missing_ok=True)
+    with suppress(OSError):  # Something else lies there.
+        folder.videos.rmdir()
+        folder.path.rmdir()
 
 
 def rescore(
