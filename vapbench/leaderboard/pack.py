@@ -86,6 +86,25 @@ def pack(
     return said
 
 
+def code_of(repository: str | None, commit: str | None) -> Code | None:
+    """Where a generator can be read; None for a closed one.
+
+    Raises:
+        UsageError: only one of the two is named, or one is not of its form.
+    """
+    if (repository is None) != (commit is None):
+        raise UsageError("--repository and --commit go together: name both, or neither for a closed generator.")
+    if repository is None or commit is None:
+        return None
+    try:
+        return Code(repository=repository, commit=commit)
+    except ValidationError as error:
+        field = error.errors()[0]["loc"][0]
+        forms = {"repository": "an http(s) link", "commit": "7 to 64 digits of the commit, 0 to 9 and a to f"}
+        given = {"repository": repository, "commit": commit}[str(field)]
+        raise UsageError(f"--{field} {given} is not {forms[str(field)]}.") from None
+
+
 def _brief(failure: Failure) -> Failure:
     return replace(failure, traceback="")
 
