@@ -39,6 +39,7 @@ bench: $(VENV)/installed-dev ## Print the speed ratios that the docs quote
 	$(BIN)/python benchmarks/overhead.py
 	$(BIN)/python benchmarks/preference.py
 	$(BIN)/python benchmarks/study_load.py
+	$(BIN)/python benchmarks/study_faults.py
 	$(BIN)/python benchmarks/leaderboard.py
 
 tables: $(VENV)/installed ## Write docs/tables/ from the committed rows

@@ -58,6 +58,21 @@ def test_a_metrics_page_is_complete_and_its_example_holds(path: Path) -> None:
         assert (path.parent / link).is_file(), f"{path.name} links to {link}"
 
 
+def test_every_built_in_metric_has_a_page_of_its_own() -> None:
+    from vapbench.metrics import REGISTRY, sets
+
+    for name in [entry.name for registry in (REGISTRY, sets.REGISTRY) for entry in registry if entry.point is None]:
+        page = DOCS / "metrics" / f"{name.replace('[', '-').rstrip(']')}.md"
+        assert page.is_file(), f"{name} has no {page.name}"
+        text = page.read_text(encoding="utf-8")
+        assert text.startswith(f"# `{name}`\n"), f"{page.name} is not headed by {name}"
+        # Every page has its parts in one order, so that a reader finds the same thing in the same place.
+        parts = ("**Formula.**", "**Range, direction.**", "**Needs.**", "**Weights, licence.**", "**Parameters.**")
+        places = [text.find(part) for part in (*parts, "**Parts.**", "## Caveats", "## Example")]
+        assert -1 not in places, f"{page.name} lacks a part"
+        assert places == sorted(places), f"{page.name} has its parts in another order"
+
+
 def test_every_metric_of_vbenchs_has_a_page_in_the_index() -> None:
     index = (DOCS / "metrics.md").read_text(encoding="utf-8")
     for path in (DOCS / "metrics").glob("*.md"):
@@ -73,7 +88,7 @@ def test_an_extension_stays_short(page: str) -> None:
 
 def test_every_command_the_docs_name_exists() -> None:
     known = {"run", "generate", "score", "report", "compare", "table", "show", "list", "check", "data", "train"}
-    known |= {"study", "leaderboard"}
+    known |= {"study", "leaderboard", "results", "status"}
     for path in [*DOCS.rglob("*.md"), DOCS.parent / "README.md"]:
         for command in re.findall(r"`vapbench (\w+)", path.read_text(encoding="utf-8")):
             assert command in known, f"{path.name} names vapbench {command}"

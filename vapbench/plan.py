@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,12 +18,12 @@ from vapbench.methods.provenance import Provenance, notes_on
 from vapbench.metrics import resolve as resolve_metric
 from vapbench.metrics.base import Metric, weights_of
 from vapbench.registry import Spec
+from vapbench.shards import Shard
 from vapbench.store import (
     GenerationRow,
     RunFolder,
     ScoreRow,
     column_slug,
-    environment,
     generation_key,
     params8,
     score_key,
@@ -55,6 +54,8 @@ class RunPlan:
     jobs: tuple[Job, ...]
     folder: RunFolder
     identity: Mapping[str, Any]
+    undivided: tuple[Case, ...] = ()
+    """Cases of all shards, where this is one."""
 
     @cached_property
     def cases(self) -> dict[str, Case]:
@@ -63,8 +64,9 @@ class RunPlan:
 
     @cached_property
     def media_root(self) -> Path:
-        """Folder that holds every file of the planned cases."""
-        folders = [media.path.resolve().parent for case in self.cases.values() for media in case.media()]
+        """Folder that holds every file of the planned cases, those of other shards included."""
+        cases = self.undivided or self.cases.values()
+        folders = [media.path.resolve().parent for case in cases for media in case.media()]
         return Path(os.path.commonpath(folders))
 
     def manifest_cases(self) -> dict[str, dict[str, Any]]:
@@ -158,6 +160,7 @@ def plan_run(
     name: str | None = None,
     among: Sequence[Case] = (),
     tentative: bool = False,
+    shard: Shard | None = None,
 ) -> RunPlan:
     """Lay out a run. Nothing is loaded; files are only hashed.
 
@@ -171,6 +174,7 @@ def plan_run(
         name: name of the run folder, instead of the method's.
         among: every case of the suite, for methods that look across cases; by default those of the task.
         tentative: whether absent weights are only noted, for a plan that is shown and not run.
+        shard: the piece of the cases to plan, each with all its seeds; it may be empty.
 
     Raises:
         DataError: a file of a case is missing.
@@ -186,6 +190,9 @@ def plan_run(
         survey(among or cases)
     if group := getattr(method.method, "group", None):
         cases = sorted(cases, key=group)
+    undivided = tuple(cases) if shard else ()
+    if shard:
+        cases, results = shard.of(cases), shard.results(results)
     not_keyed: frozenset[str] = getattr(method.method, "not_keyed", frozenset())
     described = {
         "name": method.method.name,
@@ -201,7 +208,7 @@ def plan_run(
         jobs += [Job(case, seed, generation_key(keyed, content, inputs, seed)) for seed in seeds]
     identity = {"suite": suite, **described, "clip": overrides and dict(overrides)}
     folder = RunFolder(results / suite / (_checked(name) if name else run_name(method)))
-    return RunPlan(suite, task, method, tuple(jobs), folder, identity)
+    return RunPlan(suite, task, method, tuple(jobs), folder, identity, undivided)
 
 
 def _weights(method: Method, tentative: bool) -> dict[str, Any]:
@@ -342,35 +349,10 @@ def pending_scores(
     return Pending(jobs, restored, kept, failed)
 
 
-def session(argv: Sequence[str], device: str, plan: RunPlan | None = None) -> dict[str, Any]:
-    """What a manifest records of one command: how it was called, where, with what, and on which plan if on one."""
-    record = {"argv": list(argv), "device": device, "git": git_state(), **environment()}
-    if plan is not None:
-        record["seeds"] = sorted({job.seed for job in plan.jobs})
-    return record
-
-
-def git_state() -> dict[str, Any] | None:
-    """Commit of the clone vapbench runs from, and whether it has changes; None outside a clone."""
-    root = Path(__file__).resolve().parent.parent
-    if not (root / ".git").exists():
-        return None
-    try:
-        commit = _git(root, "rev-parse", "HEAD")
-        return {"commit": commit, "dirty": bool(_git(root, "status", "--porcelain", "--untracked-files=no"))}
-    except (OSError, subprocess.SubprocessError):
-        return None
-
-
 def _from_home(path: Path) -> str:
     # Manifests are committed and shared: whose home it was is nobody's business.
     home = Path.home()
     return f"~/{path.relative_to(home).as_posix()}" if path.is_relative_to(home) else str(path)
-
-
-def _git(root: Path, *arguments: str) -> str:
-    command = ["git", "-C", str(root), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
 
 
 def _override(clip: ClipSpec, overrides: Mapping[Any, float]) -> ClipSpec:

@@ -185,7 +185,7 @@ def test_nothing_is_answered_before_everything_was_watched(
     page.locator("#answer").wait_for()
     page.keyboard.press("1")
     page.keyboard.press("Enter")
-    page.locator("#confirm").click()
+    page.locator("#confirm").click(force=True)
     page.wait_for_timeout(300)
     assert page.locator("#confirm").get_attribute("aria-disabled") == "true"
     assert page.locator("#hint").inner_text() == "Watch all videos to the end once."
@@ -193,7 +193,7 @@ def test_nothing_is_answered_before_everything_was_watched(
     # Going through them by the slider is not watching either.
     page.locator("#scrub").fill("1000")
     page.wait_for_timeout(300)
-    page.locator("#confirm").click()
+    page.locator("#confirm").click(force=True)
     assert page.locator("#confirm").get_attribute("aria-disabled") == "true"
     page.keyboard.press("r")
     watched(page)

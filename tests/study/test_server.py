@@ -98,20 +98,24 @@ def test_the_next_trial_can_be_loaded_ahead_but_only_one(served: Served) -> None
     assert rater.next() == here
 
 
-def test_the_same_answer_twenty_times_at_once_is_one_row(folder: StudyFolder, served: Served) -> None:
+def same_answer_at_once(served: Served, times: int) -> Counter[int]:
+    """Statuses of ``times`` equal answers to one trial, sent together by as many connections."""
     rater = served.rater()
     assignment = first(rater)["assignment"]
     cookies = dict(rater.http.cookies)
-    together = threading.Barrier(20)
+    together = threading.Barrier(times)
 
     def put(_: int) -> int:
         with httpx.Client(base_url=served.origin, cookies=cookies) as http:
             together.wait()
             return http.put(f"/api/votes/{assignment}", json={"choice": 1}).status_code
 
-    with ThreadPoolExecutor(20) as pool:
-        codes = Counter(pool.map(put, range(20)))
-    assert codes == {201: 1, 200: 19}
+    with ThreadPoolExecutor(times) as pool:
+        return Counter(pool.map(put, range(times)))
+
+
+def test_the_same_answer_twenty_times_at_once_is_one_row(folder: StudyFolder, served: Served) -> None:
+    assert same_answer_at_once(served, 20) == {201: 1, 200: 19}
     assert stored(folder) == 1
 
 

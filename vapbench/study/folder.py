@@ -20,7 +20,7 @@ from pydantic import BaseModel, ValidationError
 
 from vapbench.errors import DataError, IdentityError, UsageError, did_you_mean
 from vapbench.files import file_sha256, write_json
-from vapbench.store import now
+from vapbench.provenance import now
 from vapbench.study.leaks import refuse_leaks
 from vapbench.study.protocol import Frozen, Key, Protocol
 
