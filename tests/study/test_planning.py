@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from vapbench.study.assign import Design
 from vapbench.study.blinding import BlindSpec, common_spec, conform
 from vapbench.study.folder import StudyFolder
 from vapbench.study.leaks import find_leaks, protocol_leaks
-from vapbench.study.planning import Planned, Wanted, write_study
+from vapbench.study.planning import Planned, Wanted, session_roles, write_study
 from vapbench.study.protocol import MediaFacts
 from vapbench.study.sources import Sources, from_runs, from_table
 from vapbench.video import pad_video, probe, read_video, write_video
@@ -152,6 +153,16 @@ def test_best_of_n_checks_show_as_many_as_a_trial(sources: Sources, tmp_path: Pa
     assert {check.kind for check in planned.protocol.checks} == {"gold", "training"}
     assert not planned.protocol.ties
     assert len(Design(planned.protocol).cells) == CASES
+
+
+def test_one_condition_leaves_no_wrong_answer_and_is_not_counted_as_if_it_did(sources: Sources, tmp_path: Path) -> None:
+    alike = replace(sources, cases=tuple(replace(case, condition="same") for case in sources.cases))
+    planned = write_study(alike, wanted(questions=("semantic",)), StudyFolder(tmp_path))
+    assert {check.kind for check in planned.protocol.checks} == {"identical"}
+    (note,) = planned.notes
+    assert note == "All ground truth is of one condition: the question semantic has no gold and no training trials."
+    roles = session_roles(planned.protocol)
+    assert (roles["gold"], roles["training"], roles["identical"]) == (0, 0, 3)
 
 
 def test_an_opened_study_is_not_planned_again(sources: Sources, tmp_path: Path) -> None:
