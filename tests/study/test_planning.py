@@ -216,21 +216,24 @@ def test_a_table_of_files_is_a_source_too(results: Path, tmp_path: Path) -> None
     for name in ("reference-0", "target-0", "reference-1", "target-1"):
         (tmp_path / f"{name}.mp4").write_bytes((media / f"{name}.mp4").read_bytes())
     table = tmp_path / "videos.csv"
-    rows = ["case,condition,prompt,reference,target,ours,theirs"]
-    rows += ["one,x,=1+1,reference-0.mp4,target-0.mp4,target-0.mp4,target-1.mp4"]
-    rows += ["two,y,,reference-1.mp4,target-1.mp4,target-1.mp4,"]
+    rows = ["case,condition,category,prompt,reference,target,ours,theirs"]
+    rows += ["one,x,style,=1+1,reference-0.mp4,target-0.mp4,target-0.mp4,target-1.mp4"]
+    rows += ["two,y,,,reference-1.mp4,target-1.mp4,target-1.mp4,"]
     table.write_text("\n".join(rows))
     found = from_table(table)
-    assert [case.id for case in found.cases] == ["one"]
+    assert [(case.id, case.category) for case in found.cases] == [("one", "style")]
     assert found.left_out == {"two": "no video of theirs"}
     assert [method.name for method in found.methods] == ["ours", "theirs"]
     for bad, message in (
         ("../x.mp4", "not a path inside the folder"),
         ("none.mp4", "no such file"),
     ):
-        table.write_text("\n".join([rows[0], f"one,x,,{bad},,target-0.mp4,target-1.mp4"]))
+        table.write_text("\n".join([rows[0], f"one,x,,,{bad},,target-0.mp4,target-1.mp4"]))
         with pytest.raises(DataError, match=message):
             from_table(table)
+    table.write_text("\n".join([rows[0], rows[1].replace("style", "stile")]))
+    with pytest.raises(DataError, match="'stile' is no category; write concept, style, motion, camera"):
+        from_table(table)
     table.write_text("case,condition\na,b")
     with pytest.raises(DataError, match="has no column reference"):
         from_table(table)
