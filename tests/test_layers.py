@@ -23,6 +23,7 @@ ROOMS = [
     "workflow",
     "costs",
     "set_scores",
+    "set_results",
     "merge",
     "status",
     "runner",
