@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from tests.study.conftest import Population, code, collect, key_of, make_protocol, rechain
-from vapbench.study.analysis import StudyResult, analyse
+from vapbench.study.analysis import analyse
 from vapbench.study.ballots import Ballots
 from vapbench.study.documents import leaderboard_section, to_json
 from vapbench.study.protocol import Protocol
+from vapbench.study.results import StudyResult
 from vapbench.study.text import report_lines
 from vapbench.study.votes import Rater, Vote
 
