@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -295,6 +295,42 @@ class ScoreJob:
     columns: tuple[Column, ...]
 
 
+class ScoresOnDisk:
+    """The scores that a run folder holds of the wanted columns, read once."""
+
+    def __init__(self, folder: RunFolder, wanted: Sequence[Column], refresh: Refresh) -> None:
+        """Read them."""
+        self._wanted, self._refresh = wanted, refresh
+        self._rows = {column.label: folder.scores(column.slug) for column in wanted}
+        self._last = {
+            label: {(row.case, row.seed): row.key for row in rows.values()} for label, rows in self._rows.items()
+        }
+
+    def lacking(self, row: GenerationRow, video: Path, case: Case) -> Pending[ScoreJob, ScoreRow]:
+        """What the video of ``row`` lacks: one job or none."""
+        missing, restored, kept, failed = [], [], 0, 0
+        for column in self._wanted:
+            key = column.key(case, row.seed, row.sha256 or "")
+            score = self._rows[column.label].get(key)
+            if score is None or _again(score, self._refresh):
+                missing.append(column)
+                continue
+            kept += 1
+            failed += score.status == "failed"
+            if self._last[column.label][row.case, row.seed] != key:
+                restored.append(score)
+        return Pending([ScoreJob(row, video, case, tuple(missing))] if missing else [], restored, kept, failed)
+
+
+def scorable(
+    folder: RunFolder, cases: Collection[str], seeds: Sequence[int] | None
+) -> Iterator[tuple[GenerationRow, Path]]:
+    """The videos of ``cases`` that a run folder has, in the order they were generated."""
+    for row in folder.current():
+        if row.case in cases and (seeds is None or row.seed in seeds) and (video := folder.video_of(row)):
+            yield row, video
+
+
 def pending_scores(
     folder: RunFolder,
     cases: Mapping[str, Case],
@@ -303,29 +339,14 @@ def pending_scores(
     refresh: Refresh,
 ) -> Pending[ScoreJob, ScoreRow]:
     """What the videos of ``cases`` lack of the wanted columns, in the order they were generated."""
-    done = {column.label: folder.scores(column.slug) for column in wanted}
-    last = {label: {(row.case, row.seed): row.key for row in rows.values()} for label, rows in done.items()}
-    jobs, restored, kept, failed = [], [], 0, 0
-    for row in folder.current():
-        if row.case not in cases or (seeds is not None and row.seed not in seeds):
-            continue
-        video = folder.video_of(row)
-        if video is None or row.sha256 is None:
-            continue
-        case, missing = cases[row.case], []
-        for column in wanted:
-            key = column.key(case, row.seed, row.sha256)
-            score = done[column.label].get(key)
-            if score is None or _again(score, refresh):
-                missing.append(column)
-                continue
-            kept += 1
-            failed += score.status == "failed"
-            if last[column.label][row.case, row.seed] != key:
-                restored.append(score)
-        if missing:
-            jobs.append(ScoreJob(row, video, case, tuple(missing)))
-    return Pending(jobs, restored, kept, failed)
+    on_disk = ScoresOnDisk(folder, wanted, refresh)
+    found = [on_disk.lacking(row, video, cases[row.case]) for row, video in scorable(folder, cases, seeds)]
+    return Pending(
+        [job for one in found for job in one.jobs],
+        [score for one in found for score in one.restored],
+        sum(one.kept for one in found),
+        sum(one.kept_failed for one in found),
+    )
 
 
 def session(argv: Sequence[str], device: str, plan: RunPlan | None = None) -> dict[str, Any]:

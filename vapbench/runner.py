@@ -22,7 +22,7 @@ from vapbench.executors import INTERRUPTED, InFlight, Stop, finish_case_on_inter
 from vapbench.files import file_sha256
 from vapbench.metrics.view import ClipView
 from vapbench.plan import Column, Job, Refresh, RunPlan, ScoreJob, pending, pending_scores
-from vapbench.scorer import Desk, Scorer, media_scored_against
+from vapbench.scorer import Desk, Scorer, load_video, media_scored_against
 from vapbench.store import (
     Failure,
     GenerationRow,
@@ -33,7 +33,7 @@ from vapbench.store import (
     import_video,
     video_name,
 )
-from vapbench.video import read_video, write_video
+from vapbench.video import write_video
 
 
 class Progress(Protocol):
@@ -100,6 +100,16 @@ class Tolerance:
 
 
 @dataclass(frozen=True)
+class OnRay:
+    """Which Ray cluster to run on, and how much of it to ask for."""
+
+    address: str | None = None
+    """Of an existing cluster (``auto``, ``host:6379``); None starts one on this machine."""
+    workers: int | None = None
+    """How many generate at once; None for as many as there is room for."""
+
+
+@dataclass(frozen=True)
 class Settings:
     """How a run behaves; none of it changes a result."""
 
@@ -110,6 +120,8 @@ class Settings:
     argv: Sequence[str] = ()
     memory: int | None = None
     """Bytes a metric may work in; None for a quarter of what is free."""
+    ray: OnRay | None = None
+    """Run on Ray; None for this process."""
 
 
 @dataclass
@@ -178,10 +190,10 @@ def _generate(
         return attempted
 
     def finish(job: Job, attempted: Attempted) -> None:
-        row = replace(_generation_row(job, attempted, plan.folder), code=plan.method.code)
+        row = replace(generation_row(job, attempted, plan.folder), code=plan.method.code)
         writer.append(row)
-        _count(progress, tally, f"{job.case.id} seed {job.seed}", row.status, row.attempts)
-        _stop_if_exceeded(settings.tolerance, tally, stop)
+        count(progress, tally, f"{job.case.id} seed {job.seed}", row.status, row.attempts)
+        stop_if_exceeded(settings.tolerance, tally, stop)
 
     _run(jobs, load, work, finish, stop, progress, f"{plan.folder.path.name} · generate")
 
@@ -231,19 +243,11 @@ def _score(
     def record(row: ScoreRow) -> None:
         writer.append(row)
         failures = (row.failure,) if row.failure else ()
-        _count(progress, tally, f"{row.metric} on {row.case} seed {row.seed}", row.status, failures)
-        _stop_if_exceeded(settings.tolerance, tally, stop)
+        count(progress, tally, f"{row.metric} on {row.case} seed {row.seed}", row.status, failures)
+        stop_if_exceeded(settings.tolerance, tally, stop)
 
     desk = Desk(record)
     waiting = {label: InFlight(scorer.concurrency) for label, scorer in scorers.items() if scorer.waits}
-
-    def load(job: ScoreJob) -> Clip | Failure:
-        for media in media_scored_against(job):
-            media.prefetch()
-        try:
-            return read_video(job.video)
-        except Exception as error:
-            return attempts.failure_of(error)
 
     def work(job: ScoreJob, clip: Clip | Failure) -> list[ScoreRow]:
         view = ClipView(clip, job.case, device, settings.memory) if isinstance(clip, Clip) else clip
@@ -268,7 +272,17 @@ def _score(
             answers.join()
 
     try:
-        _run(jobs, load, work, finish, stop, progress, f"{folder.path.name} · score", tally.total - tally.kept, wait)
+        _run(
+            jobs,
+            load_video,
+            work,
+            finish,
+            stop,
+            progress,
+            f"{folder.path.name} · score",
+            tally.total - tally.kept,
+            wait,
+        )
     finally:
         desk.close()
     if desk.spent:
@@ -295,7 +309,12 @@ def torch_device(name: str) -> Any:
     return device
 
 
-def _generation_row(job: Job, attempted: Attempted, folder: RunFolder) -> GenerationRow:
+def generation_row(job: Job, attempted: Attempted, folder: RunFolder) -> GenerationRow:
+    """The row of an attempt, after its video is written into ``folder``.
+
+    Raises:
+        OSError: the disk does not take the video.
+    """
     row = GenerationRow(
         key=job.key,
         case=job.case.id,
@@ -348,14 +367,16 @@ def _run(
         raise KeyboardInterrupt
 
 
-def _count(progress: Progress, tally: Tally, label: str, status: Status, failures: Sequence[Failure]) -> None:
+def count(progress: Progress, tally: Tally, label: str, status: Status, failures: Sequence[Failure]) -> None:
+    """Count a row that was written, and say so."""
     tally.add(status)
     if status == "failed":
         progress.failed(label, failures[-1], _hint_for(failures[-1]))
     progress.step(label, status)
 
 
-def _stop_if_exceeded(tolerance: Tolerance, tally: Tally, stop: Stop) -> None:
+def stop_if_exceeded(tolerance: Tolerance, tally: Tally, stop: Stop) -> None:
+    """Ask to stop once more failed than is allowed."""
     # Failures of earlier runs end this one as well, but only when there is nothing left to do.
     if tally.failed and tolerance.exceeded(tally.all_failed, tally.total) and not stop:
         stop.reason = "failures"

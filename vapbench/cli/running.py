@@ -41,6 +41,9 @@ def run(
     results: opt.Results = opt.RESULTS,
     name: opt.Name = None,
     device: opt.Device = "auto",
+    executor: opt.Executor = "local",
+    workers: opt.Workers = None,
+    ray_address: opt.RayAddress = None,
     dtype: opt.Dtype = None,
     offload: opt.Offload = None,
     memory: opt.Memory = None,
@@ -63,10 +66,12 @@ def run(
     vapbench run -m vap -m frozen -m ground-truth --task all --seed 0 --seed 1
 
     vapbench run -m "vap:steps=30,guidance=5" --suite vap-data --data /data/VAP-Data --offload model
+
+    vapbench run -m vap --executor ray --workers 2
     """
     from vapbench.cli.console import configure_logging
     from vapbench.cli.costs import print_costs
-    from vapbench.cli.dry_run import show_plans, show_protocol
+    from vapbench.cli.dry_run import describe_plans, describe_protocol, show
     from vapbench.cli.reporting import print_tables
     from vapbench.costs import estimate_plan, limit_calls
     from vapbench.plan import columns
@@ -74,13 +79,15 @@ def run(
 
     configure_logging(verbose, quiet)
     settings = settings_of(device, refresh, retries, max_failures, fail_fast, memory)
-    if dry_run and show_protocol(suite, data, task, method, {"dtype": dtype, "offload": offload}, seed):
+    settings = with_ray(settings, executor, workers, ray_address)
+    if dry_run and (told := describe_protocol(suite, data, task, method, {"dtype": dtype, "offload": offload}, seed)):
+        show(told)
         return
     selection = choose(suite, data, task, limit)
     wanted = columns(metric or selection.suite.metrics)
-    plans = _plans(method, selection, {"dtype": dtype, "offload": offload}, seed, results, name, dry_run)
+    plans = plans_of(method, selection, {"dtype": dtype, "offload": offload}, seed, results, name, dry_run)
     if dry_run:
-        show_plans(plans, wanted, settings.refresh)
+        show(describe_plans(plans, wanted, settings.refresh))
         print_costs([e for plan in plans for e in estimate_plan(plan, wanted, settings.refresh)], max_judge_calls)
         return
     limit_calls(wanted, max_judge_calls)
@@ -101,6 +108,9 @@ def generate(
     results: opt.Results = opt.RESULTS,
     name: opt.Name = None,
     device: opt.Device = "auto",
+    executor: opt.Executor = "local",
+    workers: opt.Workers = None,
+    ray_address: opt.RayAddress = None,
     dtype: opt.Dtype = None,
     offload: opt.Offload = None,
     refresh: opt.Refresh = "missing",
@@ -116,17 +126,19 @@ def generate(
     Scoring them may be done on another machine: vapbench score RUN
     """
     from vapbench.cli.console import configure_logging, output
-    from vapbench.cli.dry_run import show_plans, show_protocol
+    from vapbench.cli.dry_run import describe_plans, describe_protocol, show
     from vapbench.workflow import choose
 
     configure_logging(verbose, quiet)
     settings = settings_of(device, refresh, retries, max_failures, fail_fast)
-    if dry_run and show_protocol(suite, data, task, method, {"dtype": dtype, "offload": offload}, seed):
+    settings = with_ray(settings, executor, workers, ray_address)
+    if dry_run and (told := describe_protocol(suite, data, task, method, {"dtype": dtype, "offload": offload}, seed)):
+        show(told)
         return
     selection = choose(suite, data, task, limit)
-    plans = _plans(method, selection, {"dtype": dtype, "offload": offload}, seed, results, name, dry_run)
+    plans = plans_of(method, selection, {"dtype": dtype, "offload": offload}, seed, results, name, dry_run)
     if dry_run:
-        show_plans(plans, (), settings.refresh)
+        show(describe_plans(plans, (), settings.refresh))
         return
     stopped = _execute_all(plans, (), settings, selection, quiet)
     for plan in plans:
@@ -152,6 +164,9 @@ def score(
         typer.Option("--panel", help="last: the right third of [reference | target | output] videos."),
     ] = "all",
     device: opt.Device = "auto",
+    executor: opt.Executor = "local",
+    workers: opt.Workers = None,
+    ray_address: opt.RayAddress = None,
     memory: opt.Memory = None,
     refresh: opt.Refresh = "missing",
     max_failures: opt.MaxFailures = "0.1",
@@ -179,6 +194,7 @@ def score(
 
     configure_logging(verbose, quiet)
     settings = settings_of(device, refresh, 0, max_failures, fail_fast, memory)
+    settings = with_ray(settings, executor, workers, ray_address)
     selection = choose(suite, data, task, limit)
     wanted = columns(metric or selection.suite.metrics)
     if (target / "manifest.json").is_file():
@@ -252,6 +268,25 @@ def settings_of(
     return Settings(device, refresh, retries, tolerance, argv, working)  # type: ignore[arg-type]
 
 
+def with_ray(settings: Settings, executor: str, workers: int | None, address: str | None) -> Settings:
+    """The settings, for the executor that was asked for.
+
+    Raises:
+        UsageError: an option of Ray's is given without it.
+    """
+    from dataclasses import replace
+
+    from vapbench.errors import UsageError
+    from vapbench.runner import OnRay
+
+    if executor == "ray":
+        return replace(settings, ray=OnRay(address, workers))
+    if workers is not None or address is not None:
+        option = "--workers" if workers is not None else "--ray-address"
+        raise UsageError(f"{option} goes with --executor ray; without it, one device of this process runs everything.")
+    return settings
+
+
 def _execute_all(
     plans: list[RunPlan], wanted: Sequence[Column], settings: Settings, selection: Selection, quiet: bool
 ) -> bool:
@@ -311,7 +346,7 @@ def _announce(outcome: Outcome, selection: Selection) -> None:
     errors().print(text, soft_wrap=True, markup=False)
 
 
-def _plans(
+def plans_of(
     methods: Sequence[str],
     selection: Selection,
     shared: dict[str, str | None],
@@ -320,6 +355,7 @@ def _plans(
     name: str | None,
     tentative: bool,
 ) -> list[RunPlan]:
+    """Lay out one run for each method; ``tentative`` where weights may be absent, since nothing will be run."""
     from vapbench.methods import resolve
     from vapbench.plan import plan_run
 
