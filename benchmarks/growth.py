@@ -32,7 +32,8 @@ from report import METRICS, write_rows, write_run
 from vapbench.cases import Case, ClipSpec, Media, Reference
 from vapbench.files import file_sha256
 from vapbench.methods import resolve
-from vapbench.plan import Column, RunPlan, pending, pending_scores, plan_run
+from vapbench.pending import pending, pending_scores
+from vapbench.plan import Column, RunPlan, plan_run
 from vapbench.store import GenerationRow, ScoreRow, column_slug
 
 SIZES = (100, 1_000, 10_000, 100_000, 1_000_000)

@@ -26,9 +26,10 @@ import numpy as np
 
 from vapbench import Clip
 from vapbench.cases import Case
+from vapbench.executors import OnRay
 from vapbench.methods import ResolvedMethod
 from vapbench.plan import plan_run
-from vapbench.runner import OnRay, Settings
+from vapbench.runner import Settings
 from vapbench.store import Failure, Status
 from vapbench.workflow import choose, execute
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vapbench.errors import DataError, UsageError, VapbenchError
+from vapbench.journal import unseal
 from vapbench.leaderboard.check import manifest_problems, row_problems
 from vapbench.methods import MethodEntry, check_class, find, methods
 from vapbench.metrics import REGISTRY
@@ -104,7 +104,7 @@ def _check_lines(path: Path) -> None:
     lines = path.read_bytes().splitlines() if path.exists() else []
     for number, line in enumerate(lines, start=1):
         try:
-            json.loads(line)
+            unseal(line)
         except ValueError as error:
             raise DataError(
                 f"{path}:{number} is not a readable row ({error}); run it again, or remove the line"

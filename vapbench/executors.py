@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from types import FrameType
 from typing import TypeVar
 
@@ -15,6 +16,16 @@ Loaded = TypeVar("Loaded")
 Result = TypeVar("Result")
 
 INTERRUPTED = "interrupted"
+
+
+@dataclass(frozen=True)
+class OnRay:
+    """Which Ray cluster to run on, and how much of it to ask for."""
+
+    address: str | None = None
+    """Of an existing cluster (``auto``, ``host:6379``); None starts one on this machine."""
+    workers: int | None = None
+    """How many generate at once; None for as many as there is room for."""
 
 
 class Stop:
@@ -111,7 +122,10 @@ class InFlight:
 
 @contextmanager
 def finish_case_on_interrupt(stop: Stop, tell: Callable[[str], None]) -> Iterator[None]:
-    """Turn the first Ctrl-C into a request to stop after the case at hand; the second interrupts at once."""
+    """Turn the first Ctrl-C into a request to stop after the case at hand; the second interrupts at once.
+
+    SIGTERM, by which schedulers announce that a job must end, is a Ctrl-C.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -122,8 +136,22 @@ def finish_case_on_interrupt(stop: Stop, tell: Callable[[str], None]) -> Iterato
         stop.reason = INTERRUPTED
         tell("Stopping after this case. Press Ctrl-C again to stop at once.")
 
-    previous = signal.signal(signal.SIGINT, request)
+    previous = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def sigterm_interrupts() -> Iterator[None]:
+    """Let SIGTERM end the work as Ctrl-C does: locks are given back, so that a requeued job may start elsewhere."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)

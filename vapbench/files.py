@@ -17,6 +17,7 @@ TEMPORARY = ".partial-"
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _WORTH_REMEMBERING = 16 << 20
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 @contextmanager
@@ -30,10 +31,10 @@ def atomic_path(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}")
     try:
         yield temporary
-        with temporary.open("rb") as handle:
+        with naming(path), temporary.open("rb") as handle:
             os.fsync(handle.fileno())
         temporary.replace(path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -51,7 +52,7 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
 
 def canonical_json(value: Any) -> str:
     """JSON with one spelling per value: sorted keys, no spaces, no NaN. What every key is a hash of."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return _CANONICAL.encode(value)
 
 
 def digest(value: Any) -> str:
@@ -61,8 +62,19 @@ def digest(value: Any) -> str:
 
 def file_sha256(path: Path) -> str:
     """SHA-256 of the file's bytes, 64 hexadecimal digits."""
-    with path.open("rb") as handle:
+    with naming(path), path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Let errors of a failing disk say which file they are about: reads, writes and syncs do not."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(path)
+        raise
 
 
 def content_sha256(path: Path) -> str:
@@ -120,12 +132,14 @@ def cache_folder() -> Path:
     return Path(base).expanduser() / "vapbench"
 
 
-def _sync_folder(folder: Path) -> None:
-    # A rename is durable only once the folder itself is on disk. Windows cannot open a folder, and needs no sync.
+def sync_folder(folder: Path) -> None:
+    """Bring a folder's entries to disk: only then is a new file, or a rename, durable."""
+    # Windows cannot open a folder, and needs no sync.
     if os.name == "nt":
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        with naming(folder):
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)

@@ -16,15 +16,16 @@ from vapbench import runner
 from vapbench.attempt import Attempted
 from vapbench.cases import Case
 from vapbench.errors import UsageError
-from vapbench.executors import INTERRUPTED, Stop, finish_case_on_interrupt
+from vapbench.executors import INTERRUPTED, OnRay, Stop, finish_case_on_interrupt
 from vapbench.files import atomic_path
 from vapbench.methods.demand import Resources, memory_gb, to_generate, to_score
 from vapbench.methods.gpus import GPUS
 from vapbench.metrics.base import weights_of
-from vapbench.plan import Column, Job, RunPlan, ScoreJob, ScoresOnDisk, pending, scorable
+from vapbench.pending import ScoreJob, ScoresOnDisk, pending, scorable
+from vapbench.plan import Column, Job, RunPlan
 from vapbench.ray_pool import Pool, run_pools
 from vapbench.ray_workers import Generating, Made, Scoring, ToScore
-from vapbench.runner import OnRay, Progress, Settings, Tally
+from vapbench.runner import Progress, Settings, Tally
 from vapbench.scorer import Scorer
 from vapbench.store import Failure, GenerationRow, RunFolder, RunWriter, ScoreRow
 
@@ -109,7 +110,7 @@ class RayExecutor:
             has = f"{self._gpu_gb:g} GB"
             progress.tell(f"{method.name} needs about {needed:.0f} GB, the cluster's GPUs have {has}: see --offload.")
         demand = to_generate(plan.method, plan.suite, self._gpu_gb)
-        worker = Generating(method, _device(demand), self._settings.retries)
+        worker = Generating(method, _device(demand), self._settings)
         return Pool(f"generate with {method.name}", worker, demand, self._workers(demand), desk)
 
     def _scores_pool(self, desk: _Scores, columns: Sequence[Column], eager: bool) -> Pool[ScoreJob, list[ScoreRow]]:

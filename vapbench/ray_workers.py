@@ -6,19 +6,20 @@ They read the suite's files, and write nothing that stays: rows and videos go ba
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from vapbench import attempt as attempts
 from vapbench.attempt import Attempted
 from vapbench.cases import Case
 from vapbench.clip import Clip
 from vapbench.methods.base import Method
 from vapbench.metrics.view import ClipView
-from vapbench.plan import Column, Job, ScoreJob
-from vapbench.runner import generation_row, torch_device
+from vapbench.pending import ScoreJob
+from vapbench.plan import Column, Job
+from vapbench.runner import Settings, asking, generation_row, torch_device
 from vapbench.scorer import Scorer, load_video, media_scored_against
 from vapbench.store import Failure, GenerationRow, RunFolder, ScoreRow
 
@@ -46,26 +47,27 @@ class ToScore:
 class Generating:
     """A method, set up once, that makes one video after another."""
 
-    def __init__(self, method: Method, device: str, retries: int) -> None:
+    def __init__(self, method: Method, device: str, settings: Settings) -> None:
         """Prepare to run ``method``, which is not set up."""
-        self._method, self._device_name, self._retries = method, device, retries
+        self._method, self._device_name, self._settings = method, device, settings
 
     def setup(self) -> str:
         """Load the method's models."""
         self._scratch = TemporaryDirectory(prefix="vapbench-")
         self._folder = RunFolder(Path(self._scratch.name))
-        self._device = torch_device(self._device_name)
-        self._method = copy(self._method)
-        self._method.setup(self._device)
-        return str(self._device)
+        device = torch_device(self._device_name)
+        self._open = ExitStack()
+        self._ask = self._open.enter_context(asking(copy(self._method), device, self._settings))
+        return str(device)
 
     def load(self, job: Job) -> None:
-        """Decode the reference."""
-        job.case.reference.video.prefetch()
+        """Decode the reference, where the method runs in this process."""
+        if self._settings.case_timeout is None:
+            job.case.reference.video.prefetch()
 
     def work(self, job: Job, _: None) -> Attempted:
         """Ask for the clip."""
-        attempted = attempts.attempt(self._method, job.case, job.seed, self._retries, self._device)
+        attempted = self._ask(job.case, job.seed)
         job.case.reference.video.release()
         return attempted
 

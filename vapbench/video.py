@@ -2,6 +2,9 @@
 
 Reading keeps the frames as stored: no resampling, no scaling. Writing gives H.264 that every player and browser
 opens, visually lossless and byte-identical for equal frames.
+
+Files may come from strangers: the container is told by its first bytes and never by its text, no file leads to
+another one, and :mod:`vapbench.limits` hold before memory is spent.
 """
 
 from __future__ import annotations
@@ -19,6 +22,8 @@ import numpy as np
 from vapbench.clip import Clip, Frames
 from vapbench.errors import DataError
 from vapbench.files import atomic_path
+from vapbench.limits import MOST_IMAGE_PIXELS, MOST_PIXELS, Budget, Claims, check_claims, check_pixels, seconds_of
+from vapbench.mp4 import check_header
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -27,6 +32,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp"})
+
+# Decoders of these alone: Pillow guesses by content, and for PostScript it would start another program.
+_IMAGE_FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
 
 # The thread count is part of what x264 writes, so it is fixed rather than taken from the machine. Macroblock-tree
 # rate control is off: with it, equal frames now and then give other bytes.
@@ -48,9 +56,10 @@ def probe(path: Path) -> VideoInfo:
     """Read the header of a video.
 
     Raises:
-        DataError: the file is missing, is no video, or has no video stream.
+        DataError: the file is missing, is no video, has no video stream, or claims more than is read
+            (:mod:`vapbench.limits`).
     """
-    with _open(path) as (_, stream):
+    with open_video(path) as (_, stream):
         return VideoInfo(stream.frames, _fps(stream), stream.codec_context.width, stream.codec_context.height)
 
 
@@ -63,11 +72,13 @@ def read_video(path: Path) -> Clip:
         Clip of ``(T, H, W, 3)`` uint8 RGB frames.
 
     Raises:
-        DataError: the file is missing, truncated, damaged, has no video stream or no frame.
+        DataError: the file is missing, truncated, damaged, has no video stream or no frame, or is larger or longer
+            than is read (:mod:`vapbench.limits`).
     """
     frames: list[Frames] = []
     times: list[int] = []
-    with _open(path) as (container, stream):
+    budget = Budget(path)
+    with open_video(path) as (container, stream):
         stream.thread_type = "AUTO"
         announced = stream.frames
         fps = _fps(stream)
@@ -76,10 +87,11 @@ def read_video(path: Path) -> Clip:
             for packet in container.demux(stream):
                 stored += packet.size > 0
                 for frame in packet.decode():
+                    budget.spend(frame.width, frame.height)
                     frames.append(_to_rgb(frame))
                     if frame.pts is not None:
                         times.append(frame.pts)
-        except _av_error() as error:
+        except _av_errors() as error:
             raise _truncated(path, len(frames), announced) from error
     if not frames:
         raise DataError(f"{path}: the video stream has no frame; replace the file or drop the case.")
@@ -99,15 +111,16 @@ def read_first_frame(path: Path) -> Frames:
         ``(H, W, 3)`` uint8 RGB.
 
     Raises:
-        DataError: the file is missing, damaged or empty.
+        DataError: the file is missing, damaged, empty, or larger than is read (:mod:`vapbench.limits`).
     """
     if path.suffix.lower() in IMAGE_SUFFIXES:
         return _read_image(path)
-    with _open(path) as (container, stream):
+    with open_video(path) as (container, stream):
         try:
             for frame in container.decode(stream):
+                Budget(path).spend(frame.width, frame.height)
                 return _to_rgb(frame)
-        except _av_error() as error:
+        except _av_errors() as error:
             raise _truncated(path, 0, stream.frames) from error
     raise DataError(f"{path}: the video stream has no frame; replace the file or drop the case.")
 
@@ -160,36 +173,84 @@ def pad_video(path: Path, size: int) -> None:
 
 
 @contextmanager
-def _open(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
+def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """Open a video whose header has been checked; frames are the caller's to decode and to account for.
+
+    Yields:
+        The container and its first video stream.
+
+    Raises:
+        DataError: as :func:`probe`.
+    """
     import av
 
     if not path.is_file():
         raise DataError(f"{path}: no such video; check the path, or fetch the data again.")
     if path.stat().st_size == 0:
         raise DataError(f"{path}: the file is empty; fetch or write it again.")
+    kind = _container(path)
+    if kind == "mov":
+        check_header(path)
     try:
-        container = av.open(str(path))
-    except _av_error() as error:
+        # Named, so that nothing is guessed: a text file may be a playlist that leads to other files.
+        container = av.open(
+            f"file:{path.absolute()}",
+            format=kind,
+            options={"max_pixels": str(MOST_PIXELS)},
+            container_options={"protocol_whitelist": "file"},
+            metadata_errors="replace",
+        )
+    except _av_errors() as error:
         raise DataError(
-            f"{path}: not a readable video (truncated or damaged header); fetch or write it again."
+            f"{path}: not a readable video (truncated or damaged header, or neither MP4, Matroska, AVI nor GIF); "
+            "fetch or write it again."
         ) from error
     with container:
         if not container.streams.video:
             kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
             raise DataError(f"{path}: no video stream (found {kinds}); replace the file or drop the case.")
-        yield container, container.streams.video[0]
+        stream = container.streams.video[0]
+        check_claims(path, _claims(container, stream))
+        stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}
+        yield container, stream
+
+
+def _container(path: Path) -> str:
+    """FFmpeg's name of the container, by its first bytes; MP4 and its kin have no first bytes of their own."""
+    with path.open("rb") as handle:
+        head = handle.read(12)
+    if head.startswith(b"\x1a\x45\xdf\xa3"):
+        return "matroska"
+    if head.startswith((b"GIF87a", b"GIF89a")):
+        return "gif"
+    return "avi" if head.startswith(b"RIFF") and head.endswith(b"AVI ") else "mov"
+
+
+def _claims(container: InputContainer, stream: VideoStream) -> Claims:
+    spans = (seconds_of(container.duration, Fraction(1, 1_000_000)), seconds_of(stream.duration, stream.time_base))
+    said = [seconds for seconds in spans if seconds is not None]
+    # The least is what a negative one shows in; otherwise the longest is what reading may take.
+    seconds = (min(said) if min(said) < 0 else max(said)) if said else None
+    context = stream.codec_context
+    return Claims(stream.frames, _fps(stream), context.width, context.height, seconds)
 
 
 def _read_image(path: Path) -> Frames:
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
     if not path.is_file():
         raise DataError(f"{path}: no such image; check the path.")
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=_IMAGE_FORMATS) as image:
+            check_pixels(path, image.width, image.height, MOST_IMAGE_PIXELS)
             return np.asarray(image.convert("RGB"))
-    except (UnidentifiedImageError, OSError) as error:
-        raise DataError(f"{path}: not a readable image; replace it.") from error
+    except Image.DecompressionBombError as error:
+        raise DataError(f"{path}: {error}; scale it down.") from error
+    except DataError:
+        raise
+    except Exception as error:
+        # Decoders meet damage with errors of any kind: struct.error, SyntaxError, zlib.error, ….
+        raise DataError(f"{path}: not a readable image (PNG, JPEG, WebP or BMP); replace it.") from error
 
 
 def _to_rgb(frame: Any) -> Frames:
@@ -233,7 +294,8 @@ def _truncated(path: Path, read: int, announced: int) -> DataError:
     return DataError(f"{path}: truncated or damaged after {read}{of} frames; fetch or write it again.")
 
 
-def _av_error() -> type[Exception]:
+def _av_errors() -> tuple[type[Exception], ...]:
     from av.error import FFmpegError
 
-    return FFmpegError
+    # Frames of a format that has no way to RGB, and numbers beyond 64 bits, come as Python's own.
+    return (FFmpegError, ValueError, OverflowError)

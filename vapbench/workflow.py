@@ -12,7 +12,10 @@ from typing import Any
 from vapbench.cases import Case
 from vapbench.errors import DataError, IdentityError, did_you_mean
 from vapbench.execution import executor_for
-from vapbench.plan import Column, RunPlan, pending, pending_scores, session
+from vapbench.executors import sigterm_interrupts
+from vapbench.pending import pending, pending_scores
+from vapbench.plan import Column, RunPlan
+from vapbench.provenance import session
 from vapbench.runner import Progress, Settings, Tally
 from vapbench.store import GenerationRow, RunFolder, RunWriter, check_identity, merge_case
 from vapbench.suites import Suite, find_suite
@@ -98,8 +101,8 @@ def execute(
         settings.tolerance.check(outcome.scored, "scores")
         return outcome
     executor = executor_for(settings)
-    with RunWriter(plan.folder) as writer:
-        record = session(settings.argv, settings.device, plan)
+    with sigterm_interrupts(), RunWriter(plan.folder) as writer:
+        record = session(settings.argv, settings.device, seeds)
         writer.begin(plan.identity, plan.manifest_cases(), record, _shown(columns), plan.manifest_card())
         try:
             executor.generate_and_score(plan, columns, seeds, writer, progress, outcome.generated, outcome.scored)
@@ -132,7 +135,7 @@ def rescore(
     if not pending_scores(folder, cases, columns, None, settings.refresh).jobs:
         return scored
     executor = executor_for(settings)
-    with RunWriter(folder) as writer:
+    with sigterm_interrupts(), RunWriter(folder) as writer:
         writer.begin(identity, {}, session(settings.argv, settings.device), _shown(columns))
         try:
             executor.score(folder, cases, columns, None, writer, progress, scored)

@@ -16,8 +16,10 @@ from vapbench.cli import (
     planning,
     publishing,
     reporting,
+    results,
     running,
     set_scoring,
+    status,
     study,
     tables,
     training,
@@ -45,6 +47,8 @@ training.register(app)
 publishing.register(app)
 study.register(app)
 set_scoring.register(app)
+results.register(app)
+status.register(app)
 
 
 def main() -> None:

@@ -11,7 +11,8 @@ from vapbench.cli.console import output
 
 if TYPE_CHECKING:
     from vapbench.estimate import Work
-    from vapbench.plan import Column, Refresh, RunPlan
+    from vapbench.pending import Refresh
+    from vapbench.plan import Column, RunPlan
     from vapbench.store import RunFolder
 
 
@@ -30,7 +31,7 @@ class Described:
 def describe_plans(plans: Sequence[RunPlan], wanted: Sequence[Column], refresh: Refresh) -> list[Described]:
     """Say what runs would do, method by method."""
     from vapbench.estimate import Work
-    from vapbench.plan import pending, pending_scores
+    from vapbench.pending import pending, pending_scores
 
     described = []
     for plan in plans:

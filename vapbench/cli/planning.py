@@ -77,7 +77,7 @@ def plan(
     described = describe_protocol(suite, data, task, method, shared, seed)
     if not described:
         selection = choose(suite, data, task, limit)
-        plans = plans_of(method, selection, shared, seed, results, None, True)
+        plans = plans_of(method, selection, shared, seed, results, None, True, None)
         described = describe_plans(plans, wanted, "missing")
     estimates = [
         estimate(one.work, [column.slug for column in wanted], machines, [*given, *one.folders]) for one in described

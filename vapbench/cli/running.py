@@ -49,11 +49,14 @@ def run(
     memory: opt.Memory = None,
     refresh: opt.Refresh = "missing",
     retries: opt.Retries = 1,
+    case_timeout: opt.CaseTimeout = None,
     max_failures: opt.MaxFailures = "0.1",
     max_judge_calls: opt.MaxJudgeCalls = None,
     fail_fast: opt.FailFast = False,
+    shard: opt.ShardOption = None,
     dry_run: opt.DryRun = False,
     json: opt.Json = False,
+    log_json: opt.LogJson = None,
     quiet: opt.Quiet = False,
     verbose: opt.Verbose = 0,
 ) -> None:
@@ -73,19 +76,20 @@ def run(
     from vapbench.cli.costs import print_costs
     from vapbench.cli.dry_run import describe_plans, describe_protocol, show
     from vapbench.cli.reporting import print_tables
+    from vapbench.cli.sharding import say_merge
     from vapbench.costs import estimate_plan, limit_calls
     from vapbench.plan import columns
     from vapbench.workflow import choose
 
-    configure_logging(verbose, quiet)
-    settings = settings_of(device, refresh, retries, max_failures, fail_fast, memory)
+    configure_logging(verbose, quiet, log_json)
+    settings = settings_of(device, refresh, retries, max_failures, fail_fast, memory, case_timeout)
     settings = with_ray(settings, executor, workers, ray_address)
     if dry_run and (told := describe_protocol(suite, data, task, method, {"dtype": dtype, "offload": offload}, seed)):
         show(told)
         return
     selection = choose(suite, data, task, limit)
     wanted = columns(metric or selection.suite.metrics)
-    plans = plans_of(method, selection, {"dtype": dtype, "offload": offload}, seed, results, name, dry_run)
+    plans = plans_of(method, selection, {"dtype": dtype, "offload": offload}, seed, results, name, dry_run, shard)
     if dry_run:
         show(describe_plans(plans, wanted, settings.refresh))
         print_costs([e for plan in plans for e in estimate_plan(plan, wanted, settings.refresh)], max_judge_calls)
@@ -95,6 +99,7 @@ def run(
     folders = [plan.folder for plan in plans if plan.folder.manifest_path.exists()]
     shown = [column.metric.name for column in wanted]
     print_tables(folders, task=selection.task.name, as_json=json, next_steps=not quiet, metrics=shown)
+    say_merge(shard, results)
     raise typer.Exit(1 if stopped else 0)
 
 
@@ -115,9 +120,12 @@ def generate(
     offload: opt.Offload = None,
     refresh: opt.Refresh = "missing",
     retries: opt.Retries = 1,
+    case_timeout: opt.CaseTimeout = None,
     max_failures: opt.MaxFailures = "0.1",
     fail_fast: opt.FailFast = False,
+    shard: opt.ShardOption = None,
     dry_run: opt.DryRun = False,
+    log_json: opt.LogJson = None,
     quiet: opt.Quiet = False,
     verbose: opt.Verbose = 0,
 ) -> None:
@@ -127,16 +135,17 @@ def generate(
     """
     from vapbench.cli.console import configure_logging, output
     from vapbench.cli.dry_run import describe_plans, describe_protocol, show
+    from vapbench.cli.sharding import say_merge
     from vapbench.workflow import choose
 
-    configure_logging(verbose, quiet)
-    settings = settings_of(device, refresh, retries, max_failures, fail_fast)
+    configure_logging(verbose, quiet, log_json)
+    settings = settings_of(device, refresh, retries, max_failures, fail_fast, case_timeout=case_timeout)
     settings = with_ray(settings, executor, workers, ray_address)
     if dry_run and (told := describe_protocol(suite, data, task, method, {"dtype": dtype, "offload": offload}, seed)):
         show(told)
         return
     selection = choose(suite, data, task, limit)
-    plans = plans_of(method, selection, {"dtype": dtype, "offload": offload}, seed, results, name, dry_run)
+    plans = plans_of(method, selection, {"dtype": dtype, "offload": offload}, seed, results, name, dry_run, shard)
     if dry_run:
         show(describe_plans(plans, (), settings.refresh))
         return
@@ -145,6 +154,7 @@ def generate(
         asked = {job.key for job in plan.jobs}
         made = sum(row.status == "ok" and row.key in asked for row in plan.folder.current())
         output().print(f"{plan.folder.path}: {made} of {len(plan.jobs)} videos", markup=False, soft_wrap=True)
+    say_merge(shard, results)
     raise typer.Exit(1 if stopped else 0)
 
 
@@ -174,6 +184,7 @@ def score(
     fail_fast: opt.FailFast = False,
     dry_run: opt.DryRun = False,
     json: opt.Json = False,
+    log_json: opt.LogJson = None,
     quiet: opt.Quiet = False,
     verbose: opt.Verbose = 0,
 ) -> None:
@@ -192,7 +203,7 @@ def score(
     from vapbench.store import RunFolder
     from vapbench.workflow import choose
 
-    configure_logging(verbose, quiet)
+    configure_logging(verbose, quiet, log_json)
     settings = settings_of(device, refresh, 0, max_failures, fail_fast, memory)
     settings = with_ray(settings, executor, workers, ray_address)
     selection = choose(suite, data, task, limit)
@@ -257,7 +268,13 @@ def say_stopped(run: str, error: VapbenchError) -> None:
 
 
 def settings_of(
-    device: str, refresh: str, retries: int, max_failures: str, fail_fast: bool, memory: float | None = None
+    device: str,
+    refresh: str,
+    retries: int,
+    max_failures: str,
+    fail_fast: bool,
+    memory: float | None = None,
+    case_timeout: float | None = None,
 ) -> Settings:
     """Options as the runner takes them."""
     from vapbench.runner import Settings, Tolerance
@@ -265,7 +282,7 @@ def settings_of(
     tolerance = Tolerance(0) if fail_fast else Tolerance.parse(max_failures)
     argv = ["vapbench", *sys.argv[1:]]
     working = None if memory is None else int(memory * 1e9)
-    return Settings(device, refresh, retries, tolerance, argv, working)  # type: ignore[arg-type]
+    return Settings(device, refresh, retries, tolerance, argv, working, case_timeout)  # type: ignore[arg-type]
 
 
 def with_ray(settings: Settings, executor: str, workers: int | None, address: str | None) -> Settings:
@@ -277,7 +294,7 @@ def with_ray(settings: Settings, executor: str, workers: int | None, address: st
     from dataclasses import replace
 
     from vapbench.errors import UsageError
-    from vapbench.runner import OnRay
+    from vapbench.executors import OnRay
 
     if executor == "ray":
         return replace(settings, ray=OnRay(address, workers))
@@ -354,17 +371,23 @@ def plans_of(
     results: Path,
     name: str | None,
     tentative: bool,
+    shard: str | None,
 ) -> list[RunPlan]:
     """Lay out one run for each method; ``tentative`` where weights may be absent, since nothing will be run."""
+    from vapbench.cli.sharding import without_empty
     from vapbench.methods import resolve
     from vapbench.plan import plan_run
+    from vapbench.shards import Shard
 
     suite, task, cases = selection.suite.name, selection.task.name, selection.cases
     resolved = [resolve(text, shared, suite) for text in dict.fromkeys(methods)]
     _refuse_one_name_for_many(resolved, name)
-    return [
-        plan_run(suite, task, item, cases, seeds or [0], results, name, selection.among, tentative) for item in resolved
+    piece = Shard.parse(shard) if shard else None
+    plans = [
+        plan_run(suite, task, item, cases, seeds or [0], results, name, selection.among, tentative, piece)
+        for item in resolved
     ]
+    return without_empty(plans, piece, len(cases))
 
 
 def _describe_scores(
@@ -372,7 +395,7 @@ def _describe_scores(
 ) -> None:
     """Print what scoring would do."""
     from vapbench.cli.console import output
-    from vapbench.plan import pending_scores
+    from vapbench.pending import pending_scores
 
     jobs = pending_scores(folder, cases, wanted, None, settings.refresh).jobs
     output().print(f"{folder.path}", soft_wrap=True, markup=False)

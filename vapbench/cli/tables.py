@@ -84,6 +84,13 @@ def table(
             show_default=False,
         ),
     ] = None,
+    mark: Annotated[
+        Literal["displayed", "significant"],
+        typer.Option(
+            "--mark",
+            help="Bold and underlined: by the digits shown, or whatever is not significantly worse than the best.",
+        ),
+    ] = "displayed",
     published: Annotated[
         bool, typer.Option("--published", help="Add the paper's rows, set apart; without any run, they are the table.")
     ] = False,
@@ -97,18 +104,21 @@ def table(
 ) -> None:
     """Write the table for the paper.
 
-    Bold is best, underlined second best, by the digits shown; what is incomplete is never ranked; the notes say how
-    many cases, which definitions, which tests.
+    Bold is best, underlined second best, by the digits shown or by significance; what is incomplete is never ranked;
+    the notes say how many cases, which definitions, which tests, which commit.
 
     vapbench table --format latex --out table.tex   vapbench table --published --task camera
     """
     from vapbench.cli.console import configure_logging
+    from vapbench.errors import UsageError
     from vapbench.files import write_text
-    from vapbench.report.render import render
+    from vapbench.report.render import render_all
 
     configure_logging(verbose=0, quiet=False)
+    if standalone and format_ != "latex":
+        raise UsageError(f"--standalone makes a LaTeX document; drop it, or write --format latex instead of {format_}.")
     models = _models(runs, results, suite, task, reference, style == "ablation", published)
-    text = "\n".join(render(model, style, format_, standalone) for model in models)
+    text = render_all(models, style, format_, mark, standalone)
     if out is None:
         typer.echo(text, nl=False)
     else:

@@ -5,9 +5,11 @@ The one reading of rows that tables and pages share. Nothing here opens a video.
 
 from __future__ import annotations
 
+import gc
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 from vapbench.files import canonical_json
@@ -73,10 +75,14 @@ class Evidence:
         """Name of the suite."""
         return str(self.identity.get("suite") or self.folder.path.parent.name)
 
-    def cases(self, task: str | None = None) -> dict[str, Mapping[str, Any]]:
+    def cases(self, task: str | None = None) -> Mapping[str, Mapping[str, Any]]:
         """Planned cases of a task (None: all), id -> what the manifest says of them."""
-        planned: Mapping[str, Mapping[str, Any]] = self.manifest.get("cases") or {}
-        return {name: case for name, case in planned.items() if task is None or task in tasks_of(case)}
+        return self._by_task.get(task, {})
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Tasks that any planned case belongs to, in order of first appearance."""
+        return tuple(task for task in self._by_task if task is not None)
 
     def seeds(self, task: str | None = None) -> list[int]:
         """Number of seeds of each planned case that has any."""
@@ -86,6 +92,16 @@ class Evidence:
         """What ``column`` says of each seed of ``case``, in the order of :attr:`generations`."""
         rows = self.scores[column]
         return [_outcome(made, rows.get((case, made.seed))) for made in self.generations.get(case, ())]
+
+    def score(self, column: ColumnKey, case: str) -> float | None:
+        """The value of :meth:`outcome`, for tables: nothing is said about what has none."""
+        rows, values = self.scores[column], []
+        for seed in self._to_score.get(case, ()):
+            row = rows.get((case, seed))
+            if row is None or row.status != "ok" or row.value is None or not math.isfinite(row.value):
+                return None
+            values.append(row.value)
+        return math.fsum(values) / len(values) if values else None
 
     def outcome(self, column: ColumnKey, case: str) -> Outcome:
         """What ``column`` says of ``case``: the mean over its seeds.
@@ -107,6 +123,25 @@ class Evidence:
         notes = dict.fromkeys(outcome.reason for outcome in seeds if outcome.reason)
         return Outcome("scored", mean_within(values)[case], "; ".join(notes))
 
+    @cached_property
+    def _by_task(self) -> dict[str | None, dict[str, Mapping[str, Any]]]:
+        planned: Mapping[str, Mapping[str, Any]] = self.manifest.get("cases") or {}
+        found: dict[str | None, dict[str, Mapping[str, Any]]] = {None: dict(planned)}
+        for name, case in planned.items():
+            for task in tasks_of(case):
+                found.setdefault(task, {})[name] = case
+        return found
+
+    @cached_property
+    def _to_score(self) -> dict[str, tuple[int, ...]]:
+        """Seeds of every case that has all its planned generations."""
+        return {
+            case: tuple(row.seed for row in made)
+            for case, made in self.generations.items()
+            if all(row.status == "ok" for row in made)
+            and not set(self.cases().get(case, {}).get("seeds", ())) - {row.seed for row in made}
+        }
+
 
 def read_evidence(folder: RunFolder) -> Evidence:
     """Read manifest, generations and scores of a run folder.
@@ -121,27 +156,31 @@ def read_evidence(folder: RunFolder) -> Evidence:
         generations.setdefault(row.case, []).append(row)
     scores: dict[ColumnKey, dict[tuple[str, int], ScoreRow]] = {}
     manifest = folder.manifest()
+    depends = _Dependencies(manifest)
     for name in folder.columns():
-        rows = list(folder.scores(name).values())
-        # Of several weights, the last used are the column: scores of others would be another definition.
-        weights = rows[-1].weights if rows else ""
-        params, spelling = None, ""
-        for score in rows:
-            made = current.get((score.case, score.seed))
-            if made is None or made.status != "ok" or made.sha256 != score.video_sha256:
-                continue
-            if score.weights != weights or not _still_holds(score, manifest):
-                continue
-            if score.params != params:
-                params, spelling = score.params, canonical_json(score.params)
-            key = ColumnKey(score.metric, score.version, spelling)
-            scores.setdefault(key, {})[score.case, score.seed] = score
+        _add_standing(scores, list(folder.scores(name).values()), current, depends)
     return Evidence(
         folder,
         manifest,
         {case: tuple(sorted(rows, key=lambda row: row.seed)) for case, rows in generations.items()},
         scores,
     )
+
+
+def read_all(folders: Iterable[RunFolder]) -> list[Evidence]:
+    """Read many run folders.
+
+    Raises:
+        DataError: as :func:`read_evidence`.
+    """
+    was_enabled = gc.isenabled()
+    # Rows have no cycles: with a million of them, a quarter of the time went into looking for some.
+    gc.disable()
+    try:
+        return [read_evidence(folder) for folder in folders]
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def tasks_of(case: Mapping[str, Any]) -> tuple[str, ...]:
@@ -157,13 +196,48 @@ def explain(failure: Failure | None) -> str:
     return f"{failure.type}: {first[0]}" if first else failure.type
 
 
-def _still_holds(score: ScoreRow, manifest: Mapping[str, Any]) -> bool:
-    """Whether the case fields the score depends on are what they were (a caption may have been edited since)."""
-    needs = manifest.get("metrics", {}).get(score.metric, {}).get("needs")
-    fields = manifest.get("cases", {}).get(score.case, {}).get("fields")
-    if needs is None or fields is None or not set(needs) <= set(fields):
-        return True
-    return needed_sha256(needs, fields) == score.case_sha256
+def _add_standing(
+    scores: dict[ColumnKey, dict[tuple[str, int], ScoreRow]],
+    rows: Sequence[ScoreRow],
+    current: Mapping[tuple[str, int], GenerationRow],
+    depends: _Dependencies,
+) -> None:
+    """Add the scores of current videos of cases as they are now to their columns."""
+    # Of several weights, the last used are the column: scores of others would be another definition.
+    weights = rows[-1].weights if rows else ""
+    definition: tuple[Any, ...] = ()
+    column: dict[tuple[str, int], ScoreRow] = {}
+    for score in rows:
+        where = (score.case, score.seed)
+        made = current.get(where)
+        if made is None or made.status != "ok" or made.sha256 != score.video_sha256 or score.weights != weights:
+            continue
+        if not depends.hold(score):
+            continue
+        if (score.metric, score.version, score.params) != definition:
+            definition = (score.metric, score.version, score.params)
+            column = scores.setdefault(ColumnKey(*definition[:2], canonical_json(score.params)), {})
+        column[where] = score
+
+
+class _Dependencies:
+    """The case fields that scores depend on, as the manifest has them now (a caption may have been edited since)."""
+
+    def __init__(self, manifest: Mapping[str, Any]) -> None:
+        self._metrics: Mapping[str, Any] = manifest.get("metrics") or {}
+        self._cases: Mapping[str, Any] = manifest.get("cases") or {}
+        self._hashes: dict[tuple[tuple[str, ...], str], str | None] = {}
+
+    def hold(self, score: ScoreRow) -> bool:
+        needs = self._metrics.get(score.metric, {}).get("needs")
+        if needs is None:
+            return True
+        key = (tuple(needs), score.case)
+        if key not in self._hashes:
+            fields = self._cases.get(score.case, {}).get("fields")
+            known = fields is not None and set(needs) <= set(fields)
+            self._hashes[key] = needed_sha256(needs, fields) if known else None
+        return self._hashes[key] in (None, score.case_sha256)
 
 
 def _outcome(made: GenerationRow, score: ScoreRow | None) -> Outcome:

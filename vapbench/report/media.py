@@ -17,7 +17,8 @@ from filelock import FileLock
 
 from vapbench.errors import DataError
 from vapbench.files import atomic_path, cache_folder, file_sha256
-from vapbench.video import IMAGE_SUFFIXES, VideoInfo, probe, read_first_frame
+from vapbench.limits import Budget
+from vapbench.video import IMAGE_SUFFIXES, VideoInfo, open_video, probe, read_first_frame
 
 PREVIEW_VERSION = 1
 """Part of a cached preview's name; raised whenever the encoding below changes."""
@@ -121,12 +122,10 @@ def _scale(width: int, height: int, fits: VideoInfo | None) -> float:
 
 def _plays(path: Path) -> bool:
     """Whether browsers can be expected to play the file as it is."""
-    import av
-
     if path.suffix.lower() not in _MIME:
         return False
-    with av.open(str(path)) as container:
-        context = container.streams.video[0].codec_context
+    with open_video(path) as (_, stream):
+        context = stream.codec_context
         return context.name in _BROWSER_CODECS and context.pix_fmt in ("yuv420p", "yuvj420p")
 
 
@@ -152,14 +151,15 @@ def _encode(path: Path, preview: Path, width: int, height: int) -> None:
     from av.error import FFmpegError
 
     try:
-        with atomic_path(preview) as temporary, av.open(str(path)) as source:
-            video = source.streams.video[0]
+        with atomic_path(preview) as temporary, open_video(path) as (source, video):
+            budget = Budget(path)
             video.thread_type = "AUTO"
             rate = video.average_rate or video.guessed_rate or Fraction(16)
             with av.open(str(temporary), "w", options={"movflags": "+faststart"}) as target:
                 stream = target.add_stream("libx264", rate=Fraction(rate).limit_denominator(100_000), options=_X264)
                 stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
                 for index, frame in enumerate(source.decode(video)):
+                    budget.spend(frame.width, frame.height)
                     small: Any = frame.reformat(width=width, height=height, format="yuv420p")
                     # The rate is constant here as everywhere in vapbench: frames keep their order, not their
                     # times.

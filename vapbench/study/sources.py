@@ -91,7 +91,10 @@ def from_runs(results: Path, suite: str, methods: Sequence[str], task: str | Non
         SourceMethod(name, videos[name], str(run.folder.path), run.identity)
         for name, run in zip(names, runs, strict=True)
     ]
-    return _checked(Sources(suite, tuple(cases), tuple(made), left_out))
+    # A run's folder may be anywhere, and then its name is no method's.
+    make = " ".join(("vapbench generate --suite", suite, *(f"--method {name}" for name in methods)))
+    known = all("/" not in name and "~" not in name for name in methods)
+    return _checked(Sources(suite, tuple(cases), tuple(made), left_out), make if known else "vapbench generate --help")
 
 
 def from_table(table: Path) -> Sources:
@@ -130,17 +133,17 @@ def from_table(table: Path) -> Sources:
         for name in names:
             videos[name][case.id] = _file(table.parent, row[name], where)
     made = tuple(SourceMethod(name, videos[name], str(table)) for name in names)
-    return _checked(Sources(table.parent.name or "folder", tuple(cases.values()), made, left_out))
+    return _checked(
+        Sources(table.parent.name or "folder", tuple(cases.values()), made, left_out), "complete a row of the table"
+    )
 
 
-def _checked(sources: Sources) -> Sources:
+def _checked(sources: Sources, make: str) -> Sources:
     if len(sources.methods) < 2:
         raise UsageError("A study compares at least two methods: give --method twice, or a table with two of them.")
     if not sources.cases:
         case, reason = next(iter(sources.left_out.items()), ("no case", "there is none of this task"))
-        raise DataError(
-            f"No case has a current video of every method ({case}: {reason}); make them first: vapbench generate --help"
-        )
+        raise DataError(f"No case has a current video of every method ({case}: {reason}); make them first: {make}")
     return sources
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any
 
 from vapbench.stats.clusters import Interval
 from vapbench.stats.shares import print_shares
-from vapbench.study.analysis import Agreement, QuestionResult, StudyResult
 from vapbench.study.blinding import BlindSpec
 from vapbench.study.planning import Planned, session_minutes
 from vapbench.study.protocol import TrialKind
+from vapbench.study.results import Agreement, QuestionResult, StudyResult
 from vapbench.study.simulation import Assumptions, Forecast
 
 _GAP = "  "
@@ -41,7 +42,8 @@ def plan_lines(planned: Planned, forecast: Forecast, formats: dict[str, str], le
     lines += [
         "",
         f"{protocol.raters} raters x {minutes:.0f} minutes = {protocol.raters * minutes:,.0f} rater-minutes: {passes}"
-        f"{plan.trials} trials, {plan.gold} gold, {plan.repeats} repeats, {plan.training} training.",
+        f"{plan.trials} trials, {plan.gold} gold, {plan.identical} identical, {plan.repeats} repeats, "
+        f"{plan.training} training.",
         *_forecast_lines(planned, forecast),
     ]
     return lines
@@ -69,8 +71,11 @@ def report_lines(result: StudyResult) -> list[str]:
     protocol = result.protocol
     votes = sum(question.votes for question in result.questions)
     lines = [f"study {protocol.id} · {protocol.kind.replace('_', ' ')} · {protocol.suite}"]
+    if not result.ballots.closed:
+        lines.append("UNBLINDED: this study is not closed. Votes that come from now on are other votes.")
+    lines += [f"Seen before it was closed: {_when(look.at_us)} ({look.detail})." for look in result.ballots.looks]
     if votes < result.target:
-        lines.append(f"Interim or incomplete: {votes:,} of {result.target:,} votes count.")
+        lines.append(f"Incomplete: {votes:,} of {result.target:,} votes count.")
     if not result.questions:
         return [*lines, "No votes of included raters yet."]
     for question in result.questions:
@@ -126,6 +131,7 @@ def question_lines(kind: TrialKind, question: QuestionResult, everyone: Question
     ]
     lines += _pair_table(question, everyone) if pair else _choice_table(question, everyone)
     lines += ["", *_duels(question), ""]
+    lines += _category_lines(question, "Luce" if pair else "choice")
     lines += _footers(question, pair)
     return lines
 
@@ -187,6 +193,18 @@ def _duels(question: QuestionResult) -> list[str]:
     return _table(("pair", "win probability %", "won/tied/lost", "n", "told apart"), rows)
 
 
+def _category_lines(question: QuestionResult, share: str) -> list[str]:
+    if not question.categories:
+        return []
+    header = (f"{share} share % on", *(f"{part.category} (n = {part.votes:,})" for part in question.categories))
+    rows = [
+        (method.name, *(_percent(part.methods[row].share) for part in question.categories))
+        for row, method in enumerate(question.methods)
+    ]
+    notes = [f"Note: {part.category}: {part.note}." for part in question.categories if part.note]
+    return [*_table(header, rows), *notes, ""]
+
+
 def _footers(question: QuestionResult, pair: bool) -> list[str]:
     agreement = question.agreement
     lines = []
@@ -232,6 +250,12 @@ def _rater_lines(result: StudyResult) -> list[str]:
     gold = (sum(person.gold[0] for person in people), sum(person.gold[1] for person in people))
     fast = (sum(person.fast[0] for person in people), sum(person.fast[1] for person in people))
     lines.append(f"{_GAP}gold {gold[0]} of {gold[1]} right; {fast[0]} of {fast[1]} votes below the time floor")
+    same, left, right = (sum(person.identical[place] for person in people) for place in range(3))
+    if same + left + right:
+        lines.append(
+            f"{_GAP}identical videos: no difference said {same} of {same + left + right} times; "
+            f"else {left} for the left, {right} for the right"
+        )
     return lines
 
 
@@ -247,6 +271,10 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]], right: bool = T
         return _GAP.join(cells).rstrip()
 
     return [line(row) for row in (header, *rows)]
+
+
+def _when(at_us: int) -> str:
+    return datetime.fromtimestamp(at_us / 1e6, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def _format(spec: BlindSpec) -> str:

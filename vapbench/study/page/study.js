@@ -117,7 +117,8 @@ addEventListener("beforeunload", (event) => { if (state?.me && outbox.all().size
 function show(name, title) {
   for (const screen of screens) $(screen).hidden = screen !== name;
   document.body.dataset.room = name === "trial" ? "viewing" : "reading";
-  $("bar").hidden = !["trial", "break"].includes(name);
+  // Wherever there is something to withdraw from, Leave is at hand.
+  $("bar").hidden = ["notice", "consent"].includes(name);
   if (name !== "trial") { player?.stop(); }
   document.title = title ?? $(name).querySelector("h1").textContent;
   scrollTo(0, 0);
@@ -468,6 +469,7 @@ const advance = guarded(async () => {
     $("break-place").textContent = `${state.progress.done} of ${state.progress.total} done`;
     $("break-go").onclick = guarded(() => present(next));
     progress();
+    $("place").textContent = "Break";
     return show("break");
   }
   return present(next);
@@ -514,6 +516,8 @@ async function finish() {
     if (completion.url) $("return").href = completion.url;
     $("return-note").textContent = completion.url ? "The button takes you back and hands in the code." : "Keep it: it is your proof of having taken part.";
   }
+  $("place").textContent = "Finished";
+  $("track").style.width = "100%";
   show("done");
 }
 
@@ -548,6 +552,7 @@ function paragraph(line) {
 function instruct() {
   for (const item of document.querySelectorAll("[data-tie]")) item.hidden = !state.study.ties;
   $("instructions-training").hidden = !state.study.training;
+  $("place").textContent = "Introduction";
   show("instructions");
 }
 
