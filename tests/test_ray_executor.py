@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -20,9 +21,12 @@ from vapbench.cases import Case
 from vapbench.errors import UsageError
 from vapbench.executors import OnRay
 from vapbench.files import file_sha256
-from vapbench.methods import Card, ResolvedMethod, resolve
+from vapbench.methods import Card, ResolvedMethod, methods, resolve
 from vapbench.methods.demand import Resources, to_generate, to_score
+from vapbench.metrics import REGISTRY
 from vapbench.plan import columns, plan_run
+from vapbench.ray_pool import _packed
+from vapbench.ray_workers import Generating, Scoring
 from vapbench.runner import Settings, Tolerance
 from vapbench.store import RunFolder
 from vapbench.workflow import Outcome, choose, execute
@@ -57,7 +61,7 @@ class Tried:
         (self.marks / f"setup-{os.getpid()}").touch()
 
     def generate(self, case, seed):
-        time.sleep(self.seconds)
+        time.sleep(600 if case.caption == "hang" else self.seconds)
         if case.caption == "raise":
             raise ValueError("no such luck")
         first = self.marks / f"died-{case.id}"
@@ -129,13 +133,19 @@ def folder(tmp_path: Path) -> Path:
 
 
 def run(
-    folder: Path, cases: list[Case], results: str, on: OnRay | None, seeds: tuple[int, ...] = (0,), seconds: float = 0
+    folder: Path,
+    cases: list[Case],
+    results: str,
+    on: OnRay | None,
+    seeds: tuple[int, ...] = (0,),
+    seconds: float = 0,
+    **changes: Any,
 ) -> Outcome:
     marks = folder / "marks"
     method = resolve(f"{folder / 'method'}:marks={marks},seconds={seconds}")
     wanted = columns(["temporal_flickering", f"{folder / 'deadly.py'}:Deadly:marks={marks}"])
     plan = plan_run("suite", "all", method, cases, list(seeds), folder / results, name="run")
-    settings = Settings(device="cpu", tolerance=Tolerance(1000), ray=on)
+    settings = Settings(device="cpu", tolerance=Tolerance(1000), ray=on, **changes)
     return execute(plan, wanted, settings, Watcher())
 
 
@@ -305,6 +315,23 @@ def test_a_worker_asks_for_what_the_card_says() -> None:
     assert to_score(200 * 10**9, 80).gpus == 1
 
 
+@needs_ray
+def test_every_method_and_metric_that_ships_can_be_sent_to_a_worker() -> None:
+    for entry in methods():
+        if entry.name != "folder":
+            method = resolve(entry.name, suite="vap-data").method
+            pickled, plugins = _packed(Generating(method, "cpu", Settings()), "generate")
+            assert type(pickle.loads(pickled)) is Generating
+            # A baseline is imported by path: its own file, and no other.
+            assert len(plugins) == (entry.folder is not None)
+    computing = [entry.name for entry in REGISTRY if entry.name != "semantic_alignment[judge]"]
+    pickled, plugins = _packed(Scoring(columns(computing), "cpu", None), "score")
+    assert plugins == []
+    assert type(pickle.loads(pickled)) is Scoring
+    with pytest.raises(UsageError, match="cannot be sent to another process"):
+        _packed(threading.Lock(), "score")  # type: ignore[arg-type]
+
+
 def test_there_is_one_worker_to_a_device() -> None:
     has = {"GPU": 8.0, "CPU": 64.0}
     assert [Resources(gpus=share).fits(has) for share in (0.25, 0.75, 1, 2)] == [8, 8, 8, 4]
@@ -336,11 +363,19 @@ def test_workers_killed_at_random_leave_no_trace(cluster: Any, folder: Path) -> 
         over.set()
         killer.join()
     got = snapshot(outcome.plan.folder)
-    for row in got["generations.jsonl"]:
-        row["attempts"] = []
-    assert {key: value for key, value in got.items() if key != "generations.jsonl"}.keys() == undisturbed.keys() - {
-        "generations.jsonl"
-    }
-    assert {row["case"]: row["sha256"] for row in got["generations.jsonl"]} == {
-        row["case"]: row["sha256"] for row in undisturbed["generations.jsonl"]
-    }
+    hashes = [
+        {(row["case"], row["seed"]): row["sha256"] for row in made["generations.jsonl"]} for made in (got, undisturbed)
+    ]
+    assert hashes[0] == hashes[1]
+    assert got.keys() == undisturbed.keys()
+    assert outcome.scored.ok == outcome.scored.total == 56
+
+
+@needs_ray
+@pytest.mark.slow
+def test_a_method_that_hangs_costs_its_case(cluster: Any, folder: Path, make_case: Make) -> None:
+    cases = [make_case(0), make_case(1, caption="hang"), make_case(2)]
+    outcome = run(folder, cases, "ray", OnRay(cluster.address, 1), case_timeout=20)
+    rows = {row.case: row for row in outcome.plan.folder.current()}
+    assert [rows[case.id].status for case in cases] == ["ok", "failed", "ok"]
+    assert rows[cases[1].id].attempts[-1].type == "CaseTimeout"

@@ -346,16 +346,18 @@ class _InActor:
 
 
 def _packed(worker: Worker, name: str) -> tuple[bytes, list[Path]]:
+    """A worker as it travels, and the files that must be imported by path before it can be unpacked."""
     from ray import cloudpickle
 
-    files = [getattr(module, "__file__", None) for key, module in list(sys.modules.items()) if key.startswith(PLUGIN)]
     try:
-        return cloudpickle.dumps(worker), [Path(file) for file in files if file]
+        pickled: bytes = cloudpickle.dumps(worker)
     except Exception as error:
         raise UsageError(
             f"What is needed to {name} cannot be sent to another process ({error}); keep open files, locks and "
             "models out of __init__, where setup(device) can make them, or use --executor local."
         ) from error
+    plugins = [module for key, module in sys.modules.items() if key.startswith(PLUGIN) and key.encode() in pickled]
+    return pickled, [Path(module.__file__) for module in plugins if module.__file__]
 
 
 def _first_line(error: Exception) -> str:
