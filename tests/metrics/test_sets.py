@@ -149,7 +149,8 @@ def test_reports_show_what_was_kept(network: Path, tmp_path: Path) -> None:
     column = table["columns"][1]
     assert (column["arrow"], column["params"]["model"]) == ("\N{DOWNWARDS ARROW}", network.name)
     cells = {row["label"]: row["cells"][1] for row in table["rows"]}
-    assert 0 == round(cells["ground-truth"]["mean"], 6) < cells["frozen"]["mean"]
+    # Encoding leaves its traces on the ground truth as well.
+    assert 0 < cells["ground-truth"]["mean"] < cells["frozen"]["mean"]
     assert (cells["frozen"]["n"], cells["frozen"]["total"], cells["frozen"]["complete"]) == (3, 3, True)
     assert (cells["copy-reference"]["mean"], cells["copy-reference"]["missing"]) == (None, 3)
     assert any("FVD is fvd v1" in footer and "3 videos" in footer for footer in table["footers"])

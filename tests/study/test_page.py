@@ -487,6 +487,24 @@ def test_best_of_n_shows_all_results(tmp_path: Path, open_context: Callable[...,
     assert choices(folder) == [6, 2]
 
 
+def test_four_results_stand_in_one_row_or_two_whichever_shows_them_larger(
+    tmp_path: Path, open_context: Callable[..., BrowserContext]
+) -> None:
+    folder = make_study(tmp_path / "study", methods=4, kind="best_of_n", ties=False, training=0, cases=2, trials=2)
+    with serving(folder) as served:
+        page = open_context(reduced_motion="reduce").new_page()
+        page.goto(served.links.raters[0])
+        consent(page)
+        page.locator("#answer").wait_for()
+        rows = "new Set([...document.querySelectorAll('.choice')].map((c) => c.getBoundingClientRect().top)).size"
+        for width, height, expected in ((1280, 800, 2), (1920, 700, 1)):
+            page.set_viewport_size({"width": width, "height": height})
+            page.wait_for_timeout(100)
+            assert page.evaluate(rows) == expected
+            bottom = page.locator("#confirm").bounding_box()
+            assert bottom is not None and bottom["y"] + bottom["height"] <= height
+
+
 def test_axe_finds_no_serious_issue_on_any_screen(served: Served, page: Page) -> None:
     page.locator("#consent").wait_for()
     found = {"consent": serious(page)}
