@@ -9,7 +9,8 @@ from pathlib import Path
 
 from vapbench.cases import Case
 from vapbench.files import canonical_json, file_sha256
-from vapbench.plan import Column, columns, pending_scores
+from vapbench.pending import pending_scores
+from vapbench.plan import Column, columns
 from vapbench.store import GenerationRow, RunFolder, ScoreRow
 from vapbench.suites import load_suites
 

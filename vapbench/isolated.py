@@ -26,7 +26,7 @@ from vapbench.attempt import Attempted
 from vapbench.cases import Case
 from vapbench.errors import UsageError, VapbenchError
 from vapbench.methods.base import Method
-from vapbench.registry import load_module
+from vapbench.registry import PLUGIN, load_module
 from vapbench.store import Failure
 
 _CAN_TELL = hasattr(faulthandler, "register")
@@ -178,7 +178,7 @@ def _plugins(method: Method) -> list[Path]:
     """Files to import by path before the method can be unpickled."""
     module = sys.modules.get(type(method).__module__)
     name, file = getattr(module, "__name__", ""), getattr(module, "__file__", None)
-    return [Path(file)] if file and name.startswith("vapbench_plugin_") else []
+    return [Path(file)] if file and name.startswith(PLUGIN) else []
 
 
 def _portable(error: BaseException) -> BaseException:
