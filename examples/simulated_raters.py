@@ -26,7 +26,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http.cookiejar import CookieJar
@@ -38,6 +38,8 @@ TASTE = 0.3
 """Standard deviation of a rater's own strengths around the common ones."""
 CARE = 0.95
 """Chance to answer a check as expected."""
+MEMORY = 0.8
+"""Chance to answer what is shown again, sides swapped, as the first time."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,7 @@ class Rater:
         self._random = random.Random(seed)
         self._taste = {name: value + self._random.gauss(0, TASTE) for name, value in truth.strengths.items()}
         self._opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
+        self._said: dict[tuple[str, frozenset[str]], str] = {}
         self._origin = link.partition("/join")[0]
         self._opener.open(link).close()
 
@@ -120,6 +123,15 @@ class Rater:
         right = [place for place, video in enumerate(videos) if video in self._truth.expected]
         if right:
             return right[0] if self._random.random() < CARE else self._random.randrange(len(videos))
+        asked = (str(trial["question"]["wording"]), frozenset(videos))
+        before = self._said.get(asked)
+        if before is not None and self._random.random() < MEMORY:
+            return videos.index(before) if before else "tie"
+        answer = self._prefer(videos)
+        self._said[asked] = videos[answer] if isinstance(answer, int) else ""
+        return answer
+
+    def _prefer(self, videos: Sequence[str]) -> int | str:
         strengths = [self._taste[self._truth.method_of[video]] for video in videos]
         weights = [math.exp(strength) for strength in strengths]
         answers: list[int | str] = list(range(len(videos)))

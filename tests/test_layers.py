@@ -24,6 +24,7 @@ ROOMS = [
     "costs",
     "estimate",
     "set_scores",
+    "set_results",
     "execution",
     "ray_executor",
     "ray_workers",

@@ -24,7 +24,7 @@ from typing import Any, Self
 from vapbench import attempt as attempts
 from vapbench.attempt import Attempted
 from vapbench.cases import Case
-from vapbench.errors import VapbenchError
+from vapbench.errors import UsageError, VapbenchError
 from vapbench.methods.base import Method
 from vapbench.registry import PLUGIN, load_module
 from vapbench.store import Failure
@@ -52,6 +52,7 @@ class Isolated:
         """Start the process and load the method's models.
 
         Raises:
+            UsageError: what the method holds cannot go to another process.
             Exception: what ``setup`` raised.
         """
         self._start()
@@ -88,7 +89,7 @@ class Isolated:
         # Not forked: a forked process cannot use CUDA, nor OpenMP, where this one has.
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
-        method = pickle.dumps(self._method)
+        method = _pickled(self._method)
         self._stacks = NamedTemporaryFile(prefix="vapbench-stacks-")
         arguments = (theirs, method, _plugins(self._method), self._device, self._retries, self._stacks.name)
         self._process = context.Process(target=_serve, args=arguments, name="method", daemon=True)
@@ -154,6 +155,16 @@ def _end_with_parent() -> None:
     if parent is not None:
         parent.join()
         os._exit(1)
+
+
+def _pickled(method: Method) -> bytes:
+    try:
+        return pickle.dumps(method)
+    except Exception as error:
+        raise UsageError(
+            f"--case-timeout runs {method.name} in a process of its own, where what it holds before setup cannot go "
+            f"({error}); make it in setup."
+        ) from error
 
 
 def _plugins(method: Method) -> list[Path]:

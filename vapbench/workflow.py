@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 from vapbench.cases import Case
-from vapbench.errors import DataError, IdentityError, did_you_mean
+from vapbench.errors import DataError, IdentityError, VapbenchError, did_you_mean
 from vapbench.execution import executor_for
 from vapbench.executors import sigterm_interrupts
 from vapbench.pending import pending, pending_scores
@@ -100,6 +101,24 @@ def execute(
         settings.tolerance.check(outcome.generated, "cases")
         settings.tolerance.check(outcome.scored, "scores")
         return outcome
+    new = not plan.folder.manifest_path.exists()
+    try:
+        _work(plan, columns, seeds, settings, progress, outcome)
+    except VapbenchError:
+        if new:
+            _withdraw(plan.folder)
+        raise
+    return outcome
+
+
+def _work(
+    plan: RunPlan,
+    columns: Sequence[Column],
+    seeds: Sequence[int],
+    settings: Settings,
+    progress: Progress,
+    outcome: Outcome,
+) -> None:
     executor = executor_for(settings)
     with sigterm_interrupts(), RunWriter(plan.folder) as writer:
         record = session(settings.argv, settings.device, seeds)
@@ -109,7 +128,20 @@ def execute(
         finally:
             counts = {"generated": asdict(outcome.generated), "scored": asdict(outcome.scored)}
             writer.end(counts, executor.device())
-    return outcome
+
+
+def _withdraw(folder: RunFolder) -> None:
+    """Take back a folder that was begun just now and got no row, as when the method's weights cannot be loaded."""
+    if folder.generations_path.exists() or not folder.manifest_path.exists():
+        return
+    with suppress(DataError, OSError), RunWriter(folder):
+        if not folder.generations_path.exists():
+            folder.manifest_path.unlink()
+            folder.videos.rmdir()
+    with suppress(OSError):
+        if not folder.manifest_path.exists():
+            (folder.path / ".lock").unlink(missing_ok=True)
+            folder.path.rmdir()
 
 
 def rescore(

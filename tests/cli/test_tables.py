@@ -178,6 +178,20 @@ def test_a_table_goes_into_a_file(vapbench: Command, results: Path, tmp_path: Pa
     assert r"\dagger" in text
 
 
+def test_a_table_has_what_people_preferred(vapbench: Command, results: Path, tmp_path: Path) -> None:
+    votes = write_votes(tmp_path / "votes.csv")
+    options = ("--results", results, "-s", "mini", "-t", "all", "--votes", votes)
+    text = vapbench("table", *options, "--style", "wide").out
+    assert "Preference rate ↑" in text and "192 votes of 12 raters on 16 cases" not in text
+    assert "96 votes of 6 raters on 16 cases" in text
+    (table,) = json.loads(vapbench("table", *options, "--format", "json").out)
+    shares = {row["label"]: row["cells"][-1] for row in table["rows"]}
+    assert (shares["vap"]["mean"], shares["i2v"]["mean"], shares["lora"]["mean"]) == (1.0, 0.0, None)
+    assert shares["frozen"]["ranks"] is None and shares["vap"]["votes"] == 96
+    (tmp_path / "exclusions.jsonl").write_text('{"rater":"r0","excluded":"failed the checks","flags":[]}\n')
+    assert "80 votes of 5 raters on 16 cases" in vapbench("table", *options).out
+
+
 def test_published_rows_alone_need_no_runs(vapbench: Command, tmp_path: Path) -> None:
     done = vapbench("table", "--published", "--results", tmp_path / "none")
     assert done.code == 0 and "Video-As-Prompt (VAP)" in done.out and "38.7" in done.out
@@ -231,6 +245,8 @@ MISTAKES = [
     ("table --results R -s mini --standalone --out R/t.md", 2, "write --format latex"),
     ("table --results R/none --out R/t.md", 2, "make one: vapbench run --help"),
     ("table R/none --out R/t.md", 3, "is no run folder"),
+    ("table --results R -s mini --votes V --out R/t.md", 3, "no vote is on cases and methods of these runs"),
+    ("table --results R -s mini --votes R/none.csv --out R/t.md", 3, "none.csv: No such file"),
     ("leaderboard check R/none", 2, "no such folder"),
     ("leaderboard check R/mini/vap", 3, "it has no submission.json; make a submission of a run"),
     ("leaderboard build --results R --leaderboard R --out R/mini", 2, "holds something else than a site"),

@@ -185,7 +185,7 @@ def test_nothing_is_answered_before_everything_was_watched(
     page.locator("#answer").wait_for()
     page.keyboard.press("1")
     page.keyboard.press("Enter")
-    page.locator("#confirm").click()
+    page.locator("#confirm").click(force=True)
     page.wait_for_timeout(300)
     assert page.locator("#confirm").get_attribute("aria-disabled") == "true"
     assert page.locator("#hint").inner_text() == "Watch all videos to the end once."
@@ -193,7 +193,7 @@ def test_nothing_is_answered_before_everything_was_watched(
     # Going through them by the slider is not watching either.
     page.locator("#scrub").fill("1000")
     page.wait_for_timeout(300)
-    page.locator("#confirm").click()
+    page.locator("#confirm").click(force=True)
     assert page.locator("#confirm").get_attribute("aria-disabled") == "true"
     page.keyboard.press("r")
     watched(page)
@@ -485,6 +485,24 @@ def test_best_of_n_shows_all_results(tmp_path: Path, open_context: Callable[...,
         answer(page, "3")
         page.locator("#done").wait_for()
     assert choices(folder) == [6, 2]
+
+
+def test_four_results_stand_in_one_row_or_two_whichever_shows_them_larger(
+    tmp_path: Path, open_context: Callable[..., BrowserContext]
+) -> None:
+    folder = make_study(tmp_path / "study", methods=4, kind="best_of_n", ties=False, training=0, cases=2, trials=2)
+    with serving(folder) as served:
+        page = open_context(reduced_motion="reduce").new_page()
+        page.goto(served.links.raters[0])
+        consent(page)
+        page.locator("#answer").wait_for()
+        rows = "new Set([...document.querySelectorAll('.choice')].map((c) => c.getBoundingClientRect().top)).size"
+        for width, height, expected in ((1280, 800, 2), (1920, 700, 1)):
+            page.set_viewport_size({"width": width, "height": height})
+            page.wait_for_timeout(100)
+            assert page.evaluate(rows) == expected
+            bottom = page.locator("#confirm").bounding_box()
+            assert bottom is not None and bottom["y"] + bottom["height"] <= height
 
 
 def test_axe_finds_no_serious_issue_on_any_screen(served: Served, page: Page) -> None:

@@ -94,6 +94,10 @@ def table(
     published: Annotated[
         bool, typer.Option("--published", help="Add the paper's rows, set apart; without any run, they are the table.")
     ] = False,
+    votes: Annotated[
+        Path | None,
+        typer.Option("--votes", help="votes.csv of a study's export: add what people preferred.", show_default=False),
+    ] = None,
     standalone: Annotated[
         bool, typer.Option("--standalone", help="LaTeX: a document that compiles by itself.")
     ] = False,
@@ -117,7 +121,7 @@ def table(
     configure_logging(verbose=0, quiet=False)
     if standalone and format_ != "latex":
         raise UsageError(f"--standalone makes a LaTeX document; drop it, or write --format latex instead of {format_}.")
-    models = _models(runs, results, suite, task, reference, style == "ablation", published)
+    models = _models(runs, results, suite, task, reference, style == "ablation", published, votes)
     text = render_all(models, style, format_, mark, standalone)
     if out is None:
         typer.echo(text, nl=False)
@@ -154,6 +158,7 @@ def _models(
     reference: str | None,
     ablation: bool,
     published: bool,
+    votes: Path | None,
 ) -> list[TableModel]:
     from vapbench.cli.reporting import run_folders
     from vapbench.errors import UsageError
@@ -169,4 +174,18 @@ def _models(
     if ablation and reference is None:
         first = next((row.label for row in models[0].rows if row.competes), models[0].rows[0].label)
         models = summarise(folders, task, reference=first)
+    if votes is not None:
+        models = _with_votes(models, votes)
     return [with_published(model, publications()) for model in models] if published else models
+
+
+def _with_votes(models: list[TableModel], path: Path) -> list[TableModel]:
+    from vapbench.errors import DataError
+    from vapbench.report.human import read_votes
+    from vapbench.report.preference import with_votes
+
+    cast = read_votes(path)
+    voted = [with_votes(model, cast) for model in models]
+    if not any(len(after.columns) > len(before.columns) for before, after in zip(models, voted, strict=True)):
+        raise DataError(f"{path}: no vote is on cases and methods of these runs; name the runs that were judged.")
+    return voted

@@ -10,12 +10,13 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple
 
 from vapbench.files import canonical_json
 from vapbench.plan import needed_sha256
 from vapbench.stats.intervals import mean_within
-from vapbench.store import Failure, GenerationRow, RunFolder, ScoreRow
+from vapbench.store import Failure, GenerationRow, RunFolder, ScoreRow, Status
 
 State = Literal["scored", "failed", "unscored", "missing"]
 
@@ -30,6 +31,18 @@ class ColumnKey:
     """Canonical JSON of the parameters."""
 
 
+class Score(NamedTuple):
+    """What a report needs of a score's row: of a million rows it keeps these."""
+
+    metric: str
+    status: Status
+    value: float | None
+    note: str
+    failure: Failure | None
+    parts: Mapping[str, Any]
+    """Empty if they were not asked for."""
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What one metric says of one case, or of one seed of it."""
@@ -39,8 +52,8 @@ class Outcome:
     """The score in the metric's own unit; a number exactly where the state is ``scored``."""
     reason: str = ""
     """Why there is no number; for a scored case, the metric's note."""
-    row: ScoreRow | None = None
-    """The row behind it; None for a case of several seeds, and where nothing was scored."""
+    row: Score | None = None
+    """What is behind it; None for a case of several seeds, and where nothing was scored."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +64,8 @@ class Evidence:
     manifest: Mapping[str, Any]
     generations: Mapping[str, tuple[GenerationRow, ...]]
     """Case -> its current generations by seed, without those of an earlier version of the case."""
-    scores: Mapping[ColumnKey, Mapping[tuple[str, int], ScoreRow]]
-    """Column -> (case, seed) -> row, without scores of a video that is no longer the current one."""
+    scores: Mapping[ColumnKey, Mapping[tuple[str, int], Score]]
+    """Column -> (case, seed) -> score, without scores of a video that is no longer the current one."""
 
     @property
     def identity(self) -> Mapping[str, Any]:
@@ -143,8 +156,12 @@ class Evidence:
         }
 
 
-def read_evidence(folder: RunFolder) -> Evidence:
+def read_evidence(folder: RunFolder, parts: bool = True) -> Evidence:
     """Read manifest, generations and scores of a run folder.
+
+    Args:
+        folder: the run.
+        parts: whether to keep what each score is made of, which may be much more than the score.
 
     Raises:
         DataError: there is no manifest, or a file is damaged or of another schema.
@@ -154,11 +171,11 @@ def read_evidence(folder: RunFolder) -> Evidence:
     generations: dict[str, list[GenerationRow]] = {}
     for row in current.values():
         generations.setdefault(row.case, []).append(row)
-    scores: dict[ColumnKey, dict[tuple[str, int], ScoreRow]] = {}
+    scores: dict[ColumnKey, dict[tuple[str, int], Score]] = {}
     manifest = folder.manifest()
     depends = _Dependencies(manifest)
     for name in folder.columns():
-        _add_standing(scores, list(folder.scores(name).values()), current, depends)
+        _add_standing(scores, list(folder.scores(name).values()), current, depends, parts)
     return Evidence(
         folder,
         manifest,
@@ -168,7 +185,7 @@ def read_evidence(folder: RunFolder) -> Evidence:
 
 
 def read_all(folders: Iterable[RunFolder]) -> list[Evidence]:
-    """Read many run folders.
+    """Read many run folders for tables, without what the scores are made of.
 
     Raises:
         DataError: as :func:`read_evidence`.
@@ -177,7 +194,7 @@ def read_all(folders: Iterable[RunFolder]) -> list[Evidence]:
     # Rows have no cycles: with a million of them, a quarter of the time went into looking for some.
     gc.disable()
     try:
-        return [read_evidence(folder) for folder in folders]
+        return [read_evidence(folder, parts=False) for folder in folders]
     finally:
         if was_enabled:
             gc.enable()
@@ -197,27 +214,30 @@ def explain(failure: Failure | None) -> str:
 
 
 def _add_standing(
-    scores: dict[ColumnKey, dict[tuple[str, int], ScoreRow]],
+    scores: dict[ColumnKey, dict[tuple[str, int], Score]],
     rows: Sequence[ScoreRow],
     current: Mapping[tuple[str, int], GenerationRow],
     depends: _Dependencies,
+    parts: bool,
 ) -> None:
     """Add the scores of current videos of cases as they are now to their columns."""
     # Of several weights, the last used are the column: scores of others would be another definition.
     weights = rows[-1].weights if rows else ""
     definition: tuple[Any, ...] = ()
-    column: dict[tuple[str, int], ScoreRow] = {}
+    metric, none = "", MappingProxyType[str, Any]({})
+    column: dict[tuple[str, int], Score] = {}
     for score in rows:
-        where = (score.case, score.seed)
-        made = current.get(where)
+        made = current.get((score.case, score.seed))
         if made is None or made.status != "ok" or made.sha256 != score.video_sha256 or score.weights != weights:
             continue
         if not depends.hold(score):
             continue
         if (score.metric, score.version, score.params) != definition:
             definition = (score.metric, score.version, score.params)
-            column = scores.setdefault(ColumnKey(*definition[:2], canonical_json(score.params)), {})
-        column[where] = score
+            metric, version, params = definition
+            column = scores.setdefault(ColumnKey(metric, version, canonical_json(params)), {})
+        kept = score.parts if parts else none
+        column[made.case, made.seed] = Score(metric, score.status, score.value, score.note, score.failure, kept)
 
 
 class _Dependencies:
@@ -240,7 +260,7 @@ class _Dependencies:
         return self._hashes[key] in (None, score.case_sha256)
 
 
-def _outcome(made: GenerationRow, score: ScoreRow | None) -> Outcome:
+def _outcome(made: GenerationRow, score: Score | None) -> Outcome:
     if made.status == "failed":
         return Outcome("failed", reason=explain(made.attempts[-1] if made.attempts else None))
     if made.status == "unscored":

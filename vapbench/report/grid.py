@@ -183,7 +183,7 @@ def _signed(column: Column, value: float) -> str:
 
 
 def _count(cells: Sequence[Cell]) -> str:
-    counts = [(cell.n, cell.total) for cell in cells if not cell.published and cell.total]
+    counts = [(cell.n, cell.total) for cell in cells if not cell.published and not cell.votes and cell.total]
     if not counts:
         return ""
     low, high = min(n for n, _ in counts), max(n for n, _ in counts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,12 +48,15 @@ class MetricAgreement:
 def read_votes(path: Path) -> list[HumanVote]:
     """Read ``votes.csv`` of ``vapbench study export``; checks, training and repeats are left out.
 
+    Raters that ``exclusions.jsonl`` beside it excludes are left out as well.
+
     Raises:
         DataError: the file cannot be read, or lacks a column.
     """
     try:
         with path.open(newline="", encoding="utf-8") as handle:
             rows = list(csv.DictReader(handle))
+        excluded = _excluded(path.with_name("exclusions.jsonl"))
         return [
             HumanVote(
                 row["case"],
@@ -62,7 +66,7 @@ def read_votes(path: Path) -> list[HumanVote]:
                 None if row["chosen"] == "tie" else row["chosen"],
             )
             for row in rows
-            if row["role"] == "main"
+            if row["role"] == "main" and row["rater"] not in excluded
         ]
     except OSError as error:
         raise DataError(f"{path}: {error.strerror or error}; export the votes: vapbench study export --help") from error
@@ -70,6 +74,13 @@ def read_votes(path: Path) -> list[HumanVote]:
         raise DataError(
             f"{path} is no votes.csv of a study ({error}); export it: vapbench study export --help"
         ) from error
+
+
+def _excluded(path: Path) -> set[str]:
+    if not path.is_file():
+        return set()
+    people = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return {person["rater"] for person in people if person["excluded"]}
 
 
 def metric_agreement(model: TableModel, votes: Sequence[HumanVote]) -> list[MetricAgreement]:

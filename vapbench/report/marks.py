@@ -30,7 +30,13 @@ def marks_of(model: TableModel, column: int, mark: Mark) -> Marks:
             whatever is not significantly worse than the best mean, second the same among the others; by sign-flip
             tests over conditions, adjusted by Holm over the rows compared. Where that is every row, as with few
             conditions, none is marked. Rows without cases of their own, such as published ones, cannot be tested.
+            Preferences are marked by rank intervals either way.
     """
+    if any(line[column].votes for line in model.cells):
+        # Votes have no score per case to test, and digits of shares mislead most: their rank intervals decide.
+        spans = {row: line[column].ranks for row, line in enumerate(model.cells)}
+        first = frozenset(row for row, span in spans.items() if span and span[0] == 1)
+        return Marks(first) if len(first) < sum(span is not None for span in spans.values()) else Marks()
     places = {row: line[column].place for row, line in enumerate(model.cells)}
     ranked = {row: place for row, place in places.items() if place is not None}
     if mark == "significant":

@@ -55,6 +55,8 @@ class Cell:
     """Difference from the reference method, if the table has one."""
     published: bool = False
     """Whether the number is a paper's, not measured here."""
+    votes: int = 0
+    """Votes behind a column of preferences, whose cases are those voted on; 0 in every other."""
 
     @property
     def missing(self) -> int:
@@ -125,18 +127,20 @@ def summarise(
         UsageError: no run has a case of ``task``, or is called ``reference`` (with a suggestion).
         DataError: a folder is no run folder, or is damaged.
     """
+    from vapbench.report.sets import with_sets  # It extends what is made here.
+
     suites: dict[str, list[Evidence]] = {}
     for run in read_all(folders):
         if metrics is not None:
             run = replace(run, scores={key: rows for key, rows in run.scores.items() if key.metric in metrics})
         suites.setdefault(run.suite, []).append(run)
-    if task is None:
-        return [
-            table for suite, runs in suites.items() for table in tables_of(suite, runs, task_names(runs), reference)
-        ]
-    with_task = {suite: runs for suite, runs in suites.items() if any(run.cases(task) for run in runs)}
-    tables = [table for suite, runs in with_task.items() for table in tables_of(suite, runs, [task], reference)]
-    if not tables and suites:
+    with_task = {suite: runs for suite, runs in suites.items() if task is None or any(run.cases(task) for run in runs)}
+    tables = [
+        with_sets(table, runs, metrics)
+        for suite, runs in with_task.items()
+        for table in tables_of(suite, runs, task_names(runs) if task is None else [task], reference)
+    ]
+    if task is not None and not tables and suites:
         known = {name for runs in suites.values() for name in _tasks(runs)}
         raise UsageError(f"No run has a case of task {task!r}.{did_you_mean(task, known)}")
     return tables

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import secrets
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +14,13 @@ import numpy as np
 from vapbench.clip import Clip
 from vapbench.errors import IdentityError, UsageError
 from vapbench.files import file_sha256
+from vapbench.study.assign import session
 from vapbench.study.blinding import BlindSpec, MediaStore, common_spec, degradations
 from vapbench.study.folder import StudyFolder
 from vapbench.study.leaks import Leak, protocol_leaks
 from vapbench.study.protocol import Check, Consent, Key, KeyedMethod, Protocol, Question, Session, StudyCase, TrialKind
 from vapbench.study.sources import SourceCase, Sources
+from vapbench.study.votes import TrialRole
 from vapbench.video import read_video
 
 LONGEST_PASS = 26
@@ -112,7 +115,7 @@ def write_study(
     cases = tuple(_case(case, sources, codes, store, progress) for case in sources.cases)
     checks, notes = _checks(sources, wanted, store, progress)
     key = _key(sources, codes)
-    session, raters = _session(cases, wanted)
+    plan, raters = _session(cases, wanted)
     protocol = Protocol(
         id=wanted.id,
         title=wanted.title,
@@ -126,7 +129,7 @@ def write_study(
         ties=wanted.kind == "pair",
         votes_per_cell=wanted.votes_per_cell,
         raters=raters,
-        session=session,
+        session=plan,
         checks=checks,
         consent=CONSENT,
         media=store.facts,
@@ -138,10 +141,13 @@ def write_study(
 
 def session_minutes(protocol: Protocol) -> float:
     """Estimated minutes of one rater's session: two looks at each trial's clips and a quarter of a minute to decide."""
-    plan = protocol.session
-    trials = plan.trials + plan.gold + plan.identical + plan.repeats + plan.training
     seconds = max(facts.seconds for facts in protocol.media.values())
-    return len(protocol.questions) * trials * (2 * seconds + 15) / 60
+    return session_roles(protocol).total() * (2 * seconds + 15) / 60
+
+
+def session_roles(protocol: Protocol) -> Counter[TrialRole]:
+    """How many trials of each role one rater's session has, all passes together."""
+    return Counter(place.role for place in session(protocol, "planned", 0))
 
 
 def _codes(sources: Sources) -> dict[str, str]:
@@ -228,17 +234,19 @@ def _checks(
     random = np.random.default_rng([wanted.seed, 1])
     for question in wanted.questions:
         order = [known[i] for i in random.permutation(len(known))]
+        if wanted.kind == "pair":
+            twice = [order[-1 - n % len(order)] for n in range(LEAST_IDENTICAL)]
+            made += [_identical(case, question, number, store) for number, case in enumerate(twice, start=1)]
         usable = [case for case in order if question != SEMANTIC.key or _strangers(case, known)]
         if not usable:
-            notes.append(f"All ground truth is of one condition: there are no checks for the question {question}.")
+            notes.append(
+                f"All ground truth is of one condition: the question {question} has no gold and no training trials."
+            )
             continue
         for number in range(needed):
             case = usable[number % len(usable)]
             progress(f"check {question} {number + 1} of {needed}")
             made.append(_check(case, known, question, number, candidates, store, random))
-        if wanted.kind == "pair":
-            twice = [order[-1 - n % len(order)] for n in range(LEAST_IDENTICAL)]
-            made += [_identical(case, question, number, store) for number, case in enumerate(twice, start=1)]
     return tuple(made), notes
 
 

@@ -14,7 +14,7 @@ from vapbench.files import check_inside
 from vapbench.report.evidence import Evidence, read_evidence
 from vapbench.store import RunFolder
 
-CASE_COLUMNS = ("case", "condition", "prompt", "reference", "image", "target")
+CASE_COLUMNS = ("case", "condition", "category", "prompt", "reference", "image", "target")
 """Columns of a folder manifest that describe the case; every other column is a method's videos."""
 
 
@@ -98,9 +98,9 @@ def from_runs(results: Path, suite: str, methods: Sequence[str], task: str | Non
 
 
 def from_table(table: Path) -> Sources:
-    """Take videos that a table lists: columns ``case,condition,prompt,reference,image,target``, and one per method.
+    """Take videos that a table lists: ``case,condition,category,prompt,reference,image,target``, a column per method.
 
-    Paths are relative to the table's folder; ``prompt``, ``image`` and ``target`` may be absent.
+    Paths are relative to the table's folder; ``category``, ``prompt``, ``image`` and ``target`` may be absent.
 
     Raises:
         DataError: the table is malformed, a listed file is missing, or no case is complete.
@@ -223,10 +223,14 @@ def _table_case(folder: Path, row: Mapping[str, str | None], where: str) -> Sour
         text = (row.get(column) or "").strip()
         return _file(folder, text, where) if text else None
 
+    category = (row.get("category") or "").strip()
+    if category and _category(category) is None:
+        raise DataError(f"{where}: {category!r} is no category; write {', '.join(get_args(Category))}, or nothing.")
     return SourceCase(
         _name(row["case"], where),
         _name(row["condition"], where),
         reference=_file(folder, row["reference"], where),
+        category=_category(category),
         prompt=(row.get("prompt") or "").strip(),
         image=optional("image"),
         target=optional("target"),

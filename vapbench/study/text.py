@@ -10,7 +10,7 @@ from typing import Any
 from vapbench.stats.clusters import Interval
 from vapbench.stats.shares import print_shares
 from vapbench.study.blinding import BlindSpec
-from vapbench.study.planning import Planned, session_minutes
+from vapbench.study.planning import Planned, session_minutes, session_roles
 from vapbench.study.protocol import TrialKind
 from vapbench.study.results import Agreement, QuestionResult, StudyResult
 from vapbench.study.simulation import Assumptions, Forecast
@@ -20,7 +20,7 @@ _GAP = "  "
 
 def plan_lines(planned: Planned, forecast: Forecast, formats: dict[str, str], left_out: dict[str, str]) -> list[str]:
     """What will be asked of whom, what that can find out, and what it costs."""
-    protocol, plan = planned.protocol, planned.protocol.session
+    protocol = planned.protocol
     minutes = session_minutes(protocol)
     asked = " and ".join(question.key for question in protocol.questions)
     lines = [
@@ -38,12 +38,13 @@ def plan_lines(planned: Planned, forecast: Forecast, formats: dict[str, str], le
         more = f", and {len(left_out) - 1} more" if len(left_out) > 1 else ""
         lines.append(f"Left out: {case} ({reason}){more}.")
     lines += [f"Note: {note}" for note in planned.notes]
-    passes = f"{len(protocol.questions)} passes of " if len(protocol.questions) > 1 else ""
+    roles = session_roles(protocol)
+    passes = f"{len(protocol.questions)} passes, " if len(protocol.questions) > 1 else ""
     lines += [
         "",
         f"{protocol.raters} raters x {minutes:.0f} minutes = {protocol.raters * minutes:,.0f} rater-minutes: {passes}"
-        f"{plan.trials} trials, {plan.gold} gold, {plan.identical} identical, {plan.repeats} repeats, "
-        f"{plan.training} training.",
+        f"{roles['main']} trials, {roles['gold']} gold, {roles['identical']} identical, {roles['repeat']} repeats, "
+        f"{roles['training']} training.",
         *_forecast_lines(planned, forecast),
     ]
     return lines
@@ -222,9 +223,10 @@ def _footers(question: QuestionResult, pair: bool) -> list[str]:
         side = f"; model's left advantage {_plain(question.side)} log-odds" if question.side else ""
         lines.append(f"Side: {_percent(question.left_share)} % of decisive votes for the left{side}.")
     lines.append(_agreement_line(agreement))
-    if agreement.circular and agreement.circular[1]:
+    if agreement.circular:
         circular, complete = agreement.circular
-        lines.append(f"Transitivity: {circular} of {complete} triads are circular (chance: a quarter).")
+        said = f"{circular} of {complete} triads are circular (chance: a quarter)" if complete else "no complete triads"
+        lines.append(f"Transitivity, three methods judged by one rater on one case: {said}.")
     lines += [f"Note: {note}." for note in question.notes]
     reasons = {method.luce_share.reason for method in question.methods} - {""}
     return [*lines, *(f"Note: {reason}." for reason in sorted(reasons))]

@@ -331,11 +331,20 @@ function lay(trial) {
   const tie = make("label", { class: "extra" }, radio("tie", "No difference"), make("span", { class: "name" }, "No difference"), key("0"));
   $("stage").replaceChildren(reference, ...films, ...(state.study.ties ? [make("div", { class: "extras" }, tie)] : []));
   $("stage").dataset.count = count;
-  const columns = count <= 3 ? count : Math.ceil(count / 2);
-  $("stage").style.setProperty("--columns", columns + 1);
-  $("stage").style.setProperty("--rows", count <= 3 ? 1 : 2);
   return videos;
 }
+
+// One row or two, whichever shows the videos larger in this window; the numbers are those of the style sheet.
+function arrange() {
+  const count = Number($("stage").dataset.count), ratio = Number($("stage").style.getPropertyValue("--ratio"));
+  if (!count || !ratio) return;
+  const across = Math.min(innerWidth, 1920) - 64, down = innerHeight - 424;
+  const width = (rows) => Math.min(across / (Math.ceil(count / rows) + 1) - 32, (down / rows) * ratio);
+  const rows = count > 3 && width(2) > width(1) ? 2 : 1;
+  $("stage").style.setProperty("--columns", Math.ceil(count / rows) + 1);
+  $("stage").style.setProperty("--rows", rows);
+}
+addEventListener("resize", arrange);
 
 async function present(trial) {
   release(current);
@@ -364,6 +373,7 @@ async function present(trial) {
 
 function open(trial, videos) {
   $("stage").style.setProperty("--ratio", videos[0].videoWidth / videos[0].videoHeight);
+  arrange();
   player = new Player(videos);
   player.onchange = () => { $("play-word").textContent = player.wanted ? "Pause" : "Play"; };
   player.onframe = () => {
