@@ -150,7 +150,7 @@ class Pool(Generic[Item, Result]):
         try:
             answer = ray.get(reference)
         except RayTaskError as error:
-            raise error.cause if isinstance(error.cause, Exception) else error from None
+            raise error.cause if isinstance(error.cause, Exception) else error from error
         except RayError as error:
             if isinstance(error, ActorDiedError | ActorUnavailableError):
                 self._bury(actor, error)
@@ -171,9 +171,12 @@ class Pool(Generic[Item, Result]):
 
         if self._waiting_since is None or not self._actors:
             return ""
-        waited, has = time.monotonic() - self._waiting_since, ray.cluster_resources()
+        waited = time.monotonic() - self._waiting_since
+        if waited < _PATIENCE:
+            return ""
+        has = ray.cluster_resources()
         room = has.get("CPU", 0) >= self.demand.cpus and has.get("GPU", 0) >= self.demand.gpus
-        if waited < (_STARTING if room else _PATIENCE):
+        if room and waited < _STARTING:
             return ""
         self._waiting_since = None
         listed = ", ".join(f"{has[kind]:g} {kind}" for kind in ("GPU", "CPU") if kind in has)
