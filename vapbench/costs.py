@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from vapbench.cases import Case
 from vapbench.metrics.base import Budget, Cost
-from vapbench.plan import Column, Refresh, RunPlan, pending, pending_scores
+from vapbench.pending import Refresh, pending, pending_scores
+from vapbench.plan import Column, RunPlan
 from vapbench.store import RunFolder
 
 

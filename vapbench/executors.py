@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from types import FrameType
 from typing import TypeVar
 
@@ -15,6 +16,16 @@ Loaded = TypeVar("Loaded")
 Result = TypeVar("Result")
 
 INTERRUPTED = "interrupted"
+
+
+@dataclass(frozen=True)
+class OnRay:
+    """Which Ray cluster to run on, and how much of it to ask for."""
+
+    address: str | None = None
+    """Of an existing cluster (``auto``, ``host:6379``); None starts one on this machine."""
+    workers: int | None = None
+    """How many generate at once; None for as many as there is room for."""
 
 
 class Stop:

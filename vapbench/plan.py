@@ -1,4 +1,4 @@
-"""What a run will do: cases, seeds, keys, and what of it is done already."""
+"""What a run will do: cases, seeds, keys."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any
 
 from vapbench.cases import Case, ClipSpec, check_name
 from vapbench.errors import UsageError, WeightsError
@@ -20,19 +20,13 @@ from vapbench.metrics.base import Metric, weights_of
 from vapbench.registry import Spec
 from vapbench.shards import Shard
 from vapbench.store import (
-    GenerationRow,
     RunFolder,
-    ScoreRow,
     column_slug,
     generation_key,
     params8,
     score_key,
 )
 from vapbench.suites.tasks import tasks_with
-
-Refresh = Literal["missing", "failed", "all"]
-Todo = TypeVar("Todo")
-Done = TypeVar("Done")
 
 
 @dataclass(frozen=True)
@@ -245,39 +239,6 @@ def run_name(method: ResolvedMethod) -> str:
     return f"{method.method.name}~{params8(method.changed)}" if method.changed else method.method.name
 
 
-@dataclass(frozen=True)
-class Pending(Generic[Todo, Done]):
-    """What a stage has to do."""
-
-    jobs: Sequence[Todo]
-    restored: Sequence[Done]
-    """Finished rows that stand behind a later row of the same case and seed (the data was changed and changed back):
-    they are appended again, so that the last row is the current one."""
-    kept: int
-    """Results that are finished, failed ones included."""
-    kept_failed: int
-
-
-def pending(plan: RunPlan, refresh: Refresh) -> Pending[Job, GenerationRow]:
-    """Split a plan by what the run folder holds."""
-    rows = plan.folder.generations()
-    last = {(row.case, row.seed): row.key for row in rows.values()}
-    jobs, restored, failed = [], [], 0
-    for job in plan.jobs:
-        row = rows.get(job.key)
-        if row is None or _again(row, refresh) or (row.status == "ok" and plan.folder.video_of(row) is None):
-            jobs.append(job)
-            continue
-        failed += row.status == "failed"
-        if last[job.case.id, job.seed] != job.key:
-            restored.append(row)
-    return Pending(jobs, restored, len(plan.jobs) - len(jobs), failed)
-
-
-def _again(row: GenerationRow | ScoreRow, refresh: Refresh) -> bool:
-    return refresh == "all" or (refresh == "failed" and row.status != "ok")
-
-
 def columns(metrics: Sequence[str]) -> list[Column]:
     """Resolve metric names, each once. Nothing is loaded.
 
@@ -299,54 +260,6 @@ def _source(text: str) -> list[Path]:
     # While a metric given by path is written, its version says too little: its file counts as well.
     file, _, attribute = Spec.parse(text).name.rpartition(":")
     return [Path(file)] if attribute and file.endswith(".py") else []
-
-
-@dataclass(frozen=True)
-class ScoreJob:
-    """One video and the columns it still needs."""
-
-    row: GenerationRow
-    video: Path
-    case: Case
-    columns: tuple[Column, ...]
-
-
-def pending_scores(
-    folder: RunFolder,
-    cases: Mapping[str, Case],
-    wanted: Sequence[Column],
-    seeds: Sequence[int] | None,
-    refresh: Refresh,
-) -> Pending[ScoreJob, ScoreRow]:
-    """What the videos of ``cases`` lack of the wanted columns, in the order they were generated."""
-    done = {column.label: folder.scores(column.slug) for column in wanted}
-    last = {label: {(row.case, row.seed): row.key for row in rows.values()} for label, rows in done.items()}
-    hashes = {name: field_hashes(case) for name, case in cases.items()}
-    needed = {
-        column.label: {name: needed_sha256(column.metric.needs, fields) for name, fields in hashes.items()}
-        for column in wanted
-    }
-    jobs, restored, kept, failed = [], [], 0, 0
-    for row in folder.current():
-        if row.case not in cases or (seeds is not None and row.seed not in seeds):
-            continue
-        video = folder.video_of(row)
-        if video is None or row.sha256 is None:
-            continue
-        case, missing = cases[row.case], []
-        for column in wanted:
-            key = column.key_of(case.id, needed[column.label][case.id], row.seed, row.sha256)
-            score = done[column.label].get(key)
-            if score is None or _again(score, refresh):
-                missing.append(column)
-                continue
-            kept += 1
-            failed += score.status == "failed"
-            if last[column.label][row.case, row.seed] != key:
-                restored.append(score)
-        if missing:
-            jobs.append(ScoreJob(row, video, case, tuple(missing)))
-    return Pending(jobs, restored, kept, failed)
 
 
 def _from_home(path: Path) -> str:

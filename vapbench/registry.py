@@ -25,6 +25,9 @@ from pydantic import TypeAdapter, ValidationError
 from vapbench.errors import UsageError, VapbenchError, did_you_mean
 from vapbench.files import digest
 
+PLUGIN = "vapbench_plugin_"
+"""How the names of modules begin that were imported by path."""
+
 
 @dataclass(frozen=True)
 class Spec:
@@ -126,7 +129,7 @@ def load_module(path: Path) -> ModuleType:
     """
     if not path.is_file():
         raise UsageError(f"{path}: no such file; write it, or check the path.")
-    name = f"vapbench_plugin_{digest(str(path.resolve()))[:12]}"
+    name = f"{PLUGIN}{digest(str(path.resolve()))[:12]}"
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)

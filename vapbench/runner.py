@@ -20,14 +20,15 @@ from vapbench.attempt import Attempted
 from vapbench.cases import Case
 from vapbench.clip import Clip
 from vapbench.errors import BudgetSpent, TooManyFailures, UsageError
-from vapbench.executors import INTERRUPTED, InFlight, Stop, finish_case_on_interrupt, run_in_order
+from vapbench.executors import INTERRUPTED, InFlight, OnRay, Stop, finish_case_on_interrupt, run_in_order
 from vapbench.files import file_sha256
 from vapbench.isolated import Isolated
 from vapbench.methods.base import Method
 from vapbench.metrics.view import ClipView
-from vapbench.plan import Column, Job, Refresh, RunPlan, ScoreJob, pending, pending_scores
+from vapbench.pending import Refresh, ScoreJob, pending, pending_scores
+from vapbench.plan import Column, Job, RunPlan
 from vapbench.provenance import now
-from vapbench.scorer import Desk, Scorer, media_scored_against
+from vapbench.scorer import Desk, Scorer, load_video, media_scored_against
 from vapbench.store import (
     Failure,
     GenerationRow,
@@ -38,7 +39,7 @@ from vapbench.store import (
     import_video,
     video_name,
 )
-from vapbench.video import read_video, write_video
+from vapbench.video import write_video
 
 
 class Progress(Protocol):
@@ -117,6 +118,8 @@ class Settings:
     """Bytes a metric may work in; None for a quarter of what is free."""
     case_timeout: float | None = None
     """Seconds a method may take for a case; with a limit, it runs in a process of its own, which can be ended."""
+    ray: OnRay | None = None
+    """Run on Ray; None for this process."""
 
 
 @dataclass
@@ -186,17 +189,17 @@ def _generate(
         return attempted
 
     def finish(job: Job, attempted: Attempted) -> None:
-        row = replace(_generation_row(job, attempted, plan.folder), code=plan.method.code)
+        row = replace(generation_row(job, attempted, plan.folder), code=plan.method.code)
         writer.append(row)
-        _count(progress, tally, f"{job.case.id} seed {job.seed}", row.status, row.attempts)
-        _stop_if_exceeded(settings.tolerance, tally, stop)
+        count(progress, tally, f"{job.case.id} seed {job.seed}", row.status, row.attempts)
+        stop_if_exceeded(settings.tolerance, tally, stop)
 
-    with _asking(method, device, settings) as ask:
+    with asking(method, device, settings) as ask:
         _run(jobs, load, work, finish, stop, progress, f"{plan.folder.path.name} · generate")
 
 
 @contextmanager
-def _asking(method: Method, device: Any, settings: Settings) -> Iterator[Callable[[Case, int], Attempted]]:
+def asking(method: Method, device: Any, settings: Settings) -> Iterator[Callable[[Case, int], Attempted]]:
     """The method, set up: what gives a clip for a case and a seed."""
     if settings.case_timeout is not None:
         with Isolated(method, device, settings.retries, settings.case_timeout) as isolated:
@@ -251,19 +254,11 @@ def _score(
     def record(row: ScoreRow) -> None:
         writer.append(row)
         failures = (row.failure,) if row.failure else ()
-        _count(progress, tally, f"{row.metric} on {row.case} seed {row.seed}", row.status, failures)
-        _stop_if_exceeded(settings.tolerance, tally, stop)
+        count(progress, tally, f"{row.metric} on {row.case} seed {row.seed}", row.status, failures)
+        stop_if_exceeded(settings.tolerance, tally, stop)
 
     desk = Desk(record)
     waiting = {label: InFlight(scorer.concurrency) for label, scorer in scorers.items() if scorer.waits}
-
-    def load(job: ScoreJob) -> Clip | Failure:
-        for media in media_scored_against(job):
-            media.prefetch()
-        try:
-            return read_video(job.video)
-        except Exception as error:
-            return attempts.failure_of(error)
 
     def work(job: ScoreJob, clip: Clip | Failure) -> list[ScoreRow]:
         view = ClipView(clip, job.case, device, settings.memory) if isinstance(clip, Clip) else clip
@@ -288,7 +283,8 @@ def _score(
             answers.join()
 
     try:
-        _run(jobs, load, work, finish, stop, progress, f"{folder.path.name} · score", tally.total - tally.kept, wait)
+        what, steps = f"{folder.path.name} · score", tally.total - tally.kept
+        _run(jobs, load_video, work, finish, stop, progress, what, steps, wait)
     finally:
         desk.close()
     if desk.spent:
@@ -315,7 +311,12 @@ def torch_device(name: str) -> Any:
     return device
 
 
-def _generation_row(job: Job, attempted: Attempted, folder: RunFolder) -> GenerationRow:
+def generation_row(job: Job, attempted: Attempted, folder: RunFolder) -> GenerationRow:
+    """The row of an attempt, after its video is written into ``folder``.
+
+    Raises:
+        OSError: the disk does not take the video.
+    """
     row = GenerationRow(
         key=job.key,
         case=job.case.id,
@@ -372,14 +373,16 @@ def _run(
         raise KeyboardInterrupt
 
 
-def _count(progress: Progress, tally: Tally, label: str, status: Status, failures: Sequence[Failure]) -> None:
+def count(progress: Progress, tally: Tally, label: str, status: Status, failures: Sequence[Failure]) -> None:
+    """Count a row that was written, and say so."""
     tally.add(status)
     if status == "failed":
         progress.failed(label, failures[-1], _hint_for(failures[-1]))
     progress.step(label, status)
 
 
-def _stop_if_exceeded(tolerance: Tolerance, tally: Tally, stop: Stop) -> None:
+def stop_if_exceeded(tolerance: Tolerance, tally: Tally, stop: Stop) -> None:
+    """Ask to stop once more failed than is allowed."""
     # Failures of earlier runs end this one as well, but only when there is nothing left to do.
     if tally.failed and tolerance.exceeded(tally.all_failed, tally.total) and not stop:
         stop.reason = "failures"

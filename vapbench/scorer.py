@@ -12,12 +12,15 @@ from typing import Any, TypeVar
 
 from vapbench import attempt as attempts
 from vapbench.cases import Media
+from vapbench.clip import Clip
 from vapbench.errors import BudgetSpent, NotApplicable
 from vapbench.metrics.base import Metric, Score
 from vapbench.metrics.view import ClipView
-from vapbench.plan import Column, ScoreJob
+from vapbench.pending import ScoreJob
+from vapbench.plan import Column
 from vapbench.provenance import now
 from vapbench.store import Failure, ScoreRow
+from vapbench.video import read_video
 
 T = TypeVar("T")
 Answer = Callable[[], Score] | Failure
@@ -159,6 +162,16 @@ class Desk:
         """Take no more."""
         with self._lock:
             self._open = False
+
+
+def load_video(job: ScoreJob) -> Clip | Failure:
+    """Decode the job's video, and what its metrics look at besides; a video that cannot be read fails its scores."""
+    for media in media_scored_against(job):
+        media.prefetch()
+    try:
+        return read_video(job.video)
+    except Exception as error:
+        return attempts.failure_of(error)
 
 
 def media_scored_against(job: ScoreJob) -> list[Media]:

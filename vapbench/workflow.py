@@ -10,11 +10,12 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from vapbench import runner
 from vapbench.cases import Case
 from vapbench.errors import DataError, IdentityError, VapbenchError, did_you_mean
+from vapbench.execution import executor_for
 from vapbench.executors import sigterm_interrupts
-from vapbench.plan import Column, RunPlan, pending, pending_scores
+from vapbench.pending import pending, pending_scores
+from vapbench.plan import Column, RunPlan
 from vapbench.provenance import session
 from vapbench.runner import Progress, Settings, Tally
 from vapbench.store import GenerationRow, RunFolder, RunWriter, check_identity, merge_case
@@ -118,15 +119,15 @@ def _work(
     progress: Progress,
     outcome: Outcome,
 ) -> None:
+    executor = executor_for(settings)
     with sigterm_interrupts(), RunWriter(plan.folder) as writer:
         record = session(settings.argv, settings.device, seeds)
         writer.begin(plan.identity, plan.manifest_cases(), record, _shown(columns), plan.manifest_card())
         try:
-            runner.generate(plan, writer, settings, progress, outcome.generated)
-            runner.score(plan.folder, plan.cases, columns, seeds, writer, settings, progress, outcome.scored)
+            executor.generate_and_score(plan, columns, seeds, writer, progress, outcome.generated, outcome.scored)
         finally:
             counts = {"generated": asdict(outcome.generated), "scored": asdict(outcome.scored)}
-            writer.end(counts, str(runner.torch_device(settings.device)))
+            writer.end(counts, executor.device())
 
 
 def _withdraw(folder: RunFolder) -> None:
@@ -165,12 +166,13 @@ def rescore(
     scored = Tally()
     if not pending_scores(folder, cases, columns, None, settings.refresh).jobs:
         return scored
+    executor = executor_for(settings)
     with sigterm_interrupts(), RunWriter(folder) as writer:
         writer.begin(identity, {}, session(settings.argv, settings.device), _shown(columns))
         try:
-            runner.score(folder, cases, columns, None, writer, settings, progress, scored)
+            executor.score(folder, cases, columns, None, writer, progress, scored)
         finally:
-            writer.end({"scored": asdict(scored)}, str(runner.torch_device(settings.device)))
+            writer.end({"scored": asdict(scored)}, executor.device())
     return scored
 
 

@@ -13,6 +13,7 @@ from vapbench.cli import (
     checking,
     data,
     listing,
+    planning,
     publishing,
     reporting,
     results,
@@ -36,6 +37,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 running.register(app)
+planning.register(app)
 reporting.register(app)
 tables.register(app)
 listing.register(app)

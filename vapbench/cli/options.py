@@ -49,6 +49,35 @@ Device = Annotated[
         envvar="VAPBENCH_DEVICE",
     ),
 ]
+Executor = Annotated[
+    Literal["local", "ray"],
+    typer.Option(
+        "--executor",
+        help="local: one device in this process. ray: every device of this machine or of a Ray cluster, scoring while "
+        "generating; rows are the same.",
+        envvar="VAPBENCH_EXECUTOR",
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        min=1,
+        help="With --executor ray: how many generate at once. [default: one for each device there is]",
+        envvar="VAPBENCH_WORKERS",
+        show_default=False,
+    ),
+]
+RayAddress = Annotated[
+    str | None,
+    typer.Option(
+        "--ray-address",
+        help="With --executor ray: a running cluster (auto, or host:6379), from one of its nodes. [default: start one "
+        "on this machine]",
+        envvar="VAPBENCH_RAY_ADDRESS",
+        show_default=False,
+    ),
+]
 Dtype = Annotated[
     Literal["bfloat16", "float16", "float32"] | None,
     typer.Option(

@@ -41,6 +41,9 @@ def run(
     results: opt.Results = opt.RESULTS,
     name: opt.Name = None,
     device: opt.Device = "auto",
+    executor: opt.Executor = "local",
+    workers: opt.Workers = None,
+    ray_address: opt.RayAddress = None,
     dtype: opt.Dtype = None,
     offload: opt.Offload = None,
     memory: opt.Memory = None,
@@ -66,10 +69,12 @@ def run(
     vapbench run -m vap -m frozen -m ground-truth --task all --seed 0 --seed 1
 
     vapbench run -m "vap:steps=30,guidance=5" --suite vap-data --data /data/VAP-Data --offload model
+
+    vapbench run -m vap --executor ray --workers 2
     """
     from vapbench.cli.console import configure_logging
     from vapbench.cli.costs import print_costs
-    from vapbench.cli.dry_run import show_plans, show_protocol
+    from vapbench.cli.dry_run import describe_plans, describe_protocol, show
     from vapbench.cli.reporting import print_tables
     from vapbench.cli.sharding import say_merge
     from vapbench.costs import estimate_plan, limit_calls
@@ -78,13 +83,15 @@ def run(
 
     configure_logging(verbose, quiet, log_json)
     settings = settings_of(device, refresh, retries, max_failures, fail_fast, memory, case_timeout)
-    if dry_run and show_protocol(suite, data, task, method, {"dtype": dtype, "offload": offload}, seed):
+    settings = with_ray(settings, executor, workers, ray_address)
+    if dry_run and (told := describe_protocol(suite, data, task, method, {"dtype": dtype, "offload": offload}, seed)):
+        show(told)
         return
     selection = choose(suite, data, task, limit)
     wanted = columns(metric or selection.suite.metrics)
-    plans = _plans(method, selection, {"dtype": dtype, "offload": offload}, seed, results, name, dry_run, shard)
+    plans = plans_of(method, selection, {"dtype": dtype, "offload": offload}, seed, results, name, dry_run, shard)
     if dry_run:
-        show_plans(plans, wanted, settings.refresh)
+        show(describe_plans(plans, wanted, settings.refresh))
         print_costs([e for plan in plans for e in estimate_plan(plan, wanted, settings.refresh)], max_judge_calls)
         return
     limit_calls(wanted, max_judge_calls)
@@ -106,6 +113,9 @@ def generate(
     results: opt.Results = opt.RESULTS,
     name: opt.Name = None,
     device: opt.Device = "auto",
+    executor: opt.Executor = "local",
+    workers: opt.Workers = None,
+    ray_address: opt.RayAddress = None,
     dtype: opt.Dtype = None,
     offload: opt.Offload = None,
     refresh: opt.Refresh = "missing",
@@ -124,18 +134,20 @@ def generate(
     Scoring them may be done on another machine: vapbench score RUN
     """
     from vapbench.cli.console import configure_logging, output
-    from vapbench.cli.dry_run import show_plans, show_protocol
+    from vapbench.cli.dry_run import describe_plans, describe_protocol, show
     from vapbench.cli.sharding import say_merge
     from vapbench.workflow import choose
 
     configure_logging(verbose, quiet, log_json)
     settings = settings_of(device, refresh, retries, max_failures, fail_fast, case_timeout=case_timeout)
-    if dry_run and show_protocol(suite, data, task, method, {"dtype": dtype, "offload": offload}, seed):
+    settings = with_ray(settings, executor, workers, ray_address)
+    if dry_run and (told := describe_protocol(suite, data, task, method, {"dtype": dtype, "offload": offload}, seed)):
+        show(told)
         return
     selection = choose(suite, data, task, limit)
-    plans = _plans(method, selection, {"dtype": dtype, "offload": offload}, seed, results, name, dry_run, shard)
+    plans = plans_of(method, selection, {"dtype": dtype, "offload": offload}, seed, results, name, dry_run, shard)
     if dry_run:
-        show_plans(plans, (), settings.refresh)
+        show(describe_plans(plans, (), settings.refresh))
         return
     stopped = _execute_all(plans, (), settings, selection, quiet)
     for plan in plans:
@@ -162,6 +174,9 @@ def score(
         typer.Option("--panel", help="last: the right third of [reference | target | output] videos."),
     ] = "all",
     device: opt.Device = "auto",
+    executor: opt.Executor = "local",
+    workers: opt.Workers = None,
+    ray_address: opt.RayAddress = None,
     memory: opt.Memory = None,
     refresh: opt.Refresh = "missing",
     max_failures: opt.MaxFailures = "0.1",
@@ -190,6 +205,7 @@ def score(
 
     configure_logging(verbose, quiet, log_json)
     settings = settings_of(device, refresh, 0, max_failures, fail_fast, memory)
+    settings = with_ray(settings, executor, workers, ray_address)
     selection = choose(suite, data, task, limit)
     wanted = columns(metric or selection.suite.metrics)
     if (target / "manifest.json").is_file():
@@ -269,6 +285,25 @@ def settings_of(
     return Settings(device, refresh, retries, tolerance, argv, working, case_timeout)  # type: ignore[arg-type]
 
 
+def with_ray(settings: Settings, executor: str, workers: int | None, address: str | None) -> Settings:
+    """The settings, for the executor that was asked for.
+
+    Raises:
+        UsageError: an option of Ray's is given without it.
+    """
+    from dataclasses import replace
+
+    from vapbench.errors import UsageError
+    from vapbench.executors import OnRay
+
+    if executor == "ray":
+        return replace(settings, ray=OnRay(address, workers))
+    if workers is not None or address is not None:
+        option = "--workers" if workers is not None else "--ray-address"
+        raise UsageError(f"{option} goes with --executor ray; without it, one device of this process runs everything.")
+    return settings
+
+
 def _execute_all(
     plans: list[RunPlan], wanted: Sequence[Column], settings: Settings, selection: Selection, quiet: bool
 ) -> bool:
@@ -328,7 +363,7 @@ def _announce(outcome: Outcome, selection: Selection) -> None:
     errors().print(text, soft_wrap=True, markup=False)
 
 
-def _plans(
+def plans_of(
     methods: Sequence[str],
     selection: Selection,
     shared: dict[str, str | None],
@@ -338,6 +373,7 @@ def _plans(
     tentative: bool,
     shard: str | None,
 ) -> list[RunPlan]:
+    """Lay out one run for each method; ``tentative`` where weights may be absent, since nothing will be run."""
     from vapbench.cli.sharding import without_empty
     from vapbench.methods import resolve
     from vapbench.plan import plan_run
@@ -359,7 +395,7 @@ def _describe_scores(
 ) -> None:
     """Print what scoring would do."""
     from vapbench.cli.console import output
-    from vapbench.plan import pending_scores
+    from vapbench.pending import pending_scores
 
     jobs = pending_scores(folder, cases, wanted, None, settings.refresh).jobs
     output().print(f"{folder.path}", soft_wrap=True, markup=False)

@@ -22,6 +22,7 @@ from vapbench.cases import Name
 from vapbench.errors import DataError, UsageError, VapbenchError, did_you_mean
 from vapbench.files import content_sha256
 from vapbench.methods.base import Method
+from vapbench.methods.demand import Resources
 from vapbench.methods.footprint import Size
 from vapbench.registry import Spec, defaults, load_attribute, load_module, parameters, plain
 from vapbench.resources import resource
@@ -60,6 +61,8 @@ class Card(BaseModel):
     """What else it needs: other models, files, a step before."""
     size: Size | None = None
     """How large it is and how much it computes."""
+    resources: Resources | None = None
+    """What a worker of a cluster asks for, where size and kind do not say it."""
     memory: str = ""
     """Accelerator memory it needs, with the command's options."""
     clip: Mapping[Literal["frames", "fps", "height", "width"], float] = Field(default_factory=dict)

@@ -12,9 +12,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from vapbench.methods.gpus import GPUS
+
 DEVICE = "an H100-class device"
-_PETAFLOPS = 0.4
-"""Sustained rate of the device in bfloat16, about 40 % of its peak, which attention and convolutions reach."""
 _LARGEST_LAYER_GB = 1.0
 """What single-layer offload keeps on the device besides activations."""
 _BYTES = {"bfloat16": 2, "float16": 2, "float32": 4}
@@ -44,7 +44,13 @@ class Footprint:
     hours: float
 
 
-def footprint(size: Size, parameters: Mapping[str, Any], videos: int, usual_steps: int = 50) -> Footprint:
+def footprint(
+    size: Size,
+    parameters: Mapping[str, Any],
+    videos: int,
+    usual_steps: int = 50,
+    petaflops: float = GPUS["h100"].sustained,
+) -> Footprint:
     """Estimate what ``videos`` videos need.
 
     Args:
@@ -52,6 +58,7 @@ def footprint(size: Size, parameters: Mapping[str, Any], videos: int, usual_step
         parameters: the method's parameters; ``dtype``, ``offload`` and ``steps`` count.
         videos: how many there are to make.
         usual_steps: the steps that the card's operations were counted with.
+        petaflops: rate that the device sustains in bfloat16, in 10^15 operations a second.
     """
     width = _BYTES[str(parameters.get("dtype", "bfloat16"))]
     whole, largest = sum(size.parameters.values()), max(size.parameters.values())
@@ -65,5 +72,5 @@ def footprint(size: Size, parameters: Mapping[str, Any], videos: int, usual_step
         download_gb=whole * 2,
         memory_gb=by_offload[str(parameters.get("offload", "none"))],
         by_offload=by_offload,
-        hours=videos * size.petaflop * share / _PETAFLOPS / 3600,
+        hours=videos * size.petaflop * share / petaflops / 3600,
     )

@@ -1,0 +1,122 @@
+"""What Ray's actors hold: a method that makes videos, metrics that score them.
+
+They read the suite's files, and write nothing that stays: rows and videos go back to the driver, the one writer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from copy import copy
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from vapbench.attempt import Attempted
+from vapbench.cases import Case
+from vapbench.clip import Clip
+from vapbench.methods.base import Method
+from vapbench.metrics.view import ClipView
+from vapbench.pending import ScoreJob
+from vapbench.plan import Column, Job
+from vapbench.runner import Settings, asking, generation_row, torch_device
+from vapbench.scorer import Scorer, load_video, media_scored_against
+from vapbench.store import Failure, GenerationRow, RunFolder, ScoreRow
+
+
+@dataclass(frozen=True)
+class Made:
+    """A generation on its way to the driver."""
+
+    row: GenerationRow
+    video: bytes | None
+    """The encoded file, if the row has one."""
+
+
+@dataclass(frozen=True)
+class ToScore:
+    """A video on its way to a worker."""
+
+    row: GenerationRow
+    case: Case
+    columns: tuple[str, ...]
+    """Labels of the columns it lacks."""
+    video: bytes
+
+
+class Generating:
+    """A method, set up once, that makes one video after another."""
+
+    def __init__(self, method: Method, device: str, settings: Settings) -> None:
+        """Prepare to run ``method``, which is not set up."""
+        self._method, self._device_name, self._settings = method, device, settings
+
+    def setup(self) -> str:
+        """Load the method's models."""
+        self._scratch = TemporaryDirectory(prefix="vapbench-")
+        self._folder = RunFolder(Path(self._scratch.name))
+        device = torch_device(self._device_name)
+        self._open = ExitStack()
+        self._ask = self._open.enter_context(asking(copy(self._method), device, self._settings))
+        return str(device)
+
+    def load(self, job: Job) -> None:
+        """Decode the reference, where the method runs in this process."""
+        if self._settings.case_timeout is None:
+            job.case.reference.video.prefetch()
+
+    def work(self, job: Job, _: None) -> Attempted:
+        """Ask for the clip."""
+        attempted = self._ask(job.case, job.seed)
+        job.case.reference.video.release()
+        return attempted
+
+    def finish(self, job: Job, attempted: Attempted) -> Made:
+        """Encode it."""
+        row = generation_row(job, attempted, self._folder)
+        if row.video is None:
+            return Made(row, None)
+        path = self._folder.videos / row.video
+        content = path.read_bytes()
+        path.unlink()
+        return Made(row, content)
+
+
+class Scoring:
+    """Metrics, set up once, that score one video after another. One decode serves them all."""
+
+    def __init__(self, columns: Sequence[Column], device: str, memory: int | None) -> None:
+        """Prepare to score ``columns``, whose metrics are not set up."""
+        self._columns, self._device_name, self._memory = columns, device, memory
+
+    def setup(self) -> str:
+        """Load the metrics' models."""
+        self._scratch = TemporaryDirectory(prefix="vapbench-")
+        self._device = torch_device(self._device_name)
+        self._scorers = {column.label: Scorer.set_up(column, self._device) for column in self._columns}
+        return str(self._device)
+
+    def load(self, order: ToScore) -> tuple[ScoreJob, Clip | Failure]:
+        """Decode the video."""
+        path = Path(self._scratch.name) / str(order.row.video)
+        path.write_bytes(order.video)
+        columns = tuple(self._scorers[label].column for label in order.columns)
+        job = ScoreJob(order.row, path, order.case, columns)
+        try:
+            return job, load_video(job)
+        finally:
+            path.unlink()
+
+    def work(self, order: ToScore, loaded: tuple[ScoreJob, Clip | Failure]) -> list[ScoreRow]:
+        """Score it."""
+        job, clip = loaded
+        view = ClipView(clip, job.case, self._device, self._memory) if isinstance(clip, Clip) else clip
+        scorers = [self._scorers[label] for label in order.columns]
+        rows = [scorer.row(job, scorer.begin(job, view)) for scorer in scorers]
+        for media in media_scored_against(job):
+            media.release()
+        return rows
+
+    def finish(self, order: ToScore, rows: list[ScoreRow]) -> list[ScoreRow]:
+        """Nothing is left to do."""
+        return rows
