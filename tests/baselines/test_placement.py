@@ -28,17 +28,20 @@ FAMILIES = ("i2v", "i2v-wan", "vace-depth", "lora", "vap", "vap-wan")
 
 
 @pytest.fixture
-def make(cogvideox_i2v: Path, wan_i2v: Path, wan_vace: Path, adapters: Path) -> Callable[[str], Any]:
-    own = "frames=5,height=64,width=96"
-    texts = {
-        "i2v": f"i2v:weights={cogvideox_i2v}",
-        "i2v-wan": f"i2v-wan:weights={wan_i2v}",
-        "vace-depth": f"vace-depth:weights={wan_vace},source=rendered",
-        "lora": f"lora:weights={cogvideox_i2v},adapters={adapters}",
-        "vap": f"vap:weights={VAP},{own}",
-        "vap-wan": f"vap-wan:weights={VAP_WAN},{own}",
-    }
-    return lambda name: aligned(loaded(texts[name]))
+def make(request: pytest.FixtureRequest) -> Callable[[str], Any]:
+    """Load a method of a family; its checkpoint is made when it is first asked for."""
+
+    def text(name: str) -> str:
+        own = "frames=5,height=64,width=96"
+        if name == "vap":
+            return f"vap:weights={VAP},{own}"
+        if name == "vap-wan":
+            return f"vap-wan:weights={VAP_WAN},{own}"
+        folder = request.getfixturevalue({"i2v-wan": "wan_i2v", "vace-depth": "wan_vace"}.get(name, "cogvideox_i2v"))
+        adapters = f",adapters={request.getfixturevalue('adapters')}" if name == "lora" else ""
+        return f"{name}:weights={folder}{adapters}" + (",source=rendered" if name == "vace-depth" else "")
+
+    return lambda name: aligned(loaded(text(name)))
 
 
 def aligned(method: Any) -> Any:
