@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from vapbench.cli.console import output
 
 if TYPE_CHECKING:
+    from vapbench.cases import Case
     from vapbench.estimate import Work
     from vapbench.pending import Refresh
     from vapbench.plan import Column, RunPlan
@@ -50,6 +51,15 @@ def describe_plans(plans: Sequence[RunPlan], wanted: Sequence[Column], refresh: 
         metrics = [f"  metric    {column.label}" for column in wanted]
         described.append(Described([*lines, *needs, *metrics], work, hours, [plan.folder]))
     return described
+
+
+def show_scores(folder: RunFolder, cases: Mapping[str, Case], wanted: Sequence[Column], refresh: Refresh) -> None:
+    """Print what scoring a run would do."""
+    from vapbench.pending import pending_scores
+
+    jobs = pending_scores(folder, cases, wanted, None, refresh).jobs
+    lacking = {column.label: sum(column in job.columns for job in jobs) for column in wanted}
+    print_lines([f"{folder.path}", *(f"  {label}: {count} of its videos to score" for label, count in lacking.items())])
 
 
 def describe_protocol(

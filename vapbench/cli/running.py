@@ -12,9 +12,8 @@ import typer
 from vapbench.cli import options as opt
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-    from vapbench.cases import Case
     from vapbench.errors import VapbenchError
     from vapbench.methods import ResolvedMethod
     from vapbench.plan import Column, RunPlan
@@ -197,6 +196,7 @@ def score(
     """
     from vapbench.cli.console import configure_logging
     from vapbench.cli.costs import print_costs
+    from vapbench.cli.dry_run import show_scores
     from vapbench.cli.reporting import print_tables
     from vapbench.costs import estimate_folder, estimate_plan, limit_calls
     from vapbench.plan import columns
@@ -216,7 +216,7 @@ def score(
     if dry_run:
         cases = {case.id: case for case in selection.cases}
         costs = estimate_plan(plan, wanted, refresh) if plan else estimate_folder(folder, cases, wanted, refresh)
-        _describe_scores(folder, cases, wanted, settings)
+        show_scores(folder, cases, wanted, settings.refresh)
         print_costs(costs, max_judge_calls)
         return
     limit_calls(wanted, max_judge_calls)
@@ -388,20 +388,6 @@ def plans_of(
         for item in resolved
     ]
     return without_empty(plans, piece, len(cases))
-
-
-def _describe_scores(
-    folder: RunFolder, cases: Mapping[str, Case], wanted: Sequence[Column], settings: Settings
-) -> None:
-    """Print what scoring would do."""
-    from vapbench.cli.console import output
-    from vapbench.pending import pending_scores
-
-    jobs = pending_scores(folder, cases, wanted, None, settings.refresh).jobs
-    output().print(f"{folder.path}", soft_wrap=True, markup=False)
-    for column in wanted:
-        lacking = sum(column in job.columns for job in jobs)
-        output().print(f"  {column.label}: {lacking} of its videos to score", soft_wrap=True, markup=False)
 
 
 def _refuse_one_name_for_many(resolved: list[ResolvedMethod], name: str | None) -> None:

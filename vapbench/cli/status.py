@@ -65,21 +65,21 @@ def _lines(item: RunStatus) -> list[str]:
     left = f", about {duration(item.left)} left" if item.left else ""
     lines = [f"{item.run}: {item.said}{left}"]
     width = max(len(stage.name) for stage in item.stages)
-    lines += [f"  {stage.name:<{width}}  {_stage(stage)}" for stage in item.stages]
+    lines += [f"  {stage.name:<{width}}  {_stage(stage, item.state == 'running')}" for stage in item.stages]
     lines += [f"  {item.count} x {item.type} in {item.stage}, last {item.example}" for item in item.failures]
     if item.failures:
         lines.append(f"  why: vapbench show {item.run}; again: --refresh failed")
     return lines
 
 
-def _stage(stage: Stage) -> str:
+def _stage(stage: Stage, running: bool) -> str:
     parts = [f"{stage.done}/{stage.total}"]
     parts += [f"{stage.failed} failed"] if stage.failed else []
     parts += [f"{stage.unscored} unscored"] if stage.unscored else []
     parts += [f"{stage.seconds:.2g} s each"] if stage.seconds is not None else []
     parts += [f"{stage.encode_seconds:.2g} s to encode"] if stage.encode_seconds is not None else []
     parts += [f"{stage.peak_mb:,.0f} MB"] if stage.peak_mb is not None else []
-    parts += [f"about {duration(stage.left)} left"] if stage.left else []
+    parts += [f"about {duration(stage.left)} left"] if running and stage.left else []
     return "  ".join(parts)
 
 
