@@ -291,12 +291,16 @@ def _start(options: OnRay) -> None:
     quiet = {"logging_level": logging.ERROR, "log_to_driver": False}
     if options.address is None:
         cpus = max(os.cpu_count() or 1, options.workers or 1)
-        ray.init(num_cpus=cpus, include_dashboard=False, object_store_memory=_OBJECT_STORE, **quiet)
-        return
+        where, hint = {"num_cpus": cpus, "include_dashboard": False, "object_store_memory": _OBJECT_STORE}, ""
+        said = "Ray does not start on this machine"
+    else:
+        where, hint = (
+            {"address": options.address},
+            "; start one with ray start --head, and run this on one of its nodes",
+        )
+        said = f"--ray-address {options.address}: no cluster answers"
     try:
-        ray.init(address=options.address, **quiet)
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        raise UsageError(
-            f"--ray-address {options.address}: no cluster answers ({str(error).splitlines()[0]}); start one with "
-            "ray start --head, and run this on one of its nodes."
-        ) from error
+        ray.init(**where, **quiet)
+    except Exception as error:
+        # Ray has no type for it: a plain Exception where a node takes too long to start, a ConnectionError elsewhere.
+        raise UsageError(f"{said} ({str(error).splitlines()[0]}){hint}.") from error
