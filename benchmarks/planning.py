@@ -8,7 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from vapbench.cases import Case
-from vapbench.files import canonical_json, file_sha256
+from vapbench.files import file_sha256
+from vapbench.journal import seal
 from vapbench.pending import pending_scores
 from vapbench.plan import Column, columns
 from vapbench.store import GenerationRow, RunFolder, ScoreRow
@@ -57,7 +58,7 @@ def write_run(folder: RunFolder, cases: list[Case], wanted: list[Column], seeds:
 
 def _write(path: Path, rows: list[GenerationRow] | list[ScoreRow]) -> None:
     path.parent.mkdir(exist_ok=True)
-    path.write_text("".join(canonical_json(asdict(row)) + "\n" for row in rows), encoding="utf-8")
+    path.write_bytes(b"".join(seal(asdict(row)) for row in rows))
 
 
 def main() -> None:

@@ -14,7 +14,8 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-from vapbench.files import canonical_json, digest
+from vapbench.files import digest
+from vapbench.journal import seal
 from vapbench.plan import needed_sha256
 from vapbench.store import SCHEMA, GenerationRow, ScoreRow
 
@@ -70,7 +71,7 @@ def write_run(folder: Path, method: str, rng: random.Random, cases: int = CASES)
 
 def write_rows(path: Path, rows: list[GenerationRow] | list[ScoreRow]) -> None:
     """Write JSONL."""
-    path.write_text("".join(canonical_json(asdict(row)) + "\n" for row in rows), encoding="utf-8")
+    path.write_bytes(b"".join(seal(asdict(row)) for row in rows))
 
 
 def main() -> None:

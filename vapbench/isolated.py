@@ -111,9 +111,14 @@ class Isolated:
         if not _CAN_TELL:
             return ""
         os.kill(self._process.pid, signal.SIGUSR1)
-        time.sleep(0.2)
-        self._stacks.seek(0)
-        return self._stacks.read().decode(errors="replace")
+        text = b""
+        for _ in range(20):
+            time.sleep(0.1)
+            self._stacks.seek(0)
+            before, text = text, self._stacks.read()
+            if text and text == before:
+                break
+        return text.decode(errors="replace")
 
     def _end(self) -> None:
         if self._process is not None:
@@ -128,8 +133,10 @@ def _serve(pipe: Connection, pickled: bytes, plugins: Sequence[Path], device: st
     """What the other process does until it is told no more."""
     if _CAN_TELL:
         faulthandler.register(signal.SIGUSR1, file=Path(stacks).open("wb"))
-    # Ctrl-C reaches every process of a terminal; what comes of it is the first one's to decide.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Ctrl-C reaches every process of a terminal, SIGTERM every one of a Slurm job; what comes of it is the first
+    # one's to decide, which ends this one by SIGKILL.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         import torch

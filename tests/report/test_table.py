@@ -99,6 +99,17 @@ def test_a_score_of_another_video_does_not_count(runs: Runs) -> None:
     assert (cell.mean, cell.n, cell.missing, cell.reason) == (0.7, 1, 1, "not scored yet")
 
 
+def test_a_metric_whose_every_score_is_of_another_caption_is_no_column(runs: Runs) -> None:
+    fields = {"fields": {"prompt": "as it is now"}}
+    run = runs.write("vap", {name: Case(name, (0.5,), extra=fields) for name in "ab"})
+    manifest = json.loads(run.manifest_path.read_text())
+    manifest["metrics"][METRIC] = {"needs": ["prompt"]}
+    run.manifest_path.write_text(json.dumps(manifest))
+    assert read_evidence(run).scores == {}
+    (table,) = summarise([run], "all")
+    assert table.columns == ()
+
+
 def test_a_regenerated_case_counts_once(runs: Runs) -> None:
     run = runs.write("vap", {"a": Case("a", (0.5,)), "b": Case("b", (0.7,))})
     with RunWriter(run) as writer:

@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import isfinite
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
@@ -17,6 +18,8 @@ from vapbench.files import canonical_json
 from vapbench.plan import needed_sha256
 from vapbench.stats.intervals import mean_within
 from vapbench.store import Failure, GenerationRow, RunFolder, ScoreRow, Status
+
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 State = Literal["scored", "failed", "unscored", "missing"]
 
@@ -37,6 +40,7 @@ class Score(NamedTuple):
     metric: str
     status: Status
     value: float | None
+    """A finite number exactly where the status is ``ok`` and the metric gave one."""
     note: str
     failure: Failure | None
     parts: Mapping[str, Any]
@@ -108,13 +112,9 @@ class Evidence:
 
     def score(self, column: ColumnKey, case: str) -> float | None:
         """The value of :meth:`outcome`, for tables: nothing is said about what has none."""
-        rows, values = self.scores[column], []
-        for seed in self._to_score.get(case, ()):
-            row = rows.get((case, seed))
-            if row is None or row.status != "ok" or row.value is None or not math.isfinite(row.value):
-                return None
-            values.append(row.value)
-        return math.fsum(values) / len(values) if values else None
+        rows, seeds = self.scores[column], self._to_score.get(case, ())
+        values = [row.value for seed in seeds if (row := rows.get((case, seed))) and row.value is not None]
+        return math.fsum(values) / len(values) if values and len(values) == len(seeds) else None
 
     def outcome(self, column: ColumnKey, case: str) -> Outcome:
         """What ``column`` says of ``case``: the mean over its seeds.
@@ -223,21 +223,25 @@ def _add_standing(
     """Add the scores of current videos of cases as they are now to their columns."""
     # Of several weights, the last used are the column: scores of others would be another definition.
     weights = rows[-1].weights if rows else ""
-    definition: tuple[Any, ...] = ()
-    metric, none = "", MappingProxyType[str, Any]({})
+    metric, version, params = "", 0, None
+    key = ColumnKey(metric, version, "")
     column: dict[tuple[str, int], Score] = {}
+    expected: Mapping[str, str] = {}
     for score in rows:
         made = current.get((score.case, score.seed))
         if made is None or made.status != "ok" or made.sha256 != score.video_sha256 or score.weights != weights:
             continue
-        if not depends.hold(score):
+        if score.metric != metric or score.version != version or score.params != params:
+            metric, version, params = score.metric, score.version, score.params
+            key, expected = ColumnKey(metric, version, canonical_json(params)), depends.of(metric)
+            column = scores.get(key, {})
+        if expected.get(score.case, score.case_sha256) != score.case_sha256:
             continue
-        if (score.metric, score.version, score.params) != definition:
-            definition = (score.metric, score.version, score.params)
-            metric, version, params = definition
-            column = scores.setdefault(ColumnKey(metric, version, canonical_json(params)), {})
-        kept = score.parts if parts else none
-        column[made.case, made.seed] = Score(metric, score.status, score.value, score.note, score.failure, kept)
+        value = score.value if score.status == "ok" and score.value is not None and isfinite(score.value) else None
+        kept = score.parts if parts else _NOTHING
+        column[made.case, made.seed] = Score(metric, score.status, value, score.note, score.failure, kept)
+        if len(column) == 1:
+            scores[key] = column
 
 
 class _Dependencies:
@@ -245,19 +249,21 @@ class _Dependencies:
 
     def __init__(self, manifest: Mapping[str, Any]) -> None:
         self._metrics: Mapping[str, Any] = manifest.get("metrics") or {}
-        self._cases: Mapping[str, Any] = manifest.get("cases") or {}
-        self._hashes: dict[tuple[tuple[str, ...], str], str | None] = {}
+        self._fields = {name: case.get("fields") for name, case in (manifest.get("cases") or {}).items()}
+        self._known: dict[tuple[str, ...], dict[str, str]] = {}
 
-    def hold(self, score: ScoreRow) -> bool:
-        needs = self._metrics.get(score.metric, {}).get("needs")
+    def of(self, metric: str) -> Mapping[str, str]:
+        """Case -> hash of what the metric needs of it, where that is known."""
+        needs = self._metrics.get(metric, {}).get("needs")
         if needs is None:
-            return True
-        key = (tuple(needs), score.case)
-        if key not in self._hashes:
-            fields = self._cases.get(score.case, {}).get("fields")
-            known = fields is not None and set(needs) <= set(fields)
-            self._hashes[key] = needed_sha256(needs, fields) if known else None
-        return self._hashes[key] in (None, score.case_sha256)
+            return {}
+        if tuple(needs) not in self._known:
+            self._known[tuple(needs)] = {
+                case: needed_sha256(needs, fields)
+                for case, fields in self._fields.items()
+                if fields is not None and set(needs) <= set(fields)
+            }
+        return self._known[tuple(needs)]
 
 
 def _outcome(made: GenerationRow, score: Score | None) -> Outcome:
@@ -269,6 +275,6 @@ def _outcome(made: GenerationRow, score: Score | None) -> Outcome:
         return Outcome("missing", reason="not scored yet")
     if score.status == "failed":
         return Outcome("failed", reason=explain(score.failure), row=score)
-    if score.status == "unscored" or score.value is None or not math.isfinite(score.value):
+    if score.status == "unscored" or score.value is None:
         return Outcome("unscored", reason=score.note or "the metric does not apply", row=score)
     return Outcome("scored", float(score.value), score.note, score)
