@@ -22,7 +22,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -102,7 +102,7 @@ def write_finished(folder: Path, rows: int) -> None:
         path = plan.folder.videos / f"{number}.mp4"
         path.write_bytes(number.to_bytes(8))
         row = GenerationRow(job.key, job.case.id, job.case.condition, "camera", job.seed, "ok", path.name)
-        made.append(GenerationRow(**{**vars(row), "sha256": file_sha256(path)}))
+        made.append(replace(row, sha256=file_sha256(path)))
     write_rows(plan.folder.generations_path, made)
     for column in columns():
         scores = [

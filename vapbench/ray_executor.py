@@ -288,15 +288,17 @@ def _start(options: OnRay) -> None:
 
     import ray
 
-    quiet = {"logging_level": logging.ERROR, "log_to_driver": False}
+    where: dict[str, Any] = {"address": options.address}
+    said = f"--ray-address {options.address}: no cluster answers"
+    hint = "; start one with ray start --head, and run this on one of its nodes"
     if options.address is None:
-        cpus = max(os.cpu_count() or 1, options.workers or 1)
-        ray.init(num_cpus=cpus, include_dashboard=False, object_store_memory=_OBJECT_STORE, **quiet)
-        return
+        # Without an address Ray would join a cluster that happens to run here.
+        where = {"address": "local", "num_cpus": max(os.cpu_count() or 1, options.workers or 1)}
+        where |= {"include_dashboard": False, "object_store_memory": _OBJECT_STORE}
+        said, hint = "Ray does not start on this machine", ""
     try:
-        ray.init(address=options.address, **quiet)
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        raise UsageError(
-            f"--ray-address {options.address}: no cluster answers ({str(error).splitlines()[0]}); start one with "
-            "ray start --head, and run this on one of its nodes."
-        ) from error
+        ray.init(**where, logging_level=logging.ERROR, log_to_driver=False)
+    except Exception as error:
+        # Ray has no type for it: a plain Exception where a node takes too long to start, a ConnectionError elsewhere.
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UsageError(f"{said} ({reason}){hint}.") from error
