@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-slow lint types format bench clean
+.PHONY: help run test test-slow lint types format bench audit clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ bench: $(VENV)/installed-dev ## Print the speed ratios that the docs quote
 	$(BIN)/python benchmarks/preference.py
 	$(BIN)/python benchmarks/study_load.py
 	$(BIN)/python benchmarks/leaderboard.py
+
+audit: $(VENV)/installed-dev ## Ask the advisory services about every installed package; says so where there is no network
+	$(BIN)/python .ci/audit.py
 
 clean: ## Remove .venv and caches; results stay
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache

@@ -34,6 +34,7 @@ ROOMS = [
     "suites",
     "stats",
     "store",
+    "shapes",
     "cases",
     "weights",
     "control",
@@ -43,6 +44,7 @@ ROOMS = [
     "limits",
     "registry",
     "resources",
+    "parsing",
     "files",
     "errors",
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -14,6 +13,7 @@ from vapbench.leaderboard.check import manifest_problems, row_problems
 from vapbench.methods import MethodEntry, check_class, find, methods
 from vapbench.metrics import REGISTRY
 from vapbench.metrics import resolve as resolve_metric
+from vapbench.parsing import parse_json
 from vapbench.store import RunFolder
 from vapbench.suites import find_suite, load_suites
 from vapbench.suites.tasks import conditions_of, find_task, load_tasks
@@ -104,7 +104,7 @@ def _check_lines(path: Path) -> None:
     lines = path.read_bytes().splitlines() if path.exists() else []
     for number, line in enumerate(lines, start=1):
         try:
-            json.loads(line)
+            parse_json(line)
         except ValueError as error:
             raise DataError(
                 f"{path}:{number} is not a readable row ({error}); run it again, or remove the line"

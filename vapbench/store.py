@@ -26,13 +26,17 @@ from types import MappingProxyType, TracebackType
 from typing import IO, Any, Literal, Self
 
 from filelock import FileLock, Timeout
+from pydantic import ValidationError
 
 from vapbench.errors import DataError, IdentityError
-from vapbench.files import TEMPORARY, atomic_path, canonical_json, digest, file_sha256, write_json
+from vapbench.files import TEMPORARY, atomic_path, canonical_json, digest, file_sha256, is_reserved, write_json
+from vapbench.parsing import parse_json
+from vapbench.shapes import Manifest, check_generation, check_score
 
 log = logging.getLogger(__name__)
 
 SCHEMA = 1
+_LONGEST_SLUG = 160
 Status = Literal["ok", "failed", "unscored"]
 
 
@@ -98,11 +102,13 @@ class ScoreRow:
 
 
 def _generation_row(data: dict[str, Any]) -> GenerationRow:
+    check_generation(data)
     attempts = tuple(Failure(**item) for item in data.pop("attempts", ()))
     return GenerationRow(**data, attempts=attempts)
 
 
 def _score_row(data: dict[str, Any]) -> ScoreRow:
+    check_score(data)
     failure = data.pop("failure", None)
     return ScoreRow(**data, failure=Failure(**failure) if failure else None)
 
@@ -139,9 +145,14 @@ class RunFolder:
             DataError: it is absent or damaged.
         """
         try:
-            value: dict[str, Any] = json.loads(self.manifest_path.read_text(encoding="utf-8"))
+            value: dict[str, Any] = parse_json(self.manifest_path.read_text(encoding="utf-8"))
+            Manifest.model_validate(value)
         except FileNotFoundError:
             raise DataError(f"{self.path} is no run folder (no manifest.json); see: vapbench list runs") from None
+        except ValidationError as error:
+            first = error.errors()[0]
+            field = ".".join(map(str, first["loc"])) or "the file"
+            raise DataError(f"{self.manifest_path}: {field:.200}: {first['msg']}; restore it.") from error
         except ValueError as error:
             raise DataError(f"{self.manifest_path}: not valid JSON ({error}); restore it, or delete it.") from error
         return value
@@ -291,7 +302,7 @@ def read_rows(path: Path, parse: Any) -> Iterator[Any]:
                 # Torn by a kill: the next writer cuts it off, so it was never written.
                 continue
             try:
-                data = json.loads(line)
+                data = parse_json(line)
                 if data.get("schema") != SCHEMA:
                     raise DataError(
                         f"{path}:{number} has schema {data.get('schema')}, this version reads {SCHEMA}; "
@@ -370,7 +381,9 @@ def params8(params: Mapping[str, Any]) -> str:
 
 def column_slug(metric: str, params: Mapping[str, Any]) -> str:
     """File-name form of a metric column: ``dynamic_degree[raft]`` -> ``dynamic_degree-raft``, parameters as a hash."""
-    slug = "".join(c if c.isalnum() or c in "._" else "-" for c in metric).strip("-")
+    slug = "".join(c if (c.isascii() and c.isalnum()) or c in "._" else "-" for c in metric).strip("-.")
+    if not metric.isascii() or len(slug) > _LONGEST_SLUG or not slug or is_reserved(slug):
+        slug = f"metric-{slug[:_LONGEST_SLUG]}-{digest(metric)[:8]}"
     return f"{slug}~{params8(params)}" if params else slug
 
 

@@ -53,15 +53,17 @@ class DepthEstimator:
 
         folder = checkpoint_folder(self.model, None)
         try:
-            config = AutoConfig.from_pretrained(folder, local_files_only=True)
+            config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
             kind = getattr(config, "depth_estimation_type", "relative")
             if config.model_type not in _RELATIVE_DEPTH or kind != "relative":
                 raise UsageError(
                     f"{self.model} ({config.model_type}, {kind}) does not answer with relative inverse depth, larger "
                     "being nearer; give a depth_model that does, such as depth-anything/Depth-Anything-V2-Small-hf."
                 )
-            self._processor = AutoImageProcessor.from_pretrained(folder, local_files_only=True)
-            network = AutoModelForDepthEstimation.from_pretrained(folder, local_files_only=True, use_safetensors=True)
+            self._processor = AutoImageProcessor.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+            network = AutoModelForDepthEstimation.from_pretrained(
+                folder, local_files_only=True, use_safetensors=True, trust_remote_code=False
+            )
         except (OSError, ValueError) as error:
             reason = str(error).splitlines()[0]
             raise WeightsError(f"{folder} cannot be loaded as a depth model ({reason}); fetch it again.") from error

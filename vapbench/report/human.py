@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from vapbench.errors import DataError
+from vapbench.parsing import read_csv
 from vapbench.report.columns import Column
 from vapbench.report.table import TableModel
 from vapbench.stats.clusters import Interval
@@ -51,8 +51,7 @@ def read_votes(path: Path) -> list[HumanVote]:
         DataError: the file cannot be read, or lacks a column.
     """
     try:
-        with path.open(newline="", encoding="utf-8") as handle:
-            rows = list(csv.DictReader(handle))
+        rows = [row for _, row in read_csv(path)[1]]
         return [
             HumanVote(
                 row["case"],

@@ -22,6 +22,11 @@ def render(model: TableModel, style: Style, format_: Format, standalone: bool = 
         format_: the format.
         standalone: LaTeX only: a document that compiles by itself.
     """
+    # A title may hold half a character, which no file takes.
+    return _render(model, style, format_, standalone).encode("utf-8", "replace").decode("utf-8")
+
+
+def _render(model: TableModel, style: Style, format_: Format, standalone: bool) -> str:
     if format_ == "csv":
         from vapbench.report.csv import to_csv
 

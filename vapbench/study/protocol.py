@@ -12,7 +12,6 @@ A protocol names methods by blind codes, so a server that never reads ``key.json
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
@@ -21,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from vapbench.cases import Category, Name
 from vapbench.errors import DataError, IdentityError, UsageError, did_you_mean
 from vapbench.files import digest, file_sha256, write_json
+from vapbench.parsing import parse_json
 from vapbench.store import now
 from vapbench.study.leaks import refuse_leaks
 
@@ -389,7 +389,7 @@ class Opening(Frozen):
 
 def _read(path: Path, model: type[Model]) -> Model:
     try:
-        return model.model_validate(json.loads(path.read_text(encoding="utf-8")))
+        return model.model_validate(parse_json(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; make a study first: vapbench study plan --help") from None
     except ValidationError as error:
