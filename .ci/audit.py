@@ -54,6 +54,10 @@ def _report(packages: list[dict[str, Any]], service: str) -> int:
         fixed = ", ".join(advisory["fix_versions"]) or "no release yet"
         print(f"audit: {package['name']} {package['version']}: {advisory['id']}; fixed in {fixed}")
     skipped = sum("skip_reason" in package for package in packages)
+    if skipped == len(packages):
+        # A mirror of the index answers for packages and knows no advisories.
+        print(f"audit: NO ADVISORY WAS ASKED ABOUT: what answers as {service} knows none of {skipped} packages.")
+        return 0
     print(
         f"audit: {len(packages) - skipped} packages asked about at {service}, {skipped} not known there; "
         f"{len(known)} advisories."

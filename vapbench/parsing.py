@@ -20,8 +20,8 @@ DEEPEST = 64
 """Most levels of lists and objects within each other: whatever walks a value may recurse."""
 MOST_ALIASES = 20
 """Of one YAML file: each can repeat everything before it."""
-LARGEST_DECLARATION = 1 << 20
-"""Bytes of a YAML file."""
+LARGEST_DECLARATION = 1 << 18
+"""Bytes of a YAML file: PyYAML reads some hundred kilobytes a second."""
 LARGEST_TABLE = 256 << 20
 """Bytes of a CSV file."""
 

@@ -72,13 +72,13 @@ def read_in_every_way(data: bytes) -> None:
     with tempfile.TemporaryDirectory() as root:
         path = Path(root) / "mine.yaml"
         path.write_bytes(data)
-        begun = time.monotonic()
+        begun = time.process_time()
         held(lambda: conditions_of(find_task(str(path))))
         held(lambda: find_suite(str(path)))
         held(lambda: read_cards(path))
         for finding in held(lambda: check_target(str(path))) or ():
             assert finding.ok or "\n" not in finding.problem
-        assert time.monotonic() - begun < 30
+        assert time.process_time() - begun < 30
         assert [found.name for found in Path(root).iterdir()] == ["mine.yaml"]
 
 
@@ -99,7 +99,7 @@ def test_aliases_do_not_multiply(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"line 3: 'name' is there twice"):
         find_task(str(path))
     path.write_bytes(b"# " + b"x" * (1 << 20))
-    with pytest.raises(DataError, match=r"more than the 1,048,576 of a declaration"):
+    with pytest.raises(DataError, match=r"more than the 262,144 of a declaration"):
         find_task(str(path))
 
 
