@@ -90,6 +90,7 @@ async def enter(process: Process, number: int) -> Client:
 
 async def rate(client: Client, measured: Measured, start: float, trials: int, seconds_each: float) -> None:
     """Ask, think, vote, ``trials`` times, evenly spread from ``start`` on."""
+    await asyncio.sleep(max(0.0, start - time.perf_counter()))
     for trial in range(trials):
         _, content = await measured.timed("next", client, "POST", "/api/next", {"after": None})
         await asyncio.sleep(max(0.0, start + (trial + 1) * seconds_each - time.perf_counter()))

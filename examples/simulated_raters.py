@@ -1,12 +1,14 @@
 """Simulated raters for a planned study: they open their links, wait as long as the videos last, and vote over HTTP.
 
     vapbench study plan --suite mini --method vap --method lora …
-    python examples/simulated_raters.py studies/NAME --raters 20 --strength vap=1.2 --strength lora=0.4
-    vapbench study report studies/NAME
+    python examples/simulated_raters.py studies/NAME --strength vap=1.2 --strength lora=0.4
+
+It serves the study, lets the raters vote, closes it, and prints the report's preference table beside the truth that the
+votes were drawn from. The whole report afterwards: vapbench study report studies/NAME
 
 Each method has a strength, each rater a taste of their own on top, and of two results the one with strengths a and b is
-chosen with odds exp(a) : exp(b), a tie having NU * exp((a + b) / 2) (Davidson 1970). At the end the script prints the
-shares that follow from the strengths, for comparison with the intervals of the report.
+chosen with odds exp(a) : exp(b), a tie having NU * exp((a + b) / 2) (Davidson 1970); of several results each is chosen
+with odds exp(strength) (Luce 1959). The truth is how often all possible raters together would choose a method of all.
 
 A real rater cannot do what this does: it recognises a video by its hash, with the study's key beside it.
 """
@@ -24,7 +26,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http.cookiejar import CookieJar
@@ -36,6 +38,8 @@ TASTE = 0.3
 """Standard deviation of a rater's own strengths around the common ones."""
 CARE = 0.95
 """Chance to answer a check as expected."""
+MEMORY = 0.8
+"""Chance to answer what is shown again, sides swapped, as the first time."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,8 @@ class Truth:
     """SHA-256 of a video -> method."""
     expected: frozenset[str]
     """SHA-256 of the videos that a check expects to be chosen."""
+    raters: int
+    """As many as were planned."""
     strengths: Mapping[str, float]
     ties: bool
     seconds: float
@@ -65,7 +71,8 @@ def read_truth(study: Path, strengths: Mapping[str, float]) -> Truth:
     shown = [(media, code) for case in protocol["cases"] for code, media in case["candidates"].items()]
     return Truth(
         {sha256[media]: names[code] for media, code in shown},
-        frozenset(sha256[check["candidates"][check["expected"]]] for check in protocol["checks"]),
+        frozenset(sha256[c["candidates"][c["expected"]]] for c in protocol["checks"] if c["expected"] is not None),
+        int(protocol["raters"]),
         spread | dict(strengths),
         bool(protocol["ties"]),
         max(facts["frames"] / facts["fps"] for facts in protocol["media"].values() if facts["fps"]),
@@ -81,6 +88,7 @@ class Rater:
         self._random = random.Random(seed)
         self._taste = {name: value + self._random.gauss(0, TASTE) for name, value in truth.strengths.items()}
         self._opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
+        self._said: dict[tuple[str, frozenset[str]], str] = {}
         self._origin = link.partition("/join")[0]
         self._opener.open(link).close()
 
@@ -110,9 +118,20 @@ class Rater:
 
     def _choose(self, trial: Mapping[str, Any]) -> int | str:
         videos = [hashlib.sha256(self._send("GET", address)).hexdigest() for address in trial["results"]]
+        if len(set(videos)) == 1:
+            return "tie" if self._random.random() < CARE else self._random.randrange(len(videos))
         right = [place for place, video in enumerate(videos) if video in self._truth.expected]
         if right:
             return right[0] if self._random.random() < CARE else self._random.randrange(len(videos))
+        asked = (str(trial["question"]["wording"]), frozenset(videos))
+        before = self._said.get(asked)
+        if before is not None and self._random.random() < MEMORY:
+            return videos.index(before) if before else "tie"
+        answer = self._prefer(videos)
+        self._said[asked] = videos[answer] if isinstance(answer, int) else ""
+        return answer
+
+    def _prefer(self, videos: Sequence[str]) -> int | str:
         strengths = [self._taste[self._truth.method_of[video]] for video in videos]
         weights = [math.exp(strength) for strength in strengths]
         answers: list[int | str] = list(range(len(videos)))
@@ -147,33 +166,71 @@ def serve(study: Path, raters: int) -> tuple[subprocess.Popen[str], list[str]]:
     sys.exit(process.wait())
 
 
-def shares(strengths: Mapping[str, float]) -> dict[str, float]:
-    """Luce shares: exp(strength), brought to the sum of one."""
-    total = sum(math.exp(value) for value in strengths.values())
-    return {name: math.exp(value) / total for name, value in strengths.items()}
+def crowd_shares(strengths: Mapping[str, float], draws: int = 20_000) -> dict[str, float]:
+    """How often each method is chosen of all by raters with tastes of their own, on average."""
+    tastes = random.Random("crowd")
+    sums = dict.fromkeys(strengths, 0.0)
+    for _ in range(draws):
+        weights = {name: math.exp(value + tastes.gauss(0, TASTE)) for name, value in strengths.items()}
+        total = sum(weights.values())
+        for name, weight in weights.items():
+            sums[name] += weight / total / draws
+    return sums
+
+
+def vapbench(*arguments: str) -> str:
+    """What a command prints; ends the script if it fails."""
+    command = [sys.executable, "-m", "vapbench", *arguments]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        sys.exit(done.returncode)
+    return done.stdout
+
+
+def compare(report: Mapping[str, Any], truth: Mapping[str, float]) -> list[str]:
+    """The report's preference table beside the truth, one line per question and method."""
+    share = "share" if report["kind"] == "best_of_n" else "luce_share"
+    lines = [f"{'question':10} {'method':24} {'truth %':>8} {'report %':>9} {'95 % interval':>15}  contains the truth"]
+    within = []
+    for question in report["questions"]:
+        for method in question["methods"]:
+            found, true = method[share], truth[method["name"]]
+            low, high = found["low"], found["high"]
+            told = "no interval: " + str(found["reason"])
+            if low is not None and high is not None:
+                within.append(low <= true <= high)
+                told = f"[{100 * low:5.1f}, {100 * high:5.1f}]  {'yes' if within[-1] else 'NO'}"
+            shown = f"{100 * true:8.1f} {100 * found['estimate']:9.1f}"
+            lines.append(f"{question['question']:10} {method['name']:24} {shown}   {told}")
+    count = f"{sum(within)} of {len(within)} intervals contain the truth"
+    return [*lines, f"{count}; of 95 % intervals one in twenty does not."]
 
 
 def main() -> None:
-    """Serve, vote, stop, and print the truth."""
+    """Serve, vote, close, and print the report beside the truth."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("study", type=Path, help="study folder")
-    parser.add_argument("--raters", type=int, default=20)
-    parser.add_argument("--strength", action="append", default=[], metavar="METHOD=VALUE")
+    parser.add_argument("--raters", type=int, help="as many as were planned, unless told otherwise")
+    parser.add_argument(
+        "--strength", action="append", default=[], metavar="METHOD=VALUE", help="0, 0.5, 1, ... by name"
+    )
     parser.add_argument("--seed", default="0")
     arguments = parser.parse_args()
     given = {name: float(value) for name, _, value in (text.partition("=") for text in arguments.strength)}
     truth = read_truth(arguments.study, given)
-    process, links = serve(arguments.study, arguments.raters)
+    process, links = serve(arguments.study, arguments.raters or truth.raters)
     try:
         raters = [Rater(link, truth, f"{arguments.seed}-{number}") for number, link in enumerate(links)]
+        print(f"{len(raters)} raters are voting; each trial takes them {truth.seconds:.1f} s.", flush=True)
         with ThreadPoolExecutor(len(raters)) as pool:
             answered = list(pool.map(Rater.take_part, raters))
     finally:
         process.terminate()
         process.wait()
-    print(f"{sum(answered)} answers of {len(answered)} raters. The truth they were drawn from:")
-    for name, share in sorted(shares(truth.strengths).items(), key=lambda item: -item[1]):
-        print(f"  {name:24} strength {truth.strengths[name]:5.2f}   Luce share {100 * share:5.1f} %")
+    print(f"{sum(answered)} answers of {len(answered)} raters.", flush=True)
+    vapbench("study", "close", str(arguments.study))
+    report = json.loads(vapbench("study", "report", str(arguments.study), "--json"))
+    print("\n".join(["", *compare(report, crowd_shares(truth.strengths))]))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -57,6 +58,21 @@ def test_a_metrics_page_is_complete_and_its_example_holds(path: Path) -> None:
         assert (path.parent / link).is_file(), f"{path.name} links to {link}"
 
 
+def test_every_built_in_metric_has_a_page_of_its_own() -> None:
+    from vapbench.metrics import REGISTRY, sets
+
+    for name in [entry.name for registry in (REGISTRY, sets.REGISTRY) for entry in registry if entry.point is None]:
+        page = DOCS / "metrics" / f"{name.replace('[', '-').rstrip(']')}.md"
+        assert page.is_file(), f"{name} has no {page.name}"
+        text = page.read_text(encoding="utf-8")
+        assert text.startswith(f"# `{name}`\n"), f"{page.name} is not headed by {name}"
+        # Every page has its parts in one order, so that a reader finds the same thing in the same place.
+        parts = ("**Formula.**", "**Range, direction.**", "**Needs.**", "**Weights, licence.**", "**Parameters.**")
+        places = [text.find(part) for part in (*parts, "**Parts.**", "## Caveats", "## Example")]
+        assert -1 not in places, f"{page.name} lacks a part"
+        assert places == sorted(places), f"{page.name} has its parts in another order"
+
+
 def test_every_metric_of_vbenchs_has_a_page_in_the_index() -> None:
     index = (DOCS / "metrics.md").read_text(encoding="utf-8")
     for path in (DOCS / "metrics").glob("*.md"):
@@ -72,7 +88,29 @@ def test_an_extension_stays_short(page: str) -> None:
 
 def test_every_command_the_docs_name_exists() -> None:
     known = {"run", "generate", "score", "report", "compare", "table", "show", "list", "check", "data", "train"}
-    known |= {"study", "leaderboard"}
+    known |= {"study", "leaderboard", "results", "status"}
     for path in [*DOCS.rglob("*.md"), DOCS.parent / "README.md"]:
         for command in re.findall(r"`vapbench (\w+)", path.read_text(encoding="utf-8")):
             assert command in known, f"{path.name} names vapbench {command}"
+
+
+def test_the_committed_tables_are_those_of_the_committed_rows(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, DOCS / "write_tables.py", tmp_path], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    made, kept = ({path.name: path.read_text() for path in folder.iterdir()} for folder in (tmp_path, DOCS / "tables"))
+    assert sorted(made) == sorted(kept), "run: make tables"
+    for name, text in made.items():
+        assert text == kept[name], f"docs/tables/{name} is not of these rows; run: make tables"
+
+
+@pytest.mark.skipif(not shutil.which("pdflatex"), reason="pdflatex is not installed")
+def test_the_committed_tables_compile(tmp_path: Path) -> None:
+    inputs = "".join(f"\\input{{{path.as_posix()}}}\n" for path in sorted((DOCS / "tables").glob("*.tex")))
+    head = "\\documentclass{article}\\usepackage[landscape,margin=1cm]{geometry}\\usepackage{booktabs}"
+    (tmp_path / "tables.tex").write_text(f"{head}\\begin{{document}}\n{inputs}\\end{{document}}\n")
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "tables.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace", check=False)
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert "Overfull" not in done.stdout and "undefined" not in done.stdout

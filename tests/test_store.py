@@ -85,6 +85,18 @@ def test_a_damaged_row_in_the_middle_is_reported_and_its_work_is_open_again(
     assert "generations.jsonl:2 is not a readable row" in caplog.text
 
 
+@pytest.mark.parametrize("line", [b'{"schema":1,"key":7}', b"[]", b"null", b'"text"', b""])
+def test_a_row_of_another_form_is_no_row(tmp_path: Path, line: bytes) -> None:
+    folder = RunFolder(tmp_path)
+    with RunWriter(folder) as writer:
+        writer.append(row("k1"))
+    with folder.generations_path.open("ab") as handle:
+        handle.write(line + b"\n")
+    with RunWriter(folder) as writer:
+        writer.append(row("k2"))
+    assert list(folder.generations()) == ["k1", "k2"]
+
+
 def test_another_schema_is_refused_rather_than_misread(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     folder.generations_path.write_text(json.dumps({"schema": 99}) + "\n")

@@ -93,8 +93,16 @@ def is_transient(error: BaseException) -> bool:
     if isinstance(status, int):
         return status == 429 or status >= 500
     # httpx, requests and torch have trees of their own; their names agree.
-    return isinstance(error, TimeoutError | MemoryError) or type(error).__name__.endswith(
-        ("Timeout", "OutOfMemoryError")
+    return isinstance(error, TimeoutError) or type(error).__name__.endswith("Timeout") or is_out_of_memory(error)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out, of the accelerator or the machine."""
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__.endswith("OutOfMemoryError")
+        # What torch says where the machine's memory ends; it has no type of its own.
+        or (isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error))
     )
 
 

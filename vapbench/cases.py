@@ -50,6 +50,10 @@ class Media(BaseModel):
     _wanted: int = PrivateAttr(default=0)
     _lock: Lock = PrivateAttr(default_factory=Lock)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel to another process as path and hash; decoded frames and their lock stay here."""
+        return _unpickled, (self.path, self.__dict__.get("sha256"))
+
     @cached_property
     def sha256(self) -> str:
         """SHA-256 of the file.
@@ -89,6 +93,13 @@ class Media(BaseModel):
             self._wanted -= 1
             if self._wanted <= 0:
                 self._prefetched = None
+
+
+def _unpickled(path: Path, sha256: str | None) -> Media:
+    media = Media(path=path)
+    if sha256:
+        media.__dict__["sha256"] = sha256
+    return media
 
 
 class Reference(BaseModel):

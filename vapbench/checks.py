@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from vapbench.errors import DataError, UsageError, VapbenchError
+from vapbench.journal import unseal
 from vapbench.leaderboard.check import manifest_problems, row_problems
 from vapbench.methods import MethodEntry, check_class, find, methods
 from vapbench.metrics import REGISTRY
 from vapbench.metrics import resolve as resolve_metric
-from vapbench.parsing import parse_json
 from vapbench.store import RunFolder
 from vapbench.suites import find_suite, load_suites
 from vapbench.suites.tasks import conditions_of, find_task, load_tasks
@@ -104,7 +104,7 @@ def _check_lines(path: Path) -> None:
     lines = path.read_bytes().splitlines() if path.exists() else []
     for number, line in enumerate(lines, start=1):
         try:
-            parse_json(line)
+            unseal(line)
         except ValueError as error:
             raise DataError(
                 f"{path}:{number} is not a readable row ({error}); run it again, or remove the line"

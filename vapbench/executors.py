@@ -111,7 +111,10 @@ class InFlight:
 
 @contextmanager
 def finish_case_on_interrupt(stop: Stop, tell: Callable[[str], None]) -> Iterator[None]:
-    """Turn the first Ctrl-C into a request to stop after the case at hand; the second interrupts at once."""
+    """Turn the first Ctrl-C into a request to stop after the case at hand; the second interrupts at once.
+
+    SIGTERM, by which schedulers announce that a job must end, is a Ctrl-C.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -122,8 +125,22 @@ def finish_case_on_interrupt(stop: Stop, tell: Callable[[str], None]) -> Iterato
         stop.reason = INTERRUPTED
         tell("Stopping after this case. Press Ctrl-C again to stop at once.")
 
-    previous = signal.signal(signal.SIGINT, request)
+    previous = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def sigterm_interrupts() -> Iterator[None]:
+    """Let SIGTERM end the work as Ctrl-C does: locks are given back, so that a requeued job may start elsewhere."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)

@@ -23,6 +23,7 @@ _DEVICES = frozenset(
 _LONGEST_NAME, _LONGEST_PATH = 255, 1024
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _WORTH_REMEMBERING = 16 << 20
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 @contextmanager
@@ -36,10 +37,10 @@ def atomic_path(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}")
     try:
         yield temporary
-        with temporary.open("rb") as handle:
+        with naming(path), temporary.open("rb") as handle:
             os.fsync(handle.fileno())
         temporary.replace(path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -57,9 +58,9 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
 
 def canonical_json(value: Any) -> str:
     """JSON with one spelling per value: sorted keys, no spaces, no NaN. What every key is a hash of."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    # Names of files and words of models may hold half a character, which UTF-8 does not; JSON has an escape for it.
-    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
+    text = _CANONICAL.encode(value)
+    # Names of files and words of models may hold half a character, which UTF-8 does not.
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 def digest(value: Any) -> str:
@@ -69,8 +70,19 @@ def digest(value: Any) -> str:
 
 def file_sha256(path: Path) -> str:
     """SHA-256 of the file's bytes, 64 hexadecimal digits."""
-    with path.open("rb") as handle:
+    with naming(path), path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Let errors of a failing disk say which file they are about: reads, writes and syncs do not."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(path)
+        raise
 
 
 def content_sha256(path: Path) -> str:
@@ -143,12 +155,14 @@ def cache_folder() -> Path:
     return Path(base).expanduser() / "vapbench"
 
 
-def _sync_folder(folder: Path) -> None:
-    # A rename is durable only once the folder itself is on disk. Windows cannot open a folder, and needs no sync.
+def sync_folder(folder: Path) -> None:
+    """Bring a folder's entries to disk: only then is a new file, or a rename, durable."""
+    # Windows cannot open a folder, and needs no sync.
     if os.name == "nt":
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        with naming(folder):
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,16 +13,17 @@ from vapbench.cases import Case, ClipSpec, check_name
 from vapbench.errors import UsageError, WeightsError
 from vapbench.files import content_sha256, digest
 from vapbench.methods import ResolvedMethod
-from vapbench.methods.base import Method, identity_of, inputs_of
+from vapbench.methods.base import Method, identity_of, inputs_of, provenance_of
+from vapbench.methods.provenance import Provenance, notes_on
 from vapbench.metrics import resolve as resolve_metric
 from vapbench.metrics.base import Metric, weights_of
 from vapbench.registry import Spec
+from vapbench.shards import Shard
 from vapbench.store import (
     GenerationRow,
     RunFolder,
     ScoreRow,
     column_slug,
-    environment,
     generation_key,
     params8,
     score_key,
@@ -54,6 +54,8 @@ class RunPlan:
     jobs: tuple[Job, ...]
     folder: RunFolder
     identity: Mapping[str, Any]
+    undivided: tuple[Case, ...] = ()
+    """Cases of all shards, where this is one."""
 
     @cached_property
     def cases(self) -> dict[str, Case]:
@@ -62,8 +64,9 @@ class RunPlan:
 
     @cached_property
     def media_root(self) -> Path:
-        """Folder that holds every file of the planned cases."""
-        folders = [media.path.resolve().parent for case in self.cases.values() for media in case.media()]
+        """Folder that holds every file of the planned cases, those of other shards included."""
+        cases = self.undivided or self.cases.values()
+        folders = [media.path.resolve().parent for case in cases for media in case.media()]
         return Path(os.path.commonpath(folders))
 
     def manifest_cases(self) -> dict[str, dict[str, Any]]:
@@ -72,7 +75,10 @@ class RunPlan:
         Files are named relative to the media root of the plan, which is kept beside them.
         """
         seeds = sorted({job.seed for job in self.jobs})
-        return {case.id: _for_manifest(case, self.task, seeds, self.media_root) for case in self.cases.values()}
+        return {
+            case.id: _for_manifest(case, self.task, seeds, self.media_root, provenance_of(self.method.method, case))
+            for case in self.cases.values()
+        }
 
     def manifest_card(self) -> dict[str, Any]:
         """What the manifest keeps of the method's card."""
@@ -83,6 +89,7 @@ class RunPlan:
         if self.method.clip:
             differing = ", ".join(f"{name} {value:g}" for name, value in self.method.clip.items())
             notes.append(f"It needs {differing} instead of the suite's.")
+        notes += notes_on([provenance_of(self.method.method, case) for case in self.cases.values()])
         return {"title": card.title, "kind": card.kind, "notes": notes}
 
 
@@ -121,13 +128,17 @@ class Column:
 
     def key(self, case: Case, seed: int, video_sha256: str) -> str:
         """Score key of the video of one case and seed."""
+        return self.key_of(case.id, self.case_sha256(case), seed, video_sha256)
+
+    def key_of(self, case: str, case_sha256: str, seed: int, video_sha256: str) -> str:
+        """The same, where the case's hash is known already."""
         metric = {
             "name": self.metric.name,
             "version": self.metric.version,
             "params": dict(self.params),
             "weights": list(self.weights),
         }
-        return score_key(metric, {"id": case.id, "fields": self.case_sha256(case)}, seed, video_sha256)
+        return score_key(metric, {"id": case, "fields": case_sha256}, seed, video_sha256)
 
     def case_sha256(self, case: Case) -> str:
         """Hash of the case fields the metric needs."""
@@ -149,6 +160,7 @@ def plan_run(
     name: str | None = None,
     among: Sequence[Case] = (),
     tentative: bool = False,
+    shard: Shard | None = None,
 ) -> RunPlan:
     """Lay out a run. Nothing is loaded; files are only hashed.
 
@@ -162,6 +174,7 @@ def plan_run(
         name: name of the run folder, instead of the method's.
         among: every case of the suite, for methods that look across cases; by default those of the task.
         tentative: whether absent weights are only noted, for a plan that is shown and not run.
+        shard: the piece of the cases to plan, each with all its seeds; it may be empty.
 
     Raises:
         DataError: a file of a case is missing.
@@ -177,6 +190,9 @@ def plan_run(
         survey(among or cases)
     if group := getattr(method.method, "group", None):
         cases = sorted(cases, key=group)
+    undivided = tuple(cases) if shard else ()
+    if shard:
+        cases, results = shard.of(cases), shard.results(results)
     not_keyed: frozenset[str] = getattr(method.method, "not_keyed", frozenset())
     described = {
         "name": method.method.name,
@@ -192,7 +208,7 @@ def plan_run(
         jobs += [Job(case, seed, generation_key(keyed, content, inputs, seed)) for seed in seeds]
     identity = {"suite": suite, **described, "clip": overrides and dict(overrides)}
     folder = RunFolder(results / suite / (_checked(name) if name else run_name(method)))
-    return RunPlan(suite, task, method, tuple(jobs), folder, identity)
+    return RunPlan(suite, task, method, tuple(jobs), folder, identity, undivided)
 
 
 def _weights(method: Method, tentative: bool) -> dict[str, Any]:
@@ -305,6 +321,11 @@ def pending_scores(
     """What the videos of ``cases`` lack of the wanted columns, in the order they were generated."""
     done = {column.label: folder.scores(column.slug) for column in wanted}
     last = {label: {(row.case, row.seed): row.key for row in rows.values()} for label, rows in done.items()}
+    hashes = {name: field_hashes(case) for name, case in cases.items()}
+    needed = {
+        column.label: {name: needed_sha256(column.metric.needs, fields) for name, fields in hashes.items()}
+        for column in wanted
+    }
     jobs, restored, kept, failed = [], [], 0, 0
     for row in folder.current():
         if row.case not in cases or (seeds is not None and row.seed not in seeds):
@@ -314,7 +335,7 @@ def pending_scores(
             continue
         case, missing = cases[row.case], []
         for column in wanted:
-            key = column.key(case, row.seed, row.sha256)
+            key = column.key_of(case.id, needed[column.label][case.id], row.seed, row.sha256)
             score = done[column.label].get(key)
             if score is None or _again(score, refresh):
                 missing.append(column)
@@ -328,35 +349,10 @@ def pending_scores(
     return Pending(jobs, restored, kept, failed)
 
 
-def session(argv: Sequence[str], device: str, plan: RunPlan | None = None) -> dict[str, Any]:
-    """What a manifest records of one command: how it was called, where, with what, and on which plan if on one."""
-    record = {"argv": list(argv), "device": device, "git": git_state(), **environment()}
-    if plan is not None:
-        record["seeds"] = sorted({job.seed for job in plan.jobs})
-    return record
-
-
-def git_state() -> dict[str, Any] | None:
-    """Commit of the clone vapbench runs from, and whether it has changes; None outside a clone."""
-    root = Path(__file__).resolve().parent.parent
-    if not (root / ".git").exists():
-        return None
-    try:
-        commit = _git(root, "rev-parse", "HEAD")
-        return {"commit": commit, "dirty": bool(_git(root, "status", "--porcelain", "--untracked-files=no"))}
-    except (OSError, subprocess.SubprocessError):
-        return None
-
-
 def _from_home(path: Path) -> str:
     # Manifests are committed and shared: whose home it was is nobody's business.
     home = Path.home()
     return f"~/{path.relative_to(home).as_posix()}" if path.is_relative_to(home) else str(path)
-
-
-def _git(root: Path, *arguments: str) -> str:
-    command = ["git", "-C", str(root), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
 
 
 def _override(clip: ClipSpec, overrides: Mapping[Any, float]) -> ClipSpec:
@@ -381,7 +377,7 @@ def _by_content(value: Any) -> Any:
     return value
 
 
-def _for_manifest(case: Case, task: str, seeds: Sequence[int], root: Path) -> dict[str, Any]:
+def _for_manifest(case: Case, task: str, seeds: Sequence[int], root: Path, origin: Provenance) -> dict[str, Any]:
     def relative(path: Path) -> str:
         return path.resolve().relative_to(root).as_posix()
 
@@ -397,4 +393,5 @@ def _for_manifest(case: Case, task: str, seeds: Sequence[int], root: Path) -> di
         "reference_caption": case.reference.caption,
         "image": relative(case.image.path),
         "target": relative(case.target.path) if case.target else None,
+        **({"provenance": dict(origin)} if origin else {}),
     }

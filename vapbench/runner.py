@@ -7,7 +7,9 @@ goes on, until more fail than the run allows. What makes every case fail (a full
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -20,8 +22,11 @@ from vapbench.clip import Clip
 from vapbench.errors import BudgetSpent, TooManyFailures, UsageError
 from vapbench.executors import INTERRUPTED, InFlight, Stop, finish_case_on_interrupt, run_in_order
 from vapbench.files import file_sha256
+from vapbench.isolated import Isolated
+from vapbench.methods.base import Method
 from vapbench.metrics.view import ClipView
 from vapbench.plan import Column, Job, Refresh, RunPlan, ScoreJob, pending, pending_scores
+from vapbench.provenance import now
 from vapbench.scorer import Desk, Scorer, media_scored_against
 from vapbench.store import (
     Failure,
@@ -110,6 +115,8 @@ class Settings:
     argv: Sequence[str] = ()
     memory: int | None = None
     """Bytes a metric may work in; None for a quarter of what is free."""
+    case_timeout: float | None = None
+    """Seconds a method may take for a case; with a limit, it runs in a process of its own, which can be ended."""
 
 
 @dataclass
@@ -166,14 +173,15 @@ def _generate(
     method = copy(plan.method.method)
     device = torch_device(settings.device)
     progress.tell(f"Loading {method.name} …")
-    method.setup(device)
     stop = Stop()
 
     def load(job: Job) -> None:
-        job.case.reference.video.prefetch()
+        # Decoded frames stay in this process, so for a method in its own they would be decoded in vain.
+        if settings.case_timeout is None:
+            job.case.reference.video.prefetch()
 
     def work(job: Job, _: None) -> Attempted:
-        attempted = attempts.attempt(method, job.case, job.seed, settings.retries, device)
+        attempted = ask(job.case, job.seed)
         job.case.reference.video.release()
         return attempted
 
@@ -183,7 +191,19 @@ def _generate(
         _count(progress, tally, f"{job.case.id} seed {job.seed}", row.status, row.attempts)
         _stop_if_exceeded(settings.tolerance, tally, stop)
 
-    _run(jobs, load, work, finish, stop, progress, f"{plan.folder.path.name} · generate")
+    with _asking(method, device, settings) as ask:
+        _run(jobs, load, work, finish, stop, progress, f"{plan.folder.path.name} · generate")
+
+
+@contextmanager
+def _asking(method: Method, device: Any, settings: Settings) -> Iterator[Callable[[Case, int], Attempted]]:
+    """The method, set up: what gives a clip for a case and a seed."""
+    if settings.case_timeout is not None:
+        with Isolated(method, device, settings.retries, settings.case_timeout) as isolated:
+            yield isolated
+        return
+    method.setup(device)
+    yield lambda case, seed: attempts.attempt(method, case, seed, settings.retries, device)
 
 
 def score(
@@ -307,12 +327,14 @@ def _generation_row(job: Job, attempted: Attempted, folder: RunFolder) -> Genera
         peak_mb=attempted.peak_mb,
         note=attempted.unscored or attempted.note,
         attempts=attempted.failures,
+        ended=now("milliseconds"),
     )
     if attempted.unscored:
         return replace(row, status="unscored")
     if attempted.made is None:
         return row
     name = video_name(job.case.id, job.seed, job.key)
+    began = time.perf_counter()
     try:
         if isinstance(attempted.made, Clip):
             write_video(folder.videos / name, attempted.made)
@@ -323,7 +345,9 @@ def _generation_row(job: Job, attempted: Attempted, folder: RunFolder) -> Genera
         raise
     except Exception as error:
         return replace(row, attempts=(*row.attempts, attempts.failure_of(error)))
-    return replace(row, status="ok", video=name, sha256=file_sha256(folder.videos / name))
+    sha256 = file_sha256(folder.videos / name)
+    seconds = round(time.perf_counter() - began, 3)
+    return replace(row, status="ok", video=name, sha256=sha256, encode_seconds=seconds, ended=now("milliseconds"))
 
 
 def _run(
@@ -362,6 +386,6 @@ def _stop_if_exceeded(tolerance: Tolerance, tally: Tally, stop: Stop) -> None:
 
 
 def _hint_for(failure: Failure) -> str:
-    if failure.type in ("OutOfMemoryError", "MemoryError"):
+    if failure.type.endswith("MemoryError") or "DefaultCPUAllocator" in failure.message:
         return "Try --offload model, then --offload sequential, or --dtype bfloat16."
     return ""

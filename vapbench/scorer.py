@@ -16,6 +16,7 @@ from vapbench.errors import BudgetSpent, NotApplicable
 from vapbench.metrics.base import Metric, Score
 from vapbench.metrics.view import ClipView
 from vapbench.plan import Column, ScoreJob
+from vapbench.provenance import now
 from vapbench.store import Failure, ScoreRow
 
 T = TypeVar("T")
@@ -31,6 +32,7 @@ class Scorer:
     metric: Metric
     unusable: str = ""
     failure: Failure | None = None
+    device: Any = None
 
     @classmethod
     def set_up(cls, column: Column, device: Any) -> Scorer:
@@ -39,10 +41,10 @@ class Scorer:
         try:
             metric.setup(device)
         except NotApplicable as error:
-            return cls(column, metric, unusable=str(error))
+            return cls(column, metric, unusable=str(error), device=device)
         except Exception as error:
-            return cls(column, metric, failure=attempts.failure_of(error))
-        return cls(column, metric)
+            return cls(column, metric, failure=attempts.failure_of(error), device=device)
+        return cls(column, metric, device=device)
 
     @property
     def waits(self) -> bool:
@@ -85,6 +87,7 @@ class Scorer:
         Raises:
             BudgetSpent: the answer needs another call, which is not allowed.
         """
+        attempts.reset_peak(self.device)
         began = time.perf_counter()
         score, failure = Score(None), None
         try:
@@ -117,6 +120,8 @@ class Scorer:
             seconds=round(time.perf_counter() - began, 4),
             failure=failure,
             weights=self.column.weights_sha256,
+            peak_mb=attempts.peak_mb(self.device),
+            ended=now("milliseconds"),
         )
 
 

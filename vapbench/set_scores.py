@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from vapbench.errors import NotApplicable
 from vapbench.files import atomic_path, cache_folder, content_sha256, digest
 from vapbench.metrics.sets import Features, SetMetric, SetScore, score_set
 from vapbench.metrics.view import ClipView
+from vapbench.set_results import SetResult, videos_digest
 from vapbench.store import RunFolder
 from vapbench.video import read_video
 
@@ -26,28 +27,67 @@ class _Video:
 
 
 def score_run(
-    folder: RunFolder, cases: Mapping[str, Case], metric: SetMetric, params: Mapping[str, Any], device: Any
-) -> SetScore:
+    folder: RunFolder, cases: Mapping[str, Case], metric: SetMetric, params: Mapping[str, Any], device: Any, task: str
+) -> SetResult:
     """Score the finished videos of ``cases`` that have a target.
 
-    A target counts once per output of its case, so that both sets have one size and one mix of conditions.
+    A target counts once per output of its case, so that both sets have one size and one mix of conditions. Too few
+    videos give a result without a value.
+
+    Args:
+        folder: the run.
+        cases: those of the task, by id.
+        metric: what to reduce to.
+        params: the parameters that set it apart.
+        device: where the network runs.
+        task: name of the task.
 
     Raises:
-        NotApplicable: the network is absent, or there are too few videos.
+        NotApplicable: the network is absent.
         DataError: a video cannot be read.
     """
     cache = _FeatureCache(metric, params, device)
-    outputs, targets, conditions = [], [], []
+    outputs, targets, used = [], [], []
     for row in folder.current():
         path, case = folder.video_of(row), cases.get(row.case)
         if path is None or row.sha256 is None or case is None or case.target is None:
             continue
         outputs.append(cache.features(_Video(path, row.sha256, case)))
         targets.append(cache.features(_Video(case.target.path, case.target.sha256, case)))
-        conditions.append(case.condition)
-    if not outputs:
-        raise NotApplicable(f"{folder.path} has no finished video of a case with a ground-truth video")
-    return score_set(metric, np.stack(outputs), np.stack(targets), conditions)
+        used.append((row.case, row.seed, row.sha256))
+    conditions = [cases[case].condition for case, _, _ in used]
+    return SetResult(
+        metric=metric.name,
+        version=metric.version,
+        params={name: _named(value) for name, value in params.items()},
+        weights=digest(cache.weights) if cache.weights else "",
+        task=task,
+        reference="the ground-truth videos of the same cases",
+        **asdict(_scored(metric, outputs, targets, conditions)),
+        cases=len({case for case, _, _ in used}),
+        videos=videos_digest(used),
+        title=getattr(metric, "title", "") or metric.name,
+        higher_is_better=metric.higher_is_better,
+        unit=metric.unit,
+        digits=metric.digits,
+    )
+
+
+def _scored(
+    metric: SetMetric, outputs: Sequence[Features], targets: Sequence[Features], conditions: Sequence[str]
+) -> SetScore:
+    try:
+        if not outputs:
+            raise NotApplicable("there is no finished video of a case with a ground-truth video")
+        return score_set(metric, np.stack(outputs), np.stack(targets), conditions)
+    except NotApplicable as error:
+        return SetScore(None, None, None, len(outputs), len(set(conditions)), str(error))
+
+
+def _named(value: Any) -> Any:
+    """A folder by its name alone: a result must not tell where somebody keeps things."""
+    path = Path(str(value)).expanduser()
+    return path.resolve().name if path.is_dir() else value
 
 
 class _FeatureCache:
@@ -59,8 +99,8 @@ class _FeatureCache:
         self._device = device
         # Where the weights lie says nothing; what they are is in their hash.
         shown = {name: value for name, value in params.items() if name != "model"}
-        weights = [content_sha256(path) for path in metric.weights()]
-        self._identity = [metric.name, metric.version, shown, weights]
+        self.weights = [content_sha256(path) for path in metric.weights()]
+        self._identity = [metric.name, metric.version, shown, self.weights]
 
     def features(self, video: _Video) -> Features:
         """From the cache, or computed and kept."""

@@ -6,8 +6,9 @@
       scores/<metric>.jsonl    one row per score
       videos/<case>__s<seed>__<key8>.mp4
 
-Appending a row is write, flush, fsync; the last row of a key wins; a torn last line is cut off before the next
-append. A row and its video are trusted only together: the file's hash must be the row's.
+Appending a row is one write and fsync; the last row of a key wins; a torn last line is cut off before the next
+append, and a line whose checksum is wrong was never written. A row and its video are trusted only together: the file's
+hash must be the row's.
 """
 
 from __future__ import annotations
@@ -15,102 +16,55 @@ from __future__ import annotations
 import json
 import logging
 import os
-import platform
 import shutil
 import socket
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import IO, Any, Literal, Self
+from typing import Any, Self
 
-from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from vapbench.errors import DataError, IdentityError
-from vapbench.files import TEMPORARY, atomic_path, canonical_json, digest, file_sha256, is_reserved, write_json
+from vapbench.files import TEMPORARY, atomic_path, digest, file_sha256, is_reserved, write_json
+from vapbench.journal import Journal, seal
+from vapbench.lock import RunLock
 from vapbench.parsing import parse_json
-from vapbench.shapes import Manifest, check_generation, check_score
+from vapbench.provenance import now
+from vapbench.rows import (
+    SCHEMA,
+    Failure,
+    GenerationRow,
+    ScoreRow,
+    Status,
+    last_of_each_key,
+    log_row,
+    read_rows,
+)
+from vapbench.shapes import Manifest
 
-log = logging.getLogger(__name__)
+__all__ = [
+    "SCHEMA",
+    "Failure",
+    "GenerationRow",
+    "RunFolder",
+    "RunWriter",
+    "ScoreRow",
+    "Status",
+    "check_identity",
+    "column_slug",
+    "generation_key",
+    "identity_differences",
+    "import_video",
+    "merge_case",
+    "params8",
+    "score_key",
+    "video_name",
+]
 
-SCHEMA = 1
 _LONGEST_SLUG = 160
-Status = Literal["ok", "failed", "unscored"]
-
-
-@dataclass(frozen=True)
-class Failure:
-    """Why a row failed."""
-
-    type: str
-    message: str
-    traceback: str = ""
-
-
-@dataclass(frozen=True)
-class GenerationRow:
-    """One generation, finished or not."""
-
-    key: str
-    case: str
-    condition: str
-    category: str | None
-    seed: int
-    status: Status
-    video: str | None = None
-    """File name under ``videos/``."""
-    sha256: str | None = None
-    seconds: float | None = None
-    """Wall time of ``generate``, without encoding."""
-    peak_mb: float | None = None
-    """Peak accelerator memory in MB; on CPU, the peak resident size of the process so far."""
-    note: str = ""
-    """Why a row is unscored."""
-    attempts: tuple[Failure, ...] = ()
-    """Failures of this row, retried ones included; a failed row ends with the one that stood."""
-    code: str = ""
-    """Hash of the code of a method given by path; rows of another code than the last row's no longer count."""
-    schema: int = SCHEMA
-
-
-@dataclass(frozen=True)
-class ScoreRow:
-    """One score of one metric for one video."""
-
-    key: str
-    metric: str
-    version: int
-    params: Mapping[str, Any]
-    case: str
-    condition: str
-    category: str | None
-    seed: int
-    video_sha256: str
-    case_sha256: str
-    """Hash of the case fields the metric needs: a row counts only while the case still has them."""
-    status: Status
-    value: float | None = None
-    parts: Mapping[str, Any] = field(default_factory=dict)
-    note: str = ""
-    seconds: float | None = None
-    failure: Failure | None = None
-    weights: str = ""
-    """Hash of the files the value depends on; other weights are another column."""
-    schema: int = SCHEMA
-
-
-def _generation_row(data: dict[str, Any]) -> GenerationRow:
-    check_generation(data)
-    attempts = tuple(Failure(**item) for item in data.pop("attempts", ()))
-    return GenerationRow(**data, attempts=attempts)
-
-
-def _score_row(data: dict[str, Any]) -> ScoreRow:
-    check_score(data)
-    failure = data.pop("failure", None)
-    return ScoreRow(**data, failure=Failure(**failure) if failure else None)
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -159,16 +113,12 @@ class RunFolder:
 
     def generations(self) -> dict[str, GenerationRow]:
         """Last row of every key, in the order they were written."""
-        rows: dict[str, GenerationRow] = {}
-        for row in read_rows(self.generations_path, _generation_row):
-            rows.pop(row.key, None)
-            rows[row.key] = row
-        return rows
+        return last_of_each_key(read_rows(self.generations_path, GenerationRow))
 
     def current(self) -> list[GenerationRow]:
         """The row that counts for every case and seed: the last one written."""
         rows: dict[tuple[str, int], GenerationRow] = {}
-        for row in read_rows(self.generations_path, _generation_row):
+        for row in read_rows(self.generations_path, GenerationRow):
             rows.pop((row.case, row.seed), None)
             rows[row.case, row.seed] = row
         return list(rows.values())
@@ -179,11 +129,7 @@ class RunFolder:
 
     def scores(self, column: str) -> dict[str, ScoreRow]:
         """Last row of every key of one metric column, in the order they were written."""
-        rows: dict[str, ScoreRow] = {}
-        for row in read_rows(self.scores_path(column), _score_row):
-            rows.pop(row.key, None)
-            rows[row.key] = row
-        return rows
+        return last_of_each_key(read_rows(self.scores_path(column), ScoreRow))
 
     def video_of(self, row: GenerationRow) -> Path | None:
         """The row's video if the row is ok and the file is the one it was; otherwise None."""
@@ -199,23 +145,17 @@ class RunWriter:
     def __init__(self, folder: RunFolder) -> None:
         """Prepare to write ``folder``; nothing happens before the ``with`` block."""
         self.folder = folder
-        self._lock = FileLock(folder.path / ".lock", timeout=0)
-        self._open: dict[Path, IO[bytes]] = {}
+        self._lock = RunLock(folder.path)
+        self._open: dict[Path, Journal] = {}
 
     def __enter__(self) -> Self:
         """Take the lock, and clear what a killed run left half-written.
 
         Raises:
-            DataError: another process is writing the folder.
+            DataError: another process is writing the folder, on this machine or another.
         """
         self.folder.videos.mkdir(parents=True, exist_ok=True)
-        try:
-            self._lock.acquire()
-        except Timeout:
-            raise DataError(
-                f"{self.folder.path} is being written by {self._owner()}; wait for it, "
-                "or write elsewhere with --results DIR."
-            ) from None
+        self._lock.acquire()
         for leftover in self.folder.path.rglob(f"{TEMPORARY}*"):
             leftover.unlink(missing_ok=True)
         return self
@@ -249,6 +189,7 @@ class RunWriter:
         Raises:
             IdentityError: the folder holds results of another identity; nothing is written.
         """
+        self._lock.check()
         manifest: dict[str, Any] = {"schema": SCHEMA, "identity": dict(identity), "cases": {}, "sessions": []}
         if self.folder.manifest_path.exists():
             manifest = self.folder.manifest()
@@ -259,31 +200,35 @@ class RunWriter:
         manifest["card"] = {**manifest.get("card", {}), **card}
         manifest["sessions"].append({"started": now(), "host": socket.gethostname(), "pid": os.getpid(), **session})
         write_json(self.folder.manifest_path, manifest)
+        fields = {"run": str(self.folder.path), "cases": len(cases), "argv": list(session.get("argv", ()))}
+        log.info("%s: begun", self.folder.path, extra={"event": "begin", "fields": fields})
 
     def end(self, counts: Mapping[str, Any], device: str) -> None:
         """Close the session that :meth:`begin` opened, with what came of it and the device it was made on."""
+        self._lock.check()
         manifest = self.folder.manifest()
         manifest["sessions"][-1] |= {"ended": now(), "counts": dict(counts), "device": device}
         write_json(self.folder.manifest_path, manifest)
+        fields = {"run": str(self.folder.path), "device": device, **counts}
+        log.info("%s: ended", self.folder.path, extra={"event": "end", "fields": fields})
 
     def append(self, row: GenerationRow | ScoreRow) -> None:
-        """Append a row; when this returns, it is on disk."""
+        """Append a row; when this returns, it is on disk.
+
+        Raises:
+            DataError: the lock was broken by somebody else.
+            OSError: the row could not be written; then it is not in the file.
+        """
+        self._lock.check()
         path = (
             self.folder.generations_path
             if isinstance(row, GenerationRow)
             else self.folder.scores_path(column_slug(row.metric, row.params))
         )
-        handle = self._open.get(path) or self._open.setdefault(path, _open_for_append(path))
-        handle.write((canonical_json(asdict(row)) + "\n").encode())
-        handle.flush()
-        os.fsync(handle.fileno())
-
-    def _owner(self) -> str:
-        try:
-            session = self.folder.manifest()["sessions"][-1]
-        except (DataError, IndexError, KeyError):
-            return "another process"
-        return f"process {session.get('pid')} on {session.get('host')} since {session.get('started')}"
+        if path not in self._open:
+            self._open[path] = Journal(path)
+        self._open[path].append(seal(asdict(row)))
+        log_row(self.folder.path, row)
 
 
 def merge_case(known: Mapping[str, Any], planned: Mapping[str, Any]) -> dict[str, Any]:
@@ -292,62 +237,23 @@ def merge_case(known: Mapping[str, Any], planned: Mapping[str, Any]) -> dict[str
     return {**planned, **together}
 
 
-def read_rows(path: Path, parse: Any) -> Iterator[Any]:
-    """Yield the rows of a JSONL file; a line that cannot be read is reported and treated as never written."""
-    if not path.exists():
-        return
-    with path.open("rb") as handle:
-        for number, line in enumerate(handle, start=1):
-            if not line.endswith(b"\n"):
-                # Torn by a kill: the next writer cuts it off, so it was never written.
-                continue
-            try:
-                data = parse_json(line)
-                if data.get("schema") != SCHEMA:
-                    raise DataError(
-                        f"{path}:{number} has schema {data.get('schema')}, this version reads {SCHEMA}; "
-                        "use the version that wrote it, or write elsewhere with --results DIR."
-                    )
-                row = parse(data)
-            except (ValueError, TypeError, AttributeError):
-                log.warning("%s:%d is not a readable row; it is ignored and its work is done again.", path, number)
-                continue
-            yield row
-
-
-def _open_for_append(path: Path) -> IO[bytes]:
-    """Open for appending, after cutting off a torn last line."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle = path.open("ab+")
-    size = handle.seek(0, os.SEEK_END)
-    whole, window = size, 1 << 16
-    while whole:
-        start = max(0, size - window)
-        handle.seek(start)
-        newline = handle.read(size - start).rfind(b"\n")
-        if newline >= 0 or start == 0:
-            whole = start + newline + 1
-            break
-        window *= 4
-    handle.truncate(whole)
-    handle.seek(0, os.SEEK_END)
-    return handle
-
-
 def check_identity(path: Path, ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> None:
     """Refuse to mix results.
 
     Raises:
         IdentityError: ``ours`` (on disk) and ``theirs`` (asked for) differ; the message says where.
     """
-    if digest(ours) == digest(theirs):
-        return
+    if shown := identity_differences(ours, theirs):
+        raise IdentityError(
+            f"{path} holds results of another identity ({shown}). Write elsewhere with --name NAME or --results DIR, "
+            "or start anew with --refresh all, which sets them aside."
+        )
+
+
+def identity_differences(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> str:
+    """Where two identities differ, for people; empty if they are one."""
     differing = sorted(key for key in {*ours, *theirs} if digest(ours.get(key)) != digest(theirs.get(key)))
-    shown = "; ".join(f"{key}: {_short(ours.get(key))} there, {_short(theirs.get(key))} now" for key in differing)
-    raise IdentityError(
-        f"{path} holds results of another identity ({shown}). Write elsewhere with --name NAME or --results DIR, "
-        "or start anew with --refresh all, which sets them aside."
-    )
+    return "; ".join(f"{key}: {_short(ours.get(key))} there, {_short(theirs.get(key))} now" for key in differing)
 
 
 def generation_key(method: Mapping[str, Any], case: Mapping[str, Any], inputs: list[str], seed: int) -> str:
@@ -396,30 +302,6 @@ def import_video(source: Path, destination: Path) -> None:
     """Copy a finished video, byte for byte and atomically."""
     with atomic_path(destination) as temporary:
         shutil.copyfile(source, temporary)
-
-
-_RECORDED = (
-    *("vapbench", "torch", "torchvision", "diffusers", "transformers", "open_clip_torch", "torchmetrics"),
-    *("opencv-python-headless", "av", "numpy"),
-)
-
-
-def environment() -> dict[str, Any]:
-    """What a result was made with, for the record: Python, platform, package versions."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    packages = {}
-    for name in _RECORDED:
-        try:
-            packages[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return {"python": platform.python_version(), "platform": platform.platform(), "packages": packages}
-
-
-def now() -> str:
-    """Current time, UTC, ISO 8601 to the second."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _short(value: Any) -> str:

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from vapbench.downloads import Progress, download
 from vapbench.errors import NotApplicable, UsageError, WeightsError, did_you_mean
 from vapbench.files import TEMPORARY, atomic_path, cache_folder, file_sha256, write_json
 from vapbench.parsing import parse_json
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     import torch
 
 LOCK_FILE = "weights.lock.json"
-
-Progress = Callable[[int, int | None], None]
-"""Called with the bytes so far and the expected total (None where the server does not say)."""
 
 
 @dataclass(frozen=True)
@@ -171,7 +168,7 @@ def fetch(name: str, *, progress: Progress | None = None, force: bool = False) -
     """Download the file into the first of :func:`folders`, unless it is already on this machine.
 
     The file appears whole or not at all, and only if its hash is the one that the catalogue or an earlier
-    download gave it.
+    download gave it. A download that breaks off is completed by the next call.
 
     Args:
         name: an entry of the catalogue.
@@ -195,7 +192,7 @@ def fetch(name: str, *, progress: Progress | None = None, force: bool = False) -
         )
     try:
         with atomic_path(path) as temporary:
-            _download(weights.source, temporary, progress)
+            _download(weights, temporary, progress)
             sha256 = _expected_sha256(weights, folder, temporary)
     except OSError as error:
         reason = str(error) or type(error).__name__
@@ -261,11 +258,11 @@ def load_tensors(path: Path, under: str | None = None) -> dict[str, torch.Tensor
     return dict(loaded)
 
 
-def _download(source: str, destination: Path, progress: Progress | None) -> None:
-    if source.startswith("hf://"):
-        _download_from_hub(source, destination)
+def _download(weights: MetricWeights, destination: Path, progress: Progress | None) -> None:
+    if weights.source.startswith("hf://"):
+        _download_from_hub(weights.source, destination)
     else:
-        _download_url(source, destination, progress)
+        _download_url(weights.source, destination, weights.file, progress)
 
 
 def _download_from_hub(source: str, destination: Path) -> None:
@@ -279,19 +276,11 @@ def _download_from_hub(source: str, destination: Path) -> None:
     shutil.rmtree(staging)
 
 
-def _download_url(source: str, destination: Path, progress: Progress | None) -> None:
-    request = urllib.request.Request(source, headers={"User-Agent": "vapbench"})
-    with urllib.request.urlopen(request, timeout=60) as response, destination.open("wb") as handle:
-        announced = response.headers.get("Content-Length")
-        total = int(announced) if announced else None
-        done = 0
-        while chunk := response.read(1 << 20):
-            handle.write(chunk)
-            done += len(chunk)
-            if progress:
-                progress(done, total)
-    if total is not None and done != total:
-        raise OSError(f"the connection closed after {done:,} of {total:,} bytes")
+def _download_url(source: str, destination: Path, name: str, progress: Progress | None) -> None:
+    # Kept when the download fails, under a name that nothing looks for: the next call goes on from there.
+    staging = destination.parent / f"{TEMPORARY}{name}"
+    download(source, staging, progress)
+    staging.replace(destination)
 
 
 def _expected_sha256(weights: MetricWeights, folder: Path, path: Path) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from itertools import count
 from pathlib import Path
@@ -11,8 +12,10 @@ from typing import Any
 
 from vapbench import runner
 from vapbench.cases import Case
-from vapbench.errors import DataError, IdentityError, did_you_mean
-from vapbench.plan import Column, RunPlan, pending, pending_scores, session
+from vapbench.errors import DataError, IdentityError, VapbenchError, did_you_mean
+from vapbench.executors import sigterm_interrupts
+from vapbench.plan import Column, RunPlan, pending, pending_scores
+from vapbench.provenance import session
 from vapbench.runner import Progress, Settings, Tally
 from vapbench.store import GenerationRow, RunFolder, RunWriter, check_identity, merge_case
 from vapbench.suites import Suite, find_suite
@@ -97,8 +100,26 @@ def execute(
         settings.tolerance.check(outcome.generated, "cases")
         settings.tolerance.check(outcome.scored, "scores")
         return outcome
-    with RunWriter(plan.folder) as writer:
-        record = session(settings.argv, settings.device, plan)
+    new = not plan.folder.manifest_path.exists()
+    try:
+        _work(plan, columns, seeds, settings, progress, outcome)
+    except VapbenchError:
+        if new:
+            _withdraw(plan.folder)
+        raise
+    return outcome
+
+
+def _work(
+    plan: RunPlan,
+    columns: Sequence[Column],
+    seeds: Sequence[int],
+    settings: Settings,
+    progress: Progress,
+    outcome: Outcome,
+) -> None:
+    with sigterm_interrupts(), RunWriter(plan.folder) as writer:
+        record = session(settings.argv, settings.device, seeds)
         writer.begin(plan.identity, plan.manifest_cases(), record, _shown(columns), plan.manifest_card())
         try:
             runner.generate(plan, writer, settings, progress, outcome.generated)
@@ -106,7 +127,20 @@ def execute(
         finally:
             counts = {"generated": asdict(outcome.generated), "scored": asdict(outcome.scored)}
             writer.end(counts, str(runner.torch_device(settings.device)))
-    return outcome
+
+
+def _withdraw(folder: RunFolder) -> None:
+    """Take back a folder that was begun just now and got no row, as when the method's weights cannot be loaded."""
+    if folder.generations_path.exists() or not folder.manifest_path.exists():
+        return
+    with suppress(DataError, OSError), RunWriter(folder):
+        if not folder.generations_path.exists():
+            folder.manifest_path.unlink()
+            folder.videos.rmdir()
+    with suppress(OSError):
+        if not folder.manifest_path.exists():
+            (folder.path / ".lock").unlink(missing_ok=True)
+            folder.path.rmdir()
 
 
 def rescore(
@@ -131,7 +165,7 @@ def rescore(
     scored = Tally()
     if not pending_scores(folder, cases, columns, None, settings.refresh).jobs:
         return scored
-    with RunWriter(folder) as writer:
+    with sigterm_interrupts(), RunWriter(folder) as writer:
         writer.begin(identity, {}, session(settings.argv, settings.device), _shown(columns))
         try:
             runner.score(folder, cases, columns, None, writer, settings, progress, scored)

@@ -104,11 +104,12 @@ class ConditionLora(PipelineMethod):
         if self._worn == condition:
             return
         self._check(adapter, checkpoint_folder(self.weights, self.revision))
-        if self._worn is not None:
-            self.pipeline.delete_adapters(_WORN)
-        self._worn = None
-        self.pipeline.load_lora_weights(str(adapter.folder), weight_name=adapter.weights.name, adapter_name=_WORN)
-        self.pipeline.set_adapters([_WORN], [self.strength])
+        with self.at_rest():
+            if self._worn is not None:
+                self.pipeline.delete_adapters(_WORN)
+            self._worn = None
+            self.pipeline.load_lora_weights(str(adapter.folder), weight_name=adapter.weights.name, adapter_name=_WORN)
+            self.pipeline.set_adapters([_WORN], [self.strength])
         self._worn = condition
 
     def _check(self, adapter: Adapter, base: Path) -> None:

@@ -29,11 +29,15 @@ from transformers import (
     UMT5EncoderModel,
 )
 
+from vapbench.cases import ClipSpec
 from vapbench.models import CogVideoXImageToVideoMOTPipeline, CogVideoXTransformer3DMOTModel
 from vapbench.training.diffusion import make_scheduler
+from vapbench.training.lora_run import train_loras
 from vapbench.training.text import make_tokenizer
 
 TEXT_WIDTH = 16
+CLIP = ClipSpec(frames=13, fps=8, height=64, width=64)
+CONDITIONS = ("mini_bolumo", "mini_lesuvo")
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -187,3 +191,30 @@ def wan_vace(tmp_path_factory: pytest.TempPathFactory) -> Path:
         torch.nn.init.normal_(block.proj_out.weight, std=0.2)
     WanVACEPipeline(**parts, transformer=transformer.eval()).save_pretrained(folder)
     return folder
+
+
+def train(output: Path, base: Path, conditions: tuple[str, ...] = CONDITIONS, **more: object) -> list[str]:
+    settings: dict[str, object] = {"suite": "mini", "data": None, "weights": str(base), "clip": CLIP}
+    return train_loras(output, conditions, **{**settings, "smoke": True, "quiet": True, **more})  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="session")
+def adapters(cogvideox_i2v: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("loras")
+    assert train(output, cogvideox_i2v) == list(CONDITIONS)
+    for name in CONDITIONS:
+        # Two steps move hardly a level of a pixel; what they moved counts.
+        amplify(output / name)
+    return output
+
+
+def amplify(folder: Path) -> None:
+    """Put larger random numbers in an adapter's place."""
+    from safetensors import safe_open
+    from safetensors.torch import save_file
+
+    path = folder / "pytorch_lora_weights.safetensors"
+    with safe_open(path, framework="pt") as file:
+        metadata, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}
+    torch.manual_seed(len(folder.name) + ord(folder.name[-1]))
+    save_file({name: torch.randn_like(tensor.float()).half() for name, tensor in tensors.items()}, path, metadata)

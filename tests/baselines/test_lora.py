@@ -11,9 +11,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.baselines.conftest import save_cogvideox
+from tests.baselines.conftest import CONDITIONS, amplify, save_cogvideox, train
 from tests.baselines.test_pipelines import frames, loaded
-from vapbench.cases import Case, ClipSpec
+from vapbench.cases import Case
 from vapbench.errors import DataError, NotApplicable, UsageError, WeightsError
 from vapbench.files import file_sha256
 from vapbench.methods import resolve
@@ -24,36 +24,7 @@ from vapbench.suites import find_suite
 from vapbench.suites.mini.writer import write_vap_data
 from vapbench.training.base import BaseConfig, make_base
 from vapbench.training.lora import mini_lora_config
-from vapbench.training.lora_run import mini_samples, train_loras, trainable
-
-CLIP = ClipSpec(frames=13, fps=8, height=64, width=64)
-CONDITIONS = ("mini_bolumo", "mini_lesuvo")
-
-
-def train(output: Path, base: Path, conditions: tuple[str, ...] = CONDITIONS, **more: object) -> list[str]:
-    settings: dict[str, object] = {"suite": "mini", "data": None, "weights": str(base), "clip": CLIP}
-    return train_loras(output, conditions, **{**settings, "smoke": True, "quiet": True, **more})  # type: ignore[arg-type]
-
-
-@pytest.fixture(scope="session")
-def adapters(cogvideox_i2v: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    output = tmp_path_factory.mktemp("loras")
-    assert train(output, cogvideox_i2v) == list(CONDITIONS)
-    for name in CONDITIONS:
-        # Two steps move hardly a level of a pixel; what they moved counts.
-        _amplify(output / name)
-    return output
-
-
-def _amplify(folder: Path) -> None:
-    from safetensors import safe_open
-    from safetensors.torch import save_file
-
-    path = folder / "pytorch_lora_weights.safetensors"
-    with safe_open(path, framework="pt") as file:
-        metadata, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}
-    torch.manual_seed(len(folder.name) + ord(folder.name[-1]))
-    save_file({name: torch.randn_like(tensor.float()).half() for name, tensor in tensors.items()}, path, metadata)
+from vapbench.training.lora_run import mini_samples, trainable
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +72,7 @@ def test_cases_are_grouped_by_condition_and_keyed_by_their_adapter(
         "mini", "all", resolve(f"lora:weights={cogvideox_i2v},adapters={copy}", suite="mini"), [one], [0], tmp_path
     )
     assert moved.jobs[0].key == plan.jobs[0].key
-    _amplify(copy / "mini_bolumo")
+    amplify(copy / "mini_bolumo")
     path = copy / "mini_bolumo" / "pytorch_lora_weights.safetensors"
     path.write_bytes(path.read_bytes()[:-1] + b"\1")
     changed = plan_run(

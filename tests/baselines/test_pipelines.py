@@ -124,6 +124,14 @@ def test_tiles_change_memory_and_little_else(cogvideox_i2v: Path, mini: list[Cas
     assert frames(tiled, mini[0]).shape == frames(whole, mini[0]).shape
 
 
+@pytest.mark.slow
+def test_compiling_changes_time_and_hardly_a_frame(cogvideox_i2v: Path, mini: list[Case]) -> None:
+    plain, compiled = (loaded(f"i2v:weights={cogvideox_i2v}{extra}") for extra in ("", ",compile=true"))
+    assert compiled.pipeline.transformer._compiled_call_impl is not None  # type: ignore[attr-defined]
+    apart = frames(plain, mini[0]).astype(int) - frames(compiled, mini[0])
+    assert abs(apart).max() <= 2
+
+
 @pytest.mark.parametrize(
     ("break_it", "message"),
     [

@@ -153,7 +153,9 @@ def test_torn_manifests(manifest: bytes) -> None:
 @example(MEGABYTE, {})
 def test_any_text_survives_as_a_row(text: str, value: Any) -> None:
     """What a method says when it fails may hold anything; it is kept, and read back as it was."""
-    parts = json.loads(json.dumps({"raw": text, text: 1}))
+    # Half a character is no text of UTF-8, and is marked as one that was lost.
+    kept = text.encode("utf-8", "replace").decode()
+    parts = json.loads(json.dumps({"raw": text, "value": repr(value)}))
     with tempfile.TemporaryDirectory() as root:
         folder = RunFolder(Path(root) / "run")
         failure = Failure("ValueError", text, text)
@@ -163,8 +165,10 @@ def test_any_text_survives_as_a_row(text: str, value: Any) -> None:
             writer.begin({"suite": "mini", "name": "x"}, {"case-1": {"condition": "c", "caption": text}}, {})
             writer.append(made)
             writer.append(scored)
-        assert folder.current() == [made]
-        assert list(folder.scores("m").values()) == [scored]
+        (row,) = folder.current()
+        assert row.note == row.attempts[0].message == row.attempts[0].traceback == kept
+        (score,) = folder.scores("m").values()
+        assert score.note == score.parts["raw"] == kept
         assert folder.manifest()["cases"]["case-1"]["caption"] == text
         assert held(lambda: render_page(read_evidence(folder))).encode()  # type: ignore[union-attr]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -91,6 +92,16 @@ def test_columns_sort_and_numbers_that_are_missing_come_last(open_page: Callable
     assert page.locator("th[aria-sort]").count() == 1
 
 
+def test_the_board_is_a_table_to_whoever_cannot_see_it(open_page: Callable[..., Page]) -> None:
+    page = open_page("index.html")
+    table = page.get_by_role("table")
+    assert table.get_by_role("columnheader").all_inner_texts()[:3] == ["Method", "Verified", "Cases"]
+    row = table.get_by_role("row", name="lora").first
+    assert row.get_by_role("rowheader").count() == 1 and row.get_by_role("cell").count() == 3
+    edges = "[...document.querySelectorAll('#board tr')].map((r) => r.cells[3]?.getBoundingClientRect().left)"
+    assert len({edge for edge in page.evaluate(edges) if edge is not None}) == 1, "columns stand below their heads"
+
+
 def test_filters_narrow_are_remembered_and_can_be_reset(open_page: Callable[..., Page]) -> None:
     page = open_page("index.html")
     page.locator("#complete").check()
@@ -116,6 +127,7 @@ def test_without_javascript_everything_is_there(open_page: Callable[..., Page]) 
     assert not page.locator("#filters").is_visible()
     page.get_by_role("link", name="Cases, with every method's output").click()
     page.get_by_role("link", name="case-0").click()
+    page.wait_for_load_state()
     assert page.locator("video[controls]").count() == 5
     page.goto(page.url.replace("case/mini/case-0", "compare/mini"))
     assert page.get_by_text("This page needs JavaScript").is_visible()
@@ -163,19 +175,18 @@ def test_axe_finds_no_serious_issue(open_page: Callable[..., Page]) -> None:
     assert {name: bad for name, bad in found.items() if bad} == {}
 
 
-def test_filtering_a_hundred_methods_takes_less_than_fifty_milliseconds(
-    open_page: Callable[..., Page], site: Path
-) -> None:
+@pytest.mark.parametrize("rows", [100, 500])
+def test_filtering_takes_less_than_fifty_milliseconds(open_page: Callable[..., Page], site: Path, rows: int) -> None:
     html = (site / "index.html").read_text(encoding="utf-8")
     cell = html[html.index("<td", html.index("<b>") - 80) : html.index("</td>", html.index("<b>")) + 5]
     start = html.index("<tr data-kind")
     row = html[start : html.index("</tr>", start)]
     wide = row + 9 * cell
-    many = "".join(wide.replace("unified", "per-condition") + "</tr>" if i % 2 else wide + "</tr>" for i in range(100))
+    many = "".join(wide.replace("unified", "per-condition") + "</tr>" if i % 2 else wide + "</tr>" for i in range(rows))
     (site / "many.html").write_text(html.replace(row, many, 1), encoding="utf-8")
     page = open_page("many.html")
     (site / "many.html").unlink()
-    assert page.locator("#board tbody tr[data-kind]").count() == 103
+    assert page.locator("#board tbody tr[data-kind]").count() == rows + 3
     # Processor time of the page's thread: what the page costs, whatever else the machine does.
     driver = page.context.new_cdp_session(page)
     driver.send("Performance.enable", {"timeDomain": "threadTicks"})
@@ -197,4 +208,7 @@ def test_filtering_a_hundred_methods_takes_less_than_fifty_milliseconds(
             kind,
         )
         times.append(spent() - before)
+    sys.stdout.write(
+        f"\nfiltering {rows} rows of 10 columns: {sorted(times)[2]:.1f} ms of the page's thread, median of 5\n"
+    )
     assert sorted(times)[2] < 50, times

@@ -95,7 +95,7 @@ def test_a_method_s_page_tells_what_failed_and_why(board: Board) -> None:
     board.build()
     page = board.page("method/mini/i2v.html")
     assert "generation failed" in page and "OutOfMemory: the GPU is full" in page
-    assert "cond_1" in page and "reproduced" in page
+    assert "cond_1" in page and "recomputed" in page
     assert "Every planned case has a video and all its scores." in board.page("method/mini/vap.html")
 
 
@@ -160,13 +160,32 @@ def test_a_folder_of_something_else_is_not_replaced(board: Board) -> None:
     assert (board.runs.root / "thesis" / "chapter.tex").exists()
 
 
+def attest(board: Board, **said: object) -> None:
+    board.home.mkdir(exist_ok=True)
+    (board.home / "badges.json").write_text(json.dumps({"runs": {"mini/vap": said}}))
+
+
 def test_badges_are_what_maintainers_attest(board: Board) -> None:
     board.fill()
-    board.home.mkdir()
-    (board.home / "badges.json").write_text('{"runs": {"mini/vap": {"human_study": true, "badge": "recomputed"}}}')
     board.build()
-    assert "recomputed" in line_of(board.page("index.html"), "vap")
-    assert "human study" in line_of(board.page("index.html"), "vap")
-    (board.home / "badges.json").write_text('{"runs": {"mini/vap": {"badge": "best"}}}')
+    assert "recomputed" in line_of(board.page("index.html"), "vap"), "our own run, made once"
+    attest(board, badge="self-reported", human_study=True)
+    board.build()
+    line = line_of(board.page("index.html"), "vap")
+    assert "self-reported" in line and "human study" in line and "recomputed" not in line
+    attest(board, badge="best")
     with pytest.raises(DataError, match=r"badges\.json"):
         board.build()
+
+
+def test_reproduced_needs_a_tenth_of_the_cases_made_again(board: Board) -> None:
+    board.fill()
+    board.build()
+    attest(board, badge="reproduced", regenerated=1)
+    with pytest.raises(DataError, match=r"10% of its 12 cases made again.*\"regenerated\": 1"):
+        board.build()
+    attest(board, badge="reproduced", regenerated=2)
+    board.build()
+    assert "reproduced" in line_of(board.page("index.html"), "vap")
+    last = read_changelog(board.home / "changelog.jsonl")[-1]
+    assert (last.event, last.run, last.why) == ("verified", "vap", "badge: reproduced, was recomputed")

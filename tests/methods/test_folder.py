@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -56,6 +57,9 @@ def test_a_manifest_decides(outputs: Path, make_case: Callable[..., Case]) -> No
         ("case,file\na,b.mp4\n", "needs the columns case and video"),
         ("case,video\na,gone.mp4\n", r"manifest\.csv:2: no such video"),
         ("case,video\na,x.mp4\na,x.mp4\n", r"manifest\.csv:3: a is listed twice"),
+        ("case,video,date\na,x.mp4,3.11.2025\n", r"manifest\.csv:2: the date '3\.11\.2025' is none"),
+        ("case,video,watermark\na,x.mp4,maybe\n", r"manifest\.csv:2: watermark is 'maybe'; write yes or no"),
+        (f"case,video,effect\na,x.mp4,{'e' * 201}\n", r"manifest\.csv:2: effect has more than 200 characters"),
         ("case,video\na,../x.mp4\n", r"manifest\.csv:2: .*is not a path inside the folder"),
         ("case,video\na,/etc/x.mp4\n", r"manifest\.csv:2: .*is not a path inside the folder"),
     ],
@@ -108,3 +112,42 @@ def test_the_template_lists_every_case(outputs: Path, make_case: Callable[..., C
 
 def test_the_run_is_named_after_the_folder(tmp_path: Path) -> None:
     assert Folder(tmp_path / "My outputs (v2)").label == "My-outputs-v2-"
+
+
+def test_provenance_is_in_the_manifest_and_under_the_table(outputs: Path) -> None:
+    from typer.testing import CliRunner
+
+    from vapbench.cli import app
+    from vapbench.suites import find_suite
+
+    cases = [case for case in find_suite("mini").cases(None) if case.category == "camera"][:3]
+    for number, case in enumerate(cases[:2]):
+        write_video(outputs / (f"{number}.mp4" if number else f"{case.id}.mp4"), moving_clip())
+    rows = [f"{cases[0].id},,Vidu,<b>Orbit</b>,2025-11-09,yes", f"{cases[1].id},1.mp4,Vidu,,2025-11-03,no"]
+    text = "\n".join(["case,video,service,effect,date,watermark", *rows, f"{cases[2].id},,Kling,,,", ""])
+    (outputs / "manifest.csv").write_text(text)
+    results = outputs.parent / "results"
+    command = f"score {outputs} --name vidu --task camera --limit 3 --metric temporal_flickering --results {results}"
+    scored = CliRunner().invoke(app, command.split())
+    assert scored.exit_code == 0, scored.output
+    manifest = json.loads((results / "mini" / "vidu" / "manifest.json").read_text())
+    assert manifest["cases"][cases[0].id]["provenance"] == {
+        "service": "Vidu",
+        "effect": "<b>Orbit</b>",
+        "date": "2025-11-09",
+        "watermark": "yes",
+    }
+    # A case without a video has no origin.
+    assert "provenance" not in manifest["cases"][cases[2].id]
+    note = (
+        "vidu: Imported videos: service Vidu (2); effect <b>Orbit</b> (1), not told (1); "
+        "made 2025-11-03 to 2025-11-09; 1 of 2 with a watermark."
+    )
+    assert note in scored.output
+    # A corrected manifest is taken over, and nothing is made or scored anew.
+    (outputs / "manifest.csv").write_text(text.replace("Vidu,,", "Vidu,Orbit,"))
+    again = CliRunner().invoke(app, command.split())
+    assert "effect <b>Orbit</b> (1), Orbit (1)" in again.output
+    sessions = json.loads((results / "mini" / "vidu" / "manifest.json").read_text())["sessions"]
+    assert len(sessions) == 2
+    assert sessions[1]["counts"]["scored"]["ok"] == 0

@@ -24,6 +24,7 @@ from vapbench.metrics.judge import client
 from vapbench.metrics.judge.answer import MalformedAnswer
 from vapbench.metrics.judge.client import JudgeUnreachable, Pace, check_key, check_url, host_of
 from vapbench.metrics.judge.rubric import load_rubrics
+from vapbench.metrics.judge.tokens import picture_tokens, rule_of
 
 KEY = "sk-secret-0123456789"
 
@@ -263,7 +264,42 @@ def test_the_estimate_counts_calls_and_pictures(case: Case) -> None:
     metric: Any = resolve("semantic_alignment[judge]:frames=4,repeats=2")[0]
     cost = metric.cost(case)
     assert (cost.calls, cost.images) == (2, 2 * (4 + 1 + 4))
-    assert 2 * 9 * 25 < cost.tokens_in < 2 * (9 * 25 + 1500)
+    # Gemini 2.5 counts a small picture 258 tokens; Qwen one for each of its 25 squares; nobody knows about others.
+    for model, picture in (("gemini-2.5-pro", 258), ("Qwen/Qwen2.5-VL-7B-Instruct", 25), ("somebody/new", 1120)):
+        tokens = resolve(f"semantic_alignment[judge]:frames=4,repeats=2,model={model}")[0].cost(case).tokens_in  # type: ignore[attr-defined]
+        assert 2 * 9 * picture < tokens < 2 * (9 * picture + 1500)
+
+
+@pytest.mark.parametrize(
+    ("model", "size", "tokens"),
+    [
+        # The makers' own examples.
+        ("gemini-2.5-pro", (540, 960), 6 * 258),
+        ("gemini-2.0-flash", (384, 384), 258),
+        ("gpt-4o", (1024, 1024), 765),
+        ("gpt-4o", (4096, 2048), 1105),
+        ("openai/gpt-4.1-nano", (1024, 1024), 2520),
+        ("claude-sonnet-4", (1092, 1092), 1590),
+    ],
+)
+def test_pictures_count_as_their_makers_say(model: str, size: tuple[int, int], tokens: int) -> None:
+    assert picture_tokens(model, *size) == tokens
+
+
+def test_qwens_rule_is_its_processors() -> None:
+    from transformers.models.qwen2_vl.image_processing_qwen2_vl import smart_resize
+
+    for size in ((341, 512), (295, 512), (512, 512), (64, 64)):
+        height, width = smart_resize(*size)
+        assert picture_tokens("Qwen2.5-VL-7B-Instruct", *size) == height // 28 * (width // 28)
+
+
+def test_an_unknown_model_is_counted_by_the_dearest_rule() -> None:
+    known = ("gemini-2.5-pro", "gemini-3-pro", "gpt-4o", "gpt-5", "claude-opus-4", "qwen2.5-vl", "qwen3-vl")
+    assert all(rule_of(model) for model in known)
+    assert rule_of("somebody/new") is None
+    for size in ((341, 512), (64, 64)):
+        assert picture_tokens("somebody/new", *size) == max(picture_tokens(model, *size) for model in known)
 
 
 def test_a_changed_wording_needs_a_new_version() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,11 @@ from typer.testing import CliRunner
 
 from tests.metrics.conftest import CPU, moving_clip, view
 from vapbench.cli import app
-from vapbench.errors import NotApplicable, UsageError
+from vapbench.errors import DataError, NotApplicable, UsageError
 from vapbench.metrics.fvd import Fvd
 from vapbench.metrics.sets import frechet_distance, resolve, score_set
+from vapbench.report.table import summarise
+from vapbench.store import RunFolder
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +117,63 @@ def test_the_command(network: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
         assert "n=3 videos" in done.stdout
         values[name] = float(done.stdout.split(": ")[1].split()[0])
     assert values["ground-truth"] < values["frozen"]
+    kept = [path for path in tmp_path.glob("mini/*/sets/*.json")]
+    assert len(kept) == 2
+    result = json.loads((tmp_path / "mini" / "frozen" / "sets" / kept[0].name).read_text())
+    assert result["value"] == pytest.approx(values["frozen"], abs=0.01)
+    assert (result["n"], result["cases"], result["version"], result["task"]) == (3, 3, 1, "camera")
+    assert result["reference"] == "the ground-truth videos of the same cases"
+    # The network by name and hash; no folder of this machine.
+    assert result["params"] == {"model": network.name}
+    assert str(tmp_path) not in json.dumps(result)
     # The second time, the network is not needed: everything is cached.
     monkeypatch.setattr(Fvd, "setup", lambda self, device: pytest.fail("the network was loaded again"))
     assert runner.invoke(app, command).stdout == done.stdout
+
+
+def invoke(*arguments: object) -> str:
+    done = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+def test_reports_show_what_was_kept(network: Path, tmp_path: Path) -> None:
+    made = ("run", "-q", "-m", "ground-truth", "-m", "frozen", "-m", "noise", "-m", "copy-reference")
+    invoke(*made, "--task", "camera", "--limit", 3, "--metric", "temporal_flickering", "--results", tmp_path)
+    mini = tmp_path / "mini"
+    for name in ("ground-truth", "frozen", "noise"):
+        # Without --task: the same cases under another name.
+        invoke("score-set", mini / name, "--metric", f"fvd:model={network}")
+    (table,) = json.loads(invoke("report", "--results", tmp_path, "--json"))
+    assert [column["title"] for column in table["columns"]] == ["Temporal flickering", "FVD"]
+    column = table["columns"][1]
+    assert (column["arrow"], column["params"]["model"]) == ("\N{DOWNWARDS ARROW}", network.name)
+    cells = {row["label"]: row["cells"][1] for row in table["rows"]}
+    # Encoding leaves its traces on the ground truth as well.
+    assert 0 < cells["ground-truth"]["mean"] < cells["frozen"]["mean"]
+    assert (cells["frozen"]["n"], cells["frozen"]["total"], cells["frozen"]["complete"]) == (3, 3, True)
+    assert (cells["copy-reference"]["mean"], cells["copy-reference"]["missing"]) == (None, 3)
+    assert any("FVD is fvd v1" in footer and "3 videos" in footer for footer in table["footers"])
+    assert "FVD" in invoke("table", "--results", tmp_path, "--style", "wide")
+    # Another video than the value was made from: it no longer counts.
+    rows = mini / "frozen" / "generations.jsonl"
+    rows.write_text(rows.read_text().replace('"sha256": "', '"sha256": "0').replace('"sha256":"', '"sha256":"0'))
+    (table,) = json.loads(invoke("report", "--results", tmp_path, "--json"))
+    cell = next(row["cells"][1] for row in table["rows"] if row["label"] == "frozen")
+    assert cell["mean"] is None
+    assert "its videos are others since: vapbench score-set" in cell["reason"]
+
+
+def test_too_few_videos_have_no_value_and_are_no_failure(network: Path, tmp_path: Path) -> None:
+    arguments = ("--task", "camera", "--limit", 1, "--metric", "temporal_flickering", "--results", tmp_path)
+    invoke("run", "-q", "-m", "frozen", *arguments)
+    said = invoke("score-set", tmp_path / "mini" / "frozen", "--metric", f"fvd:model={network}", "--json")
+    assert json.loads(said)["value"] is None
+    (table,) = json.loads(invoke("report", "--results", tmp_path, "--json"))
+    cell = table["rows"][0]["cells"][1]
+    assert (cell["mean"], cell["n"], cell["unscored"]) == (None, 0, 1)
+    assert "at least 2 videos" in cell["reason"]
+    (path,) = (tmp_path / "mini" / "frozen" / "sets").glob("*.json")
+    path.write_text("{")
+    with pytest.raises(DataError, match=r"sets/fvd-.*cannot be read.*score-set again"):
+        summarise([RunFolder(tmp_path / "mini" / "frozen")])

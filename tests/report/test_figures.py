@@ -12,7 +12,9 @@ from vapbench.errors import DataError, UsageError
 from vapbench.report.breakdown import breakdown, lines
 from vapbench.report.evidence import read_evidence
 from vapbench.report.figures import write_figure
+from vapbench.report.grid import grid_of
 from vapbench.report.human import HumanVote, metric_agreement, read_votes
+from vapbench.report.preference import with_votes
 from vapbench.report.published import publications, with_published
 from vapbench.report.table import TableModel, summarise
 from vapbench.report.vbench import eval_results
@@ -93,6 +95,31 @@ def test_a_metric_that_disagrees_has_an_interval_below_chance(model: TableModel)
     # 72 times over vap wrongly, 66 times over lora rightly (one case has no score), 12 times rightly.
     assert result.accuracy.estimate == pytest.approx((66 + 12) / (72 + 66 + 12))
     assert result.spearman == pytest.approx(0.5)
+
+
+def test_preferences_are_shares_of_choices_or_of_wins_and_marked_by_ranks(model: TableModel) -> None:
+    every = [*votes_for("vap", "i2v", "lora"), *votes_for("i2v", "vap", "lora", raters=2)]
+    column = with_votes(model, every).columns[-1]
+    assert column.title == "Preference rate"
+    cells = [line[-1] for line in with_votes(model, every).cells]
+    assert [cell.mean for cell in cells] == pytest.approx([0.75, 0.25, 0.0])
+    assert all(cell.low is not None and cell.votes == 96 and cell.n == cell.total == 12 for cell in cells)
+    assert [cell.place for cell in cells] == [1, 2, 3]
+    pairs = [*votes_for("vap", "i2v"), *votes_for("vap", "lora"), *votes_for("i2v", "lora")]
+    wins = with_votes(model, pairs)
+    assert wins.columns[-1].title == "Mean win rate"
+    assert [line[-1].mean for line in wins.cells] == pytest.approx([1.0, 0.5, 0.0])
+    assert "216 votes of 6 raters on 12 cases" in wins.footers[-1]
+    assert [line.count for line in grid_of(wins, "wide").groups[0].lines] == ["12/12", "12/12", "11/12"]
+    with pytest.raises(DataError, match="neither all methods at once nor all pairs"):
+        with_votes(model, [*votes_for("vap", "i2v"), *votes_for("vap", "lora")])
+
+
+def test_a_preference_that_may_be_chance_has_no_winner(model: TableModel) -> None:
+    split = [*votes_for("vap", "i2v"), *votes_for("i2v", "vap")]
+    assert {line[-1].ranks for line in with_votes(model, split).cells} == {(1, 2), None}
+    for line in grid_of(with_votes(model, split), "paper").groups[0].lines:
+        assert not line.entries[-1].best and not line.entries[-1].second
 
 
 def test_few_raters_give_agreement_without_an_interval(model: TableModel) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
 import shutil
 import subprocess
@@ -22,7 +23,7 @@ from vapbench.report.csv import harmless, to_csv
 from vapbench.report.grid import grid_of
 from vapbench.report.latex import escape, to_latex
 from vapbench.report.published import as_table, publications, read_publication, with_published
-from vapbench.report.render import render
+from vapbench.report.render import render, render_all
 from vapbench.report.table import Cell, TableModel, summarise
 from vapbench.store import Failure
 
@@ -100,6 +101,59 @@ def test_marks_follow_the_digits_shown(table: TableModel) -> None:
         ("i2v", False, True),
     ]
     assert not references.lines[0].entries[0].best
+
+
+def marked(model: TableModel) -> dict[str, str]:
+    entries = {line.label: line.entries[0] for line in grid_of(model, "paper", "significant").groups[0].lines}
+    return {label: "bold" if e.best else "underlined" if e.second else "" for label, e in entries.items()}
+
+
+def test_significant_marks_are_shared_by_what_cannot_be_told_apart(
+    runs: Runs, metric_data: Callable[..., None]
+) -> None:
+    folders = [
+        runs.write("a", spread(0.80, 0.60)),
+        runs.write("b", spread(0.60, 0.79)),
+        runs.write("c", spread(0.40)),
+        runs.write("d", spread(0.20)),
+        runs.write("torn", {**spread(0.9), "case-0": Case("condition-0", generation=Failure("E", "x", ""))}),
+    ]
+    model = summarise(folders, "all")[0]
+    assert marked(model) == {"a": "bold", "b": "bold", "c": "underlined", "d": "", "torn": ""}
+    shown = {line.label: line.entries[0] for line in grid_of(model, "paper").groups[0].lines}
+    assert shown["a"].best and shown["b"].second and not shown["b"].best
+    assert any(
+        "not significantly worse than the best" in text for text in grid_of(model, "paper", "significant").footers
+    )
+
+
+def test_significant_marks_follow_the_direction_and_never_tell_what_few_conditions_cannot(
+    runs: Runs, metric_data: Callable[..., None]
+) -> None:
+    metric_data(METRIC, higher_is_better=False)
+    model = summarise([runs.write("a", spread(0.8)), runs.write("b", spread(0.2))], "all")[0]
+    assert marked(model) == {"a": "underlined", "b": "bold"}
+    few = [runs.write(name, spread(level, conditions=4), suite="few") for name, level in (("a", 0.8), ("b", 0.2))]
+    assert marked(summarise(few, "all")[0]) == {"a": "", "b": ""}
+
+
+def test_published_rows_cannot_be_tested(table: TableModel) -> None:
+    (paper,) = publications()
+    for model in (as_table(paper), with_published(table, publications())):
+        last = grid_of(model, "paper", "significant").groups[-1]
+        assert not any(entry.best or entry.second for line in last.lines for entry in line.entries)
+
+
+def test_the_foot_names_cases_definitions_and_commit(runs: Runs, metric_data: Callable[..., None]) -> None:
+    folders = [runs.write("vap", spread(0.8)), runs.write("i2v", spread(0.5))]
+    for folder, dirty in zip(folders, (False, True), strict=True):
+        manifest = json.loads(folder.manifest_path.read_text())
+        manifest["sessions"][0] |= {"git": {"commit": "ab" * 20, "dirty": dirty}, "packages": {"vapbench": "1.2"}}
+        folder.manifest_path.write_text(json.dumps(manifest))
+    footers = grid_of(summarise(folders, "all")[0], "paper").footers
+    assert footers[0] == "16 cases of 8 conditions."
+    assert "Columns: flicker is temporal_flickering v1." in footers
+    assert "Made with vapbench 1.2 at commit abababababab, abababababab with uncommitted changes." in footers
 
 
 def test_the_dagger_needs_significance(table: TableModel) -> None:
@@ -224,7 +278,7 @@ def test_latex_compiles_as_it_is(table: TableModel, tmp_path: Path) -> None:
         "paper": as_table(publications()[0]),
     }
     body = "\n".join(render(model, "wide", "latex") for model in models.values())
-    lone = render(models["hostile"], "wide", "latex", standalone=True)
+    lone = render_all([models["hostile"], models["paper"]], "wide", "latex", "displayed", standalone=True)
     joined = f"\\documentclass{{article}}\\usepackage{{booktabs}}\\begin{{document}}\n{body}\\end{{document}}\n"
     for name, text in {"lone": lone, "joined": joined}.items():
         (tmp_path / f"{name}.tex").write_text(text, encoding="ascii")
@@ -244,7 +298,7 @@ def test_a_damaged_published_table_is_refused(tmp_path: Path) -> None:
     (paper,) = publications()
     data = paper.model_dump(by_alias=True, mode="json")
     data["rows"][0]["values"].pop()
-    path.write_text(__import__("json").dumps(data))
+    path.write_text(json.dumps(data))
     with pytest.raises(DataError, match="5 values for 6 columns"):
         read_publication(path)
 

@@ -10,6 +10,7 @@ import pytest
 
 from vapbench.errors import DataError, UsageError
 from vapbench.report.columns import _differences
+from vapbench.report.evidence import read_evidence
 from vapbench.report.json import to_json
 from vapbench.report.table import Cell, TableModel, summarise
 from vapbench.store import Failure, GenerationRow, RunFolder, RunWriter
@@ -61,6 +62,11 @@ def test_every_planned_case_is_accounted_for(runs: Runs) -> None:
     assert cell.reason == "OutOfMemoryError: no room", "the commonest reason, on one line"
     assert cell.account() == ("1 of 7 cases: 2 failed, 2 unscored, 2 missing (most often: OutOfMemoryError: no room)")
     assert not cell.complete
+    evidence = read_evidence(run)
+    (key,) = evidence.scores
+    for case in evidence.cases():
+        # What a table counts and what a page says of a case are two readings of the same rows.
+        assert evidence.score(key, case) == evidence.outcome(key, case).value
 
 
 def test_no_score_at_all_is_no_number(runs: Runs) -> None:
@@ -79,6 +85,10 @@ def test_seeds_are_averaged_within_a_case_and_all_needed(runs: Runs) -> None:
     )
     cell = only_cell(summarise([run], "all"))
     assert cell.mean == 0.75 and cell.n == 2 and cell.failed == 1
+    evidence = read_evidence(run)
+    (key,) = evidence.scores
+    assert [evidence.score(key, case) for case in ("a", "b", "torn")] == [0.5, 1.0, None]
+    assert [evidence.outcome(key, case).value for case in ("a", "b", "torn")] == [0.5, 1.0, None]
 
 
 def test_a_score_of_another_video_does_not_count(runs: Runs) -> None:

@@ -13,18 +13,8 @@ import numpy as np
 
 from vapbench.files import canonical_json
 from vapbench.study.assign import Design
-from vapbench.study.protocol import (
-    Check,
-    Consent,
-    Key,
-    KeyedMethod,
-    MediaFacts,
-    Protocol,
-    Question,
-    Session,
-    StudyCase,
-    StudyFolder,
-)
+from vapbench.study.folder import StudyFolder
+from vapbench.study.protocol import Check, Consent, Key, KeyedMethod, MediaFacts, Protocol, Question, Session, StudyCase
 from vapbench.study.simulation import simulate_sessions
 from vapbench.study.votes import GENESIS, Rater, Vote
 
@@ -41,6 +31,9 @@ def key_of(methods: int) -> Key:
     return Key(methods={code(m): KeyedMethod(name=f"method-{m}") for m in range(methods)})
 
 
+CATEGORIES = ("concept", "style", "motion", "camera")
+
+
 def make_protocol(methods: int = 4, cases: int = 12, gold: int = 6, **changes: Any) -> Protocol:
     """A pair study of ``methods`` on ``cases``; ``changes`` go to the protocol, those of ``Session`` to the session."""
     codes = [code(m) for m in range(methods)]
@@ -48,6 +41,7 @@ def make_protocol(methods: int = 4, cases: int = 12, gold: int = 6, **changes: A
         StudyCase(
             id=f"case-{c}",
             condition=f"condition-{c % 6}",
+            category=CATEGORIES[c % len(CATEGORIES)],
             reference=media_id("reference", c),
             candidates={name: media_id("candidate", c, name) for name in codes},
         )
@@ -71,6 +65,20 @@ def make_protocol(methods: int = 4, cases: int = 12, gold: int = 6, **changes: A
         for kind, count in (("gold", gold), ("training", 2))
         for n in range(count)
     )
+    if changes.get("identical"):
+        checks += tuple(
+            Check(
+                id=f"identical-{question.key}-{n}",
+                kind="identical",
+                question=question.key,
+                condition="condition-0",
+                reference=media_id("reference", 0),
+                candidates=(media_id("same", n),) * 2,
+                expected=None,
+            )
+            for question in questions
+            for n in range(3)
+        )
     shown = [*(case.reference for case in items), *(m for case in items for m in case.candidates.values())]
     shown += [m for check in checks for m in (check.reference, *check.candidates)]
     facts = MediaFacts(sha256="0" * 64, suffix=".mp4", width=64, height=64, frames=16, fps=8, size=1000)
@@ -126,6 +134,8 @@ def collect(protocol: Protocol, raters: int, population: Population, seed: int =
         for place, trial in enumerate(history):
             if trial.role in ("gold", "training"):
                 choice: int | str = trial.order.index("0") if random.random() < 0.98 else trial.order.index("1")
+            elif trial.role == "identical":
+                choice = "tie" if random.random() < 0.8 else int(random.integers(2))
             elif trial.role == "repeat" and random.random() < 0.8:
                 before = said[rater, trial.cell]
                 choice = trial.order.index(before) if before else "tie"

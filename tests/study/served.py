@@ -24,7 +24,8 @@ import uvicorn
 from tests.conftest import moving_clip
 from tests.study.conftest import key_of, make_protocol
 from vapbench.files import file_sha256
-from vapbench.study.protocol import MediaFacts, StudyFolder
+from vapbench.study.folder import StudyFolder
+from vapbench.study.protocol import MediaFacts
 from vapbench.study.serve import Links, _links
 from vapbench.study.server import application
 from vapbench.study.service import Service

@@ -145,8 +145,69 @@ def test_clickers_and_the_careless_are_excluded_by_rule_and_both_analyses_shown(
     assert everyone.votes > kept.votes
     text = "\n".join(report_lines(result))
     assert "rater-002 excluded: too fast" in text
-    assert "Interim or incomplete" in text
+    assert "Incomplete: " in text
     assert len(to_json(result)["raters"]) == 20
+
+
+def test_identical_videos_show_a_side_and_are_reported() -> None:
+    protocol = make_protocol(cases=24, trials=12, identical=2, votes_per_cell=4)
+    votes = collect(protocol, 12, Population(TRUTH))
+    same = [vote for vote in votes if vote.role == "identical"]
+    assert {vote.choice for vote in same} == {0, 1, "tie"}
+
+    def spoil(vote: Vote) -> Vote:
+        if vote.rater == "rater-001" and vote.role == "identical":
+            return vote.model_copy(update={"choice": 0})
+        return vote.model_copy(update={"choice": "tie"}) if vote.role == "identical" else vote
+
+    result = analyse(ballots(protocol, rechain([spoil(vote) for vote in votes])))
+    (flagged,) = (person for person in result.people if "identical" in "; ".join(person.flags))
+    assert flagged.rater == "rater-001"
+    assert flagged.identical == (0, 4, 0)
+    assert flagged.flags == ("identical videos: told apart 4 times, always for the left",)
+    text = "\n".join(report_lines(result))
+    count = len(same)
+    assert f"identical videos: no difference said {count - 4} of {count} times; else 4 for the left, 0" in text
+    # They are about no method: no estimate moves.
+    without = analyse(ballots(protocol, rechain([vote for vote in votes if vote.role != "identical"])))
+    assert without.questions == result.questions
+
+
+def test_categories_have_shares_of_their_own(pairs: StudyResult) -> None:
+    for question in pairs.questions:
+        assert [part.category for part in question.categories] == ["camera", "concept", "motion", "style"]
+        assert sum(part.votes for part in question.categories) == question.votes
+        for part in question.categories:
+            assert [method.name for method in part.methods] == [method.name for method in question.methods]
+            assert sum(method.share.estimate for method in part.methods) == pytest.approx(1)
+            assert all(method.share.low < method.share.estimate < method.share.high for method in part.methods)
+            assert (part.items, part.note) == (6, "")
+    assert "Luce share % on" in "\n".join(report_lines(pairs))
+    assert to_json(pairs)["questions"][0]["categories"][0]["methods"][0]["share"]["low"] is not None
+
+
+def test_a_category_is_found_where_a_method_is_stronger() -> None:
+    protocol = make_protocol(methods=3, cases=24, trials=24, votes_per_cell=5)
+    motion = {case.id for case in protocol.cases if case.category == "motion"}
+    weak = code(2)
+
+    def turn(vote: Vote) -> Vote:
+        on = vote.role == "main" and vote.case in motion and weak in vote.order and int(vote.assignment, 16) % 5
+        return vote.model_copy(update={"choice": vote.order.index(weak)}) if on else vote
+
+    votes = rechain([turn(vote) for vote in collect(protocol, 20, Population((0.8, 0.0, -0.8)))])
+    for question in analyse(ballots(protocol, votes)).questions:
+        best = {part.category: max(part.methods, key=lambda m: m.share.estimate).name for part in question.categories}
+        assert best == {"camera": "method-0", "concept": "method-0", "motion": "method-2", "style": "method-0"}
+
+
+def test_a_category_with_few_votes_has_no_shares_and_says_so() -> None:
+    protocol = make_protocol(methods=3, cases=8, trials=12)
+    result = analyse(ballots(protocol, collect(protocol, 2, Population((0.5, 0.0, -0.5)))))
+    for part in result.questions[0].categories:
+        assert all(method.share is None for method in part.methods)
+        assert part.note == "fewer than 10 votes on a method, so no shares"
+    assert "Note: camera: fewer than 10 votes on a method, so no shares." in "\n".join(report_lines(result))
 
 
 def test_agreement_does_not_depend_on_how_methods_are_numbered() -> None:

@@ -6,11 +6,13 @@ import random
 from collections import Counter
 from itertools import pairwise
 
+import numpy as np
 import pytest
 
 from tests.study.conftest import make_protocol
 from vapbench.study.assign import Coverage, Design, RaterState, Trial, next_trial, trials_left
 from vapbench.study.protocol import Protocol
+from vapbench.study.simulation import simulate_sessions
 
 
 def run(protocol: Protocol, raters: int, dropout: float = 0.0) -> tuple[Design, Coverage, list[RaterState]]:
@@ -138,3 +140,21 @@ def test_a_rater_who_has_seen_every_cell_is_finished() -> None:
     protocol = make_protocol(methods=2, cases=3, trials=20, repeats=0)
     _, _, (state,) = run(protocol, raters=1)
     assert Counter(trial.role for trial in state.history) == {"main": 6, "gold": 6, "training": 4}
+
+
+def test_identical_trials_show_one_video_twice_once_in_each_part_of_a_pass() -> None:
+    design = Design(make_protocol(identical=2))
+    places = []
+    for history in simulate_sessions(design, 12, 0.0, np.random.default_rng(0)):
+        for question in ("semantic", "overall"):
+            asked = [trial for trial in history if trial.question == question and trial.role != "training"]
+            same = [place for place, trial in enumerate(asked) if trial.role == "identical"]
+            assert len(same) == 2
+            places.append([place / len(asked) for place in same])
+            for place in same:
+                assert len(set(asked[place].media)) == 1
+                assert sorted(asked[place].order) == ["0", "1"]
+    first, second = np.array(places).T
+    assert first.max() <= 0.55 and second.min() >= 0.4
+    (usual,) = simulate_sessions(Design(make_protocol()), 1, 0.0, np.random.default_rng(0))
+    assert not any(trial.role == "identical" for trial in usual)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+
+import pytest
 
 from tests.study.conftest import code
 from tests.study.served import make_study
@@ -14,17 +17,65 @@ from vapbench.study.ballots import load_ballots
 SCRIPT = Path(__file__).parents[2] / "examples" / "simulated_raters.py"
 
 
-def test_simulated_raters_vote_as_they_were_told(tmp_path: Path) -> None:
-    folder = make_study(tmp_path / "study", cases=6, trials=6, votes_per_cell=6, raters=6, gold=3)
-    command = [sys.executable, str(SCRIPT), str(folder.path), "--raters", "6"]
-    command += ["--strength", "method-0=4", "--strength", "method-1=0"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+def simulate(study: Path, *more: str) -> str:
+    done = subprocess.run([sys.executable, str(SCRIPT), str(study), *more], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "method-0" in done.stdout.splitlines()[1]
-    votes = [vote for vote in load_ballots(folder).votes if vote.role == "main"]
+    return done.stdout
+
+
+def table(said: str) -> dict[str, tuple[float, float]]:
+    """Method -> truth and report, in percent."""
+    rows = [line.split() for line in said.splitlines() if line.startswith("semantic")]
+    assert {row[-1] for row in rows} <= {"yes", "NO"}
+    return {row[1]: (float(row[2]), float(row[3])) for row in rows}
+
+
+def test_simulated_raters_vote_as_they_were_told_and_the_report_finds_it(tmp_path: Path) -> None:
+    folder = make_study(tmp_path / "study", cases=6, trials=6, votes_per_cell=6, raters=6, gold=3, identical=2)
+    said = simulate(folder.path, "--strength", "method-0=2", "--strength", "method-1=0")
+    ballots = load_ballots(folder)
+    votes = [vote for vote in ballots.votes if vote.role == "main"]
     assert len(votes) >= 24
     chosen = Counter(vote.chosen for vote in votes)
-    assert chosen[code(0)] > 0.7 * len(votes)
+    assert chosen[code(0)] > chosen[code(1)]
+    same = [vote.choice for vote in ballots.votes if vote.role == "identical"]
+    assert same.count("tie") > 0.7 * len(same) > 0
+    assert ballots.closed and not ballots.looks
+    # The truth stands beside the report's interval, for each method.
+    rows = table(said)
+    assert list(rows) == ["method-0", "method-1"]
+    assert 80 < rows["method-0"][0] < 90
+    assert all(abs(found - true) < 20 for true, found in rows.values())
+    assert "of 2 intervals contain the truth" in said
+
+
+def test_simulated_raters_choose_the_best_of_four(tmp_path: Path) -> None:
+    folder = make_study(
+        tmp_path / "study",
+        methods=4,
+        kind="best_of_n",
+        ties=False,
+        cases=8,
+        trials=8,
+        votes_per_cell=6,
+        raters=6,
+        gold=3,
+    )
+    said = simulate(folder.path)
+    votes = [vote for vote in load_ballots(folder).votes if vote.role == "main"]
+    assert {len(vote.order) for vote in votes} == {4}
+    assert len(votes) >= 40
+    rows = table(said)
+    assert set(rows) == {f"method-{m}" for m in range(4)}
+    assert [sum(column) for column in zip(*rows.values(), strict=True)] == pytest.approx([100, 100], abs=0.3)
+    assert all(abs(found - true) < 25 for true, found in rows.values())
+    assert "of 4 intervals contain the truth" in said
+    report = json.loads((folder.path / "report/report.json").read_text())
+    assert report["kind"] == "best_of_n"
+    assert report["questions"][0]["methods"][0]["share"]["low"] is not None
+    text = (folder.path / "report/report.txt").read_text()
+    assert "choice share %" in text and "win share" not in text
+    assert (folder.path / "report/categories-semantic.png").exists()
 
 
 def test_a_method_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from vapbench.study.analysis import analyse_votes
 from vapbench.study.ballots import load_ballots
 from vapbench.study.exporting import cell_text, export
 from vapbench.study.fastchat import from_fastchat, to_fastchat
-from vapbench.study.protocol import StudyFolder
+from vapbench.study.folder import StudyFolder
 from vapbench.study.votes import Vote
 
 FORMULA = '=HYPERLINK("http://evil.example","x")'
@@ -56,6 +56,8 @@ def test_no_cell_of_the_csv_is_a_formula(folder: StudyFolder, tmp_path: Path) ->
     assert not [cell for row in rows for cell in row.values() if cell.startswith(("=", "+", "-", "@"))]
     assert {row["chosen"] for row in rows if row["role"] == "main"} == {"method-0", "method-1", "method-2", "tie"}
     assert [cell_text(value) for value in (" =1", "\t=1", -3, "a-b", None)] == ["' =1", "'\t=1", "-3", "a-b", ""]
+    for start in ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20"):
+        assert cell_text(f"{start}cmd|' /C calc'!A1").startswith("'")
 
 
 def test_parquet_holds_the_same_rows(folder: StudyFolder, tmp_path: Path) -> None:

@@ -22,8 +22,8 @@ from tests.study.served import Process, Rater, make_study, serving
 from vapbench.errors import UsageError
 from vapbench.study.ballots import load_ballots
 from vapbench.study.database import StorageUnavailable
+from vapbench.study.folder import StudyFolder
 from vapbench.study.media import Unsatisfiable, parse_range
-from vapbench.study.protocol import StudyFolder
 from vapbench.study.serve import invite_raters, serve
 from vapbench.study.service import Service
 from vapbench.study.votes import check_chain
@@ -57,7 +57,8 @@ def persist(server: dict[str, str], token: str, acknowledged: set[str], done: th
             time.sleep(0.1)
 
 
-def kill_and_restart(tmp_path: Path, kills: int) -> None:
+def kill_and_restart(tmp_path: Path, kills: int) -> tuple[int, int]:
+    """Votes that were acknowledged to raters while the server was killed again and again, and votes stored."""
     trials = 12
     folder = make_study(
         tmp_path / "study", cases=trials, trials=trials, training=0, one_question=False, votes_per_cell=RATERS + kills
@@ -96,6 +97,7 @@ def kill_and_restart(tmp_path: Path, kills: int) -> None:
     check_chain(votes, "votes")
     with closing(sqlite3.connect(folder.votes_path)) as database:
         assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    return sum(map(len, acknowledged)), len(stored)
 
 
 def test_kills_lose_no_acknowledged_vote_and_store_none_twice(tmp_path: Path) -> None:

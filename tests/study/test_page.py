@@ -12,7 +12,7 @@ import pytest
 
 from tests.study.served import Served, make_study, serving
 from vapbench.study.ballots import load_ballots
-from vapbench.study.protocol import StudyFolder
+from vapbench.study.folder import StudyFolder
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page, Route
@@ -119,6 +119,15 @@ def choices(folder: StudyFolder) -> list[Any]:
     return [vote.choice for vote in load_ballots(folder).votes]
 
 
+def serious(page: Page) -> list[str]:
+    """What axe-core finds of serious or critical issues."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
+    tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+    found = axe.Axe().run(page, options={"runOnly": {"type": "tag", "values": tags}}).response["violations"]
+    bad = [item for item in found if item["impact"] in ("serious", "critical")]
+    return [f"{item['id']}: {[node['html'][:120] for node in item['nodes']]}" for item in bad]
+
+
 def test_a_rater_finishes_by_keyboard_alone(folder: StudyFolder, served: Served, page: Page) -> None:
     page.locator("#consent").wait_for()
     page.keyboard.press("Tab")
@@ -166,15 +175,31 @@ def test_a_rater_finishes_by_mouse_and_comments(folder: StudyFolder, page: Page)
     assert [vote.comment for vote in votes] == ["", "The <b>left</b> one flickers. R 1 2 0", "", ""]
 
 
-def test_nothing_is_answered_before_everything_was_watched(folder: StudyFolder, page: Page) -> None:
+def test_nothing_is_answered_before_everything_was_watched(
+    folder: StudyFolder, served: Served, open_context: Callable[..., BrowserContext]
+) -> None:
+    # Nothing plays by itself here, so nothing has been watched.
+    page = open_context(reduced_motion="reduce").new_page()
+    page.goto(served.links.raters[0])
     consent(page)
     page.locator("#answer").wait_for()
-    page.evaluate("for (const v of document.querySelectorAll('video')) v.pause()")
-    page.keyboard.press("Space")
     page.keyboard.press("1")
     page.keyboard.press("Enter")
-    if page.locator("#confirm").get_attribute("aria-disabled") == "true":
-        assert "Watch" in page.locator("#hint").inner_text()
+    page.locator("#confirm").click(force=True)
+    page.wait_for_timeout(300)
+    assert page.locator("#confirm").get_attribute("aria-disabled") == "true"
+    assert page.locator("#hint").inner_text() == "Watch all videos to the end once."
+    assert choices(folder) == []
+    # Going through them by the slider is not watching either.
+    page.locator("#scrub").fill("1000")
+    page.wait_for_timeout(300)
+    page.locator("#confirm").click(force=True)
+    assert page.locator("#confirm").get_attribute("aria-disabled") == "true"
+    page.keyboard.press("r")
+    watched(page)
+    page.locator("#confirm").click()
+    page.locator("#feedback").wait_for()
+    assert choices(folder) == [0]
 
 
 def test_all_videos_play_in_step_and_start_again_together(page: Page) -> None:
@@ -299,6 +324,18 @@ def test_a_busy_server_is_asked_again(folder: StudyFolder, page: Page) -> None:
     assert choices(folder) == [0]
 
 
+def test_a_network_that_dies_before_a_trial_is_waited_for(folder: StudyFolder, page: Page) -> None:
+    page.locator("#consent-tick").check()
+    page.locator("#consent-form button").click()
+    page.locator("#instructions-go").wait_for()
+    page.context.set_offline(True)
+    page.locator("#instructions-go").click()
+    page.locator("#sending", has_text="No connection").wait_for()
+    page.context.set_offline(False)
+    answer(page)
+    assert choices(folder) == [0]
+
+
 def test_a_missing_video_is_said_and_can_be_left_out(folder: StudyFolder, page: Page) -> None:
     page.route("**/m/*/2", lambda route: route.fulfill(status=404))
     consent(page)
@@ -378,6 +415,17 @@ def test_a_rater_withdraws(folder: StudyFolder, page: Page) -> None:
     assert load_ballots(folder).raters[0].status == "withdrawn"
 
 
+def test_whoever_has_finished_can_still_withdraw(folder: StudyFolder, page: Page) -> None:
+    consent(page)
+    while where(page) == "trial":
+        answer(page)
+    page.locator("#done-code").wait_for()
+    page.locator("#open-leave").click()
+    page.locator("#withdraw").click()
+    page.locator("#notice-title", has_text="You have left").wait_for()
+    assert load_ballots(folder).raters[0].status == "withdrawn"
+
+
 def test_a_paused_study_says_so_and_goes_on(served: Served, page: Page) -> None:
     consent(page)
     admin = served.admin()
@@ -405,6 +453,7 @@ def test_breaks_come_between_blocks(tmp_path: Path, open_context: Callable[..., 
         answer(page)
         answer(page)
         assert where(page) == "break"
+        assert serious(page) == []
         page.keyboard.press("Enter")
         page.locator("#answer").wait_for()
         answer(page)
@@ -438,13 +487,22 @@ def test_best_of_n_shows_all_results(tmp_path: Path, open_context: Callable[...,
     assert choices(folder) == [6, 2]
 
 
-def serious(page: Page) -> list[str]:
-    """What axe-core finds of serious or critical issues."""
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
-    tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-    found = axe.Axe().run(page, options={"runOnly": {"type": "tag", "values": tags}}).response["violations"]
-    bad = [item for item in found if item["impact"] in ("serious", "critical")]
-    return [f"{item['id']}: {[node['html'][:120] for node in item['nodes']]}" for item in bad]
+def test_four_results_stand_in_one_row_or_two_whichever_shows_them_larger(
+    tmp_path: Path, open_context: Callable[..., BrowserContext]
+) -> None:
+    folder = make_study(tmp_path / "study", methods=4, kind="best_of_n", ties=False, training=0, cases=2, trials=2)
+    with serving(folder) as served:
+        page = open_context(reduced_motion="reduce").new_page()
+        page.goto(served.links.raters[0])
+        consent(page)
+        page.locator("#answer").wait_for()
+        rows = "new Set([...document.querySelectorAll('.choice')].map((c) => c.getBoundingClientRect().top)).size"
+        for width, height, expected in ((1280, 800, 2), (1920, 700, 1)):
+            page.set_viewport_size({"width": width, "height": height})
+            page.wait_for_timeout(100)
+            assert page.evaluate(rows) == expected
+            bottom = page.locator("#confirm").bounding_box()
+            assert bottom is not None and bottom["y"] + bottom["height"] <= height
 
 
 def test_axe_finds_no_serious_issue_on_any_screen(served: Served, page: Page) -> None:
@@ -472,6 +530,18 @@ def test_axe_finds_no_serious_issue_on_any_screen(served: Served, page: Page) ->
     while where(page) == "trial":
         answer(page)
     found["done"] = serious(page)
+    page.goto(f"{served.origin}/join?t=forged")
+    found["refused"] = serious(page)
+    lost = page.context.new_page()
+    lost.route("**/m/*/2", lambda route: route.fulfill(status=404))
+    lost.goto(served.links.raters[1])
+    consent(lost)
+    lost.locator("#broken").wait_for()
+    found["broken"] = serious(lost)
+    lost.locator("#open-leave").click()
+    lost.locator("#withdraw").click()
+    lost.locator("#notice").wait_for()
+    found["notice"] = serious(lost)
     admin = page.context.new_page()
     admin.goto(served.links.admin)
     admin.locator("#raters tr").first.wait_for()

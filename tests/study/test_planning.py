@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +18,10 @@ from vapbench.files import file_sha256
 from vapbench.store import GenerationRow, RunFolder, RunWriter
 from vapbench.study.assign import Design
 from vapbench.study.blinding import BlindSpec, common_spec, conform
+from vapbench.study.folder import StudyFolder
 from vapbench.study.leaks import find_leaks, protocol_leaks
-from vapbench.study.planning import Planned, Wanted, write_study
-from vapbench.study.protocol import MediaFacts, StudyFolder
+from vapbench.study.planning import Planned, Wanted, session_roles, write_study
+from vapbench.study.protocol import MediaFacts
 from vapbench.study.sources import Sources, from_runs, from_table
 from vapbench.video import pad_video, probe, read_video, write_video
 
@@ -126,18 +128,41 @@ def test_gold_and_training_come_from_ground_truth_with_one_right_answer(planned:
     assert {check.question for check in checks} == {"semantic", "overall"}
     assert sum(check.kind == "training" for check in checks) == 4
     assert all(check.feedback for check in checks if check.kind == "training")
-    for check in checks:
+    for check in (check for check in checks if check.kind != "identical"):
         right, wrong = (read_video(planned.folder.media_path(planned.protocol, name)) for name in check.candidates)
         difference = np.abs(right.frames.astype(int) - wrong.frames.astype(int)).mean()
         assert difference > 5
     assert len(Design(planned.protocol).cells) == 2 * CASES * 3
 
 
+def test_pairs_of_one_video_come_from_ground_truth_and_expect_no_side(planned: Planned) -> None:
+    same = [check for check in planned.protocol.checks if check.kind == "identical"]
+    assert [check.question for check in same] == ["semantic"] * 3 + ["overall"] * 3
+    shown = {name for case in planned.protocol.cases for name in case.candidates.values()}
+    for check in same:
+        assert check.expected is None
+        assert check.candidates[0] == check.candidates[1]
+        assert check.candidates[0] not in shown
+    # Enough in a session for a side to show.
+    assert planned.protocol.session.identical * len(planned.protocol.questions) >= 3
+
+
 def test_best_of_n_checks_show_as_many_as_a_trial(sources: Sources, tmp_path: Path) -> None:
     planned = write_study(sources, wanted(kind="best_of_n", questions=("semantic",)), StudyFolder(tmp_path))
     assert {len(check.candidates) for check in planned.protocol.checks} == {3}
+    assert {check.kind for check in planned.protocol.checks} == {"gold", "training"}
     assert not planned.protocol.ties
     assert len(Design(planned.protocol).cells) == CASES
+
+
+def test_one_condition_leaves_no_wrong_answer_and_is_not_counted_as_if_it_did(sources: Sources, tmp_path: Path) -> None:
+    alike = replace(sources, cases=tuple(replace(case, condition="same") for case in sources.cases))
+    planned = write_study(alike, wanted(questions=("semantic",)), StudyFolder(tmp_path))
+    assert {check.kind for check in planned.protocol.checks} == {"identical"}
+    (note,) = planned.notes
+    assert note == "All ground truth is of one condition: the question semantic has no gold and no training trials."
+    roles = session_roles(planned.protocol)
+    assert (roles["gold"], roles["training"], roles["identical"]) == (0, 0, 3)
 
 
 def test_an_opened_study_is_not_planned_again(sources: Sources, tmp_path: Path) -> None:
@@ -174,7 +199,11 @@ def test_a_video_changed_since_is_left_out_and_said(results: Path, tmp_path: Pat
         (["alpha", "betta"], None, "No run of 'betta' .* Did you mean beta"),
         (["alpha"], None, "at least two methods"),
         (["alpha", "alpha"], None, "named twice"),
-        (["alpha", "beta"], "camera", "No case has a current video of every method"),
+        (
+            ["alpha", "beta"],
+            "camera",
+            "No case has a current video .* generate --suite mini --method alpha --method beta",
+        ),
     ],
 )
 def test_what_cannot_be_planned_is_said(results: Path, methods: list[str], task: str | None, message: str) -> None:
@@ -187,21 +216,24 @@ def test_a_table_of_files_is_a_source_too(results: Path, tmp_path: Path) -> None
     for name in ("reference-0", "target-0", "reference-1", "target-1"):
         (tmp_path / f"{name}.mp4").write_bytes((media / f"{name}.mp4").read_bytes())
     table = tmp_path / "videos.csv"
-    rows = ["case,condition,prompt,reference,target,ours,theirs"]
-    rows += ["one,x,=1+1,reference-0.mp4,target-0.mp4,target-0.mp4,target-1.mp4"]
-    rows += ["two,y,,reference-1.mp4,target-1.mp4,target-1.mp4,"]
+    rows = ["case,condition,category,prompt,reference,target,ours,theirs"]
+    rows += ["one,x,style,=1+1,reference-0.mp4,target-0.mp4,target-0.mp4,target-1.mp4"]
+    rows += ["two,y,,,reference-1.mp4,target-1.mp4,target-1.mp4,"]
     table.write_text("\n".join(rows))
     found = from_table(table)
-    assert [case.id for case in found.cases] == ["one"]
+    assert [(case.id, case.category) for case in found.cases] == [("one", "style")]
     assert found.left_out == {"two": "no video of theirs"}
     assert [method.name for method in found.methods] == ["ours", "theirs"]
     for bad, message in (
         ("../x.mp4", "not a path inside the folder"),
         ("none.mp4", "no such file"),
     ):
-        table.write_text("\n".join([rows[0], f"one,x,,{bad},,target-0.mp4,target-1.mp4"]))
+        table.write_text("\n".join([rows[0], f"one,x,,,{bad},,target-0.mp4,target-1.mp4"]))
         with pytest.raises(DataError, match=message):
             from_table(table)
+    table.write_text("\n".join([rows[0], rows[1].replace("style", "stile")]))
+    with pytest.raises(DataError, match="'stile' is no category; write concept, style, motion, camera"):
+        from_table(table)
     table.write_text("case,condition\na,b")
     with pytest.raises(DataError, match="has no column reference"):
         from_table(table)

@@ -11,7 +11,8 @@ from pydantic import ValidationError
 from tests.study.conftest import code, key_of, make_protocol
 from vapbench.errors import DataError, IdentityError
 from vapbench.files import file_sha256
-from vapbench.study.protocol import MediaFacts, StudyFolder
+from vapbench.study.folder import StudyFolder
+from vapbench.study.protocol import Check, MediaFacts
 from vapbench.study.votes import GENESIS, Vote, check_chain
 
 
@@ -82,6 +83,18 @@ def test_a_protocol_that_contradicts_itself_is_refused() -> None:
         make_protocol(items=(stranger,))
     with pytest.raises(ValidationError, match="which is not listed"):
         make_protocol(checks=(protocol.checks[0].model_copy(update={"reference": "f" * 32}),))
+    gold = protocol.checks[0].model_dump()
+    one = gold["candidates"][0]
+    for changes in (
+        {"expected": None},
+        {"candidates": (one, one)},
+        {"candidates": (one, one), "expected": None},
+        {"kind": "identical", "candidates": (one, one)},
+        {"kind": "identical", "expected": None},
+    ):
+        with pytest.raises(ValidationError, match="an identical check shows one video throughout"):
+            Check.model_validate(gold | changes)
+    assert Check.model_validate(gold | {"kind": "identical", "candidates": (one, one), "expected": None})
 
 
 def votes(count: int) -> list[Vote]:

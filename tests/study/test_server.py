@@ -6,6 +6,7 @@ import json
 import re
 import sqlite3
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +21,7 @@ from tests.study.served import Rater, Served, make_study, serving
 from vapbench.errors import DataError, IdentityError
 from vapbench.study.ballots import load_ballots
 from vapbench.study.database import Clock
-from vapbench.study.protocol import StudyFolder
+from vapbench.study.folder import StudyFolder
 from vapbench.study.raters import DAY_US, LINK_DAYS
 from vapbench.study.service import Completion
 
@@ -97,20 +98,24 @@ def test_the_next_trial_can_be_loaded_ahead_but_only_one(served: Served) -> None
     assert rater.next() == here
 
 
-def test_the_same_answer_twenty_times_at_once_is_one_row(folder: StudyFolder, served: Served) -> None:
+def same_answer_at_once(served: Served, times: int) -> Counter[int]:
+    """Statuses of ``times`` equal answers to one trial, sent together by as many connections."""
     rater = served.rater()
     assignment = first(rater)["assignment"]
     cookies = dict(rater.http.cookies)
-    together = threading.Barrier(20)
+    together = threading.Barrier(times)
 
     def put(_: int) -> int:
         with httpx.Client(base_url=served.origin, cookies=cookies) as http:
             together.wait()
             return http.put(f"/api/votes/{assignment}", json={"choice": 1}).status_code
 
-    with ThreadPoolExecutor(20) as pool:
-        codes = Counter(pool.map(put, range(20)))
-    assert codes == {201: 1, 200: 19}
+    with ThreadPoolExecutor(times) as pool:
+        return Counter(pool.map(put, range(times)))
+
+
+def test_the_same_answer_twenty_times_at_once_is_one_row(folder: StudyFolder, served: Served) -> None:
+    assert same_answer_at_once(served, 20) == {201: 1, 200: 19}
     assert stored(folder) == 1
 
 
@@ -290,6 +295,23 @@ def test_answers_that_are_none_are_refused(folder: StudyFolder, served: Served, 
     assert stored(folder) == 0
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"", b"{", b"\xff\xfe{}", b'{"choice": NaN}', b'{"choice": 0', b"\xef\xbb\xbf[", b"[" * 60_000,
+        b'{"choice":' + b'{"a":' * 9_000 + b"0" + b"}" * 9_001, b'{"choice": 1' + b"0" * 50_000 + b"}",
+    ],
+    ids=lambda body: body[:16],
+)  # fmt: skip
+def test_bodies_that_are_no_json_are_refused(folder: StudyFolder, served: Served, body: bytes) -> None:
+    rater = served.rater()
+    path = f"/api/votes/{first(rater)['assignment']}"
+    answer = rater.http.put(path, content=body, headers={"content-type": "application/json"})
+    assert answer.status_code == 422, answer.text
+    assert len(answer.content) < 1_000
+    assert stored(folder) == 0
+
+
 def test_a_tie_is_no_answer_where_none_is_offered(tmp_path: Path) -> None:
     folder = make_study(tmp_path / "study", ties=False)
     with serving(folder) as served:
@@ -443,6 +465,22 @@ def test_the_clock_never_goes_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("time.time_ns", lambda: 0)
     assert before <= clock.now() < before + 10_000_000
     assert Clock(last=before).now() > before
+
+
+def test_a_clock_that_jumps_moves_no_vote(folder: StudyFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    system = time.time_ns()
+    for jump in (0, -86_400, 864_000, 0):
+        monkeypatch.setattr("time.time_ns", lambda jump=jump: system + jump * 1_000_000_000)
+        with serving(folder) as served:
+            rater = served.rater()
+            trial = first(rater)
+            rater.http.post(f"/api/shown/{trial['assignment']}", json={})
+            monkeypatch.setattr("time.time_ns", lambda: system - 10**15)
+            assert rater.vote(trial["assignment"]).status_code == 201
+    votes = load_ballots(folder).votes
+    times = [vote.stored_us for vote in votes]
+    assert times == sorted(set(times)) and len(times) == 4
+    assert all(0 <= vote.response_ms < 60_000 and not vote.late for vote in votes)
 
 
 def test_a_server_that_restarts_goes_on_where_it_was(folder: StudyFolder) -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
-from vapbench.errors import IdentityError
+from vapbench.errors import IdentityError, UsageError
 from vapbench.training.loop import CURVE, HISTORY, STATE, Run, fit
+from vapbench.training.lora import accelerator
 from vapbench.training.plan import Plan
 from vapbench.training.progress import Silent
 
@@ -94,3 +97,47 @@ def test_the_rate_rises_stays_and_falls_to_zero() -> None:
     assert rates[10:50] == [1.0] * 40
     assert rates[50:] == sorted(rates[50:], reverse=True)
     assert rates[100] == 0.0
+
+
+@pytest.fixture
+def fresh_accelerate() -> Iterator[None]:
+    """Accelerate keeps its precision for the life of a process; what other tests chose is put aside."""
+    from accelerate.state import AcceleratorState
+
+    kept = dict(AcceleratorState._shared_state)
+    AcceleratorState._reset_state()
+    yield
+    AcceleratorState._reset_state()
+    AcceleratorState._shared_state.update(kept)
+
+
+@pytest.mark.parametrize(("precision", "dtype"), [("bfloat16", torch.bfloat16), ("float32", torch.float32)])
+@pytest.mark.usefixtures("fresh_accelerate")
+def test_accelerate_rules_the_precision(tmp_path: Path, precision: str, dtype: torch.dtype) -> None:
+    plan = replace(PLAN, steps=4, precision=precision)
+    computed = []
+
+    def trained(folder: Path, **more: object) -> list[torch.Tensor]:
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 1))
+        model[0].register_forward_hook(lambda _, inputs, output: computed.append((inputs[0].dtype, output.dtype)))
+
+        def objective(step: int, generator: torch.Generator) -> dict[str, torch.Tensor]:
+            x = torch.randn(4, 6, generator=generator)
+            return {"loss": (model(x)[:, 0].float() - x.sum(dim=1)).square().mean()}
+
+        assert fit(model, objective, plan, Run(folder, torch.device("cpu"), Silent(), **more))  # type: ignore[arg-type]
+        return list(model.parameters())
+
+    ruled = trained(tmp_path / "ruled", accelerator=accelerator(torch.device("cpu"), precision))
+    assert set(computed) == {(torch.float32, dtype)}
+    # Weights and optimiser stay in float32, and nothing but who asks for autocast has changed.
+    assert all(parameter.dtype == torch.float32 for parameter in ruled)
+    assert all(map(torch.equal, ruled, trained(tmp_path / "own")))
+
+
+@pytest.mark.usefixtures("fresh_accelerate")
+def test_a_process_trains_in_one_precision() -> None:
+    assert accelerator(torch.device("cpu"), "bfloat16").mixed_precision == "bf16"
+    with pytest.raises(UsageError, match="cannot train in float32 here.*a process of its own"):
+        accelerator(torch.device("cpu"), "float32")

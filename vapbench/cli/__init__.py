@@ -15,8 +15,10 @@ from vapbench.cli import (
     listing,
     publishing,
     reporting,
+    results,
     running,
     set_scoring,
+    status,
     study,
     tables,
     training,
@@ -43,6 +45,8 @@ training.register(app)
 publishing.register(app)
 study.register(app)
 set_scoring.register(app)
+results.register(app)
+status.register(app)
 
 
 def main() -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vapbench.cli import options as opt
+
+if TYPE_CHECKING:
+    from vapbench.study.folder import StudyFolder
 
 Study = Annotated[
     Path | None,
@@ -24,6 +27,11 @@ Votes = Annotated[
     ),
 ]
 
+Unblind = Annotated[
+    bool,
+    typer.Option("--unblind", help="Look before the study is closed; stored in its log, and every report says so."),
+]
+
 
 def add_to(study: typer.Typer) -> None:
     """Add the commands to the group."""
@@ -37,22 +45,23 @@ def export(
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder to write. [default: STUDY/export]", show_default=False)
     ] = None,
+    unblind: Unblind = False,
 ) -> None:
     """Write votes as JSONL, CSV and Parquet.
 
-    With raters' pseudonyms, exclusions, protocol, key and a manifest of hashes; for pairs also as FastChat battles. The
-    export names the methods: keep it from raters.
+    With raters' pseudonyms, exclusions, events, protocol, key and a manifest of hashes; for pairs also as FastChat
+    battles. The export names the methods: keep it from raters. For a study that is closed; see vapbench study close.
 
     vapbench study export my-study   vapbench study export --out shared/
     """
     from vapbench.cli.console import configure_logging, output
-    from vapbench.study.ballots import load_ballots
+    from vapbench.study.closing import results_of
     from vapbench.study.exporting import export as write
-    from vapbench.study.protocol import find_study
+    from vapbench.study.folder import find_study
 
     configure_logging(verbose=0, quiet=False)
     folder = find_study(study)
-    ballots = load_ballots(folder, votes)
+    ballots = results_of(folder, votes, unblind, "export")
     target = out or folder.path / "export"
     for name, records in write(ballots, target).items():
         output().print(f"{target / name}: {records:,} records", markup=False, soft_wrap=True)
@@ -68,12 +77,15 @@ def report(
         Path | None,
         typer.Option("--fastchat", help="Instead of a study: FastChat battles (JSONL or JSON).", show_default=False),
     ] = None,
+    unblind: Unblind = False,
     json: opt.Json = False,
 ) -> None:
     """Analyse the votes: shares, strengths, ranks, agreement.
 
-    Applies the protocol's exclusion rules, and prints what changes without them. Writes report.txt, report.json,
-    leaderboard.json and figures (forest plot, win probabilities). docs/study.md says what each number means.
+    For a study that is closed (vapbench study close, or the administration page); before that it prints how far the
+    study is. Applies the protocol's exclusion rules, and prints what changes without them. Writes report.txt,
+    report.json, leaderboard.json and figures (forest plot, categories, win probabilities). docs/study.md says what each
+    number means.
 
     vapbench study report my-study   vapbench study report --fastchat battles.jsonl
     """
@@ -83,10 +95,10 @@ def report(
     from vapbench.errors import UsageError
     from vapbench.files import write_json, write_text
     from vapbench.study.analysis import analyse
-    from vapbench.study.ballots import load_ballots
+    from vapbench.study.closing import results_of
     from vapbench.study.documents import leaderboard_section, to_json
     from vapbench.study.figures import write_figures
-    from vapbench.study.protocol import find_study
+    from vapbench.study.folder import find_study
     from vapbench.study.text import report_lines
 
     configure_logging(verbose=0, quiet=False)
@@ -96,7 +108,9 @@ def report(
         _report_battles(fastchat, json)
         return
     folder = find_study(study)
-    result = analyse(load_ballots(folder, votes))
+    if not unblind:
+        _print_pace(folder, votes)
+    result = analyse(results_of(folder, votes, unblind, "report"))
     target = out or folder.path / "report"
     lines, document = report_lines(result), to_json(result)
     write_text(target / "report.txt", "\n".join(lines) + "\n")
@@ -110,6 +124,20 @@ def report(
         output().print(line, markup=False, soft_wrap=True, emoji=False)
     written = ", ".join(("report.txt", "report.json", "leaderboard.json", *(path.name for path in figures)))
     output().print(f"\n{target}: {written}", markup=False, soft_wrap=True)
+
+
+def _print_pace(folder: StudyFolder, votes: Path | None) -> None:
+    """How far a study is that is not closed, on the error stream: whoever wants results gets none."""
+    import time
+
+    from vapbench.cli.console import errors
+    from vapbench.study.ballots import load_ballots
+    from vapbench.study.pace import pace_lines
+
+    ballots = load_ballots(folder, votes)
+    if not ballots.closed:
+        for line in (*pace_lines(ballots, time.time_ns() // 1000), ""):
+            errors().print(line, markup=False, soft_wrap=True, emoji=False)
 
 
 def _report_battles(path: Path, json: bool) -> None:

@@ -8,6 +8,8 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.console import Console
 
 
@@ -27,14 +29,19 @@ def errors() -> Console:
     return Console(stderr=True, highlight=False)
 
 
-def configure_logging(verbose: int, quiet: bool) -> None:
-    """Show warnings (``-v``: details too, ``-q``: errors only), one line each."""
-    level = logging.ERROR if quiet else logging.WARNING if not verbose else logging.INFO
+def configure_logging(verbose: int, quiet: bool, log_json: Path | None = None) -> None:
+    """Show warnings (``-v``: details too, ``-q``: errors only), one line each; everything as JSON to ``log_json``."""
     handler = _ConsoleHandler(repeats=None if verbose else _REPEATS)
+    handler.setLevel(logging.ERROR if quiet else logging.WARNING if not verbose else logging.INFO)
     logger = logging.getLogger("vapbench")
     logger.handlers = [handler]
-    logger.setLevel(level)
+    logger.setLevel(handler.level)
     logger.propagate = False
+    if log_json is not None:
+        from vapbench.cli.events import JsonHandler
+
+        logger.addHandler(JsonHandler(log_json))
+        logger.setLevel(logging.DEBUG)
 
 
 _REPEATS = 2

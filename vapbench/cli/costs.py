@@ -20,7 +20,7 @@ def print_costs(estimates: Sequence[Estimate], limit: int | None) -> None:
         return
     total = sum((estimate.cost for estimate in estimates), Cost())
     lines = [
-        "paid calls (calls are exact if none must be repeated; tokens are within a factor of two)",
+        "paid calls (calls are exact if none must be repeated; tokens follow the makers' rules, thoughts not counted)",
         *(f"  {item.run} · {item.column}: {item.scores} scores, {_text(item.cost)}" for item in estimates),
         f"  together: {_text(total)}",
     ]

@@ -28,7 +28,7 @@ def plan(
         Path | None,
         typer.Option(
             "--table",
-            help="Instead of runs: a CSV with case,condition,prompt,reference,image,target and a column per method.",
+            help="Instead of runs: a CSV of cases (case,condition,reference,… in docs/study.md), a column per method.",
             show_default=False,
         ),
     ] = None,
@@ -71,8 +71,8 @@ def plan(
     from vapbench.cli.console import configure_logging, errors, output
     from vapbench.errors import UsageError
     from vapbench.study.blinding import native_formats
+    from vapbench.study.folder import StudyFolder
     from vapbench.study.planning import QUESTIONS, Wanted, write_study
-    from vapbench.study.protocol import StudyFolder
     from vapbench.study.simulation import forecast
     from vapbench.study.sources import from_runs, from_table
     from vapbench.study.text import plan_document, plan_lines

@@ -85,6 +85,16 @@ Retries = Annotated[
     int,
     typer.Option("--retries", min=0, help="More attempts after out-of-memory, a timeout, HTTP 429 or 5xx."),
 ]
+CaseTimeout = Annotated[
+    float | None,
+    typer.Option(
+        "--case-timeout",
+        min=0.1,
+        help="Seconds a method may take for a case. One that hangs is ended: a failed row, and the run goes on.",
+        envvar="VAPBENCH_CASE_TIMEOUT",
+        show_default=False,
+    ),
+]
 MaxFailures = Annotated[
     str, typer.Option("--max-failures", help="Stop above this many failures: a count, or a fraction below 1.")
 ]
@@ -98,8 +108,25 @@ MaxJudgeCalls = Annotated[
         show_default=False,
     ),
 ]
+ShardOption = Annotated[
+    str | None,
+    typer.Option(
+        "--shard",
+        help="Only piece i of n of the cases (2/8), kept under RESULTS/shard-2of8; then: vapbench results merge.",
+        show_default=False,
+    ),
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON to standard output.")]
+LogJson = Annotated[
+    Path | None,
+    typer.Option(
+        "--log-json",
+        help="Append what happens to this file, one JSON object a line; - is standard error.",
+        envvar="VAPBENCH_LOG_JSON",
+        show_default=False,
+    ),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only errors and the result.")]
 Verbose = Annotated[int, typer.Option("--verbose", "-v", count=True, help="Say more.", show_default=False)]
 

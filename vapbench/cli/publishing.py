@@ -97,12 +97,9 @@ def pack(
     bench@example.org --licence CC-BY-4.0
     """
     from vapbench.cli.console import output
-    from vapbench.errors import UsageError
+    from vapbench.leaderboard.pack import code_of
     from vapbench.leaderboard.pack import pack as pack_run
-    from vapbench.leaderboard.submission import Code
 
-    if (repository is None) != (commit is None):
-        raise UsageError("--repository and --commit go together: name both, or neither for a closed generator.")
-    code = Code(repository=repository, commit=commit) if repository and commit else None
+    code = code_of(repository, commit)
     pack_run(run, out, submitter=submitter, contact=contact, licence=licence, code=code, videos=videos)
     output().print(f"{out}; check it: vapbench leaderboard check {out}", markup=False, soft_wrap=True)

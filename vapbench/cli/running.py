@@ -46,11 +46,14 @@ def run(
     memory: opt.Memory = None,
     refresh: opt.Refresh = "missing",
     retries: opt.Retries = 1,
+    case_timeout: opt.CaseTimeout = None,
     max_failures: opt.MaxFailures = "0.1",
     max_judge_calls: opt.MaxJudgeCalls = None,
     fail_fast: opt.FailFast = False,
+    shard: opt.ShardOption = None,
     dry_run: opt.DryRun = False,
     json: opt.Json = False,
+    log_json: opt.LogJson = None,
     quiet: opt.Quiet = False,
     verbose: opt.Verbose = 0,
 ) -> None:
@@ -68,17 +71,18 @@ def run(
     from vapbench.cli.costs import print_costs
     from vapbench.cli.dry_run import show_plans, show_protocol
     from vapbench.cli.reporting import print_tables
+    from vapbench.cli.sharding import say_merge
     from vapbench.costs import estimate_plan, limit_calls
     from vapbench.plan import columns
     from vapbench.workflow import choose
 
-    configure_logging(verbose, quiet)
-    settings = settings_of(device, refresh, retries, max_failures, fail_fast, memory)
+    configure_logging(verbose, quiet, log_json)
+    settings = settings_of(device, refresh, retries, max_failures, fail_fast, memory, case_timeout)
     if dry_run and show_protocol(suite, data, task, method, {"dtype": dtype, "offload": offload}, seed):
         return
     selection = choose(suite, data, task, limit)
     wanted = columns(metric or selection.suite.metrics)
-    plans = _plans(method, selection, {"dtype": dtype, "offload": offload}, seed, results, name, dry_run)
+    plans = _plans(method, selection, {"dtype": dtype, "offload": offload}, seed, results, name, dry_run, shard)
     if dry_run:
         show_plans(plans, wanted, settings.refresh)
         print_costs([e for plan in plans for e in estimate_plan(plan, wanted, settings.refresh)], max_judge_calls)
@@ -88,6 +92,7 @@ def run(
     folders = [plan.folder for plan in plans if plan.folder.manifest_path.exists()]
     shown = [column.metric.name for column in wanted]
     print_tables(folders, task=selection.task.name, as_json=json, next_steps=not quiet, metrics=shown)
+    say_merge(shard, results)
     raise typer.Exit(1 if stopped else 0)
 
 
@@ -105,9 +110,12 @@ def generate(
     offload: opt.Offload = None,
     refresh: opt.Refresh = "missing",
     retries: opt.Retries = 1,
+    case_timeout: opt.CaseTimeout = None,
     max_failures: opt.MaxFailures = "0.1",
     fail_fast: opt.FailFast = False,
+    shard: opt.ShardOption = None,
     dry_run: opt.DryRun = False,
+    log_json: opt.LogJson = None,
     quiet: opt.Quiet = False,
     verbose: opt.Verbose = 0,
 ) -> None:
@@ -117,14 +125,15 @@ def generate(
     """
     from vapbench.cli.console import configure_logging, output
     from vapbench.cli.dry_run import show_plans, show_protocol
+    from vapbench.cli.sharding import say_merge
     from vapbench.workflow import choose
 
-    configure_logging(verbose, quiet)
-    settings = settings_of(device, refresh, retries, max_failures, fail_fast)
+    configure_logging(verbose, quiet, log_json)
+    settings = settings_of(device, refresh, retries, max_failures, fail_fast, case_timeout=case_timeout)
     if dry_run and show_protocol(suite, data, task, method, {"dtype": dtype, "offload": offload}, seed):
         return
     selection = choose(suite, data, task, limit)
-    plans = _plans(method, selection, {"dtype": dtype, "offload": offload}, seed, results, name, dry_run)
+    plans = _plans(method, selection, {"dtype": dtype, "offload": offload}, seed, results, name, dry_run, shard)
     if dry_run:
         show_plans(plans, (), settings.refresh)
         return
@@ -133,6 +142,7 @@ def generate(
         asked = {job.key for job in plan.jobs}
         made = sum(row.status == "ok" and row.key in asked for row in plan.folder.current())
         output().print(f"{plan.folder.path}: {made} of {len(plan.jobs)} videos", markup=False, soft_wrap=True)
+    say_merge(shard, results)
     raise typer.Exit(1 if stopped else 0)
 
 
@@ -159,6 +169,7 @@ def score(
     fail_fast: opt.FailFast = False,
     dry_run: opt.DryRun = False,
     json: opt.Json = False,
+    log_json: opt.LogJson = None,
     quiet: opt.Quiet = False,
     verbose: opt.Verbose = 0,
 ) -> None:
@@ -177,7 +188,7 @@ def score(
     from vapbench.store import RunFolder
     from vapbench.workflow import choose
 
-    configure_logging(verbose, quiet)
+    configure_logging(verbose, quiet, log_json)
     settings = settings_of(device, refresh, 0, max_failures, fail_fast, memory)
     selection = choose(suite, data, task, limit)
     wanted = columns(metric or selection.suite.metrics)
@@ -241,7 +252,13 @@ def say_stopped(run: str, error: VapbenchError) -> None:
 
 
 def settings_of(
-    device: str, refresh: str, retries: int, max_failures: str, fail_fast: bool, memory: float | None = None
+    device: str,
+    refresh: str,
+    retries: int,
+    max_failures: str,
+    fail_fast: bool,
+    memory: float | None = None,
+    case_timeout: float | None = None,
 ) -> Settings:
     """Options as the runner takes them."""
     from vapbench.runner import Settings, Tolerance
@@ -249,7 +266,7 @@ def settings_of(
     tolerance = Tolerance(0) if fail_fast else Tolerance.parse(max_failures)
     argv = ["vapbench", *sys.argv[1:]]
     working = None if memory is None else int(memory * 1e9)
-    return Settings(device, refresh, retries, tolerance, argv, working)  # type: ignore[arg-type]
+    return Settings(device, refresh, retries, tolerance, argv, working, case_timeout)  # type: ignore[arg-type]
 
 
 def _execute_all(
@@ -319,16 +336,22 @@ def _plans(
     results: Path,
     name: str | None,
     tentative: bool,
+    shard: str | None,
 ) -> list[RunPlan]:
+    from vapbench.cli.sharding import without_empty
     from vapbench.methods import resolve
     from vapbench.plan import plan_run
+    from vapbench.shards import Shard
 
     suite, task, cases = selection.suite.name, selection.task.name, selection.cases
     resolved = [resolve(text, shared, suite) for text in dict.fromkeys(methods)]
     _refuse_one_name_for_many(resolved, name)
-    return [
-        plan_run(suite, task, item, cases, seeds or [0], results, name, selection.among, tentative) for item in resolved
+    piece = Shard.parse(shard) if shard else None
+    plans = [
+        plan_run(suite, task, item, cases, seeds or [0], results, name, selection.among, tentative, piece)
+        for item in resolved
     ]
+    return without_empty(plans, piece, len(cases))
 
 
 def _describe_scores(

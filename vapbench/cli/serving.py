@@ -1,4 +1,4 @@
-"""``study serve`` and ``study invite``."""
+"""``study serve``, ``study invite`` and ``study close``."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ def add_to(study: typer.Typer) -> None:
     """Add the commands to the group."""
     study.command()(serve)
     study.command()(invite)
+    study.command()(close)
 
 
 def serve(
@@ -55,7 +56,7 @@ def serve(
     vapbench study serve   vapbench study serve my-study --raters 40 --base-url https://study.example.org
     """
     _need_server()
-    from vapbench.study.protocol import find_study
+    from vapbench.study.folder import find_study
     from vapbench.study.serve import serve as run
 
     run(
@@ -76,11 +77,22 @@ def invite(
 ) -> None:
     """Print links for more raters, also while the study is being served."""
     from vapbench.cli.console import output
-    from vapbench.study.protocol import find_study
+    from vapbench.study.folder import find_study
     from vapbench.study.serve import invite_raters
 
     for link in invite_raters(find_study(study), raters, cohort):
         output().print(link, markup=False, soft_wrap=True)
+
+
+def close(study: Study = None) -> None:
+    """Close a study for good, also while it is being served: nobody can vote any more, results may be reported."""
+    from vapbench.cli.console import output
+    from vapbench.study.closing import close_study
+    from vapbench.study.folder import find_study
+
+    folder = find_study(study)
+    said = "is closed" if close_study(folder) else "had been closed before"
+    output().print(f"{folder.path} {said}. Next:  vapbench study report {folder.path}", markup=False, soft_wrap=True)
 
 
 def _print(links: Links) -> None:
@@ -93,6 +105,7 @@ def _print(links: Links) -> None:
         console.print(f"prolific  {links.prolific}", markup=False, soft_wrap=True)
     console.print(f"admin     {links.admin}", markup=False, soft_wrap=True)
     console.print("Links are secrets and are not shown again; more: vapbench study invite. Ctrl-C ends.")
+    console.print("Enough votes?  vapbench study close && vapbench study report")
 
 
 def _need_server() -> None:

@@ -29,7 +29,8 @@ def score_set(
     vapbench score-set results/vap-data/vap --suite vap-data --data /data/VAP-Data --metric fvd:model=./videomae
 
     Features are computed once per video and kept in the cache. The value is printed with a 95 % interval over
-    conditions and the number of videos, on which such distances depend.
+    conditions and the number of videos, on which such distances depend, and kept in RUN/sets, where report and table
+    find it. Too few videos give no value.
     """
     import json as jsonlib
     from dataclasses import asdict
@@ -38,6 +39,7 @@ def score_set(
     from vapbench.errors import UsageError
     from vapbench.metrics.sets import resolve
     from vapbench.runner import torch_device
+    from vapbench.set_results import write_result
     from vapbench.set_scores import score_run
     from vapbench.store import RunFolder
     from vapbench.workflow import choose
@@ -47,9 +49,13 @@ def score_set(
         raise UsageError(f"{target} is no run folder; score videos you have first: vapbench score {target}")
     found, params = resolve(metric)
     cases = {case.id: case for case in choose(suite, data, task).cases}
-    scored = score_run(RunFolder(target), cases, found, params, torch_device(device))
+    scored = score_run(RunFolder(target), cases, found, params, torch_device(device), task)
+    write_result(RunFolder(target), scored)
     if json:
-        output().print_json(jsonlib.dumps({"metric": found.name, "version": found.version, **asdict(scored)}))
+        output().print_json(jsonlib.dumps(asdict(scored)))
+        return
+    if scored.value is None:
+        output().print(f"{metric}: no value: {scored.note}", markup=False, soft_wrap=True)
         return
     digits = found.digits
     interval = "" if scored.low is None else f" [{scored.low:.{digits}f}, {scored.high:.{digits}f}]"

@@ -84,9 +84,20 @@ def table(
             show_default=False,
         ),
     ] = None,
+    mark: Annotated[
+        Literal["displayed", "significant"],
+        typer.Option(
+            "--mark",
+            help="Bold and underlined: by the digits shown, or whatever is not significantly worse than the best.",
+        ),
+    ] = "displayed",
     published: Annotated[
         bool, typer.Option("--published", help="Add the paper's rows, set apart; without any run, they are the table.")
     ] = False,
+    votes: Annotated[
+        Path | None,
+        typer.Option("--votes", help="votes.csv of a study's export: add what people preferred.", show_default=False),
+    ] = None,
     standalone: Annotated[
         bool, typer.Option("--standalone", help="LaTeX: a document that compiles by itself.")
     ] = False,
@@ -97,18 +108,21 @@ def table(
 ) -> None:
     """Write the table for the paper.
 
-    Bold is best, underlined second best, by the digits shown; what is incomplete is never ranked; the notes say how
-    many cases, which definitions, which tests.
+    Bold is best, underlined second best, by the digits shown or by significance; what is incomplete is never ranked;
+    the notes say how many cases, which definitions, which tests, which commit.
 
     vapbench table --format latex --out table.tex   vapbench table --published --task camera
     """
     from vapbench.cli.console import configure_logging
+    from vapbench.errors import UsageError
     from vapbench.files import write_text
-    from vapbench.report.render import render
+    from vapbench.report.render import render_all
 
     configure_logging(verbose=0, quiet=False)
-    models = _models(runs, results, suite, task, reference, style == "ablation", published)
-    text = "\n".join(render(model, style, format_, standalone) for model in models)
+    if standalone and format_ != "latex":
+        raise UsageError(f"--standalone makes a LaTeX document; drop it, or write --format latex instead of {format_}.")
+    models = _models(runs, results, suite, task, reference, style == "ablation", published, votes)
+    text = render_all(models, style, format_, mark, standalone)
     if out is None:
         typer.echo(text, nl=False)
     else:
@@ -144,6 +158,7 @@ def _models(
     reference: str | None,
     ablation: bool,
     published: bool,
+    votes: Path | None,
 ) -> list[TableModel]:
     from vapbench.cli.reporting import run_folders
     from vapbench.errors import UsageError
@@ -159,4 +174,18 @@ def _models(
     if ablation and reference is None:
         first = next((row.label for row in models[0].rows if row.competes), models[0].rows[0].label)
         models = summarise(folders, task, reference=first)
+    if votes is not None:
+        models = _with_votes(models, votes)
     return [with_published(model, publications()) for model in models] if published else models
+
+
+def _with_votes(models: list[TableModel], path: Path) -> list[TableModel]:
+    from vapbench.errors import DataError
+    from vapbench.report.human import read_votes
+    from vapbench.report.preference import with_votes
+
+    cast = read_votes(path)
+    voted = [with_votes(model, cast) for model in models]
+    if not any(len(after.columns) > len(before.columns) for before, after in zip(models, voted, strict=True)):
+        raise DataError(f"{path}: no vote is on cases and methods of these runs; name the runs that were judged.")
+    return voted

@@ -30,9 +30,9 @@ def mini(
     ] = "bundle",
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of every stage.")] = 0,
     device: opt.Device = "auto",
-    workers: Annotated[
+    jobs: Annotated[
         int | None,
-        typer.Option("--workers", min=0, help="Processes that render. [default: one per core]", show_default=False),
+        typer.Option("--jobs", min=1, help="Stages at once. [default: 2 on a CPU, 1 on a GPU]", show_default=False),
     ] = None,
     smoke: Annotated[bool, typer.Option("--smoke", help="A few steps of every stage, to test the machinery.")] = False,
     quiet: opt.Quiet = False,
@@ -47,10 +47,11 @@ def mini(
     from vapbench.cli.console import configure_logging, output
     from vapbench.runner import torch_device
     from vapbench.training import train_mini
+    from vapbench.training.lanes import default_jobs
 
     configure_logging(verbose=0, quiet=quiet)
     chosen = torch_device(device)
-    train_mini(out, smoke=smoke, seed=seed, device=chosen, until=until, quiet=quiet, workers=workers)
+    train_mini(out, smoke=smoke, seed=seed, device=chosen, until=until, quiet=quiet, jobs=jobs or default_jobs(chosen))
     output().print(f"{out}: trained up to {until}", markup=False, soft_wrap=True)
 
 

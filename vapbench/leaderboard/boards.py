@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -16,8 +16,8 @@ from vapbench.errors import DataError
 from vapbench.files import is_reserved
 from vapbench.leaderboard.check import check_submission
 from vapbench.leaderboard.submission import MANIFEST, Submission, read_submission
-from vapbench.report.columns import rows_of
-from vapbench.report.evidence import Evidence, read_evidence
+from vapbench.report.columns import REFERENCE_KINDS, Column, rows_of
+from vapbench.report.evidence import Evidence, read_all
 from vapbench.report.published import as_table, publications, with_published
 from vapbench.report.table import TableModel, tables_of, task_names
 from vapbench.store import RunFolder
@@ -27,11 +27,14 @@ Badge = Literal["published", "self-reported", "recomputed", "reproduced"]
 BADGES: Mapping[str, str] = {
     "published": "As a paper printed it; not measured here, not ranked.",
     "self-reported": "The submitter's own rows; nobody here has seen the videos.",
-    "recomputed": "The videos were given to us; we scored them.",
-    "reproduced": "We generated the videos and scored them.",
+    "recomputed": "We scored the videos ourselves: those of our own runs, or given to us. Nobody has made them again.",
+    "reproduced": "A second, independent run made at least a tenth of the cases again, with equal videos or scores.",
     "human study": "People compared its videos in a preference study; see the study's own report.",
 }
 """From the weakest to the strongest; a human study is a badge beside the others."""
+
+REPRODUCED_SHARE = 0.1
+"""Of a run's cases: so many must have been made a second time before it is called reproduced."""
 
 SMALL = frozenset({"mini"})
 """Suites of toy clips and tiny models: their numbers never stand on a board with full-size ones."""
@@ -48,6 +51,11 @@ class Entry:
     badge: Badge
     human_study: bool = False
     submission: Submission | None = None
+
+    @property
+    def bounds(self) -> bool:
+        """Whether it is a floor or a ceiling, which does not compete."""
+        return (self.run.manifest.get("card") or {}).get("kind") in REFERENCE_KINDS
 
     @property
     def badges(self) -> tuple[str, ...]:
@@ -92,6 +100,8 @@ class Attested(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     badge: Literal["self-reported", "recomputed", "reproduced"] | None = None
+    regenerated: int = Field(default=0, ge=0)
+    """Cases that somebody else, or another machine, made again with equal videos or scores."""
     human_study: bool = False
 
 
@@ -153,8 +163,7 @@ def collect(results: Path, leaderboard: Leaderboard) -> list[Board]:
         sources.folders.append(RunFolder(path.parent))
         sources.submitted[path.parent] = read_submission(path.parent)
     suites: dict[str, list[Evidence]] = {paper.suite: [] for paper in publications()}
-    for folder in sources.folders:
-        run = read_evidence(folder)
+    for run in read_all(sources.folders):
         suites.setdefault(run.suite, []).append(run)
     attested = leaderboard.attested()
     boards = [_board(suite, runs, sources.submitted, attested) for suite, runs in sorted(suites.items())]
@@ -172,12 +181,31 @@ def _board(
         published = as_table(papers[0])
         return Board(suite, slug(suite), title, (published,), published, (), ratio)
     names = task_names(runs)
-    tables = tables_of(suite, runs, names)
+    tables = [headline_first(table) for table in tables_of(suite, runs, names)]
     everything = {case for run in runs for case in run.cases()}
-    whole = tables[-1] if set(tables[-1].conditions) == everything else tables_of(suite, runs, [None])[0]
+    covered = set(tables[-1].conditions) == everything
+    whole = tables[-1] if covered else headline_first(tables_of(suite, runs, [None])[0])
     tables[-1] = with_published(tables[-1], papers)
     return Board(
         suite, slug(suite), title, tuple(tables), whole, tuple(_entries(suite, runs, submitted, attested)), ratio
+    )
+
+
+def headline(columns: Sequence[Column]) -> int:
+    """The column a board is sorted by at first: whether the semantic was carried over, if it has such a column."""
+    names = [column.metric.partition("[")[0] for column in columns]
+    return names.index("semantic_alignment") if "semantic_alignment" in names else 0
+
+
+def headline_first(table: TableModel) -> TableModel:
+    """The table with its headline column in front."""
+    first = headline(table.columns)
+    order = [first, *(place for place in range(len(table.columns)) if place != first)] if table.columns else []
+    return replace(
+        table,
+        columns=tuple(table.columns[place] for place in order),
+        cells=tuple(tuple(line[place] for place in order) for line in table.cells),
+        scores=tuple(tuple(line[place] for place in order) for line in table.scores),
     )
 
 
@@ -189,16 +217,15 @@ def _entries(
         submission = submitted.get(run.folder.path)
         said = attested.get(f"{suite}/{run.folder.path.name}", Attested())
         name = f"{run.folder.path.name}-submitted" if submission else run.folder.path.name
-        badge = said.badge or _badge(run, submission)
+        badge = said.badge or ("self-reported" if submission else "recomputed")
+        total = len(run.cases())
+        if badge == "reproduced" and said.regenerated < REPRODUCED_SHARE * total:
+            raise DataError(
+                f"{run.folder.path}: reproduced needs {REPRODUCED_SHARE:.0%} of its {total} cases made again, "
+                f'badges.json has "regenerated": {said.regenerated}; make more, or attest recomputed.'
+            )
         entries.append(Entry(row.label, slug(name), run, badge, said.human_study, submission))
     return entries
-
-
-def _badge(run: Evidence, submission: Submission | None) -> Badge:
-    if submission is not None:
-        return "self-reported"
-    # Videos of the folder method were made elsewhere; everything else in results/ was generated by the harness.
-    return "recomputed" if run.method == "folder" else "reproduced"
 
 
 def slug(name: str) -> str:

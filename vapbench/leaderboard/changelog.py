@@ -27,13 +27,13 @@ class Change:
     date: str
     """``YYYY-MM-DD`` of the data."""
     event: str
-    """``added``, ``rescored`` or ``withdrawn``."""
+    """``added``, ``rescored``, ``verified`` (its badge changed, nothing else) or ``withdrawn``."""
     suite: str
     run: str
     """Name of its folder."""
     why: str
     columns: dict[str, str]
-    """Definition -> hash of its scores, and ``generations`` -> hash of the videos; empty once withdrawn."""
+    """Definition -> hash of its scores, ``generations`` -> hash of the videos, ``badge``; empty once withdrawn."""
     previous: str
     """Hash of the line before."""
 
@@ -76,8 +76,9 @@ def update_changelog(path: Path, boards: Sequence[Board]) -> list[Change]:
             key = (board.suite, entry.run.folder.path.name)
             columns, known = _columns(entry), standing.pop(key, {})
             if columns != known:
-                event = "rescored" if known else "added"
-                why = _why(known, columns) if known else f"{entry.badge}, {len(columns) - 1} metric columns"
+                changed = {name for name in {*columns, *known} if columns.get(name) != known.get(name)}
+                event = "added" if not known else "verified" if changed == {"badge"} else "rescored"
+                why = _why(known, columns) if known else f"{entry.badge}, {len(columns) - 2} metric columns"
                 named = {"suite": key[0], "run": key[1], "why": why, "columns": columns}
                 found.append({"date": _date(entry), "event": event, **named})
     for (suite, run), known in sorted(standing.items()):
@@ -102,7 +103,7 @@ def _append(path: Path, changes: list[Change], found: Sequence[dict[str, Any]]) 
 
 def _columns(entry: Entry) -> dict[str, str]:
     made = {case: [(row.seed, row.status, row.sha256) for row in rows] for case, rows in entry.run.generations.items()}
-    columns = {"generations": digest(made)[:16]}
+    columns: dict[str, str] = {"badge": entry.badge, "generations": digest(made)[:16]}
     for key, rows in entry.run.scores.items():
         name = f"{key.metric} v{key.version}" + (f" {key.params}" if key.params != "{}" else "")
         columns[name] = digest(sorted([case, seed, row.status, row.value] for (case, seed), row in rows.items()))[:16]
@@ -110,6 +111,10 @@ def _columns(entry: Entry) -> dict[str, str]:
 
 
 def _why(known: dict[str, str], now: dict[str, str]) -> str:
+    if known.get("badge") != now["badge"]:
+        badge = f"badge: {now['badge']}" + (f", was {known['badge']}" if "badge" in known else "")
+        rest = _why({**known, "badge": now["badge"]}, now)
+        return f"{badge}; {rest}" if rest else badge
     parts = {
         "new": sorted(now.keys() - known.keys()),
         "changed": sorted(name for name in now.keys() & known.keys() if now[name] != known[name]),

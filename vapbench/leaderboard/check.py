@@ -65,6 +65,8 @@ def check_submission(folder: Path) -> list[str]:
     """What is wrong with one submission; files are looked at only once their names, kinds and sizes are harmless."""
     if folder.is_symlink() or not folder.is_dir():
         return ["it is no folder of its own; submit a folder with submission.json"]
+    if not os.path.lexists(folder / MANIFEST):
+        return [f"it has no {MANIFEST}; make a submission of a run: vapbench leaderboard pack --help"]
     problems = list(_file_problems(folder))
     if problems:
         return problems
@@ -106,7 +108,7 @@ def manifest_problems(manifest: Any, submitted: bool = False) -> list[str]:
             problems.append(f"{where} is no object")
             continue
         problems += _name_problems(planned.get("condition"), f"{where}: condition")
-        problems += _text_problems({k: v for k, v in planned.items() if "caption" in k}, where)
+        problems += _text_problems({k: v for k, v in planned.items() if "caption" in k or k == "provenance"}, where)
         if submitted:
             problems += _path_problems(planned, where)
     return problems

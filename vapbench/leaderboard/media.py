@@ -44,9 +44,9 @@ class MediaFiles:
     first_frames: dict[str, Path] = field(default_factory=dict)
     """Name of an image under the site's root -> the video it is the first frame of."""
     folders: dict[Path, bool] = field(default_factory=dict)
-    """Folder of videos -> whether any are there and wanted."""
+    """Run folder -> whether videos are there and wanted."""
     outputs: dict[tuple[Path, str], str] = field(default_factory=dict)
-    """(folder of videos, generation) -> name under the site's root; empty where the file is not the one scored."""
+    """(run folder, generation) -> name under the site's root; empty where the file is not the one scored."""
     hashes: dict[Path, str] = field(default_factory=dict)
 
     def output(self, entry: Entry, row: GenerationRow | None, label: str, note: str = "", page: str = "") -> Clip:
@@ -56,11 +56,11 @@ class MediaFiles:
         if row.status != "ok":
             why = explain(row.attempts[-1] if row.attempts else None) if row.status == "failed" else row.note
             return Clip(label, "none", why=f"{row.status.capitalize()}: {why}", note=note, page=page)
-        videos = entry.run.folder.videos
-        if videos not in self.folders:
-            self.folders[videos] = self.wanted and videos.is_dir()
-        key = (videos, row.key)
-        if self.folders[videos] and key not in self.outputs:
+        folder = entry.run.folder.path
+        if folder not in self.folders:
+            self.folders[folder] = self.wanted and entry.run.folder.videos.is_dir()
+        key = (folder, row.key)
+        if self.folders[folder] and key not in self.outputs:
             # The name is data: it may only name a file of this run's own videos folder.
             plain = row.video is not None and row.video == Path(row.video).name
             path = entry.run.folder.video_of(row) if plain else None

@@ -15,7 +15,7 @@ from vapbench.files import canonical_json, write_json
 from vapbench.leaderboard.submission import MANIFEST, Code, Output, Submission
 from vapbench.store import Failure, GenerationRow, RunFolder, ScoreRow
 
-_KEPT = ("condition", "category", "tasks", "seeds", "fields", "caption", "reference_caption")
+_KEPT = ("condition", "category", "tasks", "seeds", "fields", "caption", "reference_caption", "provenance")
 _SESSION = ("started", "ended", "seeds", "device", "git", "counts")
 
 
@@ -84,6 +84,25 @@ def pack(
     write_json(out / "manifest.json", _published(manifest))
     write_json(out / MANIFEST, said.model_dump(mode="json", by_alias=True))
     return said
+
+
+def code_of(repository: str | None, commit: str | None) -> Code | None:
+    """Where a generator can be read; None for a closed one.
+
+    Raises:
+        UsageError: only one of the two is named, or one is not of its form.
+    """
+    if (repository is None) != (commit is None):
+        raise UsageError("--repository and --commit go together: name both, or neither for a closed generator.")
+    if repository is None or commit is None:
+        return None
+    try:
+        return Code(repository=repository, commit=commit)
+    except ValidationError as error:
+        field = error.errors()[0]["loc"][0]
+        forms = {"repository": "an http(s) link", "commit": "7 to 64 digits of the commit, 0 to 9 and a to f"}
+        given = {"repository": repository, "commit": commit}[str(field)]
+        raise UsageError(f"--{field} {given} is not {forms[str(field)]}.") from None
 
 
 def _brief(failure: Failure) -> Failure:

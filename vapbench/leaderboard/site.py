@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from vapbench.errors import UsageError
-from vapbench.leaderboard.boards import BADGES, Board, Entry, Leaderboard, collect, slug
+from vapbench.leaderboard.boards import BADGES, Board, Entry, Leaderboard, collect, headline, slug
 from vapbench.leaderboard.changelog import Change, update_changelog
 from vapbench.leaderboard.media import Clip, MediaFiles
 from vapbench.leaderboard.views import (
@@ -26,14 +26,13 @@ from vapbench.leaderboard.views import (
     conditions_of,
     gone_of,
     groups_of,
-    headline,
     summary_of,
 )
 from vapbench.report.csv import to_csv
 from vapbench.report.json import to_json
 from vapbench.report.table import TableModel
 
-METHODOLOGY = 1
+METHODOLOGY = 2
 """Raised whenever a rule on the methodology page changes."""
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -112,6 +111,7 @@ def _board_pages(site: _Site, board: Board) -> None:
             (other.task or "all cases", _page(site.boards, board, number), other is table)
             for number, other in enumerate(board.tables)
         ]
+        tasks = [tasks[-1], *sorted(tasks[:-1])]
         groups = groups_of(board, table)
         lines = [line for group in groups for line in group.lines]
         choices = [
@@ -126,7 +126,7 @@ def _board_pages(site: _Site, board: Board) -> None:
             board=board,
             table=table,
             lead=headline(table.columns),
-            tasks=tasks[::-1],
+            tasks=tasks,
             groups=groups,
             filters=choices,
         )
@@ -157,6 +157,7 @@ def _method_pages(site: _Site, board: Board) -> None:
             row=rows[entry.label],
             facts=card_of(entry),
             summary=summary_of(board.whole, entry.label),
+            extent=board.whole.title,
             conditions=conditions_of(board.whole, entry.label),
             gone=gone_of(board, entry, pages),
             clips=clips,
@@ -164,11 +165,12 @@ def _method_pages(site: _Site, board: Board) -> None:
 
 
 def _case_pages(site: _Site, board: Board) -> None:
-    conditions: dict[str, list[tuple[str, str, str]]] = {}
+    conditions: dict[str, list[tuple[str, str, str, Clip]]] = {}
     for case, planner in board.cases.items():
         planned = planner.run.cases()[case]
         condition, page = str(planned.get("condition") or ""), _case_page(board, case)
-        conditions.setdefault(condition, []).append((case, page, str(planned.get("caption") or "")))
+        first = site.media.given(planner, planned, "image", f"First frame of {case}")
+        conditions.setdefault(condition, []).append((case, page, str(planned.get("caption") or ""), first))
         site.add(
             page,
             "case.html",
@@ -197,7 +199,8 @@ def _clips(site: _Site, board: Board, case: str, planner: Entry, planned: Mappin
     for name, label in (("reference", "Reference"), ("image", "First frame"), ("target", "Ground truth")):
         if planned.get(name):
             yield site.media.given(planner, planned, name, label)
-    for entry in board.entries:
+    # Floors and ceilings after the methods, as on the board.
+    for entry in sorted(board.entries, key=lambda entry: entry.bounds):
         if case in entry.run.manifest.get("cases", {}):
             rows = entry.run.generations.get(case, ())
             page = f"method/{board.slug}/{entry.slug}.html"

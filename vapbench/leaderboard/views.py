@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from vapbench.leaderboard.boards import Board, Entry
+from vapbench.leaderboard.boards import Board, Entry, headline
 from vapbench.report.breakdown import breakdown
 from vapbench.report.columns import Column
 from vapbench.report.evidence import explain
@@ -83,12 +83,6 @@ def groups_of(board: Board, table: TableModel) -> list[Group]:
         chosen = tuple(line for row, line in lines if row.published == source)
         groups.append(Group("published", f"As published ({source}): measured by its authors, not ranked here", chosen))
     return [group for group in groups if group.lines]
-
-
-def headline(columns: Sequence[Column]) -> int:
-    """The column a board is sorted by at first: whether the semantic was carried over, if it has such a column."""
-    names = [column.metric.partition("[")[0] for column in columns]
-    return names.index("semantic_alignment") if "semantic_alignment" in names else 0
 
 
 def summary_of(table: TableModel, label: str) -> list[tuple[Column, Number]]:

@@ -28,7 +28,9 @@ class Method(Protocol):
       are keyed by content, and text (``()``);
     * ``survey(self, cases)``: told once of every case of the suite, before anything else, for methods that look
       across cases;
-    * ``group(self, case) -> str``: cases with equal answers are generated one after another.
+    * ``group(self, case) -> str``: cases with equal answers are generated one after another;
+    * ``provenance(self, case) -> Mapping[str, str]``: where a finished video comes from: it is kept in the manifest and
+      told under tables (``{}``).
 
     ``identity``, ``survey``, ``group`` and ``inputs`` are asked for before ``setup`` and must not import torch: they
     are all that a finished run needs.
@@ -65,3 +67,9 @@ def inputs_of(method: Method, case: Case) -> Sequence[Path | str]:
     """Files and text the method uses for this case beyond the case's own, or ``()``."""
     inputs = getattr(method, "inputs", None)
     return inputs(case) if inputs else ()
+
+
+def provenance_of(method: Method, case: Case) -> Mapping[str, str]:
+    """Where the case's finished video comes from, or ``{}``."""
+    provenance = getattr(method, "provenance", None)
+    return provenance(case) if provenance else {}

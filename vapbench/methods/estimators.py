@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import json
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +14,7 @@ from vapbench import weights
 from vapbench.clip import Frames
 from vapbench.errors import UsageError, WeightsError
 from vapbench.files import content_sha256
-from vapbench.methods.checkpoints import checkpoint_folder, checkpoint_identity
+from vapbench.methods.checkpoints import checkpoint_folder, checkpoint_identity, local_folder
 
 if TYPE_CHECKING:
     import torch
@@ -35,12 +37,25 @@ class DepthEstimator:
         self._network: Any = None
 
     def identity(self) -> dict[str, Any]:
-        """What the model is.
+        """What the model is; one that is here is looked at, so that a wrong one is refused before anything is written.
 
         Raises:
+            UsageError: its output has another meaning.
             WeightsError: it is neither here nor to be had.
         """
+        if folder := local_folder(self.model):
+            with suppress(OSError, ValueError):
+                config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+                self._refuse_other_scales(config.get("model_type"), config.get("depth_estimation_type"))
         return checkpoint_identity(self.model, None)
+
+    def _refuse_other_scales(self, family: str | None, kind: str | None) -> None:
+        if (family and family not in _RELATIVE_DEPTH) or (kind or "relative") != "relative":
+            what = ", ".join(filter(None, (family, kind)))
+            raise UsageError(
+                f"{self.model} ({what}) does not answer with relative inverse depth, larger being nearer; "
+                "give a depth_model that does, such as depth-anything/Depth-Anything-V2-Small-hf."
+            )
 
     def load(self, device: torch.device) -> None:
         """Load the model.
@@ -54,12 +69,7 @@ class DepthEstimator:
         folder = checkpoint_folder(self.model, None)
         try:
             config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-            kind = getattr(config, "depth_estimation_type", "relative")
-            if config.model_type not in _RELATIVE_DEPTH or kind != "relative":
-                raise UsageError(
-                    f"{self.model} ({config.model_type}, {kind}) does not answer with relative inverse depth, larger "
-                    "being nearer; give a depth_model that does, such as depth-anything/Depth-Anything-V2-Small-hf."
-                )
+            self._refuse_other_scales(config.model_type, getattr(config, "depth_estimation_type", None))
             self._processor = AutoImageProcessor.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
             network = AutoModelForDepthEstimation.from_pretrained(
                 folder, local_files_only=True, use_safetensors=True, trust_remote_code=False

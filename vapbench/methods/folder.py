@@ -10,6 +10,7 @@ import io
 import logging
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Literal
 from vapbench.clip import Clip
 from vapbench.errors import DataError, NotApplicable
 from vapbench.files import check_inside, write_text
+from vapbench.methods.provenance import Provenance, read_provenance
 from vapbench.parsing import read_csv
 from vapbench.suites.gallery import REFERENCES
 from vapbench.video import read_video
@@ -40,7 +42,8 @@ class Folder:
     """Finished videos as a method.
 
     ``manifest.csv`` in the folder (columns ``case,video``) says which video is whose; a case it does not list, or lists
-    with a blank, has the video that is named after it: ``<case id>.mp4``, at any depth.
+    with a blank, has the video that is named after it: ``<case id>.mp4``, at any depth. The manifest may also say where
+    a video comes from: columns ``service,effect,date,watermark``.
     """
 
     name = "folder"
@@ -94,8 +97,9 @@ class Folder:
             DataError: the folder or a listed video is missing, the manifest is malformed, or two files are named
                 after the case.
         """
-        if case in self._listed:
-            return self._listed[case]
+        listed = self._listed.get(case)
+        if listed and listed.video:
+            return listed.video
         named = self._named.get(case, [])
         if len(named) > 1:
             raise DataError(
@@ -104,6 +108,15 @@ class Folder:
             )
         return named[0] if named else None
 
+    def provenance(self, case: Case) -> Provenance:
+        """What the manifest says of where the case's video comes from.
+
+        Raises:
+            DataError: the manifest is malformed.
+        """
+        listed = self._listed.get(case.id)
+        return listed.provenance if listed and self.video(case.id) else {}
+
     def check_against(self, cases: Sequence[Case], suite: str) -> None:
         """Say which videos and manifest rows belong to no case.
 
@@ -111,9 +124,10 @@ class Folder:
             DataError: no video belongs to any case: the suite or the folder is the wrong one.
         """
         wanted = {case.id for case in cases}
-        unknown = sorted(set(self._listed) - wanted)
+        unknown = sorted({case for case, listed in self._listed.items() if listed.video} - wanted)
         named = [video for name, videos in self._named.items() if name not in wanted for video in videos]
-        strangers = [video for video in named if video not in self._listed.values()]
+        taken = {listed.video for listed in self._listed.values()}
+        strangers = [video for video in named if video not in taken]
         if not any(self.video(case) for case in wanted):
             raise DataError(
                 f"{self.path}: none of its {len(named)} videos is named after a case of the task, such as "
@@ -125,7 +139,7 @@ class Folder:
             log.warning("%s: rows of cases that the task has not: %s, …", self.path / MANIFEST, unknown[0])
 
     @cached_property
-    def _listed(self) -> dict[str, Path]:
+    def _listed(self) -> dict[str, _Listed]:
         if not self.path.is_dir():
             raise DataError(f"{self.path}: no such folder; check the path.")
         manifest = self.path / MANIFEST
@@ -160,20 +174,28 @@ def write_manifest_template(method: Folder, cases: Iterable[Case]) -> Path:
     return path
 
 
-def _read_manifest(manifest: Path) -> dict[str, Path]:
-    videos: dict[str, Path] = {}
+@dataclass(frozen=True)
+class _Listed:
+    """A row of the manifest."""
+
+    video: Path | None
+    """None where it is left to the video's name."""
+    provenance: Provenance
+
+
+def _read_manifest(manifest: Path) -> dict[str, _Listed]:
+    listed: dict[str, _Listed] = {}
     header, rows = read_csv(manifest)
     if not {"case", "video"} <= set(header):
         raise DataError(f"{manifest}: needs the columns case and video (found: {', '.join(header)}); correct it.")
     for line, row in rows:
         where = f"{manifest}:{line}"
         case, video = (row["case"] or "").strip(), (row["video"] or "").strip()
-        if not video:
-            continue
-        if case in videos:
+        if case in listed:
             raise DataError(f"{where}: {case} is listed twice; remove one row.")
-        videos[case] = _inside(manifest.parent, video, where)
-    return videos
+        path = _inside(manifest.parent, video, where) if video else None
+        listed[case] = _Listed(path, read_provenance(row, where))
+    return listed
 
 
 def _inside(folder: Path, video: str, where: str) -> Path:

@@ -1,11 +1,12 @@
-"""What every method on a diffusers pipeline shares: weights, placement, captions encoded once, the seed.
+"""What every method on a diffusers pipeline shares: weights, placement, captions and videos encoded once, the seed.
 
 A subclass says which pipeline it is and makes frames; ``baselines/image_to_video`` is the shortest one.
 """
 
 # No postponed annotations here: subclasses in other modules inherit these fields, and their types must be types.
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,6 +19,7 @@ from vapbench.clip import Clip
 from vapbench.errors import UsageError, VapbenchError
 from vapbench.files import digest
 from vapbench.methods.checkpoints import checkpoint_folder, checkpoint_identity
+from vapbench.methods.reuse import EncodedOnce
 
 if TYPE_CHECKING:
     import torch
@@ -101,9 +103,11 @@ class PipelineMethod:
         _no_bars_in_logs()
         self.pipeline = self.load(checkpoint_folder(self.weights, self.revision), getattr(torch, self.dtype))
         self._embedded: dict[str, Any] = {}
+        self._device = device
         self.pipeline.set_progress_bar_config(disable=True)
         if self.tiling:
             self.pipeline.vae.enable_tiling()
+        self.pipeline.vae.encode = EncodedOnce(self.pipeline.vae.encode)
         if self.compile:
             self.pipeline.transformer.compile()
         try:
@@ -129,6 +133,21 @@ class PipelineMethod:
         # An even number of latent frames comes out of CogVideoX's autoencoder with three frames too many in front.
         frames = np.asarray(made)[-clip.frames :]
         return Clip.from_float(frames, clip.fps, f"{self.name} on {case.id}")
+
+    @contextmanager
+    def at_rest(self) -> Iterator[None]:
+        """Hold the pipeline still while its layers are exchanged: offloading is taken off, then put on again.
+
+        Diffusers does so by itself for adapters, but puts it on for the first accelerator it finds.
+        """
+        if self.offload == "none":
+            yield
+            return
+        self.pipeline.remove_all_hooks()
+        try:
+            yield
+        finally:
+            place(self.pipeline, self.offload, self._device)
 
     def clip_of(self, case: Case) -> ClipSpec:
         """Size and length to generate: the suite's, but for what the parameters say."""

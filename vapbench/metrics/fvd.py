@@ -33,6 +33,7 @@ class Fvd:
     """
 
     name = "fvd"
+    title = "FVD"
     version = 1
     higher_is_better = False
     unit = "distance"

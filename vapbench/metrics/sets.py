@@ -65,13 +65,16 @@ class SetMetric(Protocol):
 class SetScore:
     """A value for a set, and how well it is known."""
 
-    value: float
+    value: float | None
+    """None where there are too few videos."""
     low: float | None
     high: float | None
     n: int
     """Videos."""
     clusters: int
     """Conditions."""
+    note: str = ""
+    """Why there is no value."""
 
 
 def resolve(text: str) -> tuple[SetMetric, dict[str, Any]]:

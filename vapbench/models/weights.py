@@ -49,7 +49,9 @@ def weight_files(folder: Path, stem: str) -> list[Path]:
     if single.is_file():
         return [single]
     if not index.is_file():
-        raise WeightsError(f"{single} is missing, and so is {index.name}; only safetensors are read.")
+        raise WeightsError(
+            f"{single} is missing, and so is {index.name} (only safetensors are read); is the download complete?"
+        )
     weight_map = read_json(index).get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:
         raise WeightsError(f"{index} has no weight_map.")

@@ -74,9 +74,11 @@ def compare(a: RunFolder, b: RunFolder, task: str | None = None) -> list[Compari
         One comparison per task, small tasks first.
 
     Raises:
-        UsageError: neither has a case of the task, or the two share no case (with a suggestion).
+        UsageError: the two are one run, neither has a case of the task, or they share no case (with a suggestion).
         DataError: the runs are of different suites, or a folder is damaged.
     """
+    if a.path.resolve() == b.path.resolve():
+        raise UsageError(f"{a.path} cannot be compared with itself; name another run, see: vapbench list runs")
     runs = (read_evidence(a), read_evidence(b))
     if runs[0].suite != runs[1].suite:
         raise DataError(f"{a.path} is of suite {runs[0].suite}, {b.path} of {runs[1].suite}: they share no case.")

@@ -5,15 +5,18 @@ The one reading of rows that tables and pages share. Nothing here opens a video.
 
 from __future__ import annotations
 
+import gc
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple
 
 from vapbench.files import canonical_json
 from vapbench.plan import needed_sha256
 from vapbench.stats.intervals import mean_within
-from vapbench.store import Failure, GenerationRow, RunFolder, ScoreRow
+from vapbench.store import Failure, GenerationRow, RunFolder, ScoreRow, Status
 
 State = Literal["scored", "failed", "unscored", "missing"]
 
@@ -28,6 +31,18 @@ class ColumnKey:
     """Canonical JSON of the parameters."""
 
 
+class Score(NamedTuple):
+    """What a report needs of a score's row: of a million rows it keeps these."""
+
+    metric: str
+    status: Status
+    value: float | None
+    note: str
+    failure: Failure | None
+    parts: Mapping[str, Any]
+    """Empty if they were not asked for."""
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What one metric says of one case, or of one seed of it."""
@@ -37,8 +52,8 @@ class Outcome:
     """The score in the metric's own unit; a number exactly where the state is ``scored``."""
     reason: str = ""
     """Why there is no number; for a scored case, the metric's note."""
-    row: ScoreRow | None = None
-    """The row behind it; None for a case of several seeds, and where nothing was scored."""
+    row: Score | None = None
+    """What is behind it; None for a case of several seeds, and where nothing was scored."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +64,8 @@ class Evidence:
     manifest: Mapping[str, Any]
     generations: Mapping[str, tuple[GenerationRow, ...]]
     """Case -> its current generations by seed, without those of an earlier version of the case."""
-    scores: Mapping[ColumnKey, Mapping[tuple[str, int], ScoreRow]]
-    """Column -> (case, seed) -> row, without scores of a video that is no longer the current one."""
+    scores: Mapping[ColumnKey, Mapping[tuple[str, int], Score]]
+    """Column -> (case, seed) -> score, without scores of a video that is no longer the current one."""
 
     @property
     def identity(self) -> Mapping[str, Any]:
@@ -73,10 +88,14 @@ class Evidence:
         """Name of the suite."""
         return str(self.identity.get("suite") or self.folder.path.parent.name)
 
-    def cases(self, task: str | None = None) -> dict[str, Mapping[str, Any]]:
+    def cases(self, task: str | None = None) -> Mapping[str, Mapping[str, Any]]:
         """Planned cases of a task (None: all), id -> what the manifest says of them."""
-        planned: Mapping[str, Mapping[str, Any]] = self.manifest.get("cases") or {}
-        return {name: case for name, case in planned.items() if task is None or task in tasks_of(case)}
+        return self._by_task.get(task, {})
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Tasks that any planned case belongs to, in order of first appearance."""
+        return tuple(task for task in self._by_task if task is not None)
 
     def seeds(self, task: str | None = None) -> list[int]:
         """Number of seeds of each planned case that has any."""
@@ -86,6 +105,16 @@ class Evidence:
         """What ``column`` says of each seed of ``case``, in the order of :attr:`generations`."""
         rows = self.scores[column]
         return [_outcome(made, rows.get((case, made.seed))) for made in self.generations.get(case, ())]
+
+    def score(self, column: ColumnKey, case: str) -> float | None:
+        """The value of :meth:`outcome`, for tables: nothing is said about what has none."""
+        rows, values = self.scores[column], []
+        for seed in self._to_score.get(case, ()):
+            row = rows.get((case, seed))
+            if row is None or row.status != "ok" or row.value is None or not math.isfinite(row.value):
+                return None
+            values.append(row.value)
+        return math.fsum(values) / len(values) if values else None
 
     def outcome(self, column: ColumnKey, case: str) -> Outcome:
         """What ``column`` says of ``case``: the mean over its seeds.
@@ -107,9 +136,32 @@ class Evidence:
         notes = dict.fromkeys(outcome.reason for outcome in seeds if outcome.reason)
         return Outcome("scored", mean_within(values)[case], "; ".join(notes))
 
+    @cached_property
+    def _by_task(self) -> dict[str | None, dict[str, Mapping[str, Any]]]:
+        planned: Mapping[str, Mapping[str, Any]] = self.manifest.get("cases") or {}
+        found: dict[str | None, dict[str, Mapping[str, Any]]] = {None: dict(planned)}
+        for name, case in planned.items():
+            for task in tasks_of(case):
+                found.setdefault(task, {})[name] = case
+        return found
 
-def read_evidence(folder: RunFolder) -> Evidence:
+    @cached_property
+    def _to_score(self) -> dict[str, tuple[int, ...]]:
+        """Seeds of every case that has all its planned generations."""
+        return {
+            case: tuple(row.seed for row in made)
+            for case, made in self.generations.items()
+            if all(row.status == "ok" for row in made)
+            and not set(self.cases().get(case, {}).get("seeds", ())) - {row.seed for row in made}
+        }
+
+
+def read_evidence(folder: RunFolder, parts: bool = True) -> Evidence:
     """Read manifest, generations and scores of a run folder.
+
+    Args:
+        folder: the run.
+        parts: whether to keep what each score is made of, which may be much more than the score.
 
     Raises:
         DataError: there is no manifest, or a file is damaged or of another schema.
@@ -119,29 +171,33 @@ def read_evidence(folder: RunFolder) -> Evidence:
     generations: dict[str, list[GenerationRow]] = {}
     for row in current.values():
         generations.setdefault(row.case, []).append(row)
-    scores: dict[ColumnKey, dict[tuple[str, int], ScoreRow]] = {}
+    scores: dict[ColumnKey, dict[tuple[str, int], Score]] = {}
     manifest = folder.manifest()
+    depends = _Dependencies(manifest)
     for name in folder.columns():
-        rows = list(folder.scores(name).values())
-        # Of several weights, the last used are the column: scores of others would be another definition.
-        weights = rows[-1].weights if rows else ""
-        params, spelling = None, ""
-        for score in rows:
-            made = current.get((score.case, score.seed))
-            if made is None or made.status != "ok" or made.sha256 != score.video_sha256:
-                continue
-            if score.weights != weights or not _still_holds(score, manifest):
-                continue
-            if score.params != params:
-                params, spelling = score.params, canonical_json(score.params)
-            key = ColumnKey(score.metric, score.version, spelling)
-            scores.setdefault(key, {})[score.case, score.seed] = score
+        _add_standing(scores, list(folder.scores(name).values()), current, depends, parts)
     return Evidence(
         folder,
         manifest,
         {case: tuple(sorted(rows, key=lambda row: row.seed)) for case, rows in generations.items()},
         scores,
     )
+
+
+def read_all(folders: Iterable[RunFolder]) -> list[Evidence]:
+    """Read many run folders for tables, without what the scores are made of.
+
+    Raises:
+        DataError: as :func:`read_evidence`.
+    """
+    was_enabled = gc.isenabled()
+    # Rows have no cycles: with a million of them, a quarter of the time went into looking for some.
+    gc.disable()
+    try:
+        return [read_evidence(folder, parts=False) for folder in folders]
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def tasks_of(case: Mapping[str, Any]) -> tuple[str, ...]:
@@ -157,16 +213,54 @@ def explain(failure: Failure | None) -> str:
     return f"{failure.type}: {first[0]}" if first else failure.type
 
 
-def _still_holds(score: ScoreRow, manifest: Mapping[str, Any]) -> bool:
-    """Whether the case fields the score depends on are what they were (a caption may have been edited since)."""
-    needs = manifest.get("metrics", {}).get(score.metric, {}).get("needs")
-    fields = manifest.get("cases", {}).get(score.case, {}).get("fields")
-    if needs is None or fields is None or not set(needs) <= set(fields):
-        return True
-    return needed_sha256(needs, fields) == score.case_sha256
+def _add_standing(
+    scores: dict[ColumnKey, dict[tuple[str, int], Score]],
+    rows: Sequence[ScoreRow],
+    current: Mapping[tuple[str, int], GenerationRow],
+    depends: _Dependencies,
+    parts: bool,
+) -> None:
+    """Add the scores of current videos of cases as they are now to their columns."""
+    # Of several weights, the last used are the column: scores of others would be another definition.
+    weights = rows[-1].weights if rows else ""
+    definition: tuple[Any, ...] = ()
+    metric, none = "", MappingProxyType[str, Any]({})
+    column: dict[tuple[str, int], Score] = {}
+    for score in rows:
+        made = current.get((score.case, score.seed))
+        if made is None or made.status != "ok" or made.sha256 != score.video_sha256 or score.weights != weights:
+            continue
+        if not depends.hold(score):
+            continue
+        if (score.metric, score.version, score.params) != definition:
+            definition = (score.metric, score.version, score.params)
+            metric, version, params = definition
+            column = scores.setdefault(ColumnKey(metric, version, canonical_json(params)), {})
+        kept = score.parts if parts else none
+        column[made.case, made.seed] = Score(metric, score.status, score.value, score.note, score.failure, kept)
 
 
-def _outcome(made: GenerationRow, score: ScoreRow | None) -> Outcome:
+class _Dependencies:
+    """The case fields that scores depend on, as the manifest has them now (a caption may have been edited since)."""
+
+    def __init__(self, manifest: Mapping[str, Any]) -> None:
+        self._metrics: Mapping[str, Any] = manifest.get("metrics") or {}
+        self._cases: Mapping[str, Any] = manifest.get("cases") or {}
+        self._hashes: dict[tuple[tuple[str, ...], str], str | None] = {}
+
+    def hold(self, score: ScoreRow) -> bool:
+        needs = self._metrics.get(score.metric, {}).get("needs")
+        if needs is None:
+            return True
+        key = (tuple(needs), score.case)
+        if key not in self._hashes:
+            fields = self._cases.get(score.case, {}).get("fields")
+            known = fields is not None and set(needs) <= set(fields)
+            self._hashes[key] = needed_sha256(needs, fields) if known else None
+        return self._hashes[key] in (None, score.case_sha256)
+
+
+def _outcome(made: GenerationRow, score: Score | None) -> Outcome:
     if made.status == "failed":
         return Outcome("failed", reason=explain(made.attempts[-1] if made.attempts else None))
     if made.status == "unscored":

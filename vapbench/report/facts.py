@@ -57,6 +57,16 @@ def commit_of(session: Mapping[str, Any]) -> str:
     return str(git)[:12] if git else ""
 
 
+def made_with(runs: Sequence[Evidence]) -> str:
+    """Version and commit of the code that made and scored the runs, every session of theirs; empty if unknown."""
+    sessions = [session for run in runs for session in run.manifest.get("sessions") or ()]
+    commits = list(dict.fromkeys(filter(None, map(commit_of, sessions))))
+    packages = (session.get("packages") or {} for session in sessions)
+    versions = list(dict.fromkeys(str(known["vapbench"]) for known in packages if "vapbench" in known))
+    named = f"vapbench {', '.join(versions)}" if versions else "vapbench"
+    return f"Made with {named} at commit {', '.join(commits)}." if commits else ""
+
+
 def _rest_of(identity: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for name, value in identity.items():
         if name not in ("suite", "name", "version") and value not in (None, {}):

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from vapbench.report.columns import Column, Row
+from vapbench.report.marks import ALPHA, Mark, Marks, explanation, marks_of
 from vapbench.report.table import Cell, TableModel
 from vapbench.report.terminal import interval_text, rank_text
 
@@ -28,7 +29,6 @@ PAPER_COLUMNS = (
 """Metrics of the paper's table, in its order; of each, one variant."""
 
 ABSENT = "\N{EN DASH}"
-ALPHA = 0.05
 
 
 @dataclass(frozen=True)
@@ -89,24 +89,27 @@ class Grid:
     footers: tuple[str, ...]
 
 
-def grid_of(model: TableModel, style: Style) -> Grid:
+def grid_of(model: TableModel, style: Style, mark: Mark = "displayed") -> Grid:
     """Lay out a table.
 
     Args:
         model: the table.
         style: ``paper`` (the paper's six columns, means alone), ``wide`` (every column, intervals, ranks, n), or
             ``ablation`` (the reference row as it is, the others with their difference from it).
+        mark: what bold and underlined mean; see :func:`vapbench.report.marks.marks_of`.
     """
     if style == "paper":
         model = _paper_columns(model)
     notes: dict[str, int] = {}
+    marks = [marks_of(model, index, mark) for index in range(len(model.columns))]
     lines = [
-        (row, Line(row.label, tuple(_entries(model, number, style, notes)), _count(model.cells[number])))
+        (row, Line(row.label, tuple(_entries(model, number, style, marks, notes)), _count(model.cells[number])))
         for number, row in enumerate(model.rows)
     ]
     footers = list(model.footers)
-    if any(entry.best for _, line in lines for entry in line.entries):
-        footers.append("Bold is best and underlined second best of the column, by the digits shown.")
+    ranked = any(cell.place for line in model.cells for cell in line)
+    if ranked and (mark == "displayed" or model.scores):
+        footers.append(explanation(mark))
     if any(entry.dagger for _, line in lines for entry in line.entries) and model.reference is not None:
         reference = model.rows[model.reference].label
         footers.append(f"Dagger: differs from {reference}, adjusted p < {ALPHA:g}.")
@@ -114,6 +117,8 @@ def grid_of(model: TableModel, style: Style) -> Grid:
         # These styles print neither intervals nor ranks, so nothing explains them.
         footers = [text.partition("; brackets: ")[0] + "." * ("; brackets: " in text) for text in footers]
         footers = [text for text in footers if not text.startswith("#:")]
+    if model.conditions:
+        footers.insert(0, f"{len(model.conditions)} cases of {len(set(model.conditions.values()))} conditions.")
     return Grid(
         model.title,
         tuple(Header(column.title, column.arrow) for column in model.columns),
@@ -146,8 +151,9 @@ def _paper_columns(model: TableModel) -> TableModel:
     )
 
 
-def _entries(model: TableModel, number: int, style: Style, notes: dict[str, int]) -> Iterator[Entry]:
-    second = [_second(model, index) for index in range(len(model.columns))]
+def _entries(
+    model: TableModel, number: int, style: Style, marks: Sequence[Marks], notes: dict[str, int]
+) -> Iterator[Entry]:
     for index, column in enumerate(model.columns):
         cell = model.cells[number][index]
         if cell.mean is None:
@@ -158,17 +164,11 @@ def _entries(model: TableModel, number: int, style: Style, notes: dict[str, int]
             column.text(cell.mean),
             interval=" ".join(filter(None, (interval_text(column, cell), rank_text(cell)))) if style == "wide" else "",
             difference=_signed(column, versus.difference) if versus and style == "ablation" else "",
-            best=cell.place == 1,
-            second=cell.place is not None and cell.place == second[index],
+            best=number in marks[index].best,
+            second=number in marks[index].second,
             dagger=versus is not None and versus.p < ALPHA,
             note=_note(cell, notes),
         )
-
-
-def _second(model: TableModel, index: int) -> int | None:
-    """The place of the second best; None if all share the first."""
-    places = sorted({line[index].place or 0 for line in model.cells} - {0, 1})
-    return places[0] if places else None
 
 
 def _note(cell: Cell, notes: dict[str, int]) -> int | None:
@@ -183,7 +183,7 @@ def _signed(column: Column, value: float) -> str:
 
 
 def _count(cells: Sequence[Cell]) -> str:
-    counts = [(cell.n, cell.total) for cell in cells if not cell.published and cell.total]
+    counts = [(cell.n, cell.total) for cell in cells if not cell.published and not cell.votes and cell.total]
     if not counts:
         return ""
     low, high = min(n for n, _ in counts), max(n for n, _ in counts)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vapbench.errors import DataError
-from vapbench.parsing import read_csv
+from vapbench.parsing import parse_json, read_csv
 from vapbench.report.columns import Column
 from vapbench.report.table import TableModel
 from vapbench.stats.clusters import Interval
@@ -47,11 +47,14 @@ class MetricAgreement:
 def read_votes(path: Path) -> list[HumanVote]:
     """Read ``votes.csv`` of ``vapbench study export``; checks, training and repeats are left out.
 
+    Raters that ``exclusions.jsonl`` beside it excludes are left out as well.
+
     Raises:
         DataError: the file cannot be read, or lacks a column.
     """
     try:
         rows = [row for _, row in read_csv(path)[1]]
+        excluded = _excluded(path.with_name("exclusions.jsonl"))
         return [
             HumanVote(
                 row["case"],
@@ -61,14 +64,21 @@ def read_votes(path: Path) -> list[HumanVote]:
                 None if row["chosen"] == "tie" else row["chosen"],
             )
             for row in rows
-            if row["role"] == "main"
+            if row["role"] == "main" and row["rater"] not in excluded
         ]
     except OSError as error:
         raise DataError(f"{path}: {error.strerror or error}; export the votes: vapbench study export --help") from error
-    except (KeyError, ValueError, AttributeError) as error:
+    except (KeyError, ValueError, AttributeError, TypeError) as error:
         raise DataError(
             f"{path} is no votes.csv of a study ({error}); export it: vapbench study export --help"
         ) from error
+
+
+def _excluded(path: Path) -> set[str]:
+    if not path.is_file():
+        return set()
+    people = [parse_json(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return {person["rater"] for person in people if person["excluded"]}
 
 
 def metric_agreement(model: TableModel, votes: Sequence[HumanVote]) -> list[MetricAgreement]:

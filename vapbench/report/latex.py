@@ -7,7 +7,7 @@ signs. What no standard font has is written as its code point, so that the file 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from vapbench.report.grid import Entry, Grid, Line
 
@@ -65,20 +65,23 @@ _ACCENTS = {
 }
 
 
-def to_latex(grid: Grid, label: str = "", standalone: bool = False) -> str:
-    r"""A ``table`` environment, or a document of its own.
+def to_latex(grid: Grid, label: str = "") -> str:
+    r"""A ``table`` environment.
 
     Args:
         grid: the table.
         label: of ``\label{tab:...}``; empty for none.
-        standalone: make a document that compiles by itself.
     """
     body = "\n".join(_table(grid, label))
-    if not standalone:
-        return f"{PREAMBLE}\n{body}\n"
+    return f"{PREAMBLE}\n{body}\n"
+
+
+def document(tables: Sequence[str]) -> str:
+    """A document of tables that compiles by itself."""
+    body = "\n".join(tables)
     return (
         "\\documentclass{article}\n\\usepackage[landscape,margin=1cm]{geometry}\n\\usepackage{booktabs}\n"
-        f"\\begin{{document}}\n{body}\n\\end{{document}}\n"
+        f"\\begin{{document}}\n{body}\\end{{document}}\n"
     )
 
 
@@ -112,8 +115,7 @@ def _table(grid: Grid, label: str) -> Iterator[str]:
     yield r"\small"
     yield rf"\begin{{tabular}}{{l{'r' * (columns - 1)}}}"
     yield r"\toprule"
-    heads = ["Method", *(" ".join(filter(None, (escape(h.title), _arrow(h.arrow)))) for h in grid.headers)]
-    yield _row([*heads, *(["$n$"] if grid.counts else [])])
+    yield from _heads(grid)
     for group in grid.groups:
         yield r"\midrule"
         if group.title:
@@ -127,6 +129,18 @@ def _table(grid: Grid, label: str) -> Iterator[str]:
     for footer in grid.footers:
         yield rf"\par\smallskip\footnotesize {escape(footer)}"
     yield r"\end{table}"
+
+
+def _heads(grid: Grid) -> Iterator[str]:
+    """One line, or two where titles end with a variant in brackets: such columns would be wider than their numbers."""
+    titles = [header.title.partition(" (") for header in grid.headers]
+    if any(variant for _, _, variant in titles):
+        above = [escape(title) if variant else "" for title, _, variant in titles]
+        yield _row(["", *above, *([""] if grid.counts else [])])
+    below = [escape(f"({variant}" if variant else title) for title, _, variant in titles]
+    arrows = [_arrow(header.arrow) for header in grid.headers]
+    heads = [" ".join(filter(None, pair)) for pair in zip(below, arrows, strict=True)]
+    yield _row(["Method", *heads, *(["$n$"] if grid.counts else [])])
 
 
 def _line(line: Line, counts: bool) -> str:

@@ -13,7 +13,8 @@ from typing import Any
 
 from vapbench.errors import UsageError, did_you_mean
 from vapbench.report.columns import Column, Row, columns_of, rows_of
-from vapbench.report.evidence import ColumnKey, Evidence, Outcome, read_evidence, tasks_of
+from vapbench.report.evidence import ColumnKey, Evidence, Outcome, read_all
+from vapbench.report.facts import made_with
 from vapbench.report.ranking import SHORTFALL, Versus, against, rank_spans
 from vapbench.stats.intervals import clustered_mean
 from vapbench.store import RunFolder
@@ -54,6 +55,8 @@ class Cell:
     """Difference from the reference method, if the table has one."""
     published: bool = False
     """Whether the number is a paper's, not measured here."""
+    votes: int = 0
+    """Votes behind a column of preferences, whose cases are those voted on; 0 in every other."""
 
     @property
     def missing(self) -> int:
@@ -124,19 +127,20 @@ def summarise(
         UsageError: no run has a case of ``task``, or is called ``reference`` (with a suggestion).
         DataError: a folder is no run folder, or is damaged.
     """
+    from vapbench.report.sets import with_sets  # It extends what is made here.
+
     suites: dict[str, list[Evidence]] = {}
-    for folder in folders:
-        run = read_evidence(folder)
+    for run in read_all(folders):
         if metrics is not None:
             run = replace(run, scores={key: rows for key, rows in run.scores.items() if key.metric in metrics})
         suites.setdefault(run.suite, []).append(run)
-    if task is None:
-        return [
-            table for suite, runs in suites.items() for table in tables_of(suite, runs, task_names(runs), reference)
-        ]
-    with_task = {suite: runs for suite, runs in suites.items() if any(run.cases(task) for run in runs)}
-    tables = [table for suite, runs in with_task.items() for table in tables_of(suite, runs, [task], reference)]
-    if not tables and suites:
+    with_task = {suite: runs for suite, runs in suites.items() if task is None or any(run.cases(task) for run in runs)}
+    tables = [
+        with_sets(table, runs, metrics)
+        for suite, runs in with_task.items()
+        for table in tables_of(suite, runs, task_names(runs) if task is None else [task], reference)
+    ]
+    if task is not None and not tables and suites:
         known = {name for runs in suites.values() for name in _tasks(runs)}
         raise UsageError(f"No run has a case of task {task!r}.{did_you_mean(task, known)}")
     return tables
@@ -231,8 +235,8 @@ def scores_of(run: Evidence, key: ColumnKey, task: str | None) -> dict[str, floa
     """Case -> score of a task's cases that have one, seeds averaged."""
     if key not in run.scores:
         return {}
-    outcomes = ((case, run.outcome(key, case).value) for case in run.cases(task))
-    return {case: value for case, value in outcomes if value is not None}
+    scores = ((case, run.score(key, case)) for case in run.cases(task))
+    return {case: score for case, score in scores if score is not None}
 
 
 def _reference(rows: Sequence[Row], label: str | None) -> int | None:
@@ -364,6 +368,8 @@ def _footers(
             ranked = "" if can or not row.competes else " and is not ranked"
             footers.append(f"{row.label} planned {planned} of the {everything} cases of this table{ranked}.")
         footers += [f"{row.label}: {note}" for note in row.notes]
+    if made := made_with(runs):
+        footers.append(made)
     return footers
 
 
@@ -384,4 +390,4 @@ def _cases_of(runs: Sequence[Evidence], task: str | None) -> list[str]:
 
 
 def _tasks(runs: Sequence[Evidence]) -> list[str]:
-    return list(dict.fromkeys(t for run in runs for case in run.cases().values() for t in tasks_of(case)))
+    return list(dict.fromkeys(task for run in runs for task in run.tasks))

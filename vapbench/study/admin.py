@@ -9,7 +9,7 @@ import json
 import sqlite3
 from collections import Counter
 from contextlib import closing
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
@@ -18,9 +18,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from vapbench.study import raters
+from vapbench.study.closing import Status, change_status
 from vapbench.study.database import connect
 from vapbench.study.service import Service
-from vapbench.study.store import Refused, note, set_setting, setting
+from vapbench.study.store import setting
 from vapbench.study.web import administers, body_of, let_in, page, service_of
 
 _HOUR_US = 3_600_000_000
@@ -28,7 +29,7 @@ _HOUR_US = 3_600_000_000
 
 class _Study(BaseModel):
     model_config = ConfigDict(extra="forbid")
-    status: Literal["open", "paused", "closed"]
+    status: Status
 
 
 class _Exclusion(BaseModel):
@@ -62,15 +63,7 @@ async def _set_status(request: Request) -> Response:
     administers(request)
     service = service_of(request)
     wanted = await body_of(request, _Study)
-
-    def change(database: sqlite3.Connection) -> None:
-        # Votes given after somebody may have seen results are other votes.
-        if setting(database, "status") == "closed":
-            raise Refused(409, "closed", "This study has closed, for good.")
-        set_setting(database, "status", wanted.status)
-        note(database, service.clock, wanted.status)
-
-    await service.write(change)
+    await service.write(lambda database: change_status(database, service.clock, wanted.status))
     return await _summarise(service)
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import numpy as np
 
 from vapbench.errors import DataError
-from vapbench.stats.agreement import Alpha, canonical_outcomes, krippendorff_alpha, raw_agreement
+from vapbench.stats.agreement import canonical_outcomes, krippendorff_alpha, raw_agreement
 from vapbench.stats.arrays import IntArray, LabelArray, codes
 from vapbench.stats.clusters import Interval
 from vapbench.stats.davidson import Davidson, fit_davidson
@@ -20,121 +20,22 @@ from vapbench.stats.strengths import Ranks, Strengths
 from vapbench.stats.votes import LEFT, RIGHT, TIE, ChoiceVotes, PairVotes
 from vapbench.study.assign import Design
 from vapbench.study.ballots import Ballots
-from vapbench.study.protocol import Protocol, TrialKind
-from vapbench.study.quality import Conduct, conducts, included, main_votes
+from vapbench.study.protocol import TrialKind
+from vapbench.study.quality import conducts, included, main_votes
+from vapbench.study.results import (
+    Agreement,
+    CategoryResult,
+    CategoryShare,
+    MethodResult,
+    PairResult,
+    QuestionResult,
+    StudyResult,
+)
 from vapbench.study.votes import Vote
 
 Result = TypeVar("Result")
-
-
-@dataclass(frozen=True)
-class MethodResult:
-    """One method on one question."""
-
-    name: str
-    shown: int
-    """Votes it was a candidate in."""
-    share: Interval | None
-    """Choice share (best of n: the paper's preference rate) or win share (pairs)."""
-    share_bound: float
-    """The largest such share the design allows: below 1 for pairs."""
-    mean_win_rate: Interval | None
-    """Pairs: mean over opponents; None where some pair was never shown, and for best of n."""
-    luce_share: Interval
-    """How often it would be chosen of all, under the fitted model; compares with a preference rate."""
-    elo: float
-    rank: str
-    """``1`` or ``1-2``: ranks the votes leave possible, all methods at once."""
-    first: float | None
-    """Probability of being the best; None without an interval."""
-    design_effect: float | None
-    """Variance of the share over that of as many independent votes."""
-
-
-@dataclass(frozen=True)
-class PairResult:
-    """Two methods on one question."""
-
-    a: str
-    b: str
-    wins: int
-    """Votes that preferred ``a``; best of n: that chose it where both were shown."""
-    ties: int
-    losses: int
-    win_probability: Interval
-    """That ``a`` is preferred to ``b`` in a decisive vote without side effect, by the model."""
-    certain: bool
-    """Whether the votes tell the two apart, all pairs at once."""
-
-    @property
-    def n(self) -> int:
-        """Votes that compare the two."""
-        return self.wins + self.ties + self.losses
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """How far raters agree, with each other and with themselves."""
-
-    alpha: Alpha
-    """Krippendorff; pairs: interval data, a tie half-way; best of n: nominal."""
-    alpha_decisive: Alpha | None
-    """Pairs: nominal, ties left out."""
-    raw: float | None
-    """Share of pairs of votes on the same thing that are equal."""
-    repeats: tuple[int, int]
-    """Repeated trials answered alike, and all repeated trials."""
-    circular: tuple[int, int] | None
-    """Pairs: circular triads and complete triads within a rater and item; chance makes a quarter circular."""
-
-
-@dataclass(frozen=True)
-class QuestionResult:
-    """All that the votes on one question say."""
-
-    question: str
-    wording: str
-    votes: int
-    ties: int
-    raters: int
-    items: int
-    methods: tuple[MethodResult, ...]
-    """Strongest first."""
-    pairs: tuple[PairResult, ...]
-    """The stronger first in each."""
-    tie_odds: float | None
-    """nu of the Davidson model; equal methods tie with probability nu / (2 + nu)."""
-    side: Interval | None
-    """delta of the Davidson model: log-odds of left over right between equal methods."""
-    left_share: Interval | None
-    """Share of decisive votes for the left side (pairs)."""
-    agreement: Agreement
-    notes: tuple[str, ...]
-    """What a reader must know of the fit."""
-
-
-@dataclass(frozen=True)
-class StudyResult:
-    """A study's analysis: with the protocol's exclusions, and without."""
-
-    ballots: Ballots
-    people: tuple[Conduct, ...]
-    questions: tuple[QuestionResult, ...]
-    """Without the excluded raters: the published analysis."""
-    everyone: tuple[QuestionResult, ...]
-    """With all raters."""
-    target: int
-    """Main votes that the protocol asks for."""
-
-    @property
-    def protocol(self) -> Protocol:
-        """The study's protocol."""
-        return self.ballots.protocol
-
-    @property
-    def excluded(self) -> tuple[Conduct, ...]:
-        """Raters whose votes are left out."""
-        return tuple(person for person in self.people if person.excluded)
+LEAST_CATEGORY_VOTES = 10
+"""Votes on each method below which a category of cases has no shares of its own."""
 
 
 @dataclass(frozen=True)
@@ -147,13 +48,16 @@ class Terms:
     questions: Mapping[str, str]
     """Key -> wording."""
     seed: int
+    categories: Mapping[str, str] = field(default_factory=dict)
+    """Case -> category; cases that are not listed have none."""
 
     @classmethod
     def of(cls, ballots: Ballots) -> Terms:
         """Those of a study."""
         protocol, names = ballots.protocol, ballots.key.names()
         wordings = {question.key: question.wording for question in protocol.questions}
-        return cls(protocol.kind, {code: names[code] for code in protocol.methods}, wordings, protocol.seed)
+        categories = {case.id: case.category for case in protocol.cases if case.category}
+        return cls(protocol.kind, {code: names[code] for code in protocol.methods}, wordings, protocol.seed, categories)
 
 
 def analyse(ballots: Ballots) -> StudyResult:
@@ -188,7 +92,7 @@ def analyse_votes(terms: Terms, votes: Sequence[Vote], repeats: Sequence[Vote] =
 
 def _question(terms: Terms, key: str, votes: Sequence[Vote], repeats: Sequence[Vote]) -> QuestionResult:
     try:
-        found = _from_pairs(terms, votes) if terms.kind == "pair" else _from_choices(terms, votes)
+        found = _estimate(terms, votes)
     except ArithmeticError as error:
         raise DataError(f"The votes on {key} cannot be analysed: {error}.") from error
     names = list(terms.names.values())
@@ -205,6 +109,7 @@ def _question(terms: Terms, key: str, votes: Sequence[Vote], repeats: Sequence[V
         items=len({vote.case for vote in votes}),
         methods=tuple(_method(names[m], m, found, luce[m], ranks) for m in order),
         pairs=tuple(_pair(names, a, b, found, ranks) for a, b in pairs),
+        categories=_categories(terms, votes, order),
         tie_odds=fit.point.ties if isinstance(fit, Davidson) else None,
         side=fit.side if isinstance(fit, Davidson) else None,
         left_share=found.left_share,
@@ -227,6 +132,10 @@ class _Found:
     left_share: Interval | None
     pairs: PairVotes | None
     notes: tuple[str, ...]
+
+
+def _estimate(terms: Terms, votes: Sequence[Vote]) -> _Found:
+    return _from_pairs(terms, votes) if terms.kind == "pair" else _from_choices(terms, votes)
 
 
 def _from_pairs(terms: Terms, votes: Sequence[Vote]) -> _Found:
@@ -322,6 +231,36 @@ def _pair(names: Sequence[str], a: int, b: int, found: _Found, ranks: Ranks) -> 
         found.fit.win_probability(a, b),
         ranks.better[a][b] or ranks.better[b][a],
     )
+
+
+def _categories(terms: Terms, votes: Sequence[Vote], order: Sequence[int]) -> tuple[CategoryResult, ...]:
+    groups: dict[str, list[Vote]] = {}
+    for vote in votes:
+        groups.setdefault(terms.categories.get(vote.case, "none"), []).append(vote)
+    if len(groups) < 2:
+        return ()
+    return tuple(_category(terms, name, groups[name], order) for name in sorted(groups))
+
+
+def _category(terms: Terms, name: str, votes: Sequence[Vote], order: Sequence[int]) -> CategoryResult:
+    names, codes_of = list(terms.names.values()), list(terms.names)
+    shown = [sum(code in vote.order for vote in votes) for code in codes_of]
+    shares: Sequence[Interval | None] = [None] * len(names)
+    note = ""
+    if min(shown) < LEAST_CATEGORY_VOTES:
+        note = f"fewer than {LEAST_CATEGORY_VOTES} votes on a method, so no shares"
+    else:
+        try:
+            found = _estimate(terms, votes)
+        except ArithmeticError as error:
+            note = f"cannot be analysed: {error}"
+        else:
+            chosen = found.share if terms.kind == "best_of_n" else None
+            shares = chosen.intervals if chosen else found.fit.luce_shares()
+            note = "; ".join(dict.fromkeys((*found.notes, *(share.reason for share in shares if share.reason))))
+    methods = tuple(CategoryShare(names[m], shown[m], shares[m]) for m in order)
+    raters, items = len({vote.rater for vote in votes}), len({vote.case for vote in votes})
+    return CategoryResult(name, len(votes), raters, items, methods, note)
 
 
 def _agreement(found: _Found, votes: Sequence[Vote], repeats: Sequence[Vote], seed: int) -> Agreement:

@@ -157,10 +157,10 @@ class _Seen:
 
 
 def session(protocol: Protocol, rater: str, index: int) -> tuple[Place, ...]:
-    """The places of a rater's session: for each question's pass training, then main, gold and repeats mixed.
+    """The places of a rater's session: for each question's pass training, then main trials, checks and repeats mixed.
 
-    The order of the passes rotates with the order of arrival. Gold is spread over the pass, one in each equal part,
-    the first within the first few; repeats stand only where something can be repeated.
+    The order of the passes rotates with the order of arrival. Gold and identical trials are spread over the pass, one
+    in each equal part, the first gold within the first few; repeats stand only where something can be repeated.
     """
     keys = [question.key for question in protocol.questions]
     keys = keys[index % len(keys) :] + keys[: index % len(keys)]
@@ -213,16 +213,23 @@ def _pass(protocol: Protocol, rater: str, question: str) -> list[Place]:
     random = _random(protocol, "session", rater, question)
     checks = [check for check in protocol.checks if check.question == question]
     gold = min(plan.gold, plan.trials) if any(check.kind == "gold" for check in checks) else 0
+    identical = min(plan.identical, plan.trials) if any(check.kind == "identical" for check in checks) else 0
     training = min(plan.training, sum(check.kind == "training" for check in checks))
     roles: list[TrialRole] = ["main"] * plan.trials
     repeats = plan.repeats if plan.trials > plan.repeat_distance else 0
     for _ in range(repeats):
         # A gold trial may still come between, which only adds to the distance.
         roles.insert(int(random.integers(plan.repeat_distance + 1, len(roles) + 1)), "repeat")
-    edges = np.linspace(0, len(roles), gold + 1).astype(int)
-    for start, end in reversed(list(pairwise(edges))):
-        roles.insert(int(random.integers(start, max(start + 1, end))), "gold")
+    _spread(roles, "identical", identical, random)
+    _spread(roles, "gold", gold, random)
     return [Place(question, "training")] * training + [Place(question, role) for role in roles]
+
+
+def _spread(roles: list[TrialRole], role: TrialRole, times: int, random: np.random.Generator) -> None:
+    """Insert ``role``, once in each of as many equal parts."""
+    edges = np.linspace(0, len(roles), times + 1).astype(int)
+    for start, end in reversed(list(pairwise(edges))):
+        roles.insert(int(random.integers(start, max(start + 1, end))), role)
 
 
 def _place_after(places: Sequence[Place], rater: RaterState) -> int:
@@ -320,7 +327,7 @@ def _check(design: Design, rater: RaterState, place: Place, number: int) -> Tria
     if not known:
         return None
     turn = _random(design.protocol, place.role, rater.rater, place.question).permutation(len(known))
-    check = known[int(turn[used % len(known)])] if place.role == "gold" else known[used % len(known)]
+    check = known[used % len(known)] if place.role == "training" else known[int(turn[used % len(known)])]
     return _show(check, _random(design.protocol, "check", rater.rater, number))
 
 

@@ -12,10 +12,13 @@ from pydantic import BaseModel, ValidationError
 
 from vapbench.errors import DataError
 from vapbench.parsing import parse_json
-from vapbench.study.protocol import Key, Protocol, StudyFolder
-from vapbench.study.votes import Rater, Vote, check_chain
+from vapbench.study.folder import StudyFolder
+from vapbench.study.protocol import Key, Protocol
+from vapbench.study.votes import CHECK_ROLES, Event, Rater, Vote, check_chain
 
-VOTES, RATERS = "votes.jsonl", "raters.jsonl"
+VOTES, RATERS, EVENTS = "votes.jsonl", "raters.jsonl", "events.jsonl"
+CLOSED, UNBLINDED = "closed", "unblinded"
+"""Kinds of events that decide who may see results."""
 Record = TypeVar("Record", bound=BaseModel)
 
 
@@ -29,6 +32,18 @@ class Ballots:
     raters: tuple[Rater, ...]
     head: str
     """Hash of the last vote: names this very log."""
+    events: tuple[Event, ...] | None = None
+    """What else happened; None where the log does not say."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether no vote can come any more; a log that does not say what happened is complete."""
+        return self.events is None or any(event.kind == CLOSED for event in self.events)
+
+    @property
+    def looks(self) -> tuple[Event, ...]:
+        """When somebody saw results by method before the study was closed."""
+        return tuple(event for event in self.events or () if event.kind == UNBLINDED)
 
 
 def load_ballots(folder: StudyFolder, votes: Path | None = None) -> Ballots:
@@ -45,34 +60,49 @@ def load_ballots(folder: StudyFolder, votes: Path | None = None) -> Ballots:
     """
     protocol = folder.protocol()
     key = folder.key(protocol)
-    path = votes or next(
-        (found for found in (folder.votes_path, folder.path / VOTES) if found.is_file()), folder.votes_path
-    )
+    path = votes_file(folder, votes)
     if not path.is_file():
         raise DataError(f"{path}: no votes yet; collect them first: vapbench study serve {folder.path}")
-    records, raters, hashes = _from_database(path) if path.suffix == ".db" else _from_jsonl(path)
+    records, raters, hashes, events = _from_database(path) if path.suffix == ".db" else _from_jsonl(path)
     head = check_chain(records, str(path), hashes)
     _check_known(protocol, records, path)
     known = {rater.rater for rater in raters}
     missing = dict.fromkeys(vote.rater for vote in records if vote.rater not in known)
     arrived = [Rater(rater=name, index=len(raters) + n) for n, name in enumerate(missing)]
-    return Ballots(protocol, key, tuple(records), (*raters, *arrived), head)
+    return Ballots(protocol, key, tuple(records), (*raters, *arrived), head, events)
 
 
-def _from_database(path: Path) -> tuple[list[Vote], list[Rater], list[str]]:
+def votes_file(folder: StudyFolder, votes: Path | None = None) -> Path:
+    """Where a study's votes are: ``votes``, else its database, else its ``votes.jsonl``; it need not exist."""
+    kept = (folder.votes_path, folder.path / VOTES)
+    return votes or next((found for found in kept if found.is_file()), folder.votes_path)
+
+
+_Log = tuple[list[Vote], list[Rater], list[str], tuple[Event, ...] | None]
+
+
+def _from_database(path: Path) -> _Log:
     try:
         with sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True) as connection:
             rows = list(connection.execute("SELECT record, hash FROM vote_log ORDER BY sequence"))
             people = [row[0] for row in connection.execute("SELECT record FROM rater_log")]
+            happened = _happened(connection)
         connection.close()
     except sqlite3.Error as error:
         raise DataError(f"{path}: not a readable votes database ({error}); restore it from a backup.") from error
     votes = [_parse(Vote, text, f"{path}: vote {number}") for number, (text, _) in enumerate(rows, start=1)]
     raters = [_parse(Rater, text, f"{path}: rater {number}") for number, text in enumerate(people, start=1)]
-    return votes, sorted(raters, key=lambda rater: rater.index), [stored for _, stored in rows]
+    return votes, sorted(raters, key=lambda rater: rater.index), [stored for _, stored in rows], happened
 
 
-def _from_jsonl(path: Path) -> tuple[list[Vote], list[Rater], list[str]]:
+def _happened(connection: sqlite3.Connection) -> tuple[Event, ...] | None:
+    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'event'").fetchone():
+        return None
+    rows = connection.execute("SELECT at_us, kind, rater, detail FROM event ORDER BY sequence")
+    return tuple(Event(at_us=at, kind=kind, rater=rater, detail=detail) for at, kind, rater, detail in rows)
+
+
+def _from_jsonl(path: Path) -> _Log:
     votes, hashes = [], []
     for where, data in _lines(path):
         # An export adds what a reader without the key would miss; the record itself is under "record".
@@ -81,7 +111,9 @@ def _from_jsonl(path: Path) -> tuple[list[Vote], list[Rater], list[str]]:
         hashes.append(str(data.get("hash", votes[-1].hash)))
     people = path.with_name(RATERS)
     raters = [_parse(Rater, data, where) for where, data in _lines(people)] if people.is_file() else []
-    return votes, raters, hashes
+    others = path.with_name(EVENTS)
+    events = tuple(_parse(Event, data, where) for where, data in _lines(others)) if others.is_file() else None
+    return votes, raters, hashes, events
 
 
 def _lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -116,7 +148,7 @@ def _check_known(protocol: Protocol, votes: list[Vote], path: Path) -> None:
         where = f"{path}: vote {vote.sequence}"
         if vote.question not in questions:
             raise DataError(f"{where} answers the question {vote.question}, which the protocol does not ask.")
-        if vote.role in ("gold", "training"):
+        if vote.role in CHECK_ROLES:
             known = {str(n) for n in range(len(checks[vote.case].candidates))} if vote.case in checks else set()
         else:
             known = set(cases[vote.case].candidates) if vote.case in cases else set()

@@ -6,8 +6,8 @@ import math
 from dataclasses import asdict, is_dataclass
 from typing import Any
 
-from vapbench.study.analysis import MethodResult, StudyResult
 from vapbench.study.protocol import ANALYSIS_VERSION
+from vapbench.study.results import MethodResult, StudyResult
 
 SCHEMA = 1
 
@@ -65,6 +65,8 @@ def _provenance(result: StudyResult) -> dict[str, Any]:
         "items": len(protocol.cases),
         "votes": sum(question.votes for question in result.questions),
         "target_votes": result.target,
+        "closed": ballots.closed,
+        "seen_before_closing": [{"at_us": look.at_us, "what": look.detail} for look in ballots.looks],
         "methods": {
             method.name: {"run": method.run, "identity": method.identity} for method in ballots.key.methods.values()
         },

@@ -11,7 +11,7 @@ from typing import Any
 from vapbench.errors import UsageError
 from vapbench.files import atomic_path, canonical_json, file_sha256, write_json, write_text
 from vapbench.report.csv import harmless
-from vapbench.study.ballots import RATERS, VOTES, Ballots
+from vapbench.study.ballots import EVENTS, RATERS, VOTES, Ballots
 from vapbench.study.fastchat import to_fastchat
 from vapbench.study.quality import conducts
 from vapbench.study.votes import Vote
@@ -24,7 +24,8 @@ def export(ballots: Ballots, folder: Path) -> dict[str, int]:
 
     ``votes.jsonl`` holds the log as it was stored (``record`` and ``hash``), with method names beside it; ``votes.csv``
     and ``votes.parquet`` are one flat row per vote; ``raters.jsonl``, ``exclusions.jsonl``, ``protocol.json`` and
-    ``key.json`` are what an analysis needs besides; ``fastchat.jsonl`` is there for pair studies.
+    ``key.json`` are what an analysis needs besides; ``events.jsonl`` says what else happened (withdrawals, pauses,
+    comments at the end, looks at results); ``fastchat.jsonl`` is there for pair studies.
 
     Returns:
         File name -> number of records.
@@ -41,6 +42,8 @@ def export(ballots: Ballots, folder: Path) -> dict[str, int]:
         "votes.csv": _csv(folder / "votes.csv", rows),
         "votes.parquet": _parquet(folder / "votes.parquet", rows),
     }
+    if ballots.events is not None:
+        written[EVENTS] = _jsonl(folder / EVENTS, (event.model_dump(mode="json") for event in ballots.events))
     if ballots.protocol.kind == "pair":
         written[FASTCHAT] = _jsonl(folder / FASTCHAT, to_fastchat(ballots))
     write_json(folder / "protocol.json", ballots.protocol.model_dump(mode="json"))

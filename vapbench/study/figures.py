@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from vapbench.files import atomic_path
 from vapbench.stats.clusters import Interval
-from vapbench.study.analysis import MethodResult, QuestionResult, StudyResult
+from vapbench.study.results import MethodResult, QuestionResult, StudyResult
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 SUFFIXES = (".png", ".pdf")
@@ -19,13 +21,19 @@ _INK, _MUTED = "#1f2937", "#9ca3af"
 
 
 def write_figures(result: StudyResult, folder: Path) -> list[Path]:
-    """Write ``forest`` and, per question, ``wins-<question>``, each as PNG and PDF.
+    """Write ``forest`` and, per question, ``wins-<question>`` and ``categories-<question>``, each as PNG and PDF.
 
     Returns:
         The files.
     """
     figures = {"forest": forest(result)}
     figures |= {f"wins-{question.question}": wins(question) for question in result.questions}
+    choice = result.protocol.kind == "best_of_n"
+    figures |= {
+        f"categories-{question.question}": categories(question, choice)
+        for question in result.questions
+        if any(method.share for part in question.categories for method in part.methods)
+    }
     written = []
     for name, figure in figures.items():
         for suffix in SUFFIXES:
@@ -44,55 +52,84 @@ def forest(result: StudyResult) -> Figure:
     rows = max(len(question.methods) for question in result.questions)
     shown = [_interval(method, choice) for question in result.everyone for method in question.methods]
     shown += [_interval(method, choice) for question in result.questions for method in question.methods]
-    reach = max(interval.estimate if interval.high is None else interval.high for interval in shown)
-    figure = _figure(4.2 * len(result.questions), 0.9 + 0.42 * rows)
+    figure = _figure(4.4 * len(result.questions), 0.9 + 0.42 * rows)
     for place, question in enumerate(result.questions):
         axes = figure.add_subplot(1, len(result.questions), place + 1)
         everyone = next(other for other in result.everyone if other.question == question.question)
         before = {method.name: method for method in everyone.methods}
         for row, method in enumerate(question.methods):
             if result.excluded:
-                _whisker(axes, before[method.name], row + 0.22, choice, _MUTED)
-            _whisker(axes, method, row, choice, _INK)
-        names = [f"{method.name}  (rank {method.rank})" for method in question.methods]
-        axes.set_yticks(range(len(names)), names)
-        axes.invert_yaxis()
-        axes.set_xlim(0, min(100.0, 105 * reach))
-        axes.set_xlabel("choice share, %" if choice else "Luce share, %")
+                _whisker(axes, _interval(before[method.name], choice), row + 0.22, _MUTED)
+            _whisker(axes, _interval(method, choice), row, _INK)
+        _rows(axes, [f"{method.name}  (rank {method.rank})" for method in question.methods], shown)
+        grey = "; grey: with excluded raters" if result.excluded else ""
+        axes.set_xlabel(f"{'choice' if choice else 'Luce'} share, %{grey}", fontsize=9)
         axes.set_title(f"{question.question}  (n = {question.votes:,} votes, {question.raters} raters)", fontsize=9)
-        axes.grid(axis="x", color="#e5e7eb", linewidth=0.6)
-        axes.set_axisbelow(True)
-    figure.tight_layout()
     return figure
 
 
 def wins(question: QuestionResult) -> Figure:
-    """Probability that the row's method is preferred to the column's, and the number of votes behind it."""
+    """Probability that the row's method is preferred to the column's, and the number of votes behind it.
+
+    Bold where the two are told apart, all pairs at once.
+    """
     names = [method.name for method in question.methods]
     number = {name: n for n, name in enumerate(names)}
     chance = np.full((len(names), len(names)), np.nan)
-    votes = np.zeros(chance.shape, dtype=np.int64)
     for pair in question.pairs:
         a, b = number[pair.a], number[pair.b]
         chance[a, b], chance[b, a] = pair.win_probability.estimate, 1 - pair.win_probability.estimate
-        votes[a, b] = votes[b, a] = pair.n
     size = 1.6 + 0.8 * len(names)
     figure = _figure(size + 0.6, size)
     axes = figure.add_subplot(1, 1, 1)
+    # A method is not compared with itself; white would say that it ties.
+    axes.set_facecolor("#e5e7eb")
     image = axes.imshow(100 * chance, cmap="PuOr_r", vmin=0, vmax=100)
-    for a, b in zip(*np.nonzero(votes), strict=True):
-        dark = abs(chance[a, b] - 0.5) > 0.32
-        text = f"{100 * chance[a, b]:.0f}\nn={votes[a, b]}"
-        axes.text(b, a, text, ha="center", va="center", fontsize=7, color="white" if dark else _INK)
-    axes.set_xticks(range(len(names)), names, rotation=30, ha="right")
+    for pair in question.pairs:
+        for a, b in ((number[pair.a], number[pair.b]), (number[pair.b], number[pair.a])):
+            red, green, blue, _ = image.cmap(chance[a, b])
+            axes.text(
+                b, a, f"{100 * chance[a, b]:.0f}\nn={pair.n}", ha="center", va="center", fontsize=8,
+                fontweight="bold" if pair.certain else "normal",
+                color=_INK if 0.3 * red + 0.59 * green + 0.11 * blue > 0.5 else "white",
+            )  # fmt: skip
+    axes.set_xticks(range(len(names)), names, rotation=30, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(len(names)), names)
-    axes.set_title(f"{question.question}: row preferred to column, %", fontsize=9)
+    axes.set_title(f"{question.question}: row preferred to column, % of decisive votes\nbold: told apart", fontsize=9)
     figure.colorbar(image, ax=axes, shrink=0.8)
     return figure
 
 
-def _whisker(axes: Any, method: MethodResult, row: float, choice: bool, colour: str) -> None:
-    interval = _interval(method, choice)
+def categories(question: QuestionResult, choice: bool) -> Figure:
+    """Each method's share with its interval within each category, one panel per category; all cases in grey."""
+    overall = [_interval(method, choice) for method in question.methods]
+    shown = [method.share for part in question.categories for method in part.methods if method.share]
+    count = len(question.categories)
+    figure = _figure(1.4 + 2.1 * count, 1.1 + 0.42 * len(question.methods))
+    panels = figure.subplots(1, count, sharex=True, sharey=True, squeeze=False)[0]
+    for axes, part in zip(panels, question.categories, strict=True):
+        for row, method in enumerate(part.methods):
+            _whisker(axes, overall[row], row + 0.22, _MUTED)
+            if method.share:
+                _whisker(axes, method.share, row, _INK)
+        axes.set_title(f"{part.category}  (n = {part.votes:,}, {part.items} cases)", fontsize=8)
+        _rows(axes, [method.name for method in question.methods], (*shown, *overall))
+    figure.suptitle(f"{question.question}: {'choice' if choice else 'Luce'} share, %; grey: all cases", fontsize=9)
+    return figure
+
+
+def _rows(axes: Axes, names: Sequence[str], shown: Sequence[Interval]) -> None:
+    """One row per name from the top, and an axis of percent that has room for everything shown."""
+    reach = max(interval.estimate if interval.high is None else interval.high for interval in shown)
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.set_xlim(0, min(100.0, 105 * reach))
+    axes.grid(axis="x", color="#e5e7eb", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _whisker(axes: Axes, interval: Interval, row: float, colour: str) -> None:
     if interval.low is not None and interval.high is not None:
         axes.plot([100 * interval.low, 100 * interval.high], [row, row], color=colour, linewidth=1.4)
     axes.plot([100 * interval.estimate], [row], "o", color=colour, markersize=4.5 if colour == _INK else 3)
@@ -107,6 +144,6 @@ def _figure(width: float, height: float) -> Figure:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height))
+    figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure

@@ -74,6 +74,7 @@ def protocol_leaks(protocol: Protocol, names: Mapping[str, str] | None = None) -
             for index, media in enumerate(check.candidates)
         }
         for check in protocol.checks
+        if check.expected is not None
     ]
     return (*find_leaks(groups), *(leak for leak in find_leaks(checks) if leak.who == "the expected answer"))
 

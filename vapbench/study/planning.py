@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import secrets
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,27 +14,21 @@ import numpy as np
 from vapbench.clip import Clip
 from vapbench.errors import IdentityError, UsageError
 from vapbench.files import file_sha256
+from vapbench.study.assign import session
 from vapbench.study.blinding import BlindSpec, MediaStore, common_spec, degradations
+from vapbench.study.folder import StudyFolder
 from vapbench.study.leaks import Leak, protocol_leaks
-from vapbench.study.protocol import (
-    Check,
-    Consent,
-    Key,
-    KeyedMethod,
-    Protocol,
-    Question,
-    Session,
-    StudyCase,
-    StudyFolder,
-    TrialKind,
-)
+from vapbench.study.protocol import Check, Consent, Key, KeyedMethod, Protocol, Question, Session, StudyCase, TrialKind
 from vapbench.study.sources import SourceCase, Sources
+from vapbench.study.votes import TrialRole
 from vapbench.video import read_video
 
 LONGEST_PASS = 26
 """Main trials of one question that a rater does in about a quarter of an hour."""
 TRAINING_TRIALS = 2
 GOLD_SHARE, REPEAT_SHARE = 0.1, 0.05
+LEAST_IDENTICAL = 3
+"""In a session: enough for a side to show."""
 LEAST_GOLD, LEAST_REPEATS = 3, 2
 
 SEMANTIC = Question(
@@ -120,7 +115,7 @@ def write_study(
     cases = tuple(_case(case, sources, codes, store, progress) for case in sources.cases)
     checks, notes = _checks(sources, wanted, store, progress)
     key = _key(sources, codes)
-    session, raters = _session(cases, wanted)
+    plan, raters = _session(cases, wanted)
     protocol = Protocol(
         id=wanted.id,
         title=wanted.title,
@@ -134,7 +129,7 @@ def write_study(
         ties=wanted.kind == "pair",
         votes_per_cell=wanted.votes_per_cell,
         raters=raters,
-        session=session,
+        session=plan,
         checks=checks,
         consent=CONSENT,
         media=store.facts,
@@ -146,10 +141,13 @@ def write_study(
 
 def session_minutes(protocol: Protocol) -> float:
     """Estimated minutes of one rater's session: two looks at each trial's clips and a quarter of a minute to decide."""
-    plan = protocol.session
-    trials = plan.trials + plan.gold + plan.repeats + plan.training
     seconds = max(facts.seconds for facts in protocol.media.values())
-    return len(protocol.questions) * trials * (2 * seconds + 15) / 60
+    return session_roles(protocol).total() * (2 * seconds + 15) / 60
+
+
+def session_roles(protocol: Protocol) -> Counter[TrialRole]:
+    """How many trials of each role one rater's session has, all passes together."""
+    return Counter(place.role for place in session(protocol, "planned", 0))
 
 
 def _codes(sources: Sources) -> dict[str, str]:
@@ -210,6 +208,8 @@ def _session(cases: Sequence[StudyCase], wanted: Wanted) -> tuple[Session, int]:
         gold=max(LEAST_GOLD, round(GOLD_SHARE * trials)),
         repeats=max(LEAST_REPEATS, round(REPEAT_SHARE * trials)) if trials > distance else 0,
         repeat_distance=distance,
+        # Among more than two, one video throughout would look like a fault; and without ties there is no right answer.
+        identical=math.ceil(LEAST_IDENTICAL / len(wanted.questions)) if wanted.kind == "pair" else 0,
         training=TRAINING_TRIALS,
     )
     return plan, raters
@@ -222,11 +222,11 @@ def _cells(candidates: int, kind: TrialKind) -> int:
 def _checks(
     sources: Sources, wanted: Wanted, store: MediaStore, progress: Callable[[str], None]
 ) -> tuple[tuple[Check, ...], list[str]]:
-    """Gold and training trials from ground truth: never a real method's video."""
+    """Gold, identical and training trials from ground truth: never a real method's video."""
     known = [case for case in sources.cases if case.target is not None and case.target.is_file()]
     if not known:
-        return (), ["No case has a ground-truth video: there are no gold and no training trials, and no rater can be "
-                    "excluded by them."]  # fmt: skip
+        nothing = "there are no gold, identical or training trials, and no rater can be excluded by them"
+        return (), [f"No case has a ground-truth video: {nothing}."]
     notes: list[str] = []
     made: list[Check] = []
     candidates = 2 if wanted.kind == "pair" else len(sources.methods)
@@ -234,9 +234,14 @@ def _checks(
     random = np.random.default_rng([wanted.seed, 1])
     for question in wanted.questions:
         order = [known[i] for i in random.permutation(len(known))]
+        if wanted.kind == "pair":
+            twice = [order[-1 - n % len(order)] for n in range(LEAST_IDENTICAL)]
+            made += [_identical(case, question, number, store) for number, case in enumerate(twice, start=1)]
         usable = [case for case in order if question != SEMANTIC.key or _strangers(case, known)]
         if not usable:
-            notes.append(f"All ground truth is of one condition: there are no checks for the question {question}.")
+            notes.append(
+                f"All ground truth is of one condition: the question {question} has no gold and no training trials."
+            )
             continue
         for number in range(needed):
             case = usable[number % len(usable)]
@@ -281,4 +286,20 @@ def _check(
         candidates=tuple(media),
         expected=0,
         feedback=feedback if kind == "training" else "",
+    )
+
+
+def _identical(case: SourceCase, question: str, number: int, store: MediaStore) -> Check:
+    assert case.target is not None
+    (video,) = store.candidates([_reader(case.target)])
+    return Check(
+        id=f"identical-{question}-{number}",
+        kind="identical",
+        question=question,
+        condition=case.condition,
+        prompt=case.prompt,
+        reference=store.reference(case.reference),
+        image=store.image(case.image) if case.image else None,
+        candidates=(video, video),
+        expected=None,
     )

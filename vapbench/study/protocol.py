@@ -1,34 +1,19 @@
 """The protocol of a study: everything that is decided before the first vote, frozen and hashed.
 
-    studies/<id>/
-      protocol.json     this module's :class:`Protocol`
-      key.json          which blind code is which method; never served, read by the report alone
-      media/<id>.mp4    blinded videos and <id>.png first frames, named by random ids
-      opening.json      hash of the protocol when the study was opened; from then on no other is accepted
-      votes.db          what the server stores
-
 A protocol names methods by blind codes, so a server that never reads ``key.json`` cannot give a method away.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from vapbench.cases import Category, Name
-from vapbench.errors import DataError, IdentityError, UsageError, did_you_mean
-from vapbench.files import digest, file_sha256, write_json
-from vapbench.parsing import parse_json
-from vapbench.store import now
-from vapbench.study.leaks import refuse_leaks
+from vapbench.files import digest
 
 ANALYSIS_VERSION = 1
 """Raise when equal votes may give another report."""
-
-Model = TypeVar("Model", bound=BaseModel)
-STUDIES = Path("studies")
 
 TrialKind = Literal["pair", "best_of_n"]
 MediaId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
@@ -84,24 +69,30 @@ class StudyCase(Frozen):
 
 
 class Check(Frozen):
-    """A trial whose answer is known: gold (silent) or training (with feedback). Never a real method's output."""
+    """A trial whose answer is known: gold (silent), identical (one video twice) or training (with feedback).
+
+    Never a real method's output.
+    """
 
     id: Name
-    kind: Literal["gold", "training"]
+    kind: Literal["gold", "identical", "training"]
     question: Name
     condition: Name
     prompt: str = ""
     reference: MediaId
     image: MediaId | None = None
     candidates: tuple[MediaId, ...] = Field(min_length=2)
-    expected: int = Field(ge=0)
-    """Index of the right candidate."""
+    expected: int | None = Field(ge=0)
+    """Index of the right candidate; None for identical ones: there is no difference."""
     feedback: str = ""
     """What a training trial says after the vote."""
 
     @model_validator(mode="after")
     def _expected_exists(self) -> Self:
-        if self.expected >= len(self.candidates):
+        identical = len(set(self.candidates)) == 1
+        if identical != (self.kind == "identical") or identical != (self.expected is None):
+            raise ValueError(f"check {self.id}: an identical check shows one video throughout and expects none of them")
+        if self.expected is not None and self.expected >= len(self.candidates):
             raise ValueError(f"check {self.id}: expected {self.expected} is not one of its candidates")
         return self
 
@@ -117,6 +108,8 @@ class Session(Frozen):
     """Repeats of earlier trials of each pass, with the sides swapped."""
     repeat_distance: int = Field(default=10, ge=1)
     """Least number of trials between a trial and its repeat."""
+    identical: int = Field(default=0, ge=0)
+    """Trials of each pass that show one video twice."""
     training: int = Field(ge=0)
     """Training trials before each pass."""
     block: int = Field(default=15, ge=1)
@@ -149,6 +142,8 @@ class Exclusions(Frozen):
     """Flagged, not excluded, below this share of equal answers ..."""
     repeat_trials: int = Field(default=4, ge=1)
     """... over at least this many repeats."""
+    identical_trials: int = Field(default=3, ge=1)
+    """Flagged, not excluded, for telling this many identical videos apart or more, always for the same side."""
     outlier_z: float = Field(default=-3.0, lt=0)
     """Flagged, not excluded, below this robust z of agreement with the other raters."""
 
@@ -257,144 +252,3 @@ class Key(Frozen):
     def names(self) -> dict[str, str]:
         """Blind code -> name."""
         return {code: method.name for code, method in self.methods.items()}
-
-
-class StudyFolder:
-    """``studies/<id>``: where a study's files are."""
-
-    def __init__(self, path: Path) -> None:
-        """Name the folder; ``path`` may also be its ``protocol.json``."""
-        self.path = path.parent if path.name == "protocol.json" else path
-
-    @property
-    def protocol_path(self) -> Path:
-        """``protocol.json``."""
-        return self.path / "protocol.json"
-
-    @property
-    def key_path(self) -> Path:
-        """``key.json``; no server opens it."""
-        return self.path / "key.json"
-
-    @property
-    def opening_path(self) -> Path:
-        """``opening.json``; there once the study has been opened."""
-        return self.path / "opening.json"
-
-    @property
-    def votes_path(self) -> Path:
-        """``votes.db``."""
-        return self.path / "votes.db"
-
-    def media_path(self, protocol: Protocol, media: str) -> Path:
-        """The file of a media id.
-
-        Raises:
-            DataError: the protocol lists no such id.
-        """
-        if media not in protocol.media:
-            raise DataError(f"{self.path}: no media {media!r} in the protocol.")
-        return self.path / "media" / f"{media}{protocol.media[media].suffix}"
-
-    def save(self, protocol: Protocol, key: Key) -> None:
-        """Write protocol and key.
-
-        Raises:
-            IdentityError: the study has been opened.
-            DataError: the key is not the one the protocol records.
-        """
-        if self.opening_path.exists():
-            raise IdentityError(
-                f"{self.path} has been opened for votes: its protocol is final. Plan another study with --id NAME."
-            )
-        if key.sha256 != protocol.key_sha256:
-            raise DataError(f"{self.path}: the key is not the one the protocol records; plan the study again.")
-        write_json(self.key_path, key.model_dump(mode="json"))
-        write_json(self.protocol_path, protocol.model_dump(mode="json"))
-
-    def protocol(self) -> Protocol:
-        """Read the protocol.
-
-        Raises:
-            DataError: it is absent or not valid.
-            IdentityError: it was edited after the study was opened.
-        """
-        protocol = _read(self.protocol_path, Protocol)
-        if self.opening_path.exists():
-            opened = _read(self.opening_path, Opening).protocol_sha256
-            if opened != protocol.sha256:
-                raise IdentityError(
-                    f"{self.protocol_path} was edited after the study was opened (hash {protocol.sha256[:8]} now, "
-                    f"{opened[:8]} then): restore it, or plan another study with --id NAME."
-                )
-        return protocol
-
-    def key(self, protocol: Protocol) -> Key:
-        """Read the key.
-
-        Raises:
-            DataError: it is absent or not valid.
-            IdentityError: it is not the one the protocol records.
-        """
-        key = _read(self.key_path, Key)
-        if key.sha256 != protocol.key_sha256:
-            raise IdentityError(f"{self.key_path} is not the key that the protocol records: restore it.")
-        return key
-
-    def open(self) -> Protocol:
-        """Check every media file and look for leaks, then freeze the protocol; harmless on an open study.
-
-        Raises:
-            DataError: a media file is missing or was changed, or gives a method away.
-            IdentityError: the protocol was edited after the study was opened.
-        """
-        protocol = self.protocol()
-        for media, facts in protocol.media.items():
-            path = self.media_path(protocol, media)
-            if not path.is_file() or file_sha256(path) != facts.sha256:
-                raise DataError(f"{path} is missing or was changed since the study was planned; plan it again.")
-        refuse_leaks(protocol)
-        if not self.opening_path.exists():
-            opening = Opening(protocol_sha256=protocol.sha256, opened=now())
-            write_json(self.opening_path, opening.model_dump(mode="json"))
-        return protocol
-
-
-def find_study(path: Path | None, studies: Path = STUDIES) -> StudyFolder:
-    """The study at ``path``, by its name under ``studies``, or without ``path`` the only one there is.
-
-    Raises:
-        UsageError: there is no such study, or several to choose from.
-    """
-    known = sorted(found.parent.name for found in studies.glob("*/protocol.json"))
-    if path is None:
-        if len(known) == 1:
-            return StudyFolder(studies / known[0])
-        if not known:
-            raise UsageError(f"{studies}/ holds no study; make one first: vapbench study plan --help")
-        raise UsageError(f"{studies}/ holds several studies; name one of them: {', '.join(known)}")
-    for folder in (StudyFolder(path), StudyFolder(studies / path)):
-        if folder.protocol_path.is_file():
-            return folder
-    raise UsageError(f"{path} is no study.{did_you_mean(path.name, known)}")
-
-
-class Opening(Frozen):
-    """``opening.json``."""
-
-    protocol_sha256: str
-    opened: str
-    """UTC, ISO 8601."""
-
-
-def _read(path: Path, model: type[Model]) -> Model:
-    try:
-        return model.model_validate(parse_json(path.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file; make a study first: vapbench study plan --help") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
-        raise DataError(f"{path}: {where}: {first['msg']}; correct it, or plan the study again.") from error
-    except ValueError as error:
-        raise DataError(f"{path}: not valid JSON ({error}); restore it, or plan the study again.") from error

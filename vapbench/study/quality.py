@@ -11,7 +11,7 @@ import numpy as np
 from vapbench.stats.agreement import rater_agreement
 from vapbench.study.ballots import Ballots
 from vapbench.study.protocol import Protocol
-from vapbench.study.votes import Vote
+from vapbench.study.votes import CHECK_ROLES, Vote
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,8 @@ class Conduct:
     """Right answers, and gold trials."""
     repeats: tuple[int, int]
     """Equal answers, and repeated trials."""
+    identical: tuple[int, int, int]
+    """Identical videos: said to be no different, the first preferred, another preferred."""
     fast: tuple[int, int]
     """Votes below the time floor, and votes timed (main, repeat and gold)."""
     left: tuple[int, int]
@@ -89,13 +91,17 @@ def _conduct(
         excluded.append(f"too fast: {fast[0]} of {fast[1]} votes")
     if left[1] >= rules.side_trials and side_p < rules.side_p:
         excluded.append(f"one side: {left[0]} of {left[1]} votes for the left")
-    flags = []
+    identical, flags = _identical(votes), []
     if repeats[1] >= rules.repeat_trials and repeats[0] < rules.repeat_agreement * repeats[1]:
         flags.append(f"repeats: {repeats[0]} of {repeats[1]} answered alike")
+    same, left_one, right_one = identical
+    if not same and left_one + right_one >= rules.identical_trials and not (left_one and right_one):
+        side = "left" if left_one else "right"
+        flags.append(f"identical videos: told apart {left_one + right_one} times, always for the {side}")
     if z is not None and z < rules.outlier_z:
         flags.append(f"agreement with others: z = {z:.1f}")
     main = sum(vote.role == "main" for vote in votes)
-    return Conduct(rater, main, gold, repeats, fast, left, side_p, z, tuple(excluded), tuple(flags))
+    return Conduct(rater, main, gold, repeats, identical, fast, left, side_p, z, tuple(excluded), tuple(flags))
 
 
 def _gold(protocol: Protocol, votes: Sequence[Vote]) -> tuple[int, int]:
@@ -112,6 +118,12 @@ def _repeats(votes: Sequence[Vote]) -> tuple[int, int]:
     return sum(equal), len(equal)
 
 
+def _identical(votes: Sequence[Vote]) -> tuple[int, int, int]:
+    choices = [vote.choice for vote in votes if vote.role == "identical"]
+    same, left = choices.count("tie"), choices.count(0)
+    return same, left, len(choices) - same - left
+
+
 def _fast(protocol: Protocol, votes: Sequence[Vote]) -> tuple[int, int]:
     timed = [vote for vote in votes if vote.role != "training"]
     floor = protocol.exclusions.time_floor
@@ -121,7 +133,7 @@ def _fast(protocol: Protocol, votes: Sequence[Vote]) -> tuple[int, int]:
 
 def clip_seconds(protocol: Protocol, vote: Vote) -> float:
     """Duration of the longest clip of a vote's trial."""
-    if vote.role in ("gold", "training"):
+    if vote.role in CHECK_ROLES:
         media: Sequence[str] = protocol.check(vote.case).candidates
     else:
         candidates = protocol.case(vote.case).candidates

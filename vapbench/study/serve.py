@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from vapbench.errors import UsageError
-from vapbench.study.protocol import StudyFolder
+from vapbench.study.folder import StudyFolder
 from vapbench.study.raters import invite, invite_administrator
 from vapbench.study.service import Completion, Service, open_database
 from vapbench.study.store import set_setting, setting

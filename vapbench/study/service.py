@@ -14,10 +14,11 @@ from filelock import FileLock, Timeout
 from vapbench.errors import DataError, IdentityError
 from vapbench.study.assign import Design
 from vapbench.study.database import Clock, Writer, connect
-from vapbench.study.protocol import StudyFolder
+from vapbench.study.folder import StudyFolder
 from vapbench.study.raters import make_secret
 from vapbench.study.security import Bucket
-from vapbench.study.store import CHECKS, Handed, Store, check_log, set_setting, setting
+from vapbench.study.store import Handed, Store, check_log, set_setting, setting
+from vapbench.study.votes import CHECK_ROLES
 
 Result = TypeVar("Result")
 _GLANCE_SECONDS = 0.25
@@ -105,7 +106,7 @@ class Service:
     def describe(self, handed: Handed) -> dict[str, object]:
         """A trial as its rater sees it: addresses and words, no id of a case, method or check."""
         trial, protocol = handed.trial, self.protocol
-        item = protocol.check(trial.cell) if trial.role in CHECKS else protocol.case(trial.case)
+        item = protocol.check(trial.cell) if trial.role in CHECK_ROLES else protocol.case(trial.case)
         question = protocol.question(trial.question)
         address = f"/m/{handed.assignment}"
         return {
@@ -122,28 +123,36 @@ class Service:
     def media_of(self, handed: Handed, slot: str) -> Path | None:
         """The file behind an address; None if the trial shows no such thing."""
         trial, protocol = handed.trial, self.protocol
-        item = protocol.check(trial.cell) if trial.role in CHECKS else protocol.case(trial.case)
+        item = protocol.check(trial.cell) if trial.role in CHECK_ROLES else protocol.case(trial.case)
         shown = {str(number): media for number, media in enumerate(trial.media, start=1)}
         media = (shown | {"reference": item.reference, "image": item.image or ""}).get(slot)
         return self.paths[media] if media else None
 
 
-def open_database(folder: StudyFolder, protocol_sha256: str) -> tuple[Clock, sqlite3.Connection]:
+def open_database(
+    folder: StudyFolder, protocol_sha256: str, path: Path | None = None
+) -> tuple[Clock, sqlite3.Connection]:
     """Open the votes of a study for writing, made if there are none, and check that they belong to its protocol.
+
+    Args:
+        folder: the study.
+        protocol_sha256: hash of its protocol.
+        path: the database, if it is not the study's own ``votes.db``.
 
     Raises:
         DataError: the file is damaged, or its log of votes was tampered with.
         IdentityError: the votes were given to another protocol.
     """
-    database = connect(folder.votes_path)
+    path = path or folder.votes_path
+    database = connect(path)
     try:
-        check_log(database, str(folder.votes_path))
+        check_log(database, str(path))
         clock = Clock(_latest(database))
         database.execute("BEGIN IMMEDIATE")
         known = setting(database, "protocol_sha256")
         if known and known != protocol_sha256:
             raise IdentityError(
-                f"{folder.votes_path} holds votes for another protocol (hash {known[:8]}, here {protocol_sha256[:8]}): "
+                f"{path} holds votes for another protocol (hash {known[:8]}, here {protocol_sha256[:8]}): "
                 "restore the protocol, or plan another study with --id NAME."
             )
         if not known:
@@ -153,9 +162,7 @@ def open_database(folder: StudyFolder, protocol_sha256: str) -> tuple[Clock, sql
         database.execute("COMMIT")
     except sqlite3.Error as error:
         database.close()
-        raise DataError(
-            f"{folder.votes_path}: {error}; close whatever holds it, or make room, and try again."
-        ) from None
+        raise DataError(f"{path}: {error}; close whatever holds it, or make room, and try again.") from None
     except BaseException:
         database.close()
         raise

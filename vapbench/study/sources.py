@@ -14,7 +14,7 @@ from vapbench.parsing import read_csv
 from vapbench.report.evidence import Evidence, read_evidence
 from vapbench.store import RunFolder
 
-CASE_COLUMNS = ("case", "condition", "prompt", "reference", "image", "target")
+CASE_COLUMNS = ("case", "condition", "category", "prompt", "reference", "image", "target")
 """Columns of a folder manifest that describe the case; every other column is a method's videos."""
 
 
@@ -91,13 +91,16 @@ def from_runs(results: Path, suite: str, methods: Sequence[str], task: str | Non
         SourceMethod(name, videos[name], str(run.folder.path), run.identity)
         for name, run in zip(names, runs, strict=True)
     ]
-    return _checked(Sources(suite, tuple(cases), tuple(made), left_out))
+    # A run's folder may be anywhere, and then its name is no method's.
+    make = " ".join(("vapbench generate --suite", suite, *(f"--method {name}" for name in methods)))
+    known = all("/" not in name and "~" not in name for name in methods)
+    return _checked(Sources(suite, tuple(cases), tuple(made), left_out), make if known else "vapbench generate --help")
 
 
 def from_table(table: Path) -> Sources:
-    """Take videos that a table lists: columns ``case,condition,prompt,reference,image,target``, and one per method.
+    """Take videos that a table lists: ``case,condition,category,prompt,reference,image,target``, a column per method.
 
-    Paths are relative to the table's folder; ``prompt``, ``image`` and ``target`` may be absent.
+    Paths are relative to the table's folder; ``category``, ``prompt``, ``image`` and ``target`` may be absent.
 
     Raises:
         DataError: the table is malformed, a listed file is missing, or no case is complete.
@@ -125,17 +128,17 @@ def from_table(table: Path) -> Sources:
         for name in names:
             videos[name][case.id] = _file(table.parent, row[name], where)
     made = tuple(SourceMethod(name, videos[name], str(table)) for name in names)
-    return _checked(Sources(table.parent.name or "folder", tuple(cases.values()), made, left_out))
+    return _checked(
+        Sources(table.parent.name or "folder", tuple(cases.values()), made, left_out), "complete a row of the table"
+    )
 
 
-def _checked(sources: Sources) -> Sources:
+def _checked(sources: Sources, make: str) -> Sources:
     if len(sources.methods) < 2:
         raise UsageError("A study compares at least two methods: give --method twice, or a table with two of them.")
     if not sources.cases:
         case, reason = next(iter(sources.left_out.items()), ("no case", "there is none of this task"))
-        raise DataError(
-            f"No case has a current video of every method ({case}: {reason}); make them first: vapbench generate --help"
-        )
+        raise DataError(f"No case has a current video of every method ({case}: {reason}); make them first: {make}")
     return sources
 
 
@@ -215,10 +218,14 @@ def _table_case(folder: Path, row: Mapping[str, str | None], where: str) -> Sour
         text = (row.get(column) or "").strip()
         return _file(folder, text, where) if text else None
 
+    category = (row.get("category") or "").strip()
+    if category and _category(category) is None:
+        raise DataError(f"{where}: {category!r} is no category; write {', '.join(get_args(Category))}, or nothing.")
     return SourceCase(
         _name(row["case"], where),
         _name(row["condition"], where),
         reference=_file(folder, row["reference"], where),
+        category=_category(category),
         prompt=(row.get("prompt") or "").strip(),
         image=optional("image"),
         target=optional("target"),

@@ -28,9 +28,6 @@ _CONFLICTS_KEPT = 5
 _SKIPPED_AT_MOST = 0.2
 """Share of trials a rater may skip for technical reasons and still have finished."""
 
-CHECKS = ("gold", "training")
-"""Roles of trials that show a check, not an item."""
-
 
 class Refused(Exception):
     """A request that cannot be granted, with the HTTP status that says why."""

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any
 
 from vapbench.stats.clusters import Interval
 from vapbench.stats.shares import print_shares
-from vapbench.study.analysis import Agreement, QuestionResult, StudyResult
 from vapbench.study.blinding import BlindSpec
-from vapbench.study.planning import Planned, session_minutes
+from vapbench.study.planning import Planned, session_minutes, session_roles
 from vapbench.study.protocol import TrialKind
+from vapbench.study.results import Agreement, QuestionResult, StudyResult
 from vapbench.study.simulation import Assumptions, Forecast
 
 _GAP = "  "
@@ -19,7 +20,7 @@ _GAP = "  "
 
 def plan_lines(planned: Planned, forecast: Forecast, formats: dict[str, str], left_out: dict[str, str]) -> list[str]:
     """What will be asked of whom, what that can find out, and what it costs."""
-    protocol, plan = planned.protocol, planned.protocol.session
+    protocol = planned.protocol
     minutes = session_minutes(protocol)
     asked = " and ".join(question.key for question in protocol.questions)
     lines = [
@@ -37,11 +38,13 @@ def plan_lines(planned: Planned, forecast: Forecast, formats: dict[str, str], le
         more = f", and {len(left_out) - 1} more" if len(left_out) > 1 else ""
         lines.append(f"Left out: {case} ({reason}){more}.")
     lines += [f"Note: {note}" for note in planned.notes]
-    passes = f"{len(protocol.questions)} passes of " if len(protocol.questions) > 1 else ""
+    roles = session_roles(protocol)
+    passes = f"{len(protocol.questions)} passes, " if len(protocol.questions) > 1 else ""
     lines += [
         "",
         f"{protocol.raters} raters x {minutes:.0f} minutes = {protocol.raters * minutes:,.0f} rater-minutes: {passes}"
-        f"{plan.trials} trials, {plan.gold} gold, {plan.repeats} repeats, {plan.training} training.",
+        f"{roles['main']} trials, {roles['gold']} gold, {roles['identical']} identical, {roles['repeat']} repeats, "
+        f"{roles['training']} training.",
         *_forecast_lines(planned, forecast),
     ]
     return lines
@@ -69,8 +72,11 @@ def report_lines(result: StudyResult) -> list[str]:
     protocol = result.protocol
     votes = sum(question.votes for question in result.questions)
     lines = [f"study {protocol.id} · {protocol.kind.replace('_', ' ')} · {protocol.suite}"]
+    if not result.ballots.closed:
+        lines.append("UNBLINDED: this study is not closed. Votes that come from now on are other votes.")
+    lines += [f"Seen before it was closed: {_when(look.at_us)} ({look.detail})." for look in result.ballots.looks]
     if votes < result.target:
-        lines.append(f"Interim or incomplete: {votes:,} of {result.target:,} votes count.")
+        lines.append(f"Incomplete: {votes:,} of {result.target:,} votes count.")
     if not result.questions:
         return [*lines, "No votes of included raters yet."]
     for question in result.questions:
@@ -126,6 +132,7 @@ def question_lines(kind: TrialKind, question: QuestionResult, everyone: Question
     ]
     lines += _pair_table(question, everyone) if pair else _choice_table(question, everyone)
     lines += ["", *_duels(question), ""]
+    lines += _category_lines(question, "Luce" if pair else "choice")
     lines += _footers(question, pair)
     return lines
 
@@ -187,6 +194,18 @@ def _duels(question: QuestionResult) -> list[str]:
     return _table(("pair", "win probability %", "won/tied/lost", "n", "told apart"), rows)
 
 
+def _category_lines(question: QuestionResult, share: str) -> list[str]:
+    if not question.categories:
+        return []
+    header = (f"{share} share % on", *(f"{part.category} (n = {part.votes:,})" for part in question.categories))
+    rows = [
+        (method.name, *(_percent(part.methods[row].share) for part in question.categories))
+        for row, method in enumerate(question.methods)
+    ]
+    notes = [f"Note: {part.category}: {part.note}." for part in question.categories if part.note]
+    return [*_table(header, rows), *notes, ""]
+
+
 def _footers(question: QuestionResult, pair: bool) -> list[str]:
     agreement = question.agreement
     lines = []
@@ -204,9 +223,10 @@ def _footers(question: QuestionResult, pair: bool) -> list[str]:
         side = f"; model's left advantage {_plain(question.side)} log-odds" if question.side else ""
         lines.append(f"Side: {_percent(question.left_share)} % of decisive votes for the left{side}.")
     lines.append(_agreement_line(agreement))
-    if agreement.circular and agreement.circular[1]:
+    if agreement.circular:
         circular, complete = agreement.circular
-        lines.append(f"Transitivity: {circular} of {complete} triads are circular (chance: a quarter).")
+        said = f"{circular} of {complete} triads are circular (chance: a quarter)" if complete else "no complete triads"
+        lines.append(f"Transitivity, three methods judged by one rater on one case: {said}.")
     lines += [f"Note: {note}." for note in question.notes]
     reasons = {method.luce_share.reason for method in question.methods} - {""}
     return [*lines, *(f"Note: {reason}." for reason in sorted(reasons))]
@@ -232,6 +252,12 @@ def _rater_lines(result: StudyResult) -> list[str]:
     gold = (sum(person.gold[0] for person in people), sum(person.gold[1] for person in people))
     fast = (sum(person.fast[0] for person in people), sum(person.fast[1] for person in people))
     lines.append(f"{_GAP}gold {gold[0]} of {gold[1]} right; {fast[0]} of {fast[1]} votes below the time floor")
+    same, left, right = (sum(person.identical[place] for person in people) for place in range(3))
+    if same + left + right:
+        lines.append(
+            f"{_GAP}identical videos: no difference said {same} of {same + left + right} times; "
+            f"else {left} for the left, {right} for the right"
+        )
     return lines
 
 
@@ -247,6 +273,10 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]], right: bool = T
         return _GAP.join(cells).rstrip()
 
     return [line(row) for row in (header, *rows)]
+
+
+def _when(at_us: int) -> str:
+    return datetime.fromtimestamp(at_us / 1e6, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def _format(spec: BlindSpec) -> str:

@@ -18,7 +18,9 @@ LONGEST_COMMENT = 2_000
 _MOST = 2**53
 """Of any number: what every reader of JSON, and a table's 64-bit column, holds exactly."""
 
-TrialRole = Literal["main", "repeat", "gold", "training"]
+TrialRole = Literal["main", "repeat", "gold", "identical", "training"]
+CHECK_ROLES: frozenset[TrialRole] = frozenset({"gold", "identical", "training"})
+"""Roles of trials that show a check, not an item."""
 Hash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Pseudonym = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{4,64}$")]
 """Of a rater: random, and nothing outside the study can be linked with it."""
@@ -51,7 +53,7 @@ class Vote(Frozen):
     rater: Pseudonym
     role: TrialRole
     cell: str
-    """Id of the design cell (main, repeat) or of the check (gold, training)."""
+    """Id of the design cell (main, repeat) or of the check (gold, identical, training)."""
     case: Name
     """The item; for checks their id, so that no check is ever pooled with an item."""
     question: Name
@@ -98,6 +100,16 @@ class Rater(Frozen):
     consent_version: str = ""
     excluded: str = ""
     """Why an administrator excluded the rater; empty otherwise."""
+
+
+class Event(Frozen):
+    """Something else that happened to a study: consent, withdrawal, exclusion, pause, a comment at the end, a look."""
+
+    at_us: int = Field(ge=0)
+    """Microseconds since 1970, UTC."""
+    kind: str
+    rater: str = ""
+    detail: str = ""
 
 
 def follows(vote: Vote, last: Vote | None) -> bool:

@@ -10,6 +10,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -46,6 +47,8 @@ class Run(NamedTuple):
     """Seconds between saved states."""
     built_on: Mapping[str, str] = MappingProxyType({})
     """Identities of the trained parts that this stage builds on, by name; others make another result."""
+    accelerator: Any = None
+    """accelerate's ``Accelerator``, where it rules mixed precision and the backward pass; None for torch's own."""
 
 
 class Averaged:
@@ -110,9 +113,9 @@ def fit(
     model.train()
     while step < last:
         generator = torch.Generator().manual_seed(_step_seed(plan.seed, step))
-        with torch.autocast(run.device.type, torch.bfloat16, enabled=plan.precision == "bfloat16"):
+        with _autocast(run, plan):
             losses = objective(step, generator)
-        losses["loss"].backward()
+        _backward(run, losses["loss"])
         norm = nn.utils.clip_grad_norm_(parameters, plan.clip)
         if bool(torch.isfinite(norm)):
             optimiser.step(plan.rate(step))
@@ -136,6 +139,20 @@ def fit(
     averaged.swap(parameters)
     model.eval()
     return step >= plan.steps
+
+
+def _autocast(run: Run, plan: Plan) -> AbstractContextManager[Any]:
+    if run.accelerator is None:
+        return torch.autocast(run.device.type, torch.bfloat16, enabled=plan.precision == "bfloat16")
+    accelerated: AbstractContextManager[Any] = run.accelerator.autocast()
+    return accelerated
+
+
+def _backward(run: Run, loss: torch.Tensor) -> None:
+    if run.accelerator is None:
+        loss.backward()
+    else:
+        run.accelerator.backward(loss)
 
 
 def _inspect(

@@ -19,7 +19,7 @@ import torch
 from PIL import Image
 
 from vapbench.clip import Clip
-from vapbench.errors import WeightsError
+from vapbench.errors import UsageError, WeightsError
 from vapbench.files import TEMPORARY, digest, file_sha256, write_json
 from vapbench.methods.adapters import CARD, WEIGHTS, AdapterCard, find_adapter
 from vapbench.training.diffusion import plain_attention
@@ -96,6 +96,21 @@ class Base:
     """Where it came from, for the card."""
 
 
+def accelerator(device: torch.device, precision: str) -> Any:
+    """Return accelerate's ``Accelerator`` for a plan's precision; accelerate knows one precision per process.
+
+    Raises:
+        UsageError: an earlier training of this process had another precision.
+    """
+    from accelerate import Accelerator
+
+    mixed = {"bfloat16": "bf16", "float32": "no"}[precision]
+    try:
+        return Accelerator(cpu=device.type == "cpu", mixed_precision=mixed)
+    except ValueError as error:
+        raise UsageError(f"accelerate cannot train in {precision} here ({error}); use a process of its own.") from error
+
+
 def is_trained(output: Path, task: Task, base: Base, config: LoraConfig) -> bool:
     """Whether ``output`` holds this very adapter: same base, clips, captions and config."""
     try:
@@ -128,7 +143,8 @@ def train_adapter(output: Path, task: Task, base: Base, config: LoraConfig, run:
         run.watcher.tell(f"{task.condition}: done before")
         return
     examples = task.examples()
-    run = run._replace(built_on={"base": base.fingerprint, "data": data_sha256(task.samples)})
+    built_on = {"base": base.fingerprint, "data": data_sha256(task.samples)}
+    run = run._replace(built_on=built_on, accelerator=accelerator(run.device, config.plan.precision))
     transformer = base.pipeline.transformer
     _add_adapter(transformer, config)
     try:

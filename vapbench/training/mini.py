@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +45,7 @@ from vapbench.training.diffusion import Denoising, make_scheduler
 from vapbench.training.expert import train_expert
 from vapbench.training.gate import THRESHOLD, Gate, passes
 from vapbench.training.image_text import train_image_text
+from vapbench.training.lanes import run_side_by_side
 from vapbench.training.latents import Latents, cached_latents
 from vapbench.training.loop import Run
 from vapbench.training.lora import Base, train_adapter
@@ -61,6 +64,13 @@ _BUILT_ON = {
     "expert": ("vae", "text", "base"),
     "vace": ("wan_vae", "text"),
 }
+_NEEDS = _BUILT_ON | {
+    "base": ("vae", "text", "semantic", "classifier"),
+    "i2v": ("base",),
+    "lora": ("i2v",),
+    "vap": ("expert",),
+    "bundle": STAGES[:-1],
+}
 
 
 def train_mini(
@@ -71,7 +81,7 @@ def train_mini(
     device: str | torch.device = "cpu",
     until: str = STAGES[-1],
     quiet: bool = False,
-    workers: int | None = None,
+    jobs: int = 1,
     require_gate: bool = True,
     config: MiniConfig | None = None,
 ) -> None:
@@ -84,7 +94,7 @@ def train_mini(
         device: where to train.
         until: the last stage to train, one of ``STAGES``.
         quiet: show nothing.
-        workers: processes that render; None is one per core, 0 renders in this process.
+        jobs: stages to train at once, each in a process with its share of the cores; 1 trains in this process.
         require_gate: refuse to train an expert on a base that misses the gate.
         config: stages other than the default ones.
 
@@ -97,10 +107,15 @@ def train_mini(
         raise UsageError(f"There is no stage {until!r}.{did_you_mean(until, STAGES)}")
     settings = (config or MiniConfig()).seeded(seed)
     settings = settings.smoke() if smoke else settings
-    training = _Training(output, settings, torch.device(device), watcher(quiet))
-    with _renderers(0 if smoke else workers) as executor:
-        for stage in STAGES[: STAGES.index(until) + 1]:
-            training.stage(stage, executor, require_gate and not smoke)
+    gated = require_gate and not smoke
+    stages = STAGES[: STAGES.index(until) + 1]
+    training = _Training(output, settings, torch.device(device), watcher(quiet, shared=jobs > 1))
+    if jobs > 1:
+        run_side_by_side(stages, _NEEDS, jobs, partial(training.stage, executor=None, require_gate=gated))
+        return
+    with _renderers(1 if smoke else os.cpu_count() or 1) as executor:
+        for stage in stages:
+            training.stage(stage, executor, gated)
 
 
 @dataclass(frozen=True)
@@ -113,7 +128,12 @@ class _Training:
     watcher: Watcher
 
     def stage(self, name: str, executor: Executor | None, require_gate: bool) -> None:
-        """Train a stage unless its folder holds the result already."""
+        """Train a stage unless its folder holds the result already, and say how long it took."""
+        began = time.monotonic()
+        self._train(name, executor, require_gate)
+        self.watcher.tell(f"{name}: {(time.monotonic() - began) / 60:.1f} min")
+
+    def _train(self, name: str, executor: Executor | None, require_gate: bool) -> None:
         config = self.config
         if name == "bundle":
             self.watcher.tell(f"bundle: {bundle(self.output):.1f} MB in {self.output / name}")
@@ -242,9 +262,8 @@ class _Training:
 
 
 @contextmanager
-def _renderers(workers: int | None) -> Iterator[Executor | None]:
-    """A pool of processes that render, or none."""
-    count = (os.cpu_count() or 1) if workers is None else workers
+def _renderers(count: int) -> Iterator[Executor | None]:
+    """A pool of processes that render, or none where one would do."""
     if count < 2:
         yield None
         return

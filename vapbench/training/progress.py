@@ -29,11 +29,11 @@ class Watcher(Protocol):
         ...
 
 
-def watcher(quiet: bool = False) -> Watcher:
-    """Return the watcher that suits where standard error goes."""
+def watcher(quiet: bool = False, *, shared: bool = False) -> Watcher:
+    """Return the watcher that suits where standard error goes, and whether several processes share it."""
     if quiet:
         return Silent()
-    return Bar() if sys.stderr.isatty() else Lines()
+    return Bar() if sys.stderr.isatty() and not shared else Lines()
 
 
 class Silent:

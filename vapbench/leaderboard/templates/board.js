@@ -11,6 +11,16 @@
   const homeDown = home > 0 && heads[home].ariaSort === 'descending';
   let sorted = home, down = homeDown;
 
+  // The style lays rows out as grids; not every browser remembers that they are a table's.
+  table.role = 'table';
+  for (const row of table.rows) {
+    row.role = 'row';
+    for (const cell of row.cells) {
+      cell.role = { col: 'columnheader', row: 'rowheader', rowgroup: 'rowheader' }[cell.scope] || 'cell';
+    }
+  }
+  for (const part of [table.tHead, ...bodies]) part.role = 'rowgroup';
+
   function arrange() {
     let count = 0;
     const filled = new Set();

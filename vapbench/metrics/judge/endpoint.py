@@ -17,6 +17,7 @@ from vapbench.metrics.judge.answer import Answer, MalformedAnswer, combined, rea
 from vapbench.metrics.judge.client import ChatClient, Pace, Reply, check_key, check_url, host_of
 from vapbench.metrics.judge.question import NOTHING, Part, Question, ask_about, caption_of, scaled_size
 from vapbench.metrics.judge.rubric import load_rubrics
+from vapbench.metrics.judge.tokens import CHARACTERS_PER_TOKEN, picture_tokens
 
 if TYPE_CHECKING:
     import torch
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
     from vapbench.metrics.view import ClipView
 
 GEMINI = "https://generativelanguage.googleapis.com/v1beta/openai"
-# Vision models count a picture in patches; 28 px is Qwen's, and others come out within a factor of two.
-_PATCH = 28
-_CHARACTERS_PER_TOKEN = 4
 _ANSWER_TOKENS = 200
 
 
@@ -113,13 +111,12 @@ class SemanticAlignmentJudge:
         self._client = ChatClient(self._base_url, key, self._timeout, self._pace, self.budget)
 
     def cost(self, case: Case) -> Cost:
-        """Estimate one case: calls exactly if none is repeated, tokens within a factor of two."""
+        """Estimate one case: calls exactly if none is repeated; tokens by the published rule of the model's family."""
         rubrics = load_rubrics()
         question = Question(rubrics, rubrics.of(case.category), NOTHING, caption_of(case))
         images = 1 + self._frames + min(self._frames, case.clip.frames)
-        height, width = scaled_size(case.clip.height, case.clip.width)
-        picture = -(-height // _PATCH) * -(-width // _PATCH)
-        tokens = images * picture + question.characters() // _CHARACTERS_PER_TOKEN
+        picture = picture_tokens(self._model, *scaled_size(case.clip.height, case.clip.width))
+        tokens = images * picture + question.characters() // CHARACTERS_PER_TOKEN
         times = self._repeats
         return Cost(times, times * images, times * tokens, times * _ANSWER_TOKENS)
 

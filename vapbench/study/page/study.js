@@ -117,7 +117,8 @@ addEventListener("beforeunload", (event) => { if (state?.me && outbox.all().size
 function show(name, title) {
   for (const screen of screens) $(screen).hidden = screen !== name;
   document.body.dataset.room = name === "trial" ? "viewing" : "reading";
-  $("bar").hidden = !["trial", "break"].includes(name);
+  // Wherever there is something to withdraw from, Leave is at hand.
+  $("bar").hidden = ["notice", "consent"].includes(name);
   if (name !== "trial") { player?.stop(); }
   document.title = title ?? $(name).querySelector("h1").textContent;
   scrollTo(0, 0);
@@ -330,11 +331,20 @@ function lay(trial) {
   const tie = make("label", { class: "extra" }, radio("tie", "No difference"), make("span", { class: "name" }, "No difference"), key("0"));
   $("stage").replaceChildren(reference, ...films, ...(state.study.ties ? [make("div", { class: "extras" }, tie)] : []));
   $("stage").dataset.count = count;
-  const columns = count <= 3 ? count : Math.ceil(count / 2);
-  $("stage").style.setProperty("--columns", columns + 1);
-  $("stage").style.setProperty("--rows", count <= 3 ? 1 : 2);
   return videos;
 }
+
+// One row or two, whichever shows the videos larger in this window; the numbers are those of the style sheet.
+function arrange() {
+  const count = Number($("stage").dataset.count), ratio = Number($("stage").style.getPropertyValue("--ratio"));
+  if (!count || !ratio) return;
+  const across = Math.min(innerWidth, 1920) - 64, down = innerHeight - 424;
+  const width = (rows) => Math.min(across / (Math.ceil(count / rows) + 1) - 32, (down / rows) * ratio);
+  const rows = count > 3 && width(2) > width(1) ? 2 : 1;
+  $("stage").style.setProperty("--columns", Math.ceil(count / rows) + 1);
+  $("stage").style.setProperty("--rows", rows);
+}
+addEventListener("resize", arrange);
 
 async function present(trial) {
   release(current);
@@ -363,6 +373,7 @@ async function present(trial) {
 
 function open(trial, videos) {
   $("stage").style.setProperty("--ratio", videos[0].videoWidth / videos[0].videoHeight);
+  arrange();
   player = new Player(videos);
   player.onchange = () => { $("play-word").textContent = player.wanted ? "Pause" : "Play"; };
   player.onframe = () => {
@@ -468,6 +479,7 @@ const advance = guarded(async () => {
     $("break-place").textContent = `${state.progress.done} of ${state.progress.total} done`;
     $("break-go").onclick = guarded(() => present(next));
     progress();
+    $("place").textContent = "Break";
     return show("break");
   }
   return present(next);
@@ -514,6 +526,8 @@ async function finish() {
     if (completion.url) $("return").href = completion.url;
     $("return-note").textContent = completion.url ? "The button takes you back and hands in the code." : "Keep it: it is your proof of having taken part.";
   }
+  $("place").textContent = "Finished";
+  $("track").style.width = "100%";
   show("done");
 }
 
@@ -548,6 +562,7 @@ function paragraph(line) {
 function instruct() {
   for (const item of document.querySelectorAll("[data-tie]")) item.hidden = !state.study.ties;
   $("instructions-training").hidden = !state.study.training;
+  $("place").textContent = "Introduction";
   show("instructions");
 }
 

@@ -1,0 +1,105 @@
+"""Print where the time goes when one clip is scored with the paper's four columns and ViCLIP, as a table in Markdown.
+
+Decoding, each network, and everything else; docs/scoring-profile.md holds the output. Networks have the published
+architectures with seeded random weights.
+
+    python benchmarks/scoring_profile.py                             49 frames of 480 x 720: minutes on two cores
+    python benchmarks/scoring_profile.py --precision fast
+    python benchmarks/scoring_profile.py --device cuda
+    python benchmarks/scoring_profile.py --frames 5 --height 240 --width 360 --metric "dynamic_degree[raft]"
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from scoring import FILES, Clock, Stopwatch, write_case, write_weights
+
+from vapbench.metrics import resolve
+from vapbench.metrics.clip_features import ClipEncoder
+from vapbench.metrics.view import ClipView
+from vapbench.models.amt import AmtS
+from vapbench.models.raft import RaftSequence
+from vapbench.models.viclip import ViClip
+from vapbench.video import read_video
+
+NETWORKS = {
+    "RAFT, features of frames": (RaftSequence, "features"),
+    "RAFT, 20 updates of the flow": (RaftSequence, "flow"),
+    "AMT-S, frames between": (AmtS, "forward"),
+    "CLIP ViT-L/14, images": (ClipEncoder, "still_features"),
+    "CLIP ViT-L/14, caption": (ClipEncoder, "text_features"),
+    "ViCLIP, video": (ViClip, "encode_video"),
+    "ViCLIP, caption": (ViClip, "encode_text"),
+}
+
+
+def watch(owner: Any, name: str, label: str, spent: dict[str, float], wait: Callable[[], None]) -> None:
+    """Add up the time of every call of ``owner.name``."""
+    call = getattr(owner, name)
+
+    def timed(*arguments: Any, **named: Any) -> Any:
+        wait()
+        began = time.perf_counter()
+        try:
+            return call(*arguments, **named)
+        finally:
+            wait()
+            spent[label] += time.perf_counter() - began
+
+    setattr(owner, name, timed)
+
+
+def main() -> None:
+    """Score one clip once, and print who took how long."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--frames", type=int, default=49)
+    parser.add_argument("--height", type=int, default=480)
+    parser.add_argument("--width", type=int, default=720)
+    parser.add_argument("--fps", type=float, default=16)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--precision", choices=("exact", "fast"), default="exact")
+    parser.add_argument("--metric", nargs="+", choices=tuple(FILES), default=tuple(FILES))
+    asked = parser.parse_args()
+    if asked.threads:
+        torch.set_num_threads(asked.threads)
+    device, spent = torch.device(asked.device), defaultdict[str, float](float)
+    wait = Clock(device, Stopwatch()).wait
+    for label, (owner, name) in NETWORKS.items():
+        watch(owner, name, label, spent, wait)
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        write_weights(folder, asked.metric)
+        case = write_case(folder, asked.frames, asked.height, asked.width, asked.fps)
+        metrics = [resolve(f"{n}:{FILES[n].format(folder)},precision={asked.precision}")[0] for n in asked.metric]
+        for metric in metrics:
+            metric.setup(device)
+        wait()
+        began = time.perf_counter()
+        view = ClipView(read_video(case.image.path), case, device)
+        decoded = time.perf_counter() - began
+        for metric in metrics:
+            metric.score(view, case)
+        wait()
+        whole = time.perf_counter() - began
+    inside = sum(spent.values())
+    size = f"{asked.frames} frames of {asked.height} x {asked.width} at {asked.fps:g} fps"
+    print(f"{size}, `{asked.precision}`, {device.type}, {torch.get_num_threads()} threads: {whole:.2f} s\n")
+    print("| part | seconds | share |\n|---|--:|--:|")
+    parts = {**{label: spent[label] for label in NETWORKS if spent[label]}, "decoding the video": decoded}
+    parts["the rest: resizing, padding, top 5 %, differences"] = whole - inside - decoded
+    for label, seconds in sorted(parts.items(), key=lambda item: -item[1]):
+        print(f"| {label} | {seconds:.3f} | {100 * seconds / whole:.1f} % |")
+    print(f"| **inside the networks** | **{inside:.3f}** | **{100 * inside / whole:.1f} %** |")
+
+
+if __name__ == "__main__":
+    main()

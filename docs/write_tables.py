@@ -1,0 +1,46 @@
+"""Write docs/tables/: the paper-style tables of the committed rows, as Markdown and LaTeX.
+
+    python docs/write_tables.py [FOLDER]
+
+FOLDER is docs/tables by default. The same rows give the same bytes; a test holds that the committed files are theirs.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from vapbench.files import write_text
+from vapbench.report.published import as_table, publications
+from vapbench.report.render import render
+from vapbench.report.table import TableModel, summarise
+from vapbench.store import RunFolder
+
+ROOT = Path(__file__).resolve().parent.parent
+SUITE, REFERENCE = "mini", "i2v"
+TASKS = {"mini-all": "all", "mini-zero-shot": "zero-shot"}
+"""File name -> task of the suite: conditions that were trained on, and those that were not."""
+
+
+def main(out: Path) -> None:
+    """Write every table."""
+    for name, model in tables().items():
+        write_text(out / f"{name}.md", render(model, "paper", "markdown", "significant"))
+        write_text(out / f"{name}.tex", render(model, "paper", "latex", "significant"))
+    for paper in publications():
+        write_text(out / f"published-{paper.id}.md", render(as_table(paper), "paper", "markdown"))
+        write_text(out / f"published-{paper.id}.tex", render(as_table(paper), "paper", "latex"))
+
+
+def tables() -> Mapping[str, TableModel]:
+    """Tables of the committed runs, by file name."""
+    runs: Sequence[Path] = sorted(path.parent for path in (ROOT / "results" / SUITE).glob("*/manifest.json"))
+    found = {}
+    for name, task in TASKS.items():
+        (found[name],) = summarise([RunFolder(run) for run in runs], task, reference=REFERENCE)
+    return found
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "tables")

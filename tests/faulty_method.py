@@ -1,0 +1,78 @@
+"""A method that does to some cases what methods do on bad days; importable, so that another process can run it too."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import re
+import signal
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from vapbench.cases import Case
+from vapbench.clip import Clip
+
+
+def hang_in_python() -> None:
+    while True:
+        time.sleep(0.01)
+
+
+def hang_in_c() -> None:
+    # Backtracks for ages without giving the interpreter lock back: no signal handler and no thread gets a turn.
+    re.match(r"(a+)+$", "a" * 60 + "b")
+
+
+def crash() -> None:
+    ctypes.string_at(0)
+
+
+def be_killed() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def exhaust_numpy() -> None:
+    np.empty(1 << 55, np.uint8)
+
+
+def exhaust_torch() -> None:
+    import torch
+
+    torch.empty(1 << 55, dtype=torch.uint8)
+
+
+def exhaust_the_accelerator() -> None:
+    import torch
+
+    # What a GPU raises; there need not be one here.
+    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
+
+
+FAULTS: Mapping[str, Callable[[], Any]] = {
+    fault.__name__: fault
+    for fault in (
+        *(hang_in_python, hang_in_c, crash, be_killed),
+        *(exhaust_numpy, exhaust_torch, exhaust_the_accelerator),
+    )
+}
+
+
+class Faulty:
+    """Rolls the first frame; ``faults`` maps a case id to what goes wrong with it."""
+
+    name = "faulty"
+    version = 1
+
+    def __init__(self, faults: Mapping[str, str] | None = None) -> None:
+        self.faults = dict(faults or {})
+
+    def setup(self, device: object) -> None: ...
+
+    def generate(self, case: Case, seed: int) -> Clip:
+        if case.id in self.faults:
+            FAULTS[self.faults[case.id]]()
+        frame = case.image.first_frame()
+        return Clip(np.stack([np.roll(frame, seed + t, axis=1) for t in range(case.clip.frames)]), case.clip.fps)

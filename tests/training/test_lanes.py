@@ -1,0 +1,51 @@
+"""Stages side by side: in order of need, two at once, an error told after what ran has ended."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from vapbench.errors import VapbenchError
+from vapbench.training import train_mini
+from vapbench.training.cards import CARD
+from vapbench.training.lanes import run_side_by_side
+
+NEEDS = {"c": ("a",), "d": ("b", "c"), "e": ("elsewhere",)}
+
+
+def _stage(folder: Path, name: str) -> None:
+    (folder / f"{name}.begun").touch()
+    time.sleep(0.2)
+    assert all((folder / f"{need}.done").exists() for need in NEEDS.get(name, ()) if need != "elsewhere")
+    (folder / f"{name}.done").touch()
+
+
+def _failing(folder: Path, name: str) -> None:
+    if name == "b":
+        raise VapbenchError("b cannot be trained.")
+    _stage(folder, name)
+
+
+def test_every_stage_waits_for_what_it_needs_and_for_nothing_else(tmp_path: Path) -> None:
+    run_side_by_side("abcde", NEEDS, 2, partial(_stage, tmp_path))
+    assert sorted(path.stem for path in tmp_path.glob("*.done")) == list("abcde")
+    begun = {path.stem: path.stat().st_mtime_ns for path in tmp_path.glob("*.begun")}
+    done = {path.stem: path.stat().st_mtime_ns for path in tmp_path.glob("*.done")}
+    assert begun["e"] < done["d"]  # e was not kept waiting by stages that it does not need
+
+
+def test_a_stage_that_fails_ends_the_training_and_lets_its_neighbour_finish(tmp_path: Path) -> None:
+    with pytest.raises(VapbenchError, match="b cannot"):
+        run_side_by_side("abcd", NEEDS, 2, partial(_failing, tmp_path))
+    assert [path.stem for path in tmp_path.glob("*.done")] == ["a"]
+
+
+@pytest.mark.slow
+def test_two_jobs_train_all_stages(tmp_path: Path) -> None:
+    train_mini(tmp_path, smoke=True, quiet=True, jobs=2)
+    folders = ("vae", "text_encoder", "semantic", "classifier", "image_text", "quality", "base", "expert", "vap")
+    assert all((tmp_path / name / CARD).is_file() for name in (*folders, "i2v", "wan_vae", "vace"))
+    assert list((tmp_path / "bundle").iterdir())

@@ -1,0 +1,90 @@
+"""``status``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vapbench.cli import options as opt
+
+if TYPE_CHECKING:
+    from vapbench.status import RunStatus, Stage
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(status)
+
+
+def status(
+    runs: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[RUN...]", help="Runs, or results folders with runs.", show_default=False),
+    ] = None,
+    results: opt.Results = opt.RESULTS,
+    json: opt.Json = False,
+) -> None:
+    """Say how far runs are: progress, time left, failures by type.
+
+    vapbench status results/mini/vap          from another terminal, or another machine that sees the folder
+
+    vapbench status results/shard-*of8        every shard of a Slurm array
+
+    It reads the run folder alone, so it works on running, finished and dead runs.
+    """
+    import json as jsonlib
+    from dataclasses import asdict
+
+    from vapbench.cli.console import configure_logging, output
+    from vapbench.errors import UsageError
+    from vapbench.status import status_of
+    from vapbench.store import RunFolder
+
+    configure_logging(verbose=0, quiet=False)
+    folders = [folder for path in runs or [results] for folder in _runs_in(path)]
+    if not folders:
+        raise UsageError(f"No run in {', '.join(map(str, runs or [results]))}; start one: vapbench run --method vap")
+    found = [status_of(RunFolder(folder)) for folder in folders]
+    if json:
+        output().print_json(jsonlib.dumps([asdict(item) | {"left": item.left} for item in found], default=str))
+        return
+    for item in found:
+        for line in _lines(item):
+            output().print(line, markup=False, soft_wrap=True)
+
+
+def _runs_in(path: Path) -> list[Path]:
+    if (path / "manifest.json").is_file():
+        return [path]
+    return [manifest.parent for manifest in sorted(path.glob("*/*/manifest.json"))]
+
+
+def _lines(item: RunStatus) -> list[str]:
+    left = f", about {duration(item.left)} left" if item.left else ""
+    lines = [f"{item.run}: {item.said}{left}"]
+    width = max(len(stage.name) for stage in item.stages)
+    lines += [f"  {stage.name:<{width}}  {_stage(stage)}" for stage in item.stages]
+    lines += [f"  {item.count} x {item.type} in {item.stage}, last {item.example}" for item in item.failures]
+    if item.failures:
+        lines.append(f"  why: vapbench show {item.run}; again: --refresh failed")
+    return lines
+
+
+def _stage(stage: Stage) -> str:
+    parts = [f"{stage.done}/{stage.total}"]
+    parts += [f"{stage.failed} failed"] if stage.failed else []
+    parts += [f"{stage.unscored} unscored"] if stage.unscored else []
+    parts += [f"{stage.seconds:.2g} s each"] if stage.seconds is not None else []
+    parts += [f"{stage.encode_seconds:.2g} s to encode"] if stage.encode_seconds is not None else []
+    parts += [f"{stage.peak_mb:,.0f} MB"] if stage.peak_mb is not None else []
+    parts += [f"about {duration(stage.left)} left"] if stage.left else []
+    return "  ".join(parts)
+
+
+def duration(seconds: float) -> str:
+    """``40 s``, ``12 min``, ``3.5 h``."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,119 @@
+"""Plain HTTP(S) downloads that go on where they broke off (RFC 9110, sections 13.1.5 and 14)."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+Progress = Callable[[int, int | None], None]
+"""Called with the bytes so far and the expected total (None where the server does not say)."""
+
+_TIMEOUT = 60.0
+_ATTEMPTS = 5
+_PIECE = 1 << 20
+_RANGE_NOT_SATISFIABLE = 416
+
+
+def download(url: str, partial: Path, progress: Progress | None = None) -> None:
+    """Download ``url`` into ``partial``; what an earlier call left there is completed, not fetched again.
+
+    The server is asked for the rest on the condition that its file is still the one that was begun (``If-Range`` with
+    the validator it gave then); otherwise, or where it gave none, the download begins anew. A connection that drops is
+    opened again while it brings anything.
+
+    Args:
+        url: ``http://`` or ``https://``.
+        partial: where the file grows. It is whole if this returns, and kept for the next call if this raises.
+        progress: called while bytes arrive.
+
+    Raises:
+        OSError: the server refuses or cannot be reached, or the connection keeps dropping.
+    """
+    for attempt in range(1, _ATTEMPTS + 1):
+        before = _size(partial)
+        try:
+            _fetch_rest(url, partial, progress)
+        except urllib.error.HTTPError as error:
+            if error.code != _RANGE_NOT_SATISFIABLE or not before:
+                raise
+            discard(partial)
+        except (OSError, http.client.HTTPException) as error:
+            if attempt == _ATTEMPTS or _size(partial) <= before:
+                raise OSError(str(error) or type(error).__name__) from error
+        else:
+            _validator_file(partial).unlink(missing_ok=True)
+            return
+    raise OSError("the server keeps refusing what it offered")
+
+
+def discard(partial: Path) -> None:
+    """Remove what a download has left."""
+    partial.unlink(missing_ok=True)
+    _validator_file(partial).unlink(missing_ok=True)
+
+
+def _fetch_rest(url: str, partial: Path, progress: Progress | None) -> None:
+    validator, done = _validator(partial, url), _size(partial)
+    headers = {"User-Agent": "vapbench", "Accept-Encoding": "identity"}
+    if validator and done:
+        headers |= {"Range": f"bytes={done}-", "If-Range": validator}
+    with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=_TIMEOUT) as response:
+        continues = response.status == http.HTTPStatus.PARTIAL_CONTENT and _starts_at(response, done)
+        done = done if continues else 0
+        announced = response.headers.get("Content-Length")
+        total = done + int(announced) if announced else None
+        if not continues:
+            partial.parent.mkdir(parents=True, exist_ok=True)
+            discard(partial)
+            _remember(partial, url, response)
+        with partial.open("ab") as handle:
+            # read1 hands over what has come; read would lose it when the connection drops.
+            while piece := response.read1(_PIECE):
+                handle.write(piece)
+                done += len(piece)
+                if progress:
+                    progress(done, total)
+    if total is not None and done != total:
+        raise OSError(f"the connection closed after {done:,} of {total:,} bytes")
+    if _size(partial) != done:
+        raise OSError("another process is downloading the same file; wait for it")
+
+
+def _starts_at(response: Any, offset: int) -> bool:
+    """Whether a partial answer is the part that was asked for.
+
+    Raises:
+        OSError: it is another one, of no use.
+    """
+    if not str(response.headers.get("Content-Range", "")).startswith(f"bytes {offset}-"):
+        raise OSError(f"the server answered with another range than bytes {offset}-")
+    return True
+
+
+def _remember(partial: Path, url: str, response: Any) -> None:
+    """Keep what tells whether the server's file is still the same; weak validators do not."""
+    tag = str(response.headers.get("ETag") or "")
+    validator = tag if tag.startswith('"') else response.headers.get("Last-Modified")
+    if validator:
+        _validator_file(partial).write_text(json.dumps({"url": url, "validator": validator}), encoding="utf-8")
+
+
+def _validator(partial: Path, url: str) -> str:
+    try:
+        kept = json.loads(_validator_file(partial).read_text(encoding="utf-8"))
+        return str(kept["validator"]) if kept["url"] == url else ""
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
+def _validator_file(partial: Path) -> Path:
+    return partial.with_name(f"{partial.name}.json")
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else 0

@@ -1,0 +1,189 @@
+"""A method in a process of its own: one that hangs, or takes its process down, costs its case and not the run.
+
+Nothing less ends a method that is stuck in C. It costs a copy of each clip from process to process, and the models are
+loaded again after a process was ended; so it is used only where a time limit is asked for.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import multiprocessing
+import os
+import pickle
+import signal
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from multiprocessing.connection import Connection
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from types import TracebackType
+from typing import Any, Self
+
+from vapbench import attempt as attempts
+from vapbench.attempt import Attempted
+from vapbench.cases import Case
+from vapbench.errors import UsageError, VapbenchError
+from vapbench.methods.base import Method
+from vapbench.registry import load_module
+from vapbench.store import Failure
+
+_CAN_TELL = hasattr(faulthandler, "register")
+
+
+class Isolated:
+    """Asks a method for clips, in another process, with a time limit."""
+
+    def __init__(self, method: Method, device: Any, retries: int, timeout: float) -> None:
+        """Prepare to run ``method``, which is not set up.
+
+        Args:
+            method: what to run.
+            device: where.
+            retries: more attempts after what may pass, within the same time.
+            timeout: seconds a case may take.
+        """
+        self._method, self._device, self._retries, self._timeout = method, str(device), retries, timeout
+        self._process: Any = None
+        self._pipe: Any = None
+
+    def __enter__(self) -> Self:
+        """Start the process and load the method's models.
+
+        Raises:
+            UsageError: what the method holds cannot go to another process.
+            Exception: what ``setup`` raised.
+        """
+        self._start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End the process."""
+        self._end()
+
+    def __call__(self, case: Case, seed: int) -> Attempted:
+        """Ask for a clip; a process that does not answer in time is ended, and the next case gets a new one."""
+        if self._process is None:
+            self._start()
+        began = time.perf_counter()
+        try:
+            self._pipe.send((case, seed))
+            if self._pipe.poll(self._timeout):
+                answer: Attempted = self._pipe.recv()
+                return answer
+            failure = Failure(
+                "CaseTimeout",
+                f"no clip after {self._timeout:g} s (--case-timeout); the method's process was ended",
+                self._where_it_hangs(),
+            )
+        except (EOFError, OSError):
+            self._process.join(5)
+            failure = Failure("ProcessDied", f"the method's process died of {_cause(self._process.exitcode)}")
+        self._end()
+        return Attempted(None, time.perf_counter() - began, None, (failure,))
+
+    def _start(self) -> None:
+        # Not forked: a forked process cannot use CUDA, nor OpenMP, where this one has.
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        method = _pickled(self._method)
+        self._stacks = NamedTemporaryFile(prefix="vapbench-stacks-")
+        arguments = (theirs, method, _plugins(self._method), self._device, self._retries, self._stacks.name)
+        self._process = context.Process(target=_serve, args=arguments, name="method", daemon=True)
+        self._process.start()
+        theirs.close()
+        try:
+            ready = self._pipe.recv()
+        except EOFError:
+            self._process.join(5)
+            cause = _cause(self._process.exitcode)
+            self._end()
+            raise VapbenchError(f"The method's process died of {cause} while it loaded its models.") from None
+        if isinstance(ready, BaseException):
+            self._end()
+            raise ready
+
+    def _where_it_hangs(self) -> str:
+        """The stacks of the other process; the handler is in C, so it answers even while Python does not."""
+        if not _CAN_TELL:
+            return ""
+        os.kill(self._process.pid, signal.SIGUSR1)
+        time.sleep(0.2)
+        self._stacks.seek(0)
+        return self._stacks.read().decode(errors="replace")
+
+    def _end(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.join()
+            self._pipe.close()
+            self._stacks.close()
+        self._process = None
+
+
+def _serve(pipe: Connection, pickled: bytes, plugins: Sequence[Path], device: str, retries: int, stacks: str) -> None:
+    """What the other process does until it is told no more."""
+    if _CAN_TELL:
+        faulthandler.register(signal.SIGUSR1, file=Path(stacks).open("wb"))
+    # Ctrl-C reaches every process of a terminal; what comes of it is the first one's to decide.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    try:
+        import torch
+
+        for path in plugins:
+            load_module(path)
+        method: Method = pickle.loads(pickled)
+        method.setup(torch.device(device))
+    except BaseException as error:
+        pipe.send(_portable(error))
+        return
+    pipe.send("ready")
+    while True:
+        try:
+            case, seed = pipe.recv()
+        except EOFError:
+            return
+        pipe.send(attempts.attempt(method, case, seed, retries, torch.device(device)))
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _pickled(method: Method) -> bytes:
+    try:
+        return pickle.dumps(method)
+    except Exception as error:
+        raise UsageError(
+            f"--case-timeout runs {method.name} in a process of its own, where what it holds before setup cannot go "
+            f"({error}); make it in setup."
+        ) from error
+
+
+def _plugins(method: Method) -> list[Path]:
+    """Files to import by path before the method can be unpickled."""
+    module = sys.modules.get(type(method).__module__)
+    name, file = getattr(module, "__name__", ""), getattr(module, "__file__", None)
+    return [Path(file)] if file and name.startswith("vapbench_plugin_") else []
+
+
+def _portable(error: BaseException) -> BaseException:
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return VapbenchError(f"{type(error).__name__}: {error}")
+    return error
+
+
+def _cause(code: int | None) -> str:
+    if code is not None and code < 0:
+        name = signal.Signals(-code).name
+        return f"{name} (out of memory?)" if name == "SIGKILL" else name
+    return f"exit code {code}"
