@@ -49,7 +49,7 @@ def parse_json(text: str | bytes) -> Any:
 
 
 def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no number of JSON")
+    raise ValueError(f"{name} is no finite number")
 
 
 _DECODER = json.JSONDecoder(parse_constant=_refuse_constant)

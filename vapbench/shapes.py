@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, InstanceOf
 
 LARGEST_SEED = 2**63 - 1
 """What every random generator takes."""
@@ -80,6 +80,10 @@ def check_score(row: _Score) -> None:
         raise ValueError("the value is larger than can be averaged")
 
 
+# Pydantic's own check of a text refuses half characters, which names of files and words of models may hold.
+Text = InstanceOf[str]
+
+
 class _Open(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow", strict=True)
 
@@ -87,46 +91,46 @@ class _Open(BaseModel):
 class _Shown(_Open):
     """How a column is printed."""
 
-    needs: list[str] | None = None
-    title: str = ""
+    needs: list[Text] | None = None
+    title: Text = ""
     higher_is_better: bool | None = None
-    unit: str = ""
+    unit: Text = ""
     scale: float = Field(default=1.0, allow_inf_nan=False, ge=-1e9, le=1e9)
     digits: int = Field(default=2, ge=0, le=12)
     range: Annotated[list[float | None], Field(min_length=2, max_length=2)] | None = None
 
 
 class _Planned(_Open):
-    condition: str | None = None
-    category: str | None = None
-    tasks: list[str] = []
+    condition: Text | None = None
+    category: Text | None = None
+    tasks: list[Text] = []
     seeds: list[Annotated[int, Field(ge=-LARGEST_SEED, le=LARGEST_SEED)]] = []
-    fields: dict[str, Any] | None = None
-    media: str | None = None
-    caption: str | None = None
-    reference: str | None = None
-    reference_caption: str | None = None
-    image: str | None = None
-    target: str | None = None
+    fields: dict[Text, Any] | None = None
+    media: Text | None = None
+    caption: Text | None = None
+    reference: Text | None = None
+    reference_caption: Text | None = None
+    image: Text | None = None
+    target: Text | None = None
 
 
 class _Card(_Open):
-    title: str | None = None
-    kind: str | None = None
-    notes: list[str] | None = None
+    title: Text | None = None
+    kind: Text | None = None
+    notes: list[Text] | None = None
 
 
 class _Identity(_Open):
-    suite: str
-    name: str
-    parameters: dict[str, Any] | None = None
+    suite: Text
+    name: Text
+    parameters: dict[Text, Any] | None = None
 
 
 class Manifest(_Open):
     """``manifest.json``: what readers rely on."""
 
     identity: _Identity
-    cases: dict[str, _Planned] = {}
-    metrics: dict[str, _Shown] = {}
+    cases: dict[Text, _Planned] = {}
+    metrics: dict[Text, _Shown] = {}
     card: _Card | None = None
-    sessions: list[dict[str, Any]] = []
+    sessions: list[dict[Text, Any]] = []
