@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-slow lint types format bench tables clean
+.PHONY: help run test test-slow lint types format bench tables audit clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ bench: $(VENV)/installed-dev ## Print the speed ratios that the docs quote
 	$(BIN)/python benchmarks/study_load.py
 	$(BIN)/python benchmarks/study_faults.py
 	$(BIN)/python benchmarks/leaderboard.py
+
+audit: $(VENV)/installed-dev ## Ask the advisory services about every installed package; says so where there is no network
+	$(BIN)/python .ci/audit.py
 
 tables: $(VENV)/installed ## Write docs/tables/ from the committed rows
 	$(BIN)/python docs/write_tables.py

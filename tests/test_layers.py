@@ -46,6 +46,7 @@ ROOMS = [
     "stats",
     "store",
     "rows",
+    "shapes",
     "lock",
     "journal",
     "provenance",
@@ -59,6 +60,7 @@ ROOMS = [
     "limits",
     "registry",
     "resources",
+    "parsing",
     "files",
     "errors",
 ]

@@ -6,13 +6,14 @@ import re
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
 from vapbench.clip import Clip, Frames
 from vapbench.errors import DataError
-from vapbench.files import file_sha256
+from vapbench.files import file_sha256, is_reserved
+from vapbench.limits import MOST_FRAMES, MOST_PIXELS
 from vapbench.video import read_first_frame, read_video
 
 Category = Literal["concept", "style", "motion", "camera"]
@@ -24,11 +25,14 @@ def check_name(name: str) -> str:
     """Return ``name`` if it can be part of a file name anywhere: letters, digits, ``.``, ``_`` and ``-``.
 
     Raises:
-        ValueError: it has another character (a slash, a space), begins with a dot, or is longer than 160.
+        ValueError: it has another character (a slash, a space), begins with a dot, is longer than 160, or is a
+            device on some system (``nul``).
     """
-    if not _NAME.fullmatch(name):
+    if not _NAME.fullmatch(name) or is_reserved(name):
+        shown = name if len(name) <= 200 else f"{name[:200]}…"
         raise ValueError(
-            f"{name!r} must be 1 to 160 letters, digits, '.', '_' or '-', beginning with one of the first two"
+            f"{shown!r} must be 1 to 160 letters, digits, '.', '_' or '-', beginning with one of the first two, "
+            "and no device's name"
         )
     return name
 
@@ -112,10 +116,16 @@ class ClipSpec(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    frames: int = Field(ge=1)
-    fps: float = Field(gt=0)
-    height: int = Field(ge=2, multiple_of=2)
-    width: int = Field(ge=2, multiple_of=2)
+    frames: int = Field(ge=1, le=MOST_FRAMES)
+    fps: float = Field(gt=0, le=1000, allow_inf_nan=False)
+    height: int = Field(ge=2, le=MOST_PIXELS // 2, multiple_of=2)
+    width: int = Field(ge=2, le=MOST_PIXELS // 2, multiple_of=2)
+
+    @model_validator(mode="after")
+    def _readable(self) -> Self:
+        if self.height * self.width > MOST_PIXELS:
+            raise ValueError(f"{self.width}x{self.height} is more than the {MOST_PIXELS:,} pixels that are read")
+        return self
 
 
 class Case(BaseModel):

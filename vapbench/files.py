@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -15,6 +16,11 @@ TEMPORARY = ".partial-"
 """Prefix of a file that is still being written; whoever owns the folder may delete it."""
 
 
+_DEVICES = frozenset(
+    {"CON", "PRN", "AUX", "NUL", *(f"{port}{number}" for port in ("COM", "LPT") for number in range(1, 10))}
+)
+# What common file systems take: bytes of one name, characters of a path.
+_LONGEST_NAME, _LONGEST_PATH = 255, 1024
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _WORTH_REMEMBERING = 16 << 20
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
@@ -40,9 +46,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Replace ``path`` by ``text`` (UTF-8), atomically."""
+    r"""Replace ``path`` by ``text`` (UTF-8), atomically; half a character becomes its JSON escape, ``\ud800``."""
     with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
@@ -52,7 +58,9 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
 
 def canonical_json(value: Any) -> str:
     """JSON with one spelling per value: sorted keys, no spaces, no NaN. What every key is a hash of."""
-    return _CANONICAL.encode(value)
+    text = _CANONICAL.encode(value)
+    # Names of files and words of models may hold half a character, which UTF-8 does not.
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 def digest(value: Any) -> str:
@@ -114,14 +122,29 @@ def check_inside(text: str) -> str:
     """Return a relative path that stays inside its folder, in POSIX spelling.
 
     Raises:
-        ValueError: it is empty, absolute, or leaves the folder.
+        ValueError: it is empty, absolute, leaves the folder, holds control characters, or is no name on some system.
     """
     path = PurePosixPath(text.strip().replace("\\", "/"))
     if not path.name:
         raise ValueError("an empty path")
-    if path.is_absolute() or ".." in path.parts or ":" in path.parts[0] or "\0" in text:
-        raise ValueError(f"{text!r} is not a path inside the folder")
+    if path.is_absolute() or ".." in path.parts or ":" in path.parts[0] or path.parts[0].startswith("~"):
+        raise ValueError(f"{_cut(text)} is not a path inside the folder")
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in text.strip()):
+        raise ValueError(f"{_cut(text)} holds control characters")
+    if any(is_reserved(part) for part in path.parts):
+        raise ValueError(f"{_cut(text)} is the name of a device on some systems")
+    if len(text) > _LONGEST_PATH or any(len(part.encode()) > _LONGEST_NAME for part in path.parts):
+        raise ValueError(f"{_cut(text)} is longer than a path can be")
     return str(path)
+
+
+def is_reserved(name: str) -> bool:
+    """Whether a file of that name would be a device on Windows, whatever follows its first dot."""
+    return name.partition(".")[0].rstrip().upper() in _DEVICES
+
+
+def _cut(text: str) -> str:
+    return repr(text if len(text) <= 200 else f"{text[:200]}…")
 
 
 def cache_folder() -> Path:

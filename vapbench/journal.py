@@ -6,7 +6,6 @@ number that changed on disk is noticed rather than averaged.
 
 from __future__ import annotations
 
-import json
 import os
 import zlib
 from collections.abc import Mapping
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from vapbench.files import canonical_json, naming, sync_folder
+from vapbench.parsing import parse_json
 
 _MARK = b',"crc":"'
 _ENDING = len(_MARK) + 8 + len(b'"}')
@@ -32,7 +32,7 @@ def unseal(line: bytes) -> dict[str, Any]:
     Raises:
         ValueError: it is no JSON object, or not the one that was written.
     """
-    values = json.loads(line)
+    values = parse_json(line)
     if not isinstance(values, dict):
         raise ValueError("no object")
     expected = values.pop("crc", None)

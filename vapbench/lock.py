@@ -29,6 +29,7 @@ from filelock import FileLock, Timeout
 
 from vapbench.errors import DataError
 from vapbench.files import TEMPORARY
+from vapbench.parsing import parse_json
 from vapbench.provenance import now
 
 HEARTBEAT = 15.0
@@ -231,7 +232,7 @@ def ago(seconds: float) -> str:
 
 def _read(folder: Path) -> Owner | None:
     try:
-        return Owner(**json.loads(owner_file(folder).read_text(encoding="utf-8")))
+        return Owner(**parse_json(owner_file(folder).read_text(encoding="utf-8")))
     except (FileNotFoundError, ValueError, TypeError):
         return None
 

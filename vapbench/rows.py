@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeVar
 from vapbench.errors import DataError
 from vapbench.files import naming
 from vapbench.journal import intact, unseal
+from vapbench.shapes import check_generation, check_score
 
 log = logging.getLogger(__name__)
 
@@ -109,9 +110,18 @@ def read_rows(path: Path, kind: type[Row]) -> list[Row]:
         return list(_readable(path, content, kind))
     try:
         rows: list[Row] = _decoders()[kind].decode_lines(content)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        for row in rows:
+            _check(row)
+    except (msgspec.DecodeError, ValueError, RecursionError):
         return list(_readable(path, content, kind))
     return rows if all(row.schema == SCHEMA for row in rows) else list(_readable(path, content, kind))
+
+
+def _check(row: GenerationRow | ScoreRow) -> None:
+    if isinstance(row, ScoreRow):
+        check_score(row)
+    else:
+        check_generation(row)
 
 
 def _readable(path: Path, content: bytes, kind: type[Row]) -> Iterator[Row]:
@@ -125,7 +135,8 @@ def _readable(path: Path, content: bytes, kind: type[Row]) -> Iterator[Row]:
                     "use the version that wrote it, or write elsewhere with --results DIR."
                 )
             row: Row = _decoders()[kind].decode(line)
-        except (ValueError, AttributeError) as error:
+            _check(row)
+        except (ValueError, AttributeError, RecursionError) as error:
             log.warning(
                 "%s:%d is not a readable row (%s); it counts as never written: "
                 "the command that made this run makes it again.",

@@ -5,7 +5,6 @@ A value holds for the very videos it was made from; :func:`videos_digest` tells 
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
@@ -14,6 +13,7 @@ from typing import Any
 
 from vapbench.errors import DataError
 from vapbench.files import digest, write_json
+from vapbench.parsing import parse_json
 from vapbench.store import RunFolder
 
 SCHEMA = 1
@@ -82,7 +82,7 @@ def read_results(folder: RunFolder) -> list[SetResult]:
 
 def _read(path: Path) -> SetResult:
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = parse_json(path.read_text(encoding="utf-8"))
         if data["schema"] != SCHEMA:
             raise ValueError(f"schema {data['schema']}, this version reads {SCHEMA}")
         result = SetResult(**{field.name: data[field.name] for field in fields(SetResult)})

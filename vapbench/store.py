@@ -24,10 +24,13 @@ from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
+from pydantic import ValidationError
+
 from vapbench.errors import DataError, IdentityError
-from vapbench.files import TEMPORARY, atomic_path, digest, file_sha256, write_json
+from vapbench.files import TEMPORARY, atomic_path, digest, file_sha256, is_reserved, write_json
 from vapbench.journal import Journal, seal
 from vapbench.lock import RunLock
+from vapbench.parsing import parse_json
 from vapbench.provenance import now
 from vapbench.rows import (
     SCHEMA,
@@ -39,6 +42,7 @@ from vapbench.rows import (
     log_row,
     read_rows,
 )
+from vapbench.shapes import Manifest
 
 __all__ = [
     "SCHEMA",
@@ -59,6 +63,7 @@ __all__ = [
     "video_name",
 ]
 
+_LONGEST_SLUG = 160
 log = logging.getLogger(__name__)
 
 
@@ -94,9 +99,14 @@ class RunFolder:
             DataError: it is absent or damaged.
         """
         try:
-            value: dict[str, Any] = json.loads(self.manifest_path.read_text(encoding="utf-8"))
+            value: dict[str, Any] = parse_json(self.manifest_path.read_text(encoding="utf-8"))
+            Manifest.model_validate(value)
         except FileNotFoundError:
             raise DataError(f"{self.path} is no run folder (no manifest.json); see: vapbench list runs") from None
+        except ValidationError as error:
+            first = error.errors()[0]
+            field = ".".join(map(str, first["loc"])) or "the file"
+            raise DataError(f"{self.manifest_path}: {field:.200}: {first['msg']}; restore it.") from error
         except ValueError as error:
             raise DataError(f"{self.manifest_path}: not valid JSON ({error}); restore it, or delete it.") from error
         return value
@@ -277,7 +287,9 @@ def params8(params: Mapping[str, Any]) -> str:
 
 def column_slug(metric: str, params: Mapping[str, Any]) -> str:
     """File-name form of a metric column: ``dynamic_degree[raft]`` -> ``dynamic_degree-raft``, parameters as a hash."""
-    slug = "".join(c if c.isalnum() or c in "._" else "-" for c in metric).strip("-")
+    slug = "".join(c if (c.isascii() and c.isalnum()) or c in "._" else "-" for c in metric).strip("-.")
+    if not metric.isascii() or len(slug) > _LONGEST_SLUG or not slug or is_reserved(slug):
+        slug = f"metric-{slug[:_LONGEST_SLUG]}-{digest(metric)[:8]}"
     return f"{slug}~{params8(params)}" if params else slug
 
 

@@ -210,6 +210,8 @@ def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
             kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
             raise DataError(f"{path}: no video stream (found {kinds}); replace the file or drop the case.")
         stream = container.streams.video[0]
+        if stream.codec_context is None:
+            raise DataError(f"{path}: no decoder here reads its kind of video; re-encode it as H.264.")
         check_claims(path, _claims(container, stream))
         stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}
         yield container, stream

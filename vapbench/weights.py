@@ -7,7 +7,6 @@ every later one must match.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Mapping
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from vapbench.downloads import Progress, download
 from vapbench.errors import NotApplicable, UsageError, WeightsError, did_you_mean
 from vapbench.files import TEMPORARY, atomic_path, cache_folder, file_sha256, write_json
+from vapbench.parsing import parse_json
 
 if TYPE_CHECKING:
     import torch
@@ -304,7 +304,7 @@ def _read_lock(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        lock: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        lock: dict[str, Any] = parse_json(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise WeightsError(f"{path}: not readable as JSON; repair or remove it.") from error
     return lock

@@ -79,9 +79,9 @@ def _command() -> str:
 
 
 def _fail(message: str, code: int) -> None:
-    from vapbench.cli.console import errors
+    from vapbench.cli.console import errors, visible
 
-    errors().print(f"[red]error[/red] {_escape(message)}", soft_wrap=True)
+    errors().print(f"[red]error[/red] {_escape(visible(message))}", soft_wrap=True)
     sys.exit(code)
 
 

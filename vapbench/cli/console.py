@@ -65,4 +65,9 @@ class _ConsoleHandler(logging.Handler):
             return
         colour = "red" if record.levelno >= logging.ERROR else "yellow"
         word = "error" if record.levelno >= logging.ERROR else "note"
-        errors().print(f"[{colour}]{word}[/{colour}] {escape(record.getMessage())}", soft_wrap=True)
+        errors().print(f"[{colour}]{word}[/{colour}] {escape(visible(record.getMessage()))}", soft_wrap=True)
+
+
+def visible(text: str) -> str:
+    """Text that a terminal only shows: what could drive it, or cannot be encoded, is replaced."""
+    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)

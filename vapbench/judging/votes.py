@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vapbench.errors import DataError
+from vapbench.parsing import parse_json, read_csv
 from vapbench.stats.intervals import Estimate as Mean
 from vapbench.stats.intervals import clustered_mean
 
@@ -50,17 +48,21 @@ def read_votes(path: Path) -> list[Vote]:
         DataError: the file is missing, not readable, or a vote lacks a field or has an unknown winner.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
         if path.suffix.lower() == ".csv":
-            records: list[Any] = list(csv.DictReader(io.StringIO(text)))
-        elif text.lstrip().startswith("["):
-            records = list(json.loads(text))
+            return _votes(path, [row for _, row in read_csv(path)[1]])
+        text = path.read_text(encoding="utf-8-sig")
+        if text.lstrip().startswith("["):
+            records: list[Any] = list(parse_json(text))
         else:
-            records = [json.loads(line) for line in text.splitlines() if line.strip()]
+            records = [parse_json(line) for line in text.splitlines() if line.strip()]
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; check --votes.") from None
-    except (ValueError, csv.Error) as error:
+    except ValueError as error:
         raise DataError(f"{path}: not readable as JSON or CSV ({error}); export it again.") from error
+    return _votes(path, records)
+
+
+def _votes(path: Path, records: Sequence[Any]) -> list[Vote]:
     if not records:
         raise DataError(f"{path} holds no vote.")
     return [_vote(record, f"{path}: vote {number}") for number, record in enumerate(records, start=1)]

@@ -13,6 +13,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from vapbench.errors import DataError
+from vapbench.files import is_reserved
 from vapbench.leaderboard.check import check_submission
 from vapbench.leaderboard.submission import MANIFEST, Submission, read_submission
 from vapbench.report.columns import REFERENCE_KINDS, Column, rows_of
@@ -229,7 +230,7 @@ def _entries(
 
 def slug(name: str) -> str:
     """A file name for ``name``: itself if it is harmless, otherwise with a hash so that no two fall together."""
-    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,120}", name):
+    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,120}", name) and not is_reserved(name):
         return name.replace("~", "_")
     kept = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-")[:60]
     return f"{kept}-{hashlib.sha256(name.encode('utf-8', 'replace')).hexdigest()[:8]}".lstrip("-")

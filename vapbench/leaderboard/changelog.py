@@ -7,7 +7,6 @@ run's last session ended), never of the build: building twice adds nothing.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 from vapbench.errors import DataError
 from vapbench.files import canonical_json, digest, write_text
 from vapbench.leaderboard.boards import Board, Entry
+from vapbench.parsing import parse_json
 
 GENESIS = "0" * 64
 
@@ -49,7 +49,7 @@ def read_changelog(path: Path) -> list[Change]:
     changes, previous = [], GENESIS
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         try:
-            change = Change(**json.loads(line))
+            change = Change(**parse_json(line))
         except (ValueError, TypeError) as error:
             raise DataError(f"{path}:{number} is no line of a changelog ({error}); restore it from git.") from error
         if change.previous != previous:
@@ -95,7 +95,7 @@ def _append(path: Path, changes: list[Change], found: Sequence[dict[str, Any]]) 
     previous = _hash(text.splitlines()[-1]) if text else GENESIS
     for item in found:
         line = canonical_json({**item, "previous": previous})
-        changes.append(Change(**json.loads(line)))
+        changes.append(Change(**parse_json(line)))
         previous, text = _hash(line), f"{text}{line}\n"
     write_text(path, text)
     return changes

@@ -263,9 +263,14 @@ def _common_pages(site: _Site, changes: Sequence[Change], data: Mapping[str, str
 def _data(boards: Sequence[Board]) -> Iterator[tuple[str, str]]:
     for board in boards:
         tables = json.dumps([to_json(table) for table in board.tables], indent=1, ensure_ascii=False) + "\n"
-        yield f"data/{board.slug}.json", tables
+        yield f"data/{board.slug}.json", _encodable(tables)
         for table in board.tables:
-            yield f"data/{board.slug}-{slug(table.task or 'all')}.csv", to_csv(table)
+            yield f"data/{board.slug}-{slug(table.task or 'all')}.csv", _encodable(to_csv(table))
+
+
+def _encodable(text: str) -> str:
+    """Text without half characters, which no file takes."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _page(boards: Sequence[Board], board: Board, number: int) -> str:

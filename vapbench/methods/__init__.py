@@ -24,6 +24,7 @@ from vapbench.files import content_sha256
 from vapbench.methods.base import Method
 from vapbench.methods.demand import Resources
 from vapbench.methods.footprint import Size
+from vapbench.parsing import read_yaml
 from vapbench.registry import Spec, defaults, load_attribute, load_module, parameters, plain
 from vapbench.resources import resource
 
@@ -265,7 +266,7 @@ def read_cards(path: Path) -> list[Card]:
     from vapbench.suites.tasks import explain
 
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        data = read_yaml(path)
         return [Card.model_validate(item) for item in (data if isinstance(data, list) else [data])]
     except (yaml.YAMLError, ValidationError) as error:
         raise DataError(f"{path}: {explain(error)}") from error

@@ -10,7 +10,6 @@ before anything is loaded.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from vapbench.cases import Name
 from vapbench.errors import WeightsError
+from vapbench.parsing import parse_json
 
 CARD = "card.json"
 WEIGHTS = "pytorch_lora_weights.safetensors"
@@ -89,7 +89,7 @@ def find_adapter(folder: Path, condition: str) -> Adapter | None:
     if not own.is_dir():
         return None
     try:
-        card = AdapterCard.model_validate(json.loads((own / CARD).read_text(encoding="utf-8")))
+        card = AdapterCard.model_validate(parse_json((own / CARD).read_text(encoding="utf-8")))
     except (OSError, ValueError, ValidationError) as error:
         reason = str(error).splitlines()[0]
         raise WeightsError(
@@ -153,7 +153,7 @@ def _tensors(file: Path) -> Iterator[_Tensor]:
     try:
         with file.open("rb") as handle:
             length = int.from_bytes(handle.read(8), "little")
-            header = json.loads(handle.read(length))
+            header = parse_json(handle.read(length))
         for name, entry in header.items():
             if name != "__metadata__":
                 begin, end = (8 + length + offset for offset in entry["data_offsets"])

@@ -68,10 +68,12 @@ class DepthEstimator:
 
         folder = checkpoint_folder(self.model, None)
         try:
-            config = AutoConfig.from_pretrained(folder, local_files_only=True)
+            config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
             self._refuse_other_scales(config.model_type, getattr(config, "depth_estimation_type", None))
-            self._processor = AutoImageProcessor.from_pretrained(folder, local_files_only=True)
-            network = AutoModelForDepthEstimation.from_pretrained(folder, local_files_only=True, use_safetensors=True)
+            self._processor = AutoImageProcessor.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+            network = AutoModelForDepthEstimation.from_pretrained(
+                folder, local_files_only=True, use_safetensors=True, trust_remote_code=False
+            )
         except (OSError, ValueError) as error:
             reason = str(error).splitlines()[0]
             raise WeightsError(f"{folder} cannot be loaded as a depth model ({reason}); fetch it again.") from error

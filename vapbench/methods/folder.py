@@ -19,6 +19,7 @@ from vapbench.clip import Clip
 from vapbench.errors import DataError, NotApplicable
 from vapbench.files import check_inside, write_text
 from vapbench.methods.provenance import Provenance, read_provenance
+from vapbench.parsing import read_csv
 from vapbench.suites.gallery import REFERENCES
 from vapbench.video import read_video
 
@@ -165,7 +166,9 @@ def write_manifest_template(method: Folder, cases: Iterable[Case]) -> Path:
     rows.writerow(("case", "video"))
     for case in cases:
         video = method.video(case.id)
-        rows.writerow((case.id, video.relative_to(method.path).as_posix() if video else ""))
+        name = video.relative_to(method.path).as_posix() if video else ""
+        # With a dot before it, no spreadsheet takes a file's name for a formula.
+        rows.writerow((case.id, f"./{name}" if name.startswith(("=", "+", "-", "@")) else name))
     path = method.path / MANIFEST
     write_text(path, table.getvalue())
     return path
@@ -182,20 +185,16 @@ class _Listed:
 
 def _read_manifest(manifest: Path) -> dict[str, _Listed]:
     listed: dict[str, _Listed] = {}
-    try:
-        with manifest.open(encoding="utf-8-sig", newline="") as handle:
-            reader = csv.DictReader(handle)
-            if not {"case", "video"} <= set(reader.fieldnames or ()):
-                raise DataError(f"{manifest}: needs the columns case and video (found: {reader.fieldnames}).")
-            for row in reader:
-                where = f"{manifest}:{reader.line_num}"
-                case, video = (row["case"] or "").strip(), (row["video"] or "").strip()
-                if case in listed:
-                    raise DataError(f"{where}: {case} is listed twice; remove one row.")
-                path = _inside(manifest.parent, video, where) if video else None
-                listed[case] = _Listed(path, read_provenance(row, where))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{manifest}: not a UTF-8 CSV file ({error}); save it as UTF-8.") from error
+    header, rows = read_csv(manifest)
+    if not {"case", "video"} <= set(header):
+        raise DataError(f"{manifest}: needs the columns case and video (found: {', '.join(header)}); correct it.")
+    for line, row in rows:
+        where = f"{manifest}:{line}"
+        case, video = (row["case"] or "").strip(), (row["video"] or "").strip()
+        if case in listed:
+            raise DataError(f"{where}: {case} is listed twice; remove one row.")
+        path = _inside(manifest.parent, video, where) if video else None
+        listed[case] = _Listed(path, read_provenance(row, where))
     return listed
 
 

@@ -6,7 +6,6 @@ expert makes videos, only wrong ones, so here it is an error.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from vapbench.errors import WeightsError
+from vapbench.parsing import parse_json
 
 Shape = tuple[int, ...]
 
@@ -25,7 +25,7 @@ def read_json(path: Path) -> dict[str, Any]:
         WeightsError: the file is missing or holds no JSON object.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise WeightsError(f"{path} is missing; is the download complete?") from None
     except (OSError, ValueError) as error:

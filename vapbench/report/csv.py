@@ -13,6 +13,9 @@ FIELDS = (
     *("place", "rank_best", "rank_worst", "difference", "p_adjusted"),
 )
 
+# With what spreadsheets begin a formula, wide forms included, and the blanks that some of them skip before it.
+_FORMULA_STARTS = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
+
 
 def to_csv(model: TableModel) -> str:
     """Numbers in each metric's own unit, unrounded; what does not exist is empty."""
@@ -29,7 +32,7 @@ def to_csv(model: TableModel) -> str:
 
 def harmless(field: object) -> object:
     """Text that no spreadsheet takes for a formula; numbers as they are."""
-    if isinstance(field, str) and field.startswith(("=", "+", "-", "@", "\t", "\r")):
+    if isinstance(field, str) and field.lstrip(" ").startswith(_FORMULA_STARTS):
         return f"'{field}"
     return field
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from vapbench.errors import DataError
+from vapbench.parsing import parse_json, read_csv
 from vapbench.report.columns import Column
 from vapbench.report.table import TableModel
 from vapbench.stats.clusters import Interval
@@ -54,8 +53,7 @@ def read_votes(path: Path) -> list[HumanVote]:
         DataError: the file cannot be read, or lacks a column.
     """
     try:
-        with path.open(newline="", encoding="utf-8") as handle:
-            rows = list(csv.DictReader(handle))
+        rows = [row for _, row in read_csv(path)[1]]
         excluded = _excluded(path.with_name("exclusions.jsonl"))
         return [
             HumanVote(
@@ -70,7 +68,7 @@ def read_votes(path: Path) -> list[HumanVote]:
         ]
     except OSError as error:
         raise DataError(f"{path}: {error.strerror or error}; export the votes: vapbench study export --help") from error
-    except (KeyError, ValueError, AttributeError) as error:
+    except (KeyError, ValueError, AttributeError, TypeError) as error:
         raise DataError(
             f"{path} is no votes.csv of a study ({error}); export it: vapbench study export --help"
         ) from error
@@ -79,7 +77,7 @@ def read_votes(path: Path) -> list[HumanVote]:
 def _excluded(path: Path) -> set[str]:
     if not path.is_file():
         return set()
-    people = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    people = [parse_json(line) for line in path.read_text(encoding="utf-8").splitlines()]
     return {person["rater"] for person in people if person["excluded"]}
 
 

@@ -165,6 +165,8 @@ def _encode(path: Path, preview: Path, width: int, height: int) -> None:
                     # times.
                     small.pts, small.time_base, small.pict_type = index, 1 / Fraction(rate), 0
                     target.mux(stream.encode(small))
+                if not budget.frames:
+                    raise DataError(f"{path}: the video stream has no frame; replace the file or drop the case.")
                 target.mux(stream.encode())
     except FFmpegError as error:
         raise DataError(f"{path}: truncated or damaged; fetch or write it again.") from error

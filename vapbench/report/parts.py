@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 _LONGEST = 4000
 """Characters of one text; a judge's raw answer fits."""
+_DEEPEST = 8
 _SERIES = 4
 """Numbers from which on a list is a series."""
 
@@ -27,39 +27,41 @@ class Part:
     children: tuple[Part, ...] = ()
 
 
-def parts_of(parts: Mapping[str, Any]) -> tuple[Part, ...]:
-    """Lay out the ``parts`` of a score row, in their order."""
-    return tuple(_part(str(name).replace("_", " "), value) for name, value in parts.items())
+def parts_of(parts: Mapping[str, Any], depth: int = 0) -> tuple[Part, ...]:
+    """Lay out the ``parts`` of a score row, in their order; what is nested deeper than a page can show is left out."""
+    if depth > _DEEPEST:
+        return (Part("…", "nested too deeply to be shown"),)
+    return tuple(_part(str(name).replace("_", " "), value, depth) for name, value in parts.items())
 
 
 def number(value: float) -> str:
     """A number of unknown scale: whole numbers in full, others to four significant digits."""
-    if not math.isfinite(value):
-        return str(value)
+    if not abs(value) < 1e300:
+        return f"{value:.3e}" if isinstance(value, float) else f"a number of {value.bit_length():,} bits"
     if float(value).is_integer() and abs(value) < 1e15:
         return str(int(value))
     return f"{value:.4g}"
 
 
-def _part(name: str, value: Any) -> Part:
+def _part(name: str, value: Any, depth: int) -> Part:
     if isinstance(value, Mapping):
-        return Part(name, text="" if value else "none", children=parts_of(value))
+        return Part(name, text="" if value else "none", children=parts_of(value, depth + 1))
     if isinstance(value, list | tuple):
-        return _list(name, value)
+        return _list(name, value, depth)
     text = _text(value)
     return Part(name, text, block=len(text) > 60 or "\n" in text)
 
 
-def _list(name: str, values: Sequence[Any]) -> Part:
+def _list(name: str, values: Sequence[Any], depth: int) -> Part:
     if not values:
         return Part(name, "none")
-    if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
+    if all(isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300 for value in values):
         if len(values) < _SERIES:
             return Part(name, ", ".join(map(number, values)))
         low, high = number(min(values)), number(max(values))
         return Part(name, f"{len(values)} values, {low} to {high}", chart=_chart(values))
     if any(isinstance(value, Mapping | list | tuple) for value in values):
-        return Part(name, children=tuple(_part(str(i), value) for i, value in enumerate(values, start=1)))
+        return Part(name, children=parts_of({str(i): value for i, value in enumerate(values, start=1)}, depth + 1))
     text = ", ".join(map(_text, values))
     return Part(name, text, block=len(text) > 60)
 

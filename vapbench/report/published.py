@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from vapbench.errors import DataError
+from vapbench.parsing import parse_json
 from vapbench.report.columns import Column, Row
 from vapbench.report.table import Cell, TableModel, places_of
 from vapbench.resources import resource
@@ -78,7 +78,7 @@ def read_publication(path: Path) -> Publication:
         DataError: the file is absent, damaged, or not of this form.
     """
     try:
-        return Publication.model_validate(json.loads(path.read_text(encoding="utf-8")))
+        return Publication.model_validate(parse_json(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise DataError(f"{path}: {error.strerror or error}; restore it.") from error
     except (ValueError, ValidationError) as error:

@@ -42,6 +42,11 @@ def render(model: TableModel, style: Style, format_: Format, mark: Mark = "displ
 
     CSV and JSON hold every column's unrounded numbers whatever the style; the others print what the style shows.
     """
+    # A title may hold half a character, which no file takes.
+    return _render(model, style, format_, mark).encode("utf-8", "replace").decode("utf-8")
+
+
+def _render(model: TableModel, style: Style, format_: Format, mark: Mark) -> str:
     if format_ == "csv":
         from vapbench.report.csv import to_csv
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from vapbench.errors import UsageError, did_you_mean
-from vapbench.files import write_text
+from vapbench.files import canonical_json, write_text
 from vapbench.report.cards import CaseCard, cards_of, strips_of
 from vapbench.report.evidence import Evidence, read_evidence
 from vapbench.report.facts import facts_of
@@ -54,7 +54,9 @@ def write_page(folder: RunFolder, output: Path, case: str | None = None) -> Path
 def render_page(run: Evidence, case: str | None = None) -> str:
     """The page as HTML."""
     table = summarise_run(run)
-    keys = sorted(run.scores)
+    # The table's own: a column whose every row is of a case that is not planned has no place in it.
+    spelled = {(c.metric, c.version, canonical_json(c.params)) for c in table.columns}
+    keys = [key for key in sorted(run.scores) if (key.metric, key.version, key.params) in spelled]
     cards = cards_of(run, table.columns, keys, case)
     style, script = _asset("show.css").replace("/*ratio*/", _ratio(cards)), _asset("show.js")
     return str(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from vapbench.errors import DataError
+from vapbench.parsing import parse_json
 from vapbench.study.folder import StudyFolder
 from vapbench.study.protocol import Key, Protocol
 from vapbench.study.votes import CHECK_ROLES, Event, Rater, Vote, check_chain
@@ -117,13 +117,13 @@ def _from_jsonl(path: Path) -> _Log:
 
 
 def _lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    with path.open(encoding="utf-8") as handle:
+    with path.open("rb") as handle:
         for number, line in enumerate(handle, start=1):
             if not line.strip():
                 continue
             where = f"{path}:{number}"
             try:
-                data = json.loads(line)
+                data = parse_json(line)
             except ValueError as error:
                 raise DataError(f"{where}: not valid JSON ({error}); export the votes again.") from error
             if not isinstance(data, dict):

@@ -10,13 +10,12 @@ from typing import Any
 
 from vapbench.errors import UsageError
 from vapbench.files import atomic_path, canonical_json, file_sha256, write_json, write_text
+from vapbench.report.csv import harmless
 from vapbench.study.ballots import EVENTS, RATERS, VOTES, Ballots
 from vapbench.study.fastchat import to_fastchat
 from vapbench.study.quality import conducts
 from vapbench.study.votes import Vote
 
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-"""What spreadsheets take for the beginning of a formula, full-width forms included."""
 FASTCHAT = "fastchat.jsonl"
 
 
@@ -91,12 +90,7 @@ def flat(ballots: Ballots, vote: Vote) -> dict[str, Any]:
 
 def cell_text(value: object) -> str:
     """A value as a CSV cell that no spreadsheet takes for a formula."""
-    if value is None:
-        return ""
-    text = str(value)
-    if isinstance(value, str) and text.lstrip(" ").startswith(FORMULA_STARTS):
-        return f"'{text}"
-    return text
+    return "" if value is None else str(harmless(value))
 
 
 def _logged(ballots: Ballots, vote: Vote) -> dict[str, Any]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
 
 from vapbench.errors import DataError
+from vapbench.parsing import parse_json
 from vapbench.study.analysis import Terms
 from vapbench.study.ballots import Ballots
 from vapbench.study.votes import Vote
@@ -61,8 +61,8 @@ def _records(path: Path) -> list[Any]:
     try:
         text = path.read_text(encoding="utf-8")
         if text.lstrip().startswith("["):
-            return list(json.loads(text))
-        return [json.loads(line) for line in text.splitlines() if line.strip()]
+            return list(parse_json(text))
+        return [parse_json(line) for line in text.splitlines() if line.strip()]
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; check the path.") from None
     except ValueError as error:

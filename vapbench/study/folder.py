@@ -12,7 +12,6 @@ Opening a study freezes its protocol.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,6 +19,7 @@ from pydantic import BaseModel, ValidationError
 
 from vapbench.errors import DataError, IdentityError, UsageError, did_you_mean
 from vapbench.files import file_sha256, write_json
+from vapbench.parsing import parse_json
 from vapbench.provenance import now
 from vapbench.study.leaks import refuse_leaks
 from vapbench.study.protocol import Frozen, Key, Protocol
@@ -158,7 +158,7 @@ class Opening(Frozen):
 
 def _read(path: Path, model: type[Model]) -> Model:
     try:
-        return model.model_validate(json.loads(path.read_text(encoding="utf-8")))
+        return model.model_validate(parse_json(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; make a study first: vapbench study plan --help") from None
     except ValidationError as error:

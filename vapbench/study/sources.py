@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, Literal, cast, get_args
 from vapbench.cases import Category, check_name
 from vapbench.errors import DataError, UsageError, did_you_mean
 from vapbench.files import check_inside
+from vapbench.parsing import read_csv
 from vapbench.report.evidence import Evidence, read_evidence
 from vapbench.store import RunFolder
 
@@ -106,14 +106,9 @@ def from_table(table: Path) -> Sources:
         DataError: the table is malformed, a listed file is missing, or no case is complete.
     """
     try:
-        with table.open(encoding="utf-8-sig", newline="") as handle:
-            reader = csv.DictReader(handle)
-            header = list(reader.fieldnames or ())
-            rows = [(reader.line_num, row) for row in reader]
+        header, rows = read_csv(table)
     except FileNotFoundError:
         raise DataError(f"{table}: no such file; write one with the columns case,condition,reference,….") from None
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{table}: not a UTF-8 CSV file ({error}); save it as UTF-8.") from error
     if missing := {"case", "condition", "reference"} - set(header):
         raise DataError(f"{table}: has no column {min(missing)}; it needs case, condition, reference and the methods.")
     names = [_name(name, f"{table}:1") for name in header if name not in CASE_COLUMNS]

@@ -15,6 +15,8 @@ from vapbench.study.protocol import Frozen
 GENESIS = "0" * 64
 """``previous`` of the first vote."""
 LONGEST_COMMENT = 2_000
+_MOST = 2**53
+"""Of any number: what every reader of JSON, and a table's 64-bit column, holds exactly."""
 
 TrialRole = Literal["main", "repeat", "gold", "identical", "training"]
 CHECK_ROLES: frozenset[TrialRole] = frozenset({"gold", "identical", "training"})
@@ -27,13 +29,13 @@ Pseudonym = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{4,64}$")]
 class Client(Frozen):
     """What the page observed; best effort, claimed by the browser."""
 
-    milliseconds: int | None = Field(default=None, ge=0)
+    milliseconds: int | None = Field(default=None, ge=0, le=_MOST)
     """From first display to the answer, by the browser's own clock."""
-    plays: tuple[int, ...] = ()
+    plays: tuple[Annotated[int, Field(ge=0, le=_MOST)], ...] = Field(default=(), max_length=100)
     """Times each clip was played to its end, in presented order."""
-    dropped_frames: int | None = Field(default=None, ge=0)
-    stalls: int | None = Field(default=None, ge=0)
-    hidden: int | None = Field(default=None, ge=0)
+    dropped_frames: int | None = Field(default=None, ge=0, le=_MOST)
+    stalls: int | None = Field(default=None, ge=0, le=_MOST)
+    hidden: int | None = Field(default=None, ge=0, le=_MOST)
     """Times the tab was left."""
     viewport: tuple[int, int] | None = None
     """Width and height in CSS pixels."""
@@ -44,7 +46,7 @@ class Client(Frozen):
 class Vote(Frozen):
     """One stored answer."""
 
-    sequence: int = Field(ge=1)
+    sequence: int = Field(ge=1, le=_MOST)
     """Place in the study's log: 1, 2, 3, …"""
     assignment: str = Field(min_length=1, max_length=64)
     """The trial as it was handed to this rater; with the question, what makes a vote unique."""
@@ -59,10 +61,10 @@ class Vote(Frozen):
     """What was shown from left to right: blind codes; for checks the candidates' indices."""
     choice: int | Literal["tie"]
     """Presented position of the chosen one, from 0, or no difference."""
-    response_ms: int = Field(ge=0)
+    response_ms: int = Field(ge=0, le=_MOST)
     """From display to answer, by the server's clock."""
-    shown_us: int = Field(ge=0)
-    stored_us: int = Field(ge=0)
+    shown_us: int = Field(ge=0, le=_MOST)
+    stored_us: int = Field(ge=0, le=_MOST)
     """Microseconds since 1970, UTC."""
     late: bool = False
     """Whether the lease had expired: stored all the same, and analysed."""

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from vapbench.cases import Case, ClipSpec, Name
 from vapbench.errors import DataError, UsageError, did_you_mean
+from vapbench.parsing import read_yaml
 from vapbench.resources import resource
 from vapbench.suites.tasks import explain
 
@@ -111,7 +112,7 @@ def find_suite(name: str) -> Suite:
 
 def _read(path: Path) -> Suite:
     try:
-        return Suite.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        return Suite.model_validate(read_yaml(path))
     except FileNotFoundError:
         raise UsageError(f"{path}: no such suite file; write it, or see: vapbench list suites") from None
     except (yaml.YAMLError, ValidationError) as error:

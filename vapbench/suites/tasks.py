@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from vapbench.cases import Case, Category, Name
 from vapbench.errors import DataError, UsageError, did_you_mean
+from vapbench.parsing import read_yaml
 from vapbench.resources import resource
 
 
@@ -35,7 +36,11 @@ class Task(BaseModel):
     @field_validator("conditions", mode="before")
     @classmethod
     def _from_list(cls, value: Any) -> Any:
-        return dict.fromkeys(value) if isinstance(value, list) else value
+        if isinstance(value, list):
+            if not all(isinstance(item, str) for item in value):
+                raise ValueError("must be names")
+            return dict.fromkeys(value)
+        return value
 
 
 def load_tasks(folder: Path | None = None) -> dict[str, Task]:
@@ -138,7 +143,7 @@ def _load(folder: Path) -> Sequence[tuple[str, Task]]:
 
 def _read(path: Path) -> Task:
     try:
-        return Task.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        return Task.model_validate(read_yaml(path))
     except FileNotFoundError:
         raise UsageError(f"{path}: no such task file; write it, or see: vapbench list tasks") from None
     except (yaml.YAMLError, ValidationError) as error:

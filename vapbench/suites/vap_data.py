@@ -8,8 +8,6 @@ image. Without ``benchmark.csv`` the held-out rows of ``vap_data.csv`` (``split`
 
 from __future__ import annotations
 
-import csv
-import json
 import logging
 import re
 from collections.abc import Sequence
@@ -21,6 +19,7 @@ from pydantic import ValidationError
 from vapbench.cases import Case, ClipSpec, Media, Reference
 from vapbench.errors import DataError
 from vapbench.files import check_inside
+from vapbench.parsing import parse_json, read_csv
 from vapbench.suites.tasks import categories, explain
 
 log = logging.getLogger(__name__)
@@ -215,19 +214,16 @@ def _identifier(condition: str, target: str, reference: str) -> str:
 
 
 def _rows(path: Path, columns: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as handle:
-            reader = csv.DictReader(handle)
-            header = reader.fieldnames or []
-            if missing := [column for column in columns if column not in header]:
-                raise DataError(f"{path}: no column {', '.join(missing)} (found: {', '.join(header)}); fetch it again.")
-            rows = [(reader.line_num, row) for row in reader]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: not a UTF-8 CSV file ({error}); save it as UTF-8.") from error
+    header, rows = read_csv(path)
+    if missing := [column for column in columns if column not in header]:
+        raise DataError(f"{path}: no column {', '.join(missing)} (found: {', '.join(header)}); fetch it again.")
+    complete = []
     for line, row in rows:
-        if short := [column for column in columns if row[column] is None]:
+        cells = {column: cell for column in columns if (cell := row[column]) is not None}
+        if short := [column for column in columns if column not in cells]:
             raise DataError(f"{path}:{line}: the row ends before {short[0]}; complete it.")
-    return rows
+        complete.append((line, cells))
+    return complete
 
 
 def _safe(where: str, text: str) -> str:
@@ -239,7 +235,7 @@ def _safe(where: str, text: str) -> str:
 
 def _json_list(where: str, text: str) -> list[str]:
     try:
-        value = json.loads(text) if text.strip() else []
+        value = parse_json(text) if text.strip() else []
     except ValueError as error:
         raise DataError(f"{where}: ref_video_paths is not a JSON list ({error}); correct the row.") from error
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):

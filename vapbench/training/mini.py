@@ -218,22 +218,28 @@ class _Training:
             )
 
     def _vae(self) -> Any:
-        vae = AutoencoderKLCogVideoX.from_pretrained(self.output / "vae", torch_dtype=torch.float32)
+        vae = AutoencoderKLCogVideoX.from_pretrained(
+            self.output / "vae", torch_dtype=torch.float32, use_safetensors=True
+        )
         return prepare(vae).requires_grad_(False).eval().to(self.device)
 
     def _wan_vae(self) -> Any:
-        vae = AutoencoderKLWan.from_pretrained(self.output / "wan_vae", torch_dtype=torch.float32)
+        vae = AutoencoderKLWan.from_pretrained(self.output / "wan_vae", torch_dtype=torch.float32, use_safetensors=True)
         return prepare_wan_vae(vae).requires_grad_(False).eval().to(self.device)
 
     def _text_encoder(self) -> Any:
-        encoder = T5EncoderModel.from_pretrained(self.output / "text_encoder", dtype=torch.float32)
+        encoder = T5EncoderModel.from_pretrained(
+            self.output / "text_encoder", dtype=torch.float32, use_safetensors=True
+        )
         return encoder.requires_grad_(False).eval().to(self.device)
 
     def _tokenizer(self) -> Any:
         return T5Tokenizer.from_pretrained(self.output / "tokenizer", local_files_only=True)
 
     def _base(self) -> Any:
-        return CogVideoXTransformer3DModel.from_pretrained(self.output / "base", torch_dtype=torch.float32)
+        return CogVideoXTransformer3DModel.from_pretrained(
+            self.output / "base", torch_dtype=torch.float32, use_safetensors=True
+        )
 
     def _latents(self, executor: Executor | None) -> Latents:
         specs = training_specs(self.config.base.clips)

@@ -12,6 +12,7 @@ from typing import Any
 from vapbench.errors import VapbenchError
 from vapbench.metrics.base import Score
 from vapbench.metrics.judge.rubric import CRITERION_MAXIMUM, SCORE_MAXIMUM, Rubric
+from vapbench.parsing import parse_json
 
 _LONGEST_EXPLANATION = 2000
 _SHOWN = 300
@@ -59,8 +60,8 @@ def read(text: str, rubric: Rubric) -> Answer:
     stripped = _THOUGHT.sub("", text).strip()
     fenced = _FENCE.match(stripped)
     try:
-        found = json.loads(fenced[1] if fenced else stripped)
-    except (ValueError, RecursionError):
+        found = parse_json(fenced[1] if fenced else stripped)
+    except ValueError:
         raise MalformedAnswer(f"the judge did not answer with JSON but with {beginning(text)}") from None
     if not isinstance(found, dict):
         raise MalformedAnswer(f"the judge did not answer with a JSON object but with {beginning(text)}")

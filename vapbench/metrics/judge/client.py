@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from vapbench.errors import UsageError, VapbenchError
 from vapbench.metrics.base import Budget
 from vapbench.metrics.judge.answer import MalformedAnswer, beginning
+from vapbench.parsing import parse_json
 
 LOCAL = "local"
 _ATTEMPTS = 6
@@ -210,7 +211,7 @@ def check_key(key: str, name: str, url: str) -> str:
 
 def _reply(text: str) -> Reply:
     try:
-        found = json.loads(text)
+        found = parse_json(text)
         message = found["choices"][0]["message"]
         content = message.get("content") or message.get("refusal") or ""
         if isinstance(content, list):
@@ -220,7 +221,7 @@ def _reply(text: str) -> Reply:
         if not isinstance(content, str):
             raise TypeError
         return Reply(content, str(found.get("model") or "")[:200], *tokens)
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+    except (ValueError, LookupError, TypeError, AttributeError):
         raise MalformedAnswer(f"the endpoint sent no chat completion but {beginning(text)}") from None
 
 

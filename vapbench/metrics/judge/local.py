@@ -95,9 +95,11 @@ class SemanticAlignmentLocal:
         from transformers import AutoModelForImageTextToText, AutoProcessor
 
         try:
-            self._processor = AutoProcessor.from_pretrained(self._folder, local_files_only=True)
+            self._processor = AutoProcessor.from_pretrained(
+                self._folder, local_files_only=True, trust_remote_code=False
+            )
             model = AutoModelForImageTextToText.from_pretrained(
-                self._folder, local_files_only=True, dtype="auto", use_safetensors=True
+                self._folder, local_files_only=True, dtype="auto", use_safetensors=True, trust_remote_code=False
             )
         except (ValueError, OSError, KeyError) as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -8,10 +8,10 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from vapbench.files import digest
+from vapbench.parsing import read_yaml
 
 _FOLDER = Path(__file__).parent / "rubrics"
 _PROTOCOL = "protocol"
@@ -70,9 +70,7 @@ class Rubrics:
 @cache
 def load_rubrics() -> Rubrics:
     """Read the rubrics of the package."""
-    texts: dict[str, Any] = {
-        path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted(_FOLDER.glob("*.yaml"))
-    }
+    texts: dict[str, Any] = {path.stem: read_yaml(path) for path in sorted(_FOLDER.glob("*.yaml"))}
     protocol = Protocol.model_validate(texts.pop(_PROTOCOL))
     rubrics = {name: Rubric.model_validate(text) for name, text in texts.items()}
     # Dumped models, not file bytes: a comment or a line break in a file is no other question.

@@ -1,0 +1,166 @@
+"""Texts from outside as values: JSON, YAML and CSV, with the few errors that callers turn into a sentence.
+
+The libraries behind these formats answer hostile input with errors of many kinds (RecursionError, KeyError, TypeError,
+OverflowError, …), and take a few things in silence that no result can use: NaN, a column or key listed twice, a quote
+that swallows the rest of a file.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from vapbench.errors import DataError
+
+DEEPEST = 64
+"""Most levels of lists and objects within each other: whatever walks a value may recurse."""
+MOST_ALIASES = 20
+"""Of one YAML file: each can repeat everything before it."""
+LARGEST_DECLARATION = 1 << 18
+"""Bytes of a YAML file: PyYAML reads some hundred kilobytes a second."""
+LARGEST_TABLE = 256 << 20
+"""Bytes of a CSV file."""
+
+_LARGEST = 1e300
+# 1e999 is infinite without ever being called so. Hashes look like that now and then; then the value is looked through.
+_PERHAPS_INFINITE = re.compile(r"[0-9][eE]\+?[0-9]{3}|[0-9]{300}")
+
+
+def parse_json(text: str | bytes) -> Any:
+    """A JSON document or line; of a key listed twice, the last holds.
+
+    Raises:
+        ValueError: it is no JSON or UTF-8, holds NaN or a number of 1e300 or more, or is nested deeper than
+            :data:`DEEPEST`.
+    """
+    if isinstance(text, bytes):
+        text = text.decode("utf-8")
+    try:
+        value = _DECODER.decode(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    if text.count("[") + text.count("{") > DEEPEST or _PERHAPS_INFINITE.search(text):
+        _check(value)
+    return value
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no finite number")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
+
+
+def _check(value: Any) -> None:
+    level, depth = [value], 0
+    while level:
+        depth += 1
+        if depth > DEEPEST + 1:
+            raise ValueError(f"it is nested deeper than {DEEPEST} levels")
+        if any(isinstance(item, int | float) and not abs(item) < _LARGEST for item in level):
+            raise ValueError("a number is infinite, or larger than can be computed with")
+        level = [child for item in level for child in _children(item)]
+
+
+def _children(item: Any) -> Any:
+    return item.values() if isinstance(item, dict) else item if isinstance(item, list) else ()
+
+
+def read_yaml(path: Path) -> Any:
+    """A YAML declaration: plain data, never an object of a class.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        yaml.YAMLError: it is no YAML, larger than :data:`LARGEST_DECLARATION`, not UTF-8, has more aliases than
+            :data:`MOST_ALIASES`, or is nested deeper than :data:`DEEPEST`.
+    """
+    import yaml
+
+    size = path.stat().st_size
+    if size > LARGEST_DECLARATION:
+        raise yaml.YAMLError(f"{size:,} bytes are more than the {LARGEST_DECLARATION:,} of a declaration")
+    try:
+        value = _loader()(path.read_text(encoding="utf-8")).get_single_data()
+        _check_declaration(value)
+    except (yaml.YAMLError, OSError):
+        raise
+    except RecursionError:
+        raise yaml.YAMLError("it is nested too deeply") from None
+    except Exception as error:
+        # PyYAML's own constructors: KeyError for '!!bool maybe', AttributeError for '!!timestamp x', IndexError, ….
+        raise yaml.YAMLError(f"a value is not what its tag or form says ({type(error).__name__}: {error})") from error
+    return value
+
+
+def _check_declaration(value: Any) -> None:
+    level: list[Any] = [value]
+    for _ in range(DEEPEST + 1):
+        level = [child for item in level for child in (*_children(item), *(item if isinstance(item, dict) else ()))]
+        for item in level:
+            if isinstance(item, str) and any("\ud800" <= character <= "\udfff" for character in item):
+                raise ValueError("a text holds half a character (a lone surrogate)")
+        if not level:
+            return
+    raise ValueError(f"it is nested deeper than {DEEPEST} levels")
+
+
+@cache
+def _loader() -> Any:
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        """PyYAML's safe loader, with few aliases: nested ones would multiply without end."""
+
+        aliases = 0
+
+        def compose_node(self, parent: Any, index: Any) -> Any:
+            if self.check_event(yaml.events.AliasEvent):
+                self.aliases += 1
+                if self.aliases > MOST_ALIASES:
+                    mark = self.peek_event().start_mark
+                    raise yaml.composer.ComposerError(None, None, f"more than {MOST_ALIASES} aliases", mark)
+            return super().compose_node(parent, index)
+
+        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+            seen: set[str] = set()
+            for key, _ in node.value:
+                if key.tag == "tag:yaml.org,2002:str" and key.value in seen:
+                    raise yaml.constructor.ConstructorError(None, None, f"{key.value!r} is there twice", key.start_mark)
+                seen.add(key.value if key.tag == "tag:yaml.org,2002:str" else "")
+            return super().construct_mapping(node, deep)
+
+    return Loader
+
+
+def read_csv(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str | None]]]]:
+    """A table with a header.
+
+    Returns:
+        The columns, and each row with the number of its last line; cells that a short row lacks are None.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        DataError: it is no UTF-8 CSV, lists a column twice, a row has more cells than the header, a quote is never
+            closed, or a cell is longer than 131,072 characters.
+    """
+    if (size := path.stat().st_size) > LARGEST_TABLE:
+        raise DataError(f"{path}: {size:,} bytes are more than the {LARGEST_TABLE:,} that are read; split it.")
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as handle:
+            # Strict: otherwise a quote that is never closed makes one cell of all the rows below it.
+            reader = csv.DictReader(handle, restkey="", strict=True)
+            header = list(reader.fieldnames or ())
+            if twice := next((name for name in header if header.count(name) > 1), None):
+                raise DataError(f"{path}: the column {twice!r} is there twice; remove or rename one.")
+            rows: list[tuple[int, dict[str, str | None]]] = []
+            for row in reader:
+                if isinstance(row.get(""), list):
+                    raise DataError(f"{path}:{reader.line_num}: the row has more cells than the header; mend it.")
+                rows.append((reader.line_num, row))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: not a UTF-8 CSV file ({error}); save it as UTF-8.") from error
+    return header, rows
