@@ -40,13 +40,13 @@ def with_sets(model: TableModel, runs: Sequence[Evidence], metrics: Collection[s
 
 
 def _results(run: Evidence | None, task: str | None, metrics: Collection[str] | None) -> list[SetResult]:
-    """The run's results for a task, or for another one that has the very same videos; those come first."""
+    """The run's results for a task, or for another that has the same cases here; those of today's videos come first."""
     read = [result for result in read_results(run.folder) if metrics is None or result.metric in metrics] if run else []
     if run is None or not read:
         return []
-    now = _videos_now(run, task)
+    now, cases = _videos_now(run, task), set(run.cases(task))
     return sorted(
-        (result for result in read if result.task == task or result.videos == now),
+        (result for result in read if result.videos == now or set(run.cases(result.task)) == cases),
         key=lambda result: result.videos != now,
     )
 
