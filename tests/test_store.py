@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import logging
 import multiprocessing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -168,6 +169,7 @@ def test_a_video_counts_only_with_the_hash_of_its_row(tmp_path: Path) -> None:
     write_video(video, moving_clip())
     ok = row(status="ok", video=video.name, sha256=file_sha256(video))
     assert folder.video_of(ok) == video
+    assert folder.video_of(replace(ok, video=f"../videos/{video.name}")) is None
     write_video(video, moving_clip(1))
     assert folder.video_of(ok) is None
 

@@ -133,7 +133,8 @@ class RunFolder:
 
     def video_of(self, row: GenerationRow) -> Path | None:
         """The row's video if the row is ok and the file is the one it was; otherwise None."""
-        if row.status != "ok" or row.video is None:
+        # Rows may come from elsewhere: a name is a name, and no way out of the folder.
+        if row.status != "ok" or row.video is None or Path(row.video).name != row.video:
             return None
         path = self.videos / row.video
         return path if path.is_file() and file_sha256(path) == row.sha256 else None

@@ -48,7 +48,7 @@ class ExpertConfig:
 
     plan: Plan = field(
         default_factory=lambda: Plan(
-            steps=2_400,
+            steps=3_600,
             batch=16,
             learning_rate=1e-3,
             matrix_learning_rate=5e-3,

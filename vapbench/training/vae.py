@@ -47,7 +47,7 @@ class VaeConfig:
 
     plan: Plan = field(
         default_factory=lambda: Plan(
-            steps=1_800,
+            steps=4_000,
             batch=1,
             learning_rate=2e-3,
             matrix_learning_rate=3e-2,
@@ -59,7 +59,7 @@ class VaeConfig:
     channels: tuple[int, ...] = (16, 16, 32, 64)
     latent_channels: int = 16
     layers: int = 1
-    curriculum: tuple[tuple[float, int, int], ...] = ((0.0, 1, 8), (0.33, 5, 2), (0.9, 13, 1))
+    curriculum: tuple[tuple[float, int, int], ...] = ((0.0, 1, 8), (0.12, 5, 2), (0.85, 13, 1))
     """From which share of the steps on a batch has how many frames of how many clips."""
     squared: float = 4.0
     """Weight of the squared error of pixels, which gets colours right early."""
