@@ -53,7 +53,7 @@ def read_votes(path: Path) -> list[HumanVote]:
         DataError: the file cannot be read, or lacks a column.
     """
     try:
-        rows = [row for _, row in read_csv(path)[1]]
+        rows = [{name: cell for name, cell in row.items() if cell is not None} for _, row in read_csv(path)[1]]
         excluded = _excluded(path.with_name("exclusions.jsonl"))
         return [
             HumanVote(
