@@ -33,7 +33,7 @@ _PATIENCE, _STARTING = 20.0, 120.0
 
 
 class Worker(Protocol):
-    """What an actor holds. It travels pickled and is set up where it arrives."""
+    """What an actor holds. Ray carries it to its process, where it is set up."""
 
     def setup(self) -> str:
         """Load what is needed, and say on which device."""
@@ -200,8 +200,9 @@ class Pool(Generic[Item, Result]):
         if self._packed is None:
             self._packed = _packed(self._worker, self.name)
         options = {"num_gpus": self.demand.gpus, "num_cpus": self.demand.cpus, "max_concurrency": _DEPTH + 2}
-        handle = ray.remote(_InActor).options(**options).remote(*self._packed)
-        self._actors.append(_Actor(handle, {handle.placed.remote(): "placed", handle.setup.remote(): "setup"}))
+        worker, plugins = self._packed
+        handle = ray.remote(_InActor).options(**options).remote(plugins)
+        self._actors.append(_Actor(handle, {handle.placed.remote(): "placed", handle.setup.remote(worker): "setup"}))
 
     def _greet(self, actor: _Actor, reference: Any, answer: Any) -> None:
         self._waiting_since = None
@@ -317,22 +318,19 @@ class _Actor:
 class _InActor:
     """An actor as it sees itself."""
 
-    def __init__(self, pickled: bytes, plugins: Sequence[Path]) -> None:
-        self._pickled, self._plugins = pickled, plugins
+    def __init__(self, plugins: Sequence[Path]) -> None:
         self._turn, self._stopped = Lock(), Event()
+        # Modules given by path have no name that this process could import; Ray unpacks the worker after this.
+        for path in plugins:
+            load_module(path)
 
     def placed(self) -> None:
         """Answer as soon as there is a process."""
 
-    def setup(self) -> str:
-        """Unpack the worker and set it up."""
-        import pickle
-
-        # Modules given by path have no name that this process could import; they are loaded the same way first.
-        for path in self._plugins:
-            load_module(path)
-        self._worker: Worker = pickle.loads(self._pickled)
-        return str(self._worker.setup())
+    def setup(self, worker: Worker) -> str:
+        """Set the worker up, and say on which device."""
+        self._worker = worker
+        return str(worker.setup())
 
     def work(self, item: Any) -> tuple[bool, Any]:
         """Whether the item was begun, and what came of it."""
@@ -348,19 +346,18 @@ class _InActor:
         self._stopped.set()
 
 
-def _packed(worker: Worker, name: str) -> tuple[bytes, list[Path]]:
-    """A worker as it travels, and the files that must be imported by path before it can be unpacked."""
-    from ray import cloudpickle
+def _packed(worker: Worker, name: str) -> tuple[Any, list[Path]]:
+    """A worker in Ray's store, and the files that must be imported by path before it can be unpacked."""
+    import ray
 
+    plugins = [module for key, module in list(sys.modules.items()) if key.startswith(PLUGIN)]
     try:
-        pickled: bytes = cloudpickle.dumps(worker)
+        return ray.put(worker), [Path(module.__file__) for module in plugins if module.__file__]
     except Exception as error:
         raise UsageError(
             f"What is needed to {name} cannot be sent to another process ({error}); keep open files, locks and "
             "models out of __init__, where setup(device) can make them, or use --executor local."
         ) from error
-    plugins = [module for key, module in sys.modules.items() if key.startswith(PLUGIN) and key.encode() in pickled]
-    return pickled, [Path(module.__file__) for module in plugins if module.__file__]
 
 
 def _first_line(error: Exception) -> str:
