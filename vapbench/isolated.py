@@ -9,13 +9,13 @@ from __future__ import annotations
 import faulthandler
 import multiprocessing
 import os
-import pickle
 import signal
 import sys
 import threading
 import time
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from types import TracebackType
@@ -89,15 +89,16 @@ class Isolated:
         # Not forked: a forked process cannot use CUDA, nor OpenMP, where this one has.
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
-        method = _pickled(self._method)
+        method = _packed(self._method)
         self._stacks = NamedTemporaryFile(prefix="vapbench-stacks-")
-        arguments = (theirs, method, _plugins(self._method), self._device, self._retries, self._stacks.name)
+        arguments = (theirs, _plugins(self._method), self._device, self._retries, self._stacks.name)
         self._process = context.Process(target=_serve, args=arguments, name="method", daemon=True)
         self._process.start()
         theirs.close()
         try:
+            self._pipe.send_bytes(method)
             ready = self._pipe.recv()
-        except EOFError:
+        except (EOFError, OSError):
             self._process.join(5)
             cause = _cause(self._process.exitcode)
             self._end()
@@ -129,7 +130,7 @@ class Isolated:
         self._process = None
 
 
-def _serve(pipe: Connection, pickled: bytes, plugins: Sequence[Path], device: str, retries: int, stacks: str) -> None:
+def _serve(pipe: Connection, plugins: Sequence[Path], device: str, retries: int, stacks: str) -> None:
     """What the other process does until it is told no more."""
     if _CAN_TELL:
         faulthandler.register(signal.SIGUSR1, file=Path(stacks).open("wb"))
@@ -143,7 +144,7 @@ def _serve(pipe: Connection, pickled: bytes, plugins: Sequence[Path], device: st
 
         for path in plugins:
             load_module(path)
-        method: Method = pickle.loads(pickled)
+        method: Method = pipe.recv()
         method.setup(torch.device(device))
     except BaseException as error:
         pipe.send(_portable(error))
@@ -164,9 +165,9 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _pickled(method: Method) -> bytes:
+def _packed(method: Method) -> bytes:
     try:
-        return pickle.dumps(method)
+        return bytes(ForkingPickler.dumps(method))
     except Exception as error:
         raise UsageError(
             f"--case-timeout runs {method.name} in a process of its own, where what it holds before setup cannot go "
@@ -175,7 +176,7 @@ def _pickled(method: Method) -> bytes:
 
 
 def _plugins(method: Method) -> list[Path]:
-    """Files to import by path before the method can be unpickled."""
+    """Files to import by path before the method can be received."""
     module = sys.modules.get(type(method).__module__)
     name, file = getattr(module, "__name__", ""), getattr(module, "__file__", None)
     return [Path(file)] if file and name.startswith(PLUGIN) else []
@@ -183,7 +184,7 @@ def _plugins(method: Method) -> list[Path]:
 
 def _portable(error: BaseException) -> BaseException:
     try:
-        pickle.loads(pickle.dumps(error))
+        ForkingPickler.loads(ForkingPickler.dumps(error))
     except Exception:
         return VapbenchError(f"{type(error).__name__}: {error}")
     return error
