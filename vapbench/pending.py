@@ -65,24 +65,23 @@ class ScoresOnDisk:
     def __init__(self, folder: RunFolder, wanted: Sequence[Column], refresh: Refresh) -> None:
         """Read them."""
         self._wanted, self._refresh = wanted, refresh
-        self._rows = {column.label: folder.scores(column.slug) for column in wanted}
-        self._last = {
-            label: {(row.case, row.seed): row.key for row in rows.values()} for label, rows in self._rows.items()
-        }
+        self._rows = [folder.scores(column.slug) for column in wanted]
+        self._last = [{(row.case, row.seed): row.key for row in rows.values()} for rows in self._rows]
         self._needed: dict[str, list[str]] = {}
 
     def lacking(self, row: GenerationRow, video: Path, case: Case) -> Pending[ScoreJob, ScoreRow]:
         """What the video of ``row`` lacks: one job or none."""
         missing, restored, kept, failed = [], [], 0, 0
-        for column, needed in zip(self._wanted, self._needed_of(case), strict=True):
+        columns = zip(self._wanted, self._needed_of(case), self._rows, self._last, strict=True)
+        for column, needed, rows, last in columns:
             key = column.key_of(case.id, needed, row.seed, row.sha256 or "")
-            score = self._rows[column.label].get(key)
+            score = rows.get(key)
             if score is None or _again(score, self._refresh):
                 missing.append(column)
                 continue
             kept += 1
             failed += score.status == "failed"
-            if self._last[column.label][row.case, row.seed] != key:
+            if last[row.case, row.seed] != key:
                 restored.append(score)
         return Pending([ScoreJob(row, video, case, tuple(missing))] if missing else [], restored, kept, failed)
 
