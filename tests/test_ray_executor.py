@@ -108,7 +108,8 @@ Make = Callable[..., Case]
 def cluster() -> Iterator[Any]:
     """A head and a node with one CPU each, and object stores that a few videos would fill."""
     before = dict(os.environ)
-    os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}
+    # Ray's own watch over memory is off: tests beside these may fill it, and none of these is about that.
+    os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0", "RAY_memory_monitor_refresh_ms": "0"}
     store = {"num_cpus": 1, "object_store_memory": 78 << 20}
     made = started(lambda: Cluster(initialize_head=True, head_node_args={**store, "include_dashboard": False}))
     started(lambda: made.add_node(**store))
@@ -172,6 +173,7 @@ def losses(row: dict[str, Any]) -> int:
     return sum(failure["type"] == "WorkerLost" for failure in row["attempts"])
 
 
+@pytest.mark.slow
 @needs_ray
 def test_rows_are_those_of_the_local_executor_whatever_kills_a_worker(
     cluster: Any, folder: Path, make_case: Make
@@ -206,6 +208,7 @@ def test_rows_are_those_of_the_local_executor_whatever_kills_a_worker(
     assert {path: path.stat().st_mtime_ns for path in files} == files
 
 
+@pytest.mark.slow
 @needs_ray
 def test_a_node_that_goes_takes_no_finished_row_with_it(cluster: Any, folder: Path, make_case: Make) -> None:
     cases = [make_case(number) for number in range(8)]
@@ -236,6 +239,7 @@ def test_a_node_that_goes_takes_no_finished_row_with_it(cluster: Any, folder: Pa
     assert ours == theirs
 
 
+@pytest.mark.slow
 @needs_ray
 def test_ctrl_c_leaves_a_run_that_any_executor_resumes(cluster: Any, tmp_path: Path, folder: Path) -> None:
     arguments = ["run", "--method", f"{folder / 'method'}:marks={folder / 'marks'},seconds=0.5", "--task", "camera"]
@@ -276,6 +280,7 @@ def wait_until(true: Callable[[], object], seconds: float = 180.0) -> None:
         time.sleep(0.02)
 
 
+@pytest.mark.slow
 @needs_ray
 def test_weights_that_are_absent_end_the_run_with_their_own_words(cluster: Any, folder: Path, make_case: Make) -> None:
     text = METHOD.replace('(self.marks / f"setup-{os.getpid()}").touch()', 'raise WeightsError("no weights in DIR")')
@@ -334,6 +339,7 @@ def test_a_worker_asks_for_what_the_card_says() -> None:
     assert to_score(200 * 10**9, 80).gpus == 1
 
 
+@pytest.mark.slow
 @needs_ray
 def test_every_method_and_metric_that_ships_can_be_sent_to_a_worker(cluster: Any) -> None:
     for entry in methods():
