@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+_RESULTS = ":(exclude)results"  # What a run writes there is no change of the code that made it.
 _RECORDED = (
     *("vapbench", "torch", "torchvision", "diffusers", "transformers", "open_clip_torch", "torchmetrics"),
     *("opencv-python-headless", "av", "numpy"),
@@ -40,7 +41,10 @@ def git_state() -> dict[str, Any] | None:
         return None
     try:
         commit = _git(root, "rev-parse", "HEAD")
-        return {"commit": commit, "dirty": bool(_git(root, "status", "--porcelain", "--untracked-files=no"))}
+        return {
+            "commit": commit,
+            "dirty": bool(_git(root, "status", "--porcelain", "--untracked-files=no", "--", ".", _RESULTS)),
+        }
     except (OSError, subprocess.SubprocessError):
         return None
 
