@@ -68,7 +68,7 @@ def read_votes(path: Path) -> list[HumanVote]:
         ]
     except OSError as error:
         raise DataError(f"{path}: {error.strerror or error}; export the votes: vapbench study export --help") from error
-    except (KeyError, ValueError, AttributeError, TypeError) as error:
+    except (DataError, KeyError, ValueError, AttributeError, TypeError) as error:
         raise DataError(
             f"{path} is no votes.csv of a study ({error}); export it: vapbench study export --help"
         ) from error
