@@ -1,4 +1,4 @@
-"""How long the fuzzers run: seconds with ``make test``; thousands of examples with ``make test-slow``."""
+"""How long the fuzzers run: seconds with ``make test``; ``VAPBENCH_FUZZ=long pytest tests/fuzz`` tries thousands."""
 
 from __future__ import annotations
 
