@@ -35,7 +35,7 @@ class Stage:
     peak_mb: float | None
     """Largest of the rows' peaks."""
     left: float | None
-    """Seconds until the stage is done, by what this session's rows took from one to the next; None while unknown."""
+    """Seconds until the stage is done, by what this command's rows took from one to the next; None while unknown."""
 
     @property
     def done(self) -> int:
@@ -132,7 +132,7 @@ def _stage(name: str, rows: Sequence[GenerationRow | ScoreRow], total: int, sinc
 
 
 def _left(ended: Iterable[str], remaining: int, since: str) -> float | None:
-    """Time left: what is left to do, times the time from one of this session's rows to the next."""
+    """Time left: what is left to do, times the time from one of this command's rows to the next."""
     if remaining <= 0:
         return 0.0
     # ISO 8601 in UTC sorts as text.
