@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -30,6 +31,15 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         del os.environ["VAPBENCH_CACHE"]
     else:
         os.environ["VAPBENCH_CACHE"] = before
+
+
+@pytest.fixture(autouse=True)
+def _log_as_before() -> Iterator[None]:
+    """Undo what a command that ran in this process did to the log: others read it through pytest."""
+    logger = logging.getLogger("vapbench")
+    before = logger.handlers, logger.level, logger.propagate
+    yield
+    logger.handlers, logger.level, logger.propagate = before
 
 
 def moving_clip(seed: int = 0, frames: int = 5, height: int = 32, width: int = 48, fps: float = 8.0) -> Clip:

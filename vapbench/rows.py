@@ -169,7 +169,10 @@ def log_row(run: Path, row: GenerationRow | ScoreRow) -> None:
     """Say that a row was written, for ``--log-json``."""
     if not log.isEnabledFor(logging.DEBUG):
         return
-    failure = row.failure if isinstance(row, ScoreRow) else row.attempts[-1] if row.status == "failed" else None
+    if isinstance(row, ScoreRow):
+        failure = row.failure
+    else:
+        failure = row.attempts[-1] if row.status == "failed" and row.attempts else None
     named = ("case", "seed", "status", "metric", "value", "seconds", "encode_seconds", "peak_mb", "note")
     fields = {"run": str(run), **{name: getattr(row, name) for name in named if hasattr(row, name)}}
     if failure:

@@ -18,6 +18,7 @@ Layout = Literal["inline", "stacked", "bare"]
 """Intervals beside the mean, below it, or left out."""
 
 _GAP = "  "
+_LONGEST = 10_000
 _NO_BREAK = "\N{NO-BREAK SPACE}"
 _ABSENT = "\N{EN DASH}"
 _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -233,8 +234,12 @@ def _style(cell: Cell, competes: bool) -> str:
 
 
 def _one_line(text: str) -> str:
-    """Text from files on one line, without the control characters that could drive a terminal."""
-    return "".join(c if c.isprintable() else " " for c in text)
+    """Text from files on one line, without the control characters that could drive a terminal.
+
+    What no terminal shows at once is cut: the time to break a text into lines grows with the square of its length.
+    """
+    shown = text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+    return "".join(c if c.isprintable() else " " for c in shown)
 
 
 def _wrap(text: str, width: int | None) -> list[str]:
