@@ -22,7 +22,7 @@ from vapbench.report.columns import Column, Row
 from vapbench.report.csv import harmless, to_csv
 from vapbench.report.grid import grid_of
 from vapbench.report.latex import escape, to_latex
-from vapbench.report.published import as_table, publications, read_publication, with_published
+from vapbench.report.published import as_table, beside_published, publications, read_publication, with_published
 from vapbench.report.render import render, render_all
 from vapbench.report.table import Cell, TableModel, summarise
 from vapbench.store import Failure
@@ -91,6 +91,22 @@ def test_published_rows_are_set_apart_and_never_ranked(table: TableModel) -> Non
     # The column's own format, whatever the paper's digits were.
     assert grid.groups[2].lines[0].entries[aesthetic].text == "53.9"
     assert any("vap-data, not of mini, and do not compare" in text for text in grid.footers)
+
+
+def test_a_papers_numbers_share_columns_with_runs_on_its_data_alone(
+    runs: Runs, metric_data: Callable[..., None]
+) -> None:
+    (paper,) = papers = publications()
+    mixed = {**spread(0.8), **{f"s{i}": Case(f"style-{i}", (0.4,), "style", ("all", "style")) for i in range(6)}}
+    mini = summarise([runs.write("vap", mixed, suite="mini")])
+    assert beside_published(mini, papers) == [*mini, as_table(paper)]
+    large = summarise([runs.write("vap", mixed, suite="vap-data")])
+    *parts, whole = beside_published([*mini, *large], papers)
+    assert parts == [*mini, *large[:-1]], "once, below the widest table"
+    assert grid_of(whole, "paper").groups[-1].title == "As published (arXiv:2510.20888)"
+    (style,) = beside_published(summarise([runs.write("i2v", mixed, suite="vap-data")], "style"), papers)
+    assert any("over all its cases, not those of style alone" in text for text in style.footers)
+    assert "no votes" in style.cells[0][-1].account()
 
 
 def test_marks_follow_the_digits_shown(table: TableModel) -> None:

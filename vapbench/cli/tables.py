@@ -92,7 +92,8 @@ def table(
         ),
     ] = "displayed",
     published: Annotated[
-        bool, typer.Option("--published", help="Add the paper's rows, set apart; without any run, they are the table.")
+        bool,
+        typer.Option("--published", help="Add the paper's rows: below runs on its data, else as a table of their own."),
     ] = False,
     votes: Annotated[
         Path | None,
@@ -111,7 +112,7 @@ def table(
     Bold is best, underlined second best, by the digits shown or by significance; what is incomplete is never ranked;
     the notes say how many cases, which definitions, which tests, which commit.
 
-    vapbench table --format latex --out table.tex   vapbench table --published --task camera
+    vapbench table --format latex --out table.tex   vapbench table --published --suite vap-data
     """
     from vapbench.cli.console import configure_logging
     from vapbench.errors import UsageError
@@ -162,12 +163,12 @@ def _models(
 ) -> list[TableModel]:
     from vapbench.cli.reporting import run_folders
     from vapbench.errors import UsageError
-    from vapbench.report.published import as_table, publications, with_published
+    from vapbench.report.published import beside_published, publications
     from vapbench.report.table import summarise
 
     folders = run_folders(runs, results, suite)
     if not folders and published:
-        return [as_table(paper) for paper in publications()]
+        return beside_published([], publications())
     if not folders:
         raise UsageError(f"No runs in {results}{f' of suite {suite}' if suite else ''}; make one: vapbench run --help")
     models = summarise(folders, task, reference=reference)
@@ -176,7 +177,7 @@ def _models(
         models = summarise(folders, task, reference=first)
     if votes is not None:
         models = _with_votes(models, votes)
-    return [with_published(model, publications()) for model in models] if published else models
+    return beside_published(models, publications()) if published else models
 
 
 def _with_votes(models: list[TableModel], path: Path) -> list[TableModel]:
