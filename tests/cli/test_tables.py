@@ -147,6 +147,28 @@ def test_compare_says_which_is_better_and_in_what(vapbench: Command, results: Pa
     assert [column["mcnemar"] is None for column in table["columns"]] == [False, True]
 
 
+def test_notes_that_all_tables_share_are_printed_once(vapbench: Command, results: Path) -> None:
+    for command in (("report",), ("compare", "vap", "i2v")):
+        done = vapbench(*command, "--suite", "mini", "--results", results)
+        assert done.out.count("Columns: ") == 1 and done.out.rstrip().splitlines()[-1].startswith(("Columns", "Made"))
+
+
+def test_runs_are_named_as_tables_label_them(vapbench: Command, results: Path) -> None:
+    manifest = json.loads((results / "mini" / "vap" / "manifest.json").read_text())
+    manifest["identity"]["parameters"] = {"reference": "shuffled"}
+    other = results / "mini" / "vap~0123abcd"
+    shutil.copytree(results / "mini" / "vap", other)
+    (other / "manifest.json").write_text(json.dumps(manifest))
+    options = ("-s", "mini", "-t", "all", "--results", results)
+    done = vapbench("compare", "vap reference=shuffled", "vap", *options)
+    assert done.code == 0 and "A = " in done.out, done.err
+    done = vapbench("report", "vap", "vap reference=shuffled", *options)
+    assert done.code == 0 and "vap reference=shuffled" in done.out and "lora" not in done.out
+    done = vapbench("table", "vap", "i2v", *options)
+    assert done.code == 0 and "| i2v |" in done.out and "lora" not in done.out
+    assert "Did you mean vap reference=shuffled" in vapbench("report", "vap reference=shufled", *options).err
+
+
 @pytest.mark.parametrize("format_", BEGINS)
 @pytest.mark.parametrize("style", STYLES)
 def test_a_table_of_every_style_in_every_format(vapbench: Command, results: Path, style: str, format_: str) -> None:
@@ -228,6 +250,7 @@ MISTAKES = [
     ("report --results R -t camra", 2, "Did you mean camera?"),
     ("report --results R -s mino", 2, "of suite mino; make one: vapbench run --help"),
     ("report R/mini", 3, "is no run folder"),
+    ("report vpa -s mini --results R", 2, "Did you mean vap?"),
     ("report --results R -s mini --votes R/none.csv", 3, "none.csv: No such file"),
     ("report --results R -s mini --votes R/mini/vap/manifest.json", 3, "is no votes.csv of a study"),
     ("report --results R -s mini --votes V", 3, "no vote is on cases and methods of these runs"),

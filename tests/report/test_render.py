@@ -21,7 +21,9 @@ from vapbench.errors import DataError, UsageError
 from vapbench.report.columns import Column, Row
 from vapbench.report.csv import harmless, to_csv
 from vapbench.report.grid import grid_of
+from vapbench.report.human import HumanVote
 from vapbench.report.latex import escape, to_latex
+from vapbench.report.preference import with_votes
 from vapbench.report.published import as_table, beside_published, publications, read_publication, with_published
 from vapbench.report.render import render, render_all
 from vapbench.report.table import Cell, TableModel, summarise
@@ -322,6 +324,33 @@ def test_a_damaged_published_table_is_refused(tmp_path: Path) -> None:
 def test_published_values_survive_a_columns_scale(table: TableModel) -> None:
     exact = replace(table.columns[1], digits=2)
     assert exact.text(53.90 / exact.scale) == "53.90"
+
+
+def test_heads_are_no_wider_than_numbers_need(table: TableModel) -> None:
+    text = render(
+        replace(table, columns=(replace(table.columns[0], title="Semantic alignment (embedding)"),) * 2),
+        "wide",
+        "latex",
+    )
+    heads = text[text.index(r"\toprule") : text.index(r"\midrule")].splitlines()[1:]
+    assert [line.split(" & ")[1] for line in heads] == ["Semantic", "alignment", r"(embedding) $\uparrow$"]
+    assert heads[-1].startswith("Method & ") and heads[-1].endswith(r"$n$ \\")
+
+
+def test_the_notes_of_latex_are_one_paragraph_below_the_table(table: TableModel) -> None:
+    text = render(table, "paper", "latex")
+    notes = text[text.index(r"\begin{minipage}") : text.index(r"\end{minipage}")]
+    assert text.index(r"\end{tabular}") < text.index(notes) and r"\par" not in notes and "16 cases" in notes
+
+
+def test_footers_of_columns_that_a_style_hides_are_hidden(table: TableModel) -> None:
+    votes = [
+        HumanVote(f"case-{i}", f"r{j}", q, ("vap", "i2v"), "vap") for i in range(16) for j in range(6) for q in "ab"
+    ]
+    model = with_votes(table, votes)
+    for style, count in (("wide", 2), ("paper", 1)):
+        footers = grid_of(model, style).footers  # type: ignore[arg-type]
+        assert sum("votes of 6 raters" in text for text in footers) == count
 
 
 def test_footers_explain_only_what_is_printed(table: TableModel) -> None:

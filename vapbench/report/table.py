@@ -15,7 +15,7 @@ from vapbench.errors import UsageError, did_you_mean
 from vapbench.report.columns import Column, Row, columns_of, rows_of
 from vapbench.report.evidence import ColumnKey, Evidence, Outcome, read_all
 from vapbench.report.facts import made_with
-from vapbench.report.ranking import SHORTFALL, Versus, against, rank_spans
+from vapbench.report.ranking import SHORTFALL, Versus, against, out_of_reach, rank_spans
 from vapbench.stats.intervals import clustered_mean
 from vapbench.store import RunFolder
 
@@ -359,6 +359,9 @@ def _footers(
             f"Tests against {rows[reference].label}: sign-flip by condition on common cases, Holm over the methods of "
             f"a column; none with less than {1 - SHORTFALL:.0%} of the cases."
         )
+        tests = max((sum(c.versus is not None for c in column) for column in zip(*cells, strict=True)), default=0)
+        if reason := out_of_reach(max((cell.conditions for cell in filled), default=0), tests):
+            footers.append(reason)
     if columns:
         footers.append("Columns: " + "; ".join(f"{c.title} is {c.definition}" for c in columns) + ".")
     everything = len(_cases_of(runs, task))
