@@ -111,7 +111,9 @@ def test_report_by_condition_as_json_and_with_votes(vapbench: Command, results: 
     options = ("--results", results, "-s", "mini", "-t", "all", "--by-condition", "--votes", votes)
     text = vapbench("report", *options).out
     assert "by condition" in text and "condition-7" in text
-    assert "Agreement with people" in text and "of 192 preferences" in text and "Spearman over 3 methods" in text
+    assert (
+        "Agreement with people" in text and "semantic, of 192 preferences" in text and "Spearman over 3 methods" in text
+    )
     for form in (["--json"], ["--format", "json"]):
         (table,) = json.loads(vapbench("report", *options, *form).out)
         assert [row["label"] for row in table["rows"]] == ["i2v", "lora", "vap", "frozen"]
@@ -231,6 +233,8 @@ def test_leaderboard_pack_check_and_build(vapbench: Command, results: Path, tmp_
     for folder in (out, out.parent):
         checked = vapbench("leaderboard", "check", folder)
         assert (checked.code, checked.out.split()) == (0, ["ok", str(out)])
+    (tmp_path / "none").mkdir()
+    assert vapbench("leaderboard", "check", tmp_path / "none").out == f"no submissions in {tmp_path / 'none'}\n"
     built = vapbench("leaderboard", "build", "--results", results, "--leaderboard", home)
     assert built.code == 0 and built.out.startswith(str(home / "site" / "index.html"))
     assert (home / "site" / "method" / "mini" / "mine-submitted.html").is_file()
