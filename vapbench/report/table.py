@@ -43,6 +43,8 @@ class Cell:
     """Cases the method or metric does not apply to."""
     reason: str = ""
     """The commonest reason why a case has no score."""
+    reasons: int = 1
+    """How many different ones there are."""
     conditions: int = 0
     """Conditions among the scored cases: what the interval is clustered by."""
     no_interval: str = ""
@@ -80,7 +82,7 @@ class Cell:
         if self.gone:
             text += f": {', '.join(self.gone)}"
         if self.reason:
-            text += f" ({self.reason})" if len(self.gone) == 1 else f" (most often: {self.reason})"
+            text += f" ({self.reason})" if len(self.gone) == self.reasons == 1 else f" (most often: {self.reason})"
         return text
 
 
@@ -273,6 +275,7 @@ def _cell(run: Evidence, key: ColumnKey, task: str | None, scored: Mapping[str, 
         failed=states["failed"],
         unscored=states["unscored"],
         reason=reasons.most_common(1)[0][0] if reasons else "",
+        reasons=max(1, len(reasons)),
     )
     return _with_interval(cell, scored, cases)
 
