@@ -81,7 +81,7 @@ class _Gru:
 
     def context_terms(self, context: Tensor) -> tuple[Tensor, Tensor]:
         """What the context adds to both gates, and to the candidate; biases included."""
-        gates, candidate = (conv2d(context, *weights, padding=self._padding) for weights in self._context)
+        gates, candidate = (conv2d(context, weight, bias, padding=self._padding) for weight, bias in self._context)
         return gates, candidate
 
     def step(self, hidden: Tensor, motion: Tensor, terms: tuple[Tensor, Tensor]) -> Tensor:
