@@ -49,7 +49,7 @@ def _labels(folders: Sequence[Path]) -> dict[Path, str]:
     from vapbench.report.evidence import read_all
     from vapbench.store import RunFolder
 
-    found = {}
+    found: dict[Path, str] = {}
     for suite in dict.fromkeys(folder.parent for folder in folders):
         here = [folder for folder in folders if folder.parent == suite]
         runs = read_all([RunFolder(folder) for folder in here])
