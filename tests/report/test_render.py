@@ -356,6 +356,6 @@ def test_footers_of_columns_that_a_style_hides_are_hidden(table: TableModel) -> 
 def test_footers_explain_only_what_is_printed(table: TableModel) -> None:
     assert any("brackets: 95% t interval" in text for text in grid_of(table, "wide").footers)
     for style in ("paper", "ablation"):
-        footers = grid_of(table, style).footers  # type: ignore[arg-type]
+        footers = grid_of(table, style).footers
         assert not any("brackets" in text or text.startswith("#:") for text in footers)
         assert "Mean over cases, seeds averaged within a case." in footers
