@@ -142,7 +142,9 @@ def test_clickers_and_the_careless_are_excluded_by_rule_and_both_analyses_shown(
     assert reasons["rater-004"] == "withdrawn"
     assert len(reasons) <= 6
     kept, everyone = result.questions[0], result.everyone[0]
-    assert everyone.raters - kept.raters == len(reasons)
+    voted = {vote.rater for vote in honest if (vote.role, vote.question) == ("main", everyone.question)}
+    assert everyone.raters == len(voted - {"rater-004"}), "whoever withdraws was promised to be in no analysis"
+    assert everyone.raters - kept.raters == len(reasons) - 1
     assert everyone.votes > kept.votes
     text = "\n".join(report_lines(result))
     assert "rater-002 excluded: too fast" in text
