@@ -156,6 +156,16 @@ def test_a_refused_submission_keeps_the_board_from_being_built(board: Board, sub
         board.build()
 
 
+def test_a_submission_cannot_take_the_name_and_the_badge_of_another_run(board: Board, submission: Path) -> None:
+    (board.home / "badges.json").write_text('{"runs": {"mini/vap": {"badge": "reproduced", "regenerated": 12}}}')
+    board.build()
+    namesake = submission.rename(submission.with_name("vap"))
+    edit(namesake / "submission.json", lambda said: said.update(id="vap"))
+    assert check_submission(namesake) == []
+    with pytest.raises(DataError, match=r"submissions/vap has the name of .*mini/vap"):
+        board.build()
+
+
 def test_results_are_held_to_the_same_rules(board: Board) -> None:
     run = board.runs.write("vap", cases(0.6))
     assert all(finding.ok for finding in check_target(str(run.path)))

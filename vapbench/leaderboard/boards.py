@@ -154,7 +154,7 @@ def collect(results: Path, leaderboard: Leaderboard) -> list[Board]:
     Full-size boards come first, and boards with measured runs before those of published rows alone.
 
     Raises:
-        DataError: a run or a submission cannot be read.
+        DataError: a run or a submission cannot be read, or has the name of another.
     """
     sources = _Sources([RunFolder(path.parent) for path in sorted(results.glob("*/*/manifest.json"))])
     for path in sorted(leaderboard.submissions.glob(f"*/{MANIFEST}")):
@@ -165,9 +165,23 @@ def collect(results: Path, leaderboard: Leaderboard) -> list[Board]:
     suites: dict[str, list[Evidence]] = {paper.suite: [] for paper in publications()}
     for run in read_all(sources.folders):
         suites.setdefault(run.suite, []).append(run)
+    for runs in suites.values():
+        _refuse_namesakes(runs)
     attested = leaderboard.attested()
     boards = [_board(suite, runs, sources.submitted, attested) for suite, runs in sorted(suites.items())]
     return sorted(boards, key=lambda board: (not board.entries, board.small))
+
+
+def _refuse_namesakes(runs: Sequence[Evidence]) -> None:
+    """Badges and the changelog know a run by suite and folder: a namesake would pass for it."""
+    named: dict[str, Path] = {}
+    for run in runs:
+        path = run.folder.path
+        if other := named.get(path.name):
+            raise DataError(
+                f"{path} has the name of {other}, and a board knows runs of {run.suite} by that; rename the later one."
+            )
+        named[path.name] = path
 
 
 def _board(
