@@ -126,6 +126,32 @@ def clustered_covariance(scores: FloatArray, cluster: npt.ArrayLike, name: str =
     return Covariance(matrix, np.zeros_like(matrix), ((name, count),))
 
 
+def share_interval(
+    outcomes: npt.ArrayLike, rater: npt.ArrayLike, item: npt.ArrayLike, confidence: float = 0.95
+) -> Interval:
+    r"""Interval of a mean of outcomes in [0, 1]: two-way cluster-robust, on the logit scale.
+
+    Where all are 0 or all are 1 no variance can be seen. What remains is the exact one-sided bound
+    :math:`1 - \alpha^{1/n}` for as many independent outcomes as there are raters or items, whichever are fewer.
+
+    Args:
+        outcomes: ``(N,)``.
+        rater: ``(N,)`` labels.
+        item: ``(N,)`` labels.
+        confidence: of the interval.
+    """
+    values = np.asarray(outcomes, dtype=np.float64)
+    share, n = float(values.mean()), len(values)
+    covariance = two_way_covariance((values - share)[:, None] / n, rater, item)
+    if covariance.reason:
+        return Interval(share, None, None, None, covariance.reason)
+    if share in (0.0, 1.0):
+        reach = 1 - (1 - confidence) ** (1 / (covariance.degrees + 1))
+        low, high = (0.0, reach) if share == 0 else (1 - reach, 1.0)
+        return Interval(share, low, high, None)
+    return logit_interval(share, covariance.variance([1.0]), n, covariance.degrees, confidence)
+
+
 def logit_interval(share: float, variance: float, n: int, degrees: int, confidence: float = 0.95) -> Interval:
     r"""Interval of a share on the logit scale, back-transformed: it stays inside (0, 1).
 

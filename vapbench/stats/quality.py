@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vapbench.stats.arrays import FloatArray, IntArray, codes
-from vapbench.stats.clusters import Interval, logit_interval, two_way_covariance
+from vapbench.stats.clusters import Interval, share_interval
 from vapbench.stats.votes import TIE, PairVotes
 
 
@@ -22,12 +22,8 @@ def side_bias(votes: PairVotes, confidence: float = 0.95) -> Interval:
     decisive = votes.outcome != TIE
     if not decisive.any():
         raise ValueError("every vote is a tie")
-    left = (votes.outcome[decisive] + 1) / 2
-    share, n = float(left.mean()), len(left)
-    covariance = two_way_covariance((left - share)[:, None] / n, votes.rater[decisive], votes.item[decisive])
-    if covariance.reason:
-        return Interval(share, None, None, None, covariance.reason)
-    return logit_interval(share, covariance.variance([1.0]), n, covariance.degrees, confidence)
+    left = votes.outcome[decisive] > 0
+    return share_interval(left, votes.rater[decisive], votes.item[decisive], confidence)
 
 
 @dataclass(frozen=True, eq=False)
