@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from vapbench.stats.agreement import rater_agreement
+from vapbench.stats.paired import fair_coin_p
 from vapbench.study.ballots import Ballots
 from vapbench.study.protocol import Protocol
 from vapbench.study.votes import CHECK_ROLES, Vote
@@ -152,13 +152,7 @@ def _sides(protocol: Protocol, votes: Sequence[Vote]) -> tuple[tuple[int, int], 
     left = sum(vote.choice == 0 for vote in decisive)
     if not decisive or protocol.kind != "pair":
         return (left, len(decisive)), 1.0
-    return (left, len(decisive)), _fair_coin_p(left, len(decisive))
-
-
-def _fair_coin_p(heads: int, tosses: int) -> float:
-    """Exact two-sided binomial p-value of a fair coin: symmetric, so twice the smaller tail."""
-    tail = sum(math.comb(tosses, k) for k in range(min(heads, tosses - heads) + 1))
-    return float(min(1.0, 2 * tail / 2**tosses))
+    return (left, len(decisive)), fair_coin_p(left, len(decisive))
 
 
 def _outliers(main: Sequence[Vote]) -> Mapping[str, float]:
