@@ -243,6 +243,14 @@ def test_a_method_that_never_loses_is_regularised_and_said_so() -> None:
     assert "regularised; separation" in question.notes
 
 
+def test_trials_that_lack_a_method_give_no_choice_shares_and_say_so() -> None:
+    whole = make_protocol(cases=12, methods=3, kind="best_of_n", ties=False, trials=12, gold=0, training=0, repeats=0)
+    part = whole.cases[0].model_copy(update={"candidates": dict(list(whole.cases[0].candidates.items())[:2])})
+    protocol = whole.model_copy(update={"cases": (part, *whole.cases[1:])})
+    section = leaderboard_section(analyse(ballots(protocol, collect(protocol, 10, Population((0.5, 0.0, -0.5))))))
+    assert section["statistic"] == "luce_share"
+
+
 def test_the_leaderboard_section_names_its_evidence(pairs: StudyResult, tmp_path: Path) -> None:
     section = leaderboard_section(pairs)
     assert section["statistic"] == "luce_share"

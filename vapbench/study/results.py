@@ -143,6 +143,12 @@ class StudyResult:
         return self.ballots.protocol
 
     @property
+    def choice(self) -> bool:
+        """Whether methods have choice shares; else Luce shares are what compares with a preference rate."""
+        methods = [method for question in (*self.questions, *self.everyone) for method in question.methods]
+        return self.protocol.kind == "best_of_n" and all(method.share for method in methods)
+
+    @property
     def excluded(self) -> tuple[Conduct, ...]:
         """Raters whose votes are left out."""
         return tuple(person for person in self.people if person.excluded)
