@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from vapbench.errors import DataError
 from vapbench.files import is_reserved
 from vapbench.leaderboard.check import check_submission
+from vapbench.leaderboard.studies import StudySection, read_studies
 from vapbench.leaderboard.submission import MANIFEST, Submission, read_submission
 from vapbench.report.columns import REFERENCE_KINDS, Column, rows_of
 from vapbench.report.evidence import Evidence, read_all
@@ -117,6 +118,11 @@ class Leaderboard:
         return self.path / "submissions"
 
     @property
+    def studies(self) -> Path:
+        """One ``leaderboard.json`` per preference study, under any name."""
+        return self.path / "studies"
+
+    @property
     def changelog(self) -> Path:
         """One line per change of a board, never rewritten."""
         return self.path / "changelog.jsonl"
@@ -148,6 +154,15 @@ class _Sources:
     submitted: dict[Path, Submission] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class _Proofs:
+    """What is known of runs besides their rows."""
+
+    submitted: Mapping[Path, Submission]
+    attested: Mapping[str, Attested]
+    studies: Sequence[StudySection]
+
+
 def collect(results: Path, leaderboard: Leaderboard) -> list[Board]:
     """Read every run and accepted submission.
 
@@ -167,8 +182,8 @@ def collect(results: Path, leaderboard: Leaderboard) -> list[Board]:
         suites.setdefault(run.suite, []).append(run)
     for runs in suites.values():
         _refuse_namesakes(runs)
-    attested = leaderboard.attested()
-    boards = [_board(suite, runs, sources.submitted, attested) for suite, runs in sorted(suites.items())]
+    proofs = _Proofs(sources.submitted, leaderboard.attested(), read_studies(leaderboard.studies))
+    boards = [_board(suite, runs, proofs) for suite, runs in sorted(suites.items())]
     return sorted(boards, key=lambda board: (not board.entries, board.small))
 
 
@@ -184,9 +199,7 @@ def _refuse_namesakes(runs: Sequence[Evidence]) -> None:
         named[path.name] = path
 
 
-def _board(
-    suite: str, runs: Sequence[Evidence], submitted: Mapping[Path, Submission], attested: Mapping[str, Attested]
-) -> Board:
+def _board(suite: str, runs: Sequence[Evidence], proofs: _Proofs) -> Board:
     declared = load_suites().get(suite)
     title = declared.title if declared else suite
     ratio = f"{declared.clip.width} / {declared.clip.height}" if declared else "3 / 2"
@@ -200,9 +213,7 @@ def _board(
     covered = set(tables[-1].conditions) == everything
     whole = tables[-1] if covered else headline_first(tables_of(suite, runs, [None])[0])
     tables[-1] = with_published(tables[-1], papers)
-    return Board(
-        suite, slug(suite), title, tuple(tables), whole, tuple(_entries(suite, runs, submitted, attested)), ratio
-    )
+    return Board(suite, slug(suite), title, tuple(tables), whole, tuple(_entries(suite, runs, proofs)), ratio)
 
 
 def headline(columns: Sequence[Column]) -> int:
@@ -223,13 +234,12 @@ def headline_first(table: TableModel) -> TableModel:
     )
 
 
-def _entries(
-    suite: str, runs: Sequence[Evidence], submitted: Mapping[Path, Submission], attested: Mapping[str, Attested]
-) -> list[Entry]:
+def _entries(suite: str, runs: Sequence[Evidence], proofs: _Proofs) -> list[Entry]:
     entries = []
     for row, run in zip(rows_of(runs), runs, strict=True):
-        submission = submitted.get(run.folder.path)
-        said = attested.get(f"{suite}/{run.folder.path.name}", Attested())
+        submission = proofs.submitted.get(run.folder.path)
+        said = proofs.attested.get(f"{suite}/{run.folder.path.name}", Attested())
+        judged = said.human_study or any(study.compared(run.identity) for study in proofs.studies)
         name = f"{run.folder.path.name}-submitted" if submission else run.folder.path.name
         badge = said.badge or ("self-reported" if submission else "recomputed")
         total = len(run.cases())
@@ -238,7 +248,7 @@ def _entries(
                 f"{run.folder.path}: reproduced needs {REPRODUCED_SHARE:.0%} of its {total} cases made again, "
                 f'badges.json has "regenerated": {said.regenerated}; make more, or attest recomputed.'
             )
-        entries.append(Entry(row.label, slug(name), run, badge, said.human_study, submission))
+        entries.append(Entry(row.label, slug(name), run, badge, judged, submission))
     return entries
 
 

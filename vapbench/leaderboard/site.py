@@ -20,6 +20,7 @@ from vapbench.errors import UsageError
 from vapbench.leaderboard.boards import BADGES, Board, Entry, Leaderboard, collect, headline, slug
 from vapbench.leaderboard.changelog import Change, update_changelog
 from vapbench.leaderboard.media import Clip, MediaFiles
+from vapbench.leaderboard.studies import StudySection, read_studies
 from vapbench.leaderboard.views import (
     card_of,
     case_lines,
@@ -40,6 +41,14 @@ _UNPRINTABLE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]"
 )
 _MARK = ".vapbench-site"
+_STUDIES = "studies.html"
+_COMMON = (
+    (_STUDIES, "Preference studies"),
+    ("methodology.html", "Methodology"),
+    ("changes.html", "Changes"),
+    ("data.html", "Data"),
+)
+"""Pages that every page leads to; studies if there are any."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +66,7 @@ class _Site:
 
     boards: Sequence[Board]
     media: MediaFiles
+    studies: Sequence[StudySection] = ()
     pages: dict[str, str] = field(default_factory=dict)
     environment: Any = field(default_factory=lambda: _environment())
 
@@ -72,6 +82,7 @@ class _Site:
             root="../" * path.count("/"),
             here=path,
             boards=links,
+            common=[page for page in _COMMON if self.studies or page[0] != _STUDIES],
             style=style,
             script=script,
             policy=_policy(style, script),
@@ -96,7 +107,7 @@ def build(results: Path, leaderboard: Path, out: Path, videos: bool = True) -> B
     home = Leaderboard(leaderboard)
     boards = collect(results, home)
     changes = update_changelog(home.changelog, boards)
-    site = _Site(boards, MediaFiles(videos))
+    site = _Site(boards, MediaFiles(videos), read_studies(home.studies))
     data = dict(_data(boards))
     for board in boards:
         _board_pages(site, board)
@@ -256,6 +267,8 @@ def _common_pages(site: _Site, changes: Sequence[Change], data: Mapping[str, str
         badges=BADGES,
         definitions=definitions,
     )
+    if site.studies:
+        site.add(_STUDIES, "studies.html", title="Preference studies", studies=site.studies)
     site.add("changes.html", "changes.html", title="Changes", changes=changes[::-1])
     site.add("data.html", "data.html", title="Data", files=files)
 
