@@ -46,6 +46,8 @@ class Covariance:
     """What votes or scores are clustered by, and how many there are: ``(("raters", 20), ("items", 48))``."""
     clipped: bool = False
     """Whether negative eigenvalues were set to zero: the two ways nearly cancel; read intervals with care."""
+    unseen: str = ""
+    """Why no spread can be seen, where none can: an interval of no width would claim to know everything."""
 
     @property
     def degrees(self) -> int:
@@ -55,6 +57,8 @@ class Covariance:
     @property
     def reason(self) -> str:
         """Why there can be no interval; empty if there can."""
+        if self.unseen:
+            return f"{self.unseen}, which gives no interval"
         few = [f"{count} {name}" for name, count in self.clusters if count < MIN_CLUSTERS]
         return f"{' and '.join(few)} give no interval; at least {MIN_CLUSTERS} are needed" if few else ""
 
@@ -66,7 +70,7 @@ class Covariance:
     def transformed(self, jacobian: FloatArray) -> Covariance:
         """Covariance of ``Q`` smooth functions of the estimates, ``jacobian`` ``(Q, P)``: the delta method."""
         j = jacobian
-        return Covariance(j @ self.matrix @ j.T, j @ self.floor @ j.T, self.clusters, self.clipped)
+        return Covariance(j @ self.matrix @ j.T, j @ self.floor @ j.T, self.clusters, self.clipped, self.unseen)
 
     def interval(self, estimate: float, contrast: npt.ArrayLike, confidence: float = 0.95) -> Interval:
         """Interval, by the t distribution, of a linear combination."""
