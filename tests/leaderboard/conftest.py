@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -22,24 +21,6 @@ def cases(skill: float, **changes: Case) -> dict[str, Case]:
         for i in range(12)
     }
     return made | changes
-
-
-def write_study(results: Path, home: Path, **changes: object) -> None:
-    """What the report of a closed study of vap and lora says, where the board looks for it."""
-    methods = {
-        name: {"identity": json.loads((results / "mini" / name / "manifest.json").read_text())["identity"]}
-        for name in ("vap", "lora")
-    }
-    row = {"question": "overall", "low": 0.612, "high": 0.784, "reason": "", "rank": "1-2", "votes": 1_200}
-    section = {
-        **{"schema": 1, "study": "mini-1", "title": HOSTILE, "suite": "mini", "kind": "pair"},
-        **{"statistic": "luce_share", "protocol_sha256": "a" * 64, "votes_sha256": "b" * 64, "raters": 30},
-        **{"excluded_raters": 2, "items": 12, "votes": 1_200, "target_votes": 1_200, "closed": True},
-        **{"seen_before_closing": [], "methods": methods},
-        "rows": [row | {"method": "vap", "value": 0.7}, row | {"method": "lora", "value": 0.3, "low": None}],
-    }
-    (home / "studies").mkdir(parents=True, exist_ok=True)
-    (home / "studies" / "mini-1.json").write_text(json.dumps(section | changes))
 
 
 class Board:

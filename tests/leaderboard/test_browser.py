@@ -15,7 +15,7 @@ from tests.report.conftest import Case, Runs, clip
 from vapbench.leaderboard.site import build
 from vapbench.store import Failure
 
-from .conftest import HOSTILE, cases, write_study
+from .conftest import HOSTILE, cases
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -43,7 +43,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three methods, one of them incomplete, and a floor, with videos; and a study."""
+    """Three methods, one of them incomplete, and a floor, with videos."""
     root = tmp_path_factory.mktemp("board")
     runs = Runs(root)
     given = {"reference": str(runs.video), "caption": HOSTILE}
@@ -51,7 +51,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
         runs.write(method, cases(skill, **{"case-0": Case("cond_0", (0.45,), extra=given)}), folder=folder)
     broken = Case("cond_1", (0.0,), generation=Failure("OutOfMemory", "the GPU is full"))
     runs.write("i2v", cases(0.9, **{"case-3": broken}))
-    write_study(root, root / "board")
     return build(root, root / "board", root / "board" / "site").index.parent
 
 
@@ -168,7 +167,7 @@ def test_axe_finds_no_serious_issue(open_page: Callable[..., Page]) -> None:
     page, found = open_page("index.html"), {}
     root = page.url.removesuffix("index.html").partition("#")[0]
     names = ["index", "board/vap-data/index", "method/mini/i2v", "case/mini/case-0", "compare/mini", "gallery/mini"]
-    for name in [*names, "studies", "methodology", "changes", "data"]:
+    for name in [*names, "methodology", "changes", "data"]:
         page.goto(f"{root}{name}.html")
         bad = axe.Axe().run(page, options={"runOnly": {"type": "tag", "values": tags}}).response["violations"]
         bad = [item for item in bad if item["impact"] in ("serious", "critical")]

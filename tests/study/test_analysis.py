@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.study.conftest import Population, code, collect, key_of, make_protocol, rechain
-from vapbench.leaderboard.studies import StudySection
+from vapbench.leaderboard.studies import Study
 from vapbench.study.analysis import analyse
 from vapbench.study.ballots import Ballots
 from vapbench.study.documents import leaderboard_section, to_json
@@ -261,5 +261,5 @@ def test_the_leaderboard_section_names_its_evidence(pairs: StudyResult, tmp_path
     assert {row["method"] for row in section["rows"]} == {f"method-{m}" for m in range(4)}
     assert all(row["low"] < row["value"] < row["high"] for row in section["rows"])
     assert len(section["rows"]) == 8
-    read = StudySection.model_validate(json.loads(json.dumps(section)))
-    assert [question for question, _ in read.tables()] == ["semantic", "overall"], "what the board puts on its site"
+    read = Study.model_validate_json(json.dumps(section))
+    assert [question for question, _ in read.questions()] == ["semantic", "overall"], "what the board puts on its site"

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from vapbench.errors import DataError
 from vapbench.files import is_reserved
 from vapbench.leaderboard.check import check_submission
-from vapbench.leaderboard.studies import StudySection, read_studies
+from vapbench.leaderboard.studies import Study, place_of, read_studies
 from vapbench.leaderboard.submission import MANIFEST, Submission, read_submission
 from vapbench.report.columns import REFERENCE_KINDS, Column, rows_of
 from vapbench.report.evidence import Evidence, read_all
@@ -30,7 +30,7 @@ BADGES: Mapping[str, str] = {
     "self-reported": "The submitter's own rows; nobody here has seen the videos.",
     "recomputed": "We scored the videos ourselves: those of our own runs, or given to us. Nobody has made them again.",
     "reproduced": "A second, independent run made at least a tenth of the cases again, with equal videos or scores.",
-    "human study": "People compared its videos in a preference study; see the study's own report.",
+    "human study": "People compared its videos in a preference study.",
 }
 """From the weakest to the strongest; a human study is a badge beside the others."""
 
@@ -52,6 +52,11 @@ class Entry:
     badge: Badge
     human_study: bool = False
     submission: Submission | None = None
+
+    @property
+    def place(self) -> str:
+        """Its folder, as studies name it: ``mini/vap``."""
+        return place_of(str(self.run.folder.path))
 
     @property
     def bounds(self) -> bool:
@@ -78,6 +83,7 @@ class Board:
     entries: tuple[Entry, ...]
     ratio: str = "3 / 2"
     """Width and height of its clips, as CSS spells it."""
+    studies: tuple[Study, ...] = ()
 
     @property
     def small(self) -> bool:
@@ -103,12 +109,11 @@ class Attested(BaseModel):
     badge: Literal["self-reported", "recomputed", "reproduced"] | None = None
     regenerated: int = Field(default=0, ge=0)
     """Cases that somebody else, or another machine, made again with equal videos or scores."""
-    human_study: bool = False
 
 
 @dataclass(frozen=True)
 class Leaderboard:
-    """The folder beside the site: submissions, changelog, badges."""
+    """The folder beside the site: submissions, studies, changelog, badges."""
 
     path: Path
 
@@ -119,7 +124,7 @@ class Leaderboard:
 
     @property
     def studies(self) -> Path:
-        """One ``leaderboard.json`` per preference study, under any name."""
+        """``leaderboard.json`` of closed preference studies, one file each."""
         return self.path / "studies"
 
     @property
@@ -154,22 +159,13 @@ class _Sources:
     submitted: dict[Path, Submission] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class _Proofs:
-    """What is known of runs besides their rows."""
-
-    submitted: Mapping[Path, Submission]
-    attested: Mapping[str, Attested]
-    studies: Sequence[StudySection]
-
-
 def collect(results: Path, leaderboard: Leaderboard) -> list[Board]:
     """Read every run and accepted submission.
 
     Full-size boards come first, and boards with measured runs before those of published rows alone.
 
     Raises:
-        DataError: a run or a submission cannot be read, or has the name of another.
+        DataError: a run, a submission or a study cannot be read, or a run has the name of another.
     """
     sources = _Sources([RunFolder(path.parent) for path in sorted(results.glob("*/*/manifest.json"))])
     for path in sorted(leaderboard.submissions.glob(f"*/{MANIFEST}")):
@@ -182,8 +178,17 @@ def collect(results: Path, leaderboard: Leaderboard) -> list[Board]:
         suites.setdefault(run.suite, []).append(run)
     for runs in suites.values():
         _refuse_namesakes(runs)
-    proofs = _Proofs(sources.submitted, leaderboard.attested(), read_studies(leaderboard.studies))
-    boards = [_board(suite, runs, proofs) for suite, runs in sorted(suites.items())]
+    attested = leaderboard.attested()
+    studies = read_studies(leaderboard.studies)
+    if boardless := [study for study in studies if study.suite not in suites]:
+        raise DataError(
+            f"{leaderboard.studies}: {boardless[0].study} is about {boardless[0].suite}, which has no board: "
+            "no run of that suite is in the results."
+        )
+    boards = [
+        _board(suite, runs, sources.submitted, attested, [study for study in studies if study.suite == suite])
+        for suite, runs in sorted(suites.items())
+    ]
     return sorted(boards, key=lambda board: (not board.entries, board.small))
 
 
@@ -199,7 +204,13 @@ def _refuse_namesakes(runs: Sequence[Evidence]) -> None:
         named[path.name] = path
 
 
-def _board(suite: str, runs: Sequence[Evidence], proofs: _Proofs) -> Board:
+def _board(
+    suite: str,
+    runs: Sequence[Evidence],
+    submitted: Mapping[Path, Submission],
+    attested: Mapping[str, Attested],
+    studies: Sequence[Study],
+) -> Board:
     declared = load_suites().get(suite)
     title = declared.title if declared else suite
     ratio = f"{declared.clip.width} / {declared.clip.height}" if declared else "3 / 2"
@@ -213,7 +224,8 @@ def _board(suite: str, runs: Sequence[Evidence], proofs: _Proofs) -> Board:
     covered = set(tables[-1].conditions) == everything
     whole = tables[-1] if covered else headline_first(tables_of(suite, runs, [None])[0])
     tables[-1] = with_published(tables[-1], papers)
-    return Board(suite, slug(suite), title, tuple(tables), whole, tuple(_entries(suite, runs, proofs)), ratio)
+    entries = tuple(_entries(suite, runs, submitted, attested, studies))
+    return Board(suite, slug(suite), title, tuple(tables), whole, entries, ratio, tuple(studies))
 
 
 def headline(columns: Sequence[Column]) -> int:
@@ -234,12 +246,18 @@ def headline_first(table: TableModel) -> TableModel:
     )
 
 
-def _entries(suite: str, runs: Sequence[Evidence], proofs: _Proofs) -> list[Entry]:
+def _entries(
+    suite: str,
+    runs: Sequence[Evidence],
+    submitted: Mapping[Path, Submission],
+    attested: Mapping[str, Attested],
+    studies: Sequence[Study],
+) -> list[Entry]:
     entries = []
+    compared = {method.run for study in studies for method in study.methods.values()}
     for row, run in zip(rows_of(runs), runs, strict=True):
-        submission = proofs.submitted.get(run.folder.path)
-        said = proofs.attested.get(f"{suite}/{run.folder.path.name}", Attested())
-        judged = said.human_study or any(study.compared(run.identity) for study in proofs.studies)
+        submission = submitted.get(run.folder.path)
+        said = attested.get(f"{suite}/{run.folder.path.name}", Attested())
         name = f"{run.folder.path.name}-submitted" if submission else run.folder.path.name
         badge = said.badge or ("self-reported" if submission else "recomputed")
         total = len(run.cases())
@@ -248,7 +266,8 @@ def _entries(suite: str, runs: Sequence[Evidence], proofs: _Proofs) -> list[Entr
                 f"{run.folder.path}: reproduced needs {REPRODUCED_SHARE:.0%} of its {total} cases made again, "
                 f'badges.json has "regenerated": {said.regenerated}; make more, or attest recomputed.'
             )
-        entries.append(Entry(row.label, slug(name), run, badge, judged, submission))
+        seen_by_people = place_of(str(run.folder.path)) in compared
+        entries.append(Entry(row.label, slug(name), run, badge, seen_by_people, submission))
     return entries
 
 

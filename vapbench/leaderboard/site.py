@@ -1,4 +1,4 @@
-"""The static site: a pure function of the results, the submissions, and the videos that are there.
+"""The static site: a pure function of the results, the submissions, the studies, and the videos that are there.
 
 It works from ``file://``: every page holds its style and its script, and its content-security policy names their
 hashes, so that whatever a caption or a method's name holds, nothing else runs or loads.
@@ -20,13 +20,14 @@ from vapbench.errors import UsageError
 from vapbench.leaderboard.boards import BADGES, Board, Entry, Leaderboard, collect, headline, slug
 from vapbench.leaderboard.changelog import Change, update_changelog
 from vapbench.leaderboard.media import Clip, MediaFiles
-from vapbench.leaderboard.studies import StudySection, read_studies
+from vapbench.leaderboard.studies import STATISTICS
 from vapbench.leaderboard.views import (
     card_of,
     case_lines,
     conditions_of,
     gone_of,
     groups_of,
+    preferences_of,
     summary_of,
 )
 from vapbench.report.csv import to_csv
@@ -41,14 +42,6 @@ _UNPRINTABLE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]"
 )
 _MARK = ".vapbench-site"
-_STUDIES = "studies.html"
-_COMMON = (
-    (_STUDIES, "Preference studies"),
-    ("methodology.html", "Methodology"),
-    ("changes.html", "Changes"),
-    ("data.html", "Data"),
-)
-"""Pages that every page leads to; studies if there are any."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +59,6 @@ class _Site:
 
     boards: Sequence[Board]
     media: MediaFiles
-    studies: Sequence[StudySection] = ()
     pages: dict[str, str] = field(default_factory=dict)
     environment: Any = field(default_factory=lambda: _environment())
 
@@ -82,7 +74,6 @@ class _Site:
             root="../" * path.count("/"),
             here=path,
             boards=links,
-            common=[page for page in _COMMON if self.studies or page[0] != _STUDIES],
             style=style,
             script=script,
             policy=_policy(style, script),
@@ -107,7 +98,7 @@ def build(results: Path, leaderboard: Path, out: Path, videos: bool = True) -> B
     home = Leaderboard(leaderboard)
     boards = collect(results, home)
     changes = update_changelog(home.changelog, boards)
-    site = _Site(boards, MediaFiles(videos), read_studies(home.studies))
+    site = _Site(boards, MediaFiles(videos))
     data = dict(_data(boards))
     for board in boards:
         _board_pages(site, board)
@@ -140,6 +131,10 @@ def _board_pages(site: _Site, board: Board) -> None:
             tasks=tasks,
             groups=groups,
             filters=choices,
+            # What people preferred, over all cases they saw: with the board of all cases.
+            studies=[(study, STATISTICS[study.statistic], preferences_of(board, study)) for study in board.studies]
+            if index == len(board.tables) - 1
+            else [],
         )
     if board.entries:
         _case_pages(site, board)
@@ -267,8 +262,6 @@ def _common_pages(site: _Site, changes: Sequence[Change], data: Mapping[str, str
         badges=BADGES,
         definitions=definitions,
     )
-    if site.studies:
-        site.add(_STUDIES, "studies.html", title="Preference studies", studies=site.studies)
     site.add("changes.html", "changes.html", title="Changes", changes=changes[::-1])
     site.add("data.html", "data.html", title="Data", files=files)
 
@@ -279,6 +272,9 @@ def _data(boards: Sequence[Board]) -> Iterator[tuple[str, str]]:
         yield f"data/{board.slug}.json", _encodable(tables)
         for table in board.tables:
             yield f"data/{board.slug}-{slug(table.task or 'all')}.csv", _encodable(to_csv(table))
+        for study in board.studies:
+            document = study.model_dump_json(by_alias=True, indent=1) + "\n"
+            yield f"data/{board.slug}-study-{slug(study.study)}.json", _encodable(document)
 
 
 def _encodable(text: str) -> str:

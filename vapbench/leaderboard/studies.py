@@ -1,114 +1,107 @@
-"""What people preferred: the sections that ``vapbench study report`` writes, put on the site as they are."""
+"""Preference studies on the board: what ``vapbench study report`` wrote as ``leaderboard.json``.
+
+Such a file may come from elsewhere: it is data, held to its form before anything of it is shown.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from collections.abc import Iterator
+from pathlib import Path, PurePath
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
-from vapbench.cases import Name
 from vapbench.errors import DataError
-from vapbench.leaderboard.submission import Sha256
-from vapbench.parsing import parse_json
 
+Line = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
-Portion = Annotated[float, Field(ge=0, le=1)]
+
+STATISTICS = {
+    "choice_share": "how often raters chose it when it was shown",
+    "luce_share": "how often it would be chosen among all, by the fitted model",
+}
 
 
-class _Said(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True)
 
 
-class StudyRow(_Said):
+class Preferred(_Part):
     """One method on one question."""
 
-    question: str
-    method: str
-    value: Portion
-    low: Portion | None
-    high: Portion | None
-    reason: str
-    """Why there is no interval."""
-    rank: str = Field(pattern=r"^\d{1,4}(-\d{1,4})?$")
+    question: Line
+    method: Line
+    value: Share | None
+    low: Share | None
+    high: Share | None
+    rank: Annotated[str, StringConstraints(pattern=r"^(\d{1,4}(-\d{1,4})?)?$")]
     votes: Count
+    """Votes it was a candidate in."""
 
 
-class _Method(_Said):
-    identity: Mapping[str, Any]
+def place_of(path: str) -> str:
+    """The last two folders of a path, ``mini/vap``: enough to know a run by, and nothing of whose machine it lay on."""
+    return "/".join(PurePath(path).parts[-2:])
 
 
-class StudySection(_Said):
-    """``leaderboard.json`` of a study's report."""
+class Compared(_Part):
+    """The run that a method's videos came from."""
+
+    run: Annotated[str, AfterValidator(place_of), Field(max_length=4000)] = ""
+
+
+class Study(_Part):
+    """One closed study: shares with 95 % intervals that are robust to raters and cases alike."""
 
     schema_: Literal[1] = Field(alias="schema")
-    study: Name
-    title: str
-    suite: Name
+    study: Line
+    title: Line
+    suite: Line
     kind: Literal["pair", "best_of_n"]
     statistic: Literal["choice_share", "luce_share"]
-    protocol_sha256: Sha256
-    votes_sha256: Sha256
     raters: Count
     excluded_raters: Count
     items: Count
     votes: Count
-    target_votes: Count
     closed: Literal[True]
-    """Results before that are no results: votes that follow a look are other votes."""
-    seen_before_closing: tuple[Mapping[str, Any], ...]
-    methods: Mapping[str, _Method]
-    rows: tuple[StudyRow, ...] = Field(min_length=1)
+    seen_before_closing: list[object]
+    protocol_sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+    methods: dict[Line, Compared]
+    rows: tuple[Preferred, ...] = Field(min_length=1)
 
-    def compared(self, identity: Mapping[str, Any]) -> bool:
-        """Whether the videos of this very run, version and parameters included, were judged."""
-        return any(method.identity == identity for method in self.methods.values())
+    @model_validator(mode="after")
+    def _methods_are_named(self) -> Study:
+        if strangers := {row.method for row in self.rows} - set(self.methods):
+            raise ValueError(f"{min(strangers)} is not among its methods")
+        return self
 
-    def tables(self) -> Iterator[tuple[str, list[StudyLine]]]:
-        """Question -> its methods, strongest first as the report lists them."""
+    def questions(self) -> Iterator[tuple[str, list[Preferred]]]:
+        """Each question with its methods, the most preferred first."""
         for question in dict.fromkeys(row.question for row in self.rows):
-            yield question, [_line(row) for row in self.rows if row.question == question]
+            rows = [row for row in self.rows if row.question == question]
+            yield question, sorted(rows, key=lambda row: (row.value is None, -(row.value or 0), row.method))
 
 
-@dataclass(frozen=True)
-class StudyLine:
-    """A row as it is printed."""
-
-    method: str
-    rank: str
-    share: str
-    interval: str
-    votes: str
-
-
-def read_studies(folder: Path) -> tuple[StudySection, ...]:
-    """Read every section of a folder, by file name.
+def read_studies(folder: Path) -> list[Study]:
+    """Every ``*.json`` of a folder, by name.
 
     Raises:
-        DataError: one is damaged, not of this form, or of a study that is not closed.
+        DataError: one is not of this form, or of a study that is still open.
     """
-    return tuple(_read(path) for path in sorted(folder.glob("*.json")))
+    return [_read(path) for path in sorted(folder.glob("*.json"))]
 
 
-def _read(path: Path) -> StudySection:
+def _read(path: Path) -> Study:
     try:
-        return StudySection.model_validate(parse_json(path.read_text(encoding="utf-8")))
+        return Study.model_validate_json(path.read_bytes())
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the file"
+        if where == "closed":
+            raise DataError(
+                f"{path}: the study was still open; close it, then write it again: vapbench study report."
+            ) from error
         raise DataError(
-            f"{path}: {where}: {first['msg']}; copy leaderboard.json of a closed study's report: vapbench study report"
+            f"{path}: {where}: {first['msg']}; it must be the leaderboard.json that vapbench study report writes."
         ) from error
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: {error}; copy leaderboard.json of a study's report again.") from error
-
-
-def _line(row: StudyRow) -> StudyLine:
-    interval = row.reason or "no interval"
-    if row.low is not None and row.high is not None:
-        interval = f"{100 * row.low:.1f} to {100 * row.high:.1f}"
-    return StudyLine(
-        row.method, f"#{row.rank}".replace("-", "\N{EN DASH}"), f"{100 * row.value:.1f}", interval, f"{row.votes:,}"
-    )
