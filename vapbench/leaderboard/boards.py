@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from vapbench.errors import DataError
 from vapbench.files import is_reserved
 from vapbench.leaderboard.check import check_submission
-from vapbench.leaderboard.studies import Study, place_of, read_studies
+from vapbench.leaderboard.studies import Study, read_studies
 from vapbench.leaderboard.submission import MANIFEST, Submission, read_submission
 from vapbench.report.columns import REFERENCE_KINDS, Column, rows_of
 from vapbench.report.evidence import Evidence, read_all
@@ -52,11 +52,6 @@ class Entry:
     badge: Badge
     human_study: bool = False
     submission: Submission | None = None
-
-    @property
-    def place(self) -> str:
-        """Its folder, as studies name it: ``mini/vap``."""
-        return place_of(str(self.run.folder.path))
 
     @property
     def bounds(self) -> bool:
@@ -254,7 +249,7 @@ def _entries(
     studies: Sequence[Study],
 ) -> list[Entry]:
     entries = []
-    compared = {method.run for study in studies for method in study.methods.values()}
+    compared = [method for study in studies for method in study.methods.values()]
     for row, run in zip(rows_of(runs), runs, strict=True):
         submission = submitted.get(run.folder.path)
         said = attested.get(f"{suite}/{run.folder.path.name}", Attested())
@@ -266,7 +261,7 @@ def _entries(
                 f"{run.folder.path}: reproduced needs {REPRODUCED_SHARE:.0%} of its {total} cases made again, "
                 f'badges.json has "regenerated": {said.regenerated}; make more, or attest recomputed.'
             )
-        seen_by_people = place_of(str(run.folder.path)) in compared
+        seen_by_people = any(method.shows(run.folder.path, run.identity) for method in compared)
         entries.append(Entry(row.label, slug(name), run, badge, seen_by_people, submission))
     return entries
 
