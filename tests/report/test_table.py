@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -202,6 +203,14 @@ def test_two_runs_of_a_method_are_told_apart_by_their_parameters(runs: Runs) -> 
     few = runs.write("vap", cases(0.1), folder="vap~1", parameters={"steps": 20, "guidance": 6.0})
     many = runs.write("vap", cases(0.1), folder="vap~2", parameters={"steps": 50, "guidance": 6.0})
     assert [row.label for row in summarise([few, many], "all")[0].rows] == ["vap steps=20", "vap steps=50"]
+
+
+def test_equal_runs_of_two_places_are_told_apart_by_their_folders(runs: Runs) -> None:
+    here = runs.write("vap", cases(0.1))
+    there = RunFolder(runs.root / "there" / "mini" / "vap")
+    shutil.copytree(here.path, there.path)
+    labels = [row.label for row in summarise([here, there], "all")[0].rows]
+    assert len(set(labels)) == 2 and labels[1] == "vap [there/mini/vap]"
 
 
 def test_an_unknown_task_is_refused_with_a_suggestion(runs: Runs) -> None:

@@ -103,11 +103,11 @@ def show(
 
 
 def run_folders(runs: list[Path] | None, results: Path, suite: str | None) -> list[RunFolder]:
-    """The runs a user names, or every run of the results folder, of one suite if asked for."""
+    """The runs a user names, each once, or every run of the results folder, of one suite if asked for."""
     from vapbench.store import RunFolder
 
     paths = runs or [manifest.parent for manifest in sorted(results.glob("*/*/manifest.json"))]
-    folders = [RunFolder(path) for path in paths]
+    folders = [RunFolder(path) for path in {path.resolve(): path for path in paths}.values()]
     return [f for f in folders if f.manifest()["identity"]["suite"] == suite] if suite else folders
 
 
