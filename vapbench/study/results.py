@@ -133,7 +133,7 @@ class StudyResult:
     questions: tuple[QuestionResult, ...]
     """Without the excluded raters: the published analysis."""
     everyone: tuple[QuestionResult, ...]
-    """With all raters."""
+    """With all raters but those who withdrew, whose votes no analysis has."""
     target: int
     """Main votes that the protocol asks for."""
 
