@@ -141,6 +141,18 @@ def test_a_replaced_video_is_refused_unless_another_source_has_the_true_one(tmp_
     assert content(RunFolder(tmp_path / "into"))["made"]["a"][2]
 
 
+def test_a_row_that_claims_another_cases_video_is_refused(tmp_path: Path) -> None:
+    one, two = Site(tmp_path / "one").write({"a": 1}), Site(tmp_path / "two").write({"b": 2})
+    (row,), taken = two.current(), str(one.current()[0].video)
+    (two.videos / str(row.video)).rename(two.videos / taken)
+    with RunWriter(two) as writer:
+        writer.append(replace(row, video=taken))
+    before = bytes_of(one.path)
+    with pytest.raises(DataError, match=f"two/generations.jsonl gives b seed 0 the video {taken}, which is that of a"):
+        merge([two.path], one.path)
+    assert bytes_of(one.path) == before
+
+
 def test_rows_without_their_videos_are_merged_and_counted(tmp_path: Path) -> None:
     one = Site(tmp_path / "one").write({"a": 1})
     next(one.videos.iterdir()).unlink()

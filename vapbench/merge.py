@@ -92,6 +92,7 @@ def _merge_run(sources: Sequence[RunFolder], target: RunFolder, argv: Sequence[s
             stack.enter_context(writer)
         manifest = _merged_manifest(folders)
         made = _Choice(folders, _generations(folders), _same_video, "generations.jsonl")
+        _refuse_one_video_for_two(made)
         scored = [_scores(folders, column, made) for column in sorted({c for f in folders for c in f.columns()})]
         videos = {place: _intact_video(made, place) for place, row in made.rows.items() if row.status == "ok"}
         new_videos = {place: path for place, path in videos.items() if path and path.parent != target.videos}
@@ -163,6 +164,17 @@ class _Choice(Generic[Row]):
         if known is None or _BEST_FIRST.index(row.status) < _BEST_FIRST.index(known.status):
             self.rows[place] = row
             self.said_by[place] = [folder]
+
+
+def _refuse_one_video_for_two(made: _Choice[GenerationRow]) -> None:
+    """No run names two videos alike; copied, one would take the other's place."""
+    owners: dict[str, Place] = {}
+    for place, row in made.rows.items():
+        if row.status == "ok" and row.video and owners.setdefault(row.video, place) != place:
+            raise DataError(
+                f"{made.said_by[place][0].generations_path} gives {place[0]} seed {place[1]} the video {row.video}, "
+                f"which is that of {owners[row.video][0]}; take the line out and make it again, then merge."
+            )
 
 
 def _same_video(one: GenerationRow, other: GenerationRow) -> bool:

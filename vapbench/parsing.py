@@ -138,7 +138,7 @@ def _loader() -> Any:
 
 
 class _Cells(dict[str, str | None]):
-    """A row by column. What a short row lacks is not kept: thousands of columns times thousands of rows are few bytes."""
+    """A row by column. What a short row lacks is not kept: a file of few bytes may lack millions of cells."""
 
     def __missing__(self, column: str) -> None:
         return None
