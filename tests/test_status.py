@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from typer.testing import CliRunner
 from tests.test_runner import Brightness, Mover, run
 from vapbench.cases import Case
 from vapbench.cli import app
+from vapbench.cli.events import JsonHandler
 from vapbench.lock import Owner, owner_file
 from vapbench.status import status_of
 from vapbench.store import Failure, GenerationRow, RunFolder, RunWriter
@@ -145,6 +147,12 @@ def test_the_log_has_a_line_for_everything_that_happens(tmp_path: Path) -> None:
     assert isinstance(score["value"], float)
     assert score["peak_mb"] > 0
     assert lines[-1]["generated"]["ok"] == 2
+
+
+def test_the_log_takes_names_that_are_no_text(tmp_path: Path) -> None:
+    handler = JsonHandler(tmp_path / "run.jsonl")
+    handler.emit(logging.LogRecord("vapbench", logging.WARNING, "", 0, "%s: no such file", ("\udcff.mp4",), None))
+    assert json.loads((tmp_path / "run.jsonl").read_text())["message"] == "\udcff.mp4: no such file"
 
 
 def test_times_and_memory_are_recorded_and_no_part_of_what_a_row_is(tmp_path: Path, make_case: Make) -> None:
