@@ -125,6 +125,16 @@ def test_contradictions_are_refused_with_both_named(
     assert not (tmp_path / "into").exists()
 
 
+def test_scores_by_earlier_weights_do_not_become_the_column(tmp_path: Path) -> None:
+    one = Site(tmp_path / "one")
+    one.write({"a": 1, "b": 2}, weights="x")
+    # Scoring anew was stopped before it came to b: reports count what the last row's weights say.
+    again = one.write({"a": 1}, weights="y", key="a-again")
+    merge([again.path], tmp_path / "into")
+    merged = RunFolder(tmp_path / "into").scores("brightness").values()
+    assert [(row.case, row.weights) for row in merged] == [("a", "y")]
+
+
 def test_other_identities_are_refused_with_what_differs(tmp_path: Path) -> None:
     one = Site(tmp_path / "one").write({"a": 1})
     two = Site(tmp_path / "two", parameters={"steps": 30}).write({"b": 2})

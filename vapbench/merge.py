@@ -204,8 +204,8 @@ def _scores(folders: Sequence[RunFolder], column: str, made: _Choice[GenerationR
     _agree(folders, definitions, f"scored {column} by another version or other weights")
     said = []
     for rows in read:
-        # Of the video that stands, and of nothing else.
-        current = {(row.case, row.seed): row for row in rows}
+        # As in a report: by the weights used last, of the video that stands, and of nothing else.
+        current = {(row.case, row.seed): row for row in rows if row.weights == rows[-1].weights}
         said.append({place: row for place, row in current.items() if _scores_the_video(row, made.rows.get(place))})
     return _Choice(folders, said, _same_score, f"scores/{column}.jsonl")
 
