@@ -67,7 +67,7 @@ FAULTS: Mapping[str, Callable[[], Any]] = {
 
 
 class Faulty:
-    """Rolls the first frame; ``faults`` maps a case id to what goes wrong with it."""
+    """Rolls the first frame; ``faults`` maps a case id, or ``setup``, to what goes wrong with it."""
 
     name = "faulty"
     version = 1
@@ -75,7 +75,9 @@ class Faulty:
     def __init__(self, faults: Mapping[str, str] | None = None) -> None:
         self.faults = dict(faults or {})
 
-    def setup(self, device: object) -> None: ...
+    def setup(self, device: object) -> None:
+        if "setup" in self.faults:
+            FAULTS[self.faults["setup"]]()
 
     def generate(self, case: Case, seed: int) -> Clip:
         if case.id in self.faults:

@@ -287,6 +287,50 @@ def test_a_hanging_method_does_not_outlive_a_run_that_is_killed() -> None:
             os.kill(method, signal.SIGKILL)
 
 
+LOADING = """
+import threading
+import time
+from tests.faulty_method import Faulty
+from vapbench import isolated
+
+loading = isolated.Isolated(Faulty({"setup": "hang_in_python"}), "cpu", 0, 4.0)
+
+def tell():
+    while loading._process is None or loading._process.pid is None:
+        time.sleep(0.01)
+    print(loading._process.pid, flush=True)
+
+threading.Thread(target=tell).start()
+with loading:
+    pass
+"""
+
+
+@pytest.mark.skipif(not FAILING.exists(), reason="which signals a process ignores is not told here")
+def test_ctrl_c_while_a_method_loads_is_not_waited_for() -> None:
+    command, root = [sys.executable, "-c", LOADING], Path(__file__).parents[1]
+    run = subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert run.stdout is not None
+    method = int(run.stdout.readline())
+    try:
+        while not ignores(method, signal.SIGTERM):
+            time.sleep(0.05)
+        run.send_signal(signal.SIGINT)
+        _, errors = run.communicate(timeout=30)
+        assert "KeyboardInterrupt" in errors
+        assert not is_there(method)
+    finally:
+        for pid in (run.pid, method):
+            if is_there(pid):
+                os.kill(pid, signal.SIGKILL)
+
+
+def ignores(pid: int, number: int) -> bool:
+    status = Path(f"/proc/{pid}/status").read_text()
+    mask = next(line for line in status.splitlines() if line.startswith("SigIgn:")).split()[1]
+    return bool(int(mask, 16) >> (number - 1) & 1)
+
+
 def is_there(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"

@@ -60,7 +60,12 @@ class Isolated:
             UsageError: what the method holds cannot go to another process.
             Exception: what ``setup`` raised.
         """
-        self._start()
+        try:
+            self._start()
+        except BaseException:
+            # Ctrl-C while it loads: Python ends its children by SIGTERM, which this one ignores, and waits for them.
+            self._end()
+            raise
         return self
 
     def __exit__(
@@ -98,8 +103,9 @@ class Isolated:
         self._stacks = NamedTemporaryFile(prefix="vapbench-stacks-")
         limit = self._timeout + _GRACE
         arguments = (theirs, _plugins(self._method), self._device, self._retries, self._stacks.name, limit)
-        self._process = context.Process(target=_serve, args=arguments, name="method", daemon=True)
-        self._process.start()
+        process = context.Process(target=_serve, args=arguments, name="method", daemon=True)
+        process.start()
+        self._process = process
         theirs.close()
         try:
             self._pipe.send_bytes(method)
@@ -107,10 +113,8 @@ class Isolated:
         except (EOFError, OSError):
             self._process.join(5)
             cause = _cause(self._process.exitcode)
-            self._end()
             raise VapbenchError(f"The method's process died of {cause} while it loaded its models.") from None
         if isinstance(ready, BaseException):
-            self._end()
             raise ready
 
     def _where_it_hangs(self) -> str:
