@@ -148,7 +148,8 @@ def _measured_videos(folder: RunFolder) -> Rate | None:
 def _measured_scores(folder: RunFolder, columns: Sequence[str]) -> Rate:
     total, unknown = 0.0, []
     for column in columns:
-        seconds = [row.seconds for row in folder.scores(column).values() if row.status == "ok" and row.seconds]
+        rows = [row for row in folder.scores(column).values() if row.status == "ok"]
+        seconds = [row.seconds for row in rows if row.seconds is not None]
         if seconds:
             total += median(seconds)
         else:

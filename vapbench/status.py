@@ -136,13 +136,22 @@ def _left(ended: Iterable[str], remaining: int, since: str) -> float | None:
     if remaining <= 0:
         return 0.0
     # ISO 8601 in UTC sorts as text.
-    times = [datetime.fromisoformat(text) for text in sorted(text for text in ended if since and text >= since)]
+    times = sorted(time for text in ended if since and text >= since and (time := _time(text)))
     if len(times) < 2 or times[-1] == times[0]:
         return None
     each = (times[-1] - times[0]).total_seconds() / (len(times) - 1)
     # A long case is not behind time until it has taken longer than the others.
     waited = max(0.0, (datetime.now(UTC) - times[-1]).total_seconds())
     return max(0.0, each * remaining - min(waited, each))
+
+
+def _time(text: str) -> datetime | None:
+    """When a row says it was made; None for what is no time, as a row from elsewhere may hold."""
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return time if time.tzinfo else None
 
 
 def _lost(row: GenerationRow) -> bool:
