@@ -72,9 +72,7 @@ def test_cases_are_grouped_by_condition_and_keyed_by_their_adapter(
         "mini", "all", resolve(f"lora:weights={cogvideox_i2v},adapters={copy}", suite="mini"), [one], [0], tmp_path
     )
     assert moved.jobs[0].key == plan.jobs[0].key
-    amplify(copy / "mini_bolumo")
-    path = copy / "mini_bolumo" / "pytorch_lora_weights.safetensors"
-    path.write_bytes(path.read_bytes()[:-1] + b"\1")
+    amplify(copy / "mini_bolumo", seed=1)
     changed = plan_run(
         "mini", "all", resolve(f"lora:weights={cogvideox_i2v},adapters={copy}", suite="mini"), [one], [0], tmp_path
     )
@@ -100,6 +98,17 @@ def test_a_damaged_adapter_is_named(cogvideox_i2v: Path, adapters: Path, tmp_pat
     (copy / "mini_lesuvo").rename(copy / "mini_zirqua")
     with pytest.raises(WeightsError, match="holds an adapter of mini_lesuvo, not of mini_zirqua"):
         find_adapter(copy, "mini_zirqua")
+
+
+def test_weights_that_are_not_the_cards_are_refused(adapters: Path, tmp_path: Path) -> None:
+    """Another condition's file under this one's card, or half of its own."""
+    copy = tmp_path / "copy"
+    shutil.copytree(adapters, copy)
+    own, other = (copy / name / "pytorch_lora_weights.safetensors" for name in CONDITIONS)
+    for content in (other.read_bytes(), own.read_bytes()[:-1]):
+        own.write_bytes(content)
+        with pytest.raises(WeightsError, match=r"mini_bolumo/pytorch_lora.*not the file.*train it again: vapbench"):
+            find_adapter(copy, "mini_bolumo")
 
 
 def test_a_base_is_the_same_alone_and_within_vap(cogvideox_i2v: Path, vap_around_it: Path, tmp_path: Path) -> None:
