@@ -17,7 +17,7 @@ from tests.metrics import judges
 from tests.metrics.conftest import CPU, moving_clip, view
 from tests.metrics.judges import Endpoint, rating, refuses, says
 from vapbench.cases import Case
-from vapbench.errors import BudgetSpent, NotApplicable, UsageError
+from vapbench.errors import BudgetSpent, NotApplicable, UsageError, VapbenchError
 from vapbench.metrics import resolve
 from vapbench.metrics.base import Budget, Score
 from vapbench.metrics.judge import client
@@ -150,6 +150,16 @@ def test_a_refusal_is_not_repeated_and_never_shows_the_key(endpoint: Endpoint, c
         ask(endpoint, case)
     assert KEY not in str(caught.value)
     assert len(endpoint.requests) == 1
+
+
+def test_an_endpoint_that_repeats_the_key_gets_it_into_no_message_and_no_row(endpoint: Endpoint, case: Case) -> None:
+    endpoint.script = [says(rating(70, explanation=f"You sent {KEY}."))]
+    assert ask(endpoint, case).note == "You sent ***."
+    for trouble in (says(f"Your key is {KEY}"), refuses(401, f"{'.' * 290}{KEY}")):
+        endpoint.usual = trouble
+        with pytest.raises(VapbenchError) as caught:
+            ask(endpoint, case)
+        assert KEY[:8] not in str(caught.value)
 
 
 def test_a_redirect_does_not_get_the_key(endpoint: Endpoint, case: Case) -> None:

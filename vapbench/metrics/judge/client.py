@@ -120,7 +120,7 @@ class ChatClient:
                 continue
             if status == 200:
                 return _reply(text)
-            problem = f"HTTP {status}: {self._without_key(beginning(text, quoted=False))}"
+            problem = f"HTTP {status}: {beginning(text, quoted=False)}"
             if status != _TOO_MANY and status < 500:
                 raise JudgeUnreachable(f"{self._host} answered {problem}. {_advice(status)}".rstrip())
         raise JudgeUnreachable(f"{self._host} gave no answer in {_ATTEMPTS} attempts; the last: {problem}")
@@ -142,7 +142,8 @@ class ChatClient:
                 # The timeout of the library is one per read; a trickle would never reach it.
                 if time.monotonic() > deadline:
                     raise TimeoutError(f"no whole answer in {self._timeout:g} s")
-            return response.status_code, response.headers, content.decode("utf-8", "replace")
+            # Here, before anything is cut: half a key would not be found.
+            return response.status_code, response.headers, self._without_key(content.decode("utf-8", "replace"))
 
     def _before_another(self, attempt: int, status: int, headers: Mapping[str, str]) -> None:
         asked = _retry_after(headers.get("retry-after", ""))
