@@ -65,7 +65,8 @@ class PipelineMethod:
 
     name = ""
     version = 1
-    # Where weights come from is recorded; what they are is keyed, by `identity`. The others move work, not results.
+    # Where weights come from is recorded; what they are is keyed, by `identity`. Offloading moves work, not results;
+    # compiling rounds otherwise, as another device does, and devices are not keyed either.
     not_keyed = frozenset({"weights", "revision", "offload", "compile"})
 
     def identity(self) -> Mapping[str, Any]:
