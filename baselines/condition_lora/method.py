@@ -58,7 +58,7 @@ class ConditionLora(PipelineMethod):
         adapter = find_adapter(self.folder, case.condition)
         if adapter is None:
             return []
-        if base := local_folder(self.weights):
+        if base := local_folder(self.weights, self.revision):
             self._check(adapter, base)
         return [adapter.weights]
 

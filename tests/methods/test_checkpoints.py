@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from vapbench.methods.checkpoints import checkpoint_folder, checkpoint_identity
+from vapbench.methods.checkpoints import checkpoint_folder, checkpoint_identity, local_folder
 
 FETCHED, NEWER = "a" * 40, "b" * 40
 
@@ -70,8 +70,11 @@ def test_the_commit_that_is_keyed_is_the_one_that_is_loaded(cache: Path) -> None
 
 
 def test_what_is_not_here_is_fetched_at_the_commit_that_was_told(cache: Path) -> None:
+    assert local_folder("owner/name") is None
     assert checkpoint_identity("owner/name", None)["commit"] == NEWER
     folder = checkpoint_folder("owner/name", None)
     assert folder.name == NEWER
     assert (folder / "model_index.json").read_text() == "{}"
+    assert local_folder("owner/name") == folder
+    assert local_folder("owner/name", "another-branch") is None
     assert checkpoint_identity("owner/name", None)["commit"] == NEWER

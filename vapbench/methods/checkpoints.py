@@ -51,13 +51,13 @@ def checkpoint_folder(weights: str, revision: str | None) -> Path:
         raise _unreachable(weights, error) from error
 
 
-def local_folder(weights: str) -> Path | None:
+def local_folder(weights: str, revision: str | None = None) -> Path | None:
     """The checkpoint's folder if it is on this machine; the network is not asked.
 
     Raises:
         WeightsError: the folder is missing, or bundled weights are.
     """
-    return _local(weights) or _cached_snapshot(weights, None)
+    return _local(weights) or _cached_snapshot(weights, revision)
 
 
 def _local(weights: str) -> Path | None:
