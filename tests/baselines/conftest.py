@@ -31,7 +31,7 @@ from transformers import (
 )
 
 from vapbench.cases import ClipSpec
-from vapbench.files import file_sha256, write_json
+from vapbench.files import digest, file_sha256, write_json
 from vapbench.models import CogVideoXImageToVideoMOTPipeline, CogVideoXTransformer3DMOTModel
 from vapbench.training.diffusion import make_scheduler
 from vapbench.training.lora_run import train_loras
@@ -218,7 +218,7 @@ def amplify(folder: Path, seed: int = 0) -> None:
     path = folder / "pytorch_lora_weights.safetensors"
     with safe_open(path, framework="pt") as file:
         metadata, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}
-    torch.manual_seed(len(folder.name) + ord(folder.name[-1]) + seed)
+    torch.manual_seed(int(digest([folder.name, seed])[:8], 16))
     save_file({name: torch.randn_like(tensor.float()).half() for name, tensor in tensors.items()}, path, metadata)
     card = json.loads((folder / "card.json").read_text())
     write_json(folder / "card.json", card | {"sha256": file_sha256(path)})

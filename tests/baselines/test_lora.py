@@ -46,6 +46,9 @@ def test_the_condition_decides_which_adapter_is_worn(
     assert np.array_equal(frames(method, cases[CONDITIONS[0]]), one)
     other = loaded(f"lora:weights={cogvideox_i2v},adapters={adapters}")
     assert np.array_equal(frames(other, cases[CONDITIONS[1]]), two)
+    # The same case, were its condition the other: the adapter makes the difference.
+    exchanged = cases[CONDITIONS[0]].model_copy(update={"condition": CONDITIONS[1]})
+    assert not np.array_equal(frames(method, exchanged), one)
     bare = loaded(f"i2v:weights={cogvideox_i2v}")
     assert not np.array_equal(frames(bare, cases[CONDITIONS[0]]), one)
     off = loaded(f"lora:weights={cogvideox_i2v},adapters={adapters},strength=0")
