@@ -221,7 +221,9 @@ def test_an_address_that_is_none_is_refused(url: str) -> None:
         check_url(url)
 
 
-@pytest.mark.parametrize("url", [f"https://u:{KEY}@h/v1", f"https://h/v1?key={KEY}", f"https://h/v1#{KEY}"])
+@pytest.mark.parametrize(
+    "url", [f"https://u:{KEY}@h/v1", f"https://h/v1?key={KEY}", f"https://h/v1#{KEY}", f"htps://{KEY}@h", f"//[{KEY}@"]
+)
 def test_a_secret_in_the_address_is_refused_without_repeating_it(url: str) -> None:
     with pytest.raises(UsageError, match="key_env") as caught:
         resolve(f"semantic_alignment[judge]:base_url={url}")

@@ -125,10 +125,6 @@ class ChatClient:
                 raise JudgeUnreachable(f"{self._host} answered {problem}. {_advice(status)}".rstrip())
         raise JudgeUnreachable(f"{self._host} gave no answer in {_ATTEMPTS} attempts; the last: {problem}")
 
-    def close(self) -> None:
-        """Close the connections."""
-        self._http.close()
-
     def _send(self, body: bytes) -> tuple[int, Mapping[str, str], str]:
         deadline = time.monotonic() + self._timeout
         content = bytearray()
@@ -171,6 +167,12 @@ def check_url(url: str) -> str:
     Raises:
         UsageError: it is no http(s) address, or has a user, a password, a query or a fragment.
     """
+    # First, so that no other message repeats a secret.
+    if any(mark in url for mark in "@?#"):
+        raise UsageError(
+            "base_url holds a user, a password, a query or a fragment; give the plain address, "
+            "and the key in an environment variable (key_env=NAME)."
+        )
     try:
         parts = urlsplit(url)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
@@ -178,11 +180,6 @@ def check_url(url: str) -> str:
         usable = False
     if not usable:
         raise UsageError(f"base_url={url}: expected an address such as https://host/v1.")
-    if parts.username or parts.password or parts.query or parts.fragment:
-        raise UsageError(
-            "base_url holds a user, a password, a query or a fragment; give the plain address, "
-            "and the key in an environment variable (key_env=NAME)."
-        )
     return url
 
 
