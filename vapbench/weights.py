@@ -119,7 +119,6 @@ class WeightsStatus:
     state: Literal["absent", "ok", "recorded", "changed"]
     """``recorded``: its hash was unknown and is now kept; ``changed``: it differs from the hash that was
     kept."""
-    sha256: str | None = None
 
 
 def find(name: str) -> MetricWeights:
@@ -215,11 +214,11 @@ def verify(name: str) -> WeightsStatus:
         return WeightsStatus(weights, None, "absent")
     sha256 = file_sha256(path)
     if not sha256.startswith(_known_sha256(weights, path.parent)):
-        return WeightsStatus(weights, path, "changed", sha256)
+        return WeightsStatus(weights, path, "changed")
     if weights.name in _read_lock(path.parent):
-        return WeightsStatus(weights, path, "ok", sha256)
+        return WeightsStatus(weights, path, "ok")
     _record(path.parent, weights, sha256)
-    return WeightsStatus(weights, path, "recorded", sha256)
+    return WeightsStatus(weights, path, "recorded")
 
 
 def load_tensors(path: Path, under: str | None = None) -> dict[str, torch.Tensor]:
