@@ -119,7 +119,6 @@ class WeightsStatus:
     state: Literal["absent", "ok", "recorded", "changed"]
     """``recorded``: its hash was unknown and is now kept; ``changed``: it differs from the hash that was
     kept."""
-    sha256: str | None = None
 
 
 def find(name: str) -> MetricWeights:
@@ -164,8 +163,8 @@ def require(name: str) -> Path:
     return path
 
 
-def fetch(name: str, *, progress: Progress | None = None, force: bool = False) -> Path:
-    """Download the file into the first of :func:`folders`, unless it is already on this machine.
+def fetch(name: str, *, progress: Progress | None = None) -> Path:
+    """Download the file into the first of :func:`folders`, unless it is on this machine and what it was.
 
     The file appears whole or not at all, and only if its hash is the one that the catalogue or an earlier
     download gave it. A download that breaks off is completed by the next call.
@@ -173,18 +172,15 @@ def fetch(name: str, *, progress: Progress | None = None, force: bool = False) -
     Args:
         name: an entry of the catalogue.
         progress: called while bytes arrive; the model hub's client shows its own bar instead.
-        force: download again although the file is there.
 
     Raises:
         UsageError: the name is not in the catalogue.
         WeightsError: the download fails or is forbidden (:func:`offline`), or the content is not what it was the
             first time.
     """
-    weights = find(name)
-    present = locate(name)
-    if present is not None and not force:
+    weights, present, folder = find(name), locate(name), folders()[0]
+    if present is not None and file_sha256(present).startswith(_known_sha256(weights, present.parent)):
         return present
-    folder = folders()[0]
     path = folder / weights.file
     if offline():
         raise WeightsError(
@@ -217,12 +213,12 @@ def verify(name: str) -> WeightsStatus:
     if path is None:
         return WeightsStatus(weights, None, "absent")
     sha256 = file_sha256(path)
-    known = _kept_sha256(weights, path.parent)
-    if not sha256.startswith(known or weights.sha256_prefix):
-        return WeightsStatus(weights, path, "changed", sha256)
-    if known is None:
-        _record(path.parent, weights, sha256)
-    return WeightsStatus(weights, path, "ok" if known else "recorded", sha256)
+    if not sha256.startswith(_known_sha256(weights, path.parent)):
+        return WeightsStatus(weights, path, "changed")
+    if weights.name in _read_lock(path.parent):
+        return WeightsStatus(weights, path, "ok")
+    _record(path.parent, weights, sha256)
+    return WeightsStatus(weights, path, "recorded")
 
 
 def load_tensors(path: Path, under: str | None = None) -> dict[str, torch.Tensor]:
@@ -285,7 +281,7 @@ def _download_url(source: str, destination: Path, name: str, progress: Progress 
 
 def _expected_sha256(weights: MetricWeights, folder: Path, path: Path) -> str:
     sha256 = file_sha256(path)
-    expected = _kept_sha256(weights, folder) or weights.sha256_prefix
+    expected = _known_sha256(weights, folder)
     if not sha256.startswith(expected):
         raise WeightsError(
             f"{weights.name}: {weights.source} has SHA-256 {sha256[:12]}…, expected {expected[:12]}…; if its "
@@ -294,20 +290,24 @@ def _expected_sha256(weights: MetricWeights, folder: Path, path: Path) -> str:
     return sha256
 
 
-def _kept_sha256(weights: MetricWeights, folder: Path) -> str | None:
+def _known_sha256(weights: MetricWeights, folder: Path) -> str:
+    """What the hash must begin with: all of it after the first download, before it what the publisher states."""
     entry = _read_lock(folder).get(weights.name)
-    return str(entry["sha256"]) if entry else None
+    return str(entry["sha256"]) if entry else weights.sha256_prefix
 
 
-def _read_lock(folder: Path) -> dict[str, Any]:
+def _read_lock(folder: Path) -> dict[str, dict[str, Any]]:
     path = folder / LOCK_FILE
     if not path.is_file():
         return {}
     try:
-        lock: dict[str, Any] = parse_json(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise WeightsError(f"{path}: not readable as JSON; repair or remove it.") from error
-    return lock
+        lock: dict[str, dict[str, Any]] = parse_json(path.read_text(encoding="utf-8"))
+        if all(isinstance(entry["sha256"], str) for entry in lock.values()):
+            return lock
+        reason = "a hash is no text"
+    except (ValueError, AttributeError, LookupError, TypeError) as error:
+        reason = str(error)
+    raise WeightsError(f"{path} holds no hashes of weights ({reason}); repair or remove it.")
 
 
 def _record(folder: Path, weights: MetricWeights, sha256: str) -> None:

@@ -58,7 +58,7 @@ class ConditionLora(PipelineMethod):
         adapter = find_adapter(self.folder, case.condition)
         if adapter is None:
             return []
-        if base := local_folder(self.weights):
+        if base := local_folder(self.weights, self.revision):
             self._check(adapter, base)
         return [adapter.weights]
 
@@ -77,19 +77,8 @@ class ConditionLora(PipelineMethod):
         if adapter is None:
             raise NotApplicable(f"no LoRA for {case.condition} in {self.adapters}: {training_command(case.condition)}")
         self._wear(adapter)
-        return self.pipeline(
-            image=Image.fromarray(case.image.first_frame()),
-            prompt_embeds=self.embed(case.caption),
-            negative_prompt_embeds=self.embed(""),
-            height=clip.height,
-            width=clip.width,
-            num_frames=clip.frames,
-            num_inference_steps=self.steps,
-            guidance_scale=self.guidance,
-            use_dynamic_cfg=self.dynamic_guidance,
-            generator=generator,
-            output_type="np",
-        ).frames[0]
+        first = Image.fromarray(case.image.first_frame())
+        return self.sample(case.caption, clip, generator, image=first, use_dynamic_cfg=self.dynamic_guidance)
 
     @property
     def folder(self) -> Path:

@@ -30,6 +30,9 @@ def checkpoint_identity(weights: str, revision: str | None) -> dict[str, Any]:
 def checkpoint_folder(weights: str, revision: str | None) -> Path:
     """The checkpoint's folder, downloaded if it is not on this machine.
 
+    Of a hub id that is here, the commit that is here, which :func:`checkpoint_identity` told, though the branch may
+    have moved since: results are kept under that commit.
+
     Raises:
         WeightsError: it is neither here nor to be had.
     """
@@ -37,22 +40,24 @@ def checkpoint_folder(weights: str, revision: str | None) -> Path:
         return folder
     from huggingface_hub import snapshot_download
 
+    here = _cached_snapshot(weights, revision)
+    commit = here.name if here else revision
     # The hub's client completes what an interrupted download left; offline, what is here must do.
     try:
-        return Path(snapshot_download(weights, revision=revision, allow_patterns=_NEEDED))
+        return Path(snapshot_download(weights, revision=commit, allow_patterns=_NEEDED))
     except Exception as error:
-        if snapshot := _cached_snapshot(weights, revision):
-            return snapshot
+        if here:
+            return here
         raise _unreachable(weights, error) from error
 
 
-def local_folder(weights: str) -> Path | None:
+def local_folder(weights: str, revision: str | None = None) -> Path | None:
     """The checkpoint's folder if it is on this machine; the network is not asked.
 
     Raises:
         WeightsError: the folder is missing, or bundled weights are.
     """
-    return _local(weights) or _cached_snapshot(weights, None)
+    return _local(weights) or _cached_snapshot(weights, revision)
 
 
 def _local(weights: str) -> Path | None:
