@@ -111,7 +111,9 @@ def test_report_by_condition_as_json_and_with_votes(vapbench: Command, results: 
     options = ("--results", results, "-s", "mini", "-t", "all", "--by-condition", "--votes", votes)
     text = vapbench("report", *options).out
     assert "by condition" in text and "condition-7" in text
-    assert "Agreement with people" in text and "of 192 preferences" in text and "Spearman over 3 methods" in text
+    assert (
+        "Agreement with people" in text and "semantic, of 192 preferences" in text and "Spearman over 3 methods" in text
+    )
     for form in (["--json"], ["--format", "json"]):
         (table,) = json.loads(vapbench("report", *options, *form).out)
         assert [row["label"] for row in table["rows"]] == ["i2v", "lora", "vap", "frozen"]
@@ -147,6 +149,28 @@ def test_compare_says_which_is_better_and_in_what(vapbench: Command, results: Pa
     assert [column["mcnemar"] is None for column in table["columns"]] == [False, True]
 
 
+def test_notes_that_all_tables_share_are_printed_once(vapbench: Command, results: Path) -> None:
+    for command in (("report",), ("compare", "vap", "i2v")):
+        done = vapbench(*command, "--suite", "mini", "--results", results)
+        assert done.out.count("Columns: ") == 1 and done.out.rstrip().splitlines()[-1].startswith(("Columns", "Made"))
+
+
+def test_runs_are_named_as_tables_label_them(vapbench: Command, results: Path) -> None:
+    manifest = json.loads((results / "mini" / "vap" / "manifest.json").read_text())
+    manifest["identity"]["parameters"] = {"reference": "shuffled"}
+    other = results / "mini" / "vap~0123abcd"
+    shutil.copytree(results / "mini" / "vap", other)
+    (other / "manifest.json").write_text(json.dumps(manifest))
+    options = ("-s", "mini", "-t", "all", "--results", results)
+    done = vapbench("compare", "vap reference=shuffled", "vap", *options)
+    assert done.code == 0 and "A = " in done.out, done.err
+    done = vapbench("report", "vap", "vap reference=shuffled", *options)
+    assert done.code == 0 and "vap reference=shuffled" in done.out and "lora" not in done.out
+    done = vapbench("table", "vap", "i2v", *options)
+    assert done.code == 0 and "| i2v |" in done.out and "lora" not in done.out
+    assert "Did you mean vap reference=shuffled" in vapbench("report", "vap reference=shufled", *options).err
+
+
 @pytest.mark.parametrize("format_", BEGINS)
 @pytest.mark.parametrize("style", STYLES)
 def test_a_table_of_every_style_in_every_format(vapbench: Command, results: Path, style: str, format_: str) -> None:
@@ -174,7 +198,9 @@ def test_a_table_goes_into_a_file(vapbench: Command, results: Path, tmp_path: Pa
     assert (done.code, done.out.strip(), done.err) == (0, str(path), "")
     text = path.read_text()
     assert text.startswith(r"\documentclass") and text.count(r"\begin{document}") == text.count(r"\end{document}") == 1
-    assert text.count(r"\toprule") == 3 and "not significantly worse" in text and "arXiv:2510.20888" in text
+    # Three tasks, and the paper's table by itself: its numbers are of another suite.
+    assert text.count(r"\toprule") == 4 and "not significantly worse" in text
+    assert text.count("arXiv:2510.20888)") == 1 and "& 24.13" in text.split(r"\toprule")[-1]
     assert r"\dagger" in text
 
 
@@ -207,6 +233,8 @@ def test_leaderboard_pack_check_and_build(vapbench: Command, results: Path, tmp_
     for folder in (out, out.parent):
         checked = vapbench("leaderboard", "check", folder)
         assert (checked.code, checked.out.split()) == (0, ["ok", str(out)])
+    (tmp_path / "none").mkdir()
+    assert vapbench("leaderboard", "check", tmp_path / "none").out == f"no submissions in {tmp_path / 'none'}\n"
     built = vapbench("leaderboard", "build", "--results", results, "--leaderboard", home)
     assert built.code == 0 and built.out.startswith(str(home / "site" / "index.html"))
     assert (home / "site" / "method" / "mini" / "mine-submitted.html").is_file()
@@ -226,6 +254,7 @@ MISTAKES = [
     ("report --results R -t camra", 2, "Did you mean camera?"),
     ("report --results R -s mino", 2, "of suite mino; make one: vapbench run --help"),
     ("report R/mini", 3, "is no run folder"),
+    ("report vpa -s mini --results R", 2, "Did you mean vap?"),
     ("report --results R -s mini --votes R/none.csv", 3, "none.csv: No such file"),
     ("report --results R -s mini --votes R/mini/vap/manifest.json", 3, "is no votes.csv of a study"),
     ("report --results R -s mini --votes V", 3, "no vote is on cases and methods of these runs"),

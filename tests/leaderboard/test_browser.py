@@ -148,6 +148,21 @@ def test_two_methods_are_compared_case_by_case(open_page: Callable[..., Page]) -
     assert page.locator("#b").input_value() == "i2v" and page.locator(".duel").count() == 2
 
 
+def test_a_comparison_without_videos_is_short_and_begins_with_methods(browser: Browser, tmp_path: Path) -> None:
+    runs = Runs(tmp_path)
+    for method in ("copy-reference", "frozen", "i2v", "vap"):
+        runs.write(method, cases(0.5))
+    page = browser.new_page()
+    site = build(tmp_path, tmp_path / "board", tmp_path / "board" / "site", False).index.parent
+    page.goto(f"{site.as_uri()}/compare/mini.html")
+    assert [page.locator(f"#{side}").input_value() for side in "ab"] == ["i2v", "vap"], (
+        "floors are a choice, not the start"
+    )
+    assert page.locator(".duel").count() == 12 and page.locator(".duel .frame").count() == 0
+    assert "ahead in" in page.locator("#wins").inner_text()
+    page.close()
+
+
 def test_players_run_in_step(open_page: Callable[..., Page]) -> None:
     page = open_page("case/mini/case-0.html")
     times = "[...document.querySelectorAll('video')].map((video) => video.currentTime)"

@@ -195,8 +195,12 @@ def test_pack_refuses_what_it_cannot_vouch_for(board: Board, submission: Path) -
         pack(run, submission, **said)
     with pytest.raises(UsageError, match="licence"):
         pack(run, board.home / "submissions" / "x", **{**said, "licence": ""})
-    next((run / "videos").iterdir()).unlink()
-    with pytest.raises(DataError, match="--no-videos"):
+    video = next((run / "videos").iterdir())
+    video.write_bytes(b"another")
+    with pytest.raises(DataError, match="is not the file that was scored"):
+        pack(run, board.home / "submissions" / "x", **said)
+    video.unlink()
+    with pytest.raises(DataError, match="is not here: git keeps rows.*--no-videos"):
         pack(run, board.home / "submissions" / "x", **said)
     pack(run, board.home / "submissions" / "x", **said, videos=False)
     assert check_submission(board.home / "submissions" / "x") == []

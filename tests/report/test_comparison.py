@@ -9,6 +9,7 @@ import pytest
 from vapbench.errors import DataError, UsageError
 from vapbench.report.comparison import Comparison, compare, to_json
 from vapbench.report.comparison_terminal import lines
+from vapbench.report.ranking import out_of_reach
 from vapbench.store import Failure
 
 from .conftest import METRIC, Case, Runs
@@ -50,6 +51,18 @@ def test_p_values_are_adjusted_for_the_number_of_columns(runs: Runs, metric_data
         runs.write(name, cases(level), metric="other")
     result = only(compare(runs.write("a", cases(0.8)), runs.write("b", cases(0.5)), "all"))
     assert [column.p for column in result.columns] == pytest.approx([4 / 256] * 2)
+
+
+def test_few_conditions_are_said_to_be_unable_to_tell(runs: Runs) -> None:
+    few = {name: runs.write(name, cases(level, conditions=5)) for name, level in (("a", 0.9), ("b", 0.1))}
+    result = only(compare(few["a"], few["b"], "all"))
+    assert result.columns[0].p == pytest.approx(2 / 32) and result.columns[0].verdict == ""
+    assert any(
+        "With 5 conditions no p-value is below 0.062" in note and "more conditions" in note for note in result.footers
+    )
+    # Seven conditions suffice for one column (2 / 2^7 < 0.05), and for no more than three.
+    assert not out_of_reach(7, 3) and "0.062 after Holm over 4" in out_of_reach(7, 4)
+    assert not out_of_reach(17, 100), "patterns are drawn, and p can be small"
 
 
 def test_yes_or_no_scores_get_mcnemar(runs: Runs) -> None:

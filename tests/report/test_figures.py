@@ -61,6 +61,17 @@ def test_fonts_are_embedded_and_equal_rows_give_equal_files(model: TableModel, t
     assert (tmp_path / "forest-1.svg").read_bytes() == (tmp_path / "forest-2.svg").read_bytes()
 
 
+def test_a_forest_says_what_its_marks_and_numbers_are(
+    runs: Runs, metric_data: Callable[..., None], tmp_path: Path
+) -> None:
+    metric_data("smooth", title="A title that is as long as titles get (and a variant)", unit="fraction", scale=100.0)
+    folders = [runs.write(name, level(mean), metric="smooth") for name, mean in (("vap", 0.7), ("frozen", 0.1))]
+    write_figure(tmp_path / "forest.svg", summarise(folders, "all")[0])
+    text = (tmp_path / "forest.svg").read_text()
+    assert ">fraction x 100<" in text and ">A title that is as long as titles get (and a variant) ↑<" in text
+    assert "bars: 95 % intervals, clustered by condition · grey squares: floors and ceilings" in text
+
+
 @pytest.mark.parametrize(("name", "message"), [("plot.pdf", "names no figure"), ("forest.gif", "written as")])
 def test_unknown_figures_are_refused(name: str, message: str, model: TableModel, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=message):

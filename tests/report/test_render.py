@@ -21,8 +21,10 @@ from vapbench.errors import DataError, UsageError
 from vapbench.report.columns import Column, Row
 from vapbench.report.csv import harmless, to_csv
 from vapbench.report.grid import grid_of
+from vapbench.report.human import HumanVote
 from vapbench.report.latex import escape, to_latex
-from vapbench.report.published import as_table, publications, read_publication, with_published
+from vapbench.report.preference import with_votes
+from vapbench.report.published import as_table, beside_published, publications, read_publication, with_published
 from vapbench.report.render import render, render_all
 from vapbench.report.table import Cell, TableModel, summarise
 from vapbench.store import Failure
@@ -91,6 +93,22 @@ def test_published_rows_are_set_apart_and_never_ranked(table: TableModel) -> Non
     # The column's own format, whatever the paper's digits were.
     assert grid.groups[2].lines[0].entries[aesthetic].text == "53.9"
     assert any("vap-data, not of mini, and do not compare" in text for text in grid.footers)
+
+
+def test_a_papers_numbers_share_columns_with_runs_on_its_data_alone(
+    runs: Runs, metric_data: Callable[..., None]
+) -> None:
+    (paper,) = papers = publications()
+    mixed = {**spread(0.8), **{f"s{i}": Case(f"style-{i}", (0.4,), "style", ("all", "style")) for i in range(6)}}
+    mini = summarise([runs.write("vap", mixed, suite="mini")])
+    assert beside_published(mini, papers) == [*mini, as_table(paper)]
+    large = summarise([runs.write("vap", mixed, suite="vap-data")])
+    *parts, whole = beside_published([*mini, *large], papers)
+    assert parts == [*mini, *large[:-1]], "once, below the widest table"
+    assert grid_of(whole, "paper").groups[-1].title == "As published (arXiv:2510.20888)"
+    (style,) = beside_published(summarise([runs.write("i2v", mixed, suite="vap-data")], "style"), papers)
+    assert any("over all its cases, not those of style alone" in text for text in style.footers)
+    assert "no votes" in style.cells[0][-1].account()
 
 
 def test_marks_follow_the_digits_shown(table: TableModel) -> None:
@@ -306,6 +324,33 @@ def test_a_damaged_published_table_is_refused(tmp_path: Path) -> None:
 def test_published_values_survive_a_columns_scale(table: TableModel) -> None:
     exact = replace(table.columns[1], digits=2)
     assert exact.text(53.90 / exact.scale) == "53.90"
+
+
+def test_heads_are_no_wider_than_numbers_need(table: TableModel) -> None:
+    text = render(
+        replace(table, columns=(replace(table.columns[0], title="Semantic alignment (embedding)"),) * 2),
+        "wide",
+        "latex",
+    )
+    heads = text[text.index(r"\toprule") : text.index(r"\midrule")].splitlines()[1:]
+    assert [line.split(" & ")[1] for line in heads] == ["Semantic", "alignment", r"(embedding) $\uparrow$"]
+    assert heads[-1].startswith("Method & ") and heads[-1].endswith(r"$n$ \\")
+
+
+def test_the_notes_of_latex_are_one_paragraph_below_the_table(table: TableModel) -> None:
+    text = render(table, "paper", "latex")
+    notes = text[text.index(r"\begin{minipage}") : text.index(r"\end{minipage}")]
+    assert text.index(r"\end{tabular}") < text.index(notes) and r"\par" not in notes and "16 cases" in notes
+
+
+def test_footers_of_columns_that_a_style_hides_are_hidden(table: TableModel) -> None:
+    votes = [
+        HumanVote(f"case-{i}", f"r{j}", q, ("vap", "i2v"), "vap") for i in range(16) for j in range(6) for q in "ab"
+    ]
+    model = with_votes(table, votes)
+    for style, count in (("wide", 2), ("paper", 1)):
+        footers = grid_of(model, style).footers  # type: ignore[arg-type]
+        assert sum("votes of 6 raters" in text for text in footers) == count
 
 
 def test_footers_explain_only_what_is_printed(table: TableModel) -> None:

@@ -63,11 +63,14 @@ def test_every_planned_case_is_accounted_for(runs: Runs) -> None:
     assert cell.reason == "OutOfMemoryError: no room", "the commonest reason, on one line"
     assert cell.account() == ("1 of 7 cases: 2 failed, 2 unscored, 2 missing (most often: OutOfMemoryError: no room)")
     assert not cell.complete
-    evidence = read_evidence(run)
-    (key,) = evidence.scores
-    for case in evidence.cases():
-        # What a table counts and what a page says of a case are two readings of the same rows.
-        assert evidence.case_means(key).get(case) == evidence.outcome(key, case).value
+
+
+def test_one_of_several_reasons_does_not_speak_for_all(runs: Runs) -> None:
+    fine = {"fine": Case("c", (0.5,))}
+    run = runs.write("lora", fine | {f"case-{name}": Case(name, generation=f"no LoRA for {name}") for name in "ab"})
+    assert only_cell(summarise([run], "all")).account() == "1 of 3 cases: 2 unscored (most often: no LoRA for a)"
+    alike = runs.write("vap", fine | {f"case-{name}": Case(name, generation="no reference") for name in "ab"})
+    assert only_cell(summarise([alike], "all")).account() == "1 of 3 cases: 2 unscored (no reference)"
 
 
 def test_no_score_at_all_is_no_number(runs: Runs) -> None:

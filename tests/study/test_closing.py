@@ -62,7 +62,9 @@ def test_a_look_before_closing_is_recorded_and_every_later_report_says_so(folder
     assert "UNBLINDED" not in late.stdout
     assert "Seen before it was closed:" in late.stdout
     # The export carries it along.
-    assert vapbench("export", folder.path, "--out", tmp_path / "export").returncode == 0
+    assert f"Next:  vapbench study export {folder.path}" in late.stdout
+    exported = vapbench("export", folder.path, "--out", tmp_path / "export")
+    assert exported.returncode == 0 and f"vapbench table --votes {tmp_path}/export/votes.csv" in exported.stdout
     again = vapbench("report", tmp_path / "export", "--out", tmp_path / "again")
     assert again.stdout.splitlines()[1] == late.stdout.splitlines()[1]
     assert json.loads((tmp_path / "again/leaderboard.json").read_text())["seen_before_closing"]

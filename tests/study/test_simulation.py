@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tests.study.conftest import make_protocol
-from vapbench.study.simulation import Assumptions, forecast
+from vapbench.study.simulation import Assumptions, Forecast, Power, forecast
+from vapbench.study.text import underpowered
 
 QUICK = Assumptions(designs=1, replicates=12)
 
@@ -24,6 +27,13 @@ def test_equal_seeds_give_equal_forecasts() -> None:
     protocol = make_protocol(cases=8, kind="best_of_n", ties=False, trials=8, raters=8)
     quick = Assumptions(designs=1, replicates=2)
     assert forecast(protocol, quick, seed=3) == forecast(protocol, quick, seed=3)
+
+
+def test_a_study_that_would_miss_a_large_difference_is_said_to() -> None:
+    weak = Forecast((Power(0.55, 0.05, 0.2), Power(0.75, 0.41, 0.2)), 40, 40, 2, 3, 0.02)
+    (line, _) = underpowered(weak)
+    assert "even 75:25 is told apart in 41 of 100" in line and "--votes-per-cell" in line
+    assert underpowered(replace(weak, powers=(Power(0.75, 0.8, 0.2),))) == []
 
 
 def test_too_few_raters_are_told_so() -> None:

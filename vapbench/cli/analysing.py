@@ -65,6 +65,11 @@ def export(
     target = out or folder.path / "export"
     for name, records in write(ballots, target).items():
         output().print(f"{target / name}: {records:,} records", markup=False, soft_wrap=True)
+    seen = f"--votes {target / 'votes.csv'}"
+    output().print(f"Next:  vapbench table {seen}", markup=False, soft_wrap=True)
+    output().print("           what people preferred, beside the metrics", markup=False, soft_wrap=True)
+    output().print(f"       vapbench report {seen}", markup=False, soft_wrap=True)
+    output().print("           which metric agrees with them", markup=False, soft_wrap=True)
 
 
 def report(
@@ -124,6 +129,8 @@ def report(
         output().print(line, markup=False, soft_wrap=True, emoji=False)
     written = ", ".join(("report.txt", "report.json", "leaderboard.json", *(path.name for path in figures)))
     output().print(f"\n{target}: {written}", markup=False, soft_wrap=True)
+    output().print(f"Next:  vapbench study export {folder.path}", markup=False, soft_wrap=True)
+    output().print("           the votes as tables, and for vapbench report --votes", markup=False, soft_wrap=True)
 
 
 def _print_pace(folder: StudyFolder, votes: Path | None) -> None:

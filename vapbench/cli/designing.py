@@ -45,7 +45,9 @@ def plan(
     ] = 3,
     raters: Annotated[
         int | None,
-        typer.Option("--raters", min=1, help="[default: as many as keep a pass at 26 trials]", show_default=False),
+        typer.Option(
+            "--raters", min=1, help="[default: as many as keep a pass at 26 trials, at least 5]", show_default=False
+        ),
     ] = None,
     name: Annotated[
         str | None, typer.Option("--id", help="Name of the study. [default: suite and task]", show_default=False)

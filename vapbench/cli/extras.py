@@ -54,11 +54,7 @@ class Extras:
         for item in breakdown(table) if self.by_condition else ():
             yield ""
             yield from lines(item)
-        for number, result in enumerate(self._agreements(table)):
-            if not number:
-                yield ""
-                yield "Agreement with people: share of their preferences that the metric shares; 0.50 is chance"
-            yield f"  {_agreement_text(result)}"
+        yield from _agreement_lines(self._agreements(table))
 
     def data(self, table: TableModel) -> dict[str, Any]:
         """The same as plain data."""
@@ -91,14 +87,23 @@ class Extras:
         return metric_agreement(table, self.ballots) if self.votes else []
 
 
-def _agreement_text(result: MetricAgreement) -> str:
-    interval = result.accuracy
-    ends = (
-        f" [{interval.low:.2f}, {interval.high:.2f}]" if interval.low is not None and interval.high is not None else ""
-    )
-    rho = "" if result.spearman is None else f", Spearman over {len(result.methods)} methods {result.spearman:.2f}"
-    why = f" ({interval.reason})" if interval.reason else ""
-    return (
-        f"{result.question}, {result.column.title}: {interval.estimate:.2f}{ends} "
-        f"of {result.preferences:,} preferences{why}{rho}"
-    )
+def _agreement_lines(results: Sequence[MetricAgreement]) -> Iterator[str]:
+    """A small table for each question, and for each number of preferences where columns differ in it."""
+    blocks: dict[str, list[tuple[str, str, str]]] = {}
+    for result in results:
+        interval, methods = result.accuracy, len(result.methods)
+        why = f" ({interval.reason})" if interval.reason else ""
+        rank = f", Spearman over {methods} methods" if methods >= 3 else ""
+        ends = "" if interval.low is None or interval.high is None else f" [{interval.low:.2f}, {interval.high:.2f}]"
+        rho = "" if result.spearman is None else f"{result.spearman:.2f}".replace("-", "\N{MINUS SIGN}")
+        block = blocks.setdefault(f"{result.question}, of {result.preferences:,} preferences{why}{rank}", [])
+        block.append((result.column.header, f"{interval.estimate:.2f}{ends}", rho))
+    if blocks:
+        yield ""
+        yield "Agreement with people: share of their preferences that the metric shares; 0.50 is chance"
+    for title, rows in blocks.items():
+        yield ""
+        yield title
+        widths = [max(len(row[index]) for row in rows) for index in range(3)]
+        for name, agrees, rho in rows:
+            yield f"  {name:<{widths[0]}}  {agrees:<{widths[1]}}  {rho:>{widths[2]}}".rstrip()

@@ -27,7 +27,7 @@ def register(app: typer.Typer) -> None:
 
 def build(
     out: Annotated[
-        Path | None, typer.Option("--out", help="Folder to write. [default: site/ beside]", show_default=False)
+        Path | None, typer.Option("--out", help="Folder to write. [default: leaderboard/site]", show_default=False)
     ] = None,
     videos: Annotated[
         bool,
@@ -74,6 +74,8 @@ def check(
             output().print(f"[red]bad[/red] {escape(str(path))}: {escape(problem)}", soft_wrap=True)
         if not problems:
             output().print(f"[green]ok[/green]  {escape(str(path))}", soft_wrap=True)
+    if not found:
+        output().print(f"no submissions in {escape(str(folder))}", soft_wrap=True)
     raise typer.Exit(3 if any(found.values()) else 0)
 
 

@@ -24,8 +24,8 @@ def register(app: typer.Typer) -> None:
 
 def report(
     runs: Annotated[
-        list[Path] | None,
-        typer.Argument(help="Run folders. Default: every run of the results folder.", show_default=False),
+        list[str] | None,
+        typer.Argument(help="Runs: folders, names or labels. Default: all in the results folder.", show_default=False),
     ] = None,
     task: Annotated[
         str | None,
@@ -62,9 +62,10 @@ def report(
 
     Methods by metrics, one table per task, with n, intervals and the ranks a method may have.
 
-    vapbench report   vapbench report results/mini/vap results/mini/frozen --task camera --figure forest.pdf
+    vapbench report   vapbench report vap frozen --task camera --figure forest.pdf
     """
     from vapbench.cli.console import configure_logging
+    from vapbench.cli.naming import run_folders
     from vapbench.errors import UsageError
 
     configure_logging(verbose=0, quiet=False)
@@ -102,15 +103,6 @@ def show(
         typer.launch(path.resolve().as_uri())
 
 
-def run_folders(runs: list[Path] | None, results: Path, suite: str | None) -> list[RunFolder]:
-    """The runs a user names, each once, or every run of the results folder, of one suite if asked for."""
-    from vapbench.store import RunFolder
-
-    paths = runs or [manifest.parent for manifest in sorted(results.glob("*/*/manifest.json"))]
-    folders = [RunFolder(path) for path in {path.resolve(): path for path in paths}.values()]
-    return [f for f in folders if f.manifest()["identity"]["suite"] == suite] if suite else folders
-
-
 def print_tables(
     folders: Sequence[RunFolder],
     task: str | None,
@@ -125,7 +117,7 @@ def print_tables(
     from vapbench.cli.console import errors, output
     from vapbench.report.json import to_json
     from vapbench.report.table import summarise
-    from vapbench.report.terminal import print_table
+    from vapbench.report.terminal import print_tables as print_terminal
 
     if not folders:
         return
@@ -135,11 +127,7 @@ def print_tables(
     if as_json:
         output().print_json(json.dumps([{**to_json(table), **extras.data(table)} for table in tables]))
     else:
-        for table in tables:
-            output().print()
-            print_table(table, output())
-            for line in extras.lines(table):
-                output().print(line, markup=False, highlight=False, emoji=False, soft_wrap=True)
+        print_terminal(tables, output(), extras.lines)
     for path in extras.draw(tables):
         errors().print(str(path), markup=False, soft_wrap=True)
     if next_steps and not as_json:

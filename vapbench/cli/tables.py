@@ -11,7 +11,6 @@ from vapbench.cli import options as opt
 
 if TYPE_CHECKING:
     from vapbench.report.table import TableModel
-    from vapbench.store import RunFolder
 
 _Task = Annotated[
     str | None, typer.Option("--task", "-t", help="Only this task. [default: every task]", show_default=False)
@@ -26,7 +25,12 @@ def register(app: typer.Typer) -> None:
 
 
 def compare(
-    a: Annotated[str, typer.Argument(help="A run folder, or its name in the results folder.", show_default=False)],
+    a: Annotated[
+        str,
+        typer.Argument(
+            help="A run: its folder, its name in the results folder, or its row's label.", show_default=False
+        ),
+    ],
     b: Annotated[str, typer.Argument(help="Another run of the same suite.", show_default=False)],
     task: _Task = None,
     suite: _Suite = None,
@@ -43,25 +47,26 @@ def compare(
     import json as json_
 
     from vapbench.cli.console import configure_logging, output
+    from vapbench.cli.naming import find_run
     from vapbench.report.comparison import compare as compare_runs
     from vapbench.report.comparison import to_json
-    from vapbench.report.comparison_terminal import lines
+    from vapbench.report.comparison_terminal import lines, without_shared
 
     configure_logging(verbose=0, quiet=False)
     comparisons = compare_runs(find_run(a, results, suite), find_run(b, results, suite), task)
     if json:
         output().print_json(json_.dumps([to_json(comparison) for comparison in comparisons]))
         return
-    for comparison in comparisons:
-        output().print()
-        for line in lines(comparison):
+    parts, shared = without_shared(comparisons)
+    for block in (*map(lines, parts), *([shared] if shared else [])):
+        for line in ("", *block):
             output().print(line, markup=False, highlight=False, emoji=False, soft_wrap=True)
 
 
 def table(
     runs: Annotated[
-        list[Path] | None,
-        typer.Argument(help="Run folders. Default: every run of the results folder.", show_default=False),
+        list[str] | None,
+        typer.Argument(help="Runs: folders, names or labels. Default: all in the results folder.", show_default=False),
     ] = None,
     style: Annotated[
         Literal["paper", "wide", "ablation"],
@@ -92,7 +97,8 @@ def table(
         ),
     ] = "displayed",
     published: Annotated[
-        bool, typer.Option("--published", help="Add the paper's rows, set apart; without any run, they are the table.")
+        bool,
+        typer.Option("--published", help="Add the paper's rows: below runs on its data, else as a table of their own."),
     ] = False,
     votes: Annotated[
         Path | None,
@@ -111,7 +117,7 @@ def table(
     Bold is best, underlined second best, by the digits shown or by significance; what is incomplete is never ranked;
     the notes say how many cases, which definitions, which tests, which commit.
 
-    vapbench table --format latex --out table.tex   vapbench table --published --task camera
+    vapbench table vap i2v lora --task all --format latex --out table.tex   vapbench table --published --suite vap-data
     """
     from vapbench.cli.console import configure_logging
     from vapbench.errors import UsageError
@@ -130,28 +136,8 @@ def table(
         typer.echo(str(out))
 
 
-def find_run(name: str, results: Path, suite: str | None) -> RunFolder:
-    """The run a user names: a folder, or the name of one in the results folder.
-
-    Raises:
-        UsageError: there is none of that name, or several.
-    """
-    from vapbench.errors import UsageError, did_you_mean
-    from vapbench.store import RunFolder
-
-    if (Path(name) / "manifest.json").is_file():
-        return RunFolder(Path(name))
-    known = [path.parent for path in sorted(results.glob(f"{suite or '*'}/*/manifest.json"))]
-    found = [path for path in known if path.name == name]
-    if not found:
-        raise UsageError(f"No run {name!r} in {results}.{did_you_mean(name, {path.name for path in known})}")
-    if len(found) > 1:
-        raise UsageError(f"Several runs are called {name}: {', '.join(map(str, found))}; name one of these folders.")
-    return RunFolder(found[0])
-
-
 def _models(
-    runs: list[Path] | None,
+    runs: list[str] | None,
     results: Path,
     suite: str | None,
     task: str | None,
@@ -160,14 +146,14 @@ def _models(
     published: bool,
     votes: Path | None,
 ) -> list[TableModel]:
-    from vapbench.cli.reporting import run_folders
+    from vapbench.cli.naming import run_folders
     from vapbench.errors import UsageError
-    from vapbench.report.published import as_table, publications, with_published
+    from vapbench.report.published import beside_published, publications
     from vapbench.report.table import summarise
 
     folders = run_folders(runs, results, suite)
     if not folders and published:
-        return [as_table(paper) for paper in publications()]
+        return beside_published([], publications())
     if not folders:
         raise UsageError(f"No runs in {results}{f' of suite {suite}' if suite else ''}; make one: vapbench run --help")
     models = summarise(folders, task, reference=reference)
@@ -176,7 +162,7 @@ def _models(
         models = summarise(folders, task, reference=first)
     if votes is not None:
         models = _with_votes(models, votes)
-    return [with_published(model, publications()) for model in models] if published else models
+    return beside_published(models, publications()) if published else models
 
 
 def _with_votes(models: list[TableModel], path: Path) -> list[TableModel]:

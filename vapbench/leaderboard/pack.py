@@ -66,8 +66,10 @@ def pack(
         raise UsageError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
     if videos:
         for row in made:
+            path = folder.videos / str(row.video)
             if folder.video_of(row) is None:
-                raise DataError(f"{folder.videos / str(row.video)} is not the file that was scored; use --no-videos.")
+                why = "is not the file that was scored" if path.exists() else "is not here: git keeps rows, not videos"
+                raise DataError(f"{path} {why}; make it again (vapbench generate), or submit rows alone (--no-videos).")
     out.mkdir(parents=True)
     # Rows that count, and no others: a submission has one output per case and seed. Tracebacks name folders.
     current = [replace(row, attempts=tuple(map(_brief, row.attempts))) for row in folder.current()]

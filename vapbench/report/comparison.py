@@ -9,7 +9,7 @@ from typing import Any
 from vapbench.errors import DataError, UsageError, did_you_mean
 from vapbench.report.columns import Column, columns_of, rows_of
 from vapbench.report.evidence import Evidence, read_evidence
-from vapbench.report.ranking import SHORTFALL
+from vapbench.report.ranking import SHORTFALL, out_of_reach
 from vapbench.report.table import condition_of, task_names
 from vapbench.stats.multiplicity import holm
 from vapbench.stats.paired import McNemar, PairedDifference, mcnemar, paired_difference
@@ -142,6 +142,8 @@ def _footers(labels: Sequence[str], columns: Sequence[ColumnComparison], tested:
         f"{labels[0]} minus {labels[1]}, paired by case, seeds averaged; brackets: 95% bootstrap over conditions "
         f"(BCa); p: sign-flip by condition, adjusted by Holm over the {tested} tested columns of this table."
     )
+    if reason := out_of_reach(max((c.difference.clusters for c in columns if c.difference), default=0), tested):
+        yield reason
     methods = {column.difference.exact for column in columns if column.difference}
     if methods:
         ways = {True: "all sign patterns", False: "10,000 drawn sign patterns (p is never 0)"}

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from vapbench.report.comparison import ColumnComparison, Comparison
 from vapbench.report.grid import ABSENT
 
 _HEADS = ("metric", "A", "B", "A - B", "95% interval", "p", "won/tied/lost", "n", "better")
+
+
+def without_shared(comparisons: Sequence[Comparison]) -> tuple[list[Comparison], list[str]]:
+    """Comparisons without the notes that all of them have, and these notes, to be printed once."""
+    if len(comparisons) < 2:
+        return list(comparisons), []
+    shared = [note for note in comparisons[0].footers if all(note in other.footers for other in comparisons)]
+    kept = [replace(c, footers=tuple(note for note in c.footers if note not in shared)) for c in comparisons]
+    return kept, list(map(_flat, shared))
 
 
 def lines(comparison: Comparison) -> Iterator[str]:

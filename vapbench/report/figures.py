@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from vapbench.report.columns import Column
     from vapbench.report.human import MetricAgreement
 
 KINDS = ("forest", "conditions", "matrix", "human")
@@ -26,6 +27,7 @@ SUFFIXES = (".pdf", ".svg", ".png")
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C8C8C")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 _GREY = "#8C8C8C"
+_TITLE = 8
 _ACROSS = 3
 """Panels in a row: three columns are still legible across a page."""
 _SETTINGS: Any = {
@@ -110,7 +112,7 @@ def forest(model: TableModel) -> Figure:
             # An incomplete cell is hollow as well: it is not ranked.
             face = colour if cell.complete else "white"
             axes.plot(cell.mean * column.scale, place, marker, color=colour, markerfacecolor=face, markersize=4.5)
-        axes.set_title(_title(column.header, column.unit))
+        _head(axes, column)
         axes.grid(axis="x", color="#E5E5E5", linewidth=0.6)
         axes.set_axisbelow(True)
     panels[0].set_yticks(
@@ -118,6 +120,7 @@ def forest(model: TableModel) -> Figure:
     )
     panels[0].set_ylim(len(model.rows) - 0.5, -0.5)
     figure.suptitle(_flat(model.title), fontsize=9)
+    figure.supxlabel(_legend(model, columns), fontsize=7)
     return figure
 
 
@@ -127,7 +130,8 @@ def conditions(model: TableModel) -> Figure:
     methods = items[0].methods
     if len(methods) > len(MARKERS):
         raise UsageError(
-            f"Dots of {len(methods)} methods cannot be told apart; name at most {len(MARKERS)} run folders."
+            f"Dots of {len(methods)} methods cannot be told apart; name at most {len(MARKERS)} of the runs: "
+            "vapbench report vap i2v lora --figure conditions.pdf"
         )
     names = items[0].conditions
     figure, panels = _panels(len(items), width=3.0, height=0.9 + 0.2 * len(names), share_y=True)
@@ -144,7 +148,7 @@ def conditions(model: TableModel) -> Figure:
                 alpha=0.85,
                 label=_flat(method),
             )
-        axes.set_title(_title(item.column.header, item.column.unit))
+        _head(axes, item.column)
         axes.grid(color="#E5E5E5", linewidth=0.6)
         axes.set_axisbelow(True)
     panels[0].set_yticks(range(len(names)), list(map(_flat, names)))
@@ -174,7 +178,7 @@ def matrix(model: TableModel) -> Figure:
                     text = f"{share:.2f}\nn={counts[y][x]}"
                     axes.text(x, y, text, ha="center", va="center", fontsize=6, color=colour)
         axes.set_xticks(range(len(rows)), labels, rotation=90)
-        axes.set_title(_title(model.columns[index].header, ""))
+        axes.set_title(_flat(model.columns[index].header), fontsize=_TITLE)
     panels[0].set_yticks(range(len(rows)), labels)
     panels[0].set_ylabel("better in this share of cases")
     figure.suptitle(_flat(model.title), fontsize=9)
@@ -199,7 +203,7 @@ def human(agreements: Sequence[MetricAgreement]) -> Figure:
         ends = "" if interval.low is None or interval.high is None else f" [{interval.low:.2f}, {interval.high:.2f}]"
         rho = "" if item.spearman is None else f", Spearman {item.spearman:.2f}"
         axes.set_title(f"{_flat(item.question)}: agrees {interval.estimate:.2f}{ends}{rho}", fontsize=7)
-        axes.set_xlabel(_title(item.column.header, item.column.unit))
+        axes.set_xlabel(_flat(f"{item.column.header} ({_unit(item.column)})"), fontsize=7)
         axes.set_ylabel("votes won, %")
         axes.margins(0.15)
     return figure
@@ -240,8 +244,26 @@ def _panels(
     return figure, panels[:count]
 
 
-def _title(header: str, unit: str) -> str:
-    return _flat(f"{header} ({unit})" if unit else header)
+def _head(axes: Axes, column: Column) -> None:
+    """Title above a panel, unit below it: side by side, long ones would run into the next panel."""
+    axes.set_title(_flat(column.header), fontsize=_TITLE)
+    axes.set_xlabel(_flat(_unit(column)), fontsize=7)
+
+
+def _unit(column: Column) -> str:
+    """Unit of the numbers as they are drawn."""
+    return f"{column.unit} x {column.scale:g}" if column.unit and column.scale != 1 else column.unit
+
+
+def _legend(model: TableModel, columns: Sequence[int]) -> str:
+    """What the marks of a forest plot are."""
+    cells = [line[index] for line in model.cells for index in columns]
+    parts = ["bars: 95 % intervals, clustered by condition"] if any(cell.low is not None for cell in cells) else []
+    kinds = [(row.competes, bool(row.published)) for row in model.rows]
+    parts += ["grey squares: floors and ceilings"] * ((False, False) in kinds)
+    parts += ["hollow: incomplete"] * any(0 < cell.n < cell.total for cell in cells)
+    parts += ["diamonds: as published"] * ((False, True) in kinds)
+    return " · ".join(parts)
 
 
 def _flat(text: str) -> str:

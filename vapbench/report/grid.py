@@ -117,6 +117,8 @@ def grid_of(model: TableModel, style: Style, mark: Mark = "displayed") -> Grid:
         # These styles print neither intervals nor ranks, so nothing explains them.
         footers = [text.partition("; brackets: ")[0] + "." * ("; brackets: " in text) for text in footers]
         footers = [text for text in footers if not text.startswith("#:")]
+    # What made the numbers comes last: a reader of the table asks for it last.
+    footers.sort(key=lambda text: text.startswith("Made with "))
     if model.conditions:
         footers.insert(0, f"{len(model.conditions)} cases of {len(set(model.conditions.values()))} conditions.")
     return Grid(
@@ -141,7 +143,8 @@ def _paper_columns(model: TableModel) -> TableModel:
         return model
     shown = {model.columns[index].title for index in chosen}
     definitions = "; ".join(f"{c.title} is {c.definition}" for c in model.columns if c.title in shown and c.version)
-    footers = [text for text in model.footers if not text.startswith("Columns: ")]
+    hidden = tuple(f"{column.title}: " for column in model.columns if column.title not in shown)
+    footers = [text for text in model.footers if not text.startswith(("Columns: ", *hidden))]
     return replace(
         model,
         columns=tuple(model.columns[index] for index in chosen),

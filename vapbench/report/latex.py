@@ -6,12 +6,15 @@ signs. What no standard font has is written as its code point, so that the file 
 
 from __future__ import annotations
 
+import textwrap
 import unicodedata
 from collections.abc import Iterator, Sequence
 
-from vapbench.report.grid import Entry, Grid, Line
+from vapbench.report.grid import Entry, Grid, Header, Line
 
-PREAMBLE = "% Needs \\usepackage{booktabs}."
+PREAMBLE = "% Needs \\usepackage{booktabs}. If it is wider than a column, make it a table*."
+_HEAD = 12
+"""Letters in a line of a column's head: about as wide as its numbers."""
 
 _SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -76,11 +79,17 @@ def to_latex(grid: Grid, label: str = "") -> str:
     return f"{PREAMBLE}\n{body}\n"
 
 
-def document(tables: Sequence[str]) -> str:
-    """A document of tables that compiles by itself."""
+def document(tables: Sequence[str], paper: str) -> str:
+    """A document of tables that compiles by itself.
+
+    Args:
+        tables: what :func:`to_latex` made.
+        paper: its size, wide enough for the tables: ``a4paper``, ``a3paper``.
+    """
     body = "\n".join(tables)
     return (
-        "\\documentclass{article}\n\\usepackage[landscape,margin=1cm]{geometry}\n\\usepackage{booktabs}\n"
+        f"\\documentclass{{article}}\n\\usepackage[landscape,{paper},margin=1cm]{{geometry}}\n"
+        "\\usepackage{booktabs}\n\\setlength{\\belowcaptionskip}{6pt}\n"
         f"\\begin{{document}}\n{body}\\end{{document}}\n"
     )
 
@@ -113,34 +122,45 @@ def _table(grid: Grid, label: str) -> Iterator[str]:
     if label:
         yield rf"\label{{tab:{''.join(c for c in label if c.isascii() and (c.isalnum() or c in '-.:'))}}}"
     yield r"\small"
-    yield rf"\begin{{tabular}}{{l{'r' * (columns - 1)}}}"
+    yield r"\setlength{\tabcolsep}{3pt}"
+    yield rf"\begin{{tabular}}{{@{{}}l{'r' * (columns - 1)}@{{}}}}"
     yield r"\toprule"
     yield from _heads(grid)
     for group in grid.groups:
         yield r"\midrule"
         if group.title:
-            yield rf"\multicolumn{{{columns}}}{{l}}{{\textit{{{escape(group.title)}}}}} \\"
+            yield rf"\multicolumn{{{columns}}}{{@{{}}l}}{{\textit{{{escape(group.title)}}}}} \\"
         for line in group.lines:
             yield _line(line, grid.counts)
     yield r"\bottomrule"
     yield r"\end{tabular}"
-    for number, note in enumerate(grid.notes, start=1):
-        yield rf"\par\smallskip\footnotesize $^{{{number}}}$ {escape(note)}"
-    for footer in grid.footers:
-        yield rf"\par\smallskip\footnotesize {escape(footer)}"
+    notes = [rf"$^{{{number}}}$ {escape(note)}." for number, note in enumerate(grid.notes, start=1)]
+    yield r"\par\smallskip"
+    yield r"\begin{minipage}{\linewidth}"
+    yield r"\footnotesize"
+    yield from (*notes, *map(escape, grid.footers))
+    yield r"\end{minipage}"
     yield r"\end{table}"
 
 
 def _heads(grid: Grid) -> Iterator[str]:
-    """One line, or two where titles end with a variant in brackets: such columns would be wider than their numbers."""
-    titles = [header.title.partition(" (") for header in grid.headers]
-    if any(variant for _, _, variant in titles):
-        above = [escape(title) if variant else "" for title, _, variant in titles]
-        yield _row(["", *above, *([""] if grid.counts else [])])
-    below = [escape(f"({variant}" if variant else title) for title, _, variant in titles]
-    arrows = [_arrow(header.arrow) for header in grid.headers]
-    heads = [" ".join(filter(None, pair)) for pair in zip(below, arrows, strict=True)]
-    yield _row(["Method", *heads, *(["$n$"] if grid.counts else [])])
+    """As many lines as the longest title needs: on one line most would be wider than their numbers."""
+    heads = [_head(header) for header in grid.headers]
+    height = max((len(head) for head in heads), default=1)
+    stacked = [[""] * (height - len(head)) + head for head in heads]
+    for line in range(height):
+        last = line == height - 1
+        ends = [["Method" if last else ""], ["$n$" if last else ""] if grid.counts else []]
+        yield _row([*ends[0], *(head[line] for head in stacked), *ends[1]])
+
+
+def _head(header: Header) -> list[str]:
+    """Lines of a column's head; a variant in brackets begins a line."""
+    title, bracket, variant = header.title.partition(" (")
+    parts = [title, *([f"({variant}"] if bracket else [])]
+    wrapped = [textwrap.wrap(part, _HEAD, break_long_words=False, break_on_hyphens=False) for part in parts]
+    lines = [escape(line) for part in wrapped for line in part] or [""]
+    return [*lines[:-1], " ".join(filter(None, (lines[-1], _arrow(header.arrow))))]
 
 
 def _line(line: Line, counts: bool) -> str:

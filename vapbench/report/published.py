@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from vapbench.errors import DataError
 from vapbench.parsing import parse_json
 from vapbench.report.columns import Column, Row
+from vapbench.report.preference import PREFERENCE
 from vapbench.report.table import Cell, TableModel, places_of
 from vapbench.resources import resource
 
@@ -103,6 +104,26 @@ def as_table(paper: Publication) -> TableModel:
     return TableModel(paper.title, paper.suite, None, columns, rows, tuple(map(tuple, cells)), tuple(footers))
 
 
+def beside_published(models: Sequence[TableModel], papers: Sequence[Publication]) -> list[TableModel]:
+    """Tables with what papers published.
+
+    A paper's rows stand below the widest table of the suite that is made from its data, once: they are means over all
+    of its cases, not a category's. A paper of another suite follows as a table of its own, with its own columns:
+    numbers that do not compare share no column.
+
+    Args:
+        models: the tables, of each suite the small ones first.
+        papers: the papers' tables.
+    """
+    last = {model.suite: number for number, model in enumerate(models)}
+    own = {suite: [paper for paper in papers if paper.suite == suite] for suite in last}
+    merged = [
+        with_published(model, own[model.suite]) if number == last[model.suite] else model
+        for number, model in enumerate(models)
+    ]
+    return merged + [as_table(paper) for paper in papers if paper.suite not in last]
+
+
 def with_published(model: TableModel, papers: Sequence[Publication]) -> TableModel:
     """The table with papers' rows below its own.
 
@@ -127,9 +148,14 @@ def _with(model: TableModel, paper: Publication) -> TableModel:
         if columns[index].metric != printed.metric:
             other.append(columns[index].title)
     total = max((cell.total for line in model.cells for cell in line), default=0)
-    absent = Cell(None, None, None, 0, total, reason="not scored with this metric")
-    added = len(columns) - len(model.columns)
-    cells = [(*line, *[absent] * added) for line in model.cells]
+    absent = [
+        Cell(
+            None, None, None, 0, total, reason="no votes" if new.metric == PREFERENCE else "not scored with this metric"
+        )
+        for new in columns[len(model.columns) :]
+    ]
+    added = len(absent)
+    cells = [(*line, *absent) for line in model.cells]
     scores: list[tuple[Mapping[str, float], ...]] = [(*line, *[{}] * added) for line in model.scores]
     scores += [({},) * len(columns)] * len(paper.rows)
     for row in paper.rows:
@@ -138,6 +164,8 @@ def _with(model: TableModel, paper: Publication) -> TableModel:
             line[index] = _cell(None if value is None else value / columns[index].scale)
         cells.append(tuple(line))
     note = f"Rows of {paper.short} are as published: measured by its authors on videos of theirs, not ranked here"
+    if model.suite == paper.suite and model.task not in (None, "all"):
+        note += f"; they are over all its cases, not those of {model.task} alone"
     if model.suite != paper.suite:
         note += f"; they are of {paper.suite}, not of {model.suite}, and do not compare"
     footers = [f"{note}."]

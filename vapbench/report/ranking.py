@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from vapbench.stats.paired import EXACT_CLUSTERS
+
 Scores = Mapping[str, float]
 """Case -> score, seeds averaged."""
 
@@ -25,6 +27,25 @@ class Versus:
     """Sign-flip p-value, adjusted by Holm over the column."""
     n: int
     """Common cases."""
+
+
+def out_of_reach(conditions: int, tests: int, alpha: float = 0.05) -> str:
+    """Why no difference can be significant, if it is so; else empty.
+
+    A sign-flip test over C conditions has 2^C sign patterns, two of which are as far out as a difference that all
+    conditions share, so no p-value is below 2 / 2^C; the smallest of m counts m times after Holm.
+
+    Args:
+        conditions: conditions tested on, the largest number of any of the tests.
+        tests: tests that are adjusted for each other.
+        alpha: level.
+    """
+    if not conditions or not tests or conditions > EXACT_CLUSTERS or (least := 2.0 ** (1 - conditions)) * tests < alpha:
+        return ""
+    return (
+        f"With {conditions} conditions no p-value is below {least:.3f}, {min(1.0, least * tests):.3f} after Holm over "
+        f"{tests}: no difference, however large, can be significant at {alpha:g}; that takes more conditions."
+    )
 
 
 def rank_spans(

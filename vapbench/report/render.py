@@ -33,7 +33,8 @@ def render_all(models: Sequence[TableModel], style: Style, format_: Format, mark
     if standalone:
         from vapbench.report.latex import document
 
-        return document(texts)
+        # Means fit A4; intervals, ranks and differences beside them do not.
+        return document(texts, "a4paper" if style == "paper" else "a3paper")
     return "\n".join(texts)
 
 

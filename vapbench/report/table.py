@@ -15,7 +15,7 @@ from vapbench.errors import UsageError, did_you_mean
 from vapbench.report.columns import Column, Row, columns_of, rows_of
 from vapbench.report.evidence import ColumnKey, Evidence, Outcome, read_all
 from vapbench.report.facts import made_with
-from vapbench.report.ranking import SHORTFALL, Versus, against, rank_spans
+from vapbench.report.ranking import SHORTFALL, Versus, against, out_of_reach, rank_spans
 from vapbench.stats.intervals import clustered_mean
 from vapbench.store import RunFolder
 
@@ -43,6 +43,8 @@ class Cell:
     """Cases the method or metric does not apply to."""
     reason: str = ""
     """The commonest reason why a case has no score."""
+    reasons: int = 1
+    """How many different ones there are."""
     conditions: int = 0
     """Conditions among the scored cases: what the interval is clustered by."""
     no_interval: str = ""
@@ -80,7 +82,7 @@ class Cell:
         if self.gone:
             text += f": {', '.join(self.gone)}"
         if self.reason:
-            text += f" ({self.reason})" if len(self.gone) == 1 else f" (most often: {self.reason})"
+            text += f" ({self.reason})" if len(self.gone) == self.reasons == 1 else f" (most often: {self.reason})"
         return text
 
 
@@ -273,6 +275,7 @@ def _cell(run: Evidence, key: ColumnKey, task: str | None, scored: Mapping[str, 
         failed=states["failed"],
         unscored=states["unscored"],
         reason=reasons.most_common(1)[0][0] if reasons else "",
+        reasons=max(1, len(reasons)),
     )
     return _with_interval(cell, scored, cases)
 
@@ -351,6 +354,9 @@ def _footers(
             f"Tests against {rows[reference].label}: sign-flip by condition on common cases, Holm over the methods of "
             f"a column; none with less than {1 - SHORTFALL:.0%} of the cases."
         )
+        tests = max((sum(c.versus is not None for c in column) for column in zip(*cells, strict=True)), default=0)
+        if reason := out_of_reach(max((cell.conditions for cell in filled), default=0), tests):
+            footers.append(reason)
     if columns:
         footers.append("Columns: " + "; ".join(f"{c.title} is {c.definition}" for c in columns) + ".")
     everything = len(_cases_of(runs, task))

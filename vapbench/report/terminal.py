@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from vapbench.report.columns import Column
@@ -73,6 +73,25 @@ class _Grid:
         """Width of a block of metric columns with the methods and their n."""
         columns = sum(len(_GAP) + self.columns[index].width(layout) for index in block)
         return self.label_width + columns + len(_GAP) + self.count_width
+
+
+def print_tables(models: Sequence[TableModel], console: Console, below: Callable[[TableModel], Iterable[str]]) -> None:
+    """Print tables one below the other, and the notes that all of them share once, at the end.
+
+    Args:
+        models: the tables.
+        console: where to print.
+        below: further lines of a table.
+    """
+    shared = [note for note in models[0].footers if all(note in m.footers for m in models)] if len(models) > 1 else []
+    for model in models:
+        console.print()
+        print_table(replace(model, footers=tuple(note for note in model.footers if note not in shared)), console)
+        for line in below(model):
+            console.print(line, markup=False, highlight=False, emoji=False, soft_wrap=True)
+    for note in ("", *shared) if shared else ():
+        for text in _wrap(_one_line(note), console.width if console.is_terminal else None):
+            console.print(text, style="dim", soft_wrap=True, highlight=False, markup=False, emoji=False)
 
 
 def print_table(model: TableModel, console: Console | None = None) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 from vapbench.clip import Clip
 from vapbench.errors import IdentityError, UsageError
 from vapbench.files import file_sha256
+from vapbench.stats.clusters import MIN_CLUSTERS
 from vapbench.study.assign import session
 from vapbench.study.blinding import BlindSpec, MediaStore, common_spec, degradations
 from vapbench.study.folder import StudyFolder
@@ -66,7 +67,7 @@ class Wanted:
     questions: tuple[str, ...]
     votes_per_cell: int
     raters: int | None
-    """None: as many as keep a session at two quarters of an hour."""
+    """None: as many as keep a session at two quarters of an hour, and as an interval needs."""
     seed: int
     title: str = "Which video is better?"
 
@@ -200,7 +201,9 @@ def _given(clip: Clip) -> Callable[[], Clip]:
 def _session(cases: Sequence[StudyCase], wanted: Wanted) -> tuple[Session, int]:
     cells = sum(_cells(len(case.candidates), wanted.kind) for case in cases)
     votes = cells * wanted.votes_per_cell
-    raters = wanted.raters or max(math.ceil(votes / min(LONGEST_PASS, cells)), wanted.votes_per_cell)
+    # Fewer raters than that give no interval, whatever they vote.
+    least = max(wanted.votes_per_cell, MIN_CLUSTERS)
+    raters = wanted.raters or max(math.ceil(votes / min(LONGEST_PASS, cells)), least)
     trials = min(cells, math.ceil(votes / raters))
     distance = min(10, max(1, trials // 2))
     plan = Session(

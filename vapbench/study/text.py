@@ -16,6 +16,8 @@ from vapbench.study.results import Agreement, QuestionResult, StudyResult
 from vapbench.study.simulation import Assumptions, Forecast
 
 _GAP = "  "
+POWER = 0.8
+"""What a study is usually planned for."""
 
 
 def plan_lines(planned: Planned, forecast: Forecast, formats: dict[str, str], left_out: dict[str, str]) -> list[str]:
@@ -100,7 +102,8 @@ def _forecast_lines(planned: Planned, forecast: Forecast) -> list[str]:
         f"Simulated through the assigner, {assumed.dropout:.0%} of raters leaving midway: "
         f"{forecast.votes:.0f} votes per question, {per}, "
         f"{forecast.least_per_cell} to {forecast.most_per_cell} per cell; "
-        f"{'left' if pair else 'first'} places within {100 * forecast.left_share:.1f} points of balance.",
+        f"no method's share of {'left' if pair else 'first'} places is over {100 * forecast.left_share:.1f} points "
+        "from balance.",
         "",
     ]
     if forecast.reason:
@@ -114,10 +117,24 @@ def _forecast_lines(planned: Planned, forecast: Forecast) -> list[str]:
         *lines,
         *_table(("true preference", "power", "95 % interval of the win probability"), rows),
         "",
+        *underpowered(forecast),
         "Power: share of simulated studies that tell neighbouring methods apart, two-sided 5 %, not corrected for many "
         "pairs.",
         f"Assumed: log-strengths vary by {assumed.rater_sd:g} (SD) among raters and {assumed.item_sd:g} among items, "
         "methods are equally far apart.",
+    ]
+
+
+def underpowered(forecast: Forecast) -> list[str]:
+    """What to do about a study that would miss even the largest of the differences."""
+    largest = forecast.powers[-1]
+    if largest.power >= POWER:
+        return []
+    preference = f"{100 * largest.win_rate:.0f}:{100 - 100 * largest.win_rate:.0f}"
+    return [
+        f"Underpowered: even {preference} is told apart in {100 * largest.power:.0f} of 100 such studies. Plan "
+        "it again with more cases (--task all), or more votes and raters (--votes-per-cell), before it is served.",
+        "",
     ]
 
 

@@ -12,9 +12,13 @@
   // The same digits as everywhere else: what prints equal is a tie.
   const shown = (value, column) => (value === null ? '–' : (value * column.scale).toFixed(column.digits).replace('-', '−'));
 
-  function clip(label, source, text) {
+  function clip(label, source, text, bare) {
     const figure = make('figure', '', 'clip');
     figure.append(make('figcaption', label));
+    if (bare) {
+      figure.append(make('p', text));
+      return figure;
+    }
     const frame = make('div', source ? '' : 'No video of it is kept here.', source ? 'frame' : 'frame none');
     if (source) {
       const video = make('video');
@@ -54,10 +58,12 @@
       link.href = item.page;
       title.append(link);
       const pair = make('div', '', 'pair');
+      // Three empty frames would only make the page long.
+      const bare = !item.reference && !sides.some((side) => side.videos[i]);
       pair.append(
-        clip('Reference', item.reference, item.condition),
+        clip('Reference', item.reference, item.condition, bare),
         ...sides.map((side, k) => clip(names[k], side.videos[i],
-          `${column.title} ${texts[k]}${ahead === 'ab'[k] && column.up !== null ? ', ahead' : ''}`)),
+          `${column.title} ${texts[k]}${ahead === 'ab'[k] && column.up !== null ? ', ahead' : ''}`, bare)),
       );
       section.append(title, pair);
       return section;
@@ -66,7 +72,6 @@
     history.replaceState(null, '', `#${new URLSearchParams({ a: a.value, b: b.value, metric: metric.value, condition: condition.value, order: order.value })}`);
   }
   const state = new URLSearchParams(location.hash.slice(1));
-  if (b.options.length > 1) b.selectedIndex = 1;
   for (const select of [a, b, metric, condition, order]) {
     const wanted = state.get(select.id);
     if (wanted !== null && [...select.options].some((option) => option.value === wanted)) select.value = wanted;
