@@ -24,6 +24,10 @@ Methods = Annotated[
         help="Method, repeatable: a name, name:steps=50,guidance=6, or ./folder with card.yaml and method.py.",
     ),
 ]
+AnyMethods = Annotated[
+    list[str] | None,
+    typer.Option("--method", "-m", help="Method as in run, repeatable. [default: those of the paper's table]", show_default=False),
+]
 Metrics = Annotated[
     list[str] | None,
     typer.Option(
