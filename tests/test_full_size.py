@@ -49,7 +49,7 @@ def test_the_papers_protocol_is_planned_without_weights_or_data(tmp_path: Path) 
     assert "ByteDance/Video-As-Prompt-CogVideoX-5B (not on this machine)" in done.stdout
     assert "about 40 GB (40 GB with --offload none, 30 GB with --offload model" in done.stdout
     assert "49 frames of 480x832" in done.stdout
-    assert "together about 120 GB to fetch, " in done.stdout  # 32 + 46 + 21, and lora's base is that of i2v
+    assert "together about 99 GB to fetch, " in done.stdout  # 32 + 46 + 21, and lora's base is that of i2v
     assert "device hours to generate" in done.stdout
     assert "motion_smoothness[amt]   lacks amt-s (12 MB)" in done.stdout
     assert "vapbench data weights fetch clip-vit-l-14 viclip-l-14 amt-s raft-large laion-aesthetic" in done.stdout

@@ -98,6 +98,7 @@ def test_videos_you_have_are_scored_and_missing_ones_listed(tmp_path: Path) -> N
         (["run", "-m", "vpa"], 2, "Unknown method 'vpa'. Did you mean vap"),
         (["run", "-m", "vap:stpes=3"], 2, "vap has no parameter 'stpes'. Did you mean steps"),
         (["run", "-m", "frozen", "--task", "camrea"], 2, "Unknown task 'camrea'. Did you mean camera"),
+        (["run", "-m", "frozen", "--metric", "fvd:model=X"], 2, "vapbench score-set RUN --metric fvd:model=X"),
         (["run", "-m", "frozen", "--metric", "aesthetics"], 2, "Unknown metric 'aesthetics'. Did you mean aesthetic"),
         (["run", "-m", "frozen", "--suite", "vapdata"], 2, "Unknown suite 'vapdata'. Did you mean vap-data"),
         (["run", "-m", "frozen", "--suite", "vap-data"], 2, "add --data DIR"),

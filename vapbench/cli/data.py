@@ -128,7 +128,9 @@ def fetch_weights(
     from vapbench.weights import CATALOGUE, fetch, find
 
     for item in [find(text) for text in (CATALOGUE if name == ["all"] else name)]:
-        errors().print(f"{item.name}: {item.address} · {item.size} · licence {item.licence}", markup=False, soft_wrap=True)
+        errors().print(
+            f"{item.name}: {item.address} · {item.size} · licence {item.licence}", markup=False, soft_wrap=True
+        )
         with Progress(
             *Progress.get_default_columns(), DownloadColumn(), TimeRemainingColumn(), console=errors()
         ) as bar:

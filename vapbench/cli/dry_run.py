@@ -150,7 +150,10 @@ def _described(
     method, card = work.method, work.method.card
     source = str(method.parameters.get("weights") or (card.weights if card else ""))
     here = not source or _is_here(source, weights)
-    said = [*lines, f"  weights   {source or 'none'} {_identity(weights) if here else '(not on this machine)'}".rstrip()]
+    said = [
+        *lines,
+        f"  weights   {source or 'none'} {_identity(weights) if here else '(not on this machine)'}".rstrip(),
+    ]
     if card and card.needs:
         said.append(f"  needs     {card.needs}")
     size = method.size(work.suite)

@@ -26,7 +26,9 @@ Methods = Annotated[
 ]
 AnyMethods = Annotated[
     list[str] | None,
-    typer.Option("--method", "-m", help="Method as in run, repeatable. [default: those of the paper's table]", show_default=False),
+    typer.Option(
+        "--method", "-m", help="Method as in run, repeatable. [default: those of the paper's table]", show_default=False
+    ),
 ]
 Metrics = Annotated[
     list[str] | None,

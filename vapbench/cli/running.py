@@ -349,10 +349,11 @@ def _announce(outcome: Outcome, selection: Selection) -> None:
     missing = missing_outputs(outcome.plan.folder, selection.cases)
     if not missing:
         return
-    method = outcome.plan.method.method
-    total = len(selection.cases)
+    method, total = outcome.plan.method.method, len(selection.cases)
     names = ", ".join(row.case for row in missing[:3]) + (", …" if len(missing) > 3 else "")
-    text = f"{outcome.plan.folder.path.name}: {total - len(missing)} of {total} cases found; missing: {names}"
+    found = f"{total - len(missing)} of {total} cases found; missing"
+    said = found if isinstance(method, Folder) else f"{len(missing)} of {total} cases unscored"
+    text = f"{outcome.plan.folder.path.name}: {said}: {names}"
     template = None
     if isinstance(method, Folder) and not (method.path / "manifest.csv").exists():
         with suppress(OSError):

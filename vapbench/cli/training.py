@@ -116,4 +116,5 @@ def lora(
         smoke=smoke,
         quiet=quiet,
     )
-    output().print(f"{out}: {len(trained)} adapters: --method lora:adapters={out}", markup=False, soft_wrap=True)
+    adapters = "1 adapter" if len(trained) == 1 else f"{len(trained)} adapters"
+    output().print(f"{out}: {adapters}: --method lora:adapters={out}", markup=False, soft_wrap=True)

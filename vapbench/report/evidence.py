@@ -107,7 +107,7 @@ class Evidence:
 
     def outcomes(self, column: ColumnKey, case: str) -> list[Outcome]:
         """What ``column`` says of each seed of ``case``, in the order of :attr:`generations`."""
-        rows = self.scores[column]
+        rows = self.scores.get(column, {})
         return [_outcome(made, rows.get((case, made.seed))) for made in self.generations.get(case, ())]
 
     def score(self, column: ColumnKey, case: str) -> float | None:
