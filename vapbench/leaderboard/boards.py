@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from vapbench.errors import DataError
 from vapbench.files import is_reserved
 from vapbench.leaderboard.check import check_submission
+from vapbench.leaderboard.studies import Study, place_of, read_studies
 from vapbench.leaderboard.submission import MANIFEST, Submission, read_submission
 from vapbench.report.columns import REFERENCE_KINDS, Column, rows_of
 from vapbench.report.evidence import Evidence, read_all
@@ -29,7 +30,7 @@ BADGES: Mapping[str, str] = {
     "self-reported": "The submitter's own rows; nobody here has seen the videos.",
     "recomputed": "We scored the videos ourselves: those of our own runs, or given to us. Nobody has made them again.",
     "reproduced": "A second, independent run made at least a tenth of the cases again, with equal videos or scores.",
-    "human study": "People compared its videos in a preference study; see the study's own report.",
+    "human study": "People compared its videos in a preference study.",
 }
 """From the weakest to the strongest; a human study is a badge beside the others."""
 
@@ -51,6 +52,11 @@ class Entry:
     badge: Badge
     human_study: bool = False
     submission: Submission | None = None
+
+    @property
+    def place(self) -> str:
+        """Its folder, as studies name it: ``mini/vap``."""
+        return place_of(str(self.run.folder.path))
 
     @property
     def bounds(self) -> bool:
@@ -77,6 +83,7 @@ class Board:
     entries: tuple[Entry, ...]
     ratio: str = "3 / 2"
     """Width and height of its clips, as CSS spells it."""
+    studies: tuple[Study, ...] = ()
 
     @property
     def small(self) -> bool:
@@ -102,12 +109,11 @@ class Attested(BaseModel):
     badge: Literal["self-reported", "recomputed", "reproduced"] | None = None
     regenerated: int = Field(default=0, ge=0)
     """Cases that somebody else, or another machine, made again with equal videos or scores."""
-    human_study: bool = False
 
 
 @dataclass(frozen=True)
 class Leaderboard:
-    """The folder beside the site: submissions, changelog, badges."""
+    """The folder beside the site: submissions, studies, changelog, badges."""
 
     path: Path
 
@@ -115,6 +121,11 @@ class Leaderboard:
     def submissions(self) -> Path:
         """One folder per submission."""
         return self.path / "submissions"
+
+    @property
+    def studies(self) -> Path:
+        """``leaderboard.json`` of closed preference studies, one file each."""
+        return self.path / "studies"
 
     @property
     def changelog(self) -> Path:
@@ -154,7 +165,7 @@ def collect(results: Path, leaderboard: Leaderboard) -> list[Board]:
     Full-size boards come first, and boards with measured runs before those of published rows alone.
 
     Raises:
-        DataError: a run or a submission cannot be read.
+        DataError: a run, a submission or a study cannot be read.
     """
     sources = _Sources([RunFolder(path.parent) for path in sorted(results.glob("*/*/manifest.json"))])
     for path in sorted(leaderboard.submissions.glob(f"*/{MANIFEST}")):
@@ -166,12 +177,25 @@ def collect(results: Path, leaderboard: Leaderboard) -> list[Board]:
     for run in read_all(sources.folders):
         suites.setdefault(run.suite, []).append(run)
     attested = leaderboard.attested()
-    boards = [_board(suite, runs, sources.submitted, attested) for suite, runs in sorted(suites.items())]
+    studies = read_studies(leaderboard.studies)
+    if boardless := [study for study in studies if study.suite not in suites]:
+        raise DataError(
+            f"{leaderboard.studies}: {boardless[0].study} is about {boardless[0].suite}, which has no board: "
+            "no run of that suite is in the results."
+        )
+    boards = [
+        _board(suite, runs, sources.submitted, attested, [study for study in studies if study.suite == suite])
+        for suite, runs in sorted(suites.items())
+    ]
     return sorted(boards, key=lambda board: (not board.entries, board.small))
 
 
 def _board(
-    suite: str, runs: Sequence[Evidence], submitted: Mapping[Path, Submission], attested: Mapping[str, Attested]
+    suite: str,
+    runs: Sequence[Evidence],
+    submitted: Mapping[Path, Submission],
+    attested: Mapping[str, Attested],
+    studies: Sequence[Study],
 ) -> Board:
     declared = load_suites().get(suite)
     title = declared.title if declared else suite
@@ -186,9 +210,8 @@ def _board(
     covered = set(tables[-1].conditions) == everything
     whole = tables[-1] if covered else headline_first(tables_of(suite, runs, [None])[0])
     tables[-1] = with_published(tables[-1], papers)
-    return Board(
-        suite, slug(suite), title, tuple(tables), whole, tuple(_entries(suite, runs, submitted, attested)), ratio
-    )
+    entries = tuple(_entries(suite, runs, submitted, attested, studies))
+    return Board(suite, slug(suite), title, tuple(tables), whole, entries, ratio, tuple(studies))
 
 
 def headline(columns: Sequence[Column]) -> int:
@@ -210,9 +233,14 @@ def headline_first(table: TableModel) -> TableModel:
 
 
 def _entries(
-    suite: str, runs: Sequence[Evidence], submitted: Mapping[Path, Submission], attested: Mapping[str, Attested]
+    suite: str,
+    runs: Sequence[Evidence],
+    submitted: Mapping[Path, Submission],
+    attested: Mapping[str, Attested],
+    studies: Sequence[Study],
 ) -> list[Entry]:
     entries = []
+    compared = {method.run for study in studies for method in study.methods.values()}
     for row, run in zip(rows_of(runs), runs, strict=True):
         submission = submitted.get(run.folder.path)
         said = attested.get(f"{suite}/{run.folder.path.name}", Attested())
@@ -224,7 +252,8 @@ def _entries(
                 f"{run.folder.path}: reproduced needs {REPRODUCED_SHARE:.0%} of its {total} cases made again, "
                 f'badges.json has "regenerated": {said.regenerated}; make more, or attest recomputed.'
             )
-        entries.append(Entry(row.label, slug(name), run, badge, said.human_study, submission))
+        seen_by_people = place_of(str(run.folder.path)) in compared
+        entries.append(Entry(row.label, slug(name), run, badge, seen_by_people, submission))
     return entries
 
 

@@ -1,4 +1,4 @@
-"""The static site: a pure function of the results, the submissions, and the videos that are there.
+"""The static site: a pure function of the results, the submissions, the studies, and the videos that are there.
 
 It works from ``file://``: every page holds its style and its script, and its content-security policy names their
 hashes, so that whatever a caption or a method's name holds, nothing else runs or loads.
@@ -20,12 +20,14 @@ from vapbench.errors import UsageError
 from vapbench.leaderboard.boards import BADGES, Board, Entry, Leaderboard, collect, headline, slug
 from vapbench.leaderboard.changelog import Change, update_changelog
 from vapbench.leaderboard.media import Clip, MediaFiles
+from vapbench.leaderboard.studies import STATISTICS
 from vapbench.leaderboard.views import (
     card_of,
     case_lines,
     conditions_of,
     gone_of,
     groups_of,
+    preferences_of,
     summary_of,
 )
 from vapbench.report.csv import to_csv
@@ -129,6 +131,10 @@ def _board_pages(site: _Site, board: Board) -> None:
             tasks=tasks,
             groups=groups,
             filters=choices,
+            # What people preferred, over all cases they saw: with the board of all cases.
+            studies=[(study, STATISTICS[study.statistic], preferences_of(board, study)) for study in board.studies]
+            if index == len(board.tables) - 1
+            else [],
         )
     if board.entries:
         _case_pages(site, board)
@@ -266,6 +272,9 @@ def _data(boards: Sequence[Board]) -> Iterator[tuple[str, str]]:
         yield f"data/{board.slug}.json", _encodable(tables)
         for table in board.tables:
             yield f"data/{board.slug}-{slug(table.task or 'all')}.csv", _encodable(to_csv(table))
+        for study in board.studies:
+            document = study.model_dump_json(by_alias=True, indent=1) + "\n"
+            yield f"data/{board.slug}-study-{slug(study.study)}.json", _encodable(document)
 
 
 def _encodable(text: str) -> str:

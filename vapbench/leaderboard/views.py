@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from vapbench.leaderboard.boards import Board, Entry, headline
+from vapbench.leaderboard.studies import Study
 from vapbench.report.breakdown import breakdown
 from vapbench.report.columns import Column
 from vapbench.report.evidence import explain
@@ -63,6 +64,45 @@ class Gone:
     page: str
     what: str
     why: str
+
+
+@dataclass(frozen=True)
+class Preference:
+    """One method on one question of a study."""
+
+    label: str
+    page: str
+    """Link, relative to the site's root; empty if its run is not on the board."""
+    share: str
+    interval: str
+    rank: str
+    votes: str
+
+
+def preferences_of(board: Board, study: Study) -> list[tuple[str, list[Preference]]]:
+    """Each question of a study with its methods, the most preferred first."""
+    pages = {entry.place: f"method/{board.slug}/{entry.slug}.html" for entry in board.entries}
+    return [
+        (
+            question.replace("_", " "),
+            [
+                Preference(
+                    row.method,
+                    pages.get(study.methods[row.method].run, ""),
+                    _percent(row.value),
+                    f"[{_percent(row.low)}, {_percent(row.high)}]" if None not in (row.low, row.high) else "",
+                    f"#{row.rank}" if row.rank else "",
+                    f"{row.votes:,}",
+                )
+                for row in rows
+            ],
+        )
+        for question, rows in study.questions()
+    ]
+
+
+def _percent(share: float | None) -> str:
+    return ABSENT if share is None else f"{100 * share:.1f}"
 
 
 def groups_of(board: Board, table: TableModel) -> list[Group]:

@@ -10,7 +10,7 @@ from vapbench.errors import DataError, UsageError, did_you_mean
 from vapbench.report.columns import Column, columns_of, rows_of
 from vapbench.report.evidence import Evidence, read_evidence
 from vapbench.report.ranking import SHORTFALL
-from vapbench.report.table import condition_of, scores_of, task_names
+from vapbench.report.table import condition_of, task_names
 from vapbench.stats.multiplicity import holm
 from vapbench.stats.paired import McNemar, PairedDifference, mcnemar, paired_difference
 from vapbench.store import RunFolder
@@ -107,7 +107,7 @@ def _compare(runs: tuple[Evidence, Evidence], task: str | None) -> Comparison:
     planned = {case: entry for run in runs for case, entry in run.cases(task).items()}
     conditions = {case: condition_of(case, entry) for case, entry in planned.items()}
     columns = [
-        _column(column, scores_of(runs[0], key, task), scores_of(runs[1], key, task), conditions)
+        _column(column, runs[0].case_means(key, task), runs[1].case_means(key, task), conditions)
         for column, key in zip(columns_of(keys, shown), keys, strict=True)
     ]
     tested = [column for column in columns if column.difference]

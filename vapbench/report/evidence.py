@@ -110,11 +110,15 @@ class Evidence:
         rows = self.scores.get(column, {})
         return [_outcome(made, rows.get((case, made.seed))) for made in self.generations.get(case, ())]
 
-    def score(self, column: ColumnKey, case: str) -> float | None:
-        """The value of :meth:`outcome`, for tables: nothing is said about what has none."""
-        rows, seeds = self.scores[column], self._to_score.get(case, ())
-        values = [row.value for seed in seeds if (row := rows.get((case, seed))) and row.value is not None]
-        return math.fsum(values) / len(values) if values and len(values) == len(seeds) else None
+    def case_means(self, column: ColumnKey, task: str | None = None) -> dict[str, float]:
+        """Case -> the value of its :meth:`outcome`, for the cases of a task that have one."""
+        rows, means = self.scores.get(column, {}), {}
+        for case in self.cases(task):
+            seeds = self._to_score.get(case, ())
+            values = [row.value for seed in seeds if (row := rows.get((case, seed))) and row.value is not None]
+            if values and len(values) == len(seeds):
+                means[case] = math.fsum(values) / len(values) if len(values) > 1 else values[0]
+        return means
 
     def outcome(self, column: ColumnKey, case: str) -> Outcome:
         """What ``column`` says of ``case``: the mean over its seeds.

@@ -208,7 +208,7 @@ def _table(
     columns = tuple(titled[key] for key in keys)
     cells, comparable, base = [], _comparable(rows, runs, task), _reference(rows, reference)
     conditions = {case: condition_of(case, planned) for run in runs for case, planned in run.cases(task).items()}
-    scored = [[scores_of(run, key, task) for key in keys] for run in runs]
+    scored = [[run.case_means(key, task) for key in keys] for run in runs]
     for run, values in zip(runs, scored, strict=True):
         measured = (_cell(run, key, task, scores) for key, scores in zip(keys, values, strict=True))
         cells.append([_bounded(cell, column) for cell, column in zip(measured, columns, strict=True)])
@@ -236,14 +236,6 @@ def _table(
 def condition_of(case: str, planned: Mapping[str, Any]) -> str:
     """What a planned case is clustered by."""
     return str(planned.get("condition", case))
-
-
-def scores_of(run: Evidence, key: ColumnKey, task: str | None) -> dict[str, float]:
-    """Case -> score of a task's cases that have one, seeds averaged."""
-    if key not in run.scores:
-        return {}
-    scores = ((case, run.score(key, case)) for case in run.cases(task))
-    return {case: score for case, score in scores if score is not None}
 
 
 def _reference(rows: Sequence[Row], label: str | None) -> int | None:
