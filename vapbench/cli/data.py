@@ -117,7 +117,9 @@ def list_weights(json: opt.Json = False) -> None:
 
 
 def fetch_weights(
-    name: Annotated[list[str], typer.Argument(help="Names from `vapbench data weights list`, or: all.")],
+    name: Annotated[
+        list[str], typer.Argument(metavar="NAME...", help="Names from `vapbench data weights list`, or: all.")
+    ],
 ) -> None:
     """Download weights into the cache; their licence is shown first, their hash is kept."""
     from functools import partial

@@ -40,6 +40,7 @@ def plan(
         list[Path] | None,
         typer.Option(
             "--measured",
+            metavar="RUN",
             help="Run folder whose rows say how long a case takes, repeatable. [default: the run itself, as far as it "
             "has got]",
             show_default=False,

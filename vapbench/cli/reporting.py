@@ -47,6 +47,7 @@ def report(
         list[Path] | None,
         typer.Option(
             "--figure",
+            metavar="FILE",
             help="Draw it, repeatable: forest, conditions, matrix or human, as .pdf, .svg or .png.",
             show_default=False,
         ),

@@ -58,7 +58,8 @@ def mini(
 def lora(
     out: Annotated[Path, typer.Option("--out", help="Folder of adapters, one folder per condition.")] = Path("loras"),
     condition: Annotated[
-        list[str] | None, typer.Option("--condition", "-c", help="Condition, repeatable.", show_default=False)
+        list[str] | None,
+        typer.Option("--condition", "-c", metavar="NAME", help="Condition, repeatable.", show_default=False),
     ] = None,
     task: Annotated[
         str | None,

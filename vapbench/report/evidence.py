@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -104,6 +105,14 @@ class Evidence:
     def seeds(self, task: str | None = None) -> list[int]:
         """Number of seeds of each planned case that has any."""
         return [len(self.generations[case]) for case in self.cases(task) if case in self.generations]
+
+    def without_video(self, task: str | None = None) -> str:
+        """How many videos of a task's cases there are not, and why most often; empty if none failed or was unscored."""
+        made = [_outcome(row, None) for case in self.cases(task) for row in self.generations.get(case, ())]
+        lost = [outcome.reason for outcome in made if outcome.state != "missing"]
+        if not lost:
+            return ""
+        return f"no video for {len(lost)} of {len(made)} ({Counter(lost).most_common(1)[0][0]})"
 
     def outcomes(self, column: ColumnKey, case: str) -> list[Outcome]:
         """What ``column`` says of each seed of ``case``, in the order of :attr:`generations`."""

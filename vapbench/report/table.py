@@ -340,6 +340,11 @@ def _footers(
 ) -> list[str]:
     filled = [cell for line in cells for cell in line if cell.mean is not None]
     footers = []
+    if not columns:
+        lost = [
+            f"{row.label}: {said}." for row, run in zip(rows, runs, strict=True) if (said := run.without_video(task))
+        ]
+        footers += lost or ["No scores yet; see: vapbench score --help"]
     if any(cell.low is not None for cell in filled):
         conditions = _span({cell.conditions for cell in filled if cell.low is not None})
         footers.append(
