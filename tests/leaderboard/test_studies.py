@@ -57,7 +57,7 @@ def test_the_board_shows_shares_with_intervals_and_ranks_and_who_voted(
     first = section["rows"][0]
     assert first["method"] == "VAP" and f"<b>{100 * first['value']:.1f}</b>" in page
     assert f"[{100 * first['low']:.1f}, {100 * first['high']:.1f}]" in page
-    assert f"{section['votes']} votes of 12 raters on 12 cases" in page and "#1" in page
+    assert f"{section['votes']:,} votes of 12 raters on 12 cases" in page and "#1" in page
     assert 'href="method/mini/vap.html">VAP</a>' in page, "a share leads to what was shown"
     assert "human study" in line_of(page, "vap") and "human study" not in line_of(page, "lora")
     assert "somebody" not in page
