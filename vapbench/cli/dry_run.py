@@ -136,7 +136,9 @@ def _together(described: Sequence[Described]) -> list[str]:
     """Sums; weights that several methods share are fetched once."""
     fetch = {source: size for one in described for source, size in one.fetch.items() if size}
     hours = sum(one.hours for one in described)
-    sums = [f"{sum(fetch.values()):.0f} GB to fetch"] if fetch else []
+    unknown = sum(not size for one in described for size in one.fetch.values())
+    without = f" without {unknown} of unknown size" if unknown else ""
+    sums = [f"{sum(fetch.values()):.0f} GB to fetch{without}"] if fetch else []
     sums += [f"{hours:.1f} device hours to generate"] if hours else []
     return [f"together about {', '.join(sums)}"] if sums else []
 

@@ -158,7 +158,8 @@ def _metrics() -> list[dict[str, Any]]:
         )
     others = {"torchmetrics:image.<Class>": "Any image metric of torchmetrics: PSNR, SSIM, LPIPS, …"}
     others |= {entry.name: f"Of a whole run: vapbench score-set RUN --metric {entry.name}:…" for entry in SETS}
-    return rows + [{"name": name, "title": title, "summary": ""} for name, title in others.items()]
+    rows += [{"name": name, "title": title, "summary": ""} for name, title in others.items()]
+    return rows
 
 
 def _weights(metric: str) -> list[str]:
@@ -200,16 +201,17 @@ def _suites() -> list[dict[str, Any]]:
 
 def _runs(results: Path) -> list[dict[str, Any]]:
     from vapbench.report.columns import rows_of
-    from vapbench.report.evidence import read_all
+    from vapbench.report.evidence import Evidence
     from vapbench.store import RunFolder
 
-    found = read_all(RunFolder(manifest.parent) for manifest in sorted(results.glob("*/*/manifest.json")))
-    suites = dict.fromkeys(run.suite for run in found)
+    # Scores are not read: only what tells runs apart is asked for.
+    folders = [RunFolder(manifest.parent) for manifest in sorted(results.glob("*/*/manifest.json"))]
+    found = [Evidence(folder, folder.manifest(), {}, {}) for folder in folders]
     rows = []
-    for suite in suites:
+    for suite in dict.fromkeys(run.suite for run in found):
         runs = [run for run in found if run.suite == suite]
         for run, row in zip(runs, rows_of(runs), strict=True):
-            status = Counter(made.status for case in run.generations.values() for made in case)
+            status = Counter(made.status for made in run.folder.current())
             rows.append(
                 {
                     "group": suite,

@@ -165,7 +165,7 @@ LogJson = Annotated[
     Path | None,
     typer.Option(
         "--log-json",
-        help="Append what happens to this file, one JSON object a line; - is standard error (-q keeps progress out of it).",
+        help="Append what happens to this file, one JSON object a line; - is standard error, free of progress with -q.",
         envvar="VAPBENCH_LOG_JSON",
         show_default=False,
     ),
