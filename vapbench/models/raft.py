@@ -49,18 +49,19 @@ class RaftSequence:
             ``(n, 2, H, W)`` float32, columns then rows, in pixels.
         """
         update = self.model.update_block
-        correlation = AllPairs(features.float(), later.float(), levels=_LEVELS, radius=_RADIUS, budget=budget)
+        correlation = AllPairs(features, later, levels=_LEVELS, radius=_RADIUS, budget=budget)
         hidden, context = self.model.context_encoder(frames.contiguous(memory_format=torch.channels_last)).split(
             [_CONTEXT, _CONTEXT], dim=1
         )
         hidden = hidden.tanh()
-        terms = [unit.context_term(context.relu()) for unit in self._units]
+        terms = [unit.context_terms(context.relu()) for unit in self._units]
         start = grid(features).float()
         flow = torch.zeros_like(start)
         for _ in range(_UPDATES):
-            motion = update.motion_encoder(flow, correlation.lookup(start + flow))
-            for unit, term in zip(self._units, terms, strict=True):
-                hidden = unit.step(hidden, motion, term)
+            # It ends with the flow itself, in float32: without the cast every reader would make its own.
+            motion = update.motion_encoder(flow, correlation.lookup(start + flow)).to(hidden.dtype)
+            for unit, added in zip(self._units, terms, strict=True):
+                hidden = unit.step(hidden, motion, added)
             flow = flow + update.flow_head(hidden).float()
         return _upsample(flow, self.model.mask_predictor(hidden).float())
 
@@ -71,24 +72,26 @@ class _Gru:
     def __init__(self, unit: Any) -> None:
         gates = [unit.convz, unit.convr, unit.convq]
         self._padding = unit.convz.padding
-        self._context_weight = torch.cat([gate.weight[:, _CONTEXT : 2 * _CONTEXT] for gate in gates]).detach()
-        self._context_bias = torch.cat([gate.bias for gate in gates]).detach()
+        context = slice(_CONTEXT, 2 * _CONTEXT)
+        weights = [gate.weight[:, context].detach() for gate in gates]
+        biases = [gate.bias.detach() for gate in gates]
+        self._context = (torch.cat(weights[:2]), torch.cat(biases[:2])), (weights[2], biases[2])
         rest = [torch.cat([gate.weight[:, :_CONTEXT], gate.weight[:, 2 * _CONTEXT :]], dim=1) for gate in gates]
         self._gates_weight, self._candidate_weight = torch.cat(rest[:2]).detach(), rest[2].detach()
 
-    def context_term(self, context: Tensor) -> Tensor:
-        """What the context adds to both gates and to the candidate, biases included."""
-        return conv2d(context, self._context_weight, self._context_bias, padding=self._padding)
+    def context_terms(self, context: Tensor) -> tuple[Tensor, Tensor]:
+        """What the context adds to both gates, and to the candidate; biases included."""
+        gates, candidate = (conv2d(context, weight, bias, padding=self._padding) for weight, bias in self._context)
+        return gates, candidate
 
-    def step(self, hidden: Tensor, motion: Tensor, term: Tensor) -> Tensor:
+    def step(self, hidden: Tensor, motion: Tensor, terms: tuple[Tensor, Tensor]) -> Tensor:
         """The next hidden state."""
-        width = hidden.shape[1]
         read = torch.cat([hidden, motion], dim=1)
-        gates = (conv2d(read, self._gates_weight, padding=self._padding) + term[:, : 2 * width]).sigmoid()
+        gates = conv2d(read, self._gates_weight, padding=self._padding).add_(terms[0]).sigmoid_()
         update, reset = gates.chunk(2, dim=1)
         read = torch.cat([reset * hidden, motion], dim=1)
-        candidate = (conv2d(read, self._candidate_weight, padding=self._padding) + term[:, 2 * width :]).tanh()
-        return hidden + update * (candidate - hidden)
+        candidate = conv2d(read, self._candidate_weight, padding=self._padding).add_(terms[1]).tanh_()
+        return hidden.lerp(candidate, update)
 
 
 def _fold_batch_norms(module: nn.Module) -> None:
