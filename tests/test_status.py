@@ -105,7 +105,9 @@ def test_a_finished_run_a_stopped_one_and_a_dead_one_are_told_apart(tmp_path: Pa
         ("brightness", 1, 1),
     ]
     folder.scores_path("brightness").unlink()
-    assert status_of(folder).state == "stopped"
+    some = status_of(folder)
+    assert some.state == "stopped"
+    assert some.said.endswith("the last command did all it was asked; the run has more to do")
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
     owner_file(folder.path).write_text(json.dumps(asdict(replace(Owner.this_process(), pid=gone.pid))))

@@ -190,6 +190,17 @@ def _words(state: State, held: Held | None, session: Mapping[str, Any]) -> str:
         seen = f", last sign of life {ago(held.age)}" if held else ""
         where = f"process {session.get('pid')} on {session.get('host')}"
         return f"died: {where} did not come to its end{seen}; the same command resumes"
+    if state == "stopped" and _did_all_it_was_asked(session):
+        return f"ended {session.get('ended')}: the last command did all it was asked; the run has more to do"
     return f"{state} {session.get('ended') or ''}".rstrip() + (
         "" if state == "finished" else "; the same command resumes"
+    )
+
+
+def _did_all_it_was_asked(session: Mapping[str, Any]) -> bool:
+    """Whether a session did its cases and columns, which may be fewer than those of the run."""
+    tallies = [tally for tally in (session.get("counts") or {}).values() if isinstance(tally, Mapping)]
+    counted = ("kept", "ok", "failed", "unscored")
+    return bool(tallies) and all(
+        sum(tally.get(name) or 0 for name in counted) >= (tally.get("total") or 0) for tally in tallies
     )

@@ -44,6 +44,19 @@ class MetricWeights:
     sha256_prefix: str = ""
     """Leading digits of the SHA-256, where the publisher states them."""
 
+    @property
+    def size(self) -> str:
+        """Size of the download, for people."""
+        return f"{self.megabytes:,.0f} MB" if self.megabytes >= 1 else "under 1 MB"
+
+    @property
+    def address(self) -> str:
+        """Where a browser finds the file."""
+        if not self.source.startswith("hf://"):
+            return self.source
+        owner, repository, file = self.source.removeprefix("hf://").split("/", 2)
+        return f"https://huggingface.co/{owner}/{repository}/resolve/main/{file}"
+
 
 CATALOGUE: Mapping[str, MetricWeights] = {
     weights.name: weights
@@ -149,6 +162,19 @@ def locate(name: str) -> Path | None:
     return next((folder / file for folder in folders() if (folder / file).is_file()), None)
 
 
+def absent_of(metric: str, params: Mapping[str, Any]) -> list[str]:
+    """Names of the catalogue's files that a column loads and that are not on this machine.
+
+    Args:
+        metric: the metric's name.
+        params: its changed parameters; whoever gives files of their own is asked nothing.
+    """
+    if {"weights", "head"} & set(params):
+        return []
+    wanted = f"{metric}:model={params['model']}" if "model" in params else metric
+    return [name for name, item in CATALOGUE.items() if wanted in item.used_by.split(", ") and locate(name) is None]
+
+
 def require(name: str) -> Path:
     """Path of the file on this machine.
 
@@ -184,7 +210,7 @@ def fetch(name: str, *, progress: Progress | None = None) -> Path:
     path = folder / weights.file
     if offline():
         raise WeightsError(
-            f"{name}: not fetched, because HF_HUB_OFFLINE is set; unset it, or copy {weights.source} to {path}."
+            f"{name}: not fetched, because HF_HUB_OFFLINE is set; unset it, or copy {weights.address} to {path}."
         )
     try:
         with atomic_path(path) as temporary:
@@ -192,7 +218,7 @@ def fetch(name: str, *, progress: Progress | None = None) -> Path:
             sha256 = _expected_sha256(weights, folder, temporary)
     except OSError as error:
         reason = str(error) or type(error).__name__
-        raise WeightsError(f"{name}: {weights.source}: {reason}; try again, or put the file at {path}.") from error
+        raise WeightsError(f"{name}: {weights.address}: {reason}; try again, or put the file at {path}.") from error
     _record(folder, weights, sha256)
     return path
 

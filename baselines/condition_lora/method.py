@@ -15,6 +15,7 @@ from vapbench import (
     ClipSpec,
     NotApplicable,
     PipelineMethod,
+    WeightsError,
     checkpoint_folder,
     find_adapter,
     fingerprint,
@@ -53,8 +54,14 @@ class ConditionLora(PipelineMethod):
         """The adapter of the case's condition, if there is one.
 
         Raises:
-            WeightsError: it was trained on another backbone; seen here, before anything is loaded or written.
+            WeightsError: it was trained on another backbone, or there is no folder of adapters; seen here, before
+                anything is loaded or written.
         """
+        if not self.folder.is_dir():
+            raise WeightsError(
+                f"{self.adapters}: no such folder of adapters; check adapters=, or train them: vapbench train lora "
+                f"--task all --suite vap-data --data DIR --out {self.adapters}"
+            )
         adapter = find_adapter(self.folder, case.condition)
         if adapter is None:
             return []

@@ -17,7 +17,7 @@ from vapbench.cases import Case, ClipSpec
 from vapbench.errors import DataError, NotApplicable, UsageError, WeightsError
 from vapbench.files import file_sha256
 from vapbench.methods import resolve
-from vapbench.methods.adapters import find_adapter, fingerprint
+from vapbench.methods.adapters import find_adapter, fingerprint, training_command
 from vapbench.methods.base import inputs_of
 from vapbench.models import load_upstream_pipeline
 from vapbench.plan import plan_run
@@ -62,6 +62,20 @@ def test_a_missing_condition_is_unscored_and_says_how_to_train_it(
     frames(method, cases[CONDITIONS[0]])
     with pytest.raises(NotApplicable, match="vapbench train lora --condition mini_zirqua --suite mini"):
         method.generate(cases["mini_zirqua"], 0)
+
+
+def test_a_folder_of_adapters_that_is_not_there_is_seen_before_anything_is_loaded(
+    cogvideox_i2v: Path, cases: dict[str, Case], tmp_path: Path
+) -> None:
+    method = resolve(f"lora:weights={cogvideox_i2v},adapters={tmp_path / 'nowhere'}").method
+    with pytest.raises(WeightsError, match=r"nowhere: no such folder of adapters.*vapbench train lora --task all"):
+        inputs_of(method, cases[CONDITIONS[0]])
+
+
+def test_a_held_out_condition_is_not_told_to_be_trained() -> None:
+    assert "vapbench train" not in training_command("mini_lopeni")
+    with pytest.raises(UsageError, match="held out"):
+        mini_samples("mini_lopeni", 1)
 
 
 def test_cases_are_grouped_by_condition_and_keyed_by_their_adapter(

@@ -78,6 +78,22 @@ def test_no_score_at_all_is_no_number(runs: Runs) -> None:
     assert cell.mean is None and cell.n == 0 and cell.unscored == 1
 
 
+def test_a_run_without_any_video_says_why_in_the_columns_of_others(runs: Runs) -> None:
+    lora = runs.write("alpha", {"a": Case("held-out", generation="no LoRA for held-out"), "b": Case("c", (None,))})
+    (table,) = summarise([lora, runs.write("beta", {"a": Case("held-out"), "b": Case("c")})], "all")
+    cell = table.cells[0][0]
+    assert (cell.n, cell.unscored, cell.missing, cell.total) == (0, 1, 1, 2)
+    assert cell.reason == "no LoRA for held-out"
+
+
+def test_columns_stand_in_the_order_that_is_asked_for(runs: Runs) -> None:
+    first, second = (runs.write("vap", cases(0.1), metric=metric) for metric in ("aaa", "bbb"))
+    assert first == second
+    for order, expected in (((), ["aaa", "bbb"]), (["bbb"], ["bbb", "aaa"])):
+        (table,) = summarise([first], "all", order=order)
+        assert [column.metric for column in table.columns] == expected
+
+
 def test_seeds_are_averaged_within_a_case_and_all_needed(runs: Runs) -> None:
     run = runs.write(
         "vap",

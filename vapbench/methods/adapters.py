@@ -19,6 +19,7 @@ from vapbench.cases import Name
 from vapbench.errors import WeightsError
 from vapbench.files import content_sha256
 from vapbench.parsing import parse_json
+from vapbench.suites.tasks import conditions_of, find_task
 
 CARD = "card.json"
 WEIGHTS = "pytorch_lora_weights.safetensors"
@@ -110,7 +111,9 @@ def find_adapter(folder: Path, condition: str) -> Adapter | None:
 
 
 def training_command(condition: str) -> str:
-    """The command that trains a condition's adapter."""
+    """The command that trains a condition's adapter, or why none may."""
+    if condition in conditions_of(find_task("zero-shot")):
+        return "the zero-shot task keeps this condition out of all training"
     if condition.startswith("mini_"):
         return f"vapbench train lora --condition {condition} --suite mini --out DIR"
     return f"vapbench train lora --condition {condition} --suite vap-data --data DIR --out DIR"

@@ -101,7 +101,7 @@ class PipelineMethod:
 
         if self.offload != "none" and device.type == "cpu":
             raise UsageError(f"--offload {self.offload} moves weights to and from an accelerator; on CPU use none.")
-        _no_bars_in_logs()
+        no_bars_in_logs()
         self.pipeline = self.load(checkpoint_folder(self.weights, self.revision), getattr(torch, self.dtype))
         self._embedded: dict[str, Any] = {}
         self._device = device
@@ -245,7 +245,8 @@ def wrong_references(cases: Sequence[Case]) -> dict[str, tuple[Reference, ...]]:
     return swapped
 
 
-def _no_bars_in_logs() -> None:
+def no_bars_in_logs() -> None:
+    """Keep the loaders' progress bars out of what is no terminal."""
     if sys.stderr.isatty():
         return
     from diffusers.utils import logging as diffusers_logging

@@ -119,9 +119,8 @@ class Fvd:
         except HFValidationError:
             found = None
         if not isinstance(found, str):
-            raise NotApplicable(
-                f"{self._name} is neither a folder nor in the hub's cache; fetch it with: hf download {self._name}"
-            )
+            fetch = f"; fetch it with: hf download {self._name}" if self._name.count("/") == 1 else "; check model="
+            raise NotApplicable(f"{self._name} is neither a folder nor in the hub's cache{fetch}")
         return Path(found).parent
 
 

@@ -121,7 +121,7 @@ def _encode_videos(
         clips.append((whole.mean.float() * scale).transpose(1, 2)[0].cpu().half())
         stills.append((still.mean.float() * scale)[0, :, 0].cpu().half())
         deviations.append((still.std.float() * scale).mean(dim=(0, 2, 3, 4)).cpu())
-        watcher.step(count, 0.0)
+        watcher.step(count, None)
     watcher.end()
     return torch.stack(clips), torch.stack(stills), torch.stack(deviations).mean(dim=0)
 

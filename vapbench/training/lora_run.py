@@ -17,6 +17,7 @@ from vapbench.errors import UsageError, did_you_mean
 from vapbench.files import content_sha256
 from vapbench.methods.adapters import fingerprint
 from vapbench.methods.checkpoints import checkpoint_folder
+from vapbench.methods.pipelines import no_bars_in_logs
 from vapbench.models import load_upstream_pipeline
 from vapbench.suites import vap_data
 from vapbench.suites.mini.conditions import HELD_OUT
@@ -82,6 +83,7 @@ def train_loras(
     watching = watcher(quiet)
     # Half precision is for accelerators; a CPU is no faster for it.
     dtype = torch.float32 if place.type == "cpu" else torch.bfloat16
+    no_bars_in_logs()
     pipeline = load_upstream_pipeline(folder, "CogVideoXImageToVideoPipeline", dtype).to(place)
     pipeline.set_progress_bar_config(disable=True)
     base = Base(pipeline, fingerprint(folder), weights)
