@@ -3,15 +3,16 @@
 #
 #   SHARDS=8 bash examples/slurm.sh --method vap --suite vap-data --data /data/VAP-Data --offload none
 #
-# A shard that was pre-empted, timed out or lost its node is requeued and resumes; to resume by hand, call the same
-# command again. Set what your cluster wants: partition, account, memory.
+# A shard that was pre-empted or lost its node is requeued and resumes. Slurm requeues none that ran out of time: call the
+# same command again, and finished shards end at once. Set what your cluster wants: partition, account, memory.
 #SBATCH --job-name=vapbench
 #SBATCH --gres=gpu:1
 #SBATCH --cpus-per-task=4
 #SBATCH --time=12:00:00
 #SBATCH --requeue
-# Two minutes before the end of its time, so that the case at hand is finished and the lock given back.
-#SBATCH --signal=TERM@120
+# Ten minutes before the end of its time, so that the case at hand is finished and the lock given back; more, if a case
+# takes longer. Slurm signals steps and not the script: hence srun below.
+#SBATCH --signal=TERM@600
 #SBATCH --output=slurm-%A_%a.log
 set -euo pipefail
 
@@ -21,12 +22,14 @@ SHARDS=${SHARDS:-8}
 if [ -z "${SLURM_ARRAY_TASK_ID:-}" ]; then
     array=$(sbatch --parsable --array="1-$SHARDS" --export="ALL,RESULTS=$RESULTS,SHARDS=$SHARDS" "$0" "$@")
     echo "shards: job $array"
+    into=$(printf %q "$RESULTS")
     sbatch --parsable --dependency="afterany:$array" --output=slurm-merge-%j.log \
-        --wrap="vapbench results merge $RESULTS/shard-*of$SHARDS --into $RESULTS && vapbench report --results $RESULTS"
+        --wrap="vapbench results merge $into/shard-*of$SHARDS --into $into && vapbench report --results $into"
     exit
 fi
 
 # A node that died left its lock behind. Only that is broken: where somebody still writes, this says so and ends.
 folder=$(printf '%s/shard-%0*dof%d' "$RESULTS" "${#SHARDS}" "$SLURM_ARRAY_TASK_ID" "$SHARDS")
 vapbench results unlock "$folder"
-exec vapbench run "$@" --results "$RESULTS" --shard "$SLURM_ARRAY_TASK_ID/$SHARDS"
+exec srun --cpus-per-task="${SLURM_CPUS_PER_TASK:-1}" \
+    vapbench run "$@" --results "$RESULTS" --shard "$SLURM_ARRAY_TASK_ID/$SHARDS"

@@ -11,7 +11,7 @@ GENERATION = {
     **{"video": "v.mp4", "sha256": SHA, "attempts": [{"type": "E", "message": "m"}], "seconds": 1.5},
 }
 SCORE = {
-    **{"key": "s1", "metric": "m", "version": 1, "params": {"a": 1}, "case": "case-1", "condition": "c", "seed": 0},
+    **{"key": "s1", "metric": "m", "version": 1, "params": {}, "case": "case-1", "condition": "c", "seed": 0},
     **{"category": "style", "video_sha256": SHA, "case_sha256": SHA, "status": "ok", "value": 0.5, "schema": 1},
 }
 MANIFEST = {

@@ -23,6 +23,7 @@ from vapbench.parsing import parse_json, read_csv
 from vapbench.report import human
 from vapbench.report.evidence import read_evidence
 from vapbench.report.table import summarise_run
+from vapbench.status import status_of
 from vapbench.store import RunFolder
 from vapbench.study.ballots import _from_jsonl
 from vapbench.study.fastchat import from_fastchat
@@ -36,6 +37,10 @@ _SHA = "ab" * 32
 _GENERATION = (
     '{"key":"k1","case":"case-1","condition":"c","category":null,"seed":0,"status":"ok","video":"v.mp4",'
     f'"sha256":"{_SHA}","schema":1}}\n'
+)
+_MANIFEST = (
+    '{"schema":1,"identity":{"suite":"mini","name":"vap"},"metrics":{"m":{"needs":[]}},'
+    '"cases":{"case-1":{"condition":"c","seeds":[0,1,2]}},"sessions":[{"started":"2026-01-01T00:00:00+00:00"}]}'
 )
 _SCORE = (
     '{"key":"s1","metric":"m","version":1,"params":{},"case":"case-1","condition":"c","category":null,"seed":0,'
@@ -68,6 +73,7 @@ def _run(data: bytes) -> None:
     with contextlib.suppress(ValueError):
         manifest_problems(parse_json(data), submitted=True)
     summarise_run(read_evidence(folder))
+    status_of(folder)
 
 
 def _rows(data: bytes) -> None:
@@ -75,6 +81,8 @@ def _rows(data: bytes) -> None:
     for row in RunFolder(path.parent).current():
         assert row.video is None or Path(row.video).name == row.video
     row_problems(path.parent)
+    _written("rows/manifest.json", _MANIFEST)
+    status_of(RunFolder(path.parent))
 
 
 def _scores(data: bytes) -> None:

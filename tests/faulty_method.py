@@ -6,6 +6,7 @@ import ctypes
 import os
 import re
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -24,6 +25,11 @@ def hang_in_python() -> None:
 def hang_in_c() -> None:
     # Backtracks for ages without giving the interpreter lock back: no signal handler and no thread gets a turn.
     re.match(r"(a+)+$", "a" * 60 + "b")
+
+
+def hang_in_a_program() -> None:
+    # As methods do that call the script of a published repository; told from other programs by its argument.
+    subprocess.run(["sleep", str(86400 + os.getppid())], check=True)
 
 
 def crash() -> None:
@@ -54,14 +60,14 @@ def exhaust_the_accelerator() -> None:
 FAULTS: Mapping[str, Callable[[], Any]] = {
     fault.__name__: fault
     for fault in (
-        *(hang_in_python, hang_in_c, crash, be_killed),
+        *(hang_in_python, hang_in_c, hang_in_a_program, crash, be_killed),
         *(exhaust_numpy, exhaust_torch, exhaust_the_accelerator),
     )
 }
 
 
 class Faulty:
-    """Rolls the first frame; ``faults`` maps a case id to what goes wrong with it."""
+    """Rolls the first frame; ``faults`` maps a case id, or ``setup``, to what goes wrong with it."""
 
     name = "faulty"
     version = 1
@@ -69,7 +75,9 @@ class Faulty:
     def __init__(self, faults: Mapping[str, str] | None = None) -> None:
         self.faults = dict(faults or {})
 
-    def setup(self, device: object) -> None: ...
+    def setup(self, device: object) -> None:
+        if "setup" in self.faults:
+            FAULTS[self.faults["setup"]]()
 
     def generate(self, case: Case, seed: int) -> Clip:
         if case.id in self.faults:

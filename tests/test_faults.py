@@ -11,7 +11,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -222,8 +223,9 @@ def test_a_method_that_runs_out_of_memory_is_asked_once_more_and_the_run_goes_on
 
 
 def test_methods_that_hang_or_die_cost_their_case_and_not_the_run(tmp_path: Path, make_case: Make) -> None:
-    cases = [make_case(number) for number in range(6)]
-    faults = dict(zip([case.id for case in cases], ["hang_in_c", "hang_in_python", "crash", "be_killed"], strict=False))
+    cases = [make_case(number) for number in range(7)]
+    kinds = ["hang_in_c", "hang_in_python", "crash", "be_killed", "hang_in_a_program"]
+    faults = dict(zip([case.id for case in cases], kinds, strict=False))
     outcome = run(Faulty(faults), cases, tmp_path / "r", metrics=[Brightness()], case_timeout=8.0)
     made = rows(outcome)
     found = [(row.status, row.attempts[-1].type if row.attempts else "") for row in (made[c.id] for c in cases)]
@@ -232,6 +234,7 @@ def test_methods_that_hang_or_die_cost_their_case_and_not_the_run(tmp_path: Path
         ("failed", "CaseTimeout"),
         ("failed", "ProcessDied"),
         ("failed", "ProcessDied"),
+        ("failed", "CaseTimeout"),
         ("ok", ""),
         ("ok", ""),
     ]
@@ -241,10 +244,98 @@ def test_methods_that_hang_or_die_cost_their_case_and_not_the_run(tmp_path: Path
     assert "hang_in_python" in second.traceback
     assert "SIGSEGV" in third.message
     assert "SIGKILL (out of memory?)" in fourth.message
+    program = b"sleep\0%d\0" % (86400 + os.getpid())
+    assert program not in list(running_programs()), "it would keep the device"
     # Those that were made are the ones that this process makes.
-    run(Faulty(), cases[4:], tmp_path / "here", metrics=[Brightness()])
+    run(Faulty(), cases[5:], tmp_path / "here", metrics=[Brightness()])
     good = content(folder_of(tmp_path / "here", "faulty"))["videos"]
     assert content(outcome.plan.folder)["videos"] == good
+
+
+def running_programs() -> Iterator[bytes]:
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            yield path.read_bytes()
+
+
+ALONE = """
+from types import SimpleNamespace
+from tests.faulty_method import Faulty
+from vapbench import isolated
+
+isolated._GRACE = 1.0
+with isolated.Isolated(Faulty({"c": "hang_in_c"}), "cpu", 0, 4.0) as ask:
+    print(ask._process.pid, flush=True)
+    ask(SimpleNamespace(id="c"), 0)
+"""
+
+
+def test_a_hanging_method_does_not_outlive_a_run_that_is_killed() -> None:
+    command = [sys.executable, "-c", ALONE]
+    with subprocess.Popen(command, cwd=Path(__file__).parents[1], stdout=subprocess.PIPE, text=True) as run:
+        assert run.stdout is not None
+        method = int(run.stdout.readline())
+        time.sleep(1)
+        run.kill()
+    try:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and is_there(method):
+            time.sleep(0.1)
+        assert not is_there(method)
+    finally:
+        if is_there(method):
+            os.kill(method, signal.SIGKILL)
+
+
+LOADING = """
+import threading
+import time
+from tests.faulty_method import Faulty
+from vapbench import isolated
+
+loading = isolated.Isolated(Faulty({"setup": "hang_in_python"}), "cpu", 0, 4.0)
+
+def tell():
+    while loading._process is None or loading._process.pid is None:
+        time.sleep(0.01)
+    print(loading._process.pid, flush=True)
+
+threading.Thread(target=tell).start()
+with loading:
+    pass
+"""
+
+
+@pytest.mark.skipif(not FAILING.exists(), reason="which signals a process ignores is not told here")
+def test_ctrl_c_while_a_method_loads_is_not_waited_for() -> None:
+    command, root = [sys.executable, "-c", LOADING], Path(__file__).parents[1]
+    run = subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert run.stdout is not None
+    method = int(run.stdout.readline())
+    try:
+        while not ignores(method, signal.SIGTERM):
+            time.sleep(0.05)
+        run.send_signal(signal.SIGINT)
+        _, errors = run.communicate(timeout=30)
+        assert "KeyboardInterrupt" in errors
+        assert not is_there(method)
+    finally:
+        for pid in (run.pid, method):
+            if is_there(pid):
+                os.kill(pid, signal.SIGKILL)
+
+
+def ignores(pid: int, number: int) -> bool:
+    status = Path(f"/proc/{pid}/status").read_text()
+    mask = next(line for line in status.splitlines() if line.startswith("SigIgn:")).split()[1]
+    return bool(int(mask, 16) >> (number - 1) & 1)
+
+
+def is_there(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 WRONG: Mapping[str, Callable[[], Any]] = {

@@ -20,6 +20,10 @@ def test_cards_declare_what_the_configurations_count() -> None:
     sizes = {entry.name: entry.card.size for entry in methods() if entry.card and entry.card.size}
     assert set(sizes) >= {"vap", "vap-wan", "i2v", "i2v-wan", "lora", "vace-original", "vace-depth", "vace-flow"}
     same = {"lora": "i2v", "vace-depth": "vace-original", "vace-flow": "vace-original"}
+    others = {"Wan-AI/Wan2.1-VACE-1.3B-diffusers": "vace-original:size=1.3b"}
+    same |= others
+    sizes |= {weights: size for entry in methods() if entry.card for weights, size in entry.card.sizes.items()}
+    assert set(sizes) >= set(others)
     for name, size in sizes.items():
         parameters, petaflop = counted[same.get(name, name)]
         assert dict(size.parameters) == pytest.approx(parameters, abs=0.006), name
@@ -45,5 +49,32 @@ def test_the_papers_protocol_is_planned_without_weights_or_data(tmp_path: Path) 
     assert "ByteDance/Video-As-Prompt-CogVideoX-5B (not on this machine)" in done.stdout
     assert "about 40 GB (40 GB with --offload none, 30 GB with --offload model" in done.stdout
     assert "49 frames of 480x832" in done.stdout
+    assert "together about 99 GB to fetch, " in done.stdout  # 32 + 46 + 21, and lora's base is that of i2v
     assert "device hours to generate" in done.stdout
+    assert "motion_smoothness[amt]   lacks amt-s (12 MB)" in done.stdout
+    assert "vapbench data weights fetch clip-vit-l-14 viclip-l-14 amt-s raft-large laion-aesthetic" in done.stdout
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("weights", "says", "never"),
+    [
+        ("Wan-AI/Wan2.1-VACE-1.3B-diffusers", "about 16 GB to fetch", "17.34 B"),
+        ("someone/else", "memory    not known: the card counts Wan-AI/Wan2.1-VACE-14B-diffusers", "17.34 B"),
+    ],
+)
+def test_other_weights_are_not_given_the_size_of_the_usual_ones(
+    weights: str, says: str, never: str, tmp_path: Path
+) -> None:
+    command = ("run", "--suite", "vap-data", "-m", f"vace-original:weights={weights}", "--dry-run")
+    done = vapbench(*command, cwd=tmp_path, **OFFLINE)
+    assert says in done.stdout and never not in done.stdout
+
+
+def test_a_plan_without_methods_is_that_of_the_papers_table(tmp_path: Path) -> None:
+    done = vapbench("plan", "--nodes", "8", "--gpu", "l40s", cwd=tmp_path, **OFFLINE)
+    assert done.returncode == 0, done.stderr
+    for name in ("vap", "vace-original", "vace-depth", "vace-flow", "i2v", "lora"):
+        assert f"vap-data · {name}\n" in done.stdout
+    assert "frozen" not in done.stdout and "vap-wan" not in done.stdout
+    assert "do not fit into one L40S; --offload model would fit" in done.stdout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -64,6 +65,12 @@ ROOMS = [
     "files",
     "errors",
 ]
+
+
+def test_the_page_of_the_map_has_every_room_once() -> None:
+    page = (PACKAGE.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
+    cells = re.findall(r"^\| (`.*?) \|", page, re.MULTILINE)
+    assert sorted(re.findall(r"`(\w+)(?:/|\.py)`", " ".join(cells))) == sorted(ROOMS)
 
 
 def imported_rooms(path: Path) -> set[str]:

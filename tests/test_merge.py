@@ -125,6 +125,16 @@ def test_contradictions_are_refused_with_both_named(
     assert not (tmp_path / "into").exists()
 
 
+def test_scores_by_earlier_weights_do_not_become_the_column(tmp_path: Path) -> None:
+    one = Site(tmp_path / "one")
+    one.write({"a": 1, "b": 2}, weights="x")
+    # Scoring anew was stopped before it came to b: reports count what the last row's weights say.
+    again = one.write({"a": 1}, weights="y", key="a-again")
+    merge([again.path], tmp_path / "into")
+    merged = RunFolder(tmp_path / "into").scores("brightness").values()
+    assert [(row.case, row.weights) for row in merged] == [("a", "y")]
+
+
 def test_other_identities_are_refused_with_what_differs(tmp_path: Path) -> None:
     one = Site(tmp_path / "one").write({"a": 1})
     two = Site(tmp_path / "two", parameters={"steps": 30}).write({"b": 2})
@@ -139,6 +149,18 @@ def test_a_replaced_video_is_refused_unless_another_source_has_the_true_one(tmp_
         merge([one.path], tmp_path / "refused")
     merge([one.path, two.path], tmp_path / "into")
     assert content(RunFolder(tmp_path / "into"))["made"]["a"][2]
+
+
+def test_a_row_that_claims_another_cases_video_is_refused(tmp_path: Path) -> None:
+    one, two = Site(tmp_path / "one").write({"a": 1}), Site(tmp_path / "two").write({"b": 2})
+    (row,), taken = two.current(), str(one.current()[0].video)
+    (two.videos / str(row.video)).rename(two.videos / taken)
+    with RunWriter(two) as writer:
+        writer.append(replace(row, video=taken))
+    before = bytes_of(one.path)
+    with pytest.raises(DataError, match=f"two/generations.jsonl gives b seed 0 the video {taken}, which is that of a"):
+        merge([two.path], one.path)
+    assert bytes_of(one.path) == before
 
 
 def test_rows_without_their_videos_are_merged_and_counted(tmp_path: Path) -> None:

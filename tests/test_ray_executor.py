@@ -318,6 +318,20 @@ def test_options_that_do_not_fit_are_refused(arguments: list[str], word: str, tm
     assert not list(tmp_path.iterdir())
 
 
+@needs_ray
+@pytest.mark.slow
+def test_workers_that_the_cluster_kills_for_their_memory_end_the_run_and_not_its_patience(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "vapbench", "run", "-m", "frozen", "--task", "camera", "--limit", "1"]
+    command += ["--executor", "ray", "--workers", "1", "--device", "cpu", "--results", str(tmp_path)]
+    # Ray's watch over memory finds any use too much; what it kills has a type of its own.
+    watch = {**os.environ, "RAY_memory_monitor_refresh_ms": "100", "RAY_memory_usage_threshold": "0.01"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, env=watch)
+    assert done.returncode == 1
+    said = done.stderr.replace("\n", " ")
+    assert "Ray's workers die while they start to" in said
+    assert "low on memory" in said
+
+
 def card(**fields: Any) -> ResolvedMethod:
     base = {"name": "m", "title": "M", "summary": "", "kind": "unified", "class": "M"}
     return ResolvedMethod(object(), Card.model_validate(base | fields), {}, {})  # type: ignore[arg-type]

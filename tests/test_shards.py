@@ -91,24 +91,34 @@ echo 1234
 """
 
 
+# A step: what Slurm signals when time ends or somebody else takes the node.
+SRUN = """#!/bin/bash
+shift
+echo "step: $1 $2" >> "$LOG"
+exec "$@"
+"""
+
+
 def test_the_example_script_runs_all_shards_and_merges_them(tmp_path: Path) -> None:
     tools = tmp_path / "tools"
     tools.mkdir()
     (tools / "sbatch").write_text(SBATCH)
+    (tools / "srun").write_text(SRUN)
     (tools / "vapbench").write_text(f'#!/bin/bash\nexec "{sys.executable}" -m vapbench "$@"\n')
     for tool in tools.iterdir():
         tool.chmod(0o755)
     run = ["--method", "noise", "--task", "camera", "--limit", "3", "--metric", "temporal_flickering", "-q"]
     environment = {**os.environ, "PATH": f"{tools}:{os.environ['PATH']}", "LOG": str(tmp_path / "log"), "SHARDS": "2"}
-    environment["RESULTS"] = str(tmp_path / "r")
+    environment["RESULTS"] = str(tmp_path / "my results")
     done = subprocess.run(["bash", str(SCRIPT), *run], env=environment, capture_output=True, text=True, check=False)
     log = (tmp_path / "log").read_text()
     assert done.returncode == 0, done.stderr + log
     assert "3 generations, 3 scores and 3 videos from 2 runs" in log
+    assert log.count("step: vapbench run") == 2, "a run beside the steps would never hear of SIGTERM"
     assert "When all are: vapbench results merge" in log
     alone = [sys.executable, "-m", "vapbench", "run", *run, "--results", str(tmp_path / "alone")]
     subprocess.run(alone, check=True, capture_output=True)
-    merged, whole = (RunFolder(tmp_path / name / "mini" / "noise") for name in ("r", "alone"))
+    merged, whole = (RunFolder(tmp_path / name / "mini" / "noise") for name in ("my results", "alone"))
     assert content(merged) == content(whole)
 
 

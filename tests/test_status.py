@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from typer.testing import CliRunner
 from tests.test_runner import Brightness, Mover, run
 from vapbench.cases import Case
 from vapbench.cli import app
+from vapbench.cli.events import JsonHandler
 from vapbench.lock import Owner, owner_file
 from vapbench.status import status_of
 from vapbench.store import Failure, GenerationRow, RunFolder, RunWriter
@@ -77,6 +79,21 @@ def test_rows_of_earlier_sittings_say_nothing_of_the_pace(tmp_path: Path) -> Non
         assert status_of(folder).stages[0].left is None
 
 
+def test_rows_from_elsewhere_neither_end_it_nor_drive_the_terminal(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "mini" / "vap")
+    now = datetime.now(UTC) + timedelta(seconds=1)
+    with RunWriter(folder) as writer:
+        begin(writer)
+        # Later than the session began, as text: no time, no day, no zone.
+        for number, ended in enumerate(("soon", "9999-99-99T00:00:00+00:00", "9999-01-01T00:00:00")):
+            writer.append(replace(row(number, now, **fail("\x1b[2JError", "x\x1b]0;title\x07")), ended=ended))
+        shown = CliRunner().invoke(app, ["status", str(folder.path)])
+    assert shown.exit_code == 0, shown.exception
+    assert "3/10  3 failed" in shown.output
+    assert status_of(folder).stages[0].left is None
+    assert "\x1b" not in shown.output
+
+
 def test_a_finished_run_a_stopped_one_and_a_dead_one_are_told_apart(tmp_path: Path, make_case: Make) -> None:
     cases = [make_case(number) for number in range(2)]
     outcome = run(Mover({cases[0].id: lambda: None}), cases, tmp_path / "r", metrics=[Brightness()])
@@ -88,7 +105,9 @@ def test_a_finished_run_a_stopped_one_and_a_dead_one_are_told_apart(tmp_path: Pa
         ("brightness", 1, 1),
     ]
     folder.scores_path("brightness").unlink()
-    assert status_of(folder).state == "stopped"
+    some = status_of(folder)
+    assert some.state == "stopped"
+    assert some.said.endswith("the last command did all it was asked; the run has more to do")
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
     owner_file(folder.path).write_text(json.dumps(asdict(replace(Owner.this_process(), pid=gone.pid))))
@@ -130,6 +149,12 @@ def test_the_log_has_a_line_for_everything_that_happens(tmp_path: Path) -> None:
     assert isinstance(score["value"], float)
     assert score["peak_mb"] > 0
     assert lines[-1]["generated"]["ok"] == 2
+
+
+def test_the_log_takes_names_that_are_no_text(tmp_path: Path) -> None:
+    handler = JsonHandler(tmp_path / "run.jsonl")
+    handler.emit(logging.LogRecord("vapbench", logging.WARNING, "", 0, "%s: no such file", ("\udcff.mp4",), None))
+    assert json.loads((tmp_path / "run.jsonl").read_text())["message"] == "\udcff.mp4: no such file"
 
 
 def test_times_and_memory_are_recorded_and_no_part_of_what_a_row_is(tmp_path: Path, make_case: Make) -> None:

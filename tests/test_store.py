@@ -3,7 +3,8 @@ from __future__ import annotations
 import json
 import logging
 import multiprocessing
-from dataclasses import replace
+import os
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ import pytest
 from tests.conftest import moving_clip
 from vapbench.errors import DataError, IdentityError
 from vapbench.files import content_sha256, file_sha256
+from vapbench.journal import seal
+from vapbench.lock import holder
 from vapbench.store import (
     Failure,
     GenerationRow,
@@ -54,6 +57,37 @@ def test_the_last_row_of_a_key_wins_and_the_last_of_a_case_is_current(tmp_path: 
             writer.append(item)
     assert folder.generations()["k1"].status == "ok"
     assert {(r.seed, r.key) for r in folder.current()} == {(0, "k3"), (1, "k2")}
+
+
+def test_a_copy_kept_beside_a_file_of_scores_changes_no_number(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = RunFolder(tmp_path)
+    score = ScoreRow("s1", "m", 1, {"n": 2}, "c1", "vidu_orbit", "camera", 0, "ab", "cd", "ok", 0.5)
+    with RunWriter(folder) as writer:
+        writer.append(score)
+    for copy in ("a-copy", "m", "z-copy"):
+        folder.scores_path(copy).write_bytes(seal(asdict(replace(score, value=9.5))))
+    with caplog.at_level(logging.WARNING, logger="vapbench"):
+        found = [row for name in folder.columns() for row in folder.scores(name).values()]
+    assert found == [score]
+    assert "z-copy.jsonl: 1 rows belong to another column and are left out" in caplog.text
+
+
+def test_a_folder_that_cannot_be_cleared_or_closed_is_not_left_locked(tmp_path: Path) -> None:
+    (tmp_path / ".partial-of-what").mkdir()
+    with pytest.raises(OSError, match="partial-of-what"), RunWriter(RunFolder(tmp_path)):
+        pass
+    (tmp_path / ".partial-of-what").rmdir()
+    writer = RunWriter(RunFolder(tmp_path))
+    with pytest.raises(OSError, match="Bad file descriptor"), writer:
+        writer.append(row("k1"))
+        # What a file server answers that went away.
+        (journal,) = writer._open.values()
+        os.close(journal._handle.fileno())
+    assert holder(tmp_path) is None
+    with RunWriter(RunFolder(tmp_path)) as again:
+        again.append(row("k2"))
 
 
 @pytest.mark.parametrize("cut", [1, 10, 60])

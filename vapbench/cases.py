@@ -88,10 +88,10 @@ class Media(BaseModel):
                 self._prefetched = None
 
     def release(self) -> None:
-        """Give up what :meth:`prefetch` asked for."""
+        """Give up what :meth:`prefetch` asked for; nothing where nobody asked."""
         with self._lock:
-            self._wanted -= 1
-            if self._wanted <= 0:
+            self._wanted = max(0, self._wanted - 1)
+            if not self._wanted:
                 self._prefetched = None
 
 

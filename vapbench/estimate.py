@@ -117,13 +117,13 @@ def estimate(work: Work, columns: Sequence[str], machines: Machines, earlier: Se
 
 def seconds_by_card(method: ResolvedMethod, suite: str, gpu: Gpu) -> Rate:
     """What a card's counted operations take on a device at the share of its peak that is usually reached."""
-    card = method.card
-    if card is None or card.size is None or suite in card.suites:
+    card, size = method.card, method.size(suite)
+    if size is None:
         if card is not None and card.kind in ("floor", "ceiling", "outputs"):
             return Rate(0.0, "computes nothing to speak of")
-        return Rate(None, "no measured rows, and its card counts no operations")
-    hours = footprint(card.size, method.parameters, 1, petaflops=gpu.sustained).hours
-    source = f"not measured: {card.size.petaflop:g} petaflop by its card, at {REACHED:.0%} of the peak of {gpu.name}"
+        return Rate(None, "no measured rows, and its card counts no operations of these weights")
+    hours = footprint(size, method.parameters, 1, petaflops=gpu.sustained).hours
+    source = f"not measured: {size.petaflop:g} petaflop by its card, at {REACHED:.0%} of the peak of {gpu.name}"
     return Rate(hours * 3600, source)
 
 
@@ -148,7 +148,8 @@ def _measured_videos(folder: RunFolder) -> Rate | None:
 def _measured_scores(folder: RunFolder, columns: Sequence[str]) -> Rate:
     total, unknown = 0.0, []
     for column in columns:
-        seconds = [row.seconds for row in folder.scores(column).values() if row.status == "ok" and row.seconds]
+        rows = [row for row in folder.scores(column).values() if row.status == "ok"]
+        seconds = [row.seconds for row in rows if row.seconds is not None]
         if seconds:
             total += median(seconds)
         else:
@@ -174,7 +175,7 @@ def _bytes_a_video(folder: RunFolder | None, work: Work) -> tuple[float, str]:
 
 
 def _weights_gb(work: Work) -> float:
-    card = work.method.card
-    if card is None or card.size is None or work.suite in card.suites:
+    size = work.method.size(work.suite)
+    if size is None:
         return 0.0
-    return footprint(card.size, work.method.parameters, 0).download_gb
+    return footprint(size, work.method.parameters, 0).download_gb

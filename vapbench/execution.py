@@ -19,7 +19,6 @@ class Executor(Protocol):
         self,
         plan: RunPlan,
         columns: Sequence[Column],
-        seeds: Sequence[int],
         writer: RunWriter,
         progress: Progress,
         made: Tally,
@@ -32,7 +31,6 @@ class Executor(Protocol):
         folder: RunFolder,
         cases: Mapping[str, Case],
         columns: Sequence[Column],
-        seeds: Sequence[int] | None,
         writer: RunWriter,
         progress: Progress,
         tally: Tally,
@@ -67,7 +65,6 @@ class LocalExecutor:
         self,
         plan: RunPlan,
         columns: Sequence[Column],
-        seeds: Sequence[int],
         writer: RunWriter,
         progress: Progress,
         made: Tally,
@@ -75,20 +72,19 @@ class LocalExecutor:
     ) -> None:
         """No generator is loaded to score."""
         runner.generate(plan, writer, self._settings, progress, made)
-        self.score(plan.folder, plan.cases, columns, seeds, writer, progress, scored)
+        runner.score(plan.folder, plan.cases, columns, plan.seeds, writer, self._settings, progress, scored)
 
     def score(
         self,
         folder: RunFolder,
         cases: Mapping[str, Case],
         columns: Sequence[Column],
-        seeds: Sequence[int] | None,
         writer: RunWriter,
         progress: Progress,
         tally: Tally,
     ) -> None:
         """One decode per video serves every column."""
-        runner.score(folder, cases, columns, seeds, writer, self._settings, progress, tally)
+        runner.score(folder, cases, columns, None, writer, self._settings, progress, tally)
 
     def device(self) -> str:
         """The device as torch names it."""

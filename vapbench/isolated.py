@@ -1,7 +1,8 @@
 """A method in a process of its own: one that hangs, or takes its process down, costs its case and not the run.
 
 Nothing less ends a method that is stuck in C. It costs a copy of each clip from process to process, and the models are
-loaded again after a process was ended; so it is used only where a time limit is asked for.
+loaded again after a process was ended; so it is used only where a time limit is asked for. Programs that the method
+started end with its process: one that goes on would keep the device from the next case.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
@@ -30,6 +32,9 @@ from vapbench.registry import PLUGIN, load_module
 from vapbench.store import Failure
 
 _CAN_TELL = hasattr(faulthandler, "register")
+_CAN_GROUP = hasattr(os, "setsid")
+_GRACE = 60.0
+"""Seconds after the time limit in which the process that waits would have ended this one, were it still there."""
 
 
 class Isolated:
@@ -55,7 +60,12 @@ class Isolated:
             UsageError: what the method holds cannot go to another process.
             Exception: what ``setup`` raised.
         """
-        self._start()
+        try:
+            self._start()
+        except BaseException:
+            # Ctrl-C while it loads: Python ends its children by SIGTERM, which this one ignores, and waits for them.
+            self._end()
+            raise
         return self
 
     def __exit__(
@@ -91,9 +101,11 @@ class Isolated:
         self._pipe, theirs = context.Pipe()
         method = _packed(self._method)
         self._stacks = NamedTemporaryFile(prefix="vapbench-stacks-")
-        arguments = (theirs, _plugins(self._method), self._device, self._retries, self._stacks.name)
-        self._process = context.Process(target=_serve, args=arguments, name="method", daemon=True)
-        self._process.start()
+        limit = self._timeout + _GRACE
+        arguments = (theirs, _plugins(self._method), self._device, self._retries, self._stacks.name, limit)
+        process = context.Process(target=_serve, args=arguments, name="method", daemon=True)
+        process.start()
+        self._process = process
         theirs.close()
         try:
             self._pipe.send_bytes(method)
@@ -101,10 +113,8 @@ class Isolated:
         except (EOFError, OSError):
             self._process.join(5)
             cause = _cause(self._process.exitcode)
-            self._end()
             raise VapbenchError(f"The method's process died of {cause} while it loaded its models.") from None
         if isinstance(ready, BaseException):
-            self._end()
             raise ready
 
     def _where_it_hangs(self) -> str:
@@ -123,6 +133,10 @@ class Isolated:
 
     def _end(self) -> None:
         if self._process is not None:
+            if _CAN_GROUP:
+                # No such group: the process has not come to make it, and so has started nothing.
+                with suppress(ProcessLookupError):
+                    os.killpg(self._process.pid, signal.SIGKILL)
             self._process.kill()
             self._process.join()
             self._pipe.close()
@@ -130,10 +144,13 @@ class Isolated:
         self._process = None
 
 
-def _serve(pipe: Connection, plugins: Sequence[Path], device: str, retries: int, stacks: str) -> None:
+def _serve(pipe: Connection, plugins: Sequence[Path], device: str, retries: int, stacks: str, limit: float) -> None:
     """What the other process does until it is told no more."""
+    told = Path(stacks).open("wb")
     if _CAN_TELL:
-        faulthandler.register(signal.SIGUSR1, file=Path(stacks).open("wb"))
+        faulthandler.register(signal.SIGUSR1, file=told)
+    if _CAN_GROUP:
+        os.setsid()
     # Ctrl-C reaches every process of a terminal, SIGTERM every one of a Slurm job; what comes of it is the first
     # one's to decide, which ends this one by SIGKILL.
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -155,13 +172,19 @@ def _serve(pipe: Connection, plugins: Sequence[Path], device: str, retries: int,
             case, seed = pipe.recv()
         except EOFError:
             return
-        pipe.send(attempts.attempt(method, case, seed, retries, torch.device(device)))
+        # While a method is stuck in C no thread of Python's gets a turn; this one of C's ends it all the same.
+        faulthandler.dump_traceback_later(limit, exit=True, file=told)
+        answer = attempts.attempt(method, case, seed, retries, torch.device(device))
+        faulthandler.cancel_dump_traceback_later()
+        pipe.send(answer)
 
 
 def _end_with_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
+        if _CAN_GROUP:
+            os.killpg(0, signal.SIGKILL)
         os._exit(1)
 
 

@@ -92,6 +92,7 @@ def _merge_run(sources: Sequence[RunFolder], target: RunFolder, argv: Sequence[s
             stack.enter_context(writer)
         manifest = _merged_manifest(folders)
         made = _Choice(folders, _generations(folders), _same_video, "generations.jsonl")
+        _refuse_one_video_for_two(made)
         scored = [_scores(folders, column, made) for column in sorted({c for f in folders for c in f.columns()})]
         videos = {place: _intact_video(made, place) for place, row in made.rows.items() if row.status == "ok"}
         new_videos = {place: path for place, path in videos.items() if path and path.parent != target.videos}
@@ -165,6 +166,17 @@ class _Choice(Generic[Row]):
             self.said_by[place] = [folder]
 
 
+def _refuse_one_video_for_two(made: _Choice[GenerationRow]) -> None:
+    """No run names two videos alike; copied, one would take the other's place."""
+    owners: dict[str, Place] = {}
+    for place, row in made.rows.items():
+        if row.status == "ok" and row.video and owners.setdefault(row.video, place) != place:
+            raise DataError(
+                f"{made.said_by[place][0].generations_path} gives {place[0]} seed {place[1]} the video {row.video}, "
+                f"which is that of {owners[row.video][0]}; take the line out and make it again, then merge."
+            )
+
+
 def _same_video(one: GenerationRow, other: GenerationRow) -> bool:
     return (one.key, one.sha256) == (other.key, other.sha256)
 
@@ -192,8 +204,8 @@ def _scores(folders: Sequence[RunFolder], column: str, made: _Choice[GenerationR
     _agree(folders, definitions, f"scored {column} by another version or other weights")
     said = []
     for rows in read:
-        # Of the video that stands, and of nothing else.
-        current = {(row.case, row.seed): row for row in rows}
+        # As in a report: by the weights used last, of the video that stands, and of nothing else.
+        current = {(row.case, row.seed): row for row in rows if row.weights == rows[-1].weights}
         said.append({place: row for place, row in current.items() if _scores_the_video(row, made.rows.get(place))})
     return _Choice(folders, said, _same_score, f"scores/{column}.jsonl")
 

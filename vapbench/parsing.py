@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+from collections import Counter
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -136,6 +137,13 @@ def _loader() -> Any:
     return Loader
 
 
+class _Cells(dict[str, str | None]):
+    """A row by column. What a short row lacks is not kept: a file of few bytes may lack millions of cells."""
+
+    def __missing__(self, column: str) -> None:
+        return None
+
+
 def read_csv(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str | None]]]]:
     """A table with a header.
 
@@ -152,15 +160,15 @@ def read_csv(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str | Non
     try:
         with path.open(encoding="utf-8-sig", newline="") as handle:
             # Strict: otherwise a quote that is never closed makes one cell of all the rows below it.
-            reader = csv.DictReader(handle, restkey="", strict=True)
-            header = list(reader.fieldnames or ())
-            if twice := next((name for name in header if header.count(name) > 1), None):
+            reader = csv.reader(handle, strict=True)
+            header = next(reader, [])
+            if twice := next((name for name, times in Counter(header).items() if times > 1), None):
                 raise DataError(f"{path}: the column {twice!r} is there twice; remove or rename one.")
             rows: list[tuple[int, dict[str, str | None]]] = []
-            for row in reader:
-                if isinstance(row.get(""), list):
+            for cells in filter(None, reader):
+                if len(cells) > len(header):
                     raise DataError(f"{path}:{reader.line_num}: the row has more cells than the header; mend it.")
-                rows.append((reader.line_num, row))
+                rows.append((reader.line_num, _Cells(zip(header, cells, strict=False))))
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: not a UTF-8 CSV file ({error}); save it as UTF-8.") from error
     return header, rows

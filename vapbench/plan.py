@@ -57,6 +57,11 @@ class RunPlan:
         return {job.case.id: job.case for job in self.jobs}
 
     @cached_property
+    def seeds(self) -> tuple[int, ...]:
+        """Planned seeds, in order of size."""
+        return tuple(sorted({job.seed for job in self.jobs}))
+
+    @cached_property
     def media_root(self) -> Path:
         """Folder that holds every file of the planned cases, those of other shards included."""
         cases = self.undivided or self.cases.values()
@@ -68,9 +73,10 @@ class RunPlan:
 
         Files are named relative to the media root of the plan, which is kept beside them.
         """
-        seeds = sorted({job.seed for job in self.jobs})
         return {
-            case.id: _for_manifest(case, self.task, seeds, self.media_root, provenance_of(self.method.method, case))
+            case.id: _for_manifest(
+                case, self.task, self.seeds, self.media_root, provenance_of(self.method.method, case)
+            )
             for case in self.cases.values()
         }
 

@@ -60,7 +60,6 @@ class RayExecutor:
         self,
         plan: RunPlan,
         columns: Sequence[Column],
-        seeds: Sequence[int],
         writer: RunWriter,
         progress: Progress,
         made: Tally,
@@ -79,18 +78,17 @@ class RayExecutor:
         scores.pool = to_score
         for job in todo.jobs:
             to_make.add(job)
-        scores.add_existing(plan.cases, seeds, {(job.case.id, job.seed) for job in todo.jobs})
+        scores.add_existing(plan.cases, plan.seeds, {(job.case.id, job.seed) for job in todo.jobs})
         steps = len(todo.jobs) + scored.total - scored.kept
         self._run(at, [to_make, to_score] if elsewhere else [to_make], steps, "generate and score")
         self._settings.tolerance.check(made, "cases")
-        self._finish_scores(at, plan.cases, here, seeds, scored)
+        self._finish_scores(at, plan.cases, here, plan.seeds, scored)
 
     def score(
         self,
         folder: RunFolder,
         cases: Mapping[str, Case],
         columns: Sequence[Column],
-        seeds: Sequence[int] | None,
         writer: RunWriter,
         progress: Progress,
         tally: Tally,
@@ -100,9 +98,9 @@ class RayExecutor:
         here, elsewhere = _by_place(columns)
         scores = _Scores(at, elsewhere, tally, to_come=0)
         scores.pool = self._scores_pool(scores, elsewhere, eager=True)
-        scores.add_existing(cases, seeds, ())
+        scores.add_existing(cases, None, ())
         self._run(at, [scores.pool], tally.total - tally.kept, "score")
-        self._finish_scores(at, cases, here, seeds, tally)
+        self._finish_scores(at, cases, here, None, tally)
 
     def _videos_pool(self, desk: _Videos, plan: RunPlan, progress: Progress) -> Pool[Job, Made]:
         method, needed = plan.method.method, memory_gb(plan.method, plan.suite)

@@ -143,7 +143,7 @@ class Pool(Generic[Item, Result]):
             VapbenchError: actors die while they load, again and again.
         """
         import ray
-        from ray.exceptions import ActorDiedError, ActorUnavailableError, RayError, RayTaskError
+        from ray.exceptions import RayError, RayTaskError
 
         actor = next(actor for actor in self._actors if reference in actor.tickets or reference in actor.starting)
         ticket = actor.tickets.pop(reference, None)
@@ -152,8 +152,8 @@ class Pool(Generic[Item, Result]):
         except RayTaskError as error:
             raise error.cause if isinstance(error.cause, Exception) else error from error
         except RayError as error:
-            if isinstance(error, ActorDiedError | ActorUnavailableError):
-                self._bury(actor, error)
+            # Ray has a type for each way to lose an actor (crash, node, memory, environment): none can be asked again.
+            self._bury(actor, error)
             if ticket:
                 self._lose(ticket, error)
             return

@@ -14,6 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, InstanceOf
 
 LARGEST_SEED = 2**63 - 1
 """What every random generator takes."""
+LARGEST_SCORE = 1e100
+"""Of a score, either way: its square, summed over any number of cases, is still a number."""
 _VIDEO = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,250}")
 
 
@@ -76,7 +78,7 @@ def check_score(row: _Score) -> None:
         raise ValueError("seed or version has more than 64 bits")
     if (row.status == "ok") != (row.value is not None):
         raise ValueError(f"an ok row has a value, and no other: this one is {row.status}")
-    if row.value is not None and not abs(row.value) < 1e300:
+    if row.value is not None and not abs(row.value) < LARGEST_SCORE:
         raise ValueError("the value is larger than can be averaged")
 
 

@@ -136,13 +136,22 @@ def _left(ended: Iterable[str], remaining: int, since: str) -> float | None:
     if remaining <= 0:
         return 0.0
     # ISO 8601 in UTC sorts as text.
-    times = [datetime.fromisoformat(text) for text in sorted(text for text in ended if since and text >= since)]
+    times = sorted(time for text in ended if since and text >= since and (time := _time(text)))
     if len(times) < 2 or times[-1] == times[0]:
         return None
     each = (times[-1] - times[0]).total_seconds() / (len(times) - 1)
     # A long case is not behind time until it has taken longer than the others.
     waited = max(0.0, (datetime.now(UTC) - times[-1]).total_seconds())
     return max(0.0, each * remaining - min(waited, each))
+
+
+def _time(text: str) -> datetime | None:
+    """When a row says it was made; None for what is no time, as a row from elsewhere may hold."""
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return time if time.tzinfo else None
 
 
 def _lost(row: GenerationRow) -> bool:
@@ -181,6 +190,17 @@ def _words(state: State, held: Held | None, session: Mapping[str, Any]) -> str:
         seen = f", last sign of life {ago(held.age)}" if held else ""
         where = f"process {session.get('pid')} on {session.get('host')}"
         return f"died: {where} did not come to its end{seen}; the same command resumes"
+    if state == "stopped" and _did_all_it_was_asked(session):
+        return f"ended {session.get('ended')}: the last command did all it was asked; the run has more to do"
     return f"{state} {session.get('ended') or ''}".rstrip() + (
         "" if state == "finished" else "; the same command resumes"
+    )
+
+
+def _did_all_it_was_asked(session: Mapping[str, Any]) -> bool:
+    """Whether a session did its cases and columns, which may be fewer than those of the run."""
+    tallies = [tally for tally in (session.get("counts") or {}).values() if isinstance(tally, Mapping)]
+    counted = ("kept", "ok", "failed", "unscored")
+    return bool(tallies) and all(
+        sum(tally.get(name) or 0 for name in counted) >= (tally.get("total") or 0) for tally in tallies
     )

@@ -18,7 +18,8 @@ import logging
 import os
 import shutil
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import MappingProxyType, TracebackType
@@ -128,8 +129,18 @@ class RunFolder:
         return sorted(path.stem for path in (self.path / "scores").glob("*.jsonl"))
 
     def scores(self, column: str) -> dict[str, ScoreRow]:
-        """Last row of every key of one metric column, in the order they were written."""
-        return last_of_each_key(read_rows(self.scores_path(column), ScoreRow))
+        """Last row of every key of one metric column, in the order they were written.
+
+        Rows of another column are reported and left out: they are a copy that somebody kept beside the file it is of.
+        """
+        rows = read_rows(self.scores_path(column), ScoreRow)
+        own = _of_column(rows, column)
+        if len(own) < len(rows):
+            log.warning(
+                "%s: %d rows belong to another column and are left out; remove the file, or name it after its column.",
+                *(self.scores_path(column), len(rows) - len(own)),
+            )
+        return last_of_each_key(own)
 
     def video_of(self, row: GenerationRow) -> Path | None:
         """The row's video if the row is ok and the file is the one it was; otherwise None."""
@@ -157,18 +168,23 @@ class RunWriter:
         """
         self.folder.videos.mkdir(parents=True, exist_ok=True)
         self._lock.acquire()
-        for leftover in self.folder.path.rglob(f"{TEMPORARY}*"):
-            leftover.unlink(missing_ok=True)
+        try:
+            for leftover in self.folder.path.rglob(f"{TEMPORARY}*"):
+                leftover.unlink(missing_ok=True)
+        except BaseException:
+            self._lock.release()
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close the files and give the lock back."""
-        for handle in self._open.values():
-            handle.close()
+        with ExitStack() as stack:
+            stack.callback(self._lock.release)
+            for journal in self._open.values():
+                stack.callback(journal.close)
         self._open.clear()
-        self._lock.release()
 
     def begin(
         self,
@@ -292,6 +308,16 @@ def column_slug(metric: str, params: Mapping[str, Any]) -> str:
     if not metric.isascii() or len(slug) > _LONGEST_SLUG or not slug or is_reserved(slug):
         slug = f"metric-{slug[:_LONGEST_SLUG]}-{digest(metric)[:8]}"
     return f"{slug}~{params8(params)}" if params else slug
+
+
+def _of_column(rows: Sequence[ScoreRow], column: str) -> list[ScoreRow]:
+    own, last, fits = [], None, False
+    for row in rows:
+        if last is None or row.metric != last.metric or row.params != last.params:
+            last, fits = row, column_slug(row.metric, row.params) == column
+        if fits:
+            own.append(row)
+    return own
 
 
 def video_name(case: str, seed: int, key: str) -> str:

@@ -44,6 +44,19 @@ class MetricWeights:
     sha256_prefix: str = ""
     """Leading digits of the SHA-256, where the publisher states them."""
 
+    @property
+    def size(self) -> str:
+        """Size of the download, for people."""
+        return f"{self.megabytes:,.0f} MB" if self.megabytes >= 1 else "under 1 MB"
+
+    @property
+    def address(self) -> str:
+        """Where a browser finds the file."""
+        if not self.source.startswith("hf://"):
+            return self.source
+        owner, repository, file = self.source.removeprefix("hf://").split("/", 2)
+        return f"https://huggingface.co/{owner}/{repository}/resolve/main/{file}"
+
 
 CATALOGUE: Mapping[str, MetricWeights] = {
     weights.name: weights
@@ -119,7 +132,6 @@ class WeightsStatus:
     state: Literal["absent", "ok", "recorded", "changed"]
     """``recorded``: its hash was unknown and is now kept; ``changed``: it differs from the hash that was
     kept."""
-    sha256: str | None = None
 
 
 def find(name: str) -> MetricWeights:
@@ -150,6 +162,19 @@ def locate(name: str) -> Path | None:
     return next((folder / file for folder in folders() if (folder / file).is_file()), None)
 
 
+def absent_of(metric: str, params: Mapping[str, Any]) -> list[str]:
+    """Names of the catalogue's files that a column loads and that are not on this machine.
+
+    Args:
+        metric: the metric's name.
+        params: its changed parameters; whoever gives files of their own is asked nothing.
+    """
+    if {"weights", "head"} & set(params):
+        return []
+    wanted = f"{metric}:model={params['model']}" if "model" in params else metric
+    return [name for name, item in CATALOGUE.items() if wanted in item.used_by.split(", ") and locate(name) is None]
+
+
 def require(name: str) -> Path:
     """Path of the file on this machine.
 
@@ -164,8 +189,8 @@ def require(name: str) -> Path:
     return path
 
 
-def fetch(name: str, *, progress: Progress | None = None, force: bool = False) -> Path:
-    """Download the file into the first of :func:`folders`, unless it is already on this machine.
+def fetch(name: str, *, progress: Progress | None = None) -> Path:
+    """Download the file into the first of :func:`folders`, unless it is on this machine and what it was.
 
     The file appears whole or not at all, and only if its hash is the one that the catalogue or an earlier
     download gave it. A download that breaks off is completed by the next call.
@@ -173,22 +198,19 @@ def fetch(name: str, *, progress: Progress | None = None, force: bool = False) -
     Args:
         name: an entry of the catalogue.
         progress: called while bytes arrive; the model hub's client shows its own bar instead.
-        force: download again although the file is there.
 
     Raises:
         UsageError: the name is not in the catalogue.
         WeightsError: the download fails or is forbidden (:func:`offline`), or the content is not what it was the
             first time.
     """
-    weights = find(name)
-    present = locate(name)
-    if present is not None and not force:
+    weights, present, folder = find(name), locate(name), folders()[0]
+    if present is not None and file_sha256(present).startswith(_known_sha256(weights, present.parent)):
         return present
-    folder = folders()[0]
     path = folder / weights.file
     if offline():
         raise WeightsError(
-            f"{name}: not fetched, because HF_HUB_OFFLINE is set; unset it, or copy {weights.source} to {path}."
+            f"{name}: not fetched, because HF_HUB_OFFLINE is set; unset it, or copy {weights.address} to {path}."
         )
     try:
         with atomic_path(path) as temporary:
@@ -196,7 +218,7 @@ def fetch(name: str, *, progress: Progress | None = None, force: bool = False) -
             sha256 = _expected_sha256(weights, folder, temporary)
     except OSError as error:
         reason = str(error) or type(error).__name__
-        raise WeightsError(f"{name}: {weights.source}: {reason}; try again, or put the file at {path}.") from error
+        raise WeightsError(f"{name}: {weights.address}: {reason}; try again, or put the file at {path}.") from error
     _record(folder, weights, sha256)
     return path
 
@@ -217,12 +239,12 @@ def verify(name: str) -> WeightsStatus:
     if path is None:
         return WeightsStatus(weights, None, "absent")
     sha256 = file_sha256(path)
-    known = _kept_sha256(weights, path.parent)
-    if not sha256.startswith(known or weights.sha256_prefix):
-        return WeightsStatus(weights, path, "changed", sha256)
-    if known is None:
-        _record(path.parent, weights, sha256)
-    return WeightsStatus(weights, path, "ok" if known else "recorded", sha256)
+    if not sha256.startswith(_known_sha256(weights, path.parent)):
+        return WeightsStatus(weights, path, "changed")
+    if weights.name in _read_lock(path.parent):
+        return WeightsStatus(weights, path, "ok")
+    _record(path.parent, weights, sha256)
+    return WeightsStatus(weights, path, "recorded")
 
 
 def load_tensors(path: Path, under: str | None = None) -> dict[str, torch.Tensor]:
@@ -285,7 +307,7 @@ def _download_url(source: str, destination: Path, name: str, progress: Progress 
 
 def _expected_sha256(weights: MetricWeights, folder: Path, path: Path) -> str:
     sha256 = file_sha256(path)
-    expected = _kept_sha256(weights, folder) or weights.sha256_prefix
+    expected = _known_sha256(weights, folder)
     if not sha256.startswith(expected):
         raise WeightsError(
             f"{weights.name}: {weights.source} has SHA-256 {sha256[:12]}…, expected {expected[:12]}…; if its "
@@ -294,20 +316,24 @@ def _expected_sha256(weights: MetricWeights, folder: Path, path: Path) -> str:
     return sha256
 
 
-def _kept_sha256(weights: MetricWeights, folder: Path) -> str | None:
+def _known_sha256(weights: MetricWeights, folder: Path) -> str:
+    """What the hash must begin with: all of it after the first download, before it what the publisher states."""
     entry = _read_lock(folder).get(weights.name)
-    return str(entry["sha256"]) if entry else None
+    return str(entry["sha256"]) if entry else weights.sha256_prefix
 
 
-def _read_lock(folder: Path) -> dict[str, Any]:
+def _read_lock(folder: Path) -> dict[str, dict[str, Any]]:
     path = folder / LOCK_FILE
     if not path.is_file():
         return {}
     try:
-        lock: dict[str, Any] = parse_json(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise WeightsError(f"{path}: not readable as JSON; repair or remove it.") from error
-    return lock
+        lock: dict[str, dict[str, Any]] = parse_json(path.read_text(encoding="utf-8"))
+        if all(isinstance(entry["sha256"], str) for entry in lock.values()):
+            return lock
+        reason = "a hash is no text"
+    except (ValueError, AttributeError, LookupError, TypeError) as error:
+        reason = str(error)
+    raise WeightsError(f"{path} holds no hashes of weights ({reason}); repair or remove it.")
 
 
 def _record(folder: Path, weights: MetricWeights, sha256: str) -> None:

@@ -93,17 +93,16 @@ def execute(
         DataError: another process is writing the folder.
         TooManyFailures: more failed than the settings allow; everything finished is kept.
     """
-    seeds = sorted({job.seed for job in plan.jobs})
     if plan.folder.manifest_path.exists():
         _check_or_set_aside(plan, settings)
     outcome = Outcome(plan, Tally(), Tally())
-    if _finished(plan, columns, seeds, settings, outcome):
+    if _finished(plan, columns, settings, outcome):
         settings.tolerance.check(outcome.generated, "cases")
         settings.tolerance.check(outcome.scored, "scores")
         return outcome
     new = not plan.folder.manifest_path.exists()
     try:
-        _work(plan, columns, seeds, settings, progress, outcome)
+        _work(plan, columns, settings, progress, outcome)
     except VapbenchError:
         if new:
             _withdraw(plan.folder)
@@ -114,17 +113,16 @@ def execute(
 def _work(
     plan: RunPlan,
     columns: Sequence[Column],
-    seeds: Sequence[int],
     settings: Settings,
     progress: Progress,
     outcome: Outcome,
 ) -> None:
     executor = executor_for(settings)
     with sigterm_interrupts(), RunWriter(plan.folder) as writer:
-        record = session(settings.argv, settings.device, seeds)
+        record = session(settings.argv, settings.device, plan.seeds)
         writer.begin(plan.identity, plan.manifest_cases(), record, _shown(columns), plan.manifest_card())
         try:
-            executor.generate_and_score(plan, columns, seeds, writer, progress, outcome.generated, outcome.scored)
+            executor.generate_and_score(plan, columns, writer, progress, outcome.generated, outcome.scored)
         finally:
             counts = {"generated": asdict(outcome.generated), "scored": asdict(outcome.scored)}
             writer.end(counts, executor.device())
@@ -170,7 +168,7 @@ def rescore(
     with sigterm_interrupts(), RunWriter(folder) as writer:
         writer.begin(identity, {}, session(settings.argv, settings.device), _shown(columns))
         try:
-            executor.score(folder, cases, columns, None, writer, progress, scored)
+            executor.score(folder, cases, columns, writer, progress, scored)
         finally:
             writer.end({"scored": asdict(scored)}, executor.device())
     return scored
@@ -203,7 +201,6 @@ def _shown(columns: Sequence[Column]) -> dict[str, dict[str, Any]]:
 def _finished(
     plan: RunPlan,
     columns: Sequence[Column],
-    seeds: Sequence[int],
     settings: Settings,
     outcome: Outcome,
 ) -> bool:
@@ -217,7 +214,7 @@ def _finished(
     if any(manifest["metrics"].get(name) != shown for name, shown in _shown(columns).items()):
         return False
     made = pending(plan, settings.refresh)
-    scored = pending_scores(plan.folder, plan.cases, columns, seeds, settings.refresh)
+    scored = pending_scores(plan.folder, plan.cases, columns, plan.seeds, settings.refresh)
     for todo, tally in ((made, outcome.generated), (scored, outcome.scored)):
         tally.total = tally.kept = todo.kept
         tally.kept_failed = todo.kept_failed

@@ -15,6 +15,7 @@ from vapbench import (
     ClipSpec,
     NotApplicable,
     PipelineMethod,
+    WeightsError,
     checkpoint_folder,
     find_adapter,
     fingerprint,
@@ -53,12 +54,18 @@ class ConditionLora(PipelineMethod):
         """The adapter of the case's condition, if there is one.
 
         Raises:
-            WeightsError: it was trained on another backbone; seen here, before anything is loaded or written.
+            WeightsError: it was trained on another backbone, or there is no folder of adapters; seen here, before
+                anything is loaded or written.
         """
+        if not self.folder.is_dir():
+            raise WeightsError(
+                f"{self.adapters}: no such folder of adapters; check adapters=, or train them: vapbench train lora "
+                f"--task all --suite vap-data --data DIR --out {self.adapters}"
+            )
         adapter = find_adapter(self.folder, case.condition)
         if adapter is None:
             return []
-        if base := local_folder(self.weights):
+        if base := local_folder(self.weights, self.revision):
             self._check(adapter, base)
         return [adapter.weights]
 
@@ -77,19 +84,8 @@ class ConditionLora(PipelineMethod):
         if adapter is None:
             raise NotApplicable(f"no LoRA for {case.condition} in {self.adapters}: {training_command(case.condition)}")
         self._wear(adapter)
-        return self.pipeline(
-            image=Image.fromarray(case.image.first_frame()),
-            prompt_embeds=self.embed(case.caption),
-            negative_prompt_embeds=self.embed(""),
-            height=clip.height,
-            width=clip.width,
-            num_frames=clip.frames,
-            num_inference_steps=self.steps,
-            guidance_scale=self.guidance,
-            use_dynamic_cfg=self.dynamic_guidance,
-            generator=generator,
-            output_type="np",
-        ).frames[0]
+        first = Image.fromarray(case.image.first_frame())
+        return self.sample(case.caption, clip, generator, image=first, use_dynamic_cfg=self.dynamic_guidance)
 
     @property
     def folder(self) -> Path:

@@ -36,19 +36,8 @@ class _ImageToVideo(PipelineMethod):
     def make(self, case: Case, clip: ClipSpec, generator: torch.Generator) -> Any:
         """Animate the first frame."""
         caption = plain_caption(case) if self.captions == "plain" else case.caption
-        return self.pipeline(
-            image=Image.fromarray(case.image.first_frame()),
-            prompt_embeds=self.embed(caption),
-            negative_prompt_embeds=self.embed(""),
-            height=clip.height,
-            width=clip.width,
-            num_frames=clip.frames,
-            num_inference_steps=self.steps,
-            guidance_scale=self.guidance,
-            generator=generator,
-            output_type="np",
-            **self.options(),
-        ).frames[0]
+        first = Image.fromarray(case.image.first_frame())
+        return self.sample(caption, clip, generator, image=first, **self.options())
 
     def options(self) -> dict[str, Any]:
         """Arguments that only this model's pipeline has."""

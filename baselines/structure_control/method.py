@@ -98,20 +98,7 @@ class StructureControl(PipelineMethod):
         video = [Image.fromarray(frame) for frame in (*first, *control[1:])]
         # Black keeps what is there, white generates.
         mask = [Image.new("L", (clip.width, clip.height), level) for level in (0, *[255] * (clip.frames - 1))]
-        return self.pipeline(
-            video=video,
-            mask=mask,
-            conditioning_scale=self.strength,
-            prompt_embeds=self.embed(case.caption),
-            negative_prompt_embeds=self.embed(""),
-            height=clip.height,
-            width=clip.width,
-            num_frames=clip.frames,
-            num_inference_steps=self.steps,
-            guidance_scale=self.guidance,
-            generator=generator,
-            output_type="np",
-        ).frames[0]
+        return self.sample(case.caption, clip, generator, video=video, mask=mask, conditioning_scale=self.strength)
 
     def control_video(self, case: Case, clip: ClipSpec) -> Frames:
         """The control's frames ``(T, H, W, 3)`` uint8; made once for all seeds of a case."""

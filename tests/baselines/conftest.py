@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from transformers import (
 )
 
 from vapbench.cases import ClipSpec
+from vapbench.files import digest, file_sha256, write_json
 from vapbench.models import CogVideoXImageToVideoMOTPipeline, CogVideoXTransformer3DMOTModel
 from vapbench.training.diffusion import make_scheduler
 from vapbench.training.lora_run import train_loras
@@ -208,13 +210,15 @@ def adapters(cogvideox_i2v: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     return output
 
 
-def amplify(folder: Path) -> None:
-    """Put larger random numbers in an adapter's place."""
+def amplify(folder: Path, seed: int = 0) -> None:
+    """Put larger random numbers in an adapter's place, and say so in its card."""
     from safetensors import safe_open
     from safetensors.torch import save_file
 
     path = folder / "pytorch_lora_weights.safetensors"
     with safe_open(path, framework="pt") as file:
         metadata, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}
-    torch.manual_seed(len(folder.name) + ord(folder.name[-1]))
+    torch.manual_seed(int(digest([folder.name, seed])[:8], 16))
     save_file({name: torch.randn_like(tensor.float()).half() for name, tensor in tensors.items()}, path, metadata)
+    card = json.loads((folder / "card.json").read_text())
+    write_json(folder / "card.json", card | {"sha256": file_sha256(path)})

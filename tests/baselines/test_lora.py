@@ -13,18 +13,22 @@ from safetensors.torch import load_file
 
 from tests.baselines.conftest import CONDITIONS, amplify, save_cogvideox, train
 from tests.baselines.test_pipelines import frames, loaded
-from vapbench.cases import Case
+from vapbench.cases import Case, ClipSpec
 from vapbench.errors import DataError, NotApplicable, UsageError, WeightsError
 from vapbench.files import file_sha256
 from vapbench.methods import resolve
-from vapbench.methods.adapters import find_adapter, fingerprint
+from vapbench.methods.adapters import find_adapter, fingerprint, training_command
 from vapbench.methods.base import inputs_of
+from vapbench.models import load_upstream_pipeline
 from vapbench.plan import plan_run
 from vapbench.suites import find_suite
 from vapbench.suites.mini.writer import write_vap_data
+from vapbench.suites.vap_data import training_rows
 from vapbench.training.base import BaseConfig, make_base
+from vapbench.training.examples import data_sha256, encoded_examples
 from vapbench.training.lora import mini_lora_config
-from vapbench.training.lora_run import mini_samples, trainable
+from vapbench.training.lora_run import mini_samples, samples_of, trainable
+from vapbench.training.progress import watcher
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +46,9 @@ def test_the_condition_decides_which_adapter_is_worn(
     assert np.array_equal(frames(method, cases[CONDITIONS[0]]), one)
     other = loaded(f"lora:weights={cogvideox_i2v},adapters={adapters}")
     assert np.array_equal(frames(other, cases[CONDITIONS[1]]), two)
+    # The same case, were its condition the other: the adapter makes the difference.
+    exchanged = cases[CONDITIONS[0]].model_copy(update={"condition": CONDITIONS[1]})
+    assert not np.array_equal(frames(method, exchanged), one)
     bare = loaded(f"i2v:weights={cogvideox_i2v}")
     assert not np.array_equal(frames(bare, cases[CONDITIONS[0]]), one)
     off = loaded(f"lora:weights={cogvideox_i2v},adapters={adapters},strength=0")
@@ -55,6 +62,20 @@ def test_a_missing_condition_is_unscored_and_says_how_to_train_it(
     frames(method, cases[CONDITIONS[0]])
     with pytest.raises(NotApplicable, match="vapbench train lora --condition mini_zirqua --suite mini"):
         method.generate(cases["mini_zirqua"], 0)
+
+
+def test_a_folder_of_adapters_that_is_not_there_is_seen_before_anything_is_loaded(
+    cogvideox_i2v: Path, cases: dict[str, Case], tmp_path: Path
+) -> None:
+    method = resolve(f"lora:weights={cogvideox_i2v},adapters={tmp_path / 'nowhere'}").method
+    with pytest.raises(WeightsError, match=r"nowhere: no such folder of adapters.*vapbench train lora --task all"):
+        inputs_of(method, cases[CONDITIONS[0]])
+
+
+def test_a_held_out_condition_is_not_told_to_be_trained() -> None:
+    assert "vapbench train" not in training_command("mini_lopeni")
+    with pytest.raises(UsageError, match="held out"):
+        mini_samples("mini_lopeni", 1)
 
 
 def test_cases_are_grouped_by_condition_and_keyed_by_their_adapter(
@@ -72,9 +93,7 @@ def test_cases_are_grouped_by_condition_and_keyed_by_their_adapter(
         "mini", "all", resolve(f"lora:weights={cogvideox_i2v},adapters={copy}", suite="mini"), [one], [0], tmp_path
     )
     assert moved.jobs[0].key == plan.jobs[0].key
-    amplify(copy / "mini_bolumo")
-    path = copy / "mini_bolumo" / "pytorch_lora_weights.safetensors"
-    path.write_bytes(path.read_bytes()[:-1] + b"\1")
+    amplify(copy / "mini_bolumo", seed=1)
     changed = plan_run(
         "mini", "all", resolve(f"lora:weights={cogvideox_i2v},adapters={copy}", suite="mini"), [one], [0], tmp_path
     )
@@ -100,6 +119,17 @@ def test_a_damaged_adapter_is_named(cogvideox_i2v: Path, adapters: Path, tmp_pat
     (copy / "mini_lesuvo").rename(copy / "mini_zirqua")
     with pytest.raises(WeightsError, match="holds an adapter of mini_lesuvo, not of mini_zirqua"):
         find_adapter(copy, "mini_zirqua")
+
+
+def test_weights_that_are_not_the_cards_are_refused(adapters: Path, tmp_path: Path) -> None:
+    """Another condition's file under this one's card, or half of its own."""
+    copy = tmp_path / "copy"
+    shutil.copytree(adapters, copy)
+    own, other = (copy / name / "pytorch_lora_weights.safetensors" for name in CONDITIONS)
+    for content in (other.read_bytes(), own.read_bytes()[:-1]):
+        own.write_bytes(content)
+        with pytest.raises(WeightsError, match=r"mini_bolumo/pytorch_lora.*not the file.*train it again: vapbench"):
+            find_adapter(copy, "mini_bolumo")
 
 
 def test_a_base_is_the_same_alone_and_within_vap(cogvideox_i2v: Path, vap_around_it: Path, tmp_path: Path) -> None:
@@ -134,12 +164,33 @@ class TestTraining:
         data = tmp_path / "data"
         write_vap_data(data, train_clips_per_condition=2)
         assert len(trainable("vap-data", data)) == 27
+        rows = {row.condition: row.video() for row in training_rows(data)}
+        # Who trains one condition needs the videos of no other.
+        rows[CONDITIONS[1]].unlink()
         train(tmp_path / "out", cogvideox_i2v, CONDITIONS[:1], suite="vap-data", data=data)
         assert find_adapter(tmp_path / "out", CONDITIONS[0]) is not None
+        with pytest.raises(DataError, match=r"vap_data\.csv:\d+: .* is not below"):
+            train(tmp_path / "out", cogvideox_i2v, CONDITIONS, suite="vap-data", data=data)
         table = data / "vap_data.csv"
         table.write_text(table.read_text().replace(",test,", ",train,"))
         with pytest.raises(DataError, match=r"is in benchmark\.csv and must not be trained on"):
             trainable("vap-data", data)
+
+    def test_clips_are_encoded_anew_for_another_base(self, cogvideox_i2v: Path, tmp_path: Path) -> None:
+        pipeline = load_upstream_pipeline(cogvideox_i2v, "CogVideoXImageToVideoPipeline", torch.float32)
+        samples, path = mini_samples(CONDITIONS[0], 40)[:1], tmp_path / "examples.safetensors"
+        first = encoded_examples(path, pipeline, "one", samples, watcher(quiet=True))
+        with torch.no_grad():
+            pipeline.vae.encoder.conv_in.conv.weight.mul_(2)
+        again, other = (encoded_examples(path, pipeline, base, samples, watcher(quiet=True)) for base in ("one", "two"))
+        assert torch.equal(again.clips, first.clips)
+        assert not torch.equal(other.clips, first.clips)
+
+    def test_the_size_is_part_of_what_is_trained_on(self, tmp_path: Path) -> None:
+        write_vap_data(tmp_path, train_clips_per_condition=1)
+        sizes = (ClipSpec(frames=frames, fps=8, height=64, width=64) for frames in (9, 13))
+        one, two = (samples_of("vap-data", tmp_path, CONDITIONS[:1], size, None)[CONDITIONS[0]] for size in sizes)
+        assert data_sha256(one) != data_sha256(two)
 
     @pytest.mark.parametrize(
         ("condition", "message"),

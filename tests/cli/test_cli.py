@@ -53,6 +53,22 @@ def test_vap_generates_and_is_scored_end_to_end(tmp_path: Path) -> None:
     assert RunFolder(run).manifest()["identity"]["weights"].keys() == {"sha256"}
 
 
+def test_runs_are_listed_with_what_tells_them_apart() -> None:
+    results = Path(__file__).parents[2] / "results"
+    rows = json.loads(vapbench("list", "runs", "--results", results, "--json").stdout)
+    runs = {Path(row["name"]).name: row for row in rows}
+    assert runs["vap"]["title"] == "vap"
+    assert "vap reference=shuffled" in {row["title"] for row in rows}
+    assert runs["lora"]["no video"] == 12, "the zero-shot conditions, for which no LoRA may be trained"
+
+
+def test_metrics_are_listed_with_the_weights_they_lack(tmp_path: Path) -> None:
+    listed = json.loads(vapbench("list", "metrics", "--json", VAPBENCH_CACHE=tmp_path, VAPBENCH_WEIGHTS="").stdout)
+    metrics = {row["name"]: row for row in listed}
+    assert metrics["dynamic_degree[raft]"]["weights"] == ["raft-large (not here)"]
+    assert "score-set" in metrics["fvd"]["title"] and "torchmetrics:image.<Class>" in metrics
+
+
 def test_report_show_list_and_check_read_what_run_wrote(tmp_path: Path) -> None:
     vapbench("run", "-m", "frozen", "--task", "style", "--limit", "2", "--results", tmp_path, "-q")
     run = tmp_path / "mini" / "frozen"
@@ -98,6 +114,7 @@ def test_videos_you_have_are_scored_and_missing_ones_listed(tmp_path: Path) -> N
         (["run", "-m", "vpa"], 2, "Unknown method 'vpa'. Did you mean vap"),
         (["run", "-m", "vap:stpes=3"], 2, "vap has no parameter 'stpes'. Did you mean steps"),
         (["run", "-m", "frozen", "--task", "camrea"], 2, "Unknown task 'camrea'. Did you mean camera"),
+        (["run", "-m", "frozen", "--metric", "fvd:model=X"], 2, "vapbench score-set RUN --metric fvd:model=X"),
         (["run", "-m", "frozen", "--metric", "aesthetics"], 2, "Unknown metric 'aesthetics'. Did you mean aesthetic"),
         (["run", "-m", "frozen", "--suite", "vapdata"], 2, "Unknown suite 'vapdata'. Did you mean vap-data"),
         (["run", "-m", "frozen", "--suite", "vap-data"], 2, "add --data DIR"),

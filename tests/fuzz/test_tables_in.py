@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import tempfile
+import tracemalloc
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -126,6 +127,21 @@ def test_rows_of_anything(name: str, rows: list[list[str]]) -> None:
 @example(("votes.csv", b"\xff\xfec\x00a\x00s\x00e\x00"))
 def test_tampered_tables(table: tuple[str, bytes]) -> None:
     check(*table)
+
+
+def test_short_rows_below_many_columns_take_what_they_hold(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text(",".join(f"m{number}" for number in range(3000)) + "\na,b\n" * 3000)
+    assert path.stat().st_size < 32_000
+    tracemalloc.start()
+    try:
+        header, rows = read_csv(path)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (len(header), len(rows)) == (3000, 3000)
+    assert (rows[7][1]["m1"], rows[7][1]["m2"], rows[7][1].get("m2999")) == ("b", None, None)
+    assert peak < 32 << 20, "nine million cells that are not there"
 
 
 def test_what_would_be_misread_in_silence_is_refused(tmp_path: Path) -> None:

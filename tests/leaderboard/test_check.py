@@ -16,6 +16,8 @@ from vapbench.checks import check_target
 from vapbench.errors import DataError, UsageError
 from vapbench.leaderboard.check import check_submission, check_submissions
 from vapbench.leaderboard.pack import pack
+from vapbench.report.table import summarise
+from vapbench.store import RunFolder
 
 from .conftest import HOSTILE, Board, cases
 
@@ -154,6 +156,26 @@ def test_a_refused_submission_keeps_the_board_from_being_built(board: Board, sub
     (submission / "run.py").write_text("import os")
     with pytest.raises(DataError, match="vapbench leaderboard check"):
         board.build()
+
+
+def test_a_submission_cannot_take_the_name_and_the_badge_of_another_run(board: Board, submission: Path) -> None:
+    (board.home / "badges.json").write_text('{"runs": {"mini/vap": {"badge": "reproduced", "regenerated": 12}}}')
+    board.build()
+    namesake = submission.rename(submission.with_name("vap"))
+    edit(namesake / "submission.json", lambda said: said.update(id="vap"))
+    assert check_submission(namesake) == []
+    with pytest.raises(DataError, match=r"submissions/vap has the name of .*mini/vap"):
+        board.build()
+
+
+def test_a_score_too_large_to_be_squared_is_refused_and_keeps_no_table_from_others(
+    board: Board, submission: Path
+) -> None:
+    rows = submission / "scores" / "temporal_flickering.jsonl"
+    edit_row(rows, value=1e200)
+    assert any("finite number below 1e+100" in problem for problem in check_submission(submission))
+    (cell,) = summarise([RunFolder(submission)], "all")[0].cells[0]
+    assert (cell.n, cell.missing) == (11, 1), "a row that cannot be is no row"
 
 
 def test_results_are_held_to_the_same_rules(board: Board) -> None:

@@ -21,13 +21,18 @@ from .conftest import HOSTILE, Board
 from .test_site import line_of
 
 
+def identity(method: str, **changes: Any) -> dict[str, Any]:
+    """What the board's runs say they are."""
+    return {"suite": "mini", "name": method, "version": 1, **changes}
+
+
 @pytest.fixture(scope="module")
 def section() -> dict[str, Any]:
     """VAP against the base, clearly better; videos from two runs of the board."""
     key = Key(
         methods={
-            code(0): KeyedMethod(name="VAP", run="/home/somebody/results/mini/vap"),
-            code(1): KeyedMethod(name="base", run="results/mini/i2v"),
+            code(0): KeyedMethod(name="VAP", run="/home/somebody/results/mini/vap", identity=identity("vap")),
+            code(1): KeyedMethod(name="base", run="results/mini/i2v", identity=identity("i2v")),
         }
     )
     protocol = make_protocol(methods=2, key_sha256=key.sha256)
@@ -61,6 +66,15 @@ def test_the_board_shows_shares_with_intervals_and_ranks_and_who_voted(
     assert 'href="method/mini/vap.html">VAP</a>' in page, "a share leads to what was shown"
     assert "human study" in line_of(page, "vap") and "human study" not in line_of(page, "lora")
     assert "somebody" not in page
+
+
+def test_another_run_in_the_judged_one_s_place_bears_no_badge(board: Board, put: Put, section: dict[str, Any]) -> None:
+    judged = section["methods"] | {"VAP": {"run": "results/mini/vap", "identity": identity("vap", weights="other")}}
+    put(methods=judged)
+    board.build(videos=False)
+    page = board.page("index.html")
+    assert "human study" in line_of(page, "i2v") and "human study" not in line_of(page, "vap")
+    assert 'href="method/mini/vap.html">VAP</a>' not in page, "its page shows other videos than people saw"
 
 
 def test_the_shown_study_can_be_downloaded_without_where_its_runs_lay(board: Board, put: Put) -> None:

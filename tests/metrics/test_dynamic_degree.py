@@ -91,7 +91,13 @@ def test_raft_scores(name: str, quirky: Metric, expected: dict[str, Any], tensor
     _check_case(quirky, expected[name], tensors["frames"])
 
 
-@pytest.mark.parametrize("name", ["fps12", "fps24", "k2_motion", "k3", "k2_from_2frames_fps16"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("fps12", "fps16", "fps24", "k2_motion", "k3", "k6_fps8", "k2_from_2frames_fps16"),
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("fps20", "static13")),
+    ],
+)
 def test_raft_scores_of_more_cases(name: str, quirky: Metric, all_vectors: Path) -> None:
     row = json.loads((all_vectors / "raft" / "expected.json").read_text())[name]
     _check_case(quirky, row, load_file(all_vectors / "raft" / "vectors.safetensors")["frames"])

@@ -17,7 +17,7 @@ from tests.metrics import judges
 from tests.metrics.conftest import CPU, moving_clip, view
 from tests.metrics.judges import Endpoint, rating, refuses, says
 from vapbench.cases import Case
-from vapbench.errors import BudgetSpent, NotApplicable, UsageError
+from vapbench.errors import BudgetSpent, NotApplicable, UsageError, VapbenchError
 from vapbench.metrics import resolve
 from vapbench.metrics.base import Budget, Score
 from vapbench.metrics.judge import client
@@ -152,6 +152,16 @@ def test_a_refusal_is_not_repeated_and_never_shows_the_key(endpoint: Endpoint, c
     assert len(endpoint.requests) == 1
 
 
+def test_an_endpoint_that_repeats_the_key_gets_it_into_no_message_and_no_row(endpoint: Endpoint, case: Case) -> None:
+    endpoint.script = [says(rating(70, explanation=f"You sent {KEY}."))]
+    assert ask(endpoint, case).note == "You sent ***."
+    for trouble in (says(f"Your key is {KEY}"), refuses(401, f"{'.' * 290}{KEY}")):
+        endpoint.usual = trouble
+        with pytest.raises(VapbenchError) as caught:
+            ask(endpoint, case)
+        assert KEY[:8] not in str(caught.value)
+
+
 def test_a_redirect_does_not_get_the_key(endpoint: Endpoint, case: Case) -> None:
     with Endpoint() as other:
         endpoint.usual = refuses(308, Location=f"{other.url}/chat/completions")
@@ -211,7 +221,9 @@ def test_an_address_that_is_none_is_refused(url: str) -> None:
         check_url(url)
 
 
-@pytest.mark.parametrize("url", [f"https://u:{KEY}@h/v1", f"https://h/v1?key={KEY}", f"https://h/v1#{KEY}"])
+@pytest.mark.parametrize(
+    "url", [f"https://u:{KEY}@h/v1", f"https://h/v1?key={KEY}", f"https://h/v1#{KEY}", f"htps://{KEY}@h", f"//[{KEY}@"]
+)
 def test_a_secret_in_the_address_is_refused_without_repeating_it(url: str) -> None:
     with pytest.raises(UsageError, match="key_env") as caught:
         resolve(f"semantic_alignment[judge]:base_url={url}")
@@ -246,7 +258,9 @@ def test_a_key_that_cannot_or_must_not_be_sent_is_refused() -> None:
 
 def test_without_a_key_only_a_local_endpoint_is_asked(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("VAPBENCH_JUDGE_KEY", raising=False)
-    with pytest.raises(NotApplicable, match="googleapis.com needs a key; put it into the variable VAPBENCH_JUDGE_KEY"):
+    with pytest.raises(
+        NotApplicable, match=r"googleapis.com needs a key; .* VAPBENCH_JUDGE_KEY, then .* --refresh failed"
+    ):
         resolve("semantic_alignment[judge]")[0].setup(CPU)
     with Endpoint() as endpoint:
         ask(endpoint, case)

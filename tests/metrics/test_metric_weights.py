@@ -96,9 +96,19 @@ def test_fetching_what_is_there_downloads_nothing(served: Path) -> None:
 
 def test_another_content_than_the_first_time_is_refused(served: Path) -> None:
     path = weights.fetch("laion-aesthetic")
+    path.unlink()
     served.write_bytes(b"something else")
     with pytest.raises(WeightsError, match=r"expected .*weights\.lock\.json"):
-        weights.fetch("laion-aesthetic", force=True)
+        weights.fetch("laion-aesthetic")
+    assert not path.exists()
+
+
+def test_fetching_mends_what_is_damaged(served: Path) -> None:
+    path = weights.fetch("laion-aesthetic")
+    path.write_bytes(CONTENT[:-1])
+    with pytest.raises(WeightsError, match="fetch it again"):
+        weights.load_tensors(path)
+    assert weights.fetch("laion-aesthetic") == path
     assert path.read_bytes() == CONTENT
 
 
@@ -125,6 +135,15 @@ def test_verifying_trusts_a_file_once(tmp_path: Path, monkeypatch: pytest.Monkey
     assert [weights.verify("laion-aesthetic").state for _ in range(2)] == ["recorded", "ok"]
     path.write_bytes(b"changed")
     assert weights.verify("laion-aesthetic").state == "changed"
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"laion-aesthetic": {}}', '{"laion-aesthetic": {"sha256": 1}}'])
+def test_a_damaged_lock_file_is_named(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VAPBENCH_WEIGHTS", str(tmp_path))
+    (tmp_path / weights.CATALOGUE["laion-aesthetic"].file).write_bytes(CONTENT)
+    (tmp_path / weights.LOCK_FILE).write_text(text)
+    with pytest.raises(WeightsError, match=r"weights\.lock\.json holds no hashes of weights .*; repair or remove it"):
+        weights.verify("laion-aesthetic")
 
 
 def test_the_hub_is_asked_for_the_file_and_nothing_is_left_over(

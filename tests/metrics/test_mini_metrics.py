@@ -14,7 +14,6 @@ from vapbench.cases import Case, ClipSpec
 from vapbench.clip import Clip
 from vapbench.metrics import resolve
 from vapbench.metrics.view import ClipView
-from vapbench.resources import resource
 from vapbench.suites import vap_data
 from vapbench.suites.mini.cases import MiniCase, benchmark_cases
 from vapbench.suites.mini.render import MiniClip, render_batch
@@ -30,9 +29,6 @@ SHUFFLED = [0, 7, 3, 12, 5, 1, 9, 11, 2, 6, 10, 4, 8]
 @pytest.fixture(scope="module")
 def score() -> Scorer:
     """Scores of clips for cases, by the weights that ship."""
-    shipped = resource("weights") / "mini"
-    if not all((shipped / part).is_dir() for part in ("semantic", "image_text", "quality")):
-        pytest.skip(f"{shipped} holds no trained weights; train them with: vapbench train mini")
 
     def run(name: str, cases: Sequence[Case], clips: Frames) -> npt.NDArray[np.float64]:
         metric, _ = resolve(name)
@@ -91,7 +87,10 @@ def test_a_copy_of_the_reference_is_caught_by_its_first_frame_alone(
     copies = render_batch([mini.reference for mini in minis])
     assert score(SEMANTIC, cases, copies).mean() > 75
     assert score("first_frame_psnr", cases, copies).mean() < 15
-    assert score("first_frame_psnr", cases, truth).min() > 30
+    given = score("first_frame_psnr", cases, truth)
+    # The image that is given went through H.264, the rendered truth did not.
+    assert given.mean() > 30
+    assert given.min() > 25
 
 
 def test_a_clip_matches_its_own_caption(score: Scorer, cases: list[Case], truth: Frames) -> None:

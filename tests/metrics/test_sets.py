@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,11 @@ import torch
 from typer.testing import CliRunner
 
 from tests.metrics.conftest import CPU, moving_clip, view
+from vapbench.cases import Case
 from vapbench.cli import app
-from vapbench.errors import DataError, NotApplicable, UsageError
+from vapbench.errors import DataError, NotApplicable, UsageError, WeightsError
 from vapbench.metrics.fvd import Fvd
-from vapbench.metrics.sets import frechet_distance, resolve, score_set
+from vapbench.metrics.sets import Features, frechet_distance, resolve, score_set
 from vapbench.report.table import summarise
 from vapbench.store import RunFolder
 
@@ -39,6 +41,24 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("videomae")
     VideoMAEModel(config).save_pretrained(folder)
     return folder
+
+
+def test_colours_are_normalised_as_the_network_was_trained(network: Path, case: Case, tmp_path: Path) -> None:
+    def features(folder: Path) -> Features:
+        metric = Fvd(str(folder))
+        metric.setup(CPU)
+        return metric.features(view(moving_clip(), case))
+
+    own = tmp_path / "own"
+    shutil.copytree(network, own)
+    prepared = own / "preprocessor_config.json"
+    prepared.write_text(json.dumps({"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}))
+    assert np.array_equal(features(own), features(network))
+    prepared.write_text(json.dumps({"image_mean": [0.5] * 3, "image_std": [0.5] * 3}))
+    assert np.abs(features(own) - features(network)).max() > 0.01
+    prepared.write_text("{}")
+    with pytest.raises(WeightsError, match=r"preprocessor_config\.json names no image_mean"):
+        features(own)
 
 
 def test_the_distance_of_known_normals() -> None:

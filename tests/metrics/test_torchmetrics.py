@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from tests.metrics.conftest import CPU, moving_clip, view
+from tests.metrics.conftest import CPU, moving_clip, noisy, view
 from vapbench.cases import Case
 from vapbench.clip import Clip, fit
 from vapbench.errors import NotApplicable, UsageError
@@ -50,6 +51,32 @@ def test_frames_are_compared_with_the_first_frame_or_the_reference(case: Case) -
     assert first[0] == pytest.approx(1)
     assert first[0] > first[4]
     assert found["target"].value > found["image"].value > found["reference"].value  # type: ignore[operator]
+
+
+LPIPS = "torchmetrics:image.LearnedPerceptualImagePatchSimilarity:net_type=squeeze"
+
+
+def test_lpips_of_a_network_that_was_fetched(case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from torchvision.models import squeezenet1_1
+
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    (tmp_path / "hub" / "checkpoints").mkdir(parents=True)
+    torch.manual_seed(0)
+    torch.save(squeezenet1_1().state_dict(), tmp_path / "hub" / "checkpoints" / "squeezenet1_1-b8a52dc0.pth")
+    assert case.target is not None
+    target = case.target.read()
+    assert not resolve(LPIPS)[0].higher_is_better
+    same, worse = (_score(LPIPS, clip, case).value for clip in (target, noisy(target)))
+    assert same == pytest.approx(0, abs=1e-6)
+    assert worse is not None and worse > 0.01
+
+
+def test_lpips_without_its_network_is_unscored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    for name in ("http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    with pytest.raises(NotApplicable, match=r"cannot download its weights: .*; with a network, .* --refresh failed"):
+        resolve(LPIPS)[0].setup(CPU)
 
 
 def test_classes_of_one_image(case: Case) -> None:

@@ -38,6 +38,13 @@ def test_a_clear_difference(runs: Runs) -> None:
     assert "Holm over the 1 tested columns" in text
 
 
+def test_few_conditions_are_said_to_be_too_few(runs: Runs) -> None:
+    result = only(compare(runs.write("a", cases(0.8, conditions=3)), runs.write("b", cases(0.5, conditions=3)), "all"))
+    (column,) = result.columns
+    assert column.p == pytest.approx(0.25), "the least that three conditions allow"
+    assert "3 conditions: fewer than five give no interval, and no p below 0.25" in "\n".join(lines(result))
+
+
 def test_lower_can_be_better(runs: Runs, metric_data: Callable[..., None]) -> None:
     metric_data(METRIC, higher_is_better=False)
     result = only(compare(runs.write("a", cases(0.8)), runs.write("b", cases(0.5)), "all"))

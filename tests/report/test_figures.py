@@ -97,6 +97,7 @@ def test_breakdown_counts_and_averages_each_condition(model: TableModel) -> None
 def test_a_metric_that_agrees_with_people(model: TableModel) -> None:
     (result,) = metric_agreement(model, votes_for("vap", "i2v"))
     assert (result.accuracy.estimate, result.preferences) == (1, 72)
+    assert result.accuracy.low == pytest.approx(0.05 ** (1 / 6)), "six raters without exception do not make it certain"
     assert result.shares == (1, 0) and result.spearman is None
 
 
@@ -131,6 +132,15 @@ def test_a_preference_that_may_be_chance_has_no_winner(model: TableModel) -> Non
     assert {line[-1].ranks for line in with_votes(model, split).cells} == {(1, 2), None}
     for line in grid_of(with_votes(model, split), "paper").groups[0].lines:
         assert not line.entries[-1].best and not line.entries[-1].second
+
+
+def test_a_tie_is_split_among_all_that_were_shown(model: TableModel) -> None:
+    shown = ("vap", "i2v", "lora")
+    ties = [HumanVote("case-0", f"r{rater}", "semantic", shown, None) for rater in range(6)]
+    chosen = [HumanVote("case-1", f"r{rater}", "semantic", shown, "vap") for rater in range(6)]
+    (result,) = metric_agreement(model, [*ties, *chosen])
+    assert result.shares == pytest.approx([2 / 3 if method == "vap" else 1 / 6 for method in result.methods])
+    assert result.preferences == 12
 
 
 def test_few_raters_give_agreement_without_an_interval(model: TableModel) -> None:

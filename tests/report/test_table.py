@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -75,6 +76,22 @@ def test_one_of_several_reasons_does_not_speak_for_all(runs: Runs) -> None:
 def test_no_score_at_all_is_no_number(runs: Runs) -> None:
     cell = only_cell(summarise([runs.write("vap", {"a": Case("a", ("no caption",))})], "all"))
     assert cell.mean is None and cell.n == 0 and cell.unscored == 1
+
+
+def test_a_run_without_any_video_says_why_in_the_columns_of_others(runs: Runs) -> None:
+    lora = runs.write("alpha", {"a": Case("held-out", generation="no LoRA for held-out"), "b": Case("c", (None,))})
+    (table,) = summarise([lora, runs.write("beta", {"a": Case("held-out"), "b": Case("c")})], "all")
+    cell = table.cells[0][0]
+    assert (cell.n, cell.unscored, cell.missing, cell.total) == (0, 1, 1, 2)
+    assert cell.reason == "no LoRA for held-out"
+
+
+def test_columns_stand_in_the_order_that_is_asked_for(runs: Runs) -> None:
+    first, second = (runs.write("vap", cases(0.1), metric=metric) for metric in ("aaa", "bbb"))
+    assert first == second
+    for order, expected in (((), ["aaa", "bbb"]), (["bbb"], ["bbb", "aaa"])):
+        (table,) = summarise([first], "all", order=order)
+        assert [column.metric for column in table.columns] == expected
 
 
 def test_seeds_are_averaged_within_a_case_and_all_needed(runs: Runs) -> None:
@@ -205,6 +222,14 @@ def test_two_runs_of_a_method_are_told_apart_by_their_parameters(runs: Runs) -> 
     few = runs.write("vap", cases(0.1), folder="vap~1", parameters={"steps": 20, "guidance": 6.0})
     many = runs.write("vap", cases(0.1), folder="vap~2", parameters={"steps": 50, "guidance": 6.0})
     assert [row.label for row in summarise([few, many], "all")[0].rows] == ["vap steps=20", "vap steps=50"]
+
+
+def test_equal_runs_of_two_places_are_told_apart_by_their_folders(runs: Runs) -> None:
+    here = runs.write("vap", cases(0.1))
+    there = RunFolder(runs.root / "there" / "mini" / "vap")
+    shutil.copytree(here.path, there.path)
+    labels = [row.label for row in summarise([here, there], "all")[0].rows]
+    assert len(set(labels)) == 2 and labels[1] == "vap [there/mini/vap]"
 
 
 def test_an_unknown_task_is_refused_with_a_suggestion(runs: Runs) -> None:

@@ -74,3 +74,10 @@ def test_without_a_terminal_the_output_is_plain(runs: Runs, metric_data: Callabl
 def test_a_run_without_scores_says_what_to_do(runs: Runs) -> None:
     (table,) = summarise([runs.write("vap", {"a": Case("a", (None,))})], "all")
     assert "No scores yet" in "\n".join(line.plain for line in lines(table, 80))
+
+
+def test_a_run_without_any_video_says_why_rather_than_how_to_score(runs: Runs) -> None:
+    run = runs.write("lora", {name: Case(name, generation="no LoRA here") for name in "ab"})
+    said = "\n".join(line.plain for line in lines(summarise([run], "all")[0], 80))
+    assert "no video for 2 of 2 (no LoRA here)" in said
+    assert "vapbench score" not in said

@@ -7,7 +7,7 @@ import pytest
 
 from tests.stats.designs import seven_methods
 from vapbench.stats.agreement import Level, canonical_outcomes, krippendorff_alpha, rater_agreement, raw_agreement
-from vapbench.stats.quality import circular_triads, kendall_zeta, side_bias, straight_lining, time_floor
+from vapbench.stats.quality import circular_triads, side_bias
 from vapbench.stats.votes import LEFT, RIGHT, TIE, PairVotes
 
 # Krippendorff 2011, "Computing Krippendorff's Alpha-Reliability", example C: four observers, twelve units.
@@ -87,19 +87,12 @@ def test_side_bias_is_found_and_its_interval_is_clustered() -> None:
     votes = seven_methods()
     assert (fair := side_bias(votes)).low is not None and fair.low < 0.53
     always = votes.where(votes.outcome == LEFT)
-    assert side_bias(always).estimate == 1
+    one_sided = side_bias(always)
+    assert one_sided.estimate == one_sided.high == 1
+    fewest = min(len(set(always.rater)), len(set(always.item)))
+    assert one_sided.low == pytest.approx(0.05 ** (1 / fewest)), "no variance is seen, but not everything is known"
     with pytest.raises(ValueError, match="tie"):
         side_bias(votes.where(votes.outcome == TIE))
-
-
-def test_straight_lining_is_the_exact_binomial_test() -> None:
-    stats = pytest.importorskip("scipy.stats")
-    votes = seven_methods(raters=5)
-    result = straight_lining(votes)
-    for left, decisive, p in zip(result.left, result.decisive, result.p, strict=True):
-        assert p == pytest.approx(stats.binomtest(int(left), int(decisive)).pvalue, rel=1e-9)
-    only_left = votes.where((votes.rater != 2) | (votes.outcome == LEFT))
-    assert straight_lining(only_left).p[2] < 1e-3
 
 
 def test_circles_are_counted_per_rater() -> None:
@@ -117,17 +110,3 @@ def test_coin_tosses_make_one_triad_in_four_circular() -> None:
         3, left, right, rng.choice([LEFT, RIGHT], 6000), np.zeros(6000, int), np.repeat(np.arange(2000), 3)
     )
     assert circular_triads(votes).circular[0] / 2000 == pytest.approx(0.25, abs=0.03)
-
-
-def test_zeta_is_one_for_an_order_and_zero_for_the_most_circular_tournament() -> None:
-    assert kendall_zeta([6, 5, 4, 3, 2, 1, 0]) == 1
-    assert kendall_zeta([3] * 7) == pytest.approx(0)
-    assert kendall_zeta([2, 2, 1, 1]) == pytest.approx(0)
-    with pytest.raises(ValueError, match="round robin"):
-        kendall_zeta([2, 2, 2])
-
-
-def test_votes_before_the_clip_can_have_played_are_counted() -> None:
-    fast = time_floor([1.0, 5.0, 2.6, 2.8], [3.0, 3.0, 3.0, 3.0], ["a", "a", "b", "b"])
-    assert fast.raters.tolist() == ["a", "b"] and fast.fast.tolist() == [1, 1]
-    assert fast.flagged(0.2).all() and not fast.flagged(0.5).any()

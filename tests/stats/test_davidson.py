@@ -160,6 +160,14 @@ def test_all_ties_are_equal_strengths() -> None:
     assert fit.strength.tolist() == [0, 0, 0] and fit.point.ties == math.inf
 
 
+def test_ties_alone_are_no_proof_of_equality() -> None:
+    votes = seven_methods()
+    fit = fit_davidson(replace(votes, outcome=np.full(len(votes), TIE)))
+    difference = fit.difference(0, 1)
+    assert difference.low is None and difference.reason == "every vote is a tie, which gives no interval"
+    assert fit.luce_shares()[0].high is None and fit.ranks().text(0) == "1-7"
+
+
 def test_counts_need_not_be_whole() -> None:
     counts = seven_methods().counts()
     whole, half = fit_davidson_counts(counts), fit_davidson_counts(counts / 3)

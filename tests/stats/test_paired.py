@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vapbench.stats.multiplicity import holm
-from vapbench.stats.paired import bootstrap_mean, mcnemar, paired_difference, sign_flip
+from vapbench.stats.paired import bootstrap_mean, fair_coin_p, mcnemar, paired_difference, sign_flip
 from vapbench.stats.power import design_effect, votes_for_shares, votes_per_pair
 
 
@@ -88,6 +88,13 @@ def test_mcnemar_is_the_exact_binomial_test() -> None:
     assert mcnemar([1, 0], [1, 0]).p == 1
     with pytest.raises(ValueError, match="yes-or-no"):
         mcnemar([0.5], [1])
+
+
+@pytest.mark.parametrize(("heads", "tosses"), [(0, 0), (0, 1), (7, 20), (20, 20), (2_450, 5_000)])
+def test_a_fair_coin_has_the_exact_binomial_p(heads: int, tosses: int) -> None:
+    stats = pytest.importorskip("scipy.stats")
+    known = stats.binomtest(heads, tosses).pvalue if tosses else 1.0
+    assert fair_coin_p(heads, tosses) == fair_coin_p(tosses - heads, tosses) == pytest.approx(known, rel=1e-12)
 
 
 def test_holm_by_hand() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from tests.study.conftest import Population, code, collect, key_of, make_protocol, rechain
+from vapbench.leaderboard.studies import Study
 from vapbench.study.analysis import analyse
 from vapbench.study.ballots import Ballots
 from vapbench.study.documents import leaderboard_section, to_json
@@ -142,7 +144,9 @@ def test_clickers_and_the_careless_are_excluded_by_rule_and_both_analyses_shown(
     assert reasons["rater-004"] == "withdrawn"
     assert len(reasons) <= 6
     kept, everyone = result.questions[0], result.everyone[0]
-    assert everyone.raters - kept.raters == len(reasons)
+    voted = {vote.rater for vote in honest if (vote.role, vote.question) == ("main", everyone.question)}
+    assert everyone.raters == len(voted - {"rater-004"}), "whoever withdraws was promised to be in no analysis"
+    assert everyone.raters - kept.raters == len(reasons) - 1
     assert everyone.votes > kept.votes
     text = "\n".join(report_lines(result))
     assert "rater-002 excluded: too fast" in text
@@ -241,6 +245,14 @@ def test_a_method_that_never_loses_is_regularised_and_said_so() -> None:
     assert "regularised; separation" in question.notes
 
 
+def test_trials_that_lack_a_method_give_no_choice_shares_and_say_so() -> None:
+    whole = make_protocol(cases=12, methods=3, kind="best_of_n", ties=False, trials=12, gold=0, training=0, repeats=0)
+    part = whole.cases[0].model_copy(update={"candidates": dict(list(whole.cases[0].candidates.items())[:2])})
+    protocol = whole.model_copy(update={"cases": (part, *whole.cases[1:])})
+    section = leaderboard_section(analyse(ballots(protocol, collect(protocol, 10, Population((0.5, 0.0, -0.5))))))
+    assert section["statistic"] == "luce_share"
+
+
 def test_the_leaderboard_section_names_its_evidence(pairs: StudyResult, tmp_path: Path) -> None:
     section = leaderboard_section(pairs)
     assert section["statistic"] == "luce_share"
@@ -249,3 +261,5 @@ def test_the_leaderboard_section_names_its_evidence(pairs: StudyResult, tmp_path
     assert {row["method"] for row in section["rows"]} == {f"method-{m}" for m in range(4)}
     assert all(row["low"] < row["value"] < row["high"] for row in section["rows"])
     assert len(section["rows"]) == 8
+    read = Study.model_validate_json(json.dumps(section))
+    assert [question for question, _ in read.questions()] == ["semantic", "overall"], "what the board puts on its site"

@@ -324,6 +324,22 @@ def test_a_busy_server_is_asked_again(folder: StudyFolder, page: Page) -> None:
     assert choices(folder) == [0]
 
 
+def test_an_answer_is_kept_until_the_server_itself_says_what_became_of_it(folder: StudyFolder, page: Page) -> None:
+    strangers = [(200, "<h1>Sign in to this network</h1>"), (404, "<h1>Not found</h1>"), (403, '{"detail": "blocked"}')]
+
+    def intercept(route: Route) -> None:
+        if not strangers:
+            return route.continue_()
+        status, body = strangers.pop()
+        return route.fulfill(status=status, body=body)
+
+    page.route("**/api/votes/*", intercept)
+    consent(page)
+    answer(page)
+    page.locator("#sending", has_not_text="answer").wait_for(state="attached")
+    assert strangers == [] and choices(folder) == [0]
+
+
 def test_a_network_that_dies_before_a_trial_is_waited_for(folder: StudyFolder, page: Page) -> None:
     page.locator("#consent-tick").check()
     page.locator("#consent-form button").click()

@@ -458,6 +458,26 @@ def test_a_lease_that_ran_out_is_given_to_others_and_its_vote_still_counts(
     assert [vote.late for vote in load_ballots(folder).votes] == [False, True]
 
 
+def test_a_refused_request_gives_no_lease_back(
+    folder: StudyFolder, served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow, quick = served.rater(0), served.rater(1)
+    for rater in (slow, quick):
+        rater.vote(first(rater)["assignment"])
+    first(slow)
+    here = first(quick)
+    ahead = quick.next(after=here["assignment"])
+    assert ahead is not None
+    now = served.service.clock.now()
+    monkeypatch.setattr(Clock, "now", lambda self: now + 3_600_000_000)
+    for _ in range(3):
+        assert quick.http.post("/api/next", json={"after": ahead["assignment"]}).status_code == 409
+    store = served.service.store
+    remembered = store.coverage.taken.copy()
+    store.recount(served.service.reader)
+    assert remembered.tolist() == store.coverage.taken.tolist()
+
+
 def test_the_clock_never_goes_back(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock(last=2_000_000_000_000_000)
     assert clock.now() > 2_000_000_000_000_000

@@ -89,6 +89,7 @@ def list_weights(json: opt.Json = False) -> None:
     from dataclasses import asdict
 
     from rich.table import Table
+    from rich.text import Text
 
     from vapbench.cli.console import output
     from vapbench.weights import CATALOGUE, locate
@@ -99,20 +100,26 @@ def list_weights(json: opt.Json = False) -> None:
         output().print_json(jsonlib.dumps(rows, default=str))
         return
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for column in ("name", "size", "licence", "here"):
+    table.add_column("name", no_wrap=True)  # to be copied whole
+    for column in ("size", "licence", "columns", "here"):
         table.add_column(column, overflow="fold")
     for name, item in CATALOGUE.items():
         table.add_row(
             name,
-            f"{item.megabytes:,.0f} MB" if item.megabytes >= 1 else "under 1 MB",
+            item.size,
             item.licence,
+            Text(item.used_by.replace(", ", "\n")),
             str(here[name] or "no"),
         )
     output().print(table)
+    if not all(here.values()):
+        output().print("Fetch with: vapbench data weights fetch NAME… (or: all)", markup=False, soft_wrap=True)
 
 
 def fetch_weights(
-    name: Annotated[list[str], typer.Argument(help="Names from `vapbench data weights list`, or: all.")],
+    name: Annotated[
+        list[str], typer.Argument(metavar="NAME...", help="Names from `vapbench data weights list`, or: all.")
+    ],
 ) -> None:
     """Download weights into the cache; their licence is shown first, their hash is kept."""
     from functools import partial
@@ -123,7 +130,9 @@ def fetch_weights(
     from vapbench.weights import CATALOGUE, fetch, find
 
     for item in [find(text) for text in (CATALOGUE if name == ["all"] else name)]:
-        errors().print(f"{item.name}: {item.source} · licence {item.licence}", markup=False, soft_wrap=True)
+        errors().print(
+            f"{item.name}: {item.address} · {item.size} · licence {item.licence}", markup=False, soft_wrap=True
+        )
         with Progress(
             *Progress.get_default_columns(), DownloadColumn(), TimeRemainingColumn(), console=errors()
         ) as bar:

@@ -25,6 +25,8 @@ class Described:
     work: Work
     hours: float
     """Device hours to generate, by the card; 0 where it does not say."""
+    fetch: Mapping[str, float]
+    """Weights that are not on this machine, and their GB; 0 where nobody has counted."""
     folders: Sequence[RunFolder] = ()
     """Where the run is, as far as it has got."""
 
@@ -47,10 +49,23 @@ def describe_plans(plans: Sequence[RunPlan], wanted: Sequence[Column], refresh: 
             f"  to score  {len(scores)} existing videos, and each one made",
         ]
         work = Work(plan.method, plan.suite, len(jobs), spec.model_dump())
-        needs, hours = _needs(work, plan.identity["weights"])
-        metrics = [f"  metric    {column.label}" for column in wanted]
-        described.append(Described([*lines, *needs, *metrics], work, hours, [plan.folder]))
+        described.append(_described(lines, work, plan.identity["weights"], [plan.folder]))
     return described
+
+
+def describe_columns(wanted: Sequence[Column]) -> list[str]:
+    """The columns, and the weights they lack on this machine: a column without its weights stays empty."""
+    from vapbench.weights import absent_of, find
+
+    lacking = {column.label: absent_of(column.metric.name, column.params) for column in wanted}
+    width = max((len(label) for label in lacking), default=0)
+    lines = ["columns"]
+    for label, names in lacking.items():
+        lacks = ", ".join(f"{name} ({find(name).size})" for name in names)
+        lines.append(f"  {label:{width}}  lacks {lacks}" if lacks else f"  {label}")
+    if fetch := " ".join(dict.fromkeys(name for names in lacking.values() for name in names)):
+        lines.append(f"  Without these weights a column stays unscored: vapbench data weights fetch {fetch}")
+    return lines
 
 
 def show_scores(folder: RunFolder, cases: Mapping[str, Case], wanted: Sequence[Column], refresh: Refresh) -> None:
@@ -100,50 +115,91 @@ def describe_protocol(
             f"at {size['fps']:g} fps",
         ]
         work = Work(method, found.name, videos, size)
-        needs, hours = _needs(work, weights)
-        described.append(Described([*lines, *needs], work, hours))
+        described.append(_described(lines, work, weights))
     return described
 
 
-def show(described: Sequence[Described]) -> None:
-    """Print it, with the time that cards know of."""
+def show(described: Sequence[Described], wanted: Sequence[Column] = ()) -> None:
+    """Print it, with the columns and the time that cards know of."""
     from vapbench.methods.footprint import DEVICE
 
     for one in described:
         time = [f"  time      about {one.hours:.1f} device hours on {DEVICE}"] if one.hours else []
         print_lines([*one.lines, *time])
+    if wanted:
+        print_lines(describe_columns(wanted))
+    if len(described) > 1:
+        print_lines(_together(described))
+
+
+def _together(described: Sequence[Described]) -> list[str]:
+    """Sums; weights that several methods share are fetched once."""
+    fetch = {source: size for one in described for source, size in one.fetch.items() if size}
     hours = sum(one.hours for one in described)
-    if hours and len(described) > 1:
-        print_lines([f"together about {hours:.1f} device hours to generate"])
+    unknown = sum(not size for one in described for size in one.fetch.values())
+    without = f" without {unknown} of unknown size" if unknown else ""
+    sums = [f"{sum(fetch.values()):.0f} GB to fetch{without}"] if fetch else []
+    sums += [f"{hours:.1f} device hours to generate"] if hours else []
+    return [f"together about {', '.join(sums)}"] if sums else []
 
 
-def _needs(work: Work, weights: Mapping[str, object]) -> tuple[list[str], float]:
-    """Weights and memory of a method, as lines; and its hours."""
+def _described(
+    lines: Sequence[str], work: Work, weights: Mapping[str, object], folders: Sequence[RunFolder] = ()
+) -> Described:
+    """Add weights, size and memory to what a method would do."""
     from vapbench.methods.footprint import footprint
 
-    method = work.method
-    card = method.card
-    source = method.parameters.get("weights") or (card.weights if card else "")
-    lines = [f"  weights   {source or 'none'} {_where(weights)}".rstrip()]
+    method, card = work.method, work.method.card
+    source = str(method.parameters.get("weights") or (card.weights if card else ""))
+    here = not source or _is_here(source, weights)
+    said = [
+        *lines,
+        f"  weights   {source or 'none'} {_identity(weights) if here else '(not on this machine)'}".rstrip(),
+    ]
     if card and card.needs:
-        lines.append(f"  needs     {card.needs}")
-    if card is None or card.size is None or work.suite in card.suites:
-        small = card is not None and (work.suite in card.suites or not card.memory)
-        return [*lines, f"  memory    {'small' if small or card is None else card.memory}"], 0.0
-    estimate = footprint(card.size, method.parameters, work.videos)
-    parts = ", ".join(f"{name} {billions:g} B" for name, billions in card.size.parameters.items())
+        said.append(f"  needs     {card.needs}")
+    size = method.size(work.suite)
+    if size is None:
+        said.append(f"  memory    {_uncounted(work)}")
+        return Described(said, work, 0.0, {} if here else {source: 0.0}, folders)
+    estimate = footprint(size, method.parameters, work.videos)
+    parts = ", ".join(f"{name} {billions:g} B" for name, billions in size.parameters.items())
     offloads = ", ".join(f"{gigabytes:.0f} GB with --offload {name}" for name, gigabytes in estimate.by_offload.items())
-    lines += [
-        f"  size      about {estimate.download_gb:.0f} GB to fetch at two bytes a parameter ({parts})",
+    fetch = "" if here else " to fetch"
+    said += [
+        f"  size      about {estimate.download_gb:.0f} GB{fetch} at two bytes a parameter ({parts})",
         f"  memory    about {estimate.memory_gb:.0f} GB ({offloads})",
     ]
-    return lines, estimate.hours
+    return Described(said, work, estimate.hours, {} if here else {source: estimate.download_gb}, folders)
 
 
-def _where(weights: Mapping[str, object]) -> str:
+def _uncounted(work: Work) -> str:
+    """What is said of memory where no parameters were counted."""
+    card = work.method.card
+    if card is not None and card.size is not None and work.suite not in card.suites:
+        return f"not known: the card counts {card.weights}, not these weights"
+    if card is None or work.suite in card.suites or not card.memory:
+        return "small"
+    return card.memory
+
+
+def _is_here(source: str, weights: Mapping[str, object]) -> bool:
+    """Whether a checkpoint is on this machine: a hub id may be known to the hub alone."""
+    from vapbench.errors import WeightsError
+    from vapbench.methods.checkpoints import local_folder
+
     if "absent" in weights:
-        return "(not on this machine)"
-    return str(dict(weights)) if weights else ""
+        return False
+    try:
+        return "repository" not in weights or local_folder(source) is not None
+    except WeightsError:
+        return False
+
+
+def _identity(weights: Mapping[str, object]) -> str:
+    """What the weights are, as a line of a plan says it: hashes by their beginning."""
+    said = ", ".join(f"{name} {str(value)[:12]}" for name, value in weights.items() if name in ("sha256", "commit"))
+    return f"({said})" if said else ""
 
 
 def print_lines(lines: Sequence[str]) -> None:

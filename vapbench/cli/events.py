@@ -19,7 +19,8 @@ class JsonHandler(logging.Handler):
         self._stream: IO[str] = sys.stderr
         if str(path) != "-":
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._stream = path.open("a", encoding="utf-8", buffering=1)
+            # Half a character, as file names may hold, becomes its JSON escape.
+            self._stream = path.open("a", encoding="utf-8", errors="backslashreplace", buffering=1)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one line."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -134,6 +135,7 @@ def _metrics() -> list[dict[str, Any]]:
 
     from vapbench.errors import VapbenchError
     from vapbench.metrics import REGISTRY
+    from vapbench.metrics.sets import REGISTRY as SETS
 
     rows: list[dict[str, Any]] = []
     for entry in REGISTRY:
@@ -150,10 +152,22 @@ def _metrics() -> list[dict[str, Any]]:
                 "summary": "",
                 "better": "higher" if metric.higher_is_better else "lower",
                 "needs": sorted(metric.needs),
+                "weights": _weights(entry.name),
                 "from": origin,
             }
         )
+    others = {"torchmetrics:image.<Class>": "Any image metric of torchmetrics: PSNR, SSIM, LPIPS, …"}
+    others |= {entry.name: f"Of a whole run: vapbench score-set RUN --metric {entry.name}:…" for entry in SETS}
+    rows += [{"name": name, "title": title, "summary": ""} for name, title in others.items()]
     return rows
+
+
+def _weights(metric: str) -> list[str]:
+    """Files of the catalogue that a metric loads, and whether they are here."""
+    from vapbench.weights import CATALOGUE, locate
+
+    used = [name for name, item in CATALOGUE.items() if metric in item.used_by.split(", ")]
+    return [f"{name} ({'here' if locate(name) else 'not here'})" for name in used]
 
 
 def _tasks() -> list[dict[str, Any]]:
@@ -186,24 +200,30 @@ def _suites() -> list[dict[str, Any]]:
 
 
 def _runs(results: Path) -> list[dict[str, Any]]:
+    from vapbench.report.columns import rows_of
+    from vapbench.report.evidence import Evidence
     from vapbench.store import RunFolder
 
+    # Scores are not read: only what tells runs apart is asked for.
+    folders = [RunFolder(manifest.parent) for manifest in sorted(results.glob("*/*/manifest.json"))]
+    found = [Evidence(folder, folder.manifest(), {}, {}) for folder in folders]
     rows = []
-    for manifest in sorted(results.glob("*/*/manifest.json")):
-        folder = RunFolder(manifest.parent)
-        identity = folder.manifest()["identity"]
-        current = folder.current()
-        rows.append(
-            {
-                "group": identity["suite"],
-                "name": str(folder.path),
-                "title": identity["name"],
-                "summary": "",
-                "videos": sum(row.status == "ok" for row in current),
-                "failed": sum(row.status == "failed" for row in current),
-                "scored": folder.columns(),
-            }
-        )
+    for suite in dict.fromkeys(run.suite for run in found):
+        runs = [run for run in found if run.suite == suite]
+        for run, row in zip(runs, rows_of(runs), strict=True):
+            status = Counter(made.status for made in run.folder.current())
+            rows.append(
+                {
+                    "group": suite,
+                    "name": str(run.folder.path),
+                    "title": row.label,
+                    "summary": "",
+                    "videos": status["ok"],
+                    "failed": status["failed"],
+                    "no video": status["unscored"],
+                    "scored": run.folder.columns(),
+                }
+            )
     return rows
 
 

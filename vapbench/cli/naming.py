@@ -33,11 +33,12 @@ def find_run(name: str, results: Path, suite: str | None) -> RunFolder:
 
 
 def run_folders(runs: Sequence[str] | None, results: Path, suite: str | None) -> list[RunFolder]:
-    """The runs a user names, or every run of the results folder, of one suite if asked for."""
+    """The runs a user names, each once, or every run of the results folder, of one suite if asked for."""
     from vapbench.store import RunFolder
 
     if runs:
-        folders = [find_run(name, results, suite) for name in runs]
+        named = [find_run(name, results, suite) for name in runs]
+        folders = list({folder.path.resolve(): folder for folder in named}.values())
     else:
         folders = [RunFolder(manifest.parent) for manifest in sorted(results.glob("*/*/manifest.json"))]
     return [f for f in folders if f.manifest()["identity"]["suite"] == suite] if suite else folders

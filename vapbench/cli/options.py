@@ -21,18 +21,32 @@ Methods = Annotated[
     typer.Option(
         "--method",
         "-m",
+        metavar="METHOD",
         help="Method, repeatable: a name, name:steps=50,guidance=6, or ./folder with card.yaml and method.py.",
+    ),
+]
+AnyMethods = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--method",
+        "-m",
+        metavar="METHOD",
+        help="Method as in run, repeatable. [default: those of the paper's table]",
+        show_default=False,
     ),
 ]
 Metrics = Annotated[
     list[str] | None,
     typer.Option(
         "--metric",
+        metavar="METRIC",
         help="Metric, repeatable: a name, or my.py:MyMetric. Default: the suite's.",
         show_default=False,
     ),
 ]
-Seeds = Annotated[list[int] | None, typer.Option("--seed", help="Seed, repeatable. [default: 0]", show_default=False)]
+Seeds = Annotated[
+    list[int] | None, typer.Option("--seed", metavar="N", help="Seed, repeatable. [default: 0]", show_default=False)
+]
 Limit = Annotated[
     int | None, typer.Option("--limit", min=1, help="Only the first N cases of the task.", show_default=False)
 ]
@@ -151,7 +165,7 @@ LogJson = Annotated[
     Path | None,
     typer.Option(
         "--log-json",
-        help="Append what happens to this file, one JSON object a line; - is standard error.",
+        help="Append what happens to this file, one JSON object a line; - is standard error, free of progress with -q.",
         envvar="VAPBENCH_LOG_JSON",
         show_default=False,
     ),

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from vapbench.cli.dry_run import Described
     from vapbench.estimate import Estimate, Machines, Rate
+    from vapbench.plan import Column
 
 
 def register(app: typer.Typer) -> None:
@@ -22,7 +23,8 @@ def register(app: typer.Typer) -> None:
 
 
 def plan(
-    method: opt.Methods,
+    context: typer.Context,
+    method: opt.AnyMethods = None,
     task: opt.Task = "all",
     suite: opt.Suite = opt.SUITE,
     data: opt.Data = None,
@@ -38,6 +40,7 @@ def plan(
         list[Path] | None,
         typer.Option(
             "--measured",
+            metavar="RUN",
             help="Run folder whose rows say how long a case takes, repeatable. [default: the run itself, as far as it "
             "has got]",
             show_default=False,
@@ -56,6 +59,8 @@ def plan(
     vapbench run -m vap --suite vap-data --data DIR --limit 4 --results pilot
 
     vapbench plan -m vap --suite vap-data --data DIR --nodes 8 --gpu h100 --measured pilot/vap-data/vap
+
+    Without --method and --suite it is the paper's table: vapbench plan --nodes 8 --gpu h100
     """
     from vapbench.cli.console import configure_logging
     from vapbench.cli.dry_run import describe_plans, describe_protocol
@@ -68,6 +73,10 @@ def plan(
     from vapbench.workflow import choose
 
     configure_logging(0, False)
+    if not method:
+        method = _paper_rows()
+        if getattr(context.get_parameter_source("suite"), "name", "") == "DEFAULT":
+            suite = "vap-data"
     machines = Machines(nodes, gpus, find_gpu(gpu))
     given = [RunFolder(path) for path in measured or ()]
     for folder in given:
@@ -85,23 +94,46 @@ def plan(
     if json:
         _print_json(machines, estimates)
     else:
-        _print(described, estimates, machines)
+        _print(described, estimates, machines, wanted)
 
 
-def _print(described: Sequence[Described], estimates: Sequence[Estimate], machines: Machines) -> None:
-    from vapbench.cli.dry_run import print_lines
-    from vapbench.methods.demand import memory_gb
+def _paper_rows() -> list[str]:
+    """Methods of the paper's table that generate."""
+    from vapbench.methods import methods
+
+    return [entry.name for entry in methods() if entry.card and entry.card.paper and entry.card.size]
+
+
+def _print(
+    described: Sequence[Described], estimates: Sequence[Estimate], machines: Machines, wanted: Sequence[Column]
+) -> None:
+    from vapbench.cli.dry_run import describe_columns, print_lines
 
     for one, each in zip(described, estimates, strict=True):
-        needed = memory_gb(one.work.method, one.work.suite)
-        tight = [f"  beware    {needed:.0f} GB do not fit into one {machines.gpu.name}: see --offload"]
-        print_lines([*one.lines, *_lines(each, machines), *(tight if needed > machines.gpu.memory_gb else [])])
+        print_lines([*one.lines, *_lines(each, machines), *_beware(one, machines)])
+    print_lines(describe_columns(wanted))
     known = [each for each in estimates if each.device_hours is not None and each.wall_hours is not None]
     if len(estimates) > 1 and known:
         hours, wall = (sum(getattr(each, name) for each in known) for name in ("device_hours", "wall_hours"))
         without = f", without {len(estimates) - len(known)} of unknown speed" if len(known) < len(estimates) else ""
         print_lines([f"together  {_hours(hours)} of devices, {_hours(wall)} one after the other{without}"])
     print_lines(["Not in it: loading models, waiting for nodes, cases that fail and are made again."])
+
+
+def _beware(one: Described, machines: Machines) -> list[str]:
+    """What does not fit, with the offload that would; and what offloading costs."""
+    from vapbench.methods.footprint import footprint
+
+    size, parameters = one.work.method.size(one.work.suite), one.work.method.parameters
+    if size is None:
+        return []
+    needs = footprint(size, parameters, 0)
+    if needs.memory_gb > machines.gpu.memory_gb:
+        fits = [name for name, gigabytes in needs.by_offload.items() if gigabytes <= machines.gpu.memory_gb]
+        try_ = f"--offload {fits[0]} would fit" if fits else "no --offload would fit"
+        return [f"  beware    {needs.memory_gb:.0f} GB do not fit into one {machines.gpu.name}; {try_}"]
+    slower = parameters.get("offload", "none") != "none"
+    return ["  beware    offloading is slower than this, and nobody has measured by how much"] if slower else []
 
 
 def _lines(each: Estimate, machines: Machines) -> list[str]:
@@ -114,7 +146,11 @@ def _lines(each: Estimate, machines: Machines) -> list[str]:
 
 
 def _rate(rate: Rate) -> str:
-    return f"{rate.seconds:.3g} s a video, {rate.source}" if rate.seconds else rate.source
+    return f"{_seconds(rate.seconds)} a video, {rate.source}" if rate.seconds else rate.source
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:,.0f} s" if seconds >= 100 else f"{seconds:.3g} s"
 
 
 def _hours(hours: float) -> str:

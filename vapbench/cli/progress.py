@@ -15,7 +15,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from vapbench.cli.console import errors
+from vapbench.cli.console import errors, visible
 from vapbench.runner import Tally
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Silent:
         if self._told:
             return
         self._told = True
-        text = f"[red]failed[/red] {escape(label)}: {escape(failure.type)}: {escape(failure.message)}"
+        text = f"[red]failed[/red] {escape(visible(f'{label}: {failure.type}: {failure.message}'))}"
         errors().print(f"{text} {hint}".rstrip(), soft_wrap=True)
 
     def tell(self, message: str) -> None:

@@ -47,6 +47,7 @@ def report(
         list[Path] | None,
         typer.Option(
             "--figure",
+            metavar="FILE",
             help="Draw it, repeatable: forest, conditions, matrix or human, as .pdf, .svg or .png.",
             show_default=False,
         ),
@@ -122,7 +123,11 @@ def print_tables(
     if not folders:
         return
     extras = extras or Extras()
-    tables = summarise(folders, task, metrics)
+    # As the runs were told to score them: what a suite names first is what it is about.
+    order = metrics or list(
+        dict.fromkeys(name for folder in folders for name in folder.manifest().get("metrics") or ())
+    )
+    tables = summarise(folders, task, metrics, order=order)
     extras.check(tables)
     if as_json:
         output().print_json(json.dumps([{**to_json(table), **extras.data(table)} for table in tables]))

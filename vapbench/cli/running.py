@@ -78,19 +78,20 @@ def run(
     from vapbench.cli.sharding import say_merge
     from vapbench.costs import estimate_plan, limit_calls
     from vapbench.plan import columns
+    from vapbench.suites import find_suite
     from vapbench.workflow import choose
 
     configure_logging(verbose, quiet, log_json)
     settings = settings_of(device, refresh, retries, max_failures, fail_fast, memory, case_timeout)
     settings = with_ray(settings, executor, workers, ray_address)
     if dry_run and (told := describe_protocol(suite, data, task, method, {"dtype": dtype, "offload": offload}, seed)):
-        show(told)
+        show(told, columns(metric or find_suite(suite).metrics))
         return
     selection = choose(suite, data, task, limit)
     wanted = columns(metric or selection.suite.metrics)
     plans = plans_of(method, selection, {"dtype": dtype, "offload": offload}, seed, results, name, dry_run, shard)
     if dry_run:
-        show(describe_plans(plans, wanted, settings.refresh))
+        show(describe_plans(plans, wanted, settings.refresh), wanted)
         print_costs([e for plan in plans for e in estimate_plan(plan, wanted, settings.refresh)], max_judge_calls)
         return
     limit_calls(wanted, max_judge_calls)
@@ -348,10 +349,11 @@ def _announce(outcome: Outcome, selection: Selection) -> None:
     missing = missing_outputs(outcome.plan.folder, selection.cases)
     if not missing:
         return
-    method = outcome.plan.method.method
-    total = len(selection.cases)
+    method, total = outcome.plan.method.method, len(selection.cases)
     names = ", ".join(row.case for row in missing[:3]) + (", …" if len(missing) > 3 else "")
-    text = f"{outcome.plan.folder.path.name}: {total - len(missing)} of {total} cases found; missing: {names}"
+    found = f"{total - len(missing)} of {total} cases found; missing"
+    said = found if isinstance(method, Folder) else f"{len(missing)} of {total} cases unscored"
+    text = f"{outcome.plan.folder.path.name}: {said}: {names}"
     template = None
     if isinstance(method, Folder) and not (method.path / "manifest.csv").exists():
         with suppress(OSError):

@@ -37,7 +37,7 @@ def status(
     import json as jsonlib
     from dataclasses import asdict
 
-    from vapbench.cli.console import configure_logging, output
+    from vapbench.cli.console import configure_logging, output, visible
     from vapbench.errors import UsageError
     from vapbench.status import status_of
     from vapbench.store import RunFolder
@@ -52,7 +52,7 @@ def status(
         return
     for item in found:
         for line in _lines(item):
-            output().print(line, markup=False, soft_wrap=True)
+            output().print(visible(line), markup=False, soft_wrap=True)
 
 
 def _runs_in(path: Path) -> list[Path]:

@@ -58,7 +58,8 @@ def mini(
 def lora(
     out: Annotated[Path, typer.Option("--out", help="Folder of adapters, one folder per condition.")] = Path("loras"),
     condition: Annotated[
-        list[str] | None, typer.Option("--condition", "-c", help="Condition, repeatable.", show_default=False)
+        list[str] | None,
+        typer.Option("--condition", "-c", metavar="NAME", help="Condition, repeatable.", show_default=False),
     ] = None,
     task: Annotated[
         str | None,
@@ -116,4 +117,5 @@ def lora(
         smoke=smoke,
         quiet=quiet,
     )
-    output().print(f"{out}: {len(trained)} adapters: --method lora:adapters={out}", markup=False, soft_wrap=True)
+    adapters = "1 adapter" if len(trained) == 1 else f"{len(trained)} adapters"
+    output().print(f"{out}: {adapters}: --method lora:adapters={out}", markup=False, soft_wrap=True)

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from vapbench.errors import DataError
 from vapbench.files import is_reserved
 from vapbench.leaderboard.check import check_submission
-from vapbench.leaderboard.studies import Study, place_of, read_studies
+from vapbench.leaderboard.studies import Study, read_studies
 from vapbench.leaderboard.submission import MANIFEST, Submission, read_submission
 from vapbench.report.columns import REFERENCE_KINDS, Column, rows_of
 from vapbench.report.evidence import Evidence, read_all
@@ -52,11 +52,6 @@ class Entry:
     badge: Badge
     human_study: bool = False
     submission: Submission | None = None
-
-    @property
-    def place(self) -> str:
-        """Its folder, as studies name it: ``mini/vap``."""
-        return place_of(str(self.run.folder.path))
 
     @property
     def bounds(self) -> bool:
@@ -165,7 +160,7 @@ def collect(results: Path, leaderboard: Leaderboard) -> list[Board]:
     Full-size boards come first, and boards with measured runs before those of published rows alone.
 
     Raises:
-        DataError: a run, a submission or a study cannot be read.
+        DataError: a run, a submission or a study cannot be read, or a run has the name of another.
     """
     sources = _Sources([RunFolder(path.parent) for path in sorted(results.glob("*/*/manifest.json"))])
     for path in sorted(leaderboard.submissions.glob(f"*/{MANIFEST}")):
@@ -176,6 +171,8 @@ def collect(results: Path, leaderboard: Leaderboard) -> list[Board]:
     suites: dict[str, list[Evidence]] = {paper.suite: [] for paper in publications()}
     for run in read_all(sources.folders):
         suites.setdefault(run.suite, []).append(run)
+    for runs in suites.values():
+        _refuse_namesakes(runs)
     attested = leaderboard.attested()
     studies = read_studies(leaderboard.studies)
     if boardless := [study for study in studies if study.suite not in suites]:
@@ -188,6 +185,18 @@ def collect(results: Path, leaderboard: Leaderboard) -> list[Board]:
         for suite, runs in sorted(suites.items())
     ]
     return sorted(boards, key=lambda board: (not board.entries, board.small))
+
+
+def _refuse_namesakes(runs: Sequence[Evidence]) -> None:
+    """Badges and the changelog know a run by suite and folder: a namesake would pass for it."""
+    named: dict[str, Path] = {}
+    for run in runs:
+        path = run.folder.path
+        if other := named.get(path.name):
+            raise DataError(
+                f"{path} has the name of {other}, and a board knows runs of {run.suite} by that; rename the later one."
+            )
+        named[path.name] = path
 
 
 def _board(
@@ -240,7 +249,7 @@ def _entries(
     studies: Sequence[Study],
 ) -> list[Entry]:
     entries = []
-    compared = {method.run for study in studies for method in study.methods.values()}
+    compared = [method for study in studies for method in study.methods.values()]
     for row, run in zip(rows_of(runs), runs, strict=True):
         submission = submitted.get(run.folder.path)
         said = attested.get(f"{suite}/{run.folder.path.name}", Attested())
@@ -252,7 +261,7 @@ def _entries(
                 f"{run.folder.path}: reproduced needs {REPRODUCED_SHARE:.0%} of its {total} cases made again, "
                 f'badges.json has "regenerated": {said.regenerated}; make more, or attest recomputed.'
             )
-        seen_by_people = place_of(str(run.folder.path)) in compared
+        seen_by_people = any(method.shows(run.folder.path, run.identity) for method in compared)
         entries.append(Entry(row.label, slug(name), run, badge, seen_by_people, submission))
     return entries
 

@@ -5,7 +5,6 @@ The rules about rows (:func:`row_problems`) are those that the project's own ``r
 
 from __future__ import annotations
 
-import math
 import os
 import re
 import stat
@@ -18,7 +17,7 @@ from vapbench.errors import DataError, UsageError
 from vapbench.files import check_inside, file_sha256
 from vapbench.leaderboard.submission import MANIFEST, Submission, read_submission
 from vapbench.parsing import parse_json
-from vapbench.shapes import is_seed, is_video_name
+from vapbench.shapes import LARGEST_SCORE, is_seed, is_video_name
 
 LIMITS = {".json": 16 << 20, ".jsonl": 64 << 20, ".md": 1 << 20, ".mp4": 256 << 20}
 """Suffixes a submission may hold, with the most bytes of one file."""
@@ -259,9 +258,9 @@ def _row_problems(row: dict[str, Any], where: str) -> list[str]:
 
 def _score_problems(row: dict[str, Any], where: str, videos: Mapping[tuple[str, int], str | None]) -> Iterator[str]:
     value, key = row.get("value"), (row["case"], row["seed"])
-    number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST_SCORE
     if row["status"] == "ok" and not number:
-        yield f"{where}: an ok score is a finite number, not {value!r}"
+        yield f"{where}: an ok score is a finite number below {LARGEST_SCORE:g}, not {value!r}"
     if row["status"] != "ok" and value is not None:
         yield f"{where}: a {row['status']} score has the value {value!r}; a missing score is null, never a number"
     if key not in videos:

@@ -5,9 +5,9 @@ Such a file may come from elsewhere: it is data, held to its form before anythin
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePath
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
@@ -49,6 +49,12 @@ class Compared(_Part):
     """The run that a method's videos came from."""
 
     run: Annotated[str, AfterValidator(place_of), Field(max_length=4000)] = ""
+    identity: dict[str, Any] = Field(default_factory=dict, exclude=True)
+    """Version, parameters and weights of that run; not for publication, as it may name files of a machine."""
+
+    def shows(self, folder: Path, identity: Mapping[str, Any]) -> bool:
+        """Whether people saw videos of this run: its place may hold another by now, and another place its like."""
+        return self.run == place_of(str(folder)) and self.identity == identity
 
 
 class Study(_Part):

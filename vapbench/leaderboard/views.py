@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from vapbench.leaderboard.boards import Board, Entry, headline
-from vapbench.leaderboard.studies import Study
+from vapbench.leaderboard.studies import Compared, Study
 from vapbench.report.breakdown import breakdown
 from vapbench.report.columns import Column
 from vapbench.report.evidence import explain
@@ -72,7 +72,7 @@ class Preference:
 
     label: str
     page: str
-    """Link, relative to the site's root; empty if its run is not on the board."""
+    """Link, relative to the site's root; empty if the run that was judged is not on the board."""
     share: str
     interval: str
     rank: str
@@ -81,14 +81,13 @@ class Preference:
 
 def preferences_of(board: Board, study: Study) -> list[tuple[str, list[Preference]]]:
     """Each question of a study with its methods, the most preferred first."""
-    pages = {entry.place: f"method/{board.slug}/{entry.slug}.html" for entry in board.entries}
     return [
         (
             question.replace("_", " "),
             [
                 Preference(
                     row.method,
-                    pages.get(study.methods[row.method].run, ""),
+                    _page_of(board, study.methods[row.method]),
                     _percent(row.value),
                     f"[{_percent(row.low)}, {_percent(row.high)}]" if None not in (row.low, row.high) else "",
                     f"#{row.rank}" if row.rank else "",
@@ -99,6 +98,11 @@ def preferences_of(board: Board, study: Study) -> list[tuple[str, list[Preferenc
         )
         for question, rows in study.questions()
     ]
+
+
+def _page_of(board: Board, method: Compared) -> str:
+    shown = (entry for entry in board.entries if method.shows(entry.run.folder.path, entry.run.identity))
+    return next((f"method/{board.slug}/{entry.slug}.html" for entry in shown), "")
 
 
 def _percent(share: float | None) -> str:

@@ -22,6 +22,7 @@ from vapbench.cases import Name
 from vapbench.errors import DataError, UsageError, VapbenchError, did_you_mean
 from vapbench.files import content_sha256
 from vapbench.methods.base import Method
+from vapbench.methods.checkpoints import BUNDLED
 from vapbench.methods.demand import Resources
 from vapbench.methods.footprint import Size
 from vapbench.parsing import read_yaml
@@ -62,6 +63,8 @@ class Card(BaseModel):
     """What else it needs: other models, files, a step before."""
     size: Size | None = None
     """How large it is and how much it computes."""
+    sizes: Mapping[str, Size] = Field(default_factory=dict)
+    """The same of other published weights it may be given, by hub id."""
     resources: Resources | None = None
     """What a worker of a cluster asks for, where size and kind do not say it."""
     memory: str = ""
@@ -125,6 +128,24 @@ class ResolvedMethod:
     """What it needs differently from the suite's clip spec."""
     code: str = ""
     """Hash of ``method.py``, for a method given by path: while it is written, its version says too little."""
+
+    def size(self, suite: str) -> Size | None:
+        """Counts of the weights it loads on a suite: a folder is taken for a copy of the usual ones.
+
+        Returns:
+            None where nobody has counted: other weights, or those that a suite brings.
+        """
+        card, weights = self.card, str(self.parameters.get("weights", ""))
+        if card is None:
+            return None
+        if weights in card.sizes:
+            return card.sizes[weights]
+        if weights in (card.weights, getattr(type(self.method), "weights", "")):
+            return card.size
+        given = bool(weights) and not weights.startswith(BUNDLED)
+        if given and not Path(weights).expanduser().is_dir():
+            return None
+        return None if suite in card.suites else card.size
 
 
 def methods() -> Iterator[MethodEntry]:

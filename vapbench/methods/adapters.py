@@ -3,8 +3,7 @@
 <folder>/<condition>/pytorch_lora_weights.safetensors   in diffusers' format
 <folder>/<condition>/card.json                          condition, base, data, steps, seed
 
-Only headers and small tensors are read here, without torch, so that a plan can refuse an adapter of another backbone
-before anything is loaded.
+Nothing here imports torch, so that a plan can refuse an adapter of another backbone before anything is loaded.
 """
 
 from __future__ import annotations
@@ -18,7 +17,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from vapbench.cases import Name
 from vapbench.errors import WeightsError
+from vapbench.files import content_sha256
 from vapbench.parsing import parse_json
+from vapbench.suites.tasks import conditions_of, find_task
 
 CARD = "card.json"
 WEIGHTS = "pytorch_lora_weights.safetensors"
@@ -83,7 +84,7 @@ def find_adapter(folder: Path, condition: str) -> Adapter | None:
     """The adapter of a condition below ``folder``, or None.
 
     Raises:
-        WeightsError: it is incomplete, or its card is of another condition.
+        WeightsError: it is incomplete, its card is of another condition, or its weights are not those of the card.
     """
     own = folder / condition
     if not own.is_dir():
@@ -101,11 +102,18 @@ def find_adapter(folder: Path, condition: str) -> Adapter | None:
         raise WeightsError(
             f"{own} holds an adapter of {card.condition}, not of {condition}; put it into its own folder."
         )
+    if content_sha256(own / WEIGHTS) != card.sha256:
+        raise WeightsError(
+            f"{own / WEIGHTS} is not the file that {CARD} beside it describes; copy the folder again, whole, or "
+            f"train it again: {training_command(condition)}"
+        )
     return Adapter(own, card)
 
 
 def training_command(condition: str) -> str:
-    """The command that trains a condition's adapter."""
+    """The command that trains a condition's adapter, or why none may."""
+    if condition in conditions_of(find_task("zero-shot")):
+        return "the zero-shot task keeps this condition out of all training"
     if condition.startswith("mini_"):
         return f"vapbench train lora --condition {condition} --suite mini --out DIR"
     return f"vapbench train lora --condition {condition} --suite vap-data --data DIR --out DIR"

@@ -14,8 +14,13 @@ BUNDLED = "vapbench:"
 _NEEDED = ["*.json", "*.safetensors", "*.model", "*.txt"]
 
 
-def checkpoint_identity(weights: str, revision: str | None) -> dict[str, Any]:
+def checkpoint_identity(weights: str, revision: str | None, parameter: str = "weights") -> dict[str, Any]:
     """What a checkpoint is: the hash of a folder's content, or repository and commit of a hub id.
+
+    Args:
+        weights: folder, hub id, or name of bundled weights.
+        revision: of the hub's repository.
+        parameter: the method's parameter that names it, for what an error says to do.
 
     Raises:
         WeightsError: the folder is missing, or the hub cannot say which commit the revision is.
@@ -24,11 +29,14 @@ def checkpoint_identity(weights: str, revision: str | None) -> dict[str, Any]:
         return {"sha256": content_sha256(folder)}
     if snapshot := _cached_snapshot(weights, revision):
         return {"repository": weights, "commit": snapshot.name}
-    return {"repository": weights, "commit": _commit(weights, revision)}
+    return {"repository": weights, "commit": _commit(weights, revision, parameter)}
 
 
-def checkpoint_folder(weights: str, revision: str | None) -> Path:
-    """The checkpoint's folder, downloaded if it is not on this machine.
+def checkpoint_folder(weights: str, revision: str | None, parameter: str = "weights") -> Path:
+    """The checkpoint's folder, downloaded if it is not on this machine; arguments as of :func:`checkpoint_identity`.
+
+    Of a hub id that is here, the commit that is here, which :func:`checkpoint_identity` told, though the branch may
+    have moved since: results are kept under that commit.
 
     Raises:
         WeightsError: it is neither here nor to be had.
@@ -37,22 +45,24 @@ def checkpoint_folder(weights: str, revision: str | None) -> Path:
         return folder
     from huggingface_hub import snapshot_download
 
+    here = _cached_snapshot(weights, revision)
+    commit = here.name if here else revision
     # The hub's client completes what an interrupted download left; offline, what is here must do.
     try:
-        return Path(snapshot_download(weights, revision=revision, allow_patterns=_NEEDED))
+        return Path(snapshot_download(weights, revision=commit, allow_patterns=_NEEDED))
     except Exception as error:
-        if snapshot := _cached_snapshot(weights, revision):
-            return snapshot
-        raise _unreachable(weights, error) from error
+        if here:
+            return here
+        raise _unreachable(weights, error, parameter) from error
 
 
-def local_folder(weights: str) -> Path | None:
+def local_folder(weights: str, revision: str | None = None) -> Path | None:
     """The checkpoint's folder if it is on this machine; the network is not asked.
 
     Raises:
         WeightsError: the folder is missing, or bundled weights are.
     """
-    return _local(weights) or _cached_snapshot(weights, None)
+    return _local(weights) or _cached_snapshot(weights, revision)
 
 
 def _local(weights: str) -> Path | None:
@@ -89,16 +99,16 @@ def _cached_snapshot(weights: str, revision: str | None) -> Path | None:
         return None
 
 
-def _commit(weights: str, revision: str | None) -> str:
+def _commit(weights: str, revision: str | None, parameter: str) -> str:
     from huggingface_hub import HfApi
 
     try:
         return str(HfApi().model_info(weights, revision=revision, timeout=20).sha)
     except Exception as error:
-        raise _unreachable(weights, error) from error
+        raise _unreachable(weights, error, parameter) from error
 
 
-def _unreachable(weights: str, error: Exception) -> WeightsError:
+def _unreachable(weights: str, error: Exception, parameter: str) -> WeightsError:
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 
     reason = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -108,8 +118,10 @@ def _unreachable(weights: str, error: Exception) -> WeightsError:
             "then run this again."
         )
     if isinstance(error, RepositoryNotFoundError):
-        return WeightsError(f"The hub has no repository {weights} that you may see; check weights= for its spelling.")
+        return WeightsError(
+            f"The hub has no repository {weights} that you may see; check {parameter}= for its spelling."
+        )
     return WeightsError(
         f"{weights} is not on this machine and the hub cannot be reached ({reason}). Where there is a network: "
-        f"hf download {weights} --local-dir DIR, then add weights=DIR to the method: --method NAME:weights=DIR"
+        f"hf download {weights} --local-dir DIR, then add {parameter}=DIR to the method: --method NAME:{parameter}=DIR"
     )

@@ -64,10 +64,10 @@ def to_generate(method: ResolvedMethod, suite: str, gpu_gb: float | None) -> Res
 
 def memory_gb(method: ResolvedMethod, suite: str) -> float:
     """GPU memory the method needs by its card; 0 where the card does not say, or the suite's weights are small."""
-    card = method.card
-    if card is None or card.size is None or suite in card.suites:
+    size = method.size(suite)
+    if size is None:
         return 0.0
-    return footprint(card.size, method.parameters, 0).memory_gb
+    return footprint(size, method.parameters, 0).memory_gb
 
 
 def to_score(weights_bytes: int, gpu_gb: float | None) -> Resources:

@@ -47,7 +47,7 @@ class DepthEstimator:
             with suppress(OSError, ValueError):
                 config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
                 self._refuse_other_scales(config.get("model_type"), config.get("depth_estimation_type"))
-        return checkpoint_identity(self.model, None)
+        return checkpoint_identity(self.model, None, "depth_model")
 
     def _refuse_other_scales(self, family: str | None, kind: str | None) -> None:
         if (family and family not in _RELATIVE_DEPTH) or (kind or "relative") != "relative":
@@ -66,7 +66,7 @@ class DepthEstimator:
         """
         from transformers import AutoConfig, AutoImageProcessor, AutoModelForDepthEstimation
 
-        folder = checkpoint_folder(self.model, None)
+        folder = checkpoint_folder(self.model, None, "depth_model")
         try:
             config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
             self._refuse_other_scales(config.model_type, getattr(config, "depth_estimation_type", None))

@@ -65,7 +65,8 @@ class PipelineMethod:
 
     name = ""
     version = 1
-    # Where weights come from is recorded; what they are is keyed, by `identity`. The others move work, not results.
+    # Where weights come from is recorded; what they are is keyed, by `identity`. Offloading moves work, not results;
+    # compiling rounds otherwise, as another device does, and devices are not keyed either.
     not_keyed = frozenset({"weights", "revision", "offload", "compile"})
 
     def identity(self) -> Mapping[str, Any]:
@@ -100,7 +101,7 @@ class PipelineMethod:
 
         if self.offload != "none" and device.type == "cpu":
             raise UsageError(f"--offload {self.offload} moves weights to and from an accelerator; on CPU use none.")
-        _no_bars_in_logs()
+        no_bars_in_logs()
         self.pipeline = self.load(checkpoint_folder(self.weights, self.revision), getattr(torch, self.dtype))
         self._embedded: dict[str, Any] = {}
         self._device = device
@@ -133,6 +134,34 @@ class PipelineMethod:
         # An even number of latent frames comes out of CogVideoX's autoencoder with three frames too many in front.
         frames = np.asarray(made)[-clip.frames :]
         return Clip.from_float(frames, clip.fps, f"{self.name} on {case.id}")
+
+    def sample(
+        self, caption: str | None, clip: ClipSpec, generator: "torch.Generator", **own: Any
+    ) -> npt.NDArray[np.float32]:
+        """Run the pipeline, guided away from the empty caption.
+
+        Args:
+            caption: of the target.
+            clip: size and length to make.
+            generator: of all randomness.
+            own: arguments of this pipeline alone, such as its image.
+
+        Returns:
+            Frames ``(T, H, W, 3)``, in 0..1.
+        """
+        made: npt.NDArray[np.float32] = self.pipeline(
+            prompt_embeds=self.embed(caption),
+            negative_prompt_embeds=self.embed(""),
+            height=clip.height,
+            width=clip.width,
+            num_frames=clip.frames,
+            num_inference_steps=self.steps,
+            guidance_scale=self.guidance,
+            generator=generator,
+            output_type="np",
+            **own,
+        ).frames[0]
+        return made
 
     @contextmanager
     def at_rest(self) -> Iterator[None]:
@@ -216,7 +245,8 @@ def wrong_references(cases: Sequence[Case]) -> dict[str, tuple[Reference, ...]]:
     return swapped
 
 
-def _no_bars_in_logs() -> None:
+def no_bars_in_logs() -> None:
+    """Keep the loaders' progress bars out of what is no terminal."""
     if sys.stderr.isatty():
         return
     from diffusers.utils import logging as diffusers_logging

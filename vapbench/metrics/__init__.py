@@ -69,6 +69,10 @@ def resolve(text: str) -> tuple[Metric, dict[str, Any]]:
         if metric.name in {entry.name for entry in REGISTRY}:
             raise UsageError(f"{spec.name}: the name {metric.name!r} is taken; give the class another one.")
         return metric, changed
+    from vapbench.metrics.sets import REGISTRY as SETS
+
+    if spec.name in {entry.name for entry in SETS}:
+        raise UsageError(f"{spec.name} is of a whole run, not of a video: vapbench score-set RUN --metric {text}")
     entry = REGISTRY.find(_with_variant(spec.name))
     return _build(entry.load(), spec, entry.origin)
 

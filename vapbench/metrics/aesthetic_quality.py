@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from vapbench.errors import WeightsError
 from vapbench.metrics.base import Need, Score
-from vapbench.metrics.clip_features import ClipEncoder, ClipWeights
+from vapbench.metrics.clip_features import ClipMetric, ClipWeights
 from vapbench.metrics.files import given_or_catalogued, present
 from vapbench.metrics.precision import Precision, exact_float32
 from vapbench.weights import load_tensors, require
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from vapbench.metrics.view import ClipView
 
 
-class AestheticQuality:
+class AestheticQuality(ClipMetric):
     """LAION's aesthetic rating of the frames.
 
     Formula: ``mean over all frames of (w . f + b) / 10``, with ``f`` the unit-length CLIP ViT-L/14 feature of
@@ -51,14 +51,13 @@ class AestheticQuality:
         Raises:
             UsageError: there is no such checkpoint.
         """
-        self._clip = ClipWeights.of("ViT-L-14", weights, precision)
+        super().__init__(ClipWeights.of("ViT-L-14", weights, precision))
         self._given_head = present(head)
-        self._encoder: ClipEncoder | None = None
         self._head: tuple[torch.Tensor, torch.Tensor] | None = None
 
     def weights(self) -> tuple[Path, ...]:
         """The checkpoints, as far as they are on this machine."""
-        return (*self._clip.files(), *given_or_catalogued(self._given_head, "laion-aesthetic"))
+        return (*super().weights(), *given_or_catalogued(self._given_head, "laion-aesthetic"))
 
     def setup(self, device: torch.device) -> None:
         """Load CLIP and the head onto ``device``.
@@ -68,7 +67,7 @@ class AestheticQuality:
             WeightsError: one is of another model, or the two do not fit.
         """
         head = load_head(self._given_head or require("laion-aesthetic"))
-        self._encoder = self._clip.load(device)
+        super().setup(device)
         self._head = head[0].to(device), head[1].to(device)
 
     def score(self, clip: ClipView, case: Case) -> Score:
@@ -77,9 +76,9 @@ class AestheticQuality:
         Raises:
             WeightsError: the head is for features of another length.
         """
-        if self._encoder is None or self._head is None:
+        if self._head is None:
             raise RuntimeError("call setup before score")
-        features, weight = self._encoder.image_features(clip), self._head[0]
+        features, weight = self.encoder.image_features(clip), self._head[0]
         if features.shape[1] != weight.shape[1]:
             raise WeightsError(
                 f"the aesthetic head takes {weight.shape[1]} features, this CLIP gives {features.shape[1]}; "

@@ -124,7 +124,7 @@ class ClipEncoder:
     def still_features(self, image: torch.Tensor) -> torch.Tensor:
         """Unit-length features of prepared images ``(n, 3, S, S)``: ``(n, D)`` float32."""
         with arithmetic(self.device, self.precision):
-            return _unit(self.model.encode_image(image).float())
+            return unit_length(self.model.encode_image(image).float())
 
     def text_features(self, text: str) -> tuple[torch.Tensor, int]:
         """Unit-length features of a caption, ``(D,)`` float32, and how many of its tokens did not fit."""
@@ -134,7 +134,7 @@ class ClipEncoder:
             tokens = [*tokens[: self.context_length - 1], tokens[-1]]
         with exact_float32(self.device):
             features = self.model.encode_text(self._batch_of(tokens))
-            return _unit(features)[0], surplus
+            return unit_length(features)[0], surplus
 
     def _tokens(self, text: str) -> list[int]:
         if custom := getattr(self.tokenizer, "tokenizer", None):  # of transformers, from the model's folder
@@ -157,6 +157,35 @@ class ClipEncoder:
     def _bytes_each(self, clip: ClipView) -> int:
         # A frame in float32 a few times over while it is resized, and what the transformer keeps of it.
         return 60 * clip.clip.height * clip.clip.width + (64 << 20)
+
+
+class ClipMetric:
+    """What metrics on CLIP features share: one checkpoint, loaded once."""
+
+    def __init__(self, clip: ClipWeights) -> None:
+        """Read features by ``clip``."""
+        self._clip = clip
+        self._encoder: ClipEncoder | None = None
+
+    def weights(self) -> tuple[Path, ...]:
+        """The checkpoint, if it is on this machine."""
+        return self._clip.files()
+
+    def setup(self, device: torch.device) -> None:
+        """Load CLIP onto ``device``.
+
+        Raises:
+            NotApplicable: the checkpoint is not on this machine.
+            WeightsError: it is no checkpoint of the model.
+        """
+        self._encoder = self._clip.load(device)
+
+    @property
+    def encoder(self) -> ClipEncoder:
+        """The model."""
+        if self._encoder is None:
+            raise RuntimeError("call setup before score")
+        return self._encoder
 
 
 def prepare(frames: torch.Tensor, size: int = 224) -> torch.Tensor:
@@ -192,7 +221,8 @@ def _resize_and_crop(frames: torch.Tensor, size: int) -> torch.Tensor:
     return prepared
 
 
-def _unit(features: torch.Tensor) -> torch.Tensor:
+def unit_length(features: torch.Tensor) -> torch.Tensor:
+    """Features ``(…, D)``, each divided by its length."""
     unit: torch.Tensor = features / features.norm(dim=-1, keepdim=True)
     return unit
 

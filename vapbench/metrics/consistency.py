@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from vapbench.errors import NotApplicable
 from vapbench.metrics.base import Need, Score
-from vapbench.metrics.clip_features import ClipEncoder, ClipWeights
+from vapbench.metrics.clip_features import ClipMetric, ClipWeights
 from vapbench.metrics.dino_features import DinoMetric
 from vapbench.metrics.precision import Precision
 
@@ -67,7 +67,7 @@ class SubjectConsistency(DinoMetric, _Consistency):
         return consistency(self.encoder.whole_frames(clip))
 
 
-class BackgroundConsistency(_Consistency):
+class BackgroundConsistency(ClipMetric, _Consistency):
     """Whether the scene keeps its looks.
 
     Formula: that of ``subject_consistency`` between CLIP ViT-B/32 features.
@@ -91,21 +91,7 @@ class BackgroundConsistency(_Consistency):
         Raises:
             UsageError: there is no such checkpoint.
         """
-        self._clip = ClipWeights.of("ViT-B-32", weights, precision)
-        self._encoder: ClipEncoder | None = None
-
-    def weights(self) -> tuple[Path, ...]:
-        """The checkpoint, if it is on this machine."""
-        return self._clip.files()
-
-    def setup(self, device: torch.device) -> None:
-        """Load CLIP onto ``device``.
-
-        Raises:
-            NotApplicable: the checkpoint is not on this machine.
-            WeightsError: it is no checkpoint of the model.
-        """
-        self._encoder = self._clip.load(device)
+        super().__init__(ClipWeights.of("ViT-B-32", weights, precision))
 
     def score(self, clip: ClipView, case: Case) -> Score:
         """Score one clip.
@@ -113,6 +99,4 @@ class BackgroundConsistency(_Consistency):
         Raises:
             NotApplicable: the clip has one frame.
         """
-        if self._encoder is None:
-            raise RuntimeError("call setup before score")
-        return consistency(self._encoder.image_features(clip))
+        return consistency(self.encoder.image_features(clip))

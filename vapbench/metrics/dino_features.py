@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from vapbench.clip import Frames
 from vapbench.errors import WeightsError
+from vapbench.metrics.clip_features import unit_length
 from vapbench.metrics.files import given_or_catalogued, present
 from vapbench.metrics.precision import Precision, arithmetic
 from vapbench.weights import load_tensors, require
@@ -72,9 +73,7 @@ class DinoEncoder:
 
     def _features(self, images: torch.Tensor) -> torch.Tensor:
         with arithmetic(self.device, self.precision):
-            features = self.model(images).float()
-            unit: torch.Tensor = features / features.norm(dim=-1, keepdim=True)
-            return unit
+            return unit_length(self.model(images).float())
 
 
 class DinoMetric:

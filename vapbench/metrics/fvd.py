@@ -11,6 +11,7 @@ from vapbench.clip import evenly
 from vapbench.errors import NotApplicable, WeightsError
 from vapbench.metrics.precision import exact_float32
 from vapbench.metrics.sets import Features, frechet_distance
+from vapbench.parsing import parse_json
 
 if TYPE_CHECKING:
     import torch
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 _MEAN = (0.485, 0.456, 0.406)
 _STD = (0.229, 0.224, 0.225)
+_PREPARATION = "preprocessor_config.json"
 
 
 class Fvd:
@@ -34,7 +36,7 @@ class Fvd:
 
     name = "fvd"
     title = "FVD"
-    version = 1
+    version = 2
     higher_is_better = False
     unit = "distance"
     digits = 2
@@ -76,10 +78,14 @@ class Fvd:
             raise WeightsError(f"{folder}: cannot be loaded as a video network: {error}") from error
         if not all(hasattr(model.config, name) for name in ("num_frames", "image_size")):
             raise WeightsError(f"{folder}: {type(model).__name__} is no video transformer (VideoMAE, ViViT, …).")
+        self._mean, self._std = _statistics(folder)
         self._model = model.float().eval().to(device)
 
     def features(self, clip: ClipView) -> Features:
-        """Features of evenly chosen frames, resized without keeping the aspect: ``(D,)``."""
+        """Features of evenly chosen frames, resized without keeping the aspect: ``(D,)``.
+
+        Colours are normalised by the network's own mean and deviation, or ImageNet's where its folder names none.
+        """
         from torchvision.transforms.functional import normalize, resize
 
         if self._model is None:
@@ -89,7 +95,7 @@ class Fvd:
         chosen = evenly(len(clip), self._model.config.num_frames)
         with exact_float32(clip.device):
             frames = clip.tensor[chosen].to(clip.device).contiguous().float() / 255
-            prepared = normalize(resize(frames, sides, antialias=True), _MEAN, _STD)
+            prepared = normalize(resize(frames, sides, antialias=True), self._mean, self._std)
             hidden: torch.Tensor = self._model(prepared[None]).last_hidden_state
             return np.asarray(hidden[0].mean(dim=0).cpu().double().numpy(), dtype=np.float64)
 
@@ -113,7 +119,22 @@ class Fvd:
         except HFValidationError:
             found = None
         if not isinstance(found, str):
-            raise NotApplicable(
-                f"{self._name} is neither a folder nor in the hub's cache; fetch it with: hf download {self._name}"
-            )
+            fetch = f"; fetch it with: hf download {self._name}" if self._name.count("/") == 1 else "; check model="
+            raise NotApplicable(f"{self._name} is neither a folder nor in the hub's cache{fetch}")
         return Path(found).parent
+
+
+def _statistics(folder: Path) -> tuple[list[float], list[float]]:
+    """Mean and deviation of each colour that a network was trained with; ViViT's and TimeSformer's are not ImageNet's.
+
+    Raises:
+        WeightsError: the folder's preparation cannot be read.
+    """
+    path = folder / _PREPARATION
+    if not path.is_file():
+        return list(_MEAN), list(_STD)
+    try:
+        found = parse_json(path.read_text(encoding="utf-8"))
+        return [float(part) for part in found["image_mean"]], [float(part) for part in found["image_std"]]
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise WeightsError(f"{path} names no image_mean and image_std ({error}); fetch the model again.") from error

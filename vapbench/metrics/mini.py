@@ -15,6 +15,7 @@ from vapbench.metrics.base import Need, Score
 from vapbench.metrics.clip_features import ClipEncoder, ClipWeights
 from vapbench.metrics.files import given_or_shipped, require_shipped
 from vapbench.metrics.precision import exact_float32
+from vapbench.metrics.text_alignment import clip_score
 
 if TYPE_CHECKING:
     import torch
@@ -78,9 +79,7 @@ class MiniTextAlignment:
         """
         if self._encoder is None:
             raise RuntimeError("call setup before score")
-        text, dropped = self._encoder.text_features(clip.prompt)
-        cosines = (100 * (self._encoder.image_features(clip) @ text).cpu().double()).tolist()
-        return Score(sum(cosines) / len(cosines), {"per_frame": cosines, "tokens_dropped": dropped})
+        return clip_score(self._encoder, clip)
 
 
 class MiniAestheticQuality:

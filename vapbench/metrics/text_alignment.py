@@ -6,17 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vapbench.metrics.base import Need, Score
-from vapbench.metrics.clip_features import ClipEncoder, ClipWeights
+from vapbench.metrics.clip_features import ClipEncoder, ClipMetric, ClipWeights
 from vapbench.metrics.precision import Precision
 
 if TYPE_CHECKING:
-    import torch
-
     from vapbench.cases import Case
     from vapbench.metrics.view import ClipView
 
 
-class ClipTextAlignment:
+class ClipTextAlignment(ClipMetric):
     """CLIP score: similarity of the frames and the target caption.
 
     Formula: ``100 x mean over frames of cos(CLIP image, CLIP text)``.
@@ -49,21 +47,7 @@ class ClipTextAlignment:
         Raises:
             UsageError: there is no such checkpoint, or no weights are known for the model.
         """
-        self._clip = ClipWeights.of(model, weights, precision)
-        self._encoder: ClipEncoder | None = None
-
-    def weights(self) -> tuple[Path, ...]:
-        """The checkpoint, if it is on this machine."""
-        return self._clip.files()
-
-    def setup(self, device: torch.device) -> None:
-        """Load CLIP onto ``device``.
-
-        Raises:
-            NotApplicable: the checkpoint is not on this machine.
-            WeightsError: it is no checkpoint of the model.
-        """
-        self._encoder = self._clip.load(device)
+        super().__init__(ClipWeights.of(model, weights, precision))
 
     def score(self, clip: ClipView, case: Case) -> Score:
         """Score one clip.
@@ -71,9 +55,16 @@ class ClipTextAlignment:
         Raises:
             NotApplicable: the case has no caption.
         """
-        if self._encoder is None:
-            raise RuntimeError("call setup before score")
-        text, dropped = self._encoder.text_features(clip.prompt)
-        cosines = (100 * (self._encoder.image_features(clip) @ text).cpu().double()).tolist()
-        note = f"the caption lost {dropped} tokens beyond CLIP's {self._encoder.context_length}" if dropped else ""
-        return Score(sum(cosines) / len(cosines), {"per_frame": cosines, "tokens_dropped": dropped}, note)
+        return clip_score(self.encoder, clip)
+
+
+def clip_score(encoder: ClipEncoder, clip: ClipView) -> Score:
+    """``100 x mean over frames of cos(image, caption)``.
+
+    Raises:
+        NotApplicable: the case has no caption.
+    """
+    text, dropped = encoder.text_features(clip.prompt)
+    cosines = (100 * (encoder.image_features(clip) @ text).cpu().double()).tolist()
+    note = f"the caption lost {dropped} tokens beyond CLIP's {encoder.context_length}" if dropped else ""
+    return Score(sum(cosines) / len(cosines), {"per_frame": cosines, "tokens_dropped": dropped}, note)

@@ -108,7 +108,9 @@ class TorchImageMetric:
             cls = getattr(importlib.import_module(self._class.module), self._class.name)
             self._metric = cls(**self._options).to(device).eval()
         except OSError as error:
-            raise NotApplicable(f"{self.name} cannot download its weights: {error}") from error
+            raise NotApplicable(
+                f"{self.name} cannot download its weights: {error}; with a network, run again with --refresh failed"
+            ) from error
         except (ImportError, TypeError, ValueError) as error:
             raise UsageError(f"{self.name} refuses {self._options}: {error}") from error
 

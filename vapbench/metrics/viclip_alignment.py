@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from vapbench.errors import WeightsError
 from vapbench.metrics.base import Need, Score
-from vapbench.metrics.clip_features import prepare_rounded
+from vapbench.metrics.clip_features import prepare_rounded, unit_length
 from vapbench.metrics.files import given_or_catalogued, present
 from vapbench.metrics.precision import Precision, arithmetic, exact_float32
 from vapbench.weights import load_tensors, require
@@ -116,14 +116,9 @@ class ViClipTextAlignment:
         import torch
 
         with exact_float32(device):
-            return _unit(self._model.encode_text(torch.tensor([tokens], device=device)))[0]
+            return unit_length(self._model.encode_text(torch.tensor([tokens], device=device)))[0]
 
     def _video_features(self, clip: ClipView, chosen: list[int]) -> torch.Tensor:
         with arithmetic(clip.device, self._precision):
             frames = prepare_rounded(clip.tensor[chosen].to(clip.device).contiguous(), self._model.image_size)
-            return _unit(self._model.encode_video(frames[None]).float())[0]
-
-
-def _unit(features: torch.Tensor) -> torch.Tensor:
-    unit: torch.Tensor = features / features.norm(dim=-1, keepdim=True)
-    return unit
+            return unit_length(self._model.encode_video(frames[None]).float())[0]

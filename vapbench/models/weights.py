@@ -75,7 +75,7 @@ def read_shapes(files: Sequence[Path]) -> dict[str, tuple[Shape, Path]]:
                 for name in tensors.keys():
                     found[name] = tuple(tensors.get_slice(name).get_shape()), file
         except (SafetensorError, OSError) as error:
-            raise WeightsError(f"{file} is damaged or incomplete: {error}") from None
+            raise WeightsError(f"{file} is damaged or incomplete ({error}); fetch it again.") from None
     return found
 
 

@@ -12,6 +12,7 @@ import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from vapbench.report.evidence import ColumnKey, Evidence
@@ -111,13 +112,20 @@ def rows_of(runs: Sequence[Evidence]) -> tuple[Row, ...]:
         )
         for index, difference in zip(alike, _differences(parameters, default), strict=True):
             labels[index] = f"{name} {difference}".strip()
-    if len(set(labels)) < len(labels):
-        repeated = {label for label, count in Counter(labels).items() if count > 1}
-        labels = [
-            f"{label} [{run.folder.path.name}]" if label in repeated else label
-            for label, run in zip(labels, runs, strict=True)
-        ]
+    repeated = [index for index, label in enumerate(labels) if labels.count(label) > 1]
+    for index, end in zip(repeated, _ends([runs[index].folder.path for index in repeated]), strict=True):
+        labels[index] = f"{labels[index]} [{end}]"
     return tuple(_row(label, run) for label, run in zip(labels, runs, strict=True))
+
+
+def _ends(paths: Sequence[Path]) -> list[str]:
+    """The last parts of paths, as few as tell different folders apart."""
+    parts = [path.resolve().parts for path in paths]
+    for length in range(1, max(map(len, parts), default=0)):
+        ends = ["/".join(part[-length:]) for part in parts]
+        if len(set(ends)) == len(set(parts)):
+            return ends
+    return list(map(str, paths))
 
 
 def _column(key: ColumnKey, shown: Mapping[str, Any] | None) -> Column:

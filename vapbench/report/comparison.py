@@ -148,6 +148,13 @@ def _footers(labels: Sequence[str], columns: Sequence[ColumnComparison], tested:
     if methods:
         ways = {True: "all sign patterns", False: "10,000 drawn sign patterns (p is never 0)"}
         yield f"The sign-flip test tried {' or '.join(ways[exact] for exact in sorted(methods, reverse=True))}."
+    few = {column.difference.clusters for column in columns if column.difference and column.difference.low is None}
+    if few:
+        least = 2 / 2 ** max(few)
+        yield (
+            f"{max(few)} condition{'s' * (max(few) > 1)}: fewer than five give no interval, and no p below {least:.2g} "
+            "before Holm, whatever the difference; compare over more conditions."
+        )
     if any(column.mcnemar for column in columns):
         yield "McNemar: exact, on the cases that differ; it takes cases as independent and is not adjusted."
     yield "Columns: " + "; ".join(f"{c.column.title} is {c.column.definition}" for c in columns) + "."

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -105,9 +106,17 @@ class Evidence:
         """Number of seeds of each planned case that has any."""
         return [len(self.generations[case]) for case in self.cases(task) if case in self.generations]
 
+    def without_video(self, task: str | None = None) -> str:
+        """How many videos of a task's cases there are not, and why most often; empty if none failed or was unscored."""
+        made = [_outcome(row, None) for case in self.cases(task) for row in self.generations.get(case, ())]
+        lost = [outcome.reason for outcome in made if outcome.state != "missing"]
+        if not lost:
+            return ""
+        return f"no video for {len(lost)} of {len(made)} ({Counter(lost).most_common(1)[0][0]})"
+
     def outcomes(self, column: ColumnKey, case: str) -> list[Outcome]:
         """What ``column`` says of each seed of ``case``, in the order of :attr:`generations`."""
-        rows = self.scores[column]
+        rows = self.scores.get(column, {})
         return [_outcome(made, rows.get((case, made.seed))) for made in self.generations.get(case, ())]
 
     def case_means(self, column: ColumnKey, task: str | None = None) -> dict[str, float]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,7 +42,7 @@ class MetricAgreement:
     means: tuple[float, ...]
     """Per method, in the metric's unit, over the cases voted on."""
     shares: tuple[float, ...]
-    """Per method, of the preferences it took part in, those it won; ties count half."""
+    """Per method, of the votes that showed it, those it won; a tie is split among all that were shown."""
 
 
 def read_votes(path: Path) -> list[HumanVote]:
@@ -96,45 +97,48 @@ def metric_agreement(model: TableModel, votes: Sequence[HumanVote]) -> list[Metr
 
 
 def _agreement(model: TableModel, index: int, votes: Sequence[HumanVote]) -> MetricAgreement | None:
-    import numpy as np
-
-    from vapbench.stats.clusters import logit_interval, two_way_covariance
+    from vapbench.stats.clusters import share_interval
 
     column = model.columns[index]
     scores = {row.label: line[index] for row, line in zip(model.rows, model.scores, strict=True) if line[index]}
-    hits, raters, cases = [], [], []
-    won: dict[str, list[float]] = {}
-    for vote in votes:
-        here = [method for method in vote.shown if vote.case in scores.get(method, ())]
-        for method in here:
-            others = len(here) - 1
-            credit = 0.5 * others if vote.chosen is None else float(others) if method == vote.chosen else 0.0
-            lost = 0.5 * others if vote.chosen is None else 0.0 if method == vote.chosen else float(vote.chosen in here)
-            won.setdefault(method, []).append(credit / (credit + lost) if credit + lost else np.nan)
-        if vote.chosen not in here:
-            continue
-        for other in here:
-            if other != vote.chosen:
-                gap = scores[vote.chosen][vote.case] - scores[other][vote.case]
-                hits.append(0.5 if gap == 0 else float((gap > 0) == column.higher_is_better))
-                raters.append(vote.rater)
-                cases.append(vote.case)
+    met = [(vote, _scored(vote, scores)) for vote in votes]
+    compared = [(vote, here) for vote, here in met if len(here) > 1 and vote.chosen in (None, *here)]
+    hits = [(hit, vote) for vote, here in compared for hit in _hits(vote, here, scores, column)]
     if not hits:
         return None
-    agreed = np.array(hits)
-    share, n = float(agreed.mean()), len(hits)
-    covariance = two_way_covariance(((agreed - share) / n)[:, None], np.array(raters), np.array(cases))
-    if covariance.reason:
-        interval = Interval(share, None, None, None, covariance.reason)
-    else:
-        interval = logit_interval(share, covariance.variance([1.0]), n, covariance.degrees)
+    outcomes, raters, cases = zip(*((hit, vote.rater, vote.case) for hit, vote in hits), strict=True)
+    won: dict[str, list[float]] = {}
+    for vote, here in compared:
+        for method in here:
+            won.setdefault(method, []).append(1 / len(here) if vote.chosen is None else float(method == vote.chosen))
     voted = {vote.case for vote in votes}
     methods = tuple(method for method in scores if method in won)
-    means = tuple(float(np.mean([v for case, v in scores[m].items() if case in voted])) for m in methods)
-    shares = tuple(float(np.nanmean(won[m])) for m in methods)
+    means = tuple(_mean([value for case, value in scores[method].items() if case in voted]) for method in methods)
+    shares = tuple(_mean(won[method]) for method in methods)
     sign = 1 if column.higher_is_better else -1
     spearman = _spearman([sign * mean for mean in means], list(shares)) if len(methods) >= 3 else None
-    return MetricAgreement(column, votes[0].question, interval, n, spearman, methods, means, shares)
+    accuracy = share_interval(outcomes, raters, cases)
+    return MetricAgreement(column, votes[0].question, accuracy, len(hits), spearman, methods, means, shares)
+
+
+def _scored(vote: HumanVote, scores: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """The methods shown whose output the metric scored."""
+    return [method for method in vote.shown if vote.case in scores.get(method, ())]
+
+
+def _hits(
+    vote: HumanVote, here: Sequence[str], scores: Mapping[str, Mapping[str, float]], column: Column
+) -> list[float]:
+    """For each method passed over, whether the metric prefers the chosen one too; nothing for a tie."""
+    if vote.chosen is None:
+        return []
+    best = scores[vote.chosen][vote.case]
+    gaps = [best - scores[method][vote.case] for method in here if method != vote.chosen]
+    return [0.5 if gap == 0 else float((gap > 0) == column.higher_is_better) for gap in gaps]
+
+
+def _mean(values: Sequence[float]) -> float:
+    return math.fsum(values) / len(values)
 
 
 def _spearman(a: list[float], b: list[float]) -> float | None:

@@ -113,6 +113,7 @@ def summarise(
     task: str | None = None,
     metrics: Collection[str] | None = None,
     reference: str | None = None,
+    order: Sequence[str] = (),
 ) -> list[TableModel]:
     """Tables of the run folders: one per suite and task.
 
@@ -121,6 +122,7 @@ def summarise(
         task: the task to tabulate; None for every task that the manifests name.
         metrics: names of the metrics to show; None for every one that any of the table's cases was scored with.
         reference: label of the row that the others are tested against; None: no tests.
+        order: metrics whose columns come first, in this order.
 
     Returns:
         Suites in order of first appearance; categories before the tasks that contain them.
@@ -140,7 +142,7 @@ def summarise(
     tables = [
         with_sets(table, runs, metrics)
         for suite, runs in with_task.items()
-        for table in tables_of(suite, runs, task_names(runs) if task is None else [task], reference)
+        for table in tables_of(suite, runs, task_names(runs) if task is None else [task], reference, order)
     ]
     if task is not None and not tables and suites:
         known = {name for runs in suites.values() for name in _tasks(runs)}
@@ -170,10 +172,15 @@ def task_names(runs: Sequence[Evidence]) -> list[str | None]:
 
 
 def tables_of(
-    suite: str, runs: Sequence[Evidence], tasks: Sequence[str | None], reference: str | None = None
+    suite: str,
+    runs: Sequence[Evidence],
+    tasks: Sequence[str | None],
+    reference: str | None = None,
+    order: Sequence[str] = (),
 ) -> list[TableModel]:
     """Tables of one suite. Rows and columns are titled once, so that they read alike in every table."""
-    keys = sorted({key for run in runs for key in run.scores})
+    first = {name: place for place, name in enumerate(order)}
+    keys = sorted({key for run in runs for key in run.scores}, key=lambda key: (first.get(key.metric, len(first)), key))
     shown = {name: item for run in runs for name, item in (run.manifest.get("metrics") or {}).items()}
     titled = dict(zip(keys, columns_of(keys, shown), strict=True))
     labelled = sorted(
@@ -260,10 +267,10 @@ def _cell(run: Evidence, key: ColumnKey, task: str | None, scored: Mapping[str, 
     if len(scored) == len(cases):
         # The usual case, without asking each row again what became of it.
         return _with_interval(Cell(None, None, None, len(scored), len(cases)), scored, cases)
-    if key in run.scores:
-        outcomes = {case: run.outcome(key, case) for case in cases}
-    else:
-        outcomes = dict.fromkeys(cases, Outcome("missing", reason="not scored with this metric"))
+    outcomes = {case: run.outcome(key, case) for case in cases}
+    for case, told in outcomes.items() if key not in run.scores else ():
+        if told.state == "missing":
+            outcomes[case] = Outcome("missing", reason="not scored with this metric")
     states = Counter(outcome.state for outcome in outcomes.values())
     reasons = Counter(o.reason for o in outcomes.values() if o.state != "scored" and o.reason)
     cell = Cell(
@@ -336,6 +343,11 @@ def _footers(
 ) -> list[str]:
     filled = [cell for line in cells for cell in line if cell.mean is not None]
     footers = []
+    if not columns:
+        lost = [
+            f"{row.label}: {said}." for row, run in zip(rows, runs, strict=True) if (said := run.without_video(task))
+        ]
+        footers += lost or ["No scores yet; see: vapbench score --help"]
     if any(cell.low is not None for cell in filled):
         conditions = _span({cell.conditions for cell in filled if cell.low is not None})
         footers.append(

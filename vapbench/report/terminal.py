@@ -126,8 +126,6 @@ def lines(model: TableModel, width: int | None = None) -> list[Text]:
         output += _block(model, grid, layout, block)
         output.append(Text())
     footers = list(model.footers)
-    if not model.columns:
-        footers.insert(0, "No scores yet; see: vapbench score --help")
     if layout == "bare" and any(interval for column in grid.columns for interval in column.intervals):
         footers.append(f"Intervals do not fit {width} columns; widen the terminal, or use --json.")
     for note in (*grid.notes, *footers):

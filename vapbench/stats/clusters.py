@@ -46,6 +46,8 @@ class Covariance:
     """What votes or scores are clustered by, and how many there are: ``(("raters", 20), ("items", 48))``."""
     clipped: bool = False
     """Whether negative eigenvalues were set to zero: the two ways nearly cancel; read intervals with care."""
+    unseen: str = ""
+    """Why no spread can be seen, where none can: an interval of no width would claim to know everything."""
 
     @property
     def degrees(self) -> int:
@@ -55,6 +57,8 @@ class Covariance:
     @property
     def reason(self) -> str:
         """Why there can be no interval; empty if there can."""
+        if self.unseen:
+            return f"{self.unseen}, which gives no interval"
         few = [f"{count} {name}" for name, count in self.clusters if count < MIN_CLUSTERS]
         return f"{' and '.join(few)} give no interval; at least {MIN_CLUSTERS} are needed" if few else ""
 
@@ -66,7 +70,7 @@ class Covariance:
     def transformed(self, jacobian: FloatArray) -> Covariance:
         """Covariance of ``Q`` smooth functions of the estimates, ``jacobian`` ``(Q, P)``: the delta method."""
         j = jacobian
-        return Covariance(j @ self.matrix @ j.T, j @ self.floor @ j.T, self.clusters, self.clipped)
+        return Covariance(j @ self.matrix @ j.T, j @ self.floor @ j.T, self.clusters, self.clipped, self.unseen)
 
     def interval(self, estimate: float, contrast: npt.ArrayLike, confidence: float = 0.95) -> Interval:
         """Interval, by the t distribution, of a linear combination."""
@@ -124,6 +128,32 @@ def clustered_covariance(scores: FloatArray, cluster: npt.ArrayLike, name: str =
     sums = group_sums(scores, clusters, count)
     matrix = _inflate(sums.T @ sums, count)
     return Covariance(matrix, np.zeros_like(matrix), ((name, count),))
+
+
+def share_interval(
+    outcomes: npt.ArrayLike, rater: npt.ArrayLike, item: npt.ArrayLike, confidence: float = 0.95
+) -> Interval:
+    r"""Interval of a mean of outcomes in [0, 1]: two-way cluster-robust, on the logit scale.
+
+    Where all are 0 or all are 1 no variance can be seen. What remains is the exact one-sided bound
+    :math:`1 - \alpha^{1/n}` for as many independent outcomes as there are raters or items, whichever are fewer.
+
+    Args:
+        outcomes: ``(N,)``.
+        rater: ``(N,)`` labels.
+        item: ``(N,)`` labels.
+        confidence: of the interval.
+    """
+    values = np.asarray(outcomes, dtype=np.float64)
+    share, n = float(values.mean()), len(values)
+    covariance = two_way_covariance((values - share)[:, None] / n, rater, item)
+    if covariance.reason:
+        return Interval(share, None, None, None, covariance.reason)
+    if share in (0.0, 1.0):
+        reach = 1 - (1 - confidence) ** (1 / (covariance.degrees + 1))
+        low, high = (0.0, reach) if share == 0 else (1 - reach, 1.0)
+        return Interval(share, low, high, None)
+    return logit_interval(share, covariance.variance([1.0]), n, covariance.degrees, confidence)
 
 
 def logit_interval(share: float, variance: float, n: int, degrees: int, confidence: float = 0.95) -> Interval:

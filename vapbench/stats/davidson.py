@@ -83,7 +83,7 @@ def fit_davidson(votes: PairVotes, side_effect: bool = True, strict: bool = Fals
         _, items = codes(votes.item)
         return Davidson(
             point.strength,
-            Covariance(nothing, nothing, (("raters", raters), ("items", items))),
+            Covariance(nothing, nothing, (("raters", raters), ("items", items)), unseen="every vote is a tie"),
             point,
             None,
             len(votes),

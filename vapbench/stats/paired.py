@@ -171,14 +171,19 @@ def mcnemar(a: npt.ArrayLike, b: npt.ArrayLike) -> McNemar:
     Raises:
         ValueError: lengths that differ, or values other than 0 and 1.
     """
-    from scipy.special import bdtr
-
     x, y = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
     if x.shape != y.shape or x.ndim != 1:
         raise ValueError(f"shapes differ: {x.shape} and {y.shape}")
     if not np.isin(np.concatenate([x, y]), (0, 1)).all():
         raise ValueError("McNemar's test needs yes-or-no scores")
     only_a, only_b = int((x > y).sum()), int((y > x).sum())
-    total = only_a + only_b
-    p = min(1.0, 2 * float(bdtr(min(only_a, only_b), total, 0.5))) if total else 1.0
-    return McNemar(only_a, only_b, p)
+    return McNemar(only_a, only_b, fair_coin_p(only_a, only_a + only_b))
+
+
+def fair_coin_p(heads: int, tosses: int) -> float:
+    """Exact two-sided p-value of so many heads: a fair coin is symmetric, so twice the smaller tail; 1 untossed."""
+    ways = tail = 1
+    for k in range(min(heads, tosses - heads)):
+        ways = ways * (tosses - k) // (k + 1)
+        tail += ways
+    return min(1.0, float(2 * tail / 2**tosses))

@@ -108,10 +108,8 @@ def rank_intervals(
     draws = max(2_000, min(draws, 10_000_000 // len(first)))
     values, vectors = np.linalg.eigh(covariance.matrix)
     noise = np.random.default_rng(seed).standard_normal((draws, n)) * np.sqrt(np.maximum(values, 0)) @ vectors.T
-    spread, error = (
-        _pair_errors(covariance.matrix),
-        np.sqrt(np.maximum(_pair_errors(covariance.matrix) ** 2, _pair_errors(covariance.floor) ** 2)),
-    )
+    spread = _pair_errors(covariance.matrix)
+    error = np.maximum(spread, _pair_errors(covariance.floor))
     known = spread > 1e-12 * max(float(spread.max()), 1e-300)
     stretch = t_critical(confidence, covariance.degrees) / NormalDist().inv_cdf((1 + confidence) / 2)
     critical = _max_ratio_quantile(noise, spread, known, confidence) * stretch

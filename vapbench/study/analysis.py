@@ -21,7 +21,7 @@ from vapbench.stats.votes import LEFT, RIGHT, TIE, ChoiceVotes, PairVotes
 from vapbench.study.assign import Design
 from vapbench.study.ballots import Ballots
 from vapbench.study.protocol import TrialKind
-from vapbench.study.quality import conducts, included, main_votes
+from vapbench.study.quality import conducts, consenting, included
 from vapbench.study.results import (
     Agreement,
     CategoryResult,
@@ -66,7 +66,7 @@ def analyse(ballots: Ballots) -> StudyResult:
     The seed of the protocol seeds every draw, so equal votes give equal results.
     """
     people, terms = conducts(ballots), Terms.of(ballots)
-    kept, all_votes = included(ballots, people), main_votes(ballots.votes)
+    kept, all_votes = included(ballots, people), consenting(ballots)
     repeats = [vote for vote in ballots.votes if vote.role == "repeat"]
     questions = analyse_votes(terms, kept, repeats)
     everyone = questions if kept == all_votes else analyse_votes(terms, all_votes, repeats)

@@ -6,8 +6,9 @@ import math
 from dataclasses import asdict, is_dataclass
 from typing import Any
 
+from vapbench.stats.clusters import Interval
 from vapbench.study.protocol import ANALYSIS_VERSION
-from vapbench.study.results import MethodResult, StudyResult
+from vapbench.study.results import StudyResult
 
 SCHEMA = 1
 
@@ -25,15 +26,14 @@ def to_json(result: StudyResult) -> dict[str, Any]:
 
 def leaderboard_section(result: StudyResult) -> dict[str, Any]:
     """One row per question and method: the share that compares with a preference rate, and possible ranks."""
-    choice = result.protocol.kind == "best_of_n"
     return {
         **_provenance(result),
-        "statistic": "choice_share" if choice else "luce_share",
+        "statistic": "choice_share" if result.choice else "luce_share",
         "rows": [
             {
                 "question": question.question,
                 "method": method.name,
-                **_share(method, choice),
+                **_share(method.share if result.choice and method.share else method.luce_share),
                 "rank": method.rank,
                 "votes": method.shown,
             }
@@ -43,8 +43,7 @@ def leaderboard_section(result: StudyResult) -> dict[str, Any]:
     }
 
 
-def _share(method: MethodResult, choice: bool) -> dict[str, Any]:
-    interval = method.share if choice and method.share else method.luce_share
+def _share(interval: Interval) -> dict[str, Any]:
     return {"value": interval.estimate, "low": interval.low, "high": interval.high, "reason": interval.reason}
 
 

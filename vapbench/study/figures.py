@@ -28,9 +28,8 @@ def write_figures(result: StudyResult, folder: Path) -> list[Path]:
     """
     figures = {"forest": forest(result)}
     figures |= {f"wins-{question.question}": wins(question) for question in result.questions}
-    choice = result.protocol.kind == "best_of_n"
     figures |= {
-        f"categories-{question.question}": categories(question, choice)
+        f"categories-{question.question}": categories(question, result.choice)
         for question in result.questions
         if any(method.share for part in question.categories for method in part.methods)
     }
@@ -48,7 +47,7 @@ def write_figures(result: StudyResult, folder: Path) -> list[Path]:
 
 def forest(result: StudyResult) -> Figure:
     """Each method's share with its interval, one panel per question; excluded raters left out, all raters in grey."""
-    choice = result.protocol.kind == "best_of_n"
+    choice = result.choice
     rows = max(len(question.methods) for question in result.questions)
     shown = [_interval(method, choice) for question in result.everyone for method in question.methods]
     shown += [_interval(method, choice) for question in result.questions for method in question.methods]

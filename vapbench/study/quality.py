@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from vapbench.stats.agreement import rater_agreement
+from vapbench.stats.paired import fair_coin_p
 from vapbench.study.ballots import Ballots
 from vapbench.study.protocol import Protocol
 from vapbench.study.votes import CHECK_ROLES, Vote
@@ -46,7 +46,7 @@ def conducts(ballots: Ballots) -> tuple[Conduct, ...]:
     of_rater: dict[str, list[Vote]] = {rater.rater: [] for rater in ballots.raters}
     for vote in ballots.votes:
         of_rater[vote.rater].append(vote)
-    z = _outliers(ballots.votes)
+    z = _outliers(consenting(ballots))
     said = {rater.rater: _standing(rater.status, rater.excluded) for rater in ballots.raters}
     return tuple(
         _conduct(ballots.protocol, rater, votes, z.get(rater), said[rater])
@@ -59,6 +59,12 @@ def included(ballots: Ballots, people: Sequence[Conduct]) -> tuple[Vote, ...]:
     """Main votes of raters who are not excluded: what the published analysis is made from."""
     out = {person.rater for person in people if person.excluded}
     return tuple(vote for vote in main_votes(ballots.votes) if vote.rater not in out)
+
+
+def consenting(ballots: Ballots) -> tuple[Vote, ...]:
+    """Main votes of everybody who stayed: the consent form promises the others that no analysis has theirs."""
+    left = {rater.rater for rater in ballots.raters if rater.status == "withdrawn"}
+    return tuple(vote for vote in main_votes(ballots.votes) if vote.rater not in left)
 
 
 def main_votes(votes: Sequence[Vote]) -> tuple[Vote, ...]:
@@ -146,17 +152,10 @@ def _sides(protocol: Protocol, votes: Sequence[Vote]) -> tuple[tuple[int, int], 
     left = sum(vote.choice == 0 for vote in decisive)
     if not decisive or protocol.kind != "pair":
         return (left, len(decisive)), 1.0
-    return (left, len(decisive)), _fair_coin_p(left, len(decisive))
+    return (left, len(decisive)), fair_coin_p(left, len(decisive))
 
 
-def _fair_coin_p(heads: int, tosses: int) -> float:
-    """Exact two-sided binomial p-value of a fair coin: symmetric, so twice the smaller tail."""
-    tail = sum(math.comb(tosses, k) for k in range(min(heads, tosses - heads) + 1))
-    return float(min(1.0, 2 * tail / 2**tosses))
-
-
-def _outliers(votes: Sequence[Vote]) -> Mapping[str, float]:
-    main = main_votes(votes)
+def _outliers(main: Sequence[Vote]) -> Mapping[str, float]:
     if not main:
         return {}
     unit, answer = zip(*map(unit_and_answer, main), strict=True)

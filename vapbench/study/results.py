@@ -133,7 +133,7 @@ class StudyResult:
     questions: tuple[QuestionResult, ...]
     """Without the excluded raters: the published analysis."""
     everyone: tuple[QuestionResult, ...]
-    """With all raters."""
+    """With all raters but those who withdrew, whose votes no analysis has."""
     target: int
     """Main votes that the protocol asks for."""
 
@@ -141,6 +141,12 @@ class StudyResult:
     def protocol(self) -> Protocol:
         """The study's protocol."""
         return self.ballots.protocol
+
+    @property
+    def choice(self) -> bool:
+        """Whether methods have choice shares; else Luce shares are what compares with a preference rate."""
+        methods = [method for question in (*self.questions, *self.everyone) for method in question.methods]
+        return self.protocol.kind == "best_of_n" and all(method.share for method in methods)
 
     @property
     def excluded(self) -> tuple[Conduct, ...]:

@@ -16,6 +16,8 @@ from vapbench.store import RunFolder
 
 CASE_COLUMNS = ("case", "condition", "category", "prompt", "reference", "image", "target")
 """Columns of a folder manifest that describe the case; every other column is a method's videos."""
+_NAMED = 5
+"""Methods that a message names: a table may have thousands of columns, and lack them in thousands of rows."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,7 @@ def from_table(table: Path) -> Sources:
             raise DataError(f"{where}: {case.id} is listed twice; remove one row.")
         lacking = [name for name in names if not (row[name] or "").strip()]
         if lacking:
-            left_out[case.id] = f"no video of {', '.join(lacking)}"
+            left_out[case.id] = f"no video of {', '.join(lacking[:_NAMED])}{', …' * (len(lacking) > _NAMED)}"
             continue
         cases[case.id] = case
         for name in names:

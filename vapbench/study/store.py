@@ -59,7 +59,7 @@ class Handed:
 
 @dataclass(frozen=True)
 class Receipt:
-    """What became of a answer."""
+    """What became of an answer."""
 
     outcome: Literal["stored", "repeated", "conflict"]
     """Stored now; the same answer had been stored; another answer had been stored, and stays."""
@@ -110,7 +110,6 @@ class Store:
             Refused: the study is paused or closed, the rater is done with it, or holds as many trials as one may.
         """
         self._check_may_go_on(database, rater)
-        self._expire(database)
         rows = database.execute("SELECT * FROM assignment WHERE rater = ? ORDER BY number", (rater,)).fetchall()
         beyond = next((row["number"] for row in rows if row["id"] == after), 0)
         held = [row for row in rows if row["state"] == "open"]
@@ -119,6 +118,8 @@ class Store:
             return self._renew(database, waiting)
         if len(held) >= AHEAD:
             raise Refused(409, "ahead", "Answer the trials you have first.")
+        # Only now: a refusal undoes what the database was told, and nothing undoes what coverage was.
+        self._expire(database)
         trial = next_trial(self.design, self.coverage, self._state(database, rater, rows))
         if trial is not None:
             return self._lease(database, rater, len(rows) + 1, trial)

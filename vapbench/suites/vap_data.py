@@ -64,16 +64,28 @@ class _Wanted:
 class TrainingRow:
     """A clip of the training split."""
 
-    video: Path
+    data: Path
+    where: str
+    """File and line, for messages."""
+    path: str
+    """Of the video, below ``data``."""
     caption: str
     condition: str
 
+    def video(self) -> Path:
+        """The video.
+
+        Raises:
+            DataError: it is absent.
+        """
+        return _video(self.data, self.where, self.path).path
+
 
 def training_rows(data: Path) -> list[TrainingRow]:
-    """Read the training split (``split`` is ``train``) in the file's order.
+    """Read the training split (``split`` is ``train``) in the file's order; only those who use a video look for it.
 
     Raises:
-        DataError: ``vap_data.csv`` is absent or damaged, a video is absent, or one is in the benchmark (a leak).
+        DataError: ``vap_data.csv`` is absent or damaged, or a video of it is in the benchmark (a leak).
     """
     if not (data / INDEX).is_file():
         raise DataError(f"{data}: no {INDEX} there, which says what may be trained on; check --data.")
@@ -88,7 +100,7 @@ def training_rows(data: Path) -> list[TrainingRow]:
         where = f"{data / INDEX}:{listed.line}"
         if listed.path in held_out:
             raise DataError(f"{where}: {listed.path} is in {BENCHMARK} and must not be trained on; correct the split.")
-        rows.append(TrainingRow(_video(data, where, listed.path).path, listed.caption, listed.kind))
+        rows.append(TrainingRow(data, where, listed.path, listed.caption, listed.kind))
     return rows
 
 

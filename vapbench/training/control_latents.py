@@ -129,7 +129,7 @@ def _encode_all(
         known, reactive = split(video, control)
         for name, part in (("clips", video), ("known", known), ("controls", reactive)):
             parts[name].append(encode_normalised(vae, part).half().contiguous())
-        watcher.step(start + len(chunk), 0.0)
+        watcher.step(start + len(chunk), None)
     watcher.end()
     neutral = encode_normalised(vae, torch.zeros_like(video[:1])).half().contiguous()
     return {name: torch.cat(values) for name, values in parts.items()} | {"neutral": neutral}

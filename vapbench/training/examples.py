@@ -28,7 +28,7 @@ class Sample:
     """A training clip that is not yet decoded."""
 
     content: str
-    """What it is: a hash, or a name and version from which it can be rendered."""
+    """What it is: a hash and the size it is decoded to, or a name and version from which it can be rendered."""
     caption: str
     frames: Callable[[], Frames]
     """Decode or render it: ``(F, H, W, 3)`` uint8 at the size to train at."""
@@ -59,16 +59,17 @@ def data_sha256(samples: Sequence[Sample]) -> str:
     return digest([[sample.content, sample.caption] for sample in samples])
 
 
-def encoded_examples(path: Path, pipeline: Any, samples: Sequence[Sample], watcher: Watcher) -> Examples:
+def encoded_examples(path: Path, pipeline: Any, base: str, samples: Sequence[Sample], watcher: Watcher) -> Examples:
     """Encode clips and captions, or read what an equal call has encoded.
 
     Args:
         path: the cache, a safetensors file.
         pipeline: with the autoencoder and the text encoder, on the device to encode on.
+        base: fingerprint of the pipeline: another one encodes otherwise.
         samples: the clips.
         watcher: told how far it is.
     """
-    identity = data_sha256(samples)
+    identity = digest([base, data_sha256(samples)])
     if not _holds(path, identity):
         clips, stills, deviation = _encode_videos(path.parent.name, pipeline, samples, watcher)
         texts = encode_captions(pipeline, [sample.caption for sample in samples])
@@ -120,7 +121,7 @@ def _encode_videos(
         clips.append((whole.mean.float() * scale).transpose(1, 2)[0].cpu().half())
         stills.append((still.mean.float() * scale)[0, :, 0].cpu().half())
         deviations.append((still.std.float() * scale).mean(dim=(0, 2, 3, 4)).cpu())
-        watcher.step(count, 0.0)
+        watcher.step(count, None)
     watcher.end()
     return torch.stack(clips), torch.stack(stills), torch.stack(deviations).mean(dim=0)
 

@@ -119,7 +119,7 @@ def _encode_all(
         clips.append(mean.half().contiguous())
         stills.append(encode(vae, video[:, :, :1])[0][:, 0].half().contiguous())
         deviations.append(deviation.mean(dim=(0, 1, 3, 4)))
-        watcher.step(min(start + _CHUNK, len(specs)), 0.0)
+        watcher.step(min(start + _CHUNK, len(specs)), None)
     watcher.end()
     tensors = {"clips": torch.cat(clips), "stills": torch.cat(stills)}
     tensors["deviation"] = torch.stack(deviations).mean(dim=0)

@@ -17,6 +17,7 @@ from vapbench.errors import UsageError, did_you_mean
 from vapbench.files import content_sha256
 from vapbench.methods.adapters import fingerprint
 from vapbench.methods.checkpoints import checkpoint_folder
+from vapbench.methods.pipelines import no_bars_in_logs
 from vapbench.models import load_upstream_pipeline
 from vapbench.suites import vap_data
 from vapbench.suites.mini.conditions import HELD_OUT
@@ -77,17 +78,18 @@ def train_loras(
     config = replace(config, plan=replace(config.plan, seed=seed, steps=steps or config.plan.steps))
     config = config.smoke() if smoke else config
     place, share = placement(torch.device(device), conditions)
-    found = {name: _samples(suite, data, name, clip, config.clips) for name in conditions}
+    found = samples_of(suite, data, conditions, clip, config.clips)
     folder = checkpoint_folder(weights, None)
     watching = watcher(quiet)
     # Half precision is for accelerators; a CPU is no faster for it.
     dtype = torch.float32 if place.type == "cpu" else torch.bfloat16
+    no_bars_in_logs()
     pipeline = load_upstream_pipeline(folder, "CogVideoXImageToVideoPipeline", dtype).to(place)
     pipeline.set_progress_bar_config(disable=True)
     base = Base(pipeline, fingerprint(folder), weights)
     for name in share:
         work = output / WORK / name
-        task = Task(name, found[name], partial(_encode, work, pipeline, found[name], watching))
+        task = Task(name, found[name], partial(_encode, work, base, found[name], watching))
         train_adapter(output, task, base, config, Run(work, place, watching))
     return list(share)
 
@@ -101,9 +103,7 @@ def trainable(suite: str, data: Path | None) -> list[str]:
     """
     if suite == "mini":
         return list(SEEN_NAMES)
-    if data is None:
-        raise UsageError(f"Training on {suite} reads its training split: add --data DIR.")
-    return sorted({row.condition for row in vap_data.training_rows(data)})
+    return sorted({row.condition for row in _training_rows(suite, data)})
 
 
 def placement(device: torch.device, conditions: Sequence[str]) -> tuple[torch.device, Sequence[str]]:
@@ -114,6 +114,26 @@ def placement(device: torch.device, conditions: Sequence[str]) -> tuple[torch.de
 
     state = PartialState()
     return state.device, conditions[state.process_index :: state.num_processes]
+
+
+def samples_of(
+    suite: str, data: Path | None, conditions: Sequence[str], clip: ClipSpec, count: int | None
+) -> dict[str, list[Sample]]:
+    """Training clips of each condition, at most ``count`` (None: all there are), at the size of ``clip``.
+
+    Raises:
+        UsageError: a condition has none, or is held out.
+        DataError: the data is damaged, or a training clip is absent or in the benchmark.
+    """
+    if suite == "mini":
+        return {name: mini_samples(name, count) for name in conditions}
+    rows: dict[str, list[vap_data.TrainingRow]] = {}
+    for row in _training_rows(suite, data):
+        rows.setdefault(row.condition, []).append(row)
+    for name in conditions:
+        if name not in rows:
+            raise UsageError(f"{data} has no training clip of {name!r}.{did_you_mean(name, rows)}")
+    return {name: [_sample(row, clip) for row in rows[name][:count]] for name in conditions}
 
 
 def mini_samples(condition: str, count: int | None) -> list[Sample]:
@@ -147,22 +167,21 @@ def mini_tasks(latents: Latents, pipeline: Any, config: LoraConfig) -> list[Task
     return tasks
 
 
-def _samples(suite: str, data: Path | None, condition: str, clip: ClipSpec, count: int | None) -> list[Sample]:
-    if suite == "mini":
-        return mini_samples(condition, count)
+def _training_rows(suite: str, data: Path | None) -> list[vap_data.TrainingRow]:
     if data is None:
         raise UsageError(f"Training on {suite} reads its training split: add --data DIR.")
-    rows = vap_data.training_rows(data)
-    own = [row for row in rows if row.condition == condition][:count]
-    if not own:
-        known = {row.condition for row in rows}
-        raise UsageError(f"{data} has no training clip of {condition!r}.{did_you_mean(condition, known)}")
-    return [Sample(content_sha256(row.video), row.caption, partial(_read, row.video, clip)) for row in own]
+    return vap_data.training_rows(data)
+
+
+def _sample(row: vap_data.TrainingRow, clip: ClipSpec) -> Sample:
+    video = row.video()
+    size = f"{clip.frames}x{clip.height}x{clip.width} at {clip.fps:g}"
+    return Sample(f"{content_sha256(video)} {size}", row.caption, partial(_read, video, clip))
 
 
 def _read(video: Path, clip: ClipSpec) -> Any:
     return fit_clip(read_video(video), clip.frames, clip.fps, clip.height, clip.width).frames
 
 
-def _encode(work: Path, pipeline: Any, samples: Sequence[Sample], watching: Watcher) -> Examples:
-    return encoded_examples(work / "examples.safetensors", pipeline, samples, watching)
+def _encode(work: Path, base: Base, samples: Sequence[Sample], watching: Watcher) -> Examples:
+    return encoded_examples(work / "examples.safetensors", base.pipeline, base.fingerprint, samples, watching)

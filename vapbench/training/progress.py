@@ -16,8 +16,8 @@ class Watcher(Protocol):
         """A stage of ``steps`` begins, ``done`` of them in an earlier run."""
         ...
 
-    def step(self, step: int, loss: float) -> None:
-        """A step is done; the loss is smoothed."""
+    def step(self, step: int, loss: float | None) -> None:
+        """A step is done; the loss is smoothed, and None where nothing is learnt."""
         ...
 
     def tell(self, message: str) -> None:
@@ -42,7 +42,7 @@ class Silent:
     def begin(self, stage: str, steps: int, done: int) -> None:
         """Nothing to say."""
 
-    def step(self, step: int, loss: float) -> None:
+    def step(self, step: int, loss: float | None) -> None:
         """Nothing to say."""
 
     def tell(self, message: str) -> None:
@@ -61,7 +61,7 @@ class Lines:
         self._began = self._last = time.monotonic()
         self.tell(f"{stage}: step {done} of {steps}")
 
-    def step(self, step: int, loss: float) -> None:
+    def step(self, step: int, loss: float | None) -> None:
         """Say how far it is."""
         now = time.monotonic()
         if now - self._last < _SECONDS_BETWEEN_LINES and step < self._steps:
@@ -69,9 +69,8 @@ class Lines:
         self._last = now
         pace = (step - self._first) / max(now - self._began, 1e-9)
         left = (self._steps - step) / max(pace, 1e-9)
-        self.tell(
-            f"{self._stage}: step {step} of {self._steps}, loss {loss:.4f}, {pace:.2f} steps/s, {left:.0f} s left"
-        )
+        learnt = "" if loss is None else f" loss {loss:.4f},"
+        self.tell(f"{self._stage}: step {step} of {self._steps},{learnt} {pace:.2f} steps/s, {left:.0f} s left")
 
     def tell(self, message: str) -> None:
         """Write the line to standard error."""
@@ -107,7 +106,7 @@ class Bar:
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("loss {task.fields[loss]}"),
+            TextColumn("{task.fields[loss]}"),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             console=self._console,
@@ -115,9 +114,9 @@ class Bar:
         self._task = self._bar.add_task(stage, total=steps, completed=done, loss="")
         self._bar.start()
 
-    def step(self, step: int, loss: float) -> None:
+    def step(self, step: int, loss: float | None) -> None:
         """Move the bar."""
-        self._bar.update(self._task, completed=step, loss=f"{loss:.4f}")
+        self._bar.update(self._task, completed=step, loss="" if loss is None else f"loss {loss:.4f}")
 
     def tell(self, message: str) -> None:
         """Print it above the bar."""

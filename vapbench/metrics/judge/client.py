@@ -120,14 +120,10 @@ class ChatClient:
                 continue
             if status == 200:
                 return _reply(text)
-            problem = f"HTTP {status}: {self._without_key(beginning(text, quoted=False))}"
+            problem = f"HTTP {status}: {beginning(text, quoted=False)}"
             if status != _TOO_MANY and status < 500:
                 raise JudgeUnreachable(f"{self._host} answered {problem}. {_advice(status)}".rstrip())
         raise JudgeUnreachable(f"{self._host} gave no answer in {_ATTEMPTS} attempts; the last: {problem}")
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._http.close()
 
     def _send(self, body: bytes) -> tuple[int, Mapping[str, str], str]:
         deadline = time.monotonic() + self._timeout
@@ -142,7 +138,8 @@ class ChatClient:
                 # The timeout of the library is one per read; a trickle would never reach it.
                 if time.monotonic() > deadline:
                     raise TimeoutError(f"no whole answer in {self._timeout:g} s")
-            return response.status_code, response.headers, content.decode("utf-8", "replace")
+            # Here, before anything is cut: half a key would not be found.
+            return response.status_code, response.headers, self._without_key(content.decode("utf-8", "replace"))
 
     def _before_another(self, attempt: int, status: int, headers: Mapping[str, str]) -> None:
         asked = _retry_after(headers.get("retry-after", ""))
@@ -170,6 +167,12 @@ def check_url(url: str) -> str:
     Raises:
         UsageError: it is no http(s) address, or has a user, a password, a query or a fragment.
     """
+    # First, so that no other message repeats a secret.
+    if any(mark in url for mark in "@?#"):
+        raise UsageError(
+            "base_url holds a user, a password, a query or a fragment; give the plain address, "
+            "and the key in an environment variable (key_env=NAME)."
+        )
     try:
         parts = urlsplit(url)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
@@ -177,11 +180,6 @@ def check_url(url: str) -> str:
         usable = False
     if not usable:
         raise UsageError(f"base_url={url}: expected an address such as https://host/v1.")
-    if parts.username or parts.password or parts.query or parts.fragment:
-        raise UsageError(
-            "base_url holds a user, a password, a query or a fragment; give the plain address, "
-            "and the key in an environment variable (key_env=NAME)."
-        )
     return url
 
 

@@ -107,7 +107,10 @@ class SemanticAlignmentJudge:
         """
         key = check_key(os.environ.get(self._key_env, ""), self._key_env, self._base_url)
         if not key and host_of(self._base_url) != "local":
-            raise NotApplicable(f"{host_of(self._base_url)} needs a key; put it into the variable {self._key_env}")
+            raise NotApplicable(
+                f"{host_of(self._base_url)} needs a key; put it into the variable {self._key_env}, "
+                "then run again with --refresh failed"
+            )
         self._client = ChatClient(self._base_url, key, self._timeout, self._pace, self.budget)
 
     def cost(self, case: Case) -> Cost:

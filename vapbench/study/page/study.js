@@ -88,14 +88,20 @@ const outbox = {
     if (this.sending) return;
     this.sending = true;
     try {
-      for (let left = this.all(); left.size; left = this.all()) {
+      for (let left = this.all(), strangers = 0; left.size; left = this.all()) {
         const [assignment, text] = left.entries().next().value;
         $("sending").textContent = this.waiting();
         const response = await ask("PUT", `/api/votes/${assignment}`, text);
         if (response.status === 401) throw new Stop("session", "");
+        const said = await response.json().catch(() => null);
+        if (!said?.stored && !said?.error) {
+          // A proxy or the sign-in page of a network answered in the server's place.
+          await wait(pause(strangers++, response));
+          continue;
+        }
         // Stored, stored before, answered in another tab, or refused for good: in each case there is no more to send.
         this.drop(assignment);
-        this.heard.get(assignment)?.({ status: response.status, ...(await response.json().catch(() => ({}))) });
+        this.heard.get(assignment)?.(said);
         this.heard.delete(assignment);
       }
     } catch (error) {
