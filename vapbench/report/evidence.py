@@ -117,7 +117,8 @@ class Evidence:
     def outcomes(self, column: ColumnKey, case: str) -> list[Outcome]:
         """What ``column`` says of each seed of ``case``, in the order of :attr:`generations`."""
         rows = self.scores.get(column, {})
-        return [_outcome(made, rows.get((case, made.seed))) for made in self.generations.get(case, ())]
+        lacking = "not scored yet" if column in self.scores else "not scored with this metric"
+        return [_outcome(made, rows.get((case, made.seed)), lacking) for made in self.generations.get(case, ())]
 
     def case_means(self, column: ColumnKey, task: str | None = None) -> dict[str, float]:
         """Case -> the value of its :meth:`outcome`, for the cases of a task that have one."""
@@ -279,13 +280,13 @@ class _Dependencies:
         return self._known[tuple(needs)]
 
 
-def _outcome(made: GenerationRow, score: Score | None) -> Outcome:
+def _outcome(made: GenerationRow, score: Score | None, lacking: str = "not scored yet") -> Outcome:
     if made.status == "failed":
         return Outcome("failed", reason=explain(made.attempts[-1] if made.attempts else None))
     if made.status == "unscored":
         return Outcome("unscored", reason=made.note or "the method does not apply")
     if score is None:
-        return Outcome("missing", reason="not scored yet")
+        return Outcome("missing", reason=lacking)
     if score.status == "failed":
         return Outcome("failed", reason=explain(score.failure), row=score)
     if score.status == "unscored" or score.value is None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from vapbench.errors import UsageError, did_you_mean
 from vapbench.report.columns import Column, Row, columns_of, rows_of
-from vapbench.report.evidence import ColumnKey, Evidence, Outcome, read_all
+from vapbench.report.evidence import ColumnKey, Evidence, read_all
 from vapbench.report.facts import made_with
 from vapbench.report.ranking import SHORTFALL, Versus, against, out_of_reach, rank_spans
 from vapbench.stats.intervals import clustered_mean
@@ -268,9 +268,6 @@ def _cell(run: Evidence, key: ColumnKey, task: str | None, scored: Mapping[str, 
         # The usual case, without asking each row again what became of it.
         return _with_interval(Cell(None, None, None, len(scored), len(cases)), scored, cases)
     outcomes = {case: run.outcome(key, case) for case in cases}
-    for case, told in outcomes.items() if key not in run.scores else ():
-        if told.state == "missing":
-            outcomes[case] = Outcome("missing", reason="not scored with this metric")
     states = Counter(outcome.state for outcome in outcomes.values())
     reasons = Counter(o.reason for o in outcomes.values() if o.state != "scored" and o.reason)
     cell = Cell(
