@@ -69,7 +69,7 @@ def test_tables_in_every_format(text: str) -> None:
     for row in csv.reader(io.StringIO(table_text)) if len(text) < 100_000 else ():
         assert not [cell for cell in row if cell.lstrip(" ").startswith(FORMULA)], row
     latex = render(model, "wide", "latex")
-    assert latex.isascii() and latex.count("\\begin{") == latex.count("\\end{") == 2
+    assert latex.isascii() and latex.count("\\begin{") == latex.count("\\end{") == 3
     assert render(model, "wide", "json").encode()
     assert all(c.isprintable() for line in lines(model, 80) for c in line.plain)
 

@@ -141,7 +141,7 @@ def test_the_command(network: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert len(kept) == 2
     result = json.loads((tmp_path / "mini" / "frozen" / "sets" / kept[0].name).read_text())
     assert result["value"] == pytest.approx(values["frozen"], abs=0.01)
-    assert (result["n"], result["cases"], result["version"], result["task"]) == (3, 3, 1, "camera")
+    assert (result["n"], result["cases"], result["version"], result["task"]) == (3, 3, Fvd.version, "camera")
     assert result["reference"] == "the ground-truth videos of the same cases"
     # The network by name and hash; no folder of this machine.
     assert result["params"] == {"model": network.name}
@@ -173,7 +173,7 @@ def test_reports_show_what_was_kept(network: Path, tmp_path: Path) -> None:
     assert 0 < cells["ground-truth"]["mean"] < cells["frozen"]["mean"]
     assert (cells["frozen"]["n"], cells["frozen"]["total"], cells["frozen"]["complete"]) == (3, 3, True)
     assert (cells["copy-reference"]["mean"], cells["copy-reference"]["missing"]) == (None, 3)
-    assert any("FVD is fvd v1" in footer and "3 videos" in footer for footer in table["footers"])
+    assert any(f"FVD is fvd v{Fvd.version}" in footer and "3 videos" in footer for footer in table["footers"])
     assert "FVD" in invoke("table", "--results", tmp_path, "--style", "wide")
     # Another video than the value was made from: it no longer counts.
     rows = mini / "frozen" / "generations.jsonl"

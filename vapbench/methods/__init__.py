@@ -140,7 +140,7 @@ class ResolvedMethod:
             return None
         if weights in card.sizes:
             return card.sizes[weights]
-        if weights in (card.weights, getattr(type(self.method), "weights", "")):
+        if weights and weights in (card.weights, getattr(type(self.method), "weights", "")):
             return card.size
         given = bool(weights) and not weights.startswith(BUNDLED)
         if given and not Path(weights).expanduser().is_dir():
