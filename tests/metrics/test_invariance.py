@@ -11,8 +11,11 @@ from tests.metrics.conftest import CPU, TinyWeights, moving_clip
 from vapbench.cases import Case
 from vapbench.metrics import resolve
 from vapbench.metrics.base import Metric, Score
+from vapbench.metrics.clip_features import ClipWeights
+from vapbench.metrics.precision import round_weights
 from vapbench.metrics.view import ClipView
 from vapbench.models.correlation import AllPairs
+from vapbench.models.instance_norm import InstanceNorm
 
 LEARNED = [
     "text_alignment[clip]",
@@ -82,14 +85,55 @@ def test_prefetch(build: Build, case: Case) -> None:
         case.reference.video.release()
 
 
-@pytest.mark.parametrize("name", ["text_alignment[clip]", "dynamic_degree[raft]", "motion_smoothness[amt]"])
+@pytest.mark.parametrize("name", LEARNED)
 def test_fast_is_near_exact_and_another_column(name: str, tiny: TinyWeights, build: Build, case: Case) -> None:
     metric, changed = resolve(f"{tiny.spec(name)},precision=fast")
     assert changed["precision"] == "fast"
     assert "precision" not in resolve(tiny.spec(name))[1]
     metric.setup(CPU)
     exact, fast = _score(build(name), case)[0], _score(metric, case)[0]
-    assert fast == pytest.approx(exact, rel=0.05)
+    assert fast == pytest.approx(exact, rel=0.05, abs=0.005)
+
+
+def test_captions_are_encoded_exactly_in_either_precision(tiny: TinyWeights) -> None:
+    exact, fast = (ClipWeights.of("tiny", tiny.clip, precision).load(CPU) for precision in ("exact", "fast"))
+    assert torch.equal(exact.text_features("a red fox")[0], fast.text_features("a red fox")[0])
+
+
+def test_correlation_of_bfloat16_features_is_off_by_their_rounding() -> None:
+    torch.manual_seed(0)
+    first, second = torch.randn(2, 1, 84, 16, 24).bfloat16()
+    position = torch.randn(1, 2, 16, 24) * 8 + 8
+    rounded, exact = (
+        AllPairs(*features, levels=3, radius=3).lookup(position)
+        for features in ((first, second), (first.float(), second.float()))
+    )
+    assert rounded.dtype == torch.float32
+    torch.testing.assert_close(rounded, exact, rtol=0, atol=2**-8 * float(exact.abs().max()))
+
+
+@pytest.mark.parametrize(("kind", "tolerance"), [(torch.float32, 0.0), (torch.bfloat16, 0.04)])
+def test_instance_norm_is_torchs_in_either_layout(kind: torch.dtype, tolerance: float) -> None:
+    torch.manual_seed(0)
+    maps = (torch.randn(2, 8, 30, 40) * 3 + 1).to(kind).contiguous(memory_format=torch.channels_last)
+    wanted = torch.nn.InstanceNorm2d(8)(maps.float())
+    found = InstanceNorm(8)(maps)
+    assert found.dtype == kind
+    torch.testing.assert_close(found.float(), wanted, rtol=0, atol=tolerance)
+
+
+def test_only_matrix_products_are_rounded_and_only_where_fast_is_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
+    block = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.LayerNorm(4), torch.nn.MultiheadAttention(4, 1))
+    for hardware, precision, kind in (
+        (True, "exact", torch.float32),
+        (False, "fast", torch.float32),
+        (True, "fast", torch.bfloat16),
+    ):
+        monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda hardware=hardware: hardware, raising=False)
+        monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False, raising=False)
+        round_weights(block, CPU, precision)
+        assert {parameter.dtype for parameter in (*block[0].parameters(), *block[2].parameters())} == {kind}
+        assert {parameter.dtype for parameter in block[1].parameters()} == {torch.float32}
 
 
 def test_correlation_in_pieces_is_the_same() -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from vapbench.errors import UsageError, WeightsError, did_you_mean
 from vapbench.metrics.files import given_or_catalogued, present
-from vapbench.metrics.precision import Precision, arithmetic, exact_float32
+from vapbench.metrics.precision import Precision, arithmetic, exact_float32, round_weights
 from vapbench.weights import require
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class ClipWeights:
 
 
 class ClipEncoder:
-    """A CLIP model in float32, and the tokenizer that goes with it."""
+    """A CLIP model, and the tokenizer that goes with it."""
 
     def __init__(self, model: str, path: Path, device: torch.device, precision: Precision = "exact") -> None:
         """Load the open_clip ``model`` from a checkpoint, or any from a folder that holds its configuration.
@@ -111,6 +111,8 @@ class ClipEncoder:
         self.device = device
         self.precision = precision
         self.model: Any = loaded.eval()
+        # Captions are encoded exactly in either precision: that costs nothing.
+        round_weights(self.model.visual, device, precision)
         self.tokenizer: Any = tokenizer
         self.context_length = int(self.model.context_length)
         size = self.model.visual.image_size

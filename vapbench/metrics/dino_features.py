@@ -10,7 +10,7 @@ from vapbench.clip import Frames
 from vapbench.errors import WeightsError
 from vapbench.metrics.clip_features import unit_length
 from vapbench.metrics.files import given_or_catalogued, present
-from vapbench.metrics.precision import Precision, arithmetic
+from vapbench.metrics.precision import Precision, arithmetic, round_weights
 from vapbench.weights import load_tensors, require
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ class DinoEncoder:
         except RuntimeError as error:
             raise WeightsError(f"{path}: not a DINO checkpoint; fetch dino-vit-b-16 again.") from error
         self.model: DinoVit = model.float().eval().to(device)
+        round_weights(self.model, device, precision)
         self.source, self.device, self.precision = str(path), device, precision
 
     def whole_frames(self, clip: ClipView) -> torch.Tensor:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     import torch
+    from torch import nn
 
 Precision = Literal["exact", "fast"]
 """``exact``: float32 without TF32. ``fast``: networks in bfloat16 where the hardware has it, else as ``exact``."""
@@ -20,6 +21,19 @@ def arithmetic(device: torch.device, precision: Precision) -> Iterator[None]:
 
     with exact_float32(device), torch.autocast(device.type, torch.bfloat16, enabled=_in_bfloat16(device, precision)):
         yield
+
+
+def round_weights(model: nn.Module, device: torch.device, precision: Precision) -> None:
+    """Round the weights of matrix products now, where :func:`arithmetic` would round them in each call.
+
+    A vision transformer takes an eighth less time, and half the memory. What is rounded no longer computes exactly.
+    """
+    from torch import nn
+
+    if _in_bfloat16(device, precision):
+        for module in model.modules():
+            if isinstance(module, nn.Linear | nn.MultiheadAttention):
+                module.bfloat16()
 
 
 def _in_bfloat16(device: torch.device, precision: Precision) -> bool:

@@ -10,7 +10,7 @@ from vapbench.errors import WeightsError
 from vapbench.metrics.base import Need, Score
 from vapbench.metrics.clip_features import prepare_rounded, unit_length
 from vapbench.metrics.files import given_or_catalogued, present
-from vapbench.metrics.precision import Precision, arithmetic, exact_float32
+from vapbench.metrics.precision import Precision, arithmetic, exact_float32, round_weights
 from vapbench.weights import load_tensors, require
 
 if TYPE_CHECKING:
@@ -86,6 +86,7 @@ class ViClipTextAlignment:
         except RuntimeError as error:
             raise WeightsError(f"{path}: not a ViCLIP checkpoint; fetch viclip-l-14 again.") from error
         self._model = model.float().eval().to(device)
+        round_weights(self._model.vision_encoder, device, self._precision)
         self._tokenizer = SimpleTokenizer()
 
     def score(self, clip: ClipView, case: Case) -> Score:

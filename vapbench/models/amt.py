@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import grid_sample, interpolate, leaky_relu
 
 from vapbench.models.correlation import AllPairs, grid
+from vapbench.models.instance_norm import InstanceNorm
 
 _CHANNELS = (20, 32, 44, 56)
 _SIDE_CHANNELS = 20
@@ -161,7 +162,7 @@ class _FeatureEncoder(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(3, 32, 7, stride=2, padding=3)
-        self.norm1 = nn.InstanceNorm2d(32)
+        self.norm1 = InstanceNorm(32)
         self.layer1 = nn.Sequential(_Bottleneck(32, 32, 1), _Bottleneck(32, 32, 1))
         self.layer2 = nn.Sequential(_Bottleneck(32, 64, 2), _Bottleneck(64, 64, 1))
         self.layer3 = nn.Sequential(_Bottleneck(64, 96, 2), _Bottleneck(96, 96, 1))
@@ -180,11 +181,11 @@ class _Bottleneck(nn.Module):
         self.conv1 = nn.Conv2d(channels, narrow, 1)
         self.conv2 = nn.Conv2d(narrow, narrow, 3, stride=stride, padding=1)
         self.conv3 = nn.Conv2d(narrow, planes, 1)
-        self.norm1, self.norm2 = nn.InstanceNorm2d(narrow), nn.InstanceNorm2d(narrow)
-        self.norm3 = nn.InstanceNorm2d(planes)
+        self.norm1, self.norm2 = InstanceNorm(narrow), InstanceNorm(narrow)
+        self.norm3 = InstanceNorm(planes)
         self.downsample: nn.Module = nn.Identity()
         if stride > 1:
-            self.downsample = nn.Sequential(nn.Conv2d(channels, planes, 1, stride=stride), nn.InstanceNorm2d(planes))
+            self.downsample = nn.Sequential(nn.Conv2d(channels, planes, 1, stride=stride), InstanceNorm(planes))
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.norm1(self.conv1(x)).relu()
@@ -274,8 +275,9 @@ class _Update(nn.Module):
 
 def _aligned(features: Tensor, pyramids: tuple[list[Tensor], list[Tensor]], level: int, flows: Flows) -> Tensor:
     """What a decoder reads: features, both frames' own brought to the wanted time, and the flows that did it."""
-    first, second = _warp(pyramids[0][level], flows.first), _warp(pyramids[1][level], flows.second)
-    return torch.cat([features, first, second, flows.joined], dim=1)
+    warped = _warp(pyramids[0][level], flows.first), _warp(pyramids[1][level], flows.second)
+    # Joined with float32 the features would become it, only to be rounded again by the decoder.
+    return torch.cat([features, *(part.to(features.dtype) for part in (*warped, flows.joined))], dim=1)
 
 
 def _warp(image: Tensor, flow: Tensor) -> Tensor:

@@ -32,18 +32,20 @@ class AllPairs:
         """Correlate ``first`` with ``second``, both ``(n, C, h, w)`` float.
 
         Args:
-            first: features of the frames that ask.
-            second: features of the frames that are looked up.
+            first: features of the frames that ask, float32 or bfloat16.
+            second: features of the frames that are looked up, of the same kind.
             levels: resolutions; each halves the one before it by averaging.
             radius: half a window's side, in cells.
             budget: bytes the volumes may take; None for any.
         """
         self._radius = radius
-        # Correlation is what flow is read from: it stays in float32 whatever the networks around it use.
-        self._queries = (first.float() / first.shape[1] ** 0.5).flatten(2).transpose(1, 2)
-        self._maps = list(_halved(second.float(), levels))
+        # Sums are made in float32 whatever the features come in, and windows are blended in float32. Between the two a
+        # correlation is kept as features are: the network that reads it rounds it to that anyway.
+        kept = first.dtype
+        self._queries = (first.float() / first.shape[1] ** 0.5).to(kept).flatten(2).transpose(1, 2)
+        self._maps = [features.to(kept) for features in _halved(second.float(), levels)]
         cells = self._queries.shape[1]
-        row = 4 * len(first) * sum(features.shape[-2] * features.shape[-1] for features in self._maps)
+        row = kept.itemsize * len(first) * sum(features.shape[-2] * features.shape[-1] for features in self._maps)
         self._rows = cells if budget is None else min(cells, max(1, budget // row))
         self._kept = self._volumes(0, cells) if self._rows == cells else None
 
@@ -94,7 +96,7 @@ class AllPairs:
             for axis, size in ((0, width), (1, height))
         )
         index = columns[..., :, None] + (rows * width)[..., None, :]
-        window = volume.gather(2, index.flatten(2)).view(index.shape)
+        window = volume.gather(2, index.flatten(2)).view(index.shape).float()
         across, down = share[..., 0, None, None], share[..., 1, None, None]
         window = torch.lerp(window[..., :-1, :], window[..., 1:, :], across)
         torch.lerp(window[..., :-1], window[..., 1:], down, out=into)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d, unfold
 
 from vapbench.models.correlation import AllPairs, grid
+from vapbench.models.instance_norm import InstanceNorm
 
 _UPDATES = 20
 _LEVELS, _RADIUS = 4, 4
@@ -28,6 +29,7 @@ class RaftSequence:
         """Arrange ``model``, a ``raft_large`` in evaluation mode on its device; its batch norms are folded away."""
         self.model = model.to(memory_format=torch.channels_last)
         _fold_batch_norms(self.model.context_encoder)
+        _keep_layout(self.model.feature_encoder)
         recurrent = model.update_block.recurrent_block
         self._units = [_Gru(recurrent.convgru1), _Gru(recurrent.convgru2)]
 
@@ -56,7 +58,7 @@ class RaftSequence:
         hidden = hidden.tanh()
         terms = [unit.context_terms(context.relu()) for unit in self._units]
         start = grid(features).float()
-        flow = torch.zeros_like(start)
+        flow = torch.zeros_like(start, memory_format=torch.channels_last)
         for _ in range(_UPDATES):
             # It ends with the flow itself, in float32: without the cast every reader would make its own.
             motion = update.motion_encoder(flow, correlation.lookup(start + flow)).to(hidden.dtype)
@@ -106,6 +108,15 @@ def _fold_batch_norms(module: nn.Module) -> None:
         else:
             _fold_batch_norms(child)
         before = name, child
+
+
+def _keep_layout(module: nn.Module) -> None:
+    """Replace each instance norm by one that keeps the layout of its maps where it can."""
+    for name, child in list(module.named_children()):
+        if isinstance(child, nn.InstanceNorm2d):
+            setattr(module, name, InstanceNorm(child.num_features, eps=child.eps))
+        else:
+            _keep_layout(child)
 
 
 def _upsample(flow: Tensor, mask: Tensor) -> Tensor:
