@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-slow lint types format bench tables audit clean
+.PHONY: help run test test-slow lint types format bench results tables audit clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,14 @@ bench: $(VENV)/installed-dev ## Print the speed ratios that the docs quote
 
 audit: $(VENV)/installed-dev ## Ask the advisory services about every installed package; says so where there is no network
 	$(BIN)/python .ci/audit.py
+
+# Rows of the mini suite that results/ holds: systems of the paper's table, ablations, and what bounds them.
+MINI := vap vap:reference_rope=shared vap:reference=shuffled i2v i2v:captions=plain lora \
+	vace-original vace-depth vace-flow ground-truth copy-reference frozen noise
+
+results: $(VENV)/installed ## Make the rows of results/mini anew, in build/rows: a quarter of an hour
+	$(BIN)/vapbench run --suite mini --task all $(addprefix --method ,$(MINI)) --results build/rows
+	$(BIN)/vapbench run --suite mini --task zero-shot $(addprefix --method ,$(MINI)) --results build/rows
 
 tables: $(VENV)/installed ## Write docs/tables/ from the committed rows
 	$(BIN)/python docs/write_tables.py

@@ -42,16 +42,18 @@ METRIC = "semantic_alignment[embedding]"
 
 def main(results: Path) -> None:
     """Print alignment by method and task, then VAP minus its base by task."""
+    print("\n\n".join(tables(results)))
+
+
+def tables(results: Path) -> tuple[str, str]:
+    """Both tables of the page."""
     folders = [RunFolder(path) for path in sorted(results.iterdir()) if (path / "manifest.json").is_file()]
     cells = {task: column(folders, task) for task in TASKS}
-    print(line("method", *TASKS.values()))
-    print(line(*["---"] * (len(TASKS) + 1)))
-    for label, name in ROWS.items():
-        print(line(name, *(text(cells[task].get(label)) for task in TASKS)))
-    print()
-    print(line(*TASKS.values()))
-    print(line(*["---"] * len(TASKS)))
-    print(line(*differences(RunFolder(results / "vap"), RunFolder(results / "i2v"))))
+    rows = [line(name, *(text(cells[task].get(label)) for task in TASKS)) for label, name in ROWS.items()]
+    alignment = [line("method", *TASKS.values()), line(*["---"] * (len(TASKS) + 1)), *rows]
+    vap, base = (RunFolder(results / name) for name in ("vap", "i2v"))
+    gain = [line(*TASKS.values()), line(*["---"] * len(TASKS)), line(*differences(vap, base))]
+    return "\n".join(alignment), "\n".join(gain)
 
 
 def column(folders: list[RunFolder], task: str) -> dict[str, Cell]:

@@ -105,6 +105,14 @@ def test_the_committed_tables_are_those_of_the_committed_rows(tmp_path: Path) ->
         assert text == kept[name], f"docs/tables/{name} is not of these rows; run: make tables"
 
 
+def test_the_mini_suites_page_shows_the_committed_rows() -> None:
+    command = [sys.executable, DOCS / "mini_tables.py", DOCS.parent / "results" / "mini"]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    page = (DOCS / "mini.md").read_text(encoding="utf-8")
+    for table in printed.strip().split("\n\n"):
+        assert table in page, "docs/mini.md is not of these rows; run: python docs/mini_tables.py results/mini"
+
+
 @pytest.mark.skipif(not shutil.which("pdflatex"), reason="pdflatex is not installed")
 def test_the_committed_tables_compile(tmp_path: Path) -> None:
     inputs = "".join(f"\\input{{{path.as_posix()}}}\n" for path in sorted((DOCS / "tables").glob("*.tex")))
