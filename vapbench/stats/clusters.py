@@ -44,8 +44,6 @@ class Covariance:
     """``(P, P)``, as if rater-item cells were independent: no contrast's variance is below it."""
     clusters: tuple[tuple[str, int], ...]
     """What votes or scores are clustered by, and how many there are: ``(("raters", 20), ("items", 48))``."""
-    clipped: bool = False
-    """Whether negative eigenvalues were set to zero: the two ways nearly cancel; read intervals with care."""
     unseen: str = ""
     """Why no spread can be seen, where none can: an interval of no width would claim to know everything."""
 
@@ -70,7 +68,7 @@ class Covariance:
     def transformed(self, jacobian: FloatArray) -> Covariance:
         """Covariance of ``Q`` smooth functions of the estimates, ``jacobian`` ``(Q, P)``: the delta method."""
         j = jacobian
-        return Covariance(j @ self.matrix @ j.T, j @ self.floor @ j.T, self.clusters, self.clipped, self.unseen)
+        return Covariance(j @ self.matrix @ j.T, j @ self.floor @ j.T, self.clusters, self.unseen)
 
     def interval(self, estimate: float, contrast: npt.ArrayLike, confidence: float = 0.95) -> Interval:
         """Interval, by the t distribution, of a linear combination."""
@@ -108,9 +106,8 @@ def two_way_covariance(scores: FloatArray, rater: npt.ArrayLike, item: npt.Array
     )
     total = _inflate(by_rater, n_raters) + _inflate(by_item, n_items) - by_cell
     values, vectors = np.linalg.eigh((total + total.T) / 2)
-    clipped = bool(values.min() < -1e-12 * max(abs(values).max(), 1e-300))
     matrix = (vectors * np.maximum(values, 0)) @ vectors.T
-    return Covariance(matrix, by_cell, (("raters", n_raters), ("items", n_items)), clipped)
+    return Covariance(matrix, by_cell, (("raters", n_raters), ("items", n_items)))
 
 
 def clustered_covariance(scores: FloatArray, cluster: npt.ArrayLike, name: str = "conditions") -> Covariance:

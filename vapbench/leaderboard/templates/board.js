@@ -111,7 +111,9 @@
   form.addEventListener('submit', (event) => event.preventDefault());
   form.addEventListener('reset', () => setTimeout(() => { show(); arrange(); remember(); }));
   $('csv').addEventListener('click', () => {
-    const cell = (text) => `"${(/^[=+@\t]/.test(text) ? "'" : '') + text.replaceAll('"', '""')}"`;
+    // A spreadsheet takes such a beginning for a formula, but for a negative number.
+    const formula = (text) => /^[-=+@\t]/.test(text) && Number.isNaN(Number(text));
+    const cell = (text) => `"${(formula(text) ? "'" : '') + text.replaceAll('"', '""')}"`;
     const rows = [heads, ...lines.filter((row) => !row.hidden).map((row) => [...row.cells])];
     const text = rows.map((row) => [...row].filter((item) => !item.hidden)
       .map((item) => cell(item.dataset.v || (item.querySelector('a, b') || item).textContent.trim())).join(',')).join('\n');
