@@ -121,6 +121,15 @@ def test_filters_narrow_are_remembered_and_can_be_reset(open_page: Callable[...,
     assert Path(download.value.path()).read_text().splitlines()[0] == '"Method","Verified","Cases"'
 
 
+@pytest.mark.parametrize(("shown", "kept"), [("-1+cmd|x", "'-1+cmd|x"), ("=1", "'=1"), ("-1.5", "-1.5")])
+def test_a_download_holds_no_formula(shown: str, kept: str, open_page: Callable[..., Page]) -> None:
+    page = open_page("index.html")
+    page.evaluate("(text) => { document.querySelector('#board tbody th a').textContent = text; }", shown)
+    with page.expect_download() as download:
+        page.locator("#csv").click()
+    assert Path(download.value.path()).read_text().splitlines()[1].startswith(f'"{kept}",')
+
+
 def test_without_javascript_everything_is_there(open_page: Callable[..., Page]) -> None:
     page = open_page("index.html", java_script_enabled=False)
     assert methods(page) == ["vap", "lora", "i2v", "frozen"]
