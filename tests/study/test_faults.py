@@ -43,7 +43,9 @@ def persist(server: dict[str, str], token: str, acknowledged: set[str], done: th
         try:
             if not http.cookies:
                 http.get("/join", params={"t": token})
-                http.post("/api/consent", json={"version": "1"}).raise_for_status()
+                # What the page asks first: the end may have been reached, and the answer that said so lost.
+                if http.get("/api/state").raise_for_status().json()["stage"] == "consent":
+                    http.post("/api/consent", json={"version": "1"}).raise_for_status()
             response = http.post("/api/next", json={"after": None})
             if response.status_code == 204:
                 return
@@ -52,7 +54,7 @@ def persist(server: dict[str, str], token: str, acknowledged: set[str], done: th
             http.put(f"/api/votes/{assignment}", json={"choice": 0}).raise_for_status()
             acknowledged.add(assignment)
         except httpx.HTTPError:
-            # Consent is asked for again: it is harmless, and may not have arrived.
+            # What was sent may not have arrived: the link is opened again.
             http.cookies.clear()
             time.sleep(0.1)
 
@@ -102,6 +104,17 @@ def kill_and_restart(tmp_path: Path, kills: int) -> tuple[int, int]:
 
 def test_kills_lose_no_acknowledged_vote_and_store_none_twice(tmp_path: Path) -> None:
     kill_and_restart(tmp_path, kills=3)
+
+
+def test_a_rater_whom_a_kill_did_not_let_hear_of_the_end_is_told_again(folder: StudyFolder) -> None:
+    with serving(folder) as served:
+        served.rater().finish()
+        token = served.links.raters[0].partition("t=")[2]
+        again = threading.Thread(target=persist, args=({"origin": served.origin}, token, set(), threading.Event()))
+        again.daemon = True
+        again.start()
+        again.join(20)
+        assert not again.is_alive()
 
 
 @pytest.mark.slow
