@@ -78,6 +78,9 @@ def test_report_show_list_and_check_read_what_run_wrote(tmp_path: Path) -> None:
     page = vapbench("show", run)
     assert page.returncode == 0, page.stderr
     assert (run / "show.html").stat().st_size > 10_000
+    named = [vapbench(command, "frozen", "--results", tmp_path).stdout for command in ("show", "status")]
+    assert named[0].strip() == str(run / "show.html")
+    assert named == [vapbench(command, run).stdout for command in ("show", "status")]
     assert vapbench("check", tmp_path).returncode == 0
     video = next((run / "videos").glob("*.mp4"))
     write_video(video, moving_clip())
@@ -124,7 +127,9 @@ def test_videos_you_have_are_scored_and_missing_ones_listed(tmp_path: Path) -> N
         (["run", "-m", "frozen", "-m", "noise", "--name", "x"], 2, "--name x cannot stand for 2 methods"),
         (["run", "-m", "vap:weights=./none"], 3, "./none: no such checkpoint folder"),
         (["report"], 2, "No runs in results"),
-        (["show", "nowhere"], 3, "nowhere is no run folder"),
+        (["show", "nowhere"], 2, "No run 'nowhere' in results"),
+        (["show", "results/nowhere"], 3, "results/nowhere is no run folder"),
+        (["status", "nowhere"], 2, "No run 'nowhere' in results"),
         (["check", "vpa"], 3, "Unknown method 'vpa'"),
         (["run", "-m", "frozen", "--colour"], 2, "No such option"),
     ],

@@ -81,24 +81,35 @@ def report(
 
 
 def show(
-    run: Annotated[Path, typer.Argument(help="A run folder, such as results/mini/vap.", show_default=False)],
+    run: Annotated[
+        str,
+        typer.Argument(
+            help="A run: its folder, its name in the results folder, or its row's label.", show_default=False
+        ),
+    ],
     case: Annotated[str | None, typer.Argument(help="Only this case.", show_default=False)] = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="File to write. [default: RUN/show.html]", show_default=False)
     ] = None,
+    results: opt.Results = opt.RESULTS,
     open_: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
 ) -> None:
     """Write a page that plays every case.
 
     Reference, first frame and output side by side, in step, with the scores below. The page needs no network and
     no other file: send it to anyone.
+
+    vapbench show vap                         the run results/*/vap
+
+    vapbench show build/results/mini/vap      any run folder
     """
     from vapbench.cli.console import configure_logging, output
+    from vapbench.cli.naming import find_run
     from vapbench.report.show import write_page
-    from vapbench.store import RunFolder
 
     configure_logging(verbose=0, quiet=False)
-    path = write_page(RunFolder(run), out or run / "show.html", case)
+    folder = find_run(run, results, suite=None)
+    path = write_page(folder, out or folder.path / "show.html", case)
     output().print(str(path), markup=False, soft_wrap=True)
     if open_:
         typer.launch(path.resolve().as_uri())

@@ -11,6 +11,7 @@ from vapbench.cli import options as opt
 
 if TYPE_CHECKING:
     from vapbench.status import RunStatus, Stage
+    from vapbench.store import RunFolder
 
 
 def register(app: typer.Typer) -> None:
@@ -20,15 +21,17 @@ def register(app: typer.Typer) -> None:
 
 def status(
     runs: Annotated[
-        list[Path] | None,
-        typer.Argument(metavar="[RUN...]", help="Runs, or results folders with runs.", show_default=False),
+        list[str] | None,
+        typer.Argument(
+            metavar="[RUN...]", help="Runs: folders, names or labels; or folders with runs.", show_default=False
+        ),
     ] = None,
     results: opt.Results = opt.RESULTS,
     json: opt.Json = False,
 ) -> None:
     """Say how far runs are: progress, time left, failures by type.
 
-    vapbench status results/mini/vap          from another terminal, or another machine that sees the folder
+    vapbench status vap                       from another terminal, or another machine that sees the folder
 
     vapbench status results/shard-*of8        every shard of a Slurm array
 
@@ -40,13 +43,12 @@ def status(
     from vapbench.cli.console import configure_logging, output, visible
     from vapbench.errors import UsageError
     from vapbench.status import status_of
-    from vapbench.store import RunFolder
 
     configure_logging(verbose=0, quiet=False)
-    folders = [folder for path in runs or [results] for folder in _runs_in(path)]
+    folders = [folder for name in runs or [str(results)] for folder in _runs(name, results)]
     if not folders:
-        raise UsageError(f"No run in {', '.join(map(str, runs or [results]))}; start one: vapbench run --method vap")
-    found = [status_of(RunFolder(folder)) for folder in folders]
+        raise UsageError(f"No run in {', '.join(runs or [str(results)])}; start one: vapbench run --method vap")
+    found = [status_of(folder) for folder in folders]
     if json:
         output().print_json(jsonlib.dumps([asdict(item) | {"left": item.left} for item in found], default=str))
         return
@@ -55,10 +57,14 @@ def status(
             output().print(visible(line), markup=False, soft_wrap=True)
 
 
-def _runs_in(path: Path) -> list[Path]:
-    if (path / "manifest.json").is_file():
-        return [path]
-    return [manifest.parent for manifest in sorted(path.glob("*/*/manifest.json"))]
+def _runs(name: str, results: Path) -> list[RunFolder]:
+    from vapbench.cli.naming import find_run
+    from vapbench.store import RunFolder
+
+    inside = sorted(Path(name).glob("*/*/manifest.json"))
+    if inside or name == str(results):
+        return [RunFolder(manifest.parent) for manifest in inside]
+    return [find_run(name, results, suite=None)]
 
 
 def _lines(item: RunStatus) -> list[str]:
