@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,6 +19,12 @@ from vapbench.video import write_video
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 SPEC = ClipSpec(frames=5, fps=8, height=32, width=48)
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C mean what it means in a terminal: a shell starts what runs in the background with it ignored."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
