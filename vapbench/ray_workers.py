@@ -53,8 +53,6 @@ class Generating:
 
     def setup(self) -> str:
         """Load the method's models."""
-        self._scratch = TemporaryDirectory(prefix="vapbench-")
-        self._folder = RunFolder(Path(self._scratch.name))
         device = torch_device(self._device_name)
         self._open = ExitStack()
         self._ask = self._open.enter_context(asking(copy(self._method), device, self._settings))
@@ -73,13 +71,11 @@ class Generating:
 
     def finish(self, job: Job, attempted: Attempted) -> Made:
         """Encode it."""
-        row = generation_row(job, attempted, self._folder)
-        if row.video is None:
-            return Made(row, None)
-        path = self._folder.videos / row.video
-        content = path.read_bytes()
-        path.unlink()
-        return Made(row, content)
+        # Actors are killed at the end, and would leave a folder that they kept.
+        with TemporaryDirectory(prefix="vapbench-") as scratch:
+            folder = RunFolder(Path(scratch))
+            row = generation_row(job, attempted, folder)
+            return Made(row, (folder.videos / row.video).read_bytes() if row.video is not None else None)
 
 
 class Scoring:
@@ -91,21 +87,18 @@ class Scoring:
 
     def setup(self) -> str:
         """Load the metrics' models."""
-        self._scratch = TemporaryDirectory(prefix="vapbench-")
         self._device = torch_device(self._device_name)
         self._scorers = {column.label: Scorer.set_up(column, self._device) for column in self._columns}
         return str(self._device)
 
     def load(self, order: ToScore) -> tuple[ScoreJob, Clip | Failure]:
         """Decode the video."""
-        path = Path(self._scratch.name) / str(order.row.video)
-        path.write_bytes(order.video)
         columns = tuple(self._scorers[label].column for label in order.columns)
-        job = ScoreJob(order.row, path, order.case, columns)
-        try:
+        with TemporaryDirectory(prefix="vapbench-") as scratch:
+            path = Path(scratch) / str(order.row.video)
+            path.write_bytes(order.video)
+            job = ScoreJob(order.row, path, order.case, columns)
             return job, load_video(job)
-        finally:
-            path.unlink()
 
     def work(self, order: ToScore, loaded: tuple[ScoreJob, Clip | Failure]) -> list[ScoreRow]:
         """Score it."""
