@@ -31,7 +31,9 @@ from vapbench.study.sources import from_table
 from vapbench.study.store import Answer
 from vapbench.suites import vap_data
 
-_ROOM = Path(tempfile.mkdtemp(prefix="vapbench-fuzz-"))
+_SCRATCH = tempfile.TemporaryDirectory(prefix="vapbench-fuzz-")
+"""Kept by name: it is removed when nothing holds it, at the end."""
+_ROOM = Path(_SCRATCH.name)
 _SPEC = ClipSpec(frames=5, fps=8, height=32, width=48)
 _SHA = "ab" * 32
 _GENERATION = (
