@@ -133,6 +133,15 @@ def test_status_as_json_of_a_whole_results_folder(tmp_path: Path) -> None:
     assert CliRunner().invoke(app, ["status", str(tmp_path / "none")]).exit_code != 0
 
 
+def test_a_shard_that_has_not_begun_does_not_hide_the_others(tmp_path: Path) -> None:
+    shards = [tmp_path / "shard-1of2", tmp_path / "shard-2of2"]
+    shards[1].mkdir()
+    with RunWriter(RunFolder(shards[0] / "mini" / "vap")) as writer:
+        begin(writer)
+    done = CliRunner().invoke(app, ["status", *map(str, shards)])
+    assert done.exit_code == 0 and "shard-1of2" in done.stdout
+
+
 def test_the_log_has_a_line_for_everything_that_happens(tmp_path: Path) -> None:
     log = tmp_path / "logs" / "run.jsonl"
     arguments = ["run", "-m", "frozen", "--task", "camera", "--limit", "2", "--metric", "temporal_flickering"]

@@ -45,7 +45,7 @@ def status(
     from vapbench.status import status_of
 
     configure_logging(verbose=0, quiet=False)
-    folders = [folder for name in runs or [str(results)] for folder in _runs(name, results)]
+    folders = [folder for name in runs for folder in _named(name, results)] if runs else _inside(results)
     if not folders:
         raise UsageError(f"No run in {', '.join(runs or [str(results)])}; start one: vapbench run --method vap")
     found = [status_of(folder) for folder in folders]
@@ -57,14 +57,20 @@ def status(
             output().print(visible(line), markup=False, soft_wrap=True)
 
 
-def _runs(name: str, results: Path) -> list[RunFolder]:
+def _named(name: str, results: Path) -> list[RunFolder]:
     from vapbench.cli.naming import find_run
+
+    path = Path(name)
+    # A shard that has not begun is an empty folder.
+    if path.is_dir() and not (path / "manifest.json").is_file():
+        return _inside(path)
+    return [find_run(name, results, suite=None)]
+
+
+def _inside(folder: Path) -> list[RunFolder]:
     from vapbench.store import RunFolder
 
-    inside = sorted(Path(name).glob("*/*/manifest.json"))
-    if inside or name == str(results):
-        return [RunFolder(manifest.parent) for manifest in inside]
-    return [find_run(name, results, suite=None)]
+    return [RunFolder(manifest.parent) for manifest in sorted(folder.glob("*/*/manifest.json"))]
 
 
 def _lines(item: RunStatus) -> list[str]:
