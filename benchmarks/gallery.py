@@ -21,11 +21,11 @@ import torch
 from safetensors.torch import save_file
 from scoring import CAPTION, FILES, write_weights
 
+from vapbench.core.video import read_video
 from vapbench.metrics import resolve
 from vapbench.metrics.view import ClipView
-from vapbench.models.dino import DinoVit
+from vapbench.models.vision.dino import DinoVit
 from vapbench.suites import find_suite
-from vapbench.video import read_video
 
 DINO = "weights={0}/dino.pth"
 COLUMNS = {

@@ -29,12 +29,12 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from report import METRICS, write_rows, write_run
 
-from vapbench.cases import Case, ClipSpec, Media, Reference
-from vapbench.files import file_sha256
+from vapbench.core.case import Case, ClipSpec, Media, Reference
+from vapbench.files.atomic import file_sha256
 from vapbench.methods import resolve
-from vapbench.pending import pending, pending_scores
-from vapbench.plan import Column, RunPlan, plan_run
-from vapbench.store import GenerationRow, ScoreRow, column_slug
+from vapbench.results.run import GenerationRow, ScoreRow, column_slug
+from vapbench.running.pending import pending, pending_scores
+from vapbench.running.plan import Column, RunPlan, plan_run
 
 SIZES = (100, 1_000, 10_000, 100_000, 1_000_000)
 STAGES = ("plan", "resume", "report")

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from scoring import FILES, write_case, write_weights
 
-from vapbench.cases import Case
+from vapbench.core.case import Case
 
 CLAIM = 6.0
 """GB at most for all five columns in one process."""
@@ -39,9 +39,9 @@ def score(case: Case, folder: Path, names: tuple[str, ...], memory: int | None) 
     """
     import torch
 
+    from vapbench.core.video import read_video
     from vapbench.metrics import resolve
     from vapbench.metrics.view import ClipView
-    from vapbench.video import read_video
 
     metrics = [resolve(f"{name}:{FILES[name].format(folder)}")[0] for name in names]
     for metric in metrics:

@@ -21,14 +21,14 @@ from pathlib import Path
 
 import torch
 
-from vapbench.cases import Case
-from vapbench.clip import Clip
+from vapbench.core.case import Case
+from vapbench.core.clip import Clip
+from vapbench.core.video import write_video
 from vapbench.methods import ResolvedMethod, resolve
-from vapbench.plan import plan_run
-from vapbench.runner import Settings
-from vapbench.store import Failure, Status
-from vapbench.video import write_video
-from vapbench.workflow import choose, execute
+from vapbench.results.run import Failure, Status
+from vapbench.running.generate import Settings
+from vapbench.running.plan import plan_run
+from vapbench.running.run import choose, execute
 
 TINY = Path(__file__).parents[1] / "tests/data/parity/vap/cogvideox_pipeline/pipeline"
 # The whole task: what a run costs once (manifest, git, package versions) is shared by its cases.

@@ -7,12 +7,12 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-from vapbench.cases import Case
-from vapbench.files import file_sha256
-from vapbench.journal import seal
-from vapbench.pending import pending_scores
-from vapbench.plan import Column, columns
-from vapbench.store import GenerationRow, RunFolder, ScoreRow
+from vapbench.core.case import Case
+from vapbench.files.atomic import file_sha256
+from vapbench.files.journal import seal
+from vapbench.results.run import GenerationRow, RunFolder, ScoreRow
+from vapbench.running.pending import pending_scores
+from vapbench.running.plan import Column, columns
 from vapbench.suites import load_suites
 
 METRICS = [

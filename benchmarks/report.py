@@ -14,10 +14,10 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-from vapbench.files import digest
-from vapbench.journal import seal
-from vapbench.plan import needed_sha256
-from vapbench.store import SCHEMA, GenerationRow, ScoreRow
+from vapbench.files.atomic import digest
+from vapbench.files.journal import seal
+from vapbench.results.run import SCHEMA, GenerationRow, ScoreRow
+from vapbench.running.plan import needed_sha256
 
 METHODS, CASES, METRICS = 100, 200, 10
 AIM = 3.0

@@ -34,21 +34,21 @@ from safetensors.torch import save_file
 from torch.nn.functional import interpolate
 from torchvision.models.optical_flow import raft_large
 
-from vapbench.cases import Case, ClipSpec, Media, Reference
-from vapbench.clip import Clip
+from vapbench.checkpoints.catalogue import load_tensors
+from vapbench.core.case import Case, ClipSpec, Media, Reference
+from vapbench.core.clip import Clip
+from vapbench.core.video import read_video, write_video
 from vapbench.metrics import resolve
 from vapbench.metrics.aesthetic_quality import load_head, rate
-from vapbench.metrics.clip_features import ClipEncoder, prepare, prepare_rounded
 from vapbench.metrics.dynamic_degree import fastest_share, is_dynamic, motion_threshold, pairs_needed, sampling_interval
-from vapbench.metrics.optical_flow import normalise, padding
-from vapbench.metrics.precision import exact_float32
+from vapbench.metrics.features.clip import ClipEncoder, prepare, prepare_rounded
+from vapbench.metrics.features.flow import normalise, padding
+from vapbench.metrics.features.precision import exact_float32
 from vapbench.metrics.viclip_alignment import ViClipTextAlignment, middle_frames
 from vapbench.metrics.view import ClipView
-from vapbench.models.amt import AmtS
-from vapbench.models.raft import RaftSequence
-from vapbench.models.viclip import ViClip
-from vapbench.video import read_video, write_video
-from vapbench.weights import load_tensors
+from vapbench.models.vision.amt import AmtS
+from vapbench.models.vision.raft import RaftSequence
+from vapbench.models.vision.viclip import ViClip
 
 CAPTION = "a red fox runs through fresh snow at dusk while the camera follows from the side"
 

@@ -22,13 +22,13 @@ from typing import Any
 import torch
 from scoring import FILES, Clock, Stopwatch, write_case, write_weights
 
+from vapbench.core.video import read_video
 from vapbench.metrics import resolve
-from vapbench.metrics.clip_features import ClipEncoder
+from vapbench.metrics.features.clip import ClipEncoder
 from vapbench.metrics.view import ClipView
-from vapbench.models.amt import AmtS
-from vapbench.models.raft import RaftSequence
-from vapbench.models.viclip import ViClip
-from vapbench.video import read_video
+from vapbench.models.vision.amt import AmtS
+from vapbench.models.vision.raft import RaftSequence
+from vapbench.models.vision.viclip import ViClip
 
 NETWORKS = {
     "RAFT, features of frames": (RaftSequence, "features"),

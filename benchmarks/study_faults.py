@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from tests.study.served import make_study, serving
 from tests.study.test_faults import kill_and_restart
 from tests.study.test_server import same_answer_at_once
-from vapbench.study.ballots import load_ballots
+from vapbench.study.analysis.ballots import load_ballots
 
 
 def main() -> None:

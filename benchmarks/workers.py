@@ -25,13 +25,13 @@ from pathlib import Path
 import numpy as np
 
 from vapbench import Clip
-from vapbench.cases import Case
-from vapbench.executors import OnRay
+from vapbench.core.case import Case
 from vapbench.methods import ResolvedMethod
-from vapbench.plan import plan_run
-from vapbench.runner import Settings
-from vapbench.store import Failure, Status
-from vapbench.workflow import choose, execute
+from vapbench.results.run import Failure, Status
+from vapbench.running.generate import Settings
+from vapbench.running.plan import plan_run
+from vapbench.running.run import choose, execute
+from vapbench.running.threads import OnRay
 
 PARTS = ("throughput", "overhead", "memory")
 WORKERS = (1, 2, 4, 8)

@@ -14,10 +14,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 import numpy.typing as npt
 
-from vapbench.store import RunFolder
+from vapbench.core.video import read_video
+from vapbench.results.run import RunFolder
 from vapbench.suites.mini.cases import MiniCase, benchmark_cases
 from vapbench.suites.mini.conditions import CATEGORIES, CONDITIONS
-from vapbench.video import read_video
 
 Frames = npt.NDArray[np.uint8]
 

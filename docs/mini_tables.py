@@ -9,9 +9,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from vapbench.report.comparison import compare
-from vapbench.report.table import Cell, summarise
-from vapbench.store import RunFolder
+from vapbench.report.tables.comparison import compare
+from vapbench.report.tables.summary import Cell, summarise
+from vapbench.results.run import RunFolder
 
 ROWS = {
     "ground-truth": "ground truth",

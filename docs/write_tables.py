@@ -11,11 +11,11 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from vapbench.files import write_text
-from vapbench.report.published import as_table, publications
-from vapbench.report.render import render
-from vapbench.report.table import TableModel, summarise
-from vapbench.store import RunFolder
+from vapbench.files.atomic import write_text
+from vapbench.report.render.formats import render
+from vapbench.report.tables.published import as_table, publications
+from vapbench.report.tables.summary import TableModel, summarise
+from vapbench.results.run import RunFolder
 
 ROOT = Path(__file__).resolve().parent.parent
 SUITE, REFERENCE = "mini", "i2v"

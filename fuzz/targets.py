@@ -13,22 +13,22 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from vapbench.cases import ClipSpec
+from vapbench.core.case import ClipSpec
 from vapbench.errors import VapbenchError
-from vapbench.judging import votes as judged
+from vapbench.files.parsing import parse_json, read_csv
 from vapbench.leaderboard.check import manifest_problems, row_problems
 from vapbench.leaderboard.submission import read_submission
 from vapbench.methods.folder import Folder
-from vapbench.parsing import parse_json, read_csv
-from vapbench.report import human
-from vapbench.report.evidence import read_evidence
-from vapbench.report.table import summarise_run
-from vapbench.status import status_of
-from vapbench.store import RunFolder
-from vapbench.study.ballots import _from_jsonl
-from vapbench.study.fastchat import from_fastchat
-from vapbench.study.sources import from_table
-from vapbench.study.store import Answer
+from vapbench.report.read.evidence import read_evidence
+from vapbench.report.tables import agreement as human
+from vapbench.report.tables import votes as judged
+from vapbench.report.tables.summary import summarise_run
+from vapbench.results.run import RunFolder
+from vapbench.results.status import status_of
+from vapbench.study.analysis.ballots import _from_jsonl
+from vapbench.study.analysis.fastchat import from_fastchat
+from vapbench.study.design.sources import from_table
+from vapbench.study.server.store import Answer
 from vapbench.suites import vap_data
 
 _SCRATCH = tempfile.TemporaryDirectory(prefix="vapbench-fuzz-")

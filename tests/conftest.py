@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vapbench.cases import Case, ClipSpec, Media, Reference
-from vapbench.clip import Clip
-from vapbench.video import write_video
+from vapbench.core.case import Case, ClipSpec, Media, Reference
+from vapbench.core.clip import Clip
+from vapbench.core.video import write_video
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from vapbench.cases import Case
-from vapbench.clip import Clip
+from vapbench.core.case import Case
+from vapbench.core.clip import Clip
 
 
 def hang_in_python() -> None:

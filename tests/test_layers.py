@@ -123,10 +123,10 @@ def test_help_imports_nothing_heavy() -> None:
 
 def test_planning_imports_no_torch() -> None:
     code = (
-        "from vapbench.methods import methods, resolve\nfrom vapbench.plan import columns\n"
+        "from vapbench.methods import methods, resolve\nfrom vapbench.running.plan import columns\n"
         "from vapbench.metrics import REGISTRY\n"
         "[entry.cls for entry in methods()]\ncolumns([entry.name for entry in REGISTRY])\n"
-        "import vapbench.workflow"
+        "import vapbench.running.run"
     )
     assert not loaded(code) & {
         "torch",

@@ -16,13 +16,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fuzz.hostile import TEXTS, fuzzed
-from vapbench.cases import check_name
+from vapbench.core.case import check_name
 from vapbench.errors import VapbenchError
-from vapbench.files import check_inside, is_reserved
+from vapbench.files.atomic import check_inside, is_reserved
 from vapbench.leaderboard.boards import slug
-from vapbench.methods.adapters import find_adapter
-from vapbench.shapes import is_video_name
-from vapbench.store import column_slug, video_name
+from vapbench.methods.lora_files import find_adapter
+from vapbench.results.manifest import is_video_name
+from vapbench.results.run import column_slug, video_name
 from vapbench.suites.gallery import parse_name
 from vapbench.suites.vap_data import _identifier
 

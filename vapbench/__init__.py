@@ -12,71 +12,73 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _EXPORTS = {
-    "Adapter": "vapbench.methods.adapters",
-    "find_adapter": "vapbench.methods.adapters",
-    "fingerprint": "vapbench.methods.adapters",
-    "training_command": "vapbench.methods.adapters",
-    "Case": "vapbench.cases",
-    "Clip": "vapbench.clip",
-    "ClipSpec": "vapbench.cases",
+    "Adapter": "vapbench.methods.lora_files",
+    "find_adapter": "vapbench.methods.lora_files",
+    "fingerprint": "vapbench.methods.lora_files",
+    "training_command": "vapbench.methods.lora_files",
+    "Case": "vapbench.core.case",
+    "Clip": "vapbench.core.clip",
+    "ClipSpec": "vapbench.core.case",
     "ClipView": "vapbench.metrics.view",
     "DataError": "vapbench.errors",
     "DepthEstimator": "vapbench.methods.estimators",
     "FlowEstimator": "vapbench.methods.estimators",
-    "Media": "vapbench.cases",
+    "Media": "vapbench.core.case",
     "Method": "vapbench.methods.base",
     "Metric": "vapbench.metrics.base",
     "NotApplicable": "vapbench.errors",
     "PipelineMethod": "vapbench.methods.pipelines",
-    "Reference": "vapbench.cases",
+    "Reference": "vapbench.core.case",
     "Score": "vapbench.metrics.base",
     "UsageError": "vapbench.errors",
     "VapbenchError": "vapbench.errors",
     "WeightsError": "vapbench.errors",
-    "checkpoint_folder": "vapbench.methods.checkpoints",
-    "checkpoint_identity": "vapbench.methods.checkpoints",
-    "depth_to_rgb": "vapbench.control",
-    "evenly": "vapbench.clip",
-    "fit": "vapbench.clip",
-    "flow_to_rgb": "vapbench.control",
+    "checkpoint_folder": "vapbench.checkpoints.folder",
+    "checkpoint_identity": "vapbench.checkpoints.folder",
+    "depth_to_rgb": "vapbench.core.control",
+    "evenly": "vapbench.core.clip",
+    "fit": "vapbench.core.clip",
+    "flow_to_rgb": "vapbench.core.control",
     "load_upstream_pipeline": "vapbench.methods.pipelines",
-    "local_folder": "vapbench.methods.checkpoints",
+    "local_folder": "vapbench.checkpoints.folder",
     "plain_caption": "vapbench.suites.mini.oracle",
-    "read_video": "vapbench.video",
+    "read_video": "vapbench.core.video",
     "rendered_depth": "vapbench.suites.mini.oracle",
     "rendered_flow": "vapbench.suites.mini.oracle",
     "renderer_version": "vapbench.suites.mini.oracle",
-    "unit_depth": "vapbench.control",
-    "write_video": "vapbench.video",
+    "unit_depth": "vapbench.core.control",
+    "write_video": "vapbench.core.video",
 }
 __all__ = sorted([*_EXPORTS, "__version__"])
 
 if TYPE_CHECKING:
-    from vapbench.cases import Case as Case
-    from vapbench.cases import ClipSpec as ClipSpec
-    from vapbench.cases import Media as Media
-    from vapbench.cases import Reference as Reference
-    from vapbench.clip import Clip as Clip
-    from vapbench.clip import evenly as evenly
-    from vapbench.clip import fit as fit
-    from vapbench.control import depth_to_rgb as depth_to_rgb
-    from vapbench.control import flow_to_rgb as flow_to_rgb
-    from vapbench.control import unit_depth as unit_depth
+    from vapbench.checkpoints.folder import checkpoint_folder as checkpoint_folder
+    from vapbench.checkpoints.folder import checkpoint_identity as checkpoint_identity
+    from vapbench.checkpoints.folder import local_folder as local_folder
+    from vapbench.core.case import Case as Case
+    from vapbench.core.case import ClipSpec as ClipSpec
+    from vapbench.core.case import Media as Media
+    from vapbench.core.case import Reference as Reference
+    from vapbench.core.clip import Clip as Clip
+    from vapbench.core.clip import evenly as evenly
+    from vapbench.core.clip import fit as fit
+    from vapbench.core.control import depth_to_rgb as depth_to_rgb
+    from vapbench.core.control import flow_to_rgb as flow_to_rgb
+    from vapbench.core.control import unit_depth as unit_depth
+    from vapbench.core.video import read_video as read_video
+    from vapbench.core.video import write_video as write_video
     from vapbench.errors import DataError as DataError
     from vapbench.errors import NotApplicable as NotApplicable
     from vapbench.errors import UsageError as UsageError
     from vapbench.errors import VapbenchError as VapbenchError
     from vapbench.errors import WeightsError as WeightsError
-    from vapbench.methods.adapters import Adapter as Adapter
-    from vapbench.methods.adapters import find_adapter as find_adapter
-    from vapbench.methods.adapters import fingerprint as fingerprint
-    from vapbench.methods.adapters import training_command as training_command
     from vapbench.methods.base import Method as Method
-    from vapbench.methods.checkpoints import checkpoint_folder as checkpoint_folder
-    from vapbench.methods.checkpoints import checkpoint_identity as checkpoint_identity
-    from vapbench.methods.checkpoints import local_folder as local_folder
     from vapbench.methods.estimators import DepthEstimator as DepthEstimator
     from vapbench.methods.estimators import FlowEstimator as FlowEstimator
+    from vapbench.methods.lora_files import Adapter as Adapter
+    from vapbench.methods.lora_files import find_adapter as find_adapter
+    from vapbench.methods.lora_files import fingerprint as fingerprint
+    from vapbench.methods.lora_files import training_command as training_command
     from vapbench.methods.pipelines import PipelineMethod as PipelineMethod
     from vapbench.methods.pipelines import load_upstream_pipeline as load_upstream_pipeline
     from vapbench.metrics.base import Metric as Metric
@@ -86,8 +88,6 @@ if TYPE_CHECKING:
     from vapbench.suites.mini.oracle import rendered_depth as rendered_depth
     from vapbench.suites.mini.oracle import rendered_flow as rendered_flow
     from vapbench.suites.mini.oracle import renderer_version as renderer_version
-    from vapbench.video import read_video as read_video
-    from vapbench.video import write_video as write_video
 
 
 def __getattr__(name: str) -> Any:

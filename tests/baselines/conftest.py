@@ -30,8 +30,8 @@ from transformers import (
     UMT5EncoderModel,
 )
 
-from vapbench.cases import ClipSpec
-from vapbench.files import digest, file_sha256, write_json
+from vapbench.core.case import ClipSpec
+from vapbench.files.atomic import digest, file_sha256, write_json
 from vapbench.models import CogVideoXImageToVideoMOTPipeline, CogVideoXTransformer3DMOTModel
 from vapbench.training.diffusion import make_scheduler
 from vapbench.training.lora_run import train_loras

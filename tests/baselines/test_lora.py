@@ -13,14 +13,14 @@ from safetensors.torch import load_file
 
 from tests.baselines.conftest import CONDITIONS, amplify, save_cogvideox, train
 from tests.baselines.test_pipelines import frames, loaded
-from vapbench.cases import Case, ClipSpec
+from vapbench.core.case import Case, ClipSpec
 from vapbench.errors import DataError, NotApplicable, UsageError, WeightsError
-from vapbench.files import file_sha256
+from vapbench.files.atomic import file_sha256
 from vapbench.methods import resolve
-from vapbench.methods.adapters import find_adapter, fingerprint, training_command
 from vapbench.methods.base import inputs_of
+from vapbench.methods.lora_files import find_adapter, fingerprint, training_command
 from vapbench.models import load_upstream_pipeline
-from vapbench.plan import plan_run
+from vapbench.running.plan import plan_run
 from vapbench.suites import find_suite
 from vapbench.suites.mini.writer import write_vap_data
 from vapbench.suites.vap_data import training_rows

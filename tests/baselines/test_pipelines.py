@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from vapbench import depth_to_rgb, rendered_depth
-from vapbench.cases import Case
-from vapbench.clip import Clip, Frames
+from vapbench.core.case import Case
+from vapbench.core.clip import Clip, Frames
 from vapbench.errors import UsageError, WeightsError
 from vapbench.methods import resolve
 from vapbench.methods.base import Method, identity_of, inputs_of

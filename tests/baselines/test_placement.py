@@ -18,7 +18,7 @@ from accelerate import cpu_offload
 
 from tests.baselines.conftest import CONDITIONS
 from tests.baselines.test_pipelines import CPU, frames, loaded
-from vapbench.cases import Case
+from vapbench.core.case import Case
 from vapbench.methods import pipelines
 from vapbench.suites import find_suite
 

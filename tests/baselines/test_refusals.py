@@ -31,18 +31,18 @@ from transformers import (
 from tests.baselines.conftest import save_cogvideox
 from tests.baselines.test_pipelines import CPU, loaded
 from vapbench import depth_to_rgb, unit_depth
-from vapbench.attempt import attempt
-from vapbench.cases import Case
 from vapbench.cli import main
 from vapbench.cli.progress import progress
+from vapbench.core.case import Case
 from vapbench.errors import TooManyFailures, VapbenchError
 from vapbench.methods import pipelines, resolve
 from vapbench.methods.estimators import DepthEstimator
-from vapbench.plan import plan_run
-from vapbench.runner import Settings
-from vapbench.store import RunFolder
+from vapbench.results.run import RunFolder
+from vapbench.running.attempt import attempt
+from vapbench.running.generate import Settings
+from vapbench.running.plan import plan_run
+from vapbench.running.run import execute
 from vapbench.suites import find_suite
-from vapbench.workflow import execute
 
 Command = Callable[..., tuple[int, str]]
 

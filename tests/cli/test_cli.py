@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import moving_clip
-from vapbench.store import RunFolder, RunWriter
-from vapbench.video import write_video
+from vapbench.core.video import write_video
+from vapbench.results.run import RunFolder, RunWriter
 
 PARITY = Path(__file__).parents[1] / "data" / "parity" / "vap" / "cogvideox_pipeline" / "pipeline"
 

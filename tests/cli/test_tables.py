@@ -15,7 +15,7 @@ import pytest
 
 from tests.report.conftest import Case, Runs
 from vapbench.cli import main
-from vapbench.store import Failure
+from vapbench.results.run import Failure
 
 STYLES = ("paper", "wide", "ablation")
 BEGINS = {"latex": "% Needs", "markdown": "**mini", "html": "<figure", "csv": "suite,task", "json": "["}

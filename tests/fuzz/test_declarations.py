@@ -12,11 +12,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.fuzz.hostile import fuzzed, held, mutated, values
-from vapbench.checks import check_target
 from vapbench.errors import DataError
 from vapbench.methods import read_cards
 from vapbench.suites import find_suite
 from vapbench.suites.tasks import conditions_of, find_task
+from vapbench.validation.declarations import check_target
 
 TASK = (
     b"name: mine\ntitle: Mine\ncategory: style\nconditions: [vidu_ghibli, vidu_lego]\n"

@@ -12,15 +12,15 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.fuzz.hostile import DEEP, MEGABYTE, changed, dumps, files_below, fuzzed, held, mutated, texts, values
-from vapbench.checks import check_run
+from vapbench.files.parsing import parse_json
 from vapbench.leaderboard.check import manifest_problems, row_problems
-from vapbench.parsing import parse_json
-from vapbench.report.evidence import read_evidence
-from vapbench.report.render import render
-from vapbench.report.show import render_page
-from vapbench.report.table import summarise_run
-from vapbench.report.terminal import lines
-from vapbench.store import Failure, GenerationRow, RunFolder, RunWriter, ScoreRow
+from vapbench.report.page.page import render_page
+from vapbench.report.read.evidence import read_evidence
+from vapbench.report.render.formats import render
+from vapbench.report.render.terminal import lines
+from vapbench.report.tables.summary import summarise_run
+from vapbench.results.run import Failure, GenerationRow, RunFolder, RunWriter, ScoreRow
+from vapbench.validation.declarations import check_run
 
 SHA = "ab" * 32
 GENERATION: dict[str, Any] = {

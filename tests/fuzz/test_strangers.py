@@ -19,8 +19,8 @@ from vapbench.leaderboard.check import check_submissions
 from vapbench.metrics.judge.answer import read
 from vapbench.metrics.judge.client import _reply
 from vapbench.metrics.judge.rubric import load_rubrics
-from vapbench.study.ballots import load_ballots
-from vapbench.study.exporting import export
+from vapbench.study.analysis.ballots import load_ballots
+from vapbench.study.analysis.exporting import export
 
 SUBMISSION: dict[str, Any] = {
     "schema": 1, "id": "mine", "title": "T", "submitter": "S", "contact": "a@b.org", "licence": "MIT", "seeds": [0],

@@ -14,12 +14,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.fuzz.hostile import MEGABYTE, fuzzed, held, mutated, texts
-from vapbench.cases import ClipSpec
-from vapbench.judging import votes as judged
+from vapbench.core.case import ClipSpec
+from vapbench.files.parsing import read_csv
 from vapbench.methods.folder import Folder
-from vapbench.parsing import read_csv
-from vapbench.report import human
-from vapbench.study.sources import from_table
+from vapbench.report.tables import agreement as human
+from vapbench.report.tables import votes as judged
+from vapbench.study.design.sources import from_table
 from vapbench.suites import vap_data
 
 SPEC = ClipSpec(frames=5, fps=8, height=32, width=48)

@@ -16,14 +16,14 @@ from tests.fuzz.hostile import MEGABYTE, TEXTS, files_below, fuzzed, held, texts
 from tests.report.conftest import Case, Runs
 from tests.study.conftest import Population, collect, make_protocol, rechain, write_log, write_protocol
 from vapbench.leaderboard.site import build
-from vapbench.report.columns import Column, Row
-from vapbench.report.csv import harmless
-from vapbench.report.latex import escape
-from vapbench.report.render import render
-from vapbench.report.table import Cell, TableModel
-from vapbench.report.terminal import lines
-from vapbench.study.ballots import load_ballots
-from vapbench.study.exporting import export
+from vapbench.report.read.columns import Column, Row
+from vapbench.report.render.csv import harmless
+from vapbench.report.render.formats import render
+from vapbench.report.render.latex import escape
+from vapbench.report.render.terminal import lines
+from vapbench.report.tables.summary import Cell, TableModel
+from vapbench.study.analysis.ballots import load_ballots
+from vapbench.study.analysis.exporting import export
 from vapbench.study.folder import StudyFolder
 
 TABLE_TAGS = set("figure table caption thead tbody tr th td sup small strong u figcaption p".split())
@@ -109,7 +109,7 @@ def test_a_site_of_hostile_texts(said: list[str]) -> None:
             manifest = run.manifest() | {"card": {"title": title, "kind": kind, "notes": [note]}}
             manifest["identity"]["parameters"] = {"prompt": note}
             manifest["metrics"] = {"temporal_flickering": {"title": title, "unit": kind}}
-            from vapbench.files import write_json
+            from vapbench.files.atomic import write_json
 
             write_json(run.manifest_path, manifest)
         before = files_below(Path(root))

@@ -13,8 +13,8 @@ from PIL import Image
 
 from tests.conftest import moving_clip
 from tests.fuzz.hostile import fuzzed, held, mutated
-from vapbench.report.media import image_panel, output_panel, video_panel
-from vapbench.video import probe, read_first_frame, read_video, write_video
+from vapbench.core.video import probe, read_first_frame, read_video, write_video
+from vapbench.report.page.media import image_panel, output_panel, video_panel
 
 
 @cache

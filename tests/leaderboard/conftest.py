@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.report.conftest import Case, Runs, clip, metric_data, runs  # noqa: F401
+from vapbench.core.video import write_video
 from vapbench.leaderboard.site import build
-from vapbench.store import Failure
-from vapbench.video import write_video
+from vapbench.results.run import Failure
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)> \" ' & {{ 7 * 7 }}"
 

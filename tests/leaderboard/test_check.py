@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from vapbench.checks import check_target
 from vapbench.errors import DataError, UsageError
 from vapbench.leaderboard.check import check_submission, check_submissions
 from vapbench.leaderboard.pack import pack
-from vapbench.report.table import summarise
-from vapbench.store import RunFolder
+from vapbench.report.tables.summary import summarise
+from vapbench.results.run import RunFolder
+from vapbench.validation.declarations import check_target
 
 from .conftest import HOSTILE, Board, cases
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.report.conftest import Case
 from vapbench.errors import DataError, UsageError
-from vapbench.files import file_sha256
+from vapbench.files.atomic import file_sha256
 from vapbench.leaderboard.changelog import read_changelog
 
 from .conftest import HOSTILE, Board, cases

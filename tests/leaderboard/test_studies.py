@@ -10,10 +10,10 @@ import pytest
 
 from tests.study.conftest import Population, code, collect, make_protocol
 from vapbench.errors import DataError
-from vapbench.files import write_json
-from vapbench.study.analysis import analyse
-from vapbench.study.ballots import Ballots
-from vapbench.study.documents import leaderboard_section
+from vapbench.files.atomic import write_json
+from vapbench.study.analysis.ballots import Ballots
+from vapbench.study.analysis.documents import leaderboard_section
+from vapbench.study.analysis.fit import analyse
 from vapbench.study.protocol import Key, KeyedMethod
 from vapbench.study.votes import Rater
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from vapbench.cases import Case
-from vapbench.clip import Clip
+from vapbench.core.case import Case
+from vapbench.core.clip import Clip
 from vapbench.errors import NotApplicable
 from vapbench.methods import resolve
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from tests.conftest import moving_clip
-from vapbench.cases import Case
-from vapbench.clip import Clip
+from vapbench.core.case import Case
+from vapbench.core.clip import Clip
+from vapbench.core.video import write_video
 from vapbench.errors import DataError, NotApplicable
 from vapbench.methods.folder import Folder, write_manifest_template
-from vapbench.video import write_video
 
 
 @pytest.fixture

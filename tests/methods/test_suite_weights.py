@@ -10,12 +10,12 @@ import pytest
 
 from tests.methods.test_loading import CARD, CODE, folder
 from tests.methods.test_vap import COGVIDEOX
-from vapbench.cases import Case
+from vapbench.core.case import Case
 from vapbench.errors import UsageError, WeightsError
 from vapbench.methods import resolve
 from vapbench.methods.base import identity_of, inputs_of
 from vapbench.methods.pipelines import wrong_references
-from vapbench.plan import plan_run
+from vapbench.running.plan import plan_run
 
 SUITES = "suites:\n  mini: {steps: 9}\n  other: null\n"
 
@@ -23,7 +23,7 @@ SUITES = "suites:\n  mini: {steps: 9}\n  other: null\n"
 @pytest.fixture
 def bundled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Weights that come with the package."""
-    monkeypatch.setattr("vapbench.resources._PACKAGE", tmp_path)
+    monkeypatch.setattr("vapbench.files.resources._PACKAGE", tmp_path)
     shutil.copytree(COGVIDEOX, tmp_path / "bundled" / "mini" / "vap")
     return tmp_path / "bundled" / "mini" / "vap"
 
@@ -62,7 +62,7 @@ def test_bundled_weights_need_no_argument_and_are_known_by_content(
 def test_absent_bundled_weights_name_the_command_that_trains_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vapbench.resources._PACKAGE", tmp_path)
+    monkeypatch.setattr("vapbench.files.resources._PACKAGE", tmp_path)
     with pytest.raises(WeightsError, match="vapbench train mini --out DIR.*weights=DIR/vap"):
         identity_of(resolve("vap", suite="mini").method)
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from vapbench.cases import Case
-from vapbench.clip import Clip
+from vapbench.core.case import Case
+from vapbench.core.clip import Clip
 from vapbench.errors import NotApplicable, UsageError, WeightsError
 from vapbench.methods import resolve
 from vapbench.methods.base import identity_of

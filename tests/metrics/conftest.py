@@ -15,12 +15,12 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from tests.metrics.judges import Endpoint, write_tiny_vlm
-from vapbench.cases import Case, ClipSpec, Media, Reference
-from vapbench.clip import Clip
+from vapbench.core.case import Case, ClipSpec, Media, Reference
+from vapbench.core.clip import Clip
+from vapbench.core.video import write_video
 from vapbench.metrics import resolve
 from vapbench.metrics.base import Metric, Score
 from vapbench.metrics.view import ClipView
-from vapbench.video import write_video
 
 ROOT = Path(__file__).resolve().parents[2]
 CPU = torch.device("cpu")
@@ -179,7 +179,7 @@ def train_tiny_clip(folder: Path) -> None:
     """Write an open_clip folder: two small towers, taught three colours in a few steps."""
     import open_clip
 
-    from vapbench.metrics.clip_features import prepare
+    from vapbench.metrics.features.clip import prepare
 
     config = {
         "embed_dim": 32,
@@ -205,7 +205,7 @@ def train_tiny_clip(folder: Path) -> None:
 
 def train_tiny_semantic(folder: Path) -> None:
     """Write a semantic encoder's folder, taught in a few steps that clips of one colour show one condition."""
-    from vapbench.clip import fit
+    from vapbench.core.clip import fit
     from vapbench.models.semantic_encoder import SemanticEncoder, to_video
 
     torch.manual_seed(0)
@@ -222,7 +222,7 @@ def train_tiny_semantic(folder: Path) -> None:
 
 def prefer_clean_frames(clip: Path) -> dict[str, torch.Tensor]:
     """A linear head along the direction from noisy frames' features to clean ones'."""
-    from vapbench.metrics.clip_features import ClipWeights
+    from vapbench.metrics.features.clip import ClipWeights
 
     encoder = ClipWeights.of("tiny", clip).load(CPU)
     clean = moving_clip()

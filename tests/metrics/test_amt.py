@@ -12,12 +12,12 @@ import torch
 from safetensors.torch import load_file
 
 from tests.metrics.conftest import CPU, TinyWeights, parity_tensors, view
-from vapbench.clip import Clip
+from vapbench.core.clip import Clip
 from vapbench.errors import NotApplicable, WeightsError
-from vapbench.metrics.amt_interpolation import AmtInterpolator
+from vapbench.metrics.features.amt import AmtInterpolator
+from vapbench.metrics.features.precision import exact_float32
 from vapbench.metrics.motion_smoothness import AmtMotionSmoothness
-from vapbench.metrics.precision import exact_float32
-from vapbench.models.amt import AmtS
+from vapbench.models.vision.amt import AmtS
 
 MEMORY = 4 << 30
 

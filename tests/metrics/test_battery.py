@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from tests.metrics.conftest import CPU, moving_clip, noisy
-from vapbench.cases import Case, Media
-from vapbench.clip import Clip, fit
+from vapbench.core.case import Case, Media
+from vapbench.core.clip import Clip, fit
 from vapbench.errors import NotApplicable, VapbenchError
 from vapbench.metrics import REGISTRY, resolve
 from vapbench.metrics.base import Metric, Score, weights_of
@@ -171,7 +171,7 @@ def test_absent_weights_name_the_command_that_fetches_them(name: str, missing: s
 def test_absent_weights_of_the_mini_suite_name_the_command_that_makes_them(
     name: str, missing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vapbench.metrics.files.bundled_weights", lambda name: tmp_path / name)
+    monkeypatch.setattr("vapbench.checkpoints.metric_files.bundled_weights", lambda name: tmp_path / name)
     metric, _ = resolve(name)
     assert weights_of(metric) == ()
     with pytest.raises(NotApplicable, match=f"vapbench train mini --out DIR.* DIR/{missing}$"):

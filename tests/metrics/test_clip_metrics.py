@@ -14,12 +14,13 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from tests.metrics.conftest import CPU, TinyWeights, moving_clip, view
-from vapbench.cases import Case
+from vapbench.core.case import Case
 from vapbench.errors import UsageError, WeightsError
-from vapbench.metrics import clip_features, resolve
+from vapbench.metrics import resolve
 from vapbench.metrics.aesthetic_quality import AestheticQuality, rate
 from vapbench.metrics.base import Metric, weights_of
-from vapbench.metrics.clip_features import ClipWeights, prepare
+from vapbench.metrics.features import clip as clip_features
+from vapbench.metrics.features.clip import ClipWeights, prepare
 
 
 def _frames(path: Path) -> torch.Tensor:

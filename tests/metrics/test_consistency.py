@@ -13,15 +13,15 @@ import torch
 from safetensors.torch import load_file
 
 from tests.metrics.conftest import CPU, TinyWeights, moving_clip, view
-from vapbench.cases import Case
-from vapbench.clip import Clip
+from vapbench.core.case import Case
+from vapbench.core.clip import Clip
 from vapbench.errors import WeightsError
 from vapbench.metrics import resolve
 from vapbench.metrics.base import Metric, Score
 from vapbench.metrics.consistency import SubjectConsistency, consistency
-from vapbench.metrics.dino_features import prepare_cropped, prepare_still, prepare_whole
+from vapbench.metrics.features.dino import prepare_cropped, prepare_still, prepare_whole
 from vapbench.metrics.i2v_subject import image_kept
-from vapbench.models.dino import DinoVit
+from vapbench.models.vision.dino import DinoVit
 
 
 @pytest.fixture(scope="module")

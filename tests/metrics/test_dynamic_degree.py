@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file
 
 from tests.metrics.conftest import CPU, TinyWeights, moving_clip, view
-from vapbench.clip import Clip
+from vapbench.core.clip import Clip
 from vapbench.errors import NotApplicable, UsageError, WeightsError
 from vapbench.metrics import resolve
 from vapbench.metrics.base import Metric, weights_of
@@ -25,8 +25,8 @@ from vapbench.metrics.dynamic_degree import (
     pairs_needed,
     sampling_interval,
 )
-from vapbench.metrics.optical_flow import DisFlow, RaftFlow, normalise
-from vapbench.metrics.precision import exact_float32
+from vapbench.metrics.features.flow import DisFlow, RaftFlow, normalise
+from vapbench.metrics.features.precision import exact_float32
 
 
 @pytest.fixture(scope="module")

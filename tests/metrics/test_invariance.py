@@ -8,14 +8,14 @@ import pytest
 import torch
 
 from tests.metrics.conftest import CPU, TinyWeights, moving_clip
-from vapbench.cases import Case
+from vapbench.core.case import Case
 from vapbench.metrics import resolve
 from vapbench.metrics.base import Metric, Score
-from vapbench.metrics.clip_features import ClipWeights
-from vapbench.metrics.precision import round_weights
+from vapbench.metrics.features.clip import ClipWeights
+from vapbench.metrics.features.precision import round_weights
 from vapbench.metrics.view import ClipView
-from vapbench.models.correlation import AllPairs
-from vapbench.models.instance_norm import InstanceNorm
+from vapbench.models.vision.correlation import AllPairs
+from vapbench.models.vision.instance_norm import InstanceNorm
 
 LEARNED = [
     "text_alignment[clip]",

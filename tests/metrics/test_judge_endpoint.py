@@ -16,7 +16,7 @@ from PIL import Image
 from tests.metrics import judges
 from tests.metrics.conftest import CPU, moving_clip, view
 from tests.metrics.judges import Endpoint, rating, refuses, says
-from vapbench.cases import Case
+from vapbench.core.case import Case
 from vapbench.errors import BudgetSpent, NotApplicable, UsageError, VapbenchError
 from vapbench.metrics import resolve
 from vapbench.metrics.base import Budget, Score
@@ -324,7 +324,7 @@ def test_a_changed_wording_needs_a_new_version() -> None:
 def test_every_category_has_a_rubric(tmp_path: Path) -> None:
     from typing import get_args
 
-    from vapbench.cases import Category
+    from vapbench.core.case import Category
 
     rubrics = load_rubrics()
     assert set(rubrics.by_category) == {*get_args(Category), "general"}

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from tests.metrics.conftest import CPU, TinyWeights, moving_clip, view
-from vapbench.cases import Case
+from vapbench.core.case import Case
 from vapbench.errors import NotApplicable, UsageError, WeightsError
 from vapbench.metrics import resolve
 from vapbench.metrics.base import Metric
 from vapbench.metrics.judge.form import Form, rating_form
 from vapbench.metrics.judge.rubric import load_rubrics
-from vapbench.plan import columns
+from vapbench.running.plan import columns
 
 NAME = "semantic_alignment[local]"
 

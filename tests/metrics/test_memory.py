@@ -11,11 +11,11 @@ import torch
 from typer.testing import CliRunner
 
 from tests.metrics.conftest import CPU, moving_clip
-from vapbench.cases import Case
 from vapbench.cli import app
+from vapbench.core.case import Case
 from vapbench.metrics.base import Metric
 from vapbench.metrics.view import ClipView
-from vapbench.models.correlation import AllPairs
+from vapbench.models.vision.correlation import AllPairs
 
 LONG = moving_clip(1000, 24, 32, step=1)
 WIDE = moving_clip(3, 128, 256, step=5)

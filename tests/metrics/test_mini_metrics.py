@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from tests.metrics.conftest import CPU
-from vapbench.cases import Case, ClipSpec
-from vapbench.clip import Clip
+from vapbench.core.case import Case, ClipSpec
+from vapbench.core.clip import Clip
 from vapbench.metrics import resolve
 from vapbench.metrics.view import ClipView
 from vapbench.suites import vap_data

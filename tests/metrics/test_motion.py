@@ -10,7 +10,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from tests.metrics.conftest import moving_clip, view
-from vapbench.clip import Clip, Frames
+from vapbench.core.clip import Clip, Frames
 from vapbench.errors import NotApplicable
 from vapbench.metrics.motion_smoothness import FlowInterpolator, smoothness
 from vapbench.metrics.temporal_flickering import TemporalFlickering

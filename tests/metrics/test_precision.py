@@ -9,7 +9,7 @@ import pytest
 
 PROGRAM = """
 import torch
-from vapbench.metrics.precision import exact_float32
+from vapbench.metrics.features.precision import exact_float32
 matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
 {prepare}
 def state():

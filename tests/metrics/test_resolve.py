@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.metrics.conftest import CPU, TinyWeights, moving_clip, view
-from vapbench.cases import Case
+from vapbench.core.case import Case
 from vapbench.errors import UsageError, VapbenchError
 from vapbench.metrics import REGISTRY, resolve
 from vapbench.metrics.base import Metric
@@ -145,7 +145,7 @@ def test_planning_imports_no_model_library(tiny: TinyWeights) -> None:
     texts += ["torchmetrics:image.PeakSignalNoiseRatio", "torchmetrics:image.TotalVariation"]
     program = f"""
 import sys
-from vapbench import weights
+from vapbench.checkpoints import catalogue as weights
 from vapbench.metrics import resolve
 from vapbench.metrics.base import weights_of
 for text in {texts!r}:

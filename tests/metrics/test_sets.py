@@ -12,13 +12,13 @@ import torch
 from typer.testing import CliRunner
 
 from tests.metrics.conftest import CPU, moving_clip, view
-from vapbench.cases import Case
 from vapbench.cli import app
+from vapbench.core.case import Case
 from vapbench.errors import DataError, NotApplicable, UsageError, WeightsError
 from vapbench.metrics.fvd import Fvd
 from vapbench.metrics.sets import Features, frechet_distance, resolve, score_set
-from vapbench.report.table import summarise
-from vapbench.store import RunFolder
+from vapbench.report.tables.summary import summarise
+from vapbench.results.run import RunFolder
 
 
 @pytest.fixture(scope="module")

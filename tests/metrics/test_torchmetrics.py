@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from tests.metrics.conftest import CPU, moving_clip, noisy, view
-from vapbench.cases import Case
-from vapbench.clip import Clip, fit
+from vapbench.core.case import Case
+from vapbench.core.clip import Clip, fit
 from vapbench.errors import NotApplicable, UsageError
 from vapbench.metrics import resolve
 from vapbench.metrics.base import Score
-from vapbench.metrics.torchmetrics_adapter import image_classes
+from vapbench.metrics.from_torchmetrics import image_classes
 
 
 def _score(text: str, clip: Clip, case: Case) -> Score:

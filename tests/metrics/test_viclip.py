@@ -13,13 +13,13 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from tests.metrics.conftest import CPU, TinyWeights, moving_clip, parity_tensors, view
-from vapbench.cases import Case
-from vapbench.clip import Clip
+from vapbench.core.case import Case
+from vapbench.core.clip import Clip
 from vapbench.errors import WeightsError
-from vapbench.metrics.clip_features import prepare_rounded
-from vapbench.metrics.precision import exact_float32
+from vapbench.metrics.features.clip import prepare_rounded
+from vapbench.metrics.features.precision import exact_float32
 from vapbench.metrics.viclip_alignment import ViClipTextAlignment, middle_frames
-from vapbench.models.viclip import ViClip
+from vapbench.models.vision.viclip import ViClip
 
 
 @pytest.fixture(scope="module")

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vapbench.clip import Clip
-from vapbench.files import file_sha256
+from vapbench.core.clip import Clip
+from vapbench.core.video import write_video
+from vapbench.files.atomic import file_sha256
 from vapbench.methods import methods
-from vapbench.store import Failure, GenerationRow, RunFolder, RunWriter, ScoreRow, video_name
-from vapbench.video import write_video
+from vapbench.results.run import Failure, GenerationRow, RunFolder, RunWriter, ScoreRow, video_name
 
 METRIC = "temporal_flickering"
 

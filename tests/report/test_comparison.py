@@ -7,10 +7,10 @@ from collections.abc import Callable
 import pytest
 
 from vapbench.errors import DataError, UsageError
-from vapbench.report.comparison import Comparison, compare, to_json
-from vapbench.report.comparison_terminal import lines
 from vapbench.report.ranking import out_of_reach
-from vapbench.store import Failure
+from vapbench.report.render.comparison import lines
+from vapbench.report.tables.comparison import Comparison, compare, to_json
+from vapbench.results.run import Failure
 
 from .conftest import METRIC, Case, Runs
 

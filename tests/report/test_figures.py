@@ -9,16 +9,16 @@ from pathlib import Path
 import pytest
 
 from vapbench.errors import DataError, UsageError
-from vapbench.report.breakdown import breakdown, lines
-from vapbench.report.evidence import read_evidence
-from vapbench.report.figures import write_figure
-from vapbench.report.grid import grid_of
-from vapbench.report.human import HumanVote, metric_agreement, read_votes
-from vapbench.report.preference import with_votes
-from vapbench.report.published import publications, with_published
-from vapbench.report.table import TableModel, summarise
-from vapbench.report.vbench import eval_results
-from vapbench.store import Failure
+from vapbench.report.read.evidence import read_evidence
+from vapbench.report.render.figures import write_figure
+from vapbench.report.render.vbench import eval_results
+from vapbench.report.tables.agreement import HumanVote, metric_agreement, read_votes
+from vapbench.report.tables.breakdown import breakdown, lines
+from vapbench.report.tables.grid import grid_of
+from vapbench.report.tables.preference import with_votes
+from vapbench.report.tables.published import publications, with_published
+from vapbench.report.tables.summary import TableModel, summarise
+from vapbench.results.run import Failure
 
 from .conftest import Case, Runs
 

@@ -18,16 +18,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vapbench.errors import DataError, UsageError
-from vapbench.report.columns import Column, Row
-from vapbench.report.csv import harmless, to_csv
-from vapbench.report.grid import grid_of
-from vapbench.report.human import HumanVote
-from vapbench.report.latex import escape, to_latex
-from vapbench.report.preference import with_votes
-from vapbench.report.published import as_table, beside_published, publications, read_publication, with_published
-from vapbench.report.render import render, render_all
-from vapbench.report.table import Cell, TableModel, summarise
-from vapbench.store import Failure
+from vapbench.report.read.columns import Column, Row
+from vapbench.report.render.csv import harmless, to_csv
+from vapbench.report.render.formats import render, render_all
+from vapbench.report.render.latex import escape, to_latex
+from vapbench.report.tables.agreement import HumanVote
+from vapbench.report.tables.grid import grid_of
+from vapbench.report.tables.preference import with_votes
+from vapbench.report.tables.published import as_table, beside_published, publications, read_publication, with_published
+from vapbench.report.tables.summary import Cell, TableModel, summarise
+from vapbench.results.run import Failure
 
 from .conftest import METRIC, Case, Runs
 

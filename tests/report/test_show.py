@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from vapbench.core.video import probe, write_video
 from vapbench.errors import DataError, UsageError
-from vapbench.report.show import write_page
-from vapbench.store import Failure, RunFolder
-from vapbench.video import probe, write_video
+from vapbench.report.page.page import write_page
+from vapbench.results.run import Failure, RunFolder
 
 from .conftest import Case, Runs, clip
 

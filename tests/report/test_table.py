@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from vapbench.errors import DataError, UsageError
-from vapbench.report.columns import _differences
-from vapbench.report.evidence import read_evidence
-from vapbench.report.json import to_json
-from vapbench.report.table import Cell, TableModel, summarise
-from vapbench.store import Failure, GenerationRow, RunFolder, RunWriter
+from vapbench.report.read.columns import _differences
+from vapbench.report.read.evidence import read_evidence
+from vapbench.report.render.json import to_json
+from vapbench.report.tables.summary import Cell, TableModel, summarise
+from vapbench.results.run import Failure, GenerationRow, RunFolder, RunWriter
 
 from .conftest import METRIC, Case, Runs
 

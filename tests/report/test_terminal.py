@@ -8,9 +8,9 @@ from collections.abc import Callable
 import pytest
 from rich.console import Console
 
-from vapbench.report.table import summarise
-from vapbench.report.terminal import lines, print_table
-from vapbench.store import Failure
+from vapbench.report.render.terminal import lines, print_table
+from vapbench.report.tables.summary import summarise
+from vapbench.results.run import Failure
 
 from .conftest import Case, Runs
 
@@ -28,7 +28,7 @@ def text(runs: Runs, metric_data: Callable[..., None]) -> Callable[[int | None],
             if method == "i2v":
                 cases["c0"] = Case("d0", generation=Failure("OutOfMemoryError", "[red]no room[/red] \x1b[31m"))
             runs.write(method, cases, metric=name)
-    from vapbench.store import RunFolder
+    from vapbench.results.run import RunFolder
 
     (table,) = summarise([RunFolder(runs.root / "mini" / name) for name in ("vap", "i2v")], "camera")
     return lambda width: "\n".join(line.plain for line in lines(table, width))

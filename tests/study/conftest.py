@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from vapbench.files import canonical_json
-from vapbench.study.assign import Design
+from vapbench.files.atomic import canonical_json
+from vapbench.study.design.assign import Design
+from vapbench.study.design.simulation import simulate_sessions
 from vapbench.study.folder import StudyFolder
 from vapbench.study.protocol import Check, Consent, Key, KeyedMethod, MediaFacts, Protocol, Question, Session, StudyCase
-from vapbench.study.simulation import simulate_sessions
 from vapbench.study.votes import GENESIS, Rater, Vote
 
 

@@ -23,13 +23,13 @@ import uvicorn
 
 from tests.conftest import moving_clip
 from tests.study.conftest import key_of, make_protocol
-from vapbench.files import file_sha256
+from vapbench.core.video import pad_video, write_video
+from vapbench.files.atomic import file_sha256
 from vapbench.study.folder import StudyFolder
 from vapbench.study.protocol import MediaFacts
-from vapbench.study.serve import Links, _links
-from vapbench.study.server import application
-from vapbench.study.service import Service
-from vapbench.video import pad_video, write_video
+from vapbench.study.server.app import application
+from vapbench.study.server.serve import Links, _links
+from vapbench.study.server.service import Service
 
 FRAMES, FPS, WIDTH, HEIGHT = 8, 16.0, 96, 64
 DIFFERENT = 7

@@ -11,12 +11,12 @@ import pytest
 
 from tests.study.conftest import Population, code, collect, key_of, make_protocol, rechain
 from vapbench.leaderboard.studies import Study
-from vapbench.study.analysis import analyse
-from vapbench.study.ballots import Ballots
-from vapbench.study.documents import leaderboard_section, to_json
+from vapbench.study.analysis.ballots import Ballots
+from vapbench.study.analysis.documents import leaderboard_section, to_json
+from vapbench.study.analysis.fit import analyse
+from vapbench.study.analysis.results import StudyResult
+from vapbench.study.analysis.text import report_lines
 from vapbench.study.protocol import Protocol
-from vapbench.study.results import StudyResult
-from vapbench.study.text import report_lines
 from vapbench.study.votes import Rater, Vote
 
 TRUTH = (0.6, 0.2, -0.2, -0.6)

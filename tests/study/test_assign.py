@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from tests.study.conftest import make_protocol
-from vapbench.study.assign import Coverage, Design, RaterState, Trial, next_trial, trials_left
+from vapbench.study.design.assign import Coverage, Design, RaterState, Trial, next_trial, trials_left
+from vapbench.study.design.simulation import simulate_sessions
 from vapbench.study.protocol import Protocol
-from vapbench.study.simulation import simulate_sessions
 
 
 def run(protocol: Protocol, raters: int, dropout: float = 0.0) -> tuple[Design, Coverage, list[RaterState]]:

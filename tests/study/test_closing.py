@@ -11,9 +11,9 @@ import pytest
 
 from tests.study.served import make_study, serving
 from vapbench.errors import DataError, UsageError
-from vapbench.study.ballots import load_ballots
-from vapbench.study.closing import close_study, results_of
+from vapbench.study.analysis.ballots import load_ballots
 from vapbench.study.folder import StudyFolder
+from vapbench.study.server.closing import close_study, results_of
 
 
 @pytest.fixture

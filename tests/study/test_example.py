@@ -12,7 +12,7 @@ import pytest
 
 from tests.study.conftest import code
 from tests.study.served import make_study
-from vapbench.study.ballots import load_ballots
+from vapbench.study.analysis.ballots import load_ballots
 
 SCRIPT = Path(__file__).parents[2] / "examples" / "simulated_raters.py"
 

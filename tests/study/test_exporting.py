@@ -13,11 +13,11 @@ import pytest
 
 from tests.study.conftest import Population, collect, make_protocol, rechain, write_log, write_protocol
 from vapbench.errors import DataError
-from vapbench.files import file_sha256
-from vapbench.study.analysis import analyse_votes
-from vapbench.study.ballots import load_ballots
-from vapbench.study.exporting import cell_text, export
-from vapbench.study.fastchat import from_fastchat, to_fastchat
+from vapbench.files.atomic import file_sha256
+from vapbench.study.analysis.ballots import load_ballots
+from vapbench.study.analysis.exporting import cell_text, export
+from vapbench.study.analysis.fastchat import from_fastchat, to_fastchat
+from vapbench.study.analysis.fit import analyse_votes
 from vapbench.study.folder import StudyFolder
 from vapbench.study.votes import Vote
 
@@ -79,7 +79,7 @@ def test_fastchat_battles_go_out_and_come_back_to_the_same_estimates(folder: Stu
     assert sorted(terms.names.values()) == ["method-0", "method-1", "method-2"]
     main = [vote for vote in ballots.votes if vote.role == "main"]
     assert len(votes) == len(main)
-    from vapbench.study.analysis import Terms
+    from vapbench.study.analysis.fit import Terms
 
     here = {q.question: q for q in analyse_votes(Terms.of(ballots), main)}
     for question in analyse_votes(terms, votes):

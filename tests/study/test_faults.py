@@ -20,12 +20,12 @@ import pytest
 
 from tests.study.served import Process, Rater, make_study, serving
 from vapbench.errors import UsageError
-from vapbench.study.ballots import load_ballots
-from vapbench.study.database import StorageUnavailable
+from vapbench.study.analysis.ballots import load_ballots
 from vapbench.study.folder import StudyFolder
-from vapbench.study.media import Unsatisfiable, parse_range
-from vapbench.study.serve import invite_raters, serve
-from vapbench.study.service import Service
+from vapbench.study.server.database import StorageUnavailable
+from vapbench.study.server.media import Unsatisfiable, parse_range
+from vapbench.study.server.serve import invite_raters, serve
+from vapbench.study.server.service import Service
 from vapbench.study.votes import check_chain
 
 RATERS = 6

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.study.served import Served, make_study, serving
-from vapbench.study.ballots import load_ballots
+from vapbench.study.analysis.ballots import load_ballots
 from vapbench.study.folder import StudyFolder
 
 if TYPE_CHECKING:

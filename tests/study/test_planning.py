@@ -12,18 +12,18 @@ import numpy as np
 import pytest
 
 from tests.study.conftest import media_id
-from vapbench.clip import Clip
+from vapbench.core.clip import Clip
+from vapbench.core.video import pad_video, probe, read_video, write_video
 from vapbench.errors import DataError, IdentityError, UsageError
-from vapbench.files import file_sha256
-from vapbench.store import GenerationRow, RunFolder, RunWriter
-from vapbench.study.assign import Design
-from vapbench.study.blinding import BlindSpec, common_spec, conform
+from vapbench.files.atomic import file_sha256
+from vapbench.results.run import GenerationRow, RunFolder, RunWriter
+from vapbench.study.design.assign import Design
+from vapbench.study.design.blinding import BlindSpec, common_spec, conform
+from vapbench.study.design.planning import Planned, Wanted, session_roles, write_study
+from vapbench.study.design.sources import Sources, from_runs, from_table
 from vapbench.study.folder import StudyFolder
 from vapbench.study.leaks import find_leaks, protocol_leaks
-from vapbench.study.planning import Planned, Wanted, session_roles, write_study
 from vapbench.study.protocol import MediaFacts
-from vapbench.study.sources import Sources, from_runs, from_table
-from vapbench.video import pad_video, probe, read_video, write_video
 
 CASES = 6
 FORMATS = {"alpha": (48, 32, 8.0, 16), "beta": (64, 48, 16.0, 40), "gamma": (48, 32, 8.0, 18)}

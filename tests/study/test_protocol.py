@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from tests.study.conftest import code, key_of, make_protocol
 from vapbench.errors import DataError, IdentityError
-from vapbench.files import file_sha256
+from vapbench.files.atomic import file_sha256
 from vapbench.study.folder import StudyFolder
 from vapbench.study.protocol import Check, MediaFacts
 from vapbench.study.votes import GENESIS, Vote, check_chain

@@ -19,11 +19,11 @@ import pytest
 
 from tests.study.served import Rater, Served, make_study, serving
 from vapbench.errors import DataError, IdentityError
-from vapbench.study.ballots import load_ballots
-from vapbench.study.database import Clock
+from vapbench.study.analysis.ballots import load_ballots
 from vapbench.study.folder import StudyFolder
-from vapbench.study.raters import DAY_US, LINK_DAYS
-from vapbench.study.service import Completion
+from vapbench.study.server.database import Clock
+from vapbench.study.server.raters import DAY_US, LINK_DAYS
+from vapbench.study.server.service import Completion
 
 
 @pytest.fixture

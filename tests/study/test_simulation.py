@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tests.study.conftest import make_protocol
-from vapbench.study.simulation import Assumptions, Forecast, Power, forecast
-from vapbench.study.text import underpowered
+from vapbench.study.analysis.text import underpowered
+from vapbench.study.design.simulation import Assumptions, Forecast, Power, forecast
 
 QUICK = Assumptions(designs=1, replicates=12)
 

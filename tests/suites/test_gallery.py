@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import SPEC, moving_clip
+from vapbench.core.video import write_video
 from vapbench.errors import DataError
 from vapbench.suites.gallery import load, parse_name
-from vapbench.video import write_video
 
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "gallery"
 

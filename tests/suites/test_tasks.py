@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from vapbench.cases import Case
+from vapbench.core.case import Case
 from vapbench.errors import DataError, UsageError
 from vapbench.suites import find_suite, load_suites
 from vapbench.suites.tasks import (

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import SPEC, moving_clip
-from vapbench.cases import Case
+from vapbench.core.case import Case
+from vapbench.core.video import write_video
 from vapbench.errors import DataError
 from vapbench.suites import Suite
 from vapbench.suites.vap_data import load
-from vapbench.video import write_video
 
 BENCHMARK = ("video_paths", "ref_video_path", "tar_video_caption", "ref_video_caption")
 INDEX = ("video_paths", "ref_video_paths", "tar_video_caption", "kind", "split", "reference_alignment_score")

@@ -13,12 +13,12 @@ import torch
 from diffusers import WanVACEPipeline
 from safetensors.torch import load_file
 
-from vapbench.clip import Clip
+from vapbench.core.clip import Clip
 from vapbench.errors import UsageError, VapbenchError
-from vapbench.files import file_sha256
-from vapbench.methods.adapters import find_adapter, fingerprint
+from vapbench.files.atomic import file_sha256
+from vapbench.methods.lora_files import find_adapter, fingerprint
 from vapbench.metrics import resolve
-from vapbench.metrics.clip_features import ClipWeights
+from vapbench.metrics.features.clip import ClipWeights
 from vapbench.metrics.view import ClipView
 from vapbench.models import load_pipeline
 from vapbench.suites.mini.cases import benchmark_cases

@@ -9,21 +9,15 @@ import sys
 
 import typer
 
-from vapbench.cli import (
-    checking,
-    data,
-    listing,
-    planning,
-    publishing,
-    reporting,
-    results,
-    running,
-    set_scoring,
-    status,
-    study,
-    tables,
-    training,
-)
+from vapbench.cli import check as checking
+from vapbench.cli import data, results, status, study, tables
+from vapbench.cli import leaderboard as publishing
+from vapbench.cli import list as listing
+from vapbench.cli import plan as planning
+from vapbench.cli import report as reporting
+from vapbench.cli import run as running
+from vapbench.cli import score_set as set_scoring
+from vapbench.cli import train as training
 
 _INTERRUPTED = 130
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from vapbench.costs import Estimate
     from vapbench.metrics.base import Cost
+    from vapbench.running.costs import Estimate
 
 
 def print_costs(estimates: Sequence[Estimate], limit: int | None) -> None:

@@ -91,8 +91,8 @@ def list_weights(json: opt.Json = False) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from vapbench.checkpoints.catalogue import CATALOGUE, locate
     from vapbench.cli.console import output
-    from vapbench.weights import CATALOGUE, locate
 
     here = {name: locate(name) for name in CATALOGUE}
     if json:
@@ -126,8 +126,8 @@ def fetch_weights(
 
     from rich.progress import DownloadColumn, Progress, TimeRemainingColumn
 
+    from vapbench.checkpoints.catalogue import CATALOGUE, fetch, find
     from vapbench.cli.console import errors, output
-    from vapbench.weights import CATALOGUE, fetch, find
 
     for item in [find(text) for text in (CATALOGUE if name == ["all"] else name)]:
         errors().print(
@@ -147,8 +147,8 @@ def _advance(bar: Progress, task: TaskID, done: int, total: int | None) -> None:
 
 def verify_weights() -> None:
     """Hash the weights that are here and compare with what was first fetched."""
+    from vapbench.checkpoints.catalogue import CATALOGUE, verify
     from vapbench.cli.console import output
-    from vapbench.weights import CATALOGUE, verify
 
     statuses = [verify(name) for name in CATALOGUE]
     for status in statuses:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 from vapbench.cli.console import output
 
 if TYPE_CHECKING:
-    from vapbench.cases import Case
-    from vapbench.estimate import Work
-    from vapbench.pending import Refresh
-    from vapbench.plan import Column, RunPlan
-    from vapbench.store import RunFolder
+    from vapbench.core.case import Case
+    from vapbench.results.run import RunFolder
+    from vapbench.running.estimate import Work
+    from vapbench.running.pending import Refresh
+    from vapbench.running.plan import Column, RunPlan
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class Described:
 
 def describe_plans(plans: Sequence[RunPlan], wanted: Sequence[Column], refresh: Refresh) -> list[Described]:
     """Say what runs would do, method by method."""
-    from vapbench.estimate import Work
-    from vapbench.pending import pending, pending_scores
+    from vapbench.running.estimate import Work
+    from vapbench.running.pending import pending, pending_scores
 
     described = []
     for plan in plans:
@@ -55,7 +55,7 @@ def describe_plans(plans: Sequence[RunPlan], wanted: Sequence[Column], refresh: 
 
 def describe_columns(wanted: Sequence[Column]) -> list[str]:
     """The columns, and the weights they lack on this machine: a column without its weights stays empty."""
-    from vapbench.weights import absent_of, find
+    from vapbench.checkpoints.catalogue import absent_of, find
 
     lacking = {column.label: absent_of(column.metric.name, column.params) for column in wanted}
     width = max((len(label) for label in lacking), default=0)
@@ -70,7 +70,7 @@ def describe_columns(wanted: Sequence[Column]) -> list[str]:
 
 def show_scores(folder: RunFolder, cases: Mapping[str, Case], wanted: Sequence[Column], refresh: Refresh) -> None:
     """Print what scoring a run would do."""
-    from vapbench.pending import pending_scores
+    from vapbench.running.pending import pending_scores
 
     jobs = pending_scores(folder, cases, wanted, None, refresh).jobs
     lacking = {column.label: sum(column in job.columns for job in jobs) for column in wanted}
@@ -91,9 +91,9 @@ def describe_protocol(
         Nothing where there is data to plan with, or where the protocol says nothing of the task.
     """
     from vapbench.errors import WeightsError
-    from vapbench.estimate import Work
     from vapbench.methods import resolve
     from vapbench.methods.base import identity_of
+    from vapbench.running.estimate import Work
     from vapbench.suites import find_suite
 
     found = find_suite(suite)
@@ -185,8 +185,8 @@ def _uncounted(work: Work) -> str:
 
 def _is_here(source: str, weights: Mapping[str, object]) -> bool:
     """Whether a checkpoint is on this machine: a hub id may be known to the hub alone."""
+    from vapbench.checkpoints.folder import local_folder
     from vapbench.errors import WeightsError
-    from vapbench.methods.checkpoints import local_folder
 
     if "absent" in weights:
         return False

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vapbench.report.human import HumanVote, MetricAgreement
-    from vapbench.report.table import TableModel
+    from vapbench.report.tables.agreement import HumanVote, MetricAgreement
+    from vapbench.report.tables.summary import TableModel
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Extras:
     @cached_property
     def ballots(self) -> Sequence[HumanVote]:
         """The votes, read once."""
-        from vapbench.report.human import read_votes
+        from vapbench.report.tables.agreement import read_votes
 
         return read_votes(self.votes) if self.votes else []
 
@@ -38,7 +38,7 @@ class Extras:
         from vapbench.errors import DataError
 
         if self.figures:
-            from vapbench.report.figures import kind_of
+            from vapbench.report.render.figures import kind_of
 
             for path in self.figures:
                 kind_of(path)
@@ -49,7 +49,7 @@ class Extras:
 
     def lines(self, table: TableModel) -> Iterator[str]:
         """Text below a table."""
-        from vapbench.report.breakdown import breakdown, lines
+        from vapbench.report.tables.breakdown import breakdown, lines
 
         for item in breakdown(table) if self.by_condition else ():
             yield ""
@@ -60,7 +60,7 @@ class Extras:
         """The same as plain data."""
         from dataclasses import asdict
 
-        from vapbench.report.breakdown import breakdown, to_json
+        from vapbench.report.tables.breakdown import breakdown, to_json
 
         found: dict[str, Any] = {}
         if self.by_condition:
@@ -72,7 +72,7 @@ class Extras:
     def draw(self, tables: Sequence[TableModel]) -> Iterator[Path]:
         """Draw every figure of every table; with several tables, their suite and task go into the file's name."""
         for path in self.figures:
-            from vapbench.report.figures import write_figure
+            from vapbench.report.render.figures import write_figure
 
             for table in tables:
                 name = "-".join([path.stem, table.suite, table.task or "all"]) if len(tables) > 1 else path.stem
@@ -82,7 +82,7 @@ class Extras:
                 yield target
 
     def _agreements(self, table: TableModel) -> list[MetricAgreement]:
-        from vapbench.report.human import metric_agreement
+        from vapbench.report.tables.agreement import metric_agreement
 
         return metric_agreement(table, self.ballots) if self.votes else []
 

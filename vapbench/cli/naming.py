@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from vapbench.store import RunFolder
+    from vapbench.results.run import RunFolder
 
 
 def find_run(name: str, results: Path, suite: str | None) -> RunFolder:
@@ -17,7 +17,7 @@ def find_run(name: str, results: Path, suite: str | None) -> RunFolder:
         UsageError: there is none of that name, or several. A path that is no run folder is refused when it is read.
     """
     from vapbench.errors import UsageError, did_you_mean
-    from vapbench.store import RunFolder
+    from vapbench.results.run import RunFolder
 
     if (Path(name) / "manifest.json").is_file() or len(Path(name).parts) > 1:
         return RunFolder(Path(name))
@@ -34,7 +34,7 @@ def find_run(name: str, results: Path, suite: str | None) -> RunFolder:
 
 def run_folders(runs: Sequence[str] | None, results: Path, suite: str | None) -> list[RunFolder]:
     """The runs a user names, each once, or every run of the results folder, of one suite if asked for."""
-    from vapbench.store import RunFolder
+    from vapbench.results.run import RunFolder
 
     if runs:
         named = [find_run(name, results, suite) for name in runs]
@@ -46,9 +46,9 @@ def run_folders(runs: Sequence[str] | None, results: Path, suite: str | None) ->
 
 def _labels(folders: Sequence[Path]) -> dict[Path, str]:
     """What rows of tables of all these runs are called, such as ``vap reference=shuffled``."""
-    from vapbench.report.columns import rows_of
-    from vapbench.report.evidence import read_all
-    from vapbench.store import RunFolder
+    from vapbench.report.read.columns import rows_of
+    from vapbench.report.read.evidence import read_all
+    from vapbench.results.run import RunFolder
 
     found: dict[Path, str] = {}
     for suite in dict.fromkeys(folder.parent for folder in folders):

@@ -16,13 +16,13 @@ from rich.progress import (
 )
 
 from vapbench.cli.console import errors, visible
-from vapbench.runner import Tally
+from vapbench.running.generate import Tally
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
-    from vapbench.runner import Progress as Watcher
-    from vapbench.store import Failure, Status
+    from vapbench.results.run import Failure, Status
+    from vapbench.running.generate import Progress as Watcher
 
 _SECONDS_BETWEEN_LINES = 10.0
 

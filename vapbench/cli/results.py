@@ -40,7 +40,7 @@ def merge(
     import json as jsonlib
 
     from vapbench.cli.console import configure_logging, output
-    from vapbench.merge import merge as merge_runs
+    from vapbench.results.merge import merge as merge_runs
 
     configure_logging(verbose=0, quiet=False)
     done = merge_runs(sources, into, ["vapbench", *sys.argv[1:]])
@@ -74,7 +74,7 @@ def unlock(
     ran, no unlocking is needed: the same command resumes.
     """
     from vapbench.cli.console import output
-    from vapbench.lock import unlock as break_lock
+    from vapbench.files.lock import unlock as break_lock
 
     for run in [found for path in runs for found in _locked_below(path) or [path]]:
         held = break_lock(run, force)
@@ -83,6 +83,6 @@ def unlock(
 
 
 def _locked_below(results: Path) -> list[Path]:
-    from vapbench.lock import owner_file
+    from vapbench.files.lock import owner_file
 
     return [found.parent for found in sorted(results.glob(f"*/*/{owner_file(results).name}"))]

@@ -10,8 +10,8 @@ import typer
 from vapbench.cli.console import errors
 
 if TYPE_CHECKING:
-    from vapbench.plan import RunPlan
-    from vapbench.shards import Shard
+    from vapbench.running.plan import RunPlan
+    from vapbench.running.shards import Shard
 
 
 def without_empty(plans: list[RunPlan], shard: Shard | None, cases: int) -> list[RunPlan]:
@@ -28,7 +28,7 @@ def say_merge(shard: str | None, results: Path) -> None:
     """Say what to do with a finished shard."""
     if shard is None:
         return
-    from vapbench.shards import Shard
+    from vapbench.running.shards import Shard
 
     pattern = Shard.parse(shard).pattern(results)
     text = f"Shard {shard} is done. When all are: vapbench results merge {pattern} --into {results}"

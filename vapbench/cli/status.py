@@ -10,8 +10,8 @@ import typer
 from vapbench.cli import options as opt
 
 if TYPE_CHECKING:
-    from vapbench.status import RunStatus, Stage
-    from vapbench.store import RunFolder
+    from vapbench.results.run import RunFolder
+    from vapbench.results.status import RunStatus, Stage
 
 
 def register(app: typer.Typer) -> None:
@@ -42,7 +42,7 @@ def status(
 
     from vapbench.cli.console import configure_logging, output, visible
     from vapbench.errors import UsageError
-    from vapbench.status import status_of
+    from vapbench.results.status import status_of
 
     configure_logging(verbose=0, quiet=False)
     folders = [folder for name in runs for folder in _named(name, results)] if runs else _inside(results)
@@ -68,7 +68,7 @@ def _named(name: str, results: Path) -> list[RunFolder]:
 
 
 def _inside(folder: Path) -> list[RunFolder]:
-    from vapbench.store import RunFolder
+    from vapbench.results.run import RunFolder
 
     return [RunFolder(manifest.parent) for manifest in sorted(folder.glob("*/*/manifest.json"))]
 

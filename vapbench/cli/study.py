@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import typer
 
-from vapbench.cli import analysing, designing, serving
+from vapbench.cli import study_analyse as analysing
+from vapbench.cli import study_plan as designing
+from vapbench.cli import study_serve as serving
 
 
 def register(app: typer.Typer) -> None:

@@ -10,7 +10,7 @@ import typer
 from vapbench.cli import options as opt
 
 if TYPE_CHECKING:
-    from vapbench.report.table import TableModel
+    from vapbench.report.tables.summary import TableModel
 
 _Task = Annotated[
     str | None, typer.Option("--task", "-t", help="Only this task. [default: every task]", show_default=False)
@@ -48,9 +48,9 @@ def compare(
 
     from vapbench.cli.console import configure_logging, output
     from vapbench.cli.naming import find_run
-    from vapbench.report.comparison import compare as compare_runs
-    from vapbench.report.comparison import to_json
-    from vapbench.report.comparison_terminal import lines, without_shared
+    from vapbench.report.render.comparison import lines, without_shared
+    from vapbench.report.tables.comparison import compare as compare_runs
+    from vapbench.report.tables.comparison import to_json
 
     configure_logging(verbose=0, quiet=False)
     comparisons = compare_runs(find_run(a, results, suite), find_run(b, results, suite), task)
@@ -121,8 +121,8 @@ def table(
     """
     from vapbench.cli.console import configure_logging
     from vapbench.errors import UsageError
-    from vapbench.files import write_text
-    from vapbench.report.render import render_all
+    from vapbench.files.atomic import write_text
+    from vapbench.report.render.formats import render_all
 
     configure_logging(verbose=0, quiet=False)
     if standalone and format_ != "latex":
@@ -148,8 +148,8 @@ def _models(
 ) -> list[TableModel]:
     from vapbench.cli.naming import run_folders
     from vapbench.errors import UsageError
-    from vapbench.report.published import beside_published, publications
-    from vapbench.report.table import summarise
+    from vapbench.report.tables.published import beside_published, publications
+    from vapbench.report.tables.summary import summarise
 
     folders = run_folders(runs, results, suite)
     if not folders and published:
@@ -167,8 +167,8 @@ def _models(
 
 def _with_votes(models: list[TableModel], path: Path) -> list[TableModel]:
     from vapbench.errors import DataError
-    from vapbench.report.human import read_votes
-    from vapbench.report.preference import with_votes
+    from vapbench.report.tables.agreement import read_votes
+    from vapbench.report.tables.preference import with_votes
 
     cast = read_votes(path)
     voted = [with_votes(model, cast) for model in models]

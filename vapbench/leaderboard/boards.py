@@ -13,15 +13,15 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from vapbench.errors import DataError
-from vapbench.files import is_reserved
+from vapbench.files.atomic import is_reserved
 from vapbench.leaderboard.check import check_submission
 from vapbench.leaderboard.studies import Study, read_studies
 from vapbench.leaderboard.submission import MANIFEST, Submission, read_submission
-from vapbench.report.columns import REFERENCE_KINDS, Column, rows_of
-from vapbench.report.evidence import Evidence, read_all
-from vapbench.report.published import as_table, publications, with_published
-from vapbench.report.table import TableModel, tables_of, task_names
-from vapbench.store import RunFolder
+from vapbench.report.read.columns import REFERENCE_KINDS, Column, rows_of
+from vapbench.report.read.evidence import Evidence, read_all
+from vapbench.report.tables.published import as_table, publications, with_published
+from vapbench.report.tables.summary import TableModel, tables_of, task_names
+from vapbench.results.run import RunFolder
 from vapbench.suites import load_suites
 
 Badge = Literal["published", "self-reported", "recomputed", "reproduced"]

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from vapbench.errors import DataError
-from vapbench.files import canonical_json, digest, write_text
+from vapbench.files.atomic import canonical_json, digest, write_text
+from vapbench.files.parsing import parse_json
 from vapbench.leaderboard.boards import Board, Entry
-from vapbench.parsing import parse_json
 
 GENESIS = "0" * 64
 

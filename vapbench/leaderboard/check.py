@@ -12,12 +12,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from vapbench.cases import check_name
+from vapbench.core.case import check_name
 from vapbench.errors import DataError, UsageError
-from vapbench.files import check_inside, file_sha256
+from vapbench.files.atomic import check_inside, file_sha256
+from vapbench.files.parsing import parse_json
 from vapbench.leaderboard.submission import MANIFEST, Submission, read_submission
-from vapbench.parsing import parse_json
-from vapbench.shapes import LARGEST_SCORE, is_seed, is_video_name
+from vapbench.results.manifest import LARGEST_SCORE, is_seed, is_video_name
 
 LIMITS = {".json": 16 << 20, ".jsonl": 64 << 20, ".md": 1 << 20, ".mp4": 256 << 20}
 """Suffixes a submission may hold, with the most bytes of one file."""
@@ -226,7 +226,7 @@ def _output_problems(folder: Path, said: Submission, manifest: Mapping[str, Any]
 
 
 def _video_problems(videos: Path, rows: list[dict[str, Any]]) -> Iterator[str]:
-    from vapbench.video import probe
+    from vapbench.core.video import probe
 
     named = {row["video"]: row["sha256"] for row in rows if row["status"] == "ok"}
     for path in sorted(videos.iterdir()):
@@ -240,7 +240,7 @@ def _video_problems(videos: Path, rows: list[dict[str, Any]]) -> Iterator[str]:
             yield f"videos/{name} is not the file that was scored: its SHA-256 is another"
         else:
             try:
-                # The header alone says how much decoding would cost: vapbench.limits.
+                # The header alone says how much decoding would cost: vapbench.core.limits.
                 probe(path)
             except DataError as error:
                 yield f"videos/{name} cannot be read ({error})"

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from vapbench.files import TEMPORARY, file_sha256
+from vapbench.core.video import read_first_frame
+from vapbench.files.atomic import TEMPORARY, file_sha256
 from vapbench.leaderboard.boards import Entry
-from vapbench.report.evidence import explain
-from vapbench.store import GenerationRow
-from vapbench.video import read_first_frame
+from vapbench.report.read.evidence import explain
+from vapbench.results.run import GenerationRow
 
 _PLAYABLE = frozenset({".mp4", ".m4v", ".webm"})
 _IMAGES = frozenset({".png", ".jpg", ".jpeg", ".webp"})

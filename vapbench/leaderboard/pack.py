@@ -11,9 +11,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from vapbench.errors import DataError, UsageError
-from vapbench.files import canonical_json, write_json
+from vapbench.files.atomic import canonical_json, write_json
 from vapbench.leaderboard.submission import MANIFEST, Code, Output, Submission
-from vapbench.store import Failure, GenerationRow, RunFolder, ScoreRow
+from vapbench.results.run import Failure, GenerationRow, RunFolder, ScoreRow
 
 _KEPT = ("condition", "category", "tasks", "seeds", "fields", "caption", "reference_caption", "provenance")
 _SESSION = ("started", "ended", "seeds", "device", "git", "counts")

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from vapbench.cases import Name
+from vapbench.core.case import Name
 from vapbench.errors import DataError
 
 MANIFEST = "submission.json"

@@ -18,16 +18,16 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from vapbench.cases import Name
+from vapbench.checkpoints.folder import BUNDLED
+from vapbench.core.case import Name
+from vapbench.core.registry import Spec, defaults, load_attribute, load_module, parameters, plain
 from vapbench.errors import DataError, UsageError, VapbenchError, did_you_mean
-from vapbench.files import content_sha256
+from vapbench.files.atomic import content_sha256
+from vapbench.files.parsing import read_yaml
+from vapbench.files.resources import resource
 from vapbench.methods.base import Method
-from vapbench.methods.checkpoints import BUNDLED
 from vapbench.methods.demand import Resources
 from vapbench.methods.footprint import Size
-from vapbench.parsing import read_yaml
-from vapbench.registry import Spec, defaults, load_attribute, load_module, parameters, plain
-from vapbench.resources import resource
 
 Kind = Literal["unified", "per-condition", "structure", "text", "outputs", "floor", "ceiling"]
 _BUILT_IN = Path(__file__).parent / "cards"

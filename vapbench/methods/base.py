@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 if TYPE_CHECKING:
     import torch
 
-    from vapbench.cases import Case
-    from vapbench.clip import Clip
+    from vapbench.core.case import Case
+    from vapbench.core.clip import Clip
 
 
 @runtime_checkable

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from vapbench import weights
-from vapbench.clip import Frames
+from vapbench.checkpoints import catalogue as weights
+from vapbench.checkpoints.folder import checkpoint_folder, checkpoint_identity, local_folder
+from vapbench.core.clip import Frames
 from vapbench.errors import UsageError, WeightsError
-from vapbench.files import content_sha256
-from vapbench.methods.checkpoints import checkpoint_folder, checkpoint_identity, local_folder
+from vapbench.files.atomic import content_sha256
 
 if TYPE_CHECKING:
     import torch

@@ -15,18 +15,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from vapbench.clip import Clip
+from vapbench.core.clip import Clip
+from vapbench.core.video import read_video
 from vapbench.errors import DataError, NotApplicable
-from vapbench.files import check_inside, write_text
+from vapbench.files.atomic import check_inside, write_text
+from vapbench.files.parsing import read_csv
 from vapbench.methods.provenance import Provenance, read_provenance
-from vapbench.parsing import read_csv
 from vapbench.suites.gallery import REFERENCES
-from vapbench.video import read_video
 
 if TYPE_CHECKING:
     import torch
 
-    from vapbench.cases import Case
+    from vapbench.core.case import Case
 
 log = logging.getLogger(__name__)
 

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from vapbench.cases import Case, ClipSpec, Reference
-from vapbench.clip import Clip
+from vapbench.checkpoints.folder import checkpoint_folder, checkpoint_identity
+from vapbench.core.case import Case, ClipSpec, Reference
+from vapbench.core.clip import Clip
 from vapbench.errors import UsageError, VapbenchError
-from vapbench.files import digest
-from vapbench.methods.checkpoints import checkpoint_folder, checkpoint_identity
+from vapbench.files.atomic import digest
 from vapbench.methods.reuse import EncodedOnce
 
 if TYPE_CHECKING:

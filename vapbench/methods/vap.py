@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy.typing as npt
 
-from vapbench.cases import Case, ClipSpec, Reference
+from vapbench.core.case import Case, ClipSpec, Reference
 from vapbench.errors import NotApplicable
 from vapbench.methods.pipelines import PipelineMethod, wrong_references
 

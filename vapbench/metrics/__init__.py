@@ -9,9 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, get_args
 
+from vapbench.core.registry import Registry, Spec, defaults, load_attribute, load_module, parameters, plain
 from vapbench.errors import UsageError, VapbenchError
 from vapbench.metrics.base import Metric, Need
-from vapbench.registry import Registry, Spec, defaults, load_attribute, load_module, parameters, plain
 
 REGISTRY = Registry(
     "metric",
@@ -58,7 +58,7 @@ def resolve(text: str) -> tuple[Metric, dict[str, Any]]:
     """
     spec = Spec.parse(text)
     if spec.name.startswith(_TORCHMETRICS):
-        from vapbench.metrics.torchmetrics_adapter import build
+        from vapbench.metrics.from_torchmetrics import build
 
         return build(spec.name.removeprefix(_TORCHMETRICS), spec.parameters)
     if spec.name.endswith((".py", ".py:")):

@@ -5,17 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vapbench.checkpoints.catalogue import load_tensors, require
+from vapbench.checkpoints.metric_files import given_or_catalogued, present
 from vapbench.errors import WeightsError
 from vapbench.metrics.base import Need, Score
-from vapbench.metrics.clip_features import ClipMetric, ClipWeights
-from vapbench.metrics.files import given_or_catalogued, present
-from vapbench.metrics.precision import Precision, exact_float32
-from vapbench.weights import load_tensors, require
+from vapbench.metrics.features.clip import ClipMetric, ClipWeights
+from vapbench.metrics.features.precision import Precision, exact_float32
 
 if TYPE_CHECKING:
     import torch
 
-    from vapbench.cases import Case
+    from vapbench.core.case import Case
     from vapbench.metrics.view import ClipView
 
 

@@ -13,7 +13,7 @@ from vapbench.errors import BudgetSpent
 if TYPE_CHECKING:
     import torch
 
-    from vapbench.cases import Case
+    from vapbench.core.case import Case
     from vapbench.metrics.view import ClipView
 
 Need = Literal["prompt", "reference", "image", "target", "category"]

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from vapbench.errors import NotApplicable
 from vapbench.metrics.base import Need, Score
-from vapbench.metrics.clip_features import ClipMetric, ClipWeights
-from vapbench.metrics.dino_features import DinoMetric
-from vapbench.metrics.precision import Precision
+from vapbench.metrics.features.clip import ClipMetric, ClipWeights
+from vapbench.metrics.features.dino import DinoMetric
+from vapbench.metrics.features.precision import Precision
 
 if TYPE_CHECKING:
     import torch
 
-    from vapbench.cases import Case
+    from vapbench.core.case import Case
     from vapbench.metrics.view import ClipView
 
 

@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from vapbench.checkpoints.catalogue import require
+from vapbench.checkpoints.metric_files import given_or_catalogued, present
 from vapbench.errors import NotApplicable
 from vapbench.metrics.base import Need, Score
-from vapbench.metrics.files import given_or_catalogued, present
-from vapbench.metrics.optical_flow import DisFlow, Flow, RaftFlow, pad_frames, padding
-from vapbench.metrics.precision import Precision, arithmetic
-from vapbench.weights import require
+from vapbench.metrics.features.flow import DisFlow, Flow, RaftFlow, pad_frames, padding
+from vapbench.metrics.features.precision import Precision, arithmetic
 
 if TYPE_CHECKING:
     import torch
 
-    from vapbench.cases import Case
+    from vapbench.core.case import Case
     from vapbench.metrics.view import ClipView
 
 

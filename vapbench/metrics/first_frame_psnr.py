@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vapbench.clip import Clip, fit
+from vapbench.core.clip import Clip, fit
 from vapbench.metrics.base import Need, Score
 
 if TYPE_CHECKING:
     import torch
 
-    from vapbench.cases import Case
+    from vapbench.core.case import Case
     from vapbench.metrics.view import ClipView
 
 _MOST = 60.0

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vapbench.clip import evenly
+from vapbench.core.clip import evenly
 from vapbench.errors import NotApplicable, WeightsError
-from vapbench.metrics.precision import exact_float32
+from vapbench.files.parsing import parse_json
+from vapbench.metrics.features.precision import exact_float32
 from vapbench.metrics.sets import Features, frechet_distance
-from vapbench.parsing import parse_json
 
 if TYPE_CHECKING:
     import torch

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from vapbench.errors import NotApplicable
 from vapbench.metrics.base import Need, Score
-from vapbench.metrics.dino_features import DinoMetric
+from vapbench.metrics.features.dino import DinoMetric
 
 if TYPE_CHECKING:
     import torch
 
-    from vapbench.cases import Case
+    from vapbench.core.case import Case
     from vapbench.metrics.view import ClipView
 
 _CLOSEST, _STEADY, _STEADIEST_LEAST = 0.4, 0.3, 0.3

@@ -9,18 +9,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vapbench.checkpoints.metric_files import given_or_shipped, require_shipped
 from vapbench.errors import WeightsError
 from vapbench.metrics.aesthetic_quality import load_head
 from vapbench.metrics.base import Need, Score
-from vapbench.metrics.clip_features import ClipEncoder, ClipWeights
-from vapbench.metrics.files import given_or_shipped, require_shipped
-from vapbench.metrics.precision import exact_float32
+from vapbench.metrics.features.clip import ClipEncoder, ClipWeights
+from vapbench.metrics.features.precision import exact_float32
 from vapbench.metrics.text_alignment import clip_score
 
 if TYPE_CHECKING:
     import torch
 
-    from vapbench.cases import Case
+    from vapbench.core.case import Case
     from vapbench.metrics.view import ClipView
 
 HEAD = "model.safetensors"

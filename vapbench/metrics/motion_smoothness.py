@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from vapbench.clip import Frames
+from vapbench.checkpoints.catalogue import require
+from vapbench.checkpoints.metric_files import given_or_catalogued, present
+from vapbench.core.clip import Frames
 from vapbench.errors import NotApplicable
-from vapbench.metrics.amt_interpolation import AmtInterpolator
 from vapbench.metrics.base import Need, Score
-from vapbench.metrics.files import given_or_catalogued, present
-from vapbench.metrics.optical_flow import DisFlow, Flow, pad_frames, padding
-from vapbench.metrics.precision import Precision
+from vapbench.metrics.features.amt import AmtInterpolator
+from vapbench.metrics.features.flow import DisFlow, Flow, pad_frames, padding
+from vapbench.metrics.features.precision import Precision
 from vapbench.metrics.temporal_flickering import mean_absolute_error
-from vapbench.weights import require
 
 if TYPE_CHECKING:
     import torch
 
-    from vapbench.cases import Case
+    from vapbench.core.case import Case
     from vapbench.metrics.view import ClipView
 
 FloatFrame = npt.NDArray[np.float32]

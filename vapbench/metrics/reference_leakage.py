@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vapbench.metrics.base import Need, Score
-from vapbench.metrics.dino_features import DinoMetric
+from vapbench.metrics.features.dino import DinoMetric
 
 if TYPE_CHECKING:
     import torch
 
-    from vapbench.cases import Case
+    from vapbench.core.case import Case
     from vapbench.metrics.view import ClipView
 
 

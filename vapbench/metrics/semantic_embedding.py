@@ -5,15 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vapbench.clip import fit
+from vapbench.checkpoints.metric_files import given_or_shipped, require_shipped
+from vapbench.core.clip import fit
 from vapbench.metrics.base import Need, Score
-from vapbench.metrics.files import given_or_shipped, require_shipped
-from vapbench.metrics.precision import exact_float32
+from vapbench.metrics.features.precision import exact_float32
 
 if TYPE_CHECKING:
     import torch
 
-    from vapbench.cases import Case
+    from vapbench.core.case import Case
     from vapbench.metrics.view import ClipView
     from vapbench.models.semantic_encoder import SemanticEncoder
 

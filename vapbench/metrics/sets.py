@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from vapbench.core.registry import Registry, Spec, defaults, parameters, plain
 from vapbench.errors import NotApplicable
-from vapbench.registry import Registry, Spec, defaults, parameters, plain
 
 if TYPE_CHECKING:
     import torch

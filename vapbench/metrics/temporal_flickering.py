@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vapbench.clip import Frames
+from vapbench.core.clip import Frames
 from vapbench.errors import NotApplicable
 from vapbench.metrics.base import Need, Score
 
 if TYPE_CHECKING:
     import torch
 
-    from vapbench.cases import Case
+    from vapbench.core.case import Case
     from vapbench.metrics.view import ClipView
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vapbench.metrics.base import Need, Score
-from vapbench.metrics.clip_features import ClipEncoder, ClipMetric, ClipWeights
-from vapbench.metrics.precision import Precision
+from vapbench.metrics.features.clip import ClipEncoder, ClipMetric, ClipWeights
+from vapbench.metrics.features.precision import Precision
 
 if TYPE_CHECKING:
-    from vapbench.cases import Case
+    from vapbench.core.case import Case
     from vapbench.metrics.view import ClipView
 
 

@@ -6,17 +6,17 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vapbench.checkpoints.catalogue import load_tensors, require
+from vapbench.checkpoints.metric_files import given_or_catalogued, present
 from vapbench.errors import WeightsError
 from vapbench.metrics.base import Need, Score
-from vapbench.metrics.clip_features import prepare_rounded, unit_length
-from vapbench.metrics.files import given_or_catalogued, present
-from vapbench.metrics.precision import Precision, arithmetic, exact_float32, round_weights
-from vapbench.weights import load_tensors, require
+from vapbench.metrics.features.clip import prepare_rounded, unit_length
+from vapbench.metrics.features.precision import Precision, arithmetic, exact_float32, round_weights
 
 if TYPE_CHECKING:
     import torch
 
-    from vapbench.cases import Case
+    from vapbench.core.case import Case
     from vapbench.metrics.view import ClipView
 
 
@@ -76,7 +76,7 @@ class ViClipTextAlignment:
         """
         from open_clip import SimpleTokenizer
 
-        from vapbench.models.viclip import ViClip
+        from vapbench.models.vision.viclip import ViClip
 
         path = self._given or require("viclip-l-14")
         tensors = load_tensors(path, under="model")

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 
-from vapbench.clip import Clip, Frames
+from vapbench.core.clip import Clip, Frames
 from vapbench.errors import NotApplicable
 from vapbench.metrics.memory import at_once, quarter_of_free, spans
 
 if TYPE_CHECKING:
     import torch
 
-    from vapbench.cases import Case
+    from vapbench.core.case import Case
 
 T = TypeVar("T")
 

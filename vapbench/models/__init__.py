@@ -10,15 +10,15 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vapbench.models.cogvideox_mot import CogVideoXTransformer3DMOTModel
-    from vapbench.models.cogvideox_pipeline import CogVideoXImageToVideoMOTPipeline
+    from vapbench.models.cogvideox.mot import CogVideoXTransformer3DMOTModel
+    from vapbench.models.cogvideox.pipeline import CogVideoXImageToVideoMOTPipeline
     from vapbench.models.experts import initialise_expert
     from vapbench.models.inputs import NEGATIVE_PROMPT
     from vapbench.models.loading import load_pipeline, load_transformer
     from vapbench.models.pipeline import VideoOutput
     from vapbench.models.upstream import load_upstream_pipeline
-    from vapbench.models.wan_mot import WanTransformer3DMOTModel
-    from vapbench.models.wan_pipeline import WanImageToVideoMOTPipeline
+    from vapbench.models.wan.mot import WanTransformer3DMOTModel
+    from vapbench.models.wan.pipeline import WanImageToVideoMOTPipeline
 
 _HOME = {
     "CogVideoXImageToVideoMOTPipeline": "cogvideox_pipeline",

@@ -16,13 +16,13 @@ import torch
 import transformers
 from accelerate import init_empty_weights
 
+from vapbench.checkpoints.tensors import check_tensors, read_json, weight_files
 from vapbench.errors import VapbenchError, WeightsError
-from vapbench.models.cogvideox_mot import CogVideoXTransformer3DMOTModel
-from vapbench.models.cogvideox_pipeline import CogVideoXImageToVideoMOTPipeline
+from vapbench.models.cogvideox.mot import CogVideoXTransformer3DMOTModel
+from vapbench.models.cogvideox.pipeline import CogVideoXImageToVideoMOTPipeline
 from vapbench.models.pipeline import VapPipeline
-from vapbench.models.wan_mot import WanTransformer3DMOTModel
-from vapbench.models.wan_pipeline import WanImageToVideoMOTPipeline
-from vapbench.models.weights import check_tensors, read_json, weight_files
+from vapbench.models.wan.mot import WanTransformer3DMOTModel
+from vapbench.models.wan.pipeline import WanImageToVideoMOTPipeline
 
 PIPELINES: dict[str, type[VapPipeline]] = {
     "CogVideoXImageToVideoMOTPipeline": CogVideoXImageToVideoMOTPipeline,

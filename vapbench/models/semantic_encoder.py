@@ -16,9 +16,9 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn import functional
 
+from vapbench.checkpoints.tensors import check_tensors, read_json, weight_files
 from vapbench.errors import WeightsError
-from vapbench.files import write_json
-from vapbench.models.weights import check_tensors, read_json, weight_files
+from vapbench.files.atomic import write_json
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"

@@ -13,11 +13,11 @@ from typing import Any
 import diffusers
 import torch
 
+from vapbench.checkpoints.tensors import read_json
 from vapbench.errors import WeightsError
-from vapbench.models.cogvideox_mot import CogVideoXTransformer3DMOTModel
+from vapbench.models.cogvideox.mot import CogVideoXTransformer3DMOTModel
 from vapbench.models.experts import SUFFIX
 from vapbench.models.loading import COMPONENTS, load_component, lookup
-from vapbench.models.weights import read_json
 
 _MOT = "CogVideoXImageToVideoMOTPipeline"
 _TRANSFORMERS = {

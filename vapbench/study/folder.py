@@ -18,9 +18,9 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from vapbench.errors import DataError, IdentityError, UsageError, did_you_mean
-from vapbench.files import file_sha256, write_json
-from vapbench.parsing import parse_json
-from vapbench.provenance import now
+from vapbench.files.atomic import file_sha256, write_json
+from vapbench.files.parsing import parse_json
+from vapbench.files.provenance import now
 from vapbench.study.leaks import refuse_leaks
 from vapbench.study.protocol import Frozen, Key, Protocol
 

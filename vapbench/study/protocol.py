@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from vapbench.cases import Category, Name
-from vapbench.files import digest
+from vapbench.core.case import Category, Name
+from vapbench.files.atomic import digest
 
 ANALYSIS_VERSION = 1
 """Raise when equal votes may give another report."""
@@ -166,7 +166,7 @@ class Protocol(Frozen):
     kind: TrialKind
     methods: tuple[Code, ...] = Field(min_length=2)
     key_sha256: str
-    """:func:`vapbench.files.digest` of ``key.json``: the mapping cannot be changed afterwards."""
+    """:func:`vapbench.files.atomic.digest` of ``key.json``: the mapping cannot be changed afterwards."""
     cases: tuple[StudyCase, ...] = Field(min_length=1)
     questions: tuple[Question, ...] = Field(min_length=1)
     ties: bool

@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
-from vapbench.cases import Name
+from vapbench.core.case import Name
 from vapbench.errors import DataError
-from vapbench.files import digest
+from vapbench.files.atomic import digest
 from vapbench.study.protocol import Frozen
 
 GENESIS = "0" * 64

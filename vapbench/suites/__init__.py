@@ -12,10 +12,10 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from vapbench.cases import Case, ClipSpec, Name
+from vapbench.core.case import Case, ClipSpec, Name
 from vapbench.errors import DataError, UsageError, did_you_mean
-from vapbench.parsing import read_yaml
-from vapbench.resources import resource
+from vapbench.files.parsing import read_yaml
+from vapbench.files.resources import resource
 from vapbench.suites.tasks import explain
 
 log = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from vapbench.cases import Case, ClipSpec, Media, Reference
+from vapbench.core.case import Case, ClipSpec, Media, Reference
 from vapbench.errors import DataError
 from vapbench.suites.tasks import categories, explain
 

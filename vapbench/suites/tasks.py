@@ -10,10 +10,10 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from vapbench.cases import Case, Category, Name
+from vapbench.core.case import Case, Category, Name
 from vapbench.errors import DataError, UsageError, did_you_mean
-from vapbench.parsing import read_yaml
-from vapbench.resources import resource
+from vapbench.files.parsing import read_yaml
+from vapbench.files.resources import resource
 
 
 class Task(BaseModel):

@@ -16,10 +16,10 @@ from pathlib import Path, PurePosixPath
 
 from pydantic import ValidationError
 
-from vapbench.cases import Case, ClipSpec, Media, Reference
+from vapbench.core.case import Case, ClipSpec, Media, Reference
 from vapbench.errors import DataError
-from vapbench.files import check_inside
-from vapbench.parsing import parse_json, read_csv
+from vapbench.files.atomic import check_inside
+from vapbench.files.parsing import parse_json, read_csv
 from vapbench.suites.tasks import categories, explain
 
 log = logging.getLogger(__name__)

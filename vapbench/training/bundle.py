@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from vapbench.files import TEMPORARY
+from vapbench.files.atomic import TEMPORARY
 
 BUNDLED = ("vap", "lora", "vace", "image_text", "quality", "semantic")
 """Folders of a training's output that ship; the base of ``i2v`` and ``lora`` lies within ``vap``."""

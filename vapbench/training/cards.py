@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from vapbench.files import TEMPORARY, digest, file_sha256, write_json
+from vapbench.files.atomic import TEMPORARY, digest, file_sha256, write_json
 from vapbench.suites.mini.writer import DATA_VERSION
 from vapbench.training.loop import CURVE, HISTORY, Run, read_lines
 

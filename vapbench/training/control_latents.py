@@ -17,9 +17,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from vapbench.control import flow_to_rgb
-from vapbench.files import digest
-from vapbench.metrics.optical_flow import DisFlow
+from vapbench.core.control import flow_to_rgb
+from vapbench.files.atomic import digest
+from vapbench.metrics.features.flow import DisFlow
 from vapbench.suites.mini.controls import render_control
 from vapbench.suites.mini.render import MiniClip
 from vapbench.suites.mini.writer import DATA_VERSION

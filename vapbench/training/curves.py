@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vapbench.files import atomic_path
+from vapbench.files.atomic import atomic_path
 
 
 def draw_curve(history: Path, picture: Path) -> None:

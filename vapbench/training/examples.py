@@ -14,8 +14,8 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from vapbench.clip import Frames
-from vapbench.files import atomic_path, digest
+from vapbench.core.clip import Frames
+from vapbench.files.atomic import atomic_path, digest
 from vapbench.training.latents import Latents
 from vapbench.training.progress import Watcher
 

@@ -26,8 +26,8 @@ from safetensors.torch import save_file
 from torch.nn import functional
 from transformers import T5Tokenizer
 
-from vapbench.files import write_json
-from vapbench.metrics.clip_features import CONFIG_FILE, prepare
+from vapbench.files.atomic import write_json
+from vapbench.metrics.features.clip import CONFIG_FILE, prepare
 from vapbench.suites.mini.cases import benchmark_cases
 from vapbench.suites.mini.geometry import SIZE
 from vapbench.suites.mini.render import FRAMES, MiniClip, render_batch

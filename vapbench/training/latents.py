@@ -12,7 +12,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from vapbench.files import atomic_path, digest
+from vapbench.files.atomic import atomic_path, digest
 from vapbench.suites.mini.render import MiniClip, render_batch
 from vapbench.suites.mini.writer import DATA_VERSION
 from vapbench.training.data import to_video

@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 from vapbench.errors import IdentityError
-from vapbench.files import atomic_path, digest
+from vapbench.files.atomic import atomic_path, digest
 from vapbench.training.curves import draw_curve
 from vapbench.training.optimiser import Optimiser
 from vapbench.training.plan import Plan

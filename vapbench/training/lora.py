@@ -18,10 +18,10 @@ import numpy as np
 import torch
 from PIL import Image
 
-from vapbench.clip import Clip
+from vapbench.core.clip import Clip
 from vapbench.errors import UsageError, WeightsError
-from vapbench.files import TEMPORARY, digest, file_sha256, write_json
-from vapbench.methods.adapters import CARD, WEIGHTS, AdapterCard, find_adapter
+from vapbench.files.atomic import TEMPORARY, digest, file_sha256, write_json
+from vapbench.methods.lora_files import CARD, WEIGHTS, AdapterCard, find_adapter
 from vapbench.training.diffusion import plain_attention
 from vapbench.training.examples import Examples, Sample, data_sha256
 from vapbench.training.loop import HISTORY, Losses, Run, fit, read_lines
@@ -91,7 +91,7 @@ class Base:
     pipeline: Any
     """A ``CogVideoXImageToVideoPipeline`` on the device to train on."""
     fingerprint: str
-    """Of its transformer, see :func:`vapbench.methods.adapters.fingerprint`."""
+    """Of its transformer, see :func:`vapbench.methods.lora_files.fingerprint`."""
     source: str
     """Where it came from, for the card."""
 

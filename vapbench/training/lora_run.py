@@ -11,12 +11,13 @@ from typing import Any
 
 import torch
 
-from vapbench.cases import ClipSpec
-from vapbench.clip import fit as fit_clip
+from vapbench.checkpoints.folder import checkpoint_folder
+from vapbench.core.case import ClipSpec
+from vapbench.core.clip import fit as fit_clip
+from vapbench.core.video import read_video
 from vapbench.errors import UsageError, did_you_mean
-from vapbench.files import content_sha256
-from vapbench.methods.adapters import fingerprint
-from vapbench.methods.checkpoints import checkpoint_folder
+from vapbench.files.atomic import content_sha256
+from vapbench.methods.lora_files import fingerprint
 from vapbench.methods.pipelines import no_bars_in_logs
 from vapbench.models import load_upstream_pipeline
 from vapbench.suites import vap_data
@@ -30,7 +31,6 @@ from vapbench.training.loop import Run
 from vapbench.training.lora import Base, LoraConfig, Task, mini_lora_config, train_adapter
 from vapbench.training.progress import Watcher, watcher
 from vapbench.training.prompts import captions_of
-from vapbench.video import read_video
 
 WORK = ".work"
 

@@ -30,12 +30,12 @@ from diffusers import (
 )
 from transformers import T5EncoderModel, T5Tokenizer
 
+from vapbench.checkpoints.tensors import read_json
 from vapbench.errors import UsageError, VapbenchError, did_you_mean
-from vapbench.files import TEMPORARY
-from vapbench.methods.adapters import fingerprint
+from vapbench.files.atomic import TEMPORARY
+from vapbench.methods.lora_files import fingerprint
 from vapbench.models import CogVideoXImageToVideoMOTPipeline, load_transformer
 from vapbench.models.semantic_encoder import SemanticEncoder
-from vapbench.models.weights import read_json
 from vapbench.training.base import train_base
 from vapbench.training.bundle import bundle
 from vapbench.training.cards import CARD, is_finished, weights_identity

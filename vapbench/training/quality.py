@@ -16,9 +16,9 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional
 
-from vapbench.metrics.clip_features import ClipEncoder, ClipWeights, prepare
+from vapbench.metrics.features.clip import ClipEncoder, ClipWeights, prepare
+from vapbench.metrics.features.precision import exact_float32
 from vapbench.metrics.mini import HEAD
-from vapbench.metrics.precision import exact_float32
 from vapbench.suites.mini.geometry import SIZE
 from vapbench.training.cards import finish_folder
 from vapbench.training.data import judge_specs, validation_specs

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from vapbench.files import atomic_path
+from vapbench.files.atomic import atomic_path
 
 
 def save_sheet(path: Path, clips: npt.NDArray[np.uint8], frames: int = 7, gap: int = 2) -> None:

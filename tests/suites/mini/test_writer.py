@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from vapbench.core.video import read_video
 from vapbench.errors import DataError
 from vapbench.suites.mini import writer
 from vapbench.suites.mini.cases import benchmark_cases
 from vapbench.suites.mini.conditions import SEEN
 from vapbench.suites.mini.writer import write_vap_data
-from vapbench.video import read_video
 
 TRAIN_CLIPS = 2
 

@@ -10,9 +10,9 @@ from statistics import median
 from typing import Any
 
 from vapbench.errors import VapbenchError
+from vapbench.files.parsing import parse_json
 from vapbench.metrics.base import Score
 from vapbench.metrics.judge.rubric import CRITERION_MAXIMUM, SCORE_MAXIMUM, Rubric
-from vapbench.parsing import parse_json
 
 _LONGEST_EXPLANATION = 2000
 _SHOWN = 300

@@ -15,9 +15,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from vapbench.errors import UsageError, VapbenchError
+from vapbench.files.parsing import parse_json
 from vapbench.metrics.base import Budget
 from vapbench.metrics.judge.answer import MalformedAnswer, beginning
-from vapbench.parsing import parse_json
 
 LOCAL = "local"
 _ATTEMPTS = 6

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
-from vapbench.clip import Frames
+from vapbench.core.clip import Frames
 from vapbench.errors import NotApplicable
 from vapbench.metrics.base import Budget, Cost, Need, Score
 from vapbench.metrics.judge.answer import Answer, MalformedAnswer, combined, read, schema
@@ -22,7 +22,7 @@ from vapbench.metrics.judge.tokens import CHARACTERS_PER_TOKEN, picture_tokens
 if TYPE_CHECKING:
     import torch
 
-    from vapbench.cases import Case
+    from vapbench.core.case import Case
     from vapbench.metrics.view import ClipView
 
 GEMINI = "https://generativelanguage.googleapis.com/v1beta/openai"

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
+from vapbench.checkpoints.metric_files import present
 from vapbench.errors import NotApplicable, WeightsError
 from vapbench.metrics.base import Need, Score
-from vapbench.metrics.files import present
 from vapbench.metrics.judge.answer import Answer, combined
 from vapbench.metrics.judge.form import Form, rating_form
 from vapbench.metrics.judge.question import Question, ask_about
@@ -19,7 +19,7 @@ from vapbench.metrics.judge.rubric import load_rubrics
 if TYPE_CHECKING:
     import torch
 
-    from vapbench.cases import Case
+    from vapbench.core.case import Case
     from vapbench.metrics.view import ClipView
 
 

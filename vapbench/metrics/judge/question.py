@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from vapbench.clip import Clip, Frames, evenly
-from vapbench.files import digest
+from vapbench.core.clip import Clip, Frames, evenly
+from vapbench.files.atomic import digest
 from vapbench.metrics.judge.rubric import Rubric, Rubrics
 
 if TYPE_CHECKING:
-    from vapbench.cases import Case
+    from vapbench.core.case import Case
     from vapbench.metrics.view import ClipView
 
 Role = Literal["reference", "image", "output"]

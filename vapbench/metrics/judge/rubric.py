@@ -10,8 +10,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from vapbench.files import digest
-from vapbench.parsing import read_yaml
+from vapbench.files.atomic import digest
+from vapbench.files.parsing import read_yaml
 
 _FOLDER = Path(__file__).parent / "rubrics"
 _PROTOCOL = "protocol"

@@ -7,7 +7,7 @@ from typing import Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from vapbench.control import depth_to_rgb, flow_to_rgb
+from vapbench.core.control import depth_to_rgb, flow_to_rgb
 from vapbench.suites.mini.render import MiniClip, render_depth, render_flow
 
 ControlKind = Literal["original", "depth", "flow"]

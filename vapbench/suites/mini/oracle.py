@@ -11,7 +11,7 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
-from vapbench.cases import Case
+from vapbench.core.case import Case
 from vapbench.errors import UsageError
 from vapbench.suites.mini.captions import clip_captions
 from vapbench.suites.mini.cases import MiniCase, benchmark_cases

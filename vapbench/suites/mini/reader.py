@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from vapbench.cases import Case, ClipSpec
-from vapbench.files import cache_folder
+from vapbench.core.case import Case, ClipSpec
+from vapbench.files.atomic import cache_folder
 from vapbench.suites import vap_data
 from vapbench.suites.mini.writer import DATA_VERSION, write_vap_data
 

@@ -18,13 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from vapbench.clip import Clip
+from vapbench.core.clip import Clip
+from vapbench.core.video import write_video
 from vapbench.errors import DataError
 from vapbench.suites.mini.captions import clip_captions
 from vapbench.suites.mini.cases import MiniCase, benchmark_cases, training_clip
 from vapbench.suites.mini.conditions import SEEN
 from vapbench.suites.mini.render import FPS, MiniClip
-from vapbench.video import write_video
 
 DATA_VERSION = 2
 """Raised whenever any clip or caption of the suite changes."""

@@ -1,0 +1,204 @@
+"""The weights catalogue: looking, fetching, verifying, reading."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import http.server
+import json
+import pickle
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from vapbench.checkpoints import catalogue as weights
+from vapbench.errors import NotApplicable, UsageError, WeightsError
+
+CONTENT = b"weights" * 1000
+
+
+@pytest.fixture
+def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A local web server in place of the head's publisher; yields the file it serves."""
+    folder = tmp_path / "served"
+    folder.mkdir()
+    (folder / "head.pth").write_bytes(CONTENT)
+    handler = functools.partial(_Quiet, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        source = f"http://127.0.0.1:{server.server_port}/head.pth"
+        entry = replace(weights.CATALOGUE["laion-aesthetic"], source=source)
+        monkeypatch.setattr(weights, "CATALOGUE", {**weights.CATALOGUE, "laion-aesthetic": entry})
+        yield folder / "head.pth"
+        server.shutdown()
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *arguments: object) -> None:
+        """Say nothing."""
+
+
+def test_the_catalogue_is_complete() -> None:
+    for name, entry in weights.CATALOGUE.items():
+        assert entry.name == name
+        assert entry.file and entry.licence and entry.used_by and entry.megabytes > 0
+        assert entry.source.startswith(("https://", "hf://"))
+    assert len({entry.file for entry in weights.CATALOGUE.values()}) == len(weights.CATALOGUE)
+
+
+def test_looking_finds_the_override_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert weights.locate("raft-large") is None
+    cached = tmp_path / "cache" / "weights" / weights.CATALOGUE["raft-large"].file
+    cached.parent.mkdir(parents=True)
+    cached.write_bytes(b"x")
+    assert weights.locate("raft-large") == cached
+    own = tmp_path / "own" / cached.name
+    own.parent.mkdir()
+    monkeypatch.setenv("VAPBENCH_WEIGHTS", str(own.parent))
+    assert weights.locate("raft-large") == cached
+    own.write_bytes(b"y")
+    assert weights.locate("raft-large") == own
+
+
+def test_absent_weights_name_the_command() -> None:
+    with pytest.raises(
+        NotApplicable, match="not on this machine; fetch them with: vapbench data weights fetch raft-large"
+    ):
+        weights.require("raft-large")
+
+
+def test_unknown_names_have_a_suggestion() -> None:
+    with pytest.raises(UsageError, match="Did you mean raft-large"):
+        weights.locate("raft")
+
+
+def test_fetching_reports_progress_and_keeps_the_hash(served: Path) -> None:
+    seen: list[tuple[int, int | None]] = []
+    path = weights.fetch("laion-aesthetic", progress=lambda done, total: seen.append((done, total)))
+    assert path.read_bytes() == CONTENT
+    assert seen[-1] == (len(CONTENT), len(CONTENT))
+    entry = json.loads((path.parent / weights.LOCK_FILE).read_text())["laion-aesthetic"]
+    assert entry["sha256"] == hashlib.sha256(CONTENT).hexdigest()
+    assert "MIT" in entry["licence"]
+    assert weights.verify("laion-aesthetic").state == "ok"
+
+
+def test_fetching_what_is_there_downloads_nothing(served: Path) -> None:
+    path = weights.fetch("laion-aesthetic")
+    served.unlink()
+    assert weights.fetch("laion-aesthetic") == path
+
+
+def test_another_content_than_the_first_time_is_refused(served: Path) -> None:
+    path = weights.fetch("laion-aesthetic")
+    path.unlink()
+    served.write_bytes(b"something else")
+    with pytest.raises(WeightsError, match=r"expected .*weights\.lock\.json"):
+        weights.fetch("laion-aesthetic")
+    assert not path.exists()
+
+
+def test_fetching_mends_what_is_damaged(served: Path) -> None:
+    path = weights.fetch("laion-aesthetic")
+    path.write_bytes(CONTENT[:-1])
+    with pytest.raises(WeightsError, match="fetch it again"):
+        weights.load_tensors(path)
+    assert weights.fetch("laion-aesthetic") == path
+    assert path.read_bytes() == CONTENT
+
+
+def test_a_failed_download_leaves_nothing(served: Path) -> None:
+    served.unlink()
+    with pytest.raises(WeightsError, match="404"):
+        weights.fetch("laion-aesthetic")
+    assert weights.locate("laion-aesthetic") is None
+    assert [path for path in weights.folders()[0].rglob("*") if path.is_file()] == []
+
+
+def test_a_published_hash_is_checked_the_first_time(served: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = replace(weights.CATALOGUE["laion-aesthetic"], sha256_prefix="0123abcd")
+    monkeypatch.setattr(weights, "CATALOGUE", {"laion-aesthetic": entry})
+    with pytest.raises(WeightsError, match="expected 0123abcd"):
+        weights.fetch("laion-aesthetic")
+
+
+def test_verifying_trusts_a_file_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VAPBENCH_WEIGHTS", str(tmp_path))
+    assert weights.verify("laion-aesthetic").state == "absent"
+    path = tmp_path / weights.CATALOGUE["laion-aesthetic"].file
+    path.write_bytes(CONTENT)
+    assert [weights.verify("laion-aesthetic").state for _ in range(2)] == ["recorded", "ok"]
+    path.write_bytes(b"changed")
+    assert weights.verify("laion-aesthetic").state == "changed"
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"laion-aesthetic": {}}', '{"laion-aesthetic": {"sha256": 1}}'])
+def test_a_damaged_lock_file_is_named(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VAPBENCH_WEIGHTS", str(tmp_path))
+    (tmp_path / weights.CATALOGUE["laion-aesthetic"].file).write_bytes(CONTENT)
+    (tmp_path / weights.LOCK_FILE).write_text(text)
+    with pytest.raises(WeightsError, match=r"weights\.lock\.json holds no hashes of weights .*; repair or remove it"):
+        weights.verify("laion-aesthetic")
+
+
+def test_the_hub_is_asked_for_the_file_and_nothing_is_left_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import huggingface_hub
+
+    asked = []
+
+    def download(repository: str, file: str, local_dir: Path) -> str:
+        asked.append((repository, file))
+        local_dir.mkdir(parents=True)
+        (local_dir / file).write_bytes(CONTENT)
+        return str(local_dir / file)
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
+    path = weights.fetch("clip-vit-b-32")
+    assert asked == [("timm/vit_base_patch32_clip_224.openai", "open_clip_model.safetensors")]
+    assert path.read_bytes() == CONTENT
+    assert sorted(item.name for item in path.parent.iterdir()) == [path.name, weights.LOCK_FILE]
+
+
+def test_tensors_are_read_from_both_formats(tmp_path: Path) -> None:
+    tensors = {"weight": torch.arange(3.0)}
+    save_file(tensors, tmp_path / "a.safetensors")
+    torch.save(tensors, tmp_path / "a.pth")
+    for name in ("a.safetensors", "a.pth"):
+        assert torch.equal(weights.load_tensors(tmp_path / name)["weight"], tensors["weight"])
+
+
+@pytest.mark.parametrize("content", [b"", b"not a checkpoint", pickle.dumps(Path("x"), protocol=2)])
+def test_checkpoints_that_are_not_tensors_are_refused(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "a.pth").write_bytes(content)
+    with pytest.raises(WeightsError, match="not a readable checkpoint"):
+        weights.load_tensors(tmp_path / "a.pth")
+
+
+def test_offline_nothing_is_fetched(served: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(WeightsError, match=r"HF_HUB_OFFLINE is set; unset it, or copy .*head\.pth to "):
+        weights.fetch("laion-aesthetic")
+    assert weights.locate("laion-aesthetic") is None
+
+
+def test_a_state_dict_may_lie_beside_other_plain_values(tmp_path: Path) -> None:
+    tensors = {"weight": torch.arange(3.0)}
+    torch.save({"state_dict": tensors, "epoch": 3, "name": "x"}, tmp_path / "a.pth")
+    torch.save(tensors, tmp_path / "flat.pth")
+    for name in ("a.pth", "flat.pth"):
+        assert torch.equal(weights.load_tensors(tmp_path / name, under="state_dict")["weight"], tensors["weight"])
+
+
+def test_nested_checkpoints_and_absent_files_are_refused(tmp_path: Path) -> None:
+    torch.save({"state_dict": {}}, tmp_path / "nested.pth")
+    with pytest.raises(WeightsError, match="flat dictionary"):
+        weights.load_tensors(tmp_path / "nested.pth")
+    with pytest.raises(WeightsError, match="no such checkpoint"):
+        weights.load_tensors(tmp_path / "absent.pth")

@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import logging
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.conftest import moving_clip
+from vapbench.core.clip import Clip
+from vapbench.core.video import probe, read_first_frame, read_video, write_video
+from vapbench.errors import DataError
+from vapbench.files.atomic import file_sha256
+
+
+def test_round_trip_keeps_frames_rate_and_looks(tmp_path: Path) -> None:
+    sharp = moving_clip(frames=49, height=96, width=128, fps=16).frames
+    clip = Clip(np.repeat(sharp.mean(-1, keepdims=True).astype(np.uint8), 3, axis=-1), 16)
+    write_video(tmp_path / "a.mp4", clip)
+    back = read_video(tmp_path / "a.mp4")
+    assert back.frames.shape == clip.frames.shape
+    assert back.fps == 16
+    error = (back.frames.astype(float) - clip.frames) ** 2
+    assert 10 * np.log10(255**2 / error.mean()) > 42
+    info = probe(tmp_path / "a.mp4")
+    assert (info.frames, info.fps, info.width, info.height) == (49, 16.0, 128, 96)
+
+
+def test_equal_frames_give_equal_bytes(tmp_path: Path) -> None:
+    clip = moving_clip(frames=25, height=240, width=320)
+    hashes = set()
+    for attempt in range(8):
+        write_video(tmp_path / f"{attempt}.mp4", clip)
+        hashes.add(file_sha256(tmp_path / f"{attempt}.mp4"))
+    assert len(hashes) == 1
+
+
+def test_frames_are_those_opencv_decodes(tmp_path: Path) -> None:
+    """VBench reads with OpenCV; the same file must give both the same pixels."""
+    write_video(tmp_path / "a.mp4", moving_clip(frames=5, height=96, width=128))
+    ours = read_video(tmp_path / "a.mp4").frames
+    capture = cv2.VideoCapture(str(tmp_path / "a.mp4"))
+    for frame in ours:
+        ok, theirs = capture.read()
+        assert ok
+        assert np.array_equal(theirs[..., ::-1], frame)
+
+
+def test_first_frame_of_video_and_image(tmp_path: Path) -> None:
+    clip = moving_clip()
+    write_video(tmp_path / "a.mp4", clip)
+    assert np.array_equal(read_first_frame(tmp_path / "a.mp4"), read_video(tmp_path / "a.mp4").frames[0])
+    Image.fromarray(clip.frames[0]).save(tmp_path / "a.png")
+    assert np.array_equal(read_first_frame(tmp_path / "a.png"), clip.frames[0])
+
+
+def test_one_frame_clip(tmp_path: Path) -> None:
+    write_video(tmp_path / "a.mp4", moving_clip(frames=1))
+    assert len(read_video(tmp_path / "a.mp4")) == 1
+
+
+def test_odd_sizes_are_refused_when_written_and_read_when_given(tmp_path: Path) -> None:
+    odd = Clip(np.zeros((3, 33, 47, 3), np.uint8), 8, "mymethod on case-1")
+    with pytest.raises(DataError, match="mymethod on case-1: 47x33 has an odd side.*crop or pad"):
+        write_video(tmp_path / "a.mp4", odd)
+    assert list(tmp_path.iterdir()) == []
+    _encode(tmp_path / "odd.mp4", odd.frames, pix_fmt="yuv444p")
+    assert read_video(tmp_path / "odd.mp4").frames.shape == (3, 33, 47, 3)
+
+
+@pytest.mark.parametrize(
+    ("make", "word"),
+    [
+        (lambda path: None, "no such video"),
+        (lambda path: path.write_bytes(b""), "empty"),
+        (lambda path: path.write_bytes(b"not a video at all, only text " * 40), "not a readable video"),
+        (lambda path: _audio_only(path), r"no video stream \(found audio\)"),
+        (lambda path: _without_frames(path), "has no frame"),
+    ],
+    ids=["missing", "empty", "text", "audio only", "zero frames"],
+)
+def test_bad_files_get_one_sentence_that_names_them(tmp_path: Path, make: object, word: str) -> None:
+    path = tmp_path / "bad.mp4"
+    make(path)  # type: ignore[operator]
+    with pytest.raises(DataError, match=word) as caught:
+        read_video(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("part", [0.3, 0.6, 0.95])
+def test_a_truncated_video_is_never_read_as_a_shorter_one(tmp_path: Path, part: float) -> None:
+    write_video(tmp_path / "a.mp4", moving_clip(frames=25, height=96, width=128))
+    whole = (tmp_path / "a.mp4").read_bytes()
+    (tmp_path / "cut.mp4").write_bytes(whole[: int(len(whole) * part)])
+    with pytest.raises(DataError, match=r"cut\.mp4: (truncated|not a readable)"):
+        read_video(tmp_path / "cut.mp4")
+
+
+def test_variable_frame_rate_is_reported_and_loses_no_frame(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    _encode(tmp_path / "vfr.mp4", moving_clip(frames=6).frames, times=[0, 1, 2, 10, 11, 20])
+    with caplog.at_level(logging.WARNING, logger="vapbench"):
+        clip = read_video(tmp_path / "vfr.mp4")
+    assert len(clip) == 6
+    assert "variable frame rate" in caplog.text
+    assert "vfr.mp4" in caplog.text
+    caplog.clear()
+    write_video(tmp_path / "cfr.mp4", moving_clip(frames=6, fps=29.97))
+    read_video(tmp_path / "cfr.mp4")
+    assert caplog.text == ""
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
+    write_video(tmp_path / "a.mp4", moving_clip(1))
+    before = file_sha256(tmp_path / "a.mp4")
+    with pytest.raises(DataError):
+        write_video(tmp_path / "a.mp4", Clip(np.zeros((3, 33, 47, 3), np.uint8), 8))
+    assert file_sha256(tmp_path / "a.mp4") == before
+
+
+def _encode(path: Path, frames: np.ndarray, pix_fmt: str = "yuv420p", times: list[int] | None = None) -> None:
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=8)
+        stream.height, stream.width = frames.shape[1:3]
+        stream.pix_fmt = pix_fmt
+        stream.codec_context.time_base = Fraction(1, 8)
+        for index, array in enumerate(frames):
+            frame = av.VideoFrame.from_ndarray(array, format="rgb24")
+            frame.pts = times[index] if times else index
+            frame.time_base = Fraction(1, 8)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+
+
+def _audio_only(path: Path) -> None:
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("aac", rate=16000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+        frame.sample_rate = 16000
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+
+
+def _without_frames(path: Path) -> None:
+    with av.open(str(path), "w", options={"movflags": "frag_keyframe+empty_moov"}) as container:
+        stream = container.add_stream("libx264", rate=8)
+        stream.width, stream.height, stream.pix_fmt = 32, 32, "yuv420p"
+        container.start_encoding()

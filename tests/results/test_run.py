@@ -1,0 +1,255 @@
+from __future__ import annotations
+
+import json
+import logging
+import multiprocessing
+import os
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import moving_clip
+from vapbench.core.video import write_video
+from vapbench.errors import DataError, IdentityError
+from vapbench.files.atomic import content_sha256, file_sha256
+from vapbench.files.journal import seal
+from vapbench.files.lock import holder
+from vapbench.results.run import (
+    Failure,
+    GenerationRow,
+    RunFolder,
+    RunWriter,
+    ScoreRow,
+    column_slug,
+    generation_key,
+    score_key,
+    video_name,
+)
+
+IDENTITY = {"suite": "gallery", "name": "vap", "version": 1, "parameters": {"steps": 50}, "weights": {}}
+
+
+def row(key: str = "k1", case: str = "c1", **changes: object) -> GenerationRow:
+    fields = {"condition": "vidu_orbit", "category": "camera", "seed": 0, "status": "failed"}
+    return GenerationRow(key, case, **(fields | changes))  # type: ignore[arg-type]
+
+
+def test_rows_come_back_as_written(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    failure = Failure("ValueError", "一 sentence", "Traceback …")
+    generation = row(attempts=(failure,), seconds=1.5)
+    score = ScoreRow(
+        "s1", "dynamic_degree[raft]", 1, {}, "c1", "vidu_orbit", "camera", 0, "ab", "cd", "ok", 0.5, {"m": [1, 2]}
+    )
+    with RunWriter(folder) as writer:
+        writer.append(generation)
+        writer.append(score)
+    assert folder.generations() == {"k1": generation}
+    assert folder.scores("dynamic_degree-raft") == {"s1": score}
+    assert folder.columns() == ["dynamic_degree-raft"]
+
+
+def test_the_last_row_of_a_key_wins_and_the_last_of_a_case_is_current(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    with RunWriter(folder) as writer:
+        for item in (row("k1"), row("k2", seed=1), row("k1", status="ok"), row("k3", status="unscored")):
+            writer.append(item)
+    assert folder.generations()["k1"].status == "ok"
+    assert {(r.seed, r.key) for r in folder.current()} == {(0, "k3"), (1, "k2")}
+
+
+def test_a_copy_kept_beside_a_file_of_scores_changes_no_number(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = RunFolder(tmp_path)
+    score = ScoreRow("s1", "m", 1, {"n": 2}, "c1", "vidu_orbit", "camera", 0, "ab", "cd", "ok", 0.5)
+    with RunWriter(folder) as writer:
+        writer.append(score)
+    for copy in ("a-copy", "m", "z-copy"):
+        folder.scores_path(copy).write_bytes(seal(asdict(replace(score, value=9.5))))
+    with caplog.at_level(logging.WARNING, logger="vapbench"):
+        found = [row for name in folder.columns() for row in folder.scores(name).values()]
+    assert found == [score]
+    assert "z-copy.jsonl: 1 rows belong to another column and are left out" in caplog.text
+
+
+def test_a_folder_that_cannot_be_cleared_or_closed_is_not_left_locked(tmp_path: Path) -> None:
+    (tmp_path / ".partial-of-what").mkdir()
+    with pytest.raises(OSError, match="partial-of-what"), RunWriter(RunFolder(tmp_path)):
+        pass
+    (tmp_path / ".partial-of-what").rmdir()
+    writer = RunWriter(RunFolder(tmp_path))
+    with pytest.raises(OSError, match="Bad file descriptor"), writer:
+        writer.append(row("k1"))
+        # What a file server answers that went away.
+        (journal,) = writer._open.values()
+        os.close(journal._handle.fileno())
+    assert holder(tmp_path) is None
+    with RunWriter(RunFolder(tmp_path)) as again:
+        again.append(row("k2"))
+
+
+@pytest.mark.parametrize("cut", [1, 10, 60])
+def test_a_torn_line_is_dropped_and_the_next_row_starts_clean(tmp_path: Path, cut: int) -> None:
+    folder = RunFolder(tmp_path)
+    with RunWriter(folder) as writer:
+        writer.append(row("k1"))
+        writer.append(row("k2"))
+    whole = folder.generations_path.read_bytes()
+    folder.generations_path.write_bytes(whole[:-cut])
+    assert list(folder.generations()) == ["k1"]
+    with RunWriter(folder) as writer:
+        writer.append(row("k2"))
+        writer.append(row("k3"))
+    assert list(folder.generations()) == ["k1", "k2", "k3"]
+    assert folder.generations_path.read_bytes().count(b"\n") == 3
+
+
+def test_a_damaged_row_in_the_middle_is_reported_and_its_work_is_open_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = RunFolder(tmp_path)
+    with RunWriter(folder) as writer:
+        for key in ("k1", "k2", "k3"):
+            writer.append(row(key))
+    lines = folder.generations_path.read_bytes().splitlines(keepends=True)
+    folder.generations_path.write_bytes(lines[0] + b'{"schema":1, gar\xff bage}\n' + lines[2])
+    with caplog.at_level(logging.WARNING, logger="vapbench"):
+        assert list(folder.generations()) == ["k1", "k3"]
+    assert "generations.jsonl:2 is not a readable row" in caplog.text
+
+
+@pytest.mark.parametrize("line", [b'{"schema":1,"key":7}', b"[]", b"null", b'"text"', b""])
+def test_a_row_of_another_form_is_no_row(tmp_path: Path, line: bytes) -> None:
+    folder = RunFolder(tmp_path)
+    with RunWriter(folder) as writer:
+        writer.append(row("k1"))
+    with folder.generations_path.open("ab") as handle:
+        handle.write(line + b"\n")
+    with RunWriter(folder) as writer:
+        writer.append(row("k2"))
+    assert list(folder.generations()) == ["k1", "k2"]
+
+
+def test_another_schema_is_refused_rather_than_misread(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.generations_path.write_text(json.dumps({"schema": 99}) + "\n")
+    with pytest.raises(DataError, match="schema 99"):
+        folder.generations()
+
+
+def test_another_identity_is_refused_with_what_differs(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    with RunWriter(folder) as writer:
+        writer.begin(IDENTITY, {"c1": {"condition": "a"}}, {"argv": ["vapbench"]})
+        writer.end({"generated": 1}, "cpu")
+        before = folder.manifest_path.read_bytes()
+        with pytest.raises(IdentityError, match=r"parameters: .*50.* there, .*30.* now.*--results") as caught:
+            writer.begin({**IDENTITY, "parameters": {"steps": 30}}, {}, {})
+        assert caught.value.exit_code == 3
+    assert folder.manifest_path.read_bytes() == before
+
+
+def test_planned_cases_and_sessions_accumulate(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    for case in ("c1", "c2"):
+        with RunWriter(folder) as writer:
+            writer.begin(IDENTITY, {case: {"condition": "a"}}, {"argv": ["vapbench"]})
+            writer.end({"generated": 1}, "cpu")
+    manifest = folder.manifest()
+    assert list(manifest["cases"]) == ["c1", "c2"]
+    assert len(manifest["sessions"]) == 2
+    assert manifest["sessions"][0]["counts"] == {"generated": 1}
+
+
+def _hold(path: str, ready: object, done: object) -> None:
+    with RunWriter(RunFolder(Path(path))) as writer:
+        writer.begin(IDENTITY, {}, {})
+        ready.set()  # type: ignore[attr-defined]
+        done.wait(30)  # type: ignore[attr-defined]
+
+
+def test_a_second_writer_is_refused_and_told_who_writes(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    ready, done = context.Event(), context.Event()
+    process = context.Process(target=_hold, args=(str(tmp_path), ready, done))
+    process.start()
+    assert ready.wait(30)
+    with (
+        pytest.raises(DataError, match=f"being written by process {process.pid}"),
+        RunWriter(RunFolder(tmp_path)),
+    ):
+        pass
+    process.kill()
+    process.join()
+    with RunWriter(RunFolder(tmp_path)):
+        pass
+
+
+def test_half_written_files_of_a_killed_run_are_cleared(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.videos.mkdir()
+    leftover = folder.videos / ".partial-123-case.mp4"
+    leftover.write_bytes(b"half")
+    with RunWriter(folder):
+        assert not leftover.exists()
+
+
+def test_a_video_counts_only_with_the_hash_of_its_row(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.videos.mkdir()
+    video = folder.videos / video_name("c1", 0, "0123456789abcdef")
+    write_video(video, moving_clip())
+    ok = row(status="ok", video=video.name, sha256=file_sha256(video))
+    assert folder.video_of(ok) == video
+    assert folder.video_of(replace(ok, video=f"../videos/{video.name}")) is None
+    write_video(video, moving_clip(1))
+    assert folder.video_of(ok) is None
+
+
+def test_keys_follow_everything_that_decides_the_result_and_nothing_else() -> None:
+    method = {"name": "vap", "version": 1, "parameters": {"steps": 50}, "weights": {"sha256": "a"}}
+    case = {"id": "c1", "caption": "A cat."}
+    base = generation_key(method, case, [], 0)
+    assert base == generation_key(dict(reversed(method.items())), case, [], 0)
+    changed = [
+        generation_key({**method, "version": 2}, case, [], 0),
+        generation_key({**method, "weights": {"sha256": "b"}}, case, [], 0),
+        generation_key(method, {**case, "caption": "A dog."}, [], 0),
+        generation_key(method, case, ["lora"], 0),
+        generation_key(method, case, [], 1),
+    ]
+    assert len({base, *changed}) == 6
+    scores = [score_key({"name": "a"}, {"id": case}, seed, video) for case in "cd" for seed in (0, 1) for video in "vw"]
+    assert len(set(scores)) == 8
+
+
+def test_columns_have_file_names_of_their_own() -> None:
+    names = {
+        column_slug("dynamic_degree[raft]", {}),
+        column_slug("dynamic_degree[dis]", {}),
+        column_slug("dynamic_degree[raft]", {"vbench_quirks": True}),
+        column_slug("torchmetrics:image.X", {}),
+    }
+    assert len(names) == 4
+    assert all("/" not in name and "[" not in name for name in names)
+
+
+def test_content_hash_of_a_folder_follows_names_and_bytes_not_the_place(tmp_path: Path) -> None:
+    for place in ("a", "b"):
+        (tmp_path / place / "sub").mkdir(parents=True)
+        (tmp_path / place / "sub" / "w.bin").write_bytes(b"weights")
+    assert content_sha256(tmp_path / "a") == content_sha256(tmp_path / "b")
+    (tmp_path / "b" / "sub" / "w.bin").write_bytes(b"other")
+    assert content_sha256(tmp_path / "a") != content_sha256(tmp_path / "b")
+
+
+def test_the_hash_of_a_large_file_is_remembered_until_the_file_changes(tmp_path: Path) -> None:
+    large = tmp_path / "large.bin"
+    large.write_bytes(bytes(17 << 20))
+    first = content_sha256(large)
+    assert first == file_sha256(large) == content_sha256(large)
+    with large.open("r+b") as handle:
+        handle.write(b"changed")
+    assert content_sha256(large) == file_sha256(large) != first

@@ -1,0 +1,45 @@
+"""A disk that is really full: a file system of our own with half a megabyte."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from vapbench.results.run import RunFolder
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(disk)]
+    try:
+        mounted = subprocess.run(mount, capture_output=True, check=False).returncode == 0
+    except FileNotFoundError:
+        mounted = False
+    if not mounted:
+        pytest.skip("mounting a file system is not allowed here")
+    yield disk
+    subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+def test_a_full_disk_loses_nothing_and_the_same_command_resumes(small_disk: Path) -> None:
+    arguments = ["run", "-m", "noise", "--task", "camera", "--metric", "temporal_flickering", "-q"]
+    command = [sys.executable, "-m", "vapbench", *arguments, "--results", str(small_disk)]
+    full = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert full.returncode == 1
+    assert "No space left on device. Everything finished is kept; make room, then: vapbench run" in full.stderr
+    assert "Traceback" not in full.stderr
+    folder = RunFolder(small_disk / "mini" / "noise")
+    kept = folder.current()
+    assert 0 < len(kept) < 14
+    assert all(folder.video_of(row) for row in kept)
+    subprocess.run(["mount", "-o", "remount,size=64m", str(small_disk)], check=True)
+    resumed = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert resumed.returncode == 0, resumed.stderr
+    assert "14/14" in resumed.stdout
+    assert folder.current()[: len(kept)] == kept

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+
+import pytest
+
+from vapbench.running.threads import Stop, finish_case_on_interrupt, run_in_order
+
+
+def test_order_is_kept_and_decoding_and_encoding_overlap_the_work() -> None:
+    events: list[str] = []
+    threads: dict[str, set[int]] = {"load": set(), "work": set(), "finish": set()}
+    overlap = {"load": False, "finish": False}
+    working = threading.Event()
+
+    def note(stage: str, item: int) -> None:
+        threads[stage].add(threading.get_ident())
+        events.append(f"{stage}{item}")
+        if stage != "work" and working.is_set():
+            overlap[stage] = True
+
+    def load(item: int) -> int:
+        time.sleep(0.01)
+        note("load", item)
+        return item * 10
+
+    def work(item: int, loaded: int) -> int:
+        working.set()
+        time.sleep(0.03)
+        note("work", item)
+        working.clear()
+        return loaded + 1
+
+    results: list[tuple[int, int]] = []
+
+    def finish(item: int, result: int) -> None:
+        time.sleep(0.01)
+        note("finish", item)
+        results.append((item, result))
+
+    run_in_order([1, 2, 3, 4], load=load, work=work, finish=finish, stop=Stop())
+    assert results == [(1, 11), (2, 21), (3, 31), (4, 41)]
+    assert all(overlap.values())
+    assert len(set.union(*threads.values())) == 3
+
+
+@pytest.mark.parametrize("stage", ["load", "work", "finish"])
+def test_an_error_ends_the_run_after_finishing_what_was_made(stage: str) -> None:
+    finished: list[int] = []
+
+    def maybe(name: str, item: int) -> int:
+        if name == stage and item == 2:
+            raise OSError(28, "No space left on device")
+        return item
+
+    def finish(item: int, _: int) -> None:
+        maybe("finish", item)
+        finished.append(item)
+
+    with pytest.raises(OSError, match="No space left"):
+        run_in_order(
+            [0, 1, 2, 3],
+            load=lambda item: maybe("load", item),
+            work=lambda item, _: maybe("work", item),
+            finish=finish,
+            stop=Stop(),
+        )
+    assert finished[:2] == [0, 1]
+
+
+def test_stop_ends_after_the_item_at_hand() -> None:
+    stop = Stop()
+    finished: list[int] = []
+
+    def work(item: int, _: int) -> int:
+        if item == 1:
+            stop.reason = "enough"
+        return item
+
+    run_in_order(range(5), load=lambda item: item, work=work, finish=lambda item, _: finished.append(item), stop=stop)
+    assert finished == [0, 1]
+
+
+def test_the_first_interrupt_waits_and_the_second_does_not() -> None:
+    stop, said = Stop(), []
+    with finish_case_on_interrupt(stop, said.append):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.01)
+        assert stop.reason == "interrupted"
+        assert "again" in said[0]
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(1)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -1,0 +1,1 @@
+"""Weights on disk: the catalogue of published files, checkpoint folders, tensors read safely."""

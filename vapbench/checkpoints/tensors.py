@@ -1,0 +1,107 @@
+"""Checking a checkpoint before it is loaded: every tensor is there, in its shape, and none too many.
+
+diffusers initialises tensors that a checkpoint lacks at random and logs a warning. A randomly initialised
+expert makes videos, only wrong ones, so here it is an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+
+from vapbench.errors import WeightsError
+from vapbench.files.parsing import parse_json
+
+Shape = tuple[int, ...]
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        WeightsError: the file is missing or holds no JSON object.
+    """
+    try:
+        content = parse_json(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise WeightsError(f"{path} is missing; is the download complete?") from None
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"{path} cannot be read: {error}") from None
+    if not isinstance(content, dict):
+        raise WeightsError(f"{path} holds no JSON object.")
+    return content
+
+
+def weight_files(folder: Path, stem: str) -> list[Path]:
+    """Return the safetensors files of a model folder: one, or the shards its index names.
+
+    Args:
+        folder: the model's folder.
+        stem: ``diffusion_pytorch_model`` (diffusers) or ``model`` (transformers).
+
+    Raises:
+        WeightsError: no safetensors file, or a shard is missing.
+    """
+    single, index = folder / f"{stem}.safetensors", folder / f"{stem}.safetensors.index.json"
+    if single.is_file():
+        return [single]
+    if not index.is_file():
+        raise WeightsError(
+            f"{single} is missing, and so is {index.name} (only safetensors are read); is the download complete?"
+        )
+    weight_map = read_json(index).get("weight_map")
+    if not isinstance(weight_map, dict) or not weight_map:
+        raise WeightsError(f"{index} has no weight_map.")
+    shards = [folder / Path(str(name)).name for name in sorted(set(weight_map.values()))]
+    for shard in shards:
+        if not shard.is_file():
+            raise WeightsError(f"{shard} is missing, though {index.name} names it; download it again.")
+    return shards
+
+
+def read_shapes(files: Sequence[Path]) -> dict[str, tuple[Shape, Path]]:
+    """Return the shape and file of each tensor; only headers are read.
+
+    Raises:
+        WeightsError: a file is no complete safetensors file.
+    """
+    found: dict[str, tuple[Shape, Path]] = {}
+    for file in files:
+        try:
+            with safe_open(file, framework="pt") as tensors:
+                for name in tensors.keys():
+                    found[name] = tuple(tensors.get_slice(name).get_shape()), file
+        except (SafetensorError, OSError) as error:
+            raise WeightsError(f"{file} is damaged or incomplete ({error}); fetch it again.") from None
+    return found
+
+
+def check_tensors(files: Sequence[Path], expected: Mapping[str, Shape], ignored: Sequence[str] = ()) -> None:
+    """Compare the tensors of a checkpoint with those of a model.
+
+    Args:
+        files: the checkpoint's safetensors files.
+        expected: the model's tensors.
+        ignored: tensors with one of these in their name may be there though the model has none.
+
+    Raises:
+        WeightsError: a missing, superfluous or wrongly shaped tensor.
+    """
+    found = read_shapes(files)
+    where = files[0] if len(files) == 1 else f"{files[0].parent} ({len(files)} shards)"
+    missing = [name for name in expected if name not in found]
+    if missing:
+        raise WeightsError(f"{where} lacks {len(missing)} tensors that config.json calls for: {_some(missing)}.")
+    surplus = [name for name in found if name not in expected and not any(part in name for part in ignored)]
+    if surplus:
+        raise WeightsError(f"{where} has {len(surplus)} tensors that config.json has no place for: {_some(surplus)}.")
+    for name, shape in expected.items():
+        if found[name][0] != shape:
+            raise WeightsError(f"{found[name][1]}: {name} is {list(found[name][0])}, config.json needs {list(shape)}.")
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")

@@ -1,0 +1,134 @@
+"""``check judge``: what a judge's column is worth, before a table leans on it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vapbench.cli import options as opt
+
+if TYPE_CHECKING:
+    from vapbench.stats.intervals import Estimate
+    from vapbench.validation.judge import Report
+
+
+def check_judge(
+    runs: Annotated[
+        list[Path],
+        typer.Argument(help="Run folders. Controls use the videos of the first.", show_default=False),
+    ],
+    metric: Annotated[
+        str,
+        typer.Option("--metric", help="The judge: semantic_alignment[judge]:model=…,base_url=…", show_default=False),
+    ],
+    task: opt.Task = "all",
+    suite: opt.Suite = opt.SUITE,
+    data: opt.Data = None,
+    limit: Annotated[int, typer.Option("--limit", min=2, help="At most this many cases, spread over conditions.")] = 12,
+    votes: Annotated[
+        Path | None,
+        typer.Option(
+            "--votes",
+            help="People's votes between the runs (.jsonl, .json, .csv): question_id, model_a, model_b, winner.",
+            show_default=False,
+        ),
+    ] = None,
+    device: opt.Device = "auto",
+    refresh: opt.Refresh = "missing",
+    max_failures: opt.MaxFailures = "0.1",
+    max_judge_calls: opt.MaxJudgeCalls = None,
+    dry_run: opt.DryRun = False,
+    json: opt.Json = False,
+    quiet: opt.Quiet = False,
+    verbose: opt.Verbose = 0,
+) -> None:
+    """Measure a judge by pairs whose answer is known.
+
+    The reference as its own output, the pair swapped, the output against a wrong reference, the judge against itself,
+    and against people's votes if there are any. Answers are kept in RUN/judge-check: nothing is asked twice.
+
+    vapbench check judge results/mini/vap --metric "semantic_alignment[judge]:model=gemini-2.5-pro" --dry-run
+    """
+    from vapbench.cli.console import configure_logging, output
+    from vapbench.cli.costs import print_costs
+    from vapbench.cli.progress import progress
+    from vapbench.cli.run import settings_of
+    from vapbench.errors import BudgetSpent
+    from vapbench.report.tables.votes import read_votes
+    from vapbench.results.run import RunFolder
+    from vapbench.running.costs import limit_calls
+    from vapbench.running.plan import columns
+    from vapbench.running.run import choose
+    from vapbench.validation.judge import check, estimates, set_up
+
+    configure_logging(verbose, quiet)
+    settings = settings_of(device, refresh, 0, max_failures, False)
+    ballots = read_votes(votes) if votes else []
+    (column,) = columns([metric])
+    setting = set_up([RunFolder(path) for path in runs], choose(suite, data, task), column, limit)
+    if dry_run:
+        output().print(f"{len(setting.selection.cases)} cases, controls: {', '.join(setting.controls)}", markup=False)
+        print_costs(estimates(setting), max_judge_calls)
+        return
+    limit_calls([column], max_judge_calls)
+    try:
+        report = check(setting, settings, progress(quiet), ballots)
+    except BudgetSpent as error:
+        from vapbench.cli.run import say_stopped
+
+        say_stopped(runs[0].name, error)
+        raise typer.Exit(1) from None
+    _print(report, as_json=json)
+
+
+def _print(report: Report, as_json: bool) -> None:
+    from dataclasses import asdict
+    from json import dumps
+
+    from vapbench.cli.console import output
+
+    if as_json:
+        output().print(dumps(asdict(report), indent=2), markup=False, soft_wrap=True)
+        return
+    for line in _lines(report):
+        output().print(line, markup=False, soft_wrap=True)
+
+
+def _lines(report: Report) -> list[str]:
+    from vapbench.validation.controls import CONTROLS
+
+    said: dict[str, str] = {"right": "the output against its own reference"} | {
+        str(name): text for name, text in CONTROLS.items()
+    }
+    lines = [report.column, ""]
+    lines += [f"  {name:<10} {_mean(mean):<28} {said[name]}" for name, mean in report.means.items()]
+    lines.append("")
+    if report.separation:
+        lines.append(f"  own reference above a wrong one   {_percent(report.separation)}; 50 % is chance")
+    if report.swap_difference is not None:
+        lines.append(f"  moved by swapping                 {report.swap_difference:.1f} points a case on average")
+    if report.repeat_difference is not None:
+        lines.append(f"  moved between repeats             {report.repeat_difference:.1f} points on average")
+    if report.repeat_alpha and report.repeat_alpha.alpha is not None:
+        lines.append(
+            f"  agreement of repeats              Krippendorff's alpha {report.repeat_alpha.alpha:.2f} (interval)"
+        )
+    if report.votes:
+        votes = report.votes
+        left = f"{votes.ties} ties and {votes.elsewhere} votes on other cases or runs are left out"
+        lines.append(f"  sides with people's votes         {_percent(votes.accuracy)}; {left}")
+    lines.append(f"  unusable answers                  {report.failed} of {report.asked}")
+    return [*lines, "", "What these mean: docs/judge.md"]
+
+
+def _mean(mean: Estimate) -> str:
+    interval = f" [{mean.low:.1f}, {mean.high:.1f}]" if mean.low is not None and mean.high is not None else ""
+    return f"{mean.mean:.1f}{interval}  n={mean.n}"
+
+
+def _percent(mean: Estimate) -> str:
+    if mean.low is None or mean.high is None:
+        return f"{100 * mean.mean:.0f} % (n={mean.n}, no interval)"
+    return f"{100 * mean.mean:.0f} % [{100 * mean.low:.0f}, {100 * mean.high:.0f}] (n={mean.n})"

@@ -1,0 +1,230 @@
+"""``list``: what there is."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from vapbench.cli import options as opt
+
+if TYPE_CHECKING:
+    from vapbench.methods import MethodEntry
+
+What = Literal["methods", "metrics", "tasks", "suites", "runs"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("list")(list_)
+
+
+def list_(
+    what: Annotated[What, typer.Argument(help="methods, metrics, tasks, suites or runs.", show_default=False)],
+    results: opt.Results = opt.RESULTS,
+    json: opt.Json = False,
+) -> None:
+    """List what there is.
+
+    Methods, metrics, tasks, suites, or the runs of the results folder.
+    """
+    import json as jsonlib
+
+    from vapbench.cli.console import errors, output
+
+    rows = _runs(results) if what == "runs" else _LISTERS[what]()
+    if json:
+        output().print_json(jsonlib.dumps(rows))
+    elif rows:
+        _print(rows)
+    else:
+        errors().print(f"No {what} here.")
+
+
+def _print(rows: list[dict[str, Any]]) -> None:
+    """Print names beside what they are, under a heading per group."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from vapbench.cli.console import output
+
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    group = None
+    for row in rows:
+        if row.get("group") != group:
+            group = row.get("group")
+            table.add_row(Text(f"{group}", style="bold"), "")
+        details = [f"{key}: {_plain(value)}" for key, value in row.items() if key not in _SHOWN_APART and value]
+        text = Text(row["title"])
+        for line in (row["summary"], " · ".join(details)):
+            if line:
+                text.append(f"\n{line}", style="dim")
+        table.add_row(Text(f"  {row['name']}" if group else row["name"], style="cyan"), text)
+    output().print(table)
+
+
+_SHOWN_APART = {"group", "name", "title", "summary"}
+
+
+def _plain(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _methods() -> list[dict[str, Any]]:
+    from vapbench.errors import VapbenchError
+    from vapbench.methods import methods
+
+    rows = []
+    for entry in methods():
+        problem = ""
+        # Packages bring no card: importing the class is the only way to know that it is there.
+        if entry.point is not None:
+            try:
+                _ = entry.cls
+            except VapbenchError as error:
+                problem = f"broken: {error}"
+        card = entry.card
+        rows.append(
+            {
+                "group": _CONTROLS[card.kind] if card else "From installed packages",
+                "name": entry.name,
+                "title": card.title if card else problem or entry.origin,
+                "summary": card.summary if card else "",
+                "paper row": card.paper if card else "",
+                "backbone": card.backbone if card else "",
+                "weights": card.weights if card else "",
+                "licence": card.licence if card else "",
+                "needs": card.needs if card else "",
+                "parameters": _parameters(entry) if not problem else [],
+                "from": "" if entry.origin == "built in" else entry.origin,
+            }
+        )
+    order = [*_CONTROLS.values(), "From installed packages"]
+    return sorted(rows, key=lambda row: order.index(row["group"]))
+
+
+def _parameters(entry: MethodEntry) -> list[str]:
+    """``name=default`` of each, as ``--method name:…`` takes them."""
+    from vapbench.core.registry import defaults, plain
+
+    fixed = dict(entry.card.parameters) if entry.card else {}
+    return [
+        f"{name}={value}"
+        for name, value in plain(defaults(entry.cls, fixed, entry.name)).items()
+        if name != "weights" and value is not None
+    ]
+
+
+_CONTROLS = {
+    "structure": "Structure-controlled",
+    "text": "Text and first frame only",
+    "per-condition": "One model per condition",
+    "outputs": "Videos made elsewhere",
+    "unified": "Unified semantic control",
+    "ceiling": "Ceiling",
+    "floor": "Floors",
+}
+
+
+def _metrics() -> list[dict[str, Any]]:
+    import inspect
+
+    from vapbench.errors import VapbenchError
+    from vapbench.metrics import REGISTRY
+    from vapbench.metrics.sets import REGISTRY as SETS
+
+    rows: list[dict[str, Any]] = []
+    for entry in REGISTRY:
+        origin = "" if entry.origin == "built in" else entry.origin
+        try:
+            metric = entry.load()
+        except VapbenchError as error:
+            rows.append({"name": entry.name, "title": f"broken: {error}", "summary": "", "from": origin})
+            continue
+        rows.append(
+            {
+                "name": entry.name,
+                "title": (inspect.getdoc(metric) or "").split("\n\n")[0].replace("\n", " "),
+                "summary": "",
+                "better": "higher" if metric.higher_is_better else "lower",
+                "needs": sorted(metric.needs),
+                "weights": _weights(entry.name),
+                "from": origin,
+            }
+        )
+    others = {"torchmetrics:image.<Class>": "Any image metric of torchmetrics: PSNR, SSIM, LPIPS, …"}
+    others |= {entry.name: f"Of a whole run: vapbench score-set RUN --metric {entry.name}:…" for entry in SETS}
+    rows += [{"name": name, "title": title, "summary": ""} for name, title in others.items()]
+    return rows
+
+
+def _weights(metric: str) -> list[str]:
+    """Files of the catalogue that a metric loads, and whether they are here."""
+    from vapbench.checkpoints.catalogue import CATALOGUE, locate
+
+    used = [name for name, item in CATALOGUE.items() if metric in item.used_by.split(", ")]
+    return [f"{name} ({'here' if locate(name) else 'not here'})" for name in used]
+
+
+def _tasks() -> list[dict[str, Any]]:
+    from vapbench.suites.tasks import conditions_of, load_tasks
+
+    return [
+        {
+            "name": task.name,
+            "title": task.title,
+            "summary": task.description,
+            "conditions": sorted(conditions_of(task)) if not task.includes else len(conditions_of(task)),
+        }
+        for task in load_tasks().values()
+    ]
+
+
+def _suites() -> list[dict[str, Any]]:
+    from vapbench.suites import load_suites
+
+    return [
+        {
+            "name": suite.name,
+            "title": suite.title,
+            "summary": suite.description,
+            "clip": f"{suite.clip.frames} frames of {suite.clip.height}x{suite.clip.width} at {suite.clip.fps:g} fps",
+            "data": "--data DIR" if suite.data == "required" else "none needed",
+        }
+        for suite in load_suites().values()
+    ]
+
+
+def _runs(results: Path) -> list[dict[str, Any]]:
+    from vapbench.report.read.columns import rows_of
+    from vapbench.report.read.evidence import Evidence
+    from vapbench.results.run import RunFolder
+
+    # Scores are not read: only what tells runs apart is asked for.
+    folders = [RunFolder(manifest.parent) for manifest in sorted(results.glob("*/*/manifest.json"))]
+    found = [Evidence(folder, folder.manifest(), {}, {}) for folder in folders]
+    rows = []
+    for suite in dict.fromkeys(run.suite for run in found):
+        runs = [run for run in found if run.suite == suite]
+        for run, row in zip(runs, rows_of(runs), strict=True):
+            status = Counter(made.status for made in run.folder.current())
+            rows.append(
+                {
+                    "group": suite,
+                    "name": str(run.folder.path),
+                    "title": row.label,
+                    "summary": "",
+                    "videos": status["ok"],
+                    "failed": status["failed"],
+                    "no video": status["unscored"],
+                    "scored": run.folder.columns(),
+                }
+            )
+    return rows
+
+
+_LISTERS = {"methods": _methods, "metrics": _metrics, "tasks": _tasks, "suites": _suites}

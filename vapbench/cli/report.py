@@ -1,0 +1,191 @@
+"""``report`` and ``show``: what came of runs, as a table and as a page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from vapbench.cli import options as opt
+from vapbench.cli.extras import Extras
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from vapbench.results.run import RunFolder
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(report)
+    app.command()(show)
+
+
+def report(
+    runs: Annotated[
+        list[str] | None,
+        typer.Argument(help="Runs: folders, names or labels. Default: all in the results folder.", show_default=False),
+    ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option("--task", "-t", help="Only this task. [default: every task]", show_default=False),
+    ] = None,
+    suite: Annotated[
+        str | None, typer.Option("--suite", "-s", help="Only runs of this suite.", show_default=False)
+    ] = None,
+    by_condition: Annotated[
+        bool, typer.Option("--by-condition", help="Also every column condition by condition.")
+    ] = False,
+    votes: Annotated[
+        Path | None,
+        typer.Option(
+            "--votes", help="votes.csv of a study's export: how far metrics agree with people.", show_default=False
+        ),
+    ] = None,
+    figure: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--figure",
+            metavar="FILE",
+            help="Draw it, repeatable: forest, conditions, matrix or human, as .pdf, .svg or .png.",
+            show_default=False,
+        ),
+    ] = None,
+    format_: Annotated[
+        Literal["text", "json", "vbench"],
+        typer.Option("--format", help="vbench writes RUN_eval_results.json files for VBench's tools."),
+    ] = "text",
+    results: opt.Results = opt.RESULTS,
+    json: opt.Json = False,
+) -> None:
+    """Print tables of finished runs.
+
+    Methods by metrics, one table per task, with n, intervals and the ranks a method may have.
+
+    vapbench report   vapbench report vap frozen --task camera --figure forest.pdf
+    """
+    from vapbench.cli.console import configure_logging
+    from vapbench.cli.naming import run_folders
+    from vapbench.errors import UsageError
+
+    configure_logging(verbose=0, quiet=False)
+    folders = run_folders(runs, results, suite)
+    if not folders:
+        raise UsageError(f"No runs in {results}{f' of suite {suite}' if suite else ''}; make one: vapbench run --help")
+    if format_ == "vbench":
+        _write_vbench(folders, task)
+        return
+    extras = Extras(by_condition, votes, tuple(figure or ()))
+    print_tables(folders, task=task, as_json=json or format_ == "json", next_steps=False, extras=extras)
+
+
+def show(
+    run: Annotated[
+        str,
+        typer.Argument(
+            help="A run: its folder, its name in the results folder, or its row's label.", show_default=False
+        ),
+    ],
+    case: Annotated[str | None, typer.Argument(help="Only this case.", show_default=False)] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="File to write. [default: RUN/show.html]", show_default=False)
+    ] = None,
+    results: opt.Results = opt.RESULTS,
+    open_: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+) -> None:
+    """Write a page that plays every case.
+
+    Reference, first frame and output side by side, in step, with the scores below. The page needs no network and
+    no other file: send it to anyone.
+
+    vapbench show vap                         the run results/*/vap
+
+    vapbench show build/results/mini/vap      any run folder
+    """
+    from vapbench.cli.console import configure_logging, output
+    from vapbench.cli.naming import find_run
+    from vapbench.report.page.page import write_page
+
+    configure_logging(verbose=0, quiet=False)
+    folder = find_run(run, results, suite=None)
+    path = write_page(folder, out or folder.path / "show.html", case)
+    output().print(str(path), markup=False, soft_wrap=True)
+    if open_:
+        typer.launch(path.resolve().as_uri())
+
+
+def print_tables(
+    folders: Sequence[RunFolder],
+    task: str | None,
+    as_json: bool,
+    next_steps: bool,
+    metrics: Sequence[str] | None = None,
+    extras: Extras | None = None,
+) -> None:
+    """Print the runs' tables; after a run, also where to look next."""
+    import json
+
+    from vapbench.cli.console import errors, output
+    from vapbench.report.render.json import to_json
+    from vapbench.report.render.terminal import print_tables as print_terminal
+    from vapbench.report.tables.summary import summarise
+
+    if not folders:
+        return
+    extras = extras or Extras()
+    # As the runs were told to score them: what a suite names first is what it is about.
+    order = metrics or list(
+        dict.fromkeys(name for folder in folders for name in folder.manifest().get("metrics") or ())
+    )
+    tables = summarise(folders, task, metrics, order=order)
+    extras.check(tables)
+    if as_json:
+        output().print_json(json.dumps([{**to_json(table), **extras.data(table)} for table in tables]))
+    else:
+        print_terminal(tables, output(), extras.lines)
+    for path in extras.draw(tables):
+        errors().print(str(path), markup=False, soft_wrap=True)
+    if next_steps and not as_json:
+        for line in _next_steps(folders, tables[0].suite):
+            output().print(line, markup=False, soft_wrap=True)
+
+
+def _write_vbench(folders: Sequence[RunFolder], task: str | None) -> None:
+    from vapbench.cli.console import errors, output
+    from vapbench.errors import DataError
+    from vapbench.files.atomic import write_json
+    from vapbench.report.read.evidence import read_evidence
+    from vapbench.report.render.vbench import eval_results
+
+    written = 0
+    for folder in folders:
+        content, left_out = eval_results(read_evidence(folder), task)
+        for reason in left_out:
+            errors().print(f"{folder.path}: {reason}", markup=False, soft_wrap=True)
+        if content:
+            path = folder.path / f"{folder.path.name}_eval_results.json"
+            write_json(path, content)
+            output().print(str(path), markup=False, soft_wrap=True)
+            written += 1
+    if not written:
+        raise DataError(
+            "No run has a complete column of VBench's definition; see docs/metrics.md, and: vapbench score --help"
+        )
+
+
+def _next_steps(folders: Sequence[RunFolder], suite: str) -> list[str]:
+    kinds = {folder.path: folder.manifest().get("card", {}).get("kind") for folder in folders}
+    shown = next((path for path, kind in kinds.items() if kind not in _REFERENCE_KINDS), folders[0].path)
+    lines = [f"Next:  vapbench show {shown}", "           look at every clip beside its reference"]
+    if not _REFERENCE_KINDS & set(kinds.values()):
+        lines += ["       the same with --method frozen --method ground-truth", "           the floor and the ceiling"]
+    lines += ["       vapbench list methods", "           what else there is"]
+    if suite == "mini":
+        lines.insert(0, "Tiny models and procedural video: these numbers are never to be set beside the paper's.")
+        lines += ["       vapbench run --method vap --suite vap-data --data DIR --task camera"]
+        lines += ["           the released models on a GPU; docs/full-size.md says how"]
+    return lines
+
+
+_REFERENCE_KINDS = {"floor", "ceiling"}

@@ -1,0 +1,399 @@
+"""``run``, ``generate`` and ``score``."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from vapbench.cli import options as opt
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from vapbench.errors import VapbenchError
+    from vapbench.methods import ResolvedMethod
+    from vapbench.results.run import RunFolder
+    from vapbench.running.generate import Settings
+    from vapbench.running.plan import Column, RunPlan
+    from vapbench.running.run import Outcome, Selection
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(run)
+    app.command()(generate)
+    app.command()(score)
+
+
+def run(
+    method: opt.Methods,
+    task: opt.Task = "all",
+    suite: opt.Suite = opt.SUITE,
+    data: opt.Data = None,
+    metric: opt.Metrics = None,
+    seed: opt.Seeds = None,
+    limit: opt.Limit = None,
+    results: opt.Results = opt.RESULTS,
+    name: opt.Name = None,
+    device: opt.Device = "auto",
+    executor: opt.Executor = "local",
+    workers: opt.Workers = None,
+    ray_address: opt.RayAddress = None,
+    dtype: opt.Dtype = None,
+    offload: opt.Offload = None,
+    memory: opt.Memory = None,
+    refresh: opt.Refresh = "missing",
+    retries: opt.Retries = 1,
+    case_timeout: opt.CaseTimeout = None,
+    max_failures: opt.MaxFailures = "0.1",
+    max_judge_calls: opt.MaxJudgeCalls = None,
+    fail_fast: opt.FailFast = False,
+    shard: opt.ShardOption = None,
+    dry_run: opt.DryRun = False,
+    json: opt.Json = False,
+    log_json: opt.LogJson = None,
+    quiet: opt.Quiet = False,
+    verbose: opt.Verbose = 0,
+) -> None:
+    """Generate, score, report; resume.
+
+    The same command resumes: what is finished is kept, what is missing is done.
+
+    vapbench run --method vap --task camera
+
+    vapbench run -m vap -m frozen -m ground-truth --task all --seed 0 --seed 1
+
+    vapbench run -m "vap:steps=30,guidance=5" --suite vap-data --data /data/VAP-Data --offload model
+
+    vapbench run -m vap --executor ray --workers 2
+    """
+    from vapbench.cli.console import configure_logging
+    from vapbench.cli.costs import print_costs
+    from vapbench.cli.dry_run import describe_plans, describe_protocol, show
+    from vapbench.cli.report import print_tables
+    from vapbench.cli.sharding import say_merge
+    from vapbench.running.costs import estimate_plan, limit_calls
+    from vapbench.running.plan import columns
+    from vapbench.running.run import choose
+    from vapbench.suites import find_suite
+
+    configure_logging(verbose, quiet, log_json)
+    settings = settings_of(device, refresh, retries, max_failures, fail_fast, memory, case_timeout)
+    settings = with_ray(settings, executor, workers, ray_address)
+    if dry_run and (told := describe_protocol(suite, data, task, method, {"dtype": dtype, "offload": offload}, seed)):
+        show(told, columns(metric or find_suite(suite).metrics))
+        return
+    selection = choose(suite, data, task, limit)
+    wanted = columns(metric or selection.suite.metrics)
+    plans = plans_of(method, selection, {"dtype": dtype, "offload": offload}, seed, results, name, dry_run, shard)
+    if dry_run:
+        show(describe_plans(plans, wanted, settings.refresh), wanted)
+        print_costs([e for plan in plans for e in estimate_plan(plan, wanted, settings.refresh)], max_judge_calls)
+        return
+    limit_calls(wanted, max_judge_calls)
+    stopped = _execute_all(plans, wanted, settings, selection, quiet)
+    folders = [plan.folder for plan in plans if plan.folder.manifest_path.exists()]
+    shown = [column.metric.name for column in wanted]
+    print_tables(folders, task=selection.task.name, as_json=json, next_steps=not quiet, metrics=shown)
+    say_merge(shard, results)
+    raise typer.Exit(1 if stopped else 0)
+
+
+def generate(
+    method: opt.Methods,
+    task: opt.Task = "all",
+    suite: opt.Suite = opt.SUITE,
+    data: opt.Data = None,
+    seed: opt.Seeds = None,
+    limit: opt.Limit = None,
+    results: opt.Results = opt.RESULTS,
+    name: opt.Name = None,
+    device: opt.Device = "auto",
+    executor: opt.Executor = "local",
+    workers: opt.Workers = None,
+    ray_address: opt.RayAddress = None,
+    dtype: opt.Dtype = None,
+    offload: opt.Offload = None,
+    refresh: opt.Refresh = "missing",
+    retries: opt.Retries = 1,
+    case_timeout: opt.CaseTimeout = None,
+    max_failures: opt.MaxFailures = "0.1",
+    fail_fast: opt.FailFast = False,
+    shard: opt.ShardOption = None,
+    dry_run: opt.DryRun = False,
+    log_json: opt.LogJson = None,
+    quiet: opt.Quiet = False,
+    verbose: opt.Verbose = 0,
+) -> None:
+    """Generate videos, and score them later.
+
+    Scoring them may be done on another machine: vapbench score RUN
+    """
+    from vapbench.cli.console import configure_logging, output
+    from vapbench.cli.dry_run import describe_plans, describe_protocol, show
+    from vapbench.cli.sharding import say_merge
+    from vapbench.running.run import choose
+
+    configure_logging(verbose, quiet, log_json)
+    settings = settings_of(device, refresh, retries, max_failures, fail_fast, case_timeout=case_timeout)
+    settings = with_ray(settings, executor, workers, ray_address)
+    if dry_run and (told := describe_protocol(suite, data, task, method, {"dtype": dtype, "offload": offload}, seed)):
+        show(told)
+        return
+    selection = choose(suite, data, task, limit)
+    plans = plans_of(method, selection, {"dtype": dtype, "offload": offload}, seed, results, name, dry_run, shard)
+    if dry_run:
+        show(describe_plans(plans, (), settings.refresh))
+        return
+    stopped = _execute_all(plans, (), settings, selection, quiet)
+    for plan in plans:
+        asked = {job.key for job in plan.jobs}
+        made = sum(row.status == "ok" and row.key in asked for row in plan.folder.current())
+        output().print(f"{plan.folder.path}: {made} of {len(plan.jobs)} videos", markup=False, soft_wrap=True)
+    say_merge(shard, results)
+    raise typer.Exit(1 if stopped else 0)
+
+
+def score(
+    target: Annotated[
+        Path, typer.Argument(help="A run folder, or a folder of videos you already have.", show_default=False)
+    ],
+    task: opt.Task = "all",
+    suite: opt.Suite = opt.SUITE,
+    data: opt.Data = None,
+    metric: opt.Metrics = None,
+    limit: opt.Limit = None,
+    results: opt.Results = opt.RESULTS,
+    name: opt.Name = None,
+    panel: Annotated[
+        Literal["all", "last"],
+        typer.Option("--panel", help="last: the right third of [reference | target | output] videos."),
+    ] = "all",
+    device: opt.Device = "auto",
+    executor: opt.Executor = "local",
+    workers: opt.Workers = None,
+    ray_address: opt.RayAddress = None,
+    memory: opt.Memory = None,
+    refresh: opt.Refresh = "missing",
+    max_failures: opt.MaxFailures = "0.1",
+    max_judge_calls: opt.MaxJudgeCalls = None,
+    fail_fast: opt.FailFast = False,
+    dry_run: opt.DryRun = False,
+    json: opt.Json = False,
+    log_json: opt.LogJson = None,
+    quiet: opt.Quiet = False,
+    verbose: opt.Verbose = 0,
+) -> None:
+    """Score a run, or videos you have.
+
+    vapbench score ./my_outputs --name mymethod --suite vap-data --data /data/VAP-Data
+
+    Videos belong to the case they are named after (condition--target--reference.mp4), or to the one that
+    manifest.csv in the folder (columns case,video) says.
+    """
+    from vapbench.cli.console import configure_logging
+    from vapbench.cli.costs import print_costs
+    from vapbench.cli.dry_run import show_scores
+    from vapbench.cli.report import print_tables
+    from vapbench.results.run import RunFolder
+    from vapbench.running.costs import estimate_folder, estimate_plan, limit_calls
+    from vapbench.running.plan import columns
+    from vapbench.running.run import choose
+
+    configure_logging(verbose, quiet, log_json)
+    settings = settings_of(device, refresh, 0, max_failures, fail_fast, memory)
+    settings = with_ray(settings, executor, workers, ray_address)
+    selection = choose(suite, data, task, limit)
+    wanted = columns(metric or selection.suite.metrics)
+    if (target / "manifest.json").is_file():
+        plan, folder = None, RunFolder(target)
+    else:
+        plan = _plan_videos(target, panel, name, selection, results)
+        folder = plan.folder
+    if dry_run:
+        cases = {case.id: case for case in selection.cases}
+        costs = estimate_plan(plan, wanted, refresh) if plan else estimate_folder(folder, cases, wanted, refresh)
+        show_scores(folder, cases, wanted, settings.refresh)
+        print_costs(costs, max_judge_calls)
+        return
+    limit_calls(wanted, max_judge_calls)
+    if plan:
+        stopped = _execute_all([plan], wanted, settings, selection, quiet)
+    else:
+        stopped = _rescore(folder, selection, wanted, settings, quiet)
+    shown = [column.metric.name for column in wanted]
+    print_tables([folder], task=selection.task.name, as_json=json, next_steps=not quiet, metrics=shown)
+    raise typer.Exit(1 if stopped else 0)
+
+
+def _plan_videos(target: Path, panel: str, name: str | None, selection: Selection, results: Path) -> RunPlan:
+    from vapbench.methods import resolve_folder
+    from vapbench.methods.folder import Folder
+    from vapbench.running.plan import plan_run
+
+    method = resolve_folder(target, panel)
+    if isinstance(method.method, Folder):
+        method.method.check_against(selection.cases, selection.suite.name)
+    return plan_run(selection.suite.name, selection.task.name, method, selection.cases, [0], results, name)
+
+
+def _rescore(folder: RunFolder, selection: Selection, wanted: list[Column], settings: Settings, quiet: bool) -> bool:
+    from vapbench.cli.progress import progress
+    from vapbench.errors import BudgetSpent, TooManyFailures
+    from vapbench.running.run import rescore
+
+    try:
+        rescore(folder, selection, wanted, settings, progress(quiet))
+    except (TooManyFailures, BudgetSpent) as error:
+        say_stopped(folder.path.name, error)
+        return True
+    return False
+
+
+def say_stopped(run: str, error: VapbenchError) -> None:
+    """Say that a run stopped before its end, and how to go on."""
+    import shlex
+
+    from vapbench.cli.console import errors
+    from vapbench.errors import BudgetSpent
+
+    if isinstance(error, BudgetSpent):
+        text = f"{run}: {error} Go on with: {shlex.join(['vapbench', *sys.argv[1:]])}"
+        errors().print(text, markup=False, soft_wrap=True)
+    else:
+        errors().print(f"[red]error[/red] {_escaped(f'{run}: {error}')}", soft_wrap=True)
+
+
+def settings_of(
+    device: str,
+    refresh: str,
+    retries: int,
+    max_failures: str,
+    fail_fast: bool,
+    memory: float | None = None,
+    case_timeout: float | None = None,
+) -> Settings:
+    """Options as the runner takes them."""
+    from vapbench.running.generate import Settings, Tolerance
+
+    tolerance = Tolerance(0) if fail_fast else Tolerance.parse(max_failures)
+    argv = ["vapbench", *sys.argv[1:]]
+    working = None if memory is None else int(memory * 1e9)
+    return Settings(device, refresh, retries, tolerance, argv, working, case_timeout)  # type: ignore[arg-type]
+
+
+def with_ray(settings: Settings, executor: str, workers: int | None, address: str | None) -> Settings:
+    """The settings, for the executor that was asked for.
+
+    Raises:
+        UsageError: an option of Ray's is given without it.
+    """
+    from dataclasses import replace
+
+    from vapbench.errors import UsageError
+    from vapbench.running.threads import OnRay
+
+    if executor == "ray":
+        return replace(settings, ray=OnRay(address, workers))
+    if workers is not None or address is not None:
+        option = "--workers" if workers is not None else "--ray-address"
+        raise UsageError(f"{option} goes with --executor ray; without it, one device of this process runs everything.")
+    return settings
+
+
+def _execute_all(
+    plans: list[RunPlan], wanted: Sequence[Column], settings: Settings, selection: Selection, quiet: bool
+) -> bool:
+    """Run one method after another; one that fails too often, or a budget that ends, does not keep others from running.
+
+    Returns:
+        Whether any failed too often, or lacks scores that the budget did not reach.
+    """
+    from vapbench.cli.console import errors
+    from vapbench.cli.progress import progress
+    from vapbench.errors import BudgetSpent, TooManyFailures
+    from vapbench.running.run import execute
+
+    stopped = False
+    for plan in plans:
+        try:
+            outcome = execute(plan, wanted, settings, progress(quiet))
+        except (TooManyFailures, BudgetSpent) as error:
+            stopped = True
+            say_stopped(plan.folder.path.name, error)
+            continue
+        failed = outcome.generated.all_failed + outcome.scored.all_failed
+        if failed:
+            hint = f"{failed} failed; why: vapbench show {plan.folder.path}; again: --refresh failed"
+            errors().print(f"{plan.folder.path.name}: {hint}", markup=False, soft_wrap=True)
+        _announce(outcome, selection)
+    return stopped
+
+
+def _escaped(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)
+
+
+def _announce(outcome: Outcome, selection: Selection) -> None:
+    """Say which cases the method had nothing for."""
+    from vapbench.cli.console import errors
+    from vapbench.methods.folder import Folder, write_manifest_template
+    from vapbench.running.run import missing_outputs
+
+    missing = missing_outputs(outcome.plan.folder, selection.cases)
+    if not missing:
+        return
+    method, total = outcome.plan.method.method, len(selection.cases)
+    names = ", ".join(row.case for row in missing[:3]) + (", …" if len(missing) > 3 else "")
+    found = f"{total - len(missing)} of {total} cases found; missing"
+    said = found if isinstance(method, Folder) else f"{len(missing)} of {total} cases unscored"
+    text = f"{outcome.plan.folder.path.name}: {said}: {names}"
+    template = None
+    if isinstance(method, Folder) and not (method.path / "manifest.csv").exists():
+        with suppress(OSError):
+            template = write_manifest_template(method, selection.cases)
+    if template:
+        text += f" (template written to {template}: fill in the blank rows, then run again)"
+    else:
+        text += f" ({missing[0].note})"
+    errors().print(text, soft_wrap=True, markup=False)
+
+
+def plans_of(
+    methods: Sequence[str],
+    selection: Selection,
+    shared: dict[str, str | None],
+    seeds: list[int] | None,
+    results: Path,
+    name: str | None,
+    tentative: bool,
+    shard: str | None,
+) -> list[RunPlan]:
+    """Lay out one run for each method; ``tentative`` where weights may be absent, since nothing will be run."""
+    from vapbench.cli.sharding import without_empty
+    from vapbench.methods import resolve
+    from vapbench.running.plan import plan_run
+    from vapbench.running.shards import Shard
+
+    suite, task, cases = selection.suite.name, selection.task.name, selection.cases
+    resolved = [resolve(text, shared, suite) for text in dict.fromkeys(methods)]
+    _refuse_one_name_for_many(resolved, name)
+    piece = Shard.parse(shard) if shard else None
+    plans = [
+        plan_run(suite, task, item, cases, seeds or [0], results, name, selection.among, tentative, piece)
+        for item in resolved
+    ]
+    return without_empty(plans, piece, len(cases))
+
+
+def _refuse_one_name_for_many(resolved: list[ResolvedMethod], name: str | None) -> None:
+    from vapbench.errors import UsageError
+
+    if name and len(resolved) > 1:
+        raise UsageError(f"--name {name} cannot stand for {len(resolved)} methods; give one --method, or no --name.")

@@ -1,0 +1,166 @@
+"""``study export`` and ``study report``: what was voted, and what it supports."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vapbench.cli import options as opt
+
+if TYPE_CHECKING:
+    from vapbench.study.folder import StudyFolder
+
+Study = Annotated[
+    Path | None,
+    typer.Argument(
+        help="Study folder, or its name under studies/. Default: the only one there is.", show_default=False
+    ),
+]
+Votes = Annotated[
+    Path | None,
+    typer.Option(
+        "--votes",
+        help="votes.db, or an exported votes.jsonl with raters.jsonl beside it. [default: the study's]",
+        show_default=False,
+    ),
+]
+
+Unblind = Annotated[
+    bool,
+    typer.Option("--unblind", help="Look before the study is closed; stored in its log, and every report says so."),
+]
+
+
+def add_to(study: typer.Typer) -> None:
+    """Add the commands to the group."""
+    study.command()(export)
+    study.command()(report)
+
+
+def export(
+    study: Study = None,
+    votes: Votes = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder to write. [default: STUDY/export]", show_default=False)
+    ] = None,
+    unblind: Unblind = False,
+) -> None:
+    """Write votes as JSONL, CSV and Parquet.
+
+    With raters' pseudonyms, exclusions, events, protocol, key and a manifest of hashes; for pairs also as FastChat
+    battles. The export names the methods: keep it from raters. For a study that is closed; see vapbench study close.
+
+    vapbench study export my-study   vapbench study export --out shared/
+    """
+    from vapbench.cli.console import configure_logging, output
+    from vapbench.study.analysis.exporting import export as write
+    from vapbench.study.folder import find_study
+    from vapbench.study.server.closing import results_of
+
+    configure_logging(verbose=0, quiet=False)
+    folder = find_study(study)
+    ballots = results_of(folder, votes, unblind, "export")
+    target = out or folder.path / "export"
+    for name, records in write(ballots, target).items():
+        output().print(f"{target / name}: {records:,} records", markup=False, soft_wrap=True)
+    seen = f"--votes {target / 'votes.csv'}"
+    output().print(f"Next:  vapbench table {seen}", markup=False, soft_wrap=True)
+    output().print("           what people preferred, beside the metrics", markup=False, soft_wrap=True)
+    output().print(f"       vapbench report {seen}", markup=False, soft_wrap=True)
+    output().print("           which metric agrees with them", markup=False, soft_wrap=True)
+
+
+def report(
+    study: Study = None,
+    votes: Votes = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder to write. [default: STUDY/report]", show_default=False)
+    ] = None,
+    fastchat: Annotated[
+        Path | None,
+        typer.Option("--fastchat", help="Instead of a study: FastChat battles (JSONL or JSON).", show_default=False),
+    ] = None,
+    unblind: Unblind = False,
+    json: opt.Json = False,
+) -> None:
+    """Analyse the votes: shares, strengths, ranks, agreement.
+
+    For a study that is closed (vapbench study close, or the administration page); before that it prints how far the
+    study is. Applies the protocol's exclusion rules, and prints what changes without them. Writes report.txt,
+    report.json, leaderboard.json and figures (forest plot, categories, win probabilities). docs/study.md says what each
+    number means.
+
+    vapbench study report my-study   vapbench study report --fastchat battles.jsonl
+    """
+    from json import dumps
+
+    from vapbench.cli.console import configure_logging, output
+    from vapbench.errors import UsageError
+    from vapbench.files.atomic import write_json, write_text
+    from vapbench.study.analysis.documents import leaderboard_section, to_json
+    from vapbench.study.analysis.figures import write_figures
+    from vapbench.study.analysis.fit import analyse
+    from vapbench.study.analysis.text import report_lines
+    from vapbench.study.folder import find_study
+    from vapbench.study.server.closing import results_of
+
+    configure_logging(verbose=0, quiet=False)
+    if fastchat is not None:
+        if study or votes or out:
+            raise UsageError("--fastchat stands for a study: leave out STUDY, --votes and --out.")
+        _report_battles(fastchat, json)
+        return
+    folder = find_study(study)
+    if not unblind:
+        _print_pace(folder, votes)
+    result = analyse(results_of(folder, votes, unblind, "report"))
+    target = out or folder.path / "report"
+    lines, document = report_lines(result), to_json(result)
+    write_text(target / "report.txt", "\n".join(lines) + "\n")
+    write_json(target / "report.json", document)
+    write_json(target / "leaderboard.json", leaderboard_section(result))
+    figures = write_figures(result, target) if result.questions else []
+    if json:
+        output().print_json(dumps(document))
+        return
+    for line in lines:
+        output().print(line, markup=False, soft_wrap=True, emoji=False)
+    written = ", ".join(("report.txt", "report.json", "leaderboard.json", *(path.name for path in figures)))
+    output().print(f"\n{target}: {written}", markup=False, soft_wrap=True)
+    output().print(f"Next:  vapbench study export {folder.path}", markup=False, soft_wrap=True)
+    output().print("           the votes as tables, and for vapbench report --votes", markup=False, soft_wrap=True)
+
+
+def _print_pace(folder: StudyFolder, votes: Path | None) -> None:
+    """How far a study is that is not closed, on the error stream: whoever wants results gets none."""
+    import time
+
+    from vapbench.cli.console import errors
+    from vapbench.study.analysis.ballots import load_ballots
+    from vapbench.study.analysis.pace import pace_lines
+
+    ballots = load_ballots(folder, votes)
+    if not ballots.closed:
+        for line in (*pace_lines(ballots, time.time_ns() // 1000), ""):
+            errors().print(line, markup=False, soft_wrap=True, emoji=False)
+
+
+def _report_battles(path: Path, json: bool) -> None:
+    from json import dumps
+
+    from vapbench.cli.console import output
+    from vapbench.study.analysis.documents import plain
+    from vapbench.study.analysis.fastchat import from_fastchat
+    from vapbench.study.analysis.fit import analyse_votes
+    from vapbench.study.analysis.text import question_lines
+
+    terms, votes = from_fastchat(path)
+    questions = analyse_votes(terms, votes)
+    if json:
+        output().print_json(dumps([plain(question) for question in questions]))
+        return
+    for question in questions:
+        for line in ("", *question_lines(terms.kind, question, question)):
+            output().print(line, markup=False, soft_wrap=True, emoji=False)

@@ -1,0 +1,109 @@
+"""``study plan``: from runs to a study that can be opened."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from vapbench.cli import options as opt
+
+
+def add_to(study: typer.Typer) -> None:
+    """Add the command to the group."""
+    study.command()(plan)
+
+
+def plan(
+    methods: Annotated[
+        list[str] | None,
+        typer.Option("--method", "-m", help="A run's name or folder, repeatable; two at least.", show_default=False),
+    ] = None,
+    suite: opt.Suite = opt.SUITE,
+    task: Annotated[
+        str | None, typer.Option("--task", "-t", help="Only cases of this task.", show_default=False)
+    ] = None,
+    table: Annotated[
+        Path | None,
+        typer.Option(
+            "--table",
+            help="Instead of runs: a CSV of cases (case,condition,reference,… in docs/study.md), a column per method.",
+            show_default=False,
+        ),
+    ] = None,
+    kind: Annotated[
+        Literal["pair", "best_of_n"],
+        typer.Option("--kind", help="Two videos and a tie, or the best of all (the paper's preference rate)."),
+    ] = "pair",
+    questions: Annotated[
+        list[str] | None,
+        typer.Option("--question", help="semantic, overall; repeatable, a pass each. [default: both]"),
+    ] = None,
+    votes_per_cell: Annotated[
+        int, typer.Option("--votes-per-cell", min=1, help="Votes on each question, case and set of methods.")
+    ] = 3,
+    raters: Annotated[
+        int | None,
+        typer.Option(
+            "--raters", min=1, help="[default: as many as keep a pass at 26 trials, at least 5]", show_default=False
+        ),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option("--id", help="Name of the study. [default: suite and task]", show_default=False)
+    ] = None,
+    studies: Annotated[Path, typer.Option("--studies", help="Where studies are kept.")] = Path("studies"),
+    case_seed: Annotated[
+        int | None,
+        typer.Option("--seed", help="Seed of the generations to show. [default: the lowest]", show_default=False),
+    ] = None,
+    study_seed: Annotated[int, typer.Option("--study-seed", min=0, help="Of assignment, checks and analysis.")] = 0,
+    results: opt.Results = opt.RESULTS,
+    json: opt.Json = False,
+    quiet: opt.Quiet = False,
+) -> None:
+    """Plan a preference study from finished runs.
+
+    Blinds every video, makes checks with known answers from ground truth, freezes the protocol, and simulates the study
+    through the real assigner and estimator: power, interval width, rater-minutes.
+
+    vapbench study plan --suite mini --method vap --method i2v, then: vapbench study serve
+    """
+    from vapbench.cli.console import configure_logging, errors, output
+    from vapbench.core.case import check_name
+    from vapbench.errors import UsageError
+    from vapbench.study.analysis.text import plan_document, plan_lines
+    from vapbench.study.design.blinding import native_formats
+    from vapbench.study.design.planning import QUESTIONS, Wanted, write_study
+    from vapbench.study.design.simulation import forecast
+    from vapbench.study.design.sources import from_runs, from_table
+    from vapbench.study.folder import StudyFolder
+
+    configure_logging(verbose=0, quiet=quiet)
+    if table is not None and methods:
+        raise UsageError("--table names the methods in its header: leave out --method.")
+    sources = from_table(table) if table else from_runs(results, suite, methods or [], task, case_seed)
+    try:
+        identifier = check_name(name or "-".join(filter(None, (sources.suite, task))))
+    except ValueError as error:
+        raise UsageError(f"--id: {error}.") from None
+    asked = tuple(dict.fromkeys(questions or QUESTIONS))
+    wanted = Wanted(identifier, kind, asked, votes_per_cell, raters, study_seed)
+    folder = StudyFolder(studies / identifier)
+    with errors().status("Blinding …") as status:
+        shown = None if quiet else lambda what: status.update(f"Blinding {what}")
+        planned = write_study(sources, wanted, folder, shown or (lambda _: None))
+        status.update("Simulating …")
+        expected = forecast(planned.protocol, seed=study_seed)
+    if json:
+        from json import dumps
+
+        output().print_json(dumps(plan_document(planned, expected)))
+        return
+    formats = native_formats(
+        {method.name: [method.videos[case.id] for case in sources.cases] for method in sources.methods}
+    )
+    for line in plan_lines(planned, expected, formats, dict(sources.left_out)):
+        output().print(line, markup=False, soft_wrap=True, emoji=False)
+    output().print()
+    output().print(f"Next:  vapbench study serve {folder.path}", markup=False, soft_wrap=True)

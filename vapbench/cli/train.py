@@ -1,0 +1,121 @@
+"""``train``: LoRAs per condition, and the checkpoints of the mini suite."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vapbench.cli import options as opt
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command group."""
+    train = typer.Typer(help="Train checkpoints.", no_args_is_help=True)
+    train.command()(mini)
+    train.command()(lora)
+    app.add_typer(train, name="train")
+
+
+def mini(
+    out: Annotated[Path, typer.Option("--out", help="Folder of the checkpoints, and of the work on them.")],
+    until: Annotated[
+        str,
+        typer.Option(
+            "--until",
+            help="Last stage: vae, text, semantic, classifier, image_text, quality, base, i2v, lora, wan_vae, vace, "
+            "expert, vap or bundle.",
+        ),
+    ] = "bundle",
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of every stage.")] = 0,
+    device: opt.Device = "auto",
+    jobs: Annotated[
+        int | None,
+        typer.Option("--jobs", min=1, help="Stages at once. [default: 2 on a CPU, 1 on a GPU]", show_default=False),
+    ] = None,
+    smoke: Annotated[bool, typer.Option("--smoke", help="A few steps of every stage, to test the machinery.")] = False,
+    quiet: opt.Quiet = False,
+) -> None:
+    """Train the mini suite's models, from nothing.
+
+    Autoencoder, text encoder, judges, models of the metrics, image-to-video base, a LoRA per condition, structure
+    control, VAP expert, in that order; each stage leaves a card and a loss curve. The same command resumes. The results
+    are folders that methods take: vap:weights=OUT/vap, i2v:weights=OUT/i2v, lora:weights=OUT/i2v,adapters=OUT/lora and
+    vace-depth:weights=OUT/vace.
+    """
+    from vapbench.cli.console import configure_logging, output
+    from vapbench.running.generate import torch_device
+    from vapbench.training import train_mini
+    from vapbench.training.lanes import default_jobs
+
+    configure_logging(verbose=0, quiet=quiet)
+    chosen = torch_device(device)
+    train_mini(out, smoke=smoke, seed=seed, device=chosen, until=until, quiet=quiet, jobs=jobs or default_jobs(chosen))
+    output().print(f"{out}: trained up to {until}", markup=False, soft_wrap=True)
+
+
+def lora(
+    out: Annotated[Path, typer.Option("--out", help="Folder of adapters, one folder per condition.")] = Path("loras"),
+    condition: Annotated[
+        list[str] | None,
+        typer.Option("--condition", "-c", metavar="NAME", help="Condition, repeatable.", show_default=False),
+    ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option("--task", "-t", help="Every condition of a task that has training clips.", show_default=False),
+    ] = None,
+    suite: opt.Suite = opt.SUITE,
+    data: opt.Data = None,
+    weights: Annotated[
+        str | None,
+        typer.Option("--weights", help="Base model: folder or hub id. [default: the method's]", show_default=False),
+    ] = None,
+    steps: Annotated[int | None, typer.Option("--steps", min=1, help="Steps per adapter.", show_default=False)] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of every adapter.")] = 0,
+    device: opt.Device = "auto",
+    smoke: Annotated[bool, typer.Option("--smoke", help="A few steps, to test the machinery.")] = False,
+    quiet: opt.Quiet = False,
+) -> None:
+    """Train a LoRA per condition, on the training split alone.
+
+    The same command resumes. --method lora:adapters=OUT takes the result.
+
+    vapbench train lora --condition vidu_ghibli --suite vap-data --data /data/VAP-Data --out loras
+
+    accelerate launch -m vapbench train lora --task style --suite vap-data --data /data/VAP-Data   (a device each)
+    """
+    from vapbench.cli.console import configure_logging, output
+    from vapbench.errors import UsageError
+    from vapbench.methods import resolve
+    from vapbench.running.generate import torch_device
+    from vapbench.suites import find_suite
+    from vapbench.suites.tasks import conditions_of, find_task
+    from vapbench.training.lora_run import train_loras, trainable
+
+    configure_logging(verbose=0, quiet=quiet)
+    if bool(condition) == bool(task):
+        raise UsageError("Say what to train: --condition NAME (repeatable), or --task NAME.")
+    found = find_suite(suite)
+    names = list(dict.fromkeys(condition or ()))
+    if task:
+        wanted = conditions_of(find_task(task))
+        names = [name for name in trainable(found.name, data) if name in wanted]
+        if not names:
+            raise UsageError(f"Suite {found.name} has no training clip of any condition of task {task}.")
+    base = weights or str(resolve("lora", suite=found.name).parameters["weights"])
+    trained = train_loras(
+        out,
+        names,
+        suite=found.name,
+        data=data,
+        weights=base,
+        clip=found.clip,
+        device=torch_device(device),
+        seed=seed,
+        steps=steps,
+        smoke=smoke,
+        quiet=quiet,
+    )
+    adapters = "1 adapter" if len(trained) == 1 else f"{len(trained)} adapters"
+    output().print(f"{out}: {adapters}: --method lora:adapters={out}", markup=False, soft_wrap=True)

@@ -1,0 +1,1 @@
+"""What everything speaks of: cases, clips, video files, limits, control pictures, the registry."""

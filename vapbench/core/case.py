@@ -1,0 +1,178 @@
+"""Cases: what a suite asks of a method, validated before anything runs."""
+
+from __future__ import annotations
+
+import re
+from functools import cached_property
+from pathlib import Path
+from threading import Lock
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, model_validator
+
+from vapbench.core.clip import Clip, Frames
+from vapbench.core.limits import MOST_FRAMES, MOST_PIXELS
+from vapbench.core.video import read_first_frame, read_video
+from vapbench.errors import DataError
+from vapbench.files.atomic import file_sha256, is_reserved
+
+Category = Literal["concept", "style", "motion", "camera"]
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,159}")
+
+
+def check_name(name: str) -> str:
+    """Return ``name`` if it can be part of a file name anywhere: letters, digits, ``.``, ``_`` and ``-``.
+
+    Raises:
+        ValueError: it has another character (a slash, a space), begins with a dot, is longer than 160, or is a
+            device on some system (``nul``).
+    """
+    if not _NAME.fullmatch(name) or is_reserved(name):
+        shown = name if len(name) <= 200 else f"{name[:200]}…"
+        raise ValueError(
+            f"{shown!r} must be 1 to 160 letters, digits, '.', '_' or '-', beginning with one of the first two, "
+            "and no device's name"
+        )
+    return name
+
+
+Name = Annotated[str, AfterValidator(check_name)]
+
+
+class Media(BaseModel):
+    """A video or image file, known by its content: two paths to equal bytes are the same media."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: Path
+    _prefetched: Clip | None = PrivateAttr(default=None)
+    _wanted: int = PrivateAttr(default=0)
+    _lock: Lock = PrivateAttr(default_factory=Lock)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel to another process as path and hash; decoded frames and their lock stay here."""
+        return _unpickled, (self.path, self.__dict__.get("sha256"))
+
+    @cached_property
+    def sha256(self) -> str:
+        """SHA-256 of the file.
+
+        Raises:
+            DataError: the file is missing.
+        """
+        if not self.path.is_file():
+            raise DataError(f"{self.path}: no such file; check the path, or fetch the data again.")
+        return file_sha256(self.path)
+
+    def read(self) -> Clip:
+        """Decode all frames, or return those decoded ahead by :meth:`prefetch`.
+
+        Raises:
+            DataError: the file is missing, truncated or has no frame.
+        """
+        return self._prefetched or read_video(self.path)
+
+    def first_frame(self) -> Frames:
+        """First frame of the video, or the image: ``(H, W, 3)`` uint8 RGB."""
+        return self._prefetched.frames[0] if self._prefetched else read_first_frame(self.path)
+
+    def prefetch(self) -> None:
+        """Decode now, and keep the frames until as many :meth:`release` as there were calls of this."""
+        with self._lock:
+            self._wanted += 1
+            try:
+                self._prefetched = self._prefetched or read_video(self.path)
+            except Exception:
+                # Whoever reads the file meets the error, where it becomes a row.
+                self._prefetched = None
+
+    def release(self) -> None:
+        """Give up what :meth:`prefetch` asked for; nothing where nobody asked."""
+        with self._lock:
+            self._wanted = max(0, self._wanted - 1)
+            if not self._wanted:
+                self._prefetched = None
+
+
+def _unpickled(path: Path, sha256: str | None) -> Media:
+    media = Media(path=path)
+    if sha256:
+        media.__dict__["sha256"] = sha256
+    return media
+
+
+class Reference(BaseModel):
+    """A video that shows the semantic, and its caption if it has one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    video: Media
+    caption: str | None = None
+
+
+class ClipSpec(BaseModel):
+    """Size and timing every method of a suite is asked for."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    frames: int = Field(ge=1, le=MOST_FRAMES)
+    fps: float = Field(gt=0, le=1000, allow_inf_nan=False)
+    height: int = Field(ge=2, le=MOST_PIXELS // 2, multiple_of=2)
+    width: int = Field(ge=2, le=MOST_PIXELS // 2, multiple_of=2)
+
+    @model_validator(mode="after")
+    def _readable(self) -> Self:
+        if self.height * self.width > MOST_PIXELS:
+            raise ValueError(f"{self.width}x{self.height} is more than the {MOST_PIXELS:,} pixels that are read")
+        return self
+
+
+class Case(BaseModel):
+    """One benchmark item.
+
+    ``references`` holds one video or more of the same condition; ``image`` is what the target begins with (a video
+    counts by its first frame); ``target`` is the ground truth, where the suite has one.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: Name
+    condition: Name
+    category: Category | None = None
+    """None while no task file lists the condition."""
+    references: tuple[Reference, ...] = Field(min_length=1)
+    image: Media
+    caption: str | None = None
+    target: Media | None = None
+    clip: ClipSpec
+
+    @property
+    def reference(self) -> Reference:
+        """The first reference: the only one for methods that take one."""
+        return self.references[0]
+
+    def media(self) -> tuple[Media, ...]:
+        """Every file of the case, each once."""
+        files = [*(reference.video for reference in self.references), self.image]
+        if self.target is not None:
+            files.append(self.target)
+        return tuple({media.path: media for media in files}.values())
+
+    def fields(self) -> dict[str, Any]:
+        """What metrics may need, each as content: ``prompt``, ``reference``, ``image``, ``target``, ``category``."""
+        content = self.content()
+        names = {"prompt": "caption", "reference": "references", "image": "image", "target": "target"}
+        return {need: content[field] for need, field in names.items()} | {"category": self.category}
+
+    def content(self) -> dict[str, Any]:
+        """What the case *is*: captions, media hashes and clip spec, without any path. Part of every generation key."""
+        return {
+            "id": self.id,
+            "condition": self.condition,
+            "references": [{"video": r.video.sha256, "caption": r.caption} for r in self.references],
+            "image": self.image.sha256,
+            "caption": self.caption,
+            "target": self.target.sha256 if self.target else None,
+            "clip": self.clip.model_dump(),
+        }

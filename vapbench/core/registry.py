@@ -1,0 +1,223 @@
+"""Names to classes, imported only when used.
+
+There are three ways in, for methods and metrics alike:
+
+* built in: a table of ``name -> "module:Class"``;
+* an entry point of an installed package (``vapbench.methods``, ``vapbench.metrics``, ``vapbench.suites``);
+* a path: ``./my_method/`` (``card.yaml`` and ``method.py``), or ``my_metric.py:MyMetric``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from types import MappingProxyType, ModuleType
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from vapbench.errors import UsageError, VapbenchError, did_you_mean
+from vapbench.files.atomic import digest
+
+PLUGIN = "vapbench_plugin_"
+"""How the names of modules begin that were imported by path."""
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A name with parameters, as written on the command line: ``vap:steps=50,guidance=6``."""
+
+    name: str
+    parameters: Mapping[str, str]
+
+    @classmethod
+    def parse(cls, text: str) -> Spec:
+        """Split ``name:key=value,key=value``. A value may hold ``:`` and ``=`` but no comma.
+
+        Raises:
+            UsageError: a part has no ``=``.
+        """
+        # A path to a metric file reads ``my.py:MyMetric``: its colon belongs to the name.
+        head, colon, tail = text.partition(":")
+        if head.endswith(".py"):
+            attribute, colon, tail = tail.partition(":")
+            head = f"{head}:{attribute}"
+        elif head == "torchmetrics":
+            attribute, colon, tail = tail.partition(":")
+            head = f"{head}:{attribute}"
+        parameters = {}
+        for part in tail.split(",") if colon else ():
+            key, equals, value = part.partition("=")
+            if not equals or not key.strip():
+                raise UsageError(f"{text!r}: expected name:key=value,key=value, but {part!r} has no '='.")
+            parameters[key.strip()] = value.strip()
+        return cls(head, MappingProxyType(parameters))
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Something that can be asked for by name, not yet imported."""
+
+    name: str
+    target: str
+    """``module:Class``, for messages and import."""
+    origin: str
+    """``built in``, the package that brings it, or its folder."""
+    point: EntryPoint | None = None
+
+    def load(self) -> type[Any]:
+        """Import the class.
+
+        Raises:
+            VapbenchError: the import fails; the message names the origin.
+        """
+        try:
+            if self.point is not None:
+                loaded: type[Any] = self.point.load()
+                return loaded
+            module, _, attribute = self.target.partition(":")
+            return load_attribute(importlib.import_module(module), attribute, self.origin)
+        except VapbenchError:
+            raise
+        except Exception as error:
+            raise VapbenchError(
+                f"{self.name} ({self.origin}) cannot be imported: {type(error).__name__}: {error}"
+            ) from error
+
+
+class Registry:
+    """The built-in table of one kind, together with what installed packages add."""
+
+    def __init__(self, kind: str, builtin: Mapping[str, str]) -> None:
+        """Make a registry of ``kind`` (``method``, ``metric``, ``suite``) from ``name -> "module:Class"``."""
+        self.kind = kind
+        self._builtin = builtin
+
+    def __iter__(self) -> Iterator[Entry]:
+        """Every entry, built-in ones first, without importing any."""
+        yield from (Entry(name, target, "built in") for name, target in self._builtin.items())
+        for point in entry_points(group=f"vapbench.{self.kind}s"):
+            origin = point.dist.name if point.dist else "entry point"
+            yield Entry(point.name, point.value, origin, point)
+
+    def find(self, name: str) -> Entry:
+        """Look a name up.
+
+        Raises:
+            UsageError: nothing has the name (with a suggestion), or two packages claim it.
+        """
+        found = [entry for entry in self if entry.name == name]
+        if not found:
+            raise UsageError(f"Unknown {self.kind} {name!r}.{did_you_mean(name, {entry.name for entry in self})}")
+        if len(found) > 1:
+            origins = " and ".join(entry.origin for entry in found)
+            raise UsageError(f"{self.kind.capitalize()} {name!r} is claimed by {origins}; uninstall or rename one.")
+        return found[0]
+
+
+def load_module(path: Path) -> ModuleType:
+    """Import a Python file by path, once per content of ``path``.
+
+    Raises:
+        VapbenchError: the file is missing or raises while it is imported.
+    """
+    if not path.is_file():
+        raise UsageError(f"{path}: no such file; write it, or check the path.")
+    name = f"{PLUGIN}{digest(str(path.resolve()))[:12]}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise UsageError(f"{path}: not a Python file.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise VapbenchError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
+    return module
+
+
+def load_attribute(module: ModuleType, attribute: str, origin: str) -> type[Any]:
+    """Return the class ``attribute`` of ``module``.
+
+    Raises:
+        UsageError: there is no such class (with a suggestion).
+    """
+    value = getattr(module, attribute, None)
+    if not inspect.isclass(value):
+        classes = [name for name, item in vars(module).items() if inspect.isclass(item)]
+        raise UsageError(f"{origin} has no class {attribute!r}.{did_you_mean(attribute, classes)}")
+    return value
+
+
+def parameters(cls: type[Any], spec: Spec, fixed: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
+    """Every ``__init__`` parameter of ``cls`` with its value, converted by its annotation.
+
+    Args:
+        cls: class whose ``__init__`` takes keyword parameters.
+        spec: the name and the parameters as text.
+        fixed: parameters that are given already (by a card); the spec's own win over them.
+
+    Raises:
+        UsageError: a parameter is unknown (with a suggestion), missing, or has an unusable value.
+    """
+    signature = _signature(cls)
+    given = {**fixed, **spec.parameters}
+    if unknown := set(given) - set(signature):
+        name = min(unknown)
+        raise UsageError(f"{spec.name} has no parameter {name!r}.{did_you_mean(name, signature)}")
+    values = defaults(cls, given, spec.name)
+    if missing := [name for name in signature if name not in values]:
+        raise UsageError(f"{spec.name} needs {missing[0]}: write {spec.name}:{missing[0]}=…")
+    return values
+
+
+def defaults(cls: type[Any], given: Mapping[str, Any], owner: str) -> dict[str, Any]:
+    """Parameters of ``cls`` that have a value: ``given`` ones converted, the others' defaults."""
+    values = {}
+    for name, parameter in _signature(cls).items():
+        if name in given:
+            values[name] = _convert(owner, parameter, given[name])
+        elif parameter.default is not parameter.empty:
+            values[name] = parameter.default
+    return values
+
+
+def _signature(cls: type[Any]) -> Mapping[str, inspect.Parameter]:
+    try:
+        return inspect.signature(cls, eval_str=True).parameters
+    except NameError as error:
+        raise UsageError(
+            f"{cls.__name__}.__init__: {error}; parameters' types must be imported when the module is."
+        ) from error
+
+
+def plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters as JSON holds them: paths resolved, as text; tuples as lists."""
+    return {
+        name: str(value.expanduser().resolve())
+        if isinstance(value, Path)
+        else list(value)
+        if isinstance(value, tuple)
+        else value
+        for name, value in values.items()
+    }
+
+
+def _convert(owner: str, parameter: inspect.Parameter, value: Any) -> Any:
+    annotation = Any if parameter.annotation is parameter.empty else parameter.annotation
+    if value in ("none", "None", "null"):
+        value = None if type(None) in getattr(annotation, "__args__", ()) else value
+    try:
+        return TypeAdapter(annotation).validate_python(value)
+    except ValidationError as error:
+        reason = error.errors()[0]["msg"]
+        raise UsageError(f"{owner}: {parameter.name}={value}: {reason[0].lower()}{reason[1:]}.") from error

@@ -1,0 +1,1 @@
+"""Features that metrics share: CLIP, DINO, optical flow, frame interpolation."""

@@ -1,0 +1,1 @@
+"""VAP's Mixture-of-Transformers on Wan."""

@@ -1,0 +1,1 @@
+"""From rows to evidence: what counts, columns, facts."""

@@ -1,0 +1,200 @@
+"""Columns and rows of a table: what metrics and methods say about themselves.
+
+Display data lives on the metric and on the method's card, nowhere else. A metric or method that cannot be
+found any more (a plug-in that is not installed here) is shown plainly, without a direction, rather than not
+at all.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from vapbench.report.read.evidence import ColumnKey, Evidence
+
+log = logging.getLogger(__name__)
+
+REFERENCE_KINDS = ("floor", "ceiling")
+"""Kinds of method that bound the scale and never compete."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One metric column: (metric, version, parameters), and how to print it."""
+
+    metric: str
+    """Name, with the variant in brackets: ``dynamic_degree[raft]``."""
+    version: int
+    params: Mapping[str, Any] = field(default_factory=dict)
+    title: str = ""
+    """Header; tells columns apart that share everything else."""
+    higher_is_better: bool | None = None
+    """None where the metric is not known here; such a column is never ranked."""
+    unit: str = ""
+    scale: float = 1.0
+    """Factor for display: 100 prints 0.42 as 42.0."""
+    digits: int = 2
+    range: tuple[float | None, float | None] = (None, None)
+    """Values the metric can take, in its own unit; None where there is no bound."""
+
+    @property
+    def arrow(self) -> str:
+        """Direction: ``↑`` higher is better, ``↓`` lower is better, empty if unknown."""
+        return {True: "↑", False: "↓", None: ""}[self.higher_is_better]
+
+    @property
+    def header(self) -> str:
+        """Title and arrow."""
+        return f"{self.title} {self.arrow}".rstrip()
+
+    @property
+    def definition(self) -> str:
+        """The column's full name: metric, version, parameters."""
+        params = ", ".join(f"{name}={_plain(value)}" for name, value in self.params.items())
+        return f"{self.metric} v{self.version}" + (f" ({params})" if params else "")
+
+    def text(self, value: float) -> str:
+        """A value as it is printed: scaled, rounded, with a true minus sign."""
+        shown = f"{value * self.scale:.{self.digits}f}"
+        if float(shown) == 0:
+            shown = shown.lstrip("-")
+        return shown.replace("-", "\N{MINUS SIGN}")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One method of a table."""
+
+    label: str
+    """What the run is called, with the parameters that tell it from another run of that name."""
+    method: str
+    kind: str = ""
+    """The card's kind (``unified``, ``per-condition``, ``floor``, ``ceiling``); empty without a card."""
+    title: str = ""
+    """The card's title; the name if there is no card."""
+    notes: tuple[str, ...] = ()
+    """What a reader of its numbers must know."""
+
+    published: str = ""
+    """Where the row was published, such as ``arXiv:2510.20888``; empty if it was measured."""
+
+    @property
+    def competes(self) -> bool:
+        """Whether the method can be best: floors, ceilings and published rows cannot."""
+        return self.kind not in REFERENCE_KINDS and not self.published
+
+
+def columns_of(keys: Sequence[ColumnKey], shown: Mapping[str, Mapping[str, Any]]) -> tuple[Column, ...]:
+    """Columns with their display data, titled so that no two read alike.
+
+    Args:
+        keys: the columns.
+        shown: metric name -> title, higher_is_better, unit, scale and digits, as the runs' manifests recorded them.
+    """
+    return _tell_apart([_column(key, shown.get(key.metric)) for key in keys])
+
+
+def rows_of(runs: Sequence[Evidence]) -> tuple[Row, ...]:
+    """One row per run, labelled so that no two read alike."""
+    names = [run.label for run in runs]
+    labels = list(names)
+    for name in {name for name, count in Counter(names).items() if count > 1}:
+        alike = [index for index, other in enumerate(names) if other == name]
+        parameters = [runs[index].identity.get("parameters") or {} for index in alike]
+        # A run in the folder of its bare name has every parameter at its default.
+        default = next(
+            (values for index, values in zip(alike, parameters, strict=True) if _is_default(runs[index])), None
+        )
+        for index, difference in zip(alike, _differences(parameters, default), strict=True):
+            labels[index] = f"{name} {difference}".strip()
+    repeated = [index for index, label in enumerate(labels) if labels.count(label) > 1]
+    for index, end in zip(repeated, _ends([runs[index].folder.path for index in repeated]), strict=True):
+        labels[index] = f"{labels[index]} [{end}]"
+    return tuple(_row(label, run) for label, run in zip(labels, runs, strict=True))
+
+
+def _ends(paths: Sequence[Path]) -> list[str]:
+    """The last parts of paths, as few as tell different folders apart."""
+    parts = [path.resolve().parts for path in paths]
+    for length in range(1, max(map(len, parts), default=0)):
+        ends = ["/".join(part[-length:]) for part in parts]
+        if len(set(ends)) == len(set(parts)):
+            return ends
+    return list(map(str, paths))
+
+
+def _column(key: ColumnKey, shown: Mapping[str, Any] | None) -> Column:
+    plain = Column(key.metric, key.version, json.loads(key.params), title=key.metric)
+    if shown is not None:
+        known = {
+            name: shown[name] for name in ("title", "higher_is_better", "unit", "scale", "digits") if name in shown
+        }
+        low, high = shown.get("range", (None, None))
+        return replace(plain, **known, range=(low, high))
+    try:
+        from vapbench.metrics import resolve
+
+        metric: Any = resolve(key.metric)[0]
+    except Exception as error:  # a plug-in may fail in any way; its finished rows are still worth a table
+        log.debug("%s is shown without its display data: %s", key.metric, error)
+        return plain
+    return replace(
+        plain,
+        title=str(getattr(metric, "title", "") or key.metric),
+        higher_is_better=bool(metric.higher_is_better),
+        unit=str(metric.unit),
+        scale=float(getattr(metric, "scale", 1.0)),
+        digits=int(getattr(metric, "digits", 2)),
+    )
+
+
+def _row(label: str, run: Evidence) -> Row:
+    card = run.manifest.get("card") or {}
+    title, kind = str(card.get("title") or run.method), str(card.get("kind") or "")
+    return Row(label, run.method, kind, title, tuple(str(note) for note in card.get("notes") or ()))
+
+
+def _tell_apart(columns: Sequence[Column]) -> tuple[Column, ...]:
+    told: list[Column] = []
+    for column in columns:
+        twins = [other for other in columns if other.title == column.title]
+        if len(twins) == 1:
+            told.append(column)
+            continue
+        marks = []
+        if len({twin.metric for twin in twins}) > 1:
+            marks.append(column.metric)
+        if len({twin.version for twin in twins}) > 1:
+            marks.append(f"v{column.version}")
+        marks.append(_differences([twin.params for twin in twins])[twins.index(column)])
+        told.append(replace(column, title=" ".join([column.title, *filter(None, marks)])))
+    return tuple(told)
+
+
+def _is_default(run: Evidence) -> bool:
+    return bool(run.folder.path.name == run.identity.get("name"))
+
+
+def _differences(parameters: Sequence[Mapping[str, Any]], default: Mapping[str, Any] | None = None) -> list[str]:
+    """For each parameter set, what it has otherwise than ``default``, or than the rest, as ``key=value,key=value``."""
+    names = dict.fromkeys(name for values in parameters for name in values)
+    differing = [name for name in names if len({_plain(values.get(name)) for values in parameters}) > 1]
+    shown = [[name for name in differing if name in values] for values in parameters]
+    if default is not None:
+        shown = [
+            [name for name in names if name not in default or _plain(values[name]) != _plain(default[name])]
+            for values, names in zip(parameters, shown, strict=True)
+        ]
+    return [
+        ",".join(f"{name}={_plain(values[name])}" for name in names)
+        for values, names in zip(parameters, shown, strict=True)
+    ]
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,294 @@
+"""What a run folder says about each case: scored, failed, unscored, or not there yet.
+
+The one reading of rows that tables and pages share. Nothing here opens a video.
+"""
+
+from __future__ import annotations
+
+import gc
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from math import isfinite
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple
+
+from vapbench.files.atomic import canonical_json
+from vapbench.results.run import Failure, GenerationRow, RunFolder, ScoreRow, Status
+from vapbench.running.plan import needed_sha256
+from vapbench.stats.intervals import mean_within
+
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+State = Literal["scored", "failed", "unscored", "missing"]
+
+
+@dataclass(frozen=True, order=True)
+class ColumnKey:
+    """A definition of a score: rows that differ in any of these never share a column."""
+
+    metric: str
+    version: int
+    params: str
+    """Canonical JSON of the parameters."""
+
+
+class Score(NamedTuple):
+    """What a report needs of a score's row: of a million rows it keeps these."""
+
+    metric: str
+    status: Status
+    value: float | None
+    """A finite number exactly where the status is ``ok`` and the metric gave one."""
+    note: str
+    failure: Failure | None
+    parts: Mapping[str, Any]
+    """Empty if they were not asked for."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one metric says of one case, or of one seed of it."""
+
+    state: State
+    value: float | None = None
+    """The score in the metric's own unit; a number exactly where the state is ``scored``."""
+    reason: str = ""
+    """Why there is no number; for a scored case, the metric's note."""
+    row: Score | None = None
+    """What is behind it; None for a case of several seeds, and where nothing was scored."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One run folder, read once."""
+
+    folder: RunFolder
+    manifest: Mapping[str, Any]
+    generations: Mapping[str, tuple[GenerationRow, ...]]
+    """Case -> its current generations by seed, without those of an earlier version of the case."""
+    scores: Mapping[ColumnKey, Mapping[tuple[str, int], Score]]
+    """Column -> (case, seed) -> score, without scores of a video that is no longer the current one."""
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """What the run is: suite, method (``name``), version, parameters, weights."""
+        identity: Mapping[str, Any] = self.manifest.get("identity") or {}
+        return identity
+
+    @property
+    def method(self) -> str:
+        """Name of the method, whatever the run is called."""
+        return str(self.identity.get("name") or self.label)
+
+    @property
+    def label(self) -> str:
+        """What the run is called: its folder's name, without the digits that stand for parameters."""
+        return self.folder.path.name.partition("~")[0]
+
+    @property
+    def suite(self) -> str:
+        """Name of the suite."""
+        return str(self.identity.get("suite") or self.folder.path.parent.name)
+
+    def cases(self, task: str | None = None) -> Mapping[str, Mapping[str, Any]]:
+        """Planned cases of a task (None: all), id -> what the manifest says of them."""
+        return self._by_task.get(task, {})
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Tasks that any planned case belongs to, in order of first appearance."""
+        return tuple(task for task in self._by_task if task is not None)
+
+    def seeds(self, task: str | None = None) -> list[int]:
+        """Number of seeds of each planned case that has any."""
+        return [len(self.generations[case]) for case in self.cases(task) if case in self.generations]
+
+    def without_video(self, task: str | None = None) -> str:
+        """How many videos of a task's cases there are not, and why most often; empty if none failed or was unscored."""
+        made = [_outcome(row, None) for case in self.cases(task) for row in self.generations.get(case, ())]
+        lost = [outcome.reason for outcome in made if outcome.state != "missing"]
+        if not lost:
+            return ""
+        return f"no video for {len(lost)} of {len(made)} ({Counter(lost).most_common(1)[0][0]})"
+
+    def outcomes(self, column: ColumnKey, case: str) -> list[Outcome]:
+        """What ``column`` says of each seed of ``case``, in the order of :attr:`generations`."""
+        rows = self.scores.get(column, {})
+        lacking = "not scored yet" if column in self.scores else "not scored with this metric"
+        return [_outcome(made, rows.get((case, made.seed)), lacking) for made in self.generations.get(case, ())]
+
+    def case_means(self, column: ColumnKey, task: str | None = None) -> dict[str, float]:
+        """Case -> the value of its :meth:`outcome`, for the cases of a task that have one."""
+        rows, means = self.scores.get(column, {}), {}
+        for case in self.cases(task):
+            seeds = self._to_score.get(case, ())
+            values = [row.value for seed in seeds if (row := rows.get((case, seed))) and row.value is not None]
+            if values and len(values) == len(seeds):
+                means[case] = math.fsum(values) / len(values) if len(values) > 1 else values[0]
+        return means
+
+    def outcome(self, column: ColumnKey, case: str) -> Outcome:
+        """What ``column`` says of ``case``: the mean over its seeds.
+
+        A case counts as scored only when all its seeds are. A mean over the seeds that happened to survive
+        would favour whatever does not crash.
+        """
+        seeds = self.outcomes(column, case)
+        planned = self.manifest.get("cases", {}).get(case, {}).get("seeds", ())
+        if not seeds or set(planned) - {made.seed for made in self.generations[case]}:
+            return Outcome("missing", reason="not generated yet")
+        if len(seeds) == 1:
+            return seeds[0]
+        for state in ("failed", "missing", "unscored"):
+            for outcome in seeds:
+                if outcome.state == state:
+                    return Outcome(state, reason=outcome.reason)
+        values = [(case, outcome.value) for outcome in seeds if outcome.value is not None]
+        notes = dict.fromkeys(outcome.reason for outcome in seeds if outcome.reason)
+        return Outcome("scored", mean_within(values)[case], "; ".join(notes))
+
+    @cached_property
+    def _by_task(self) -> dict[str | None, dict[str, Mapping[str, Any]]]:
+        planned: Mapping[str, Mapping[str, Any]] = self.manifest.get("cases") or {}
+        found: dict[str | None, dict[str, Mapping[str, Any]]] = {None: dict(planned)}
+        for name, case in planned.items():
+            for task in tasks_of(case):
+                found.setdefault(task, {})[name] = case
+        return found
+
+    @cached_property
+    def _to_score(self) -> dict[str, tuple[int, ...]]:
+        """Seeds of every case that has all its planned generations."""
+        return {
+            case: tuple(row.seed for row in made)
+            for case, made in self.generations.items()
+            if all(row.status == "ok" for row in made)
+            and not set(self.cases().get(case, {}).get("seeds", ())) - {row.seed for row in made}
+        }
+
+
+def read_evidence(folder: RunFolder, parts: bool = True) -> Evidence:
+    """Read manifest, generations and scores of a run folder.
+
+    Args:
+        folder: the run.
+        parts: whether to keep what each score is made of, which may be much more than the score.
+
+    Raises:
+        DataError: there is no manifest, or a file is damaged or of another schema.
+    """
+    rows_made = folder.current()
+    current = {(row.case, row.seed): row for row in rows_made if row.code == rows_made[-1].code}
+    generations: dict[str, list[GenerationRow]] = {}
+    for row in current.values():
+        generations.setdefault(row.case, []).append(row)
+    scores: dict[ColumnKey, dict[tuple[str, int], Score]] = {}
+    manifest = folder.manifest()
+    depends = _Dependencies(manifest)
+    for name in folder.columns():
+        _add_standing(scores, list(folder.scores(name).values()), current, depends, parts)
+    return Evidence(
+        folder,
+        manifest,
+        {case: tuple(sorted(rows, key=lambda row: row.seed)) for case, rows in generations.items()},
+        scores,
+    )
+
+
+def read_all(folders: Iterable[RunFolder]) -> list[Evidence]:
+    """Read many run folders for tables, without what the scores are made of.
+
+    Raises:
+        DataError: as :func:`read_evidence`.
+    """
+    was_enabled = gc.isenabled()
+    # Rows have no cycles: with a million of them, a quarter of the time went into looking for some.
+    gc.disable()
+    try:
+        return [read_evidence(folder, parts=False) for folder in folders]
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def tasks_of(case: Mapping[str, Any]) -> tuple[str, ...]:
+    """Names of the tasks that contain a planned case."""
+    return tuple(str(task) for task in case.get("tasks") or ())
+
+
+def explain(failure: Failure | None) -> str:
+    """One line for a failure: its type and the first line of its message."""
+    if failure is None:
+        return "failed without a message"
+    first = failure.message.strip().splitlines()
+    return f"{failure.type}: {first[0]}" if first else failure.type
+
+
+def _add_standing(
+    scores: dict[ColumnKey, dict[tuple[str, int], Score]],
+    rows: Sequence[ScoreRow],
+    current: Mapping[tuple[str, int], GenerationRow],
+    depends: _Dependencies,
+    parts: bool,
+) -> None:
+    """Add the scores of current videos of cases as they are now to their columns."""
+    # Of several weights, the last used are the column: scores of others would be another definition.
+    weights = rows[-1].weights if rows else ""
+    metric, version, params = "", 0, None
+    key = ColumnKey(metric, version, "")
+    column: dict[tuple[str, int], Score] = {}
+    expected: Mapping[str, str] = {}
+    for score in rows:
+        made = current.get((score.case, score.seed))
+        if made is None or made.status != "ok" or made.sha256 != score.video_sha256 or score.weights != weights:
+            continue
+        if score.metric != metric or score.version != version or score.params != params:
+            metric, version, params = score.metric, score.version, score.params
+            key, expected = ColumnKey(metric, version, canonical_json(params)), depends.of(metric)
+            column = scores.get(key, {})
+        if expected.get(score.case, score.case_sha256) != score.case_sha256:
+            continue
+        value = score.value if score.status == "ok" and score.value is not None and isfinite(score.value) else None
+        kept = score.parts if parts else _NOTHING
+        column[made.case, made.seed] = Score(metric, score.status, value, score.note, score.failure, kept)
+        if len(column) == 1:
+            scores[key] = column
+
+
+class _Dependencies:
+    """The case fields that scores depend on, as the manifest has them now (a caption may have been edited since)."""
+
+    def __init__(self, manifest: Mapping[str, Any]) -> None:
+        self._metrics: Mapping[str, Any] = manifest.get("metrics") or {}
+        self._fields = {name: case.get("fields") for name, case in (manifest.get("cases") or {}).items()}
+        self._known: dict[tuple[str, ...], dict[str, str]] = {}
+
+    def of(self, metric: str) -> Mapping[str, str]:
+        """Case -> hash of what the metric needs of it, where that is known."""
+        needs = self._metrics.get(metric, {}).get("needs")
+        if needs is None:
+            return {}
+        if tuple(needs) not in self._known:
+            self._known[tuple(needs)] = {
+                case: needed_sha256(needs, fields)
+                for case, fields in self._fields.items()
+                if fields is not None and set(needs) <= set(fields)
+            }
+        return self._known[tuple(needs)]
+
+
+def _outcome(made: GenerationRow, score: Score | None, lacking: str = "not scored yet") -> Outcome:
+    if made.status == "failed":
+        return Outcome("failed", reason=explain(made.attempts[-1] if made.attempts else None))
+    if made.status == "unscored":
+        return Outcome("unscored", reason=made.note or "the method does not apply")
+    if score is None:
+        return Outcome("missing", reason=lacking)
+    if score.status == "failed":
+        return Outcome("failed", reason=explain(score.failure), row=score)
+    if score.status == "unscored" or score.value is None:
+        return Outcome("unscored", reason=score.note or "the metric does not apply", row=score)
+    return Outcome("scored", float(score.value), score.note, score)

@@ -1,0 +1,1 @@
+"""From tables to text: terminal, LaTeX, Markdown, CSV, JSON, HTML, figures."""

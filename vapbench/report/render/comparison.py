@@ -1,0 +1,76 @@
+"""Comparisons in a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from vapbench.report.tables.comparison import ColumnComparison, Comparison
+from vapbench.report.tables.grid import ABSENT
+
+_HEADS = ("metric", "A", "B", "A - B", "95% interval", "p", "won/tied/lost", "n", "better")
+
+
+def without_shared(comparisons: Sequence[Comparison]) -> tuple[list[Comparison], list[str]]:
+    """Comparisons without the notes that all of them have, and these notes, to be printed once."""
+    if len(comparisons) < 2:
+        return list(comparisons), []
+    shared = [note for note in comparisons[0].footers if all(note in other.footers for other in comparisons)]
+    kept = [replace(c, footers=tuple(note for note in c.footers if note not in shared)) for c in comparisons]
+    return kept, list(map(_flat, shared))
+
+
+def lines(comparison: Comparison) -> Iterator[str]:
+    """The comparison as lines of plain text: a title, an aligned table, and its notes."""
+    task = f" · {comparison.task}" if comparison.task else ""
+    yield _flat(f"{comparison.suite}{task}: A = {comparison.a}, B = {comparison.b}")
+    yield ""
+    if not comparison.columns:
+        yield "No column in common; score both runs: vapbench score --help"
+        return
+    rows = [_HEADS, *(_cells(column) for column in comparison.columns)]
+    widths = [max(len(row[index]) for row in rows) for index in range(len(_HEADS))]
+    for row in rows:
+        first, *rest = (
+            text.ljust(w) if not i else text.rjust(w) for i, (text, w) in enumerate(zip(row, widths, strict=True))
+        )
+        yield "  ".join([first, *rest]).rstrip()
+    yield ""
+    for column in comparison.columns:
+        if column.reason:
+            yield _flat(f"{column.column.title}: {column.reason}.")
+        if column.mcnemar:
+            test = column.mcnemar
+            cases = f"only A {test.only_a}, only B {test.only_b} cases"
+            yield _flat(f"{column.column.title}: {cases}; McNemar p = {p_text(test.p)}.")
+    yield from map(_flat, comparison.footers)
+
+
+def p_text(p: float) -> str:
+    """A p-value with three digits, never as zero."""
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _cells(item: ColumnComparison) -> tuple[str, ...]:
+    column, difference = item.column, item.difference
+    means = [ABSENT if mean is None else column.text(mean) for mean in (item.mean_a, item.mean_b)]
+    count = f"{item.n}/{item.total}"
+    title = _flat(column.header)
+    if difference is None:
+        return (title, *means, *[ABSENT] * 4, count, "")
+    text = column.text(difference.mean)
+    signed = text if difference.mean <= 0 else f"+{text}"
+    ends = (
+        f"[{column.text(difference.low)}, {column.text(difference.high)}]"
+        if difference.low is not None and difference.high is not None
+        else ABSENT
+    )
+    won, lost = (difference.wins, difference.losses)
+    if column.higher_is_better is False:
+        won, lost = lost, won
+    return (title, *means, signed, ends, p_text(item.p or 0.0), f"{won}/{difference.ties}/{lost}", count, item.verdict)
+
+
+def _flat(text: str) -> str:
+    """Text from files on one line, without the control characters that could drive a terminal."""
+    return "".join(c if c.isprintable() else " " for c in text)

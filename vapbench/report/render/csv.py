@@ -1,0 +1,46 @@
+"""Tables as CSV, one line per method and column, for spreadsheets and scripts."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+from vapbench.report.tables.summary import Cell, TableModel
+
+FIELDS = (
+    *("suite", "task", "method", "kind", "published", "metric", "version", "title", "unit"),
+    *("mean", "low", "high", "n", "total", "failed", "unscored", "missing", "conditions"),
+    *("place", "rank_best", "rank_worst", "difference", "p_adjusted"),
+)
+
+# With what spreadsheets begin a formula, wide forms included, and the blanks that some of them skip before it.
+_FORMULA_STARTS = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
+
+
+def to_csv(model: TableModel) -> str:
+    """Numbers in each metric's own unit, unrounded; what does not exist is empty."""
+    buffer = io.StringIO(newline="")
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(FIELDS)
+    for row, cells in zip(model.rows, model.cells, strict=True):
+        for column, cell in zip(model.columns, cells, strict=True):
+            what = (model.suite, model.task or "", row.label, row.kind, row.published)
+            metric = (column.metric, column.version, column.title, column.unit)
+            writer.writerow([harmless(field) for field in (*what, *metric, *_numbers(cell))])
+    return buffer.getvalue()
+
+
+def harmless(field: object) -> object:
+    """Text that no spreadsheet takes for a formula; numbers as they are."""
+    if isinstance(field, str) and field.lstrip(" ").startswith(_FORMULA_STARTS):
+        return f"'{field}"
+    return field
+
+
+def _numbers(cell: Cell) -> list[object]:
+    best, worst = cell.ranks or (None, None)
+    versus = (cell.versus.difference, cell.versus.p) if cell.versus else (None, None)
+    counted = (cell.n, cell.total, cell.failed, cell.unscored, cell.missing, cell.conditions)
+    counts = (None,) * len(counted) if cell.published else counted
+    values = (cell.mean, cell.low, cell.high, *counts, cell.place, best, worst, *versus)
+    return ["" if value is None else value for value in values]

@@ -1,0 +1,47 @@
+"""Tables in Markdown, as GitHub renders it."""
+
+from __future__ import annotations
+
+from vapbench.report.tables.grid import Entry, Grid, Line
+
+_ACTIVE = frozenset("\\`*_[]<>#|~&")
+
+
+def to_markdown(grid: Grid) -> str:
+    """A pipe table with its notes; second best is underlined by ``<u>``, which Markdown has no sign for."""
+    heads = [
+        "Method",
+        *(f"{escape(h.title)} {h.arrow}".rstrip() for h in grid.headers),
+        *(["n"] if grid.counts else []),
+    ]
+    width = len(heads)
+    rows = [_row(heads), _row([":--", *["--:"] * (width - 1)])]
+    for group in grid.groups:
+        if group.title:
+            rows.append(_row([f"*{escape(group.title)}*", *[""] * (width - 1)]))
+        rows += [_row(_cells(line, grid.counts)) for line in group.lines]
+    notes = [f"<sup>{number}</sup> {escape(note)}" for number, note in enumerate(grid.notes, start=1)]
+    paragraphs = [f"**{escape(grid.title)}**", "\n".join(rows), *notes, *map(escape, grid.footers)]
+    return "\n\n".join(paragraphs) + "\n"
+
+
+def escape(text: str) -> str:
+    """Text without meaning for Markdown or HTML, on one line."""
+    flat = "".join(character if character.isprintable() else " " for character in text)
+    return "".join(f"\\{character}" if character in _ACTIVE else character for character in flat)
+
+
+def _cells(line: Line, counts: bool) -> list[str]:
+    return [escape(line.label), *map(_entry, line.entries), *([line.count] if counts else [])]
+
+
+def _entry(entry: Entry) -> str:
+    text = f"**{entry.text}**" if entry.best else f"<u>{entry.text}</u>" if entry.second else entry.text
+    text += "\N{DAGGER}" if entry.dagger else ""
+    text += f"<sup>{entry.note}</sup>" if entry.note else ""
+    text += f" ({entry.difference})" if entry.difference else ""
+    return text + (f" {escape(entry.interval)}" if entry.interval else "")
+
+
+def _row(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"

@@ -1,0 +1,153 @@
+"""Whether a metric agrees with people: its scores against the votes of a preference study."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vapbench.errors import DataError
+from vapbench.files.parsing import parse_json, read_csv
+from vapbench.report.read.columns import Column
+from vapbench.report.tables.summary import TableModel
+from vapbench.stats.clusters import Interval
+
+
+@dataclass(frozen=True)
+class HumanVote:
+    """One choice of a rater among the methods shown."""
+
+    case: str
+    rater: str
+    question: str
+    shown: tuple[str, ...]
+    chosen: str | None
+    """None: a tie."""
+
+
+@dataclass(frozen=True)
+class MetricAgreement:
+    """One column against the votes on one question."""
+
+    column: Column
+    question: str
+    accuracy: Interval
+    """Share of the votes' preferences that the metric shares (equal scores count half); 1/2 is chance."""
+    preferences: int
+    """Pairs (chosen, passed over) with both scores."""
+    spearman: float | None
+    """Rank correlation of the methods' means with their shares of votes; None below three methods."""
+    methods: tuple[str, ...]
+    means: tuple[float, ...]
+    """Per method, in the metric's unit, over the cases voted on."""
+    shares: tuple[float, ...]
+    """Per method, of the votes that showed it, those it won; a tie is split among all that were shown."""
+
+
+def read_votes(path: Path) -> list[HumanVote]:
+    """Read ``votes.csv`` of ``vapbench study export``; checks, training and repeats are left out.
+
+    Raters that ``exclusions.jsonl`` beside it excludes are left out as well.
+
+    Raises:
+        DataError: the file cannot be read, or lacks a column.
+    """
+    try:
+        rows = [{name: cell for name, cell in row.items() if cell is not None} for _, row in read_csv(path)[1]]
+        excluded = _excluded(path.with_name("exclusions.jsonl"))
+        return [
+            HumanVote(
+                row["case"],
+                row["rater"],
+                row["question"],
+                tuple(row["shown"].split(" | ")),
+                None if row["chosen"] == "tie" else row["chosen"],
+            )
+            for row in rows
+            if row["role"] == "main" and row["rater"] not in excluded
+        ]
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror or error}; export the votes: vapbench study export --help") from error
+    except (DataError, KeyError, ValueError, AttributeError, TypeError) as error:
+        raise DataError(
+            f"{path} is no votes.csv of a study ({error}); export it: vapbench study export --help"
+        ) from error
+
+
+def _excluded(path: Path) -> set[str]:
+    if not path.is_file():
+        return set()
+    people = [parse_json(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return {person["rater"] for person in people if person["excluded"]}
+
+
+def metric_agreement(model: TableModel, votes: Sequence[HumanVote]) -> list[MetricAgreement]:
+    """Each column with a direction against the votes on each question, where any method of both is the same.
+
+    The interval is two-way cluster-robust over raters and cases, on the logit scale.
+    """
+    found = []
+    for question in dict.fromkeys(vote.question for vote in votes):
+        asked = [vote for vote in votes if vote.question == question]
+        for index, column in enumerate(model.columns):
+            if column.higher_is_better is not None and (result := _agreement(model, index, asked)):
+                found.append(result)
+    return found
+
+
+def _agreement(model: TableModel, index: int, votes: Sequence[HumanVote]) -> MetricAgreement | None:
+    from vapbench.stats.clusters import share_interval
+
+    column = model.columns[index]
+    scores = {row.label: line[index] for row, line in zip(model.rows, model.scores, strict=True) if line[index]}
+    met = [(vote, _scored(vote, scores)) for vote in votes]
+    compared = [(vote, here) for vote, here in met if len(here) > 1 and vote.chosen in (None, *here)]
+    hits = [(hit, vote) for vote, here in compared for hit in _hits(vote, here, scores, column)]
+    if not hits:
+        return None
+    outcomes, raters, cases = zip(*((hit, vote.rater, vote.case) for hit, vote in hits), strict=True)
+    won: dict[str, list[float]] = {}
+    for vote, here in compared:
+        for method in here:
+            won.setdefault(method, []).append(1 / len(here) if vote.chosen is None else float(method == vote.chosen))
+    voted = {vote.case for vote in votes}
+    methods = tuple(method for method in scores if method in won)
+    means = tuple(_mean([value for case, value in scores[method].items() if case in voted]) for method in methods)
+    shares = tuple(_mean(won[method]) for method in methods)
+    sign = 1 if column.higher_is_better else -1
+    spearman = _spearman([sign * mean for mean in means], list(shares)) if len(methods) >= 3 else None
+    accuracy = share_interval(outcomes, raters, cases)
+    return MetricAgreement(column, votes[0].question, accuracy, len(hits), spearman, methods, means, shares)
+
+
+def _scored(vote: HumanVote, scores: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """The methods shown whose output the metric scored."""
+    return [method for method in vote.shown if vote.case in scores.get(method, ())]
+
+
+def _hits(
+    vote: HumanVote, here: Sequence[str], scores: Mapping[str, Mapping[str, float]], column: Column
+) -> list[float]:
+    """For each method passed over, whether the metric prefers the chosen one too; nothing for a tie."""
+    if vote.chosen is None:
+        return []
+    best = scores[vote.chosen][vote.case]
+    gaps = [best - scores[method][vote.case] for method in here if method != vote.chosen]
+    return [0.5 if gap == 0 else float((gap > 0) == column.higher_is_better) for gap in gaps]
+
+
+def _mean(values: Sequence[float]) -> float:
+    return math.fsum(values) / len(values)
+
+
+def _spearman(a: list[float], b: list[float]) -> float | None:
+    import numpy as np
+
+    def ranks(values: list[float]) -> list[float]:
+        return [sum(v < x for v in values) + (sum(v == x for v in values) + 1) / 2 for x in values]
+
+    x, y = np.array(ranks(a)), np.array(ranks(b))
+    if not x.std() or not y.std():
+        return None
+    return float(np.corrcoef(x, y)[0, 1])

@@ -1,0 +1,400 @@
+"""Tables: methods by metrics, from rows alone.
+
+A :class:`TableModel` holds everything that any renderer prints; renderers only lay it out. It is a pure
+function of the run folders: no clock, no video, no network.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from vapbench.errors import UsageError, did_you_mean
+from vapbench.report.ranking import SHORTFALL, Versus, against, out_of_reach, rank_spans
+from vapbench.report.read.columns import Column, Row, columns_of, rows_of
+from vapbench.report.read.evidence import ColumnKey, Evidence, read_all
+from vapbench.report.read.facts import made_with
+from vapbench.results.run import RunFolder
+from vapbench.stats.intervals import clustered_mean
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One method's aggregate in one column.
+
+    ``n + failed + unscored + missing == total``: every planned case is accounted for.
+    """
+
+    mean: float | None
+    """Mean over the scored cases, in the metric's own unit; None if there are none."""
+    low: float | None
+    high: float | None
+    n: int
+    """Cases with a score."""
+    total: int
+    """Cases planned."""
+    failed: int = 0
+    """Cases whose generation or scoring failed."""
+    unscored: int = 0
+    """Cases the method or metric does not apply to."""
+    reason: str = ""
+    """The commonest reason why a case has no score."""
+    reasons: int = 1
+    """How many different ones there are."""
+    conditions: int = 0
+    """Conditions among the scored cases: what the interval is clustered by."""
+    no_interval: str = ""
+    """Why a mean has no interval."""
+    place: int | None = None
+    """Place among the methods that can be compared, by the digits shown; ties share it. None: not ranked."""
+    ranks: tuple[int, int] | None = None
+    """Best and worst rank the method may have: intervals of a column hold at once with 95 %."""
+    versus: Versus | None = None
+    """Difference from the reference method, if the table has one."""
+    published: bool = False
+    """Whether the number is a paper's, not measured here."""
+    votes: int = 0
+    """Votes behind a column of preferences, whose cases are those voted on; 0 in every other."""
+
+    @property
+    def missing(self) -> int:
+        """Cases that nobody has generated or scored yet."""
+        return self.total - self.n - self.failed - self.unscored
+
+    @property
+    def complete(self) -> bool:
+        """Whether every planned case has a score; an incomplete cell is shown and never ranked."""
+        return 0 < self.n == self.total
+
+    @property
+    def gone(self) -> tuple[str, ...]:
+        """What became of the cases without a score: ``("1 failed", "2 unscored")``."""
+        counts = ((self.failed, "failed"), (self.unscored, "unscored"), (self.missing, "missing"))
+        return tuple(f"{count} {word}" for count, word in counts if count)
+
+    def account(self) -> str:
+        """Where the cases went, in words: ``10 of 12 cases: 2 unscored (the case has no caption)``."""
+        text = f"{self.n} of {self.total} cases"
+        if self.gone:
+            text += f": {', '.join(self.gone)}"
+        if self.reason:
+            text += f" ({self.reason})" if len(self.gone) == self.reasons == 1 else f" (most often: {self.reason})"
+        return text
+
+
+@dataclass(frozen=True)
+class TableModel:
+    """One table: a suite, a task, methods x metrics."""
+
+    title: str
+    suite: str
+    task: str | None
+    """None: every planned case."""
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    cells: tuple[tuple[Cell, ...], ...]
+    """``cells[row][column]``."""
+    footers: tuple[str, ...]
+    """What a reader must know: how intervals are made, what the columns are, who is not ranked."""
+    reference: int | None = None
+    """Row that the others are compared with."""
+    scores: tuple[tuple[Mapping[str, float], ...], ...] = ()
+    """``scores[row][column]``: case -> score, seeds averaged; what the cells, breakdowns and figures are made of."""
+    conditions: Mapping[str, str] = field(default_factory=dict)
+    """Case -> condition."""
+
+
+def summarise(
+    folders: Sequence[RunFolder],
+    task: str | None = None,
+    metrics: Collection[str] | None = None,
+    reference: str | None = None,
+    order: Sequence[str] = (),
+) -> list[TableModel]:
+    """Tables of the run folders: one per suite and task.
+
+    Args:
+        folders: run folders, in the order of the rows; ceilings go to the top and floors to the bottom.
+        task: the task to tabulate; None for every task that the manifests name.
+        metrics: names of the metrics to show; None for every one that any of the table's cases was scored with.
+        reference: label of the row that the others are tested against; None: no tests.
+        order: metrics whose columns come first, in this order.
+
+    Returns:
+        Suites in order of first appearance; categories before the tasks that contain them.
+
+    Raises:
+        UsageError: no run has a case of ``task``, or is called ``reference`` (with a suggestion).
+        DataError: a folder is no run folder, or is damaged.
+    """
+    from vapbench.report.tables.sets import with_sets  # It extends what is made here.
+
+    suites: dict[str, list[Evidence]] = {}
+    for run in read_all(folders):
+        if metrics is not None:
+            run = replace(run, scores={key: rows for key, rows in run.scores.items() if key.metric in metrics})
+        suites.setdefault(run.suite, []).append(run)
+    with_task = {suite: runs for suite, runs in suites.items() if task is None or any(run.cases(task) for run in runs)}
+    tables = [
+        with_sets(table, runs, metrics)
+        for suite, runs in with_task.items()
+        for table in tables_of(suite, runs, task_names(runs) if task is None else [task], reference, order)
+    ]
+    if task is not None and not tables and suites:
+        known = {name for runs in suites.values() for name in _tasks(runs)}
+        raise UsageError(f"No run has a case of task {task!r}.{did_you_mean(task, known)}")
+    return tables
+
+
+def summarise_run(run: Evidence) -> TableModel:
+    """The one-row table of a run over all its planned cases."""
+    return tables_of(run.suite, [run], [None])[0]
+
+
+def task_names(runs: Sequence[Evidence]) -> list[str | None]:
+    """Tasks worth a table: small ones first, and of tasks with the very same cases only the most specific.
+
+    ``[None]`` (every planned case) if no case belongs to a task.
+    """
+    sizes = {task: frozenset(_cases_of(runs, task)) for task in _tasks(runs)}
+    categories = {str(case.get("category")) for run in runs for case in run.cases().values()}
+    # A run of one category is that category's table, whatever wider task it may also belong to.
+    ordered = sorted(sizes, key=lambda task: (len(sizes[task]), task not in categories, task))
+    names: list[str | None] = []
+    for task in ordered:
+        if sizes[task] not in (sizes[str(seen)] for seen in names):
+            names.append(task)
+    return names or [None]
+
+
+def tables_of(
+    suite: str,
+    runs: Sequence[Evidence],
+    tasks: Sequence[str | None],
+    reference: str | None = None,
+    order: Sequence[str] = (),
+) -> list[TableModel]:
+    """Tables of one suite. Rows and columns are titled once, so that they read alike in every table."""
+    first = {name: place for place, name in enumerate(order)}
+    keys = sorted({key for run in runs for key in run.scores}, key=lambda key: (first.get(key.metric, len(first)), key))
+    shown = {name: item for run in runs for name, item in (run.manifest.get("metrics") or {}).items()}
+    titled = dict(zip(keys, columns_of(keys, shown), strict=True))
+    labelled = sorted(
+        zip(rows_of(runs), runs, strict=True),
+        key=lambda pair: {"ceiling": 0, "floor": 2}.get(pair[0].kind, 1),
+    )
+    labels = [row.label for row, _ in labelled]
+    if reference is not None and reference not in labels:
+        raise UsageError(f"No row is called {reference!r}.{did_you_mean(reference, labels)}")
+    return [
+        _table(suite, task, titled, [(row, run) for row, run in labelled if run.cases(task) or task is None], reference)
+        for task in tasks
+    ]
+
+
+def _table(
+    suite: str,
+    task: str | None,
+    titled: Mapping[ColumnKey, Column],
+    labelled: Sequence[tuple[Row, Evidence]],
+    reference: str | None,
+) -> TableModel:
+    rows, runs = tuple(row for row, _ in labelled), [run for _, run in labelled]
+    keys = [
+        key for key in titled if any(case in run.cases(task) for run in runs for case, _ in run.scores.get(key, ()))
+    ]
+    columns = tuple(titled[key] for key in keys)
+    cells, comparable, base = [], _comparable(rows, runs, task), _reference(rows, reference)
+    conditions = {case: condition_of(case, planned) for run in runs for case, planned in run.cases(task).items()}
+    scored = [[run.case_means(key, task) for key in keys] for run in runs]
+    for run, values in zip(runs, scored, strict=True):
+        measured = (_cell(run, key, task, scores) for key, scores in zip(keys, values, strict=True))
+        cells.append([_bounded(cell, column) for cell, column in zip(measured, columns, strict=True)])
+    for index, column in enumerate(columns):
+        _rank(column, index, cells, comparable, [values[index] for values in scored], conditions)
+        if base is not None:
+            total = len(_cases_of(runs, task))
+            versus = against([values[index] for values in scored], base, conditions, total)
+            for line, difference in zip(cells, versus, strict=True):
+                line[index] = replace(line[index], versus=difference)
+    return TableModel(
+        " · ".join([suite, *([task] if task else []), _extent(runs, task)]),
+        suite,
+        task,
+        columns,
+        rows,
+        tuple(tuple(line) for line in cells),
+        tuple(_footers(columns, rows, runs, cells, comparable, task, base)),
+        base,
+        tuple(map(tuple, scored)),
+        conditions,
+    )
+
+
+def condition_of(case: str, planned: Mapping[str, Any]) -> str:
+    """What a planned case is clustered by."""
+    return str(planned.get("condition", case))
+
+
+def _reference(rows: Sequence[Row], label: str | None) -> int | None:
+    labels = [row.label for row in rows]
+    return labels.index(label) if label in labels else None
+
+
+def _rank(
+    column: Column,
+    index: int,
+    cells: Sequence[list[Cell]],
+    comparable: Sequence[bool],
+    scored: Sequence[Mapping[str, float]],
+    conditions: Mapping[str, str],
+) -> None:
+    """Fill in places and rank intervals of one column."""
+    ranked = [can and line[index].complete for line, can in zip(cells, comparable, strict=True)]
+    places = places_of(column, [line[index].mean if can else None for line, can in zip(cells, ranked, strict=True)])
+    scores = [values if can else None for values, can in zip(scored, ranked, strict=True)]
+    spans = rank_spans(scores, conditions, column.higher_is_better)
+    for line, place, span in zip(cells, places, spans, strict=True):
+        line[index] = replace(line[index], place=place, ranks=span)
+
+
+def _cell(run: Evidence, key: ColumnKey, task: str | None, scored: Mapping[str, float]) -> Cell:
+    cases = run.cases(task)
+    if len(scored) == len(cases):
+        # The usual case, without asking each row again what became of it.
+        return _with_interval(Cell(None, None, None, len(scored), len(cases)), scored, cases)
+    outcomes = {case: run.outcome(key, case) for case in cases}
+    states = Counter(outcome.state for outcome in outcomes.values())
+    reasons = Counter(o.reason for o in outcomes.values() if o.state != "scored" and o.reason)
+    cell = Cell(
+        mean=None,
+        low=None,
+        high=None,
+        n=len(scored),
+        total=len(cases),
+        failed=states["failed"],
+        unscored=states["unscored"],
+        reason=reasons.most_common(1)[0][0] if reasons else "",
+        reasons=max(1, len(reasons)),
+    )
+    return _with_interval(cell, scored, cases)
+
+
+def _with_interval(cell: Cell, scored: Mapping[str, float], cases: Mapping[str, Mapping[str, Any]]) -> Cell:
+    if not scored:
+        return cell
+    clusters = [condition_of(case, cases[case]) for case in scored]
+    estimate = clustered_mean(list(scored.values()), clusters, CONFIDENCE)
+    return replace(
+        cell,
+        mean=estimate.mean,
+        low=estimate.low,
+        high=estimate.high,
+        conditions=estimate.clusters,
+        no_interval=estimate.reason,
+    )
+
+
+def _bounded(cell: Cell, column: Column) -> Cell:
+    """Cut the interval at what the metric can be: with few conditions it would reach beyond."""
+    bottom, top = column.range
+    low = cell.low if cell.low is None or bottom is None else max(cell.low, bottom)
+    high = cell.high if cell.high is None or top is None else min(cell.high, top)
+    return replace(cell, low=low, high=high)
+
+
+def _comparable(rows: Sequence[Row], runs: Sequence[Evidence], task: str | None) -> list[bool]:
+    """Which rows can be ranked against each other: competitors that planned all of the table's cases."""
+    competitors = [run for row, run in zip(rows, runs, strict=True) if row.competes]
+    everything = set(_cases_of(competitors, task))
+    return [row.competes and set(run.cases(task)) == everything for row, run in zip(rows, runs, strict=True)]
+
+
+def places_of(column: Column, means: Sequence[float | None]) -> list[int | None]:
+    """Places by displayed digits, so that equal prints get equal places; none if fewer than two compete.
+
+    Args:
+        column: direction, scale and digits.
+        means: per row, in the metric's unit; None for rows that are not ranked.
+    """
+    shown = [None if mean is None else round(mean * column.scale, column.digits) for mean in means]
+    ranked = [value for value in shown if value is not None]
+    if column.higher_is_better is None or len(ranked) < 2:
+        return [None] * len(means)
+    sign = 1 if column.higher_is_better else -1
+    return [None if value is None else 1 + sum(sign * other > sign * value for other in ranked) for value in shown]
+
+
+def _footers(
+    columns: Sequence[Column],
+    rows: Sequence[Row],
+    runs: Sequence[Evidence],
+    cells: Sequence[Sequence[Cell]],
+    comparable: Sequence[bool],
+    task: str | None,
+    reference: int | None,
+) -> list[str]:
+    filled = [cell for line in cells for cell in line if cell.mean is not None]
+    footers = []
+    if not columns:
+        lost = [
+            f"{row.label}: {said}." for row, run in zip(rows, runs, strict=True) if (said := run.without_video(task))
+        ]
+        footers += lost or ["No scores yet; see: vapbench score --help"]
+    if any(cell.low is not None for cell in filled):
+        conditions = _span({cell.conditions for cell in filled if cell.low is not None})
+        footers.append(
+            f"Mean over cases, seeds averaged within a case; brackets: {CONFIDENCE:.0%} t interval, "
+            f"clustered by condition ({conditions} conditions), cut at the metric's range."
+        )
+    elif filled:
+        footers.append(f"Mean over cases, seeds averaged within a case; no interval: {filled[0].no_interval}.")
+    if any(cell.ranks for cell in filled):
+        footers.append(
+            f"#: ranks a method may have, all of a column at once with {CONFIDENCE:.0%} (max-t over all pairs, "
+            "clustered by condition)."
+        )
+    if reference is not None:
+        footers.append(
+            f"Tests against {rows[reference].label}: sign-flip by condition on common cases, Holm over the methods of "
+            f"a column; none with less than {1 - SHORTFALL:.0%} of the cases."
+        )
+        tests = max((sum(c.versus is not None for c in column) for column in zip(*cells, strict=True)), default=0)
+        if reason := out_of_reach(max((cell.conditions for cell in filled), default=0), tests):
+            footers.append(reason)
+    if columns:
+        footers.append("Columns: " + "; ".join(f"{c.title} is {c.definition}" for c in columns) + ".")
+    everything = len(_cases_of(runs, task))
+    for row, run, can in zip(rows, runs, comparable, strict=True):
+        planned = len(run.cases(task))
+        if planned < everything:
+            ranked = "" if can or not row.competes else " and is not ranked"
+            footers.append(f"{row.label} planned {planned} of the {everything} cases of this table{ranked}.")
+        footers += [f"{row.label}: {note}" for note in row.notes]
+    if made := made_with(runs):
+        footers.append(made)
+    return footers
+
+
+def _extent(runs: Sequence[Evidence], task: str | None) -> str:
+    cases = {len(run.cases(task)) for run in runs}
+    seeds = {count for run in runs for count in run.seeds(task)}
+    text = f"{_span(cases)} case{'' if cases == {1} else 's'}"
+    return f"{text} x {_span(seeds)} seed{'' if seeds == {1} else 's'}" if seeds else text
+
+
+def _span(numbers: set[int]) -> str:
+    low, high = min(numbers, default=0), max(numbers, default=0)
+    return str(low) if low == high else f"{low} to {high}"
+
+
+def _cases_of(runs: Sequence[Evidence], task: str | None) -> list[str]:
+    return list(dict.fromkeys(case for run in runs for case in run.cases(task)))
+
+
+def _tasks(runs: Sequence[Evidence]) -> list[str]:
+    return list(dict.fromkeys(task for run in runs for task in run.tasks))

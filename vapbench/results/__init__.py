@@ -1,0 +1,1 @@
+"""A run folder: manifest, rows, keys, status, merging."""

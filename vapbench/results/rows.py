@@ -1,0 +1,181 @@
+"""Rows: one line of a JSONL file each, written whole and read by compiled code."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from vapbench.errors import DataError
+from vapbench.files.atomic import naming
+from vapbench.files.journal import intact, unseal
+from vapbench.results.manifest import check_generation, check_score
+
+log = logging.getLogger(__name__)
+
+SCHEMA = 1
+Status = Literal["ok", "failed", "unscored"]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a row failed."""
+
+    type: str
+    message: str
+    traceback: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationRow:
+    """One generation, finished or not."""
+
+    key: str
+    case: str
+    condition: str
+    category: str | None
+    seed: int
+    status: Status
+    video: str | None = None
+    """File name under ``videos/``."""
+    sha256: str | None = None
+    seconds: float | None = None
+    """Wall time of ``generate``, without encoding."""
+    peak_mb: float | None = None
+    """Peak accelerator memory in MB; on CPU, the peak resident size of the process so far."""
+    note: str = ""
+    """Why a row is unscored."""
+    attempts: tuple[Failure, ...] = ()
+    """Failures of this row, retried ones included; a failed row ends with the one that stood."""
+    code: str = ""
+    """Hash of the code of a method given by path; rows of another code than the last row's no longer count."""
+    encode_seconds: float | None = None
+    """Wall time of encoding and storing the video."""
+    ended: str = ""
+    """When the row was made, UTC. Times and memory are recorded, and never part of a key."""
+    schema: int = SCHEMA
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreRow:
+    """One score of one metric for one video."""
+
+    key: str
+    metric: str
+    version: int
+    params: Mapping[str, Any]
+    case: str
+    condition: str
+    category: str | None
+    seed: int
+    video_sha256: str
+    case_sha256: str
+    """Hash of the case fields the metric needs: a row counts only while the case still has them."""
+    status: Status
+    value: float | None = None
+    parts: Mapping[str, Any] = field(default_factory=dict)
+    note: str = ""
+    seconds: float | None = None
+    failure: Failure | None = None
+    weights: str = ""
+    """Hash of the files the value depends on; other weights are another column."""
+    peak_mb: float | None = None
+    """Peak accelerator memory in MB; on CPU, the peak resident size of the process so far."""
+    ended: str = ""
+    """When the row was made, UTC."""
+    schema: int = SCHEMA
+
+
+Row = TypeVar("Row", GenerationRow, ScoreRow)
+
+
+def read_rows(path: Path, kind: type[Row]) -> list[Row]:
+    """Read a JSONL file; a line that cannot be read is reported and treated as never written.
+
+    Raises:
+        DataError: a row has another schema.
+    """
+    import msgspec
+
+    if not path.exists():
+        return []
+    with naming(path):
+        content = path.read_bytes()
+    # What follows the last line break was torn by a kill: the next writer cuts it off, so it was never written.
+    content = content[: content.rfind(b"\n") + 1]
+    if not intact(content):
+        return list(_readable(path, content, kind))
+    try:
+        rows: list[Row] = _decoders()[kind].decode_lines(content)
+        for row in rows:
+            _check(row)
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        return list(_readable(path, content, kind))
+    return rows if all(row.schema == SCHEMA for row in rows) else list(_readable(path, content, kind))
+
+
+def _check(row: GenerationRow | ScoreRow) -> None:
+    if isinstance(row, ScoreRow):
+        check_score(row)
+    else:
+        check_generation(row)
+
+
+def _readable(path: Path, content: bytes, kind: type[Row]) -> Iterator[Row]:
+    """Line by line, what can be read."""
+    for number, line in enumerate(content.split(b"\n")[:-1], start=1):
+        try:
+            schema = unseal(line).get("schema")
+            if schema != SCHEMA:
+                raise DataError(
+                    f"{path}:{number} has schema {schema}, this version reads {SCHEMA}; "
+                    "use the version that wrote it, or write elsewhere with --results DIR."
+                )
+            row: Row = _decoders()[kind].decode(line)
+            _check(row)
+        except (ValueError, AttributeError, RecursionError) as error:
+            log.warning(
+                "%s:%d is not a readable row (%s); it counts as never written: "
+                "the command that made this run makes it again.",
+                *(path, number, error),
+            )
+            continue
+        yield row
+
+
+@cache
+def _decoders() -> dict[type[Any], Any]:
+    # A report may read a million rows: checked and built by compiled code, they take a third of the time.
+    import msgspec
+
+    return {kind: msgspec.json.Decoder(kind) for kind in (GenerationRow, ScoreRow)}
+
+
+def last_of_each_key(rows: Sequence[Row]) -> dict[str, Row]:
+    """The last row of every key, in the order they were written."""
+    last = {row.key: row for row in rows}
+    if len(last) < len(rows):
+        last = {}
+        for row in rows:
+            last.pop(row.key, None)
+            last[row.key] = row
+    return last
+
+
+def log_row(run: Path, row: GenerationRow | ScoreRow) -> None:
+    """Say that a row was written, for ``--log-json``."""
+    if not log.isEnabledFor(logging.DEBUG):
+        return
+    if isinstance(row, ScoreRow):
+        failure = row.failure
+    else:
+        failure = row.attempts[-1] if row.status == "failed" and row.attempts else None
+    named = ("case", "seed", "status", "metric", "value", "seconds", "encode_seconds", "peak_mb", "note")
+    fields = {"run": str(run), **{name: getattr(row, name) for name in named if hasattr(row, name)}}
+    if failure:
+        fields |= {"error": failure.type, "error_message": failure.message}
+    event = "score" if isinstance(row, ScoreRow) else "generation"
+    log.debug("%s seed %s: %s", row.case, row.seed, row.status, extra={"event": event, "fields": fields})

@@ -1,0 +1,336 @@
+"""Results on disk: run folders, manifests, rows, and the keys that make a result reusable.
+
+    results/<suite>/<method>[~<params8>]/
+      manifest.json            identity (another one is refused), planned cases, sessions
+      generations.jsonl        one row per generation
+      scores/<metric>.jsonl    one row per score
+      videos/<case>__s<seed>__<key8>.mp4
+
+Appending a row is one write and fsync; the last row of a key wins; a torn last line is cut off before the next
+append, and a line whose checksum is wrong was never written. A row and its video are trusted only together: the file's
+hash must be the row's.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import socket
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import MappingProxyType, TracebackType
+from typing import Any, Self
+
+from pydantic import ValidationError
+
+from vapbench.errors import DataError, IdentityError
+from vapbench.files.atomic import TEMPORARY, atomic_path, digest, file_sha256, is_reserved, write_json
+from vapbench.files.journal import Journal, seal
+from vapbench.files.lock import RunLock
+from vapbench.files.parsing import parse_json
+from vapbench.files.provenance import now
+from vapbench.results.manifest import Manifest
+from vapbench.results.rows import (
+    SCHEMA,
+    Failure,
+    GenerationRow,
+    ScoreRow,
+    Status,
+    last_of_each_key,
+    log_row,
+    read_rows,
+)
+
+__all__ = [
+    "SCHEMA",
+    "Failure",
+    "GenerationRow",
+    "RunFolder",
+    "RunWriter",
+    "ScoreRow",
+    "Status",
+    "check_identity",
+    "column_slug",
+    "generation_key",
+    "identity_differences",
+    "import_video",
+    "merge_case",
+    "params8",
+    "score_key",
+    "video_name",
+]
+
+_LONGEST_SLUG = 160
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """One ``results/<suite>/<method>`` folder, for reading."""
+
+    path: Path
+
+    @property
+    def manifest_path(self) -> Path:
+        """``manifest.json``: what the run is."""
+        return self.path / "manifest.json"
+
+    @property
+    def generations_path(self) -> Path:
+        """``generations.jsonl``."""
+        return self.path / "generations.jsonl"
+
+    @property
+    def videos(self) -> Path:
+        """Folder of generated videos."""
+        return self.path / "videos"
+
+    def scores_path(self, column: str) -> Path:
+        """Rows of one metric column (see :func:`column_slug`)."""
+        return self.path / "scores" / f"{column}.jsonl"
+
+    def manifest(self) -> dict[str, Any]:
+        """Read the manifest.
+
+        Raises:
+            DataError: it is absent or damaged.
+        """
+        try:
+            value: dict[str, Any] = parse_json(self.manifest_path.read_text(encoding="utf-8"))
+            Manifest.model_validate(value)
+        except FileNotFoundError:
+            raise DataError(f"{self.path} is no run folder (no manifest.json); see: vapbench list runs") from None
+        except ValidationError as error:
+            first = error.errors()[0]
+            field = ".".join(map(str, first["loc"])) or "the file"
+            raise DataError(f"{self.manifest_path}: {field:.200}: {first['msg']}; restore it.") from error
+        except ValueError as error:
+            raise DataError(f"{self.manifest_path}: not valid JSON ({error}); restore it, or delete it.") from error
+        return value
+
+    def generations(self) -> dict[str, GenerationRow]:
+        """Last row of every key, in the order they were written."""
+        return last_of_each_key(read_rows(self.generations_path, GenerationRow))
+
+    def current(self) -> list[GenerationRow]:
+        """The row that counts for every case and seed: the last one written."""
+        rows: dict[tuple[str, int], GenerationRow] = {}
+        for row in read_rows(self.generations_path, GenerationRow):
+            rows.pop((row.case, row.seed), None)
+            rows[row.case, row.seed] = row
+        return list(rows.values())
+
+    def columns(self) -> list[str]:
+        """Slugs of the metric columns that have rows."""
+        return sorted(path.stem for path in (self.path / "scores").glob("*.jsonl"))
+
+    def scores(self, column: str) -> dict[str, ScoreRow]:
+        """Last row of every key of one metric column, in the order they were written.
+
+        Rows of another column are reported and left out: they are a copy that somebody kept beside the file it is of.
+        """
+        rows = read_rows(self.scores_path(column), ScoreRow)
+        own = _of_column(rows, column)
+        if len(own) < len(rows):
+            log.warning(
+                "%s: %d rows belong to another column and are left out; remove the file, or name it after its column.",
+                *(self.scores_path(column), len(rows) - len(own)),
+            )
+        return last_of_each_key(own)
+
+    def video_of(self, row: GenerationRow) -> Path | None:
+        """The row's video if the row is ok and the file is the one it was; otherwise None."""
+        # Rows may come from elsewhere: a name is a name, and no way out of the folder.
+        if row.status != "ok" or row.video is None or Path(row.video).name != row.video:
+            return None
+        path = self.videos / row.video
+        return path if path.is_file() and file_sha256(path) == row.sha256 else None
+
+
+class RunWriter:
+    """The one writer of a run folder, holding its lock."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        """Prepare to write ``folder``; nothing happens before the ``with`` block."""
+        self.folder = folder
+        self._lock = RunLock(folder.path)
+        self._open: dict[Path, Journal] = {}
+
+    def __enter__(self) -> Self:
+        """Take the lock, and clear what a killed run left half-written.
+
+        Raises:
+            DataError: another process is writing the folder, on this machine or another.
+        """
+        self.folder.videos.mkdir(parents=True, exist_ok=True)
+        self._lock.acquire()
+        try:
+            for leftover in self.folder.path.rglob(f"{TEMPORARY}*"):
+                leftover.unlink(missing_ok=True)
+        except BaseException:
+            self._lock.release()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the files and give the lock back."""
+        with ExitStack() as stack:
+            stack.callback(self._lock.release)
+            for journal in self._open.values():
+                stack.callback(journal.close)
+        self._open.clear()
+
+    def begin(
+        self,
+        identity: Mapping[str, Any],
+        cases: Mapping[str, Mapping[str, Any]],
+        session: Mapping[str, Any],
+        metrics: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+        card: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
+        """Record what is about to run.
+
+        Args:
+            identity: what makes two results comparable: method, version, parameters, weights, clip spec.
+            cases: case id -> condition, category and captions of every case planned, kept from session to session.
+            session: argv, seeds, device, counts: recorded, not compared.
+            metrics: metric name -> what it needs and how its values are shown (title, direction, unit, scale, digits).
+            card: what the method is: title, kind, notes.
+
+        Raises:
+            IdentityError: the folder holds results of another identity; nothing is written.
+        """
+        self._lock.check()
+        manifest: dict[str, Any] = {"schema": SCHEMA, "identity": dict(identity), "cases": {}, "sessions": []}
+        if self.folder.manifest_path.exists():
+            manifest = self.folder.manifest()
+            check_identity(self.folder.path, manifest["identity"], identity)
+        for name, case in cases.items():
+            manifest["cases"][name] = merge_case(manifest["cases"].get(name, {}), case)
+        manifest["metrics"] = {**manifest.get("metrics", {}), **metrics}
+        manifest["card"] = {**manifest.get("card", {}), **card}
+        manifest["sessions"].append({"started": now(), "host": socket.gethostname(), "pid": os.getpid(), **session})
+        write_json(self.folder.manifest_path, manifest)
+        fields = {"run": str(self.folder.path), "cases": len(cases), "argv": list(session.get("argv", ()))}
+        log.info("%s: begun", self.folder.path, extra={"event": "begin", "fields": fields})
+
+    def end(self, counts: Mapping[str, Any], device: str) -> None:
+        """Close the session that :meth:`begin` opened, with what came of it and the device it was made on."""
+        self._lock.check()
+        manifest = self.folder.manifest()
+        manifest["sessions"][-1] |= {"ended": now(), "counts": dict(counts), "device": device}
+        write_json(self.folder.manifest_path, manifest)
+        fields = {"run": str(self.folder.path), "device": device, **counts}
+        log.info("%s: ended", self.folder.path, extra={"event": "end", "fields": fields})
+
+    def append(self, row: GenerationRow | ScoreRow) -> None:
+        """Append a row; when this returns, it is on disk.
+
+        Raises:
+            DataError: the lock was broken by somebody else.
+            OSError: the row could not be written; then it is not in the file.
+        """
+        self._lock.check()
+        path = (
+            self.folder.generations_path
+            if isinstance(row, GenerationRow)
+            else self.folder.scores_path(column_slug(row.metric, row.params))
+        )
+        if path not in self._open:
+            self._open[path] = Journal(path)
+        self._open[path].append(seal(asdict(row)))
+        log_row(self.folder.path, row)
+
+
+def merge_case(known: Mapping[str, Any], planned: Mapping[str, Any]) -> dict[str, Any]:
+    """A case's manifest entry: as planned now, for every task and seed it was ever planned for."""
+    together = {key: sorted({*known.get(key, ()), *planned.get(key, ())}) for key in ("tasks", "seeds")}
+    return {**planned, **together}
+
+
+def check_identity(path: Path, ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> None:
+    """Refuse to mix results.
+
+    Raises:
+        IdentityError: ``ours`` (on disk) and ``theirs`` (asked for) differ; the message says where.
+    """
+    if shown := identity_differences(ours, theirs):
+        raise IdentityError(
+            f"{path} holds results of another identity ({shown}). Write elsewhere with --name NAME or --results DIR, "
+            "or start anew with --refresh all, which sets them aside."
+        )
+
+
+def identity_differences(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> str:
+    """Where two identities differ, for people; empty if they are one."""
+    differing = sorted(key for key in {*ours, *theirs} if digest(ours.get(key)) != digest(theirs.get(key)))
+    return "; ".join(f"{key}: {_short(ours.get(key))} there, {_short(theirs.get(key))} now" for key in differing)
+
+
+def generation_key(method: Mapping[str, Any], case: Mapping[str, Any], inputs: list[str], seed: int) -> str:
+    """Key of a generation: SHA-256 over everything that can change its frames.
+
+    Args:
+        method: name, version, keyed parameters and identity (weights).
+        case: :meth:`vapbench.core.case.Case.content`: captions, media hashes, clip spec.
+        inputs: hashes of further files the method reads for the case.
+        seed: the seed.
+    """
+    return digest({"schema": SCHEMA, "method": method, "case": case, "inputs": inputs, "seed": seed})
+
+
+def score_key(metric: Mapping[str, Any], case: Mapping[str, Any], seed: int, video_sha256: str) -> str:
+    """Key of a score: SHA-256 over everything that can change its value, and whose it is.
+
+    Args:
+        metric: name, version, parameters and weights.
+        case: id, and the fields the metric needs.
+        seed: the generation's; two seeds may give equal videos, as may two cases.
+        video_sha256: hash of the video.
+    """
+    return digest({"schema": SCHEMA, "metric": metric, "case": case, "seed": seed, "video": video_sha256})
+
+
+def params8(params: Mapping[str, Any]) -> str:
+    """Eight hexadecimal digits that tell parameter sets apart in file names."""
+    return digest(params)[:8]
+
+
+def column_slug(metric: str, params: Mapping[str, Any]) -> str:
+    """File-name form of a metric column: ``dynamic_degree[raft]`` -> ``dynamic_degree-raft``, parameters as a hash."""
+    slug = "".join(c if (c.isascii() and c.isalnum()) or c in "._" else "-" for c in metric).strip("-.")
+    if not metric.isascii() or len(slug) > _LONGEST_SLUG or not slug or is_reserved(slug):
+        slug = f"metric-{slug[:_LONGEST_SLUG]}-{digest(metric)[:8]}"
+    return f"{slug}~{params8(params)}" if params else slug
+
+
+def _of_column(rows: Sequence[ScoreRow], column: str) -> list[ScoreRow]:
+    own, last, fits = [], None, False
+    for row in rows:
+        if last is None or row.metric != last.metric or row.params != last.params:
+            last, fits = row, column_slug(row.metric, row.params) == column
+        if fits:
+            own.append(row)
+    return own
+
+
+def video_name(case: str, seed: int, key: str) -> str:
+    """File name of a generated video."""
+    return f"{case}__s{seed}__{key[:8]}.mp4"
+
+
+def import_video(source: Path, destination: Path) -> None:
+    """Copy a finished video, byte for byte and atomically."""
+    with atomic_path(destination) as temporary:
+        shutil.copyfile(source, temporary)
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 80 else f"{text[:77]}…"

@@ -1,0 +1,206 @@
+"""How far a run is, from its folder alone: while it runs, after it ended, and after it died.
+
+Rows say what is done, the manifest what was planned, the lock who is at it. Nothing is loaded and no video is opened.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from vapbench.files.lock import Held, ago, holder
+from vapbench.results.run import Failure, GenerationRow, RunFolder, ScoreRow, column_slug
+
+State = Literal["running", "silent", "died", "finished", "stopped"]
+GENERATE = "generate"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Generation, or one metric column."""
+
+    name: str
+    total: int
+    ok: int
+    failed: int
+    unscored: int
+    seconds: float | None
+    """Median of the rows' seconds."""
+    encode_seconds: float | None
+    peak_mb: float | None
+    """Largest of the rows' peaks."""
+    left: float | None
+    """Seconds until the stage is done, by what this command's rows took from one to the next; None while unknown."""
+
+    @property
+    def done(self) -> int:
+        """Rows there are."""
+        return self.ok + self.failed + self.unscored
+
+
+@dataclass(frozen=True)
+class FailureType:
+    """Failures of one type in one stage."""
+
+    stage: str
+    type: str
+    count: int
+    example: str
+    """Case, seed and the first line of the message of the last of them."""
+
+
+@dataclass(frozen=True)
+class RunStatus:
+    """How far a run is."""
+
+    run: Path
+    state: State
+    said: str
+    """The state in words: who is at it, or how it ended."""
+    started: str
+    stages: tuple[Stage, ...]
+    failures: tuple[FailureType, ...]
+
+    @property
+    def left(self) -> float | None:
+        """Seconds until every stage is done that can be told; None if none can."""
+        known = [stage.left for stage in self.stages if stage.left is not None]
+        return sum(known) if known and self.state == "running" else None
+
+
+def status_of(folder: RunFolder) -> RunStatus:
+    """Read how far a run is.
+
+    Raises:
+        DataError: there is no run, or its manifest is damaged.
+    """
+    manifest = folder.manifest()
+    held = holder(folder.path)
+    sessions: Sequence[Mapping[str, Any]] = manifest.get("sessions") or [{}]
+    session = sessions[-1]
+    since = str(session.get("started") or "")
+    planned = {(case, seed) for case, item in (manifest.get("cases") or {}).items() for seed in item.get("seeds") or ()}
+    made = {(row.case, row.seed): row for row in folder.current() if not planned or (row.case, row.seed) in planned}
+    stages = [_stage(GENERATE, list(made.values()), len(planned) or len(made), since)]
+    fruitless = stages[0].failed + stages[0].unscored
+    failures = _failures(GENERATE, [(row, row.attempts[-1]) for row in made.values() if _lost(row) and row.attempts])
+    for name, rows in _columns(folder, manifest, made):
+        stages.append(_stage(name, rows, max(stages[0].total - fruitless, len(rows)), since))
+        failures += _failures(name, [(row, row.failure) for row in rows if row.failure])
+    complete = all(stage.done >= stage.total for stage in stages)
+    state = _state(held, session, complete)
+    return RunStatus(folder.path, state, _words(state, held, session), since, tuple(stages), tuple(failures))
+
+
+def _columns(
+    folder: RunFolder, manifest: Mapping[str, Any], made: Mapping[tuple[str, int], GenerationRow]
+) -> Iterable[tuple[str, list[ScoreRow]]]:
+    """Columns that have rows, then metrics that were asked for and have none yet."""
+    begun = set()
+    for column in folder.columns():
+        rows = {(row.case, row.seed): row for row in folder.scores(column).values()}
+        current = [row for place, row in rows.items() if place in made and made[place].sha256 == row.video_sha256]
+        if rows:
+            begun.add(next(iter(rows.values())).metric)
+        yield column, current
+    for metric in manifest.get("metrics") or {}:
+        if metric not in begun:
+            yield column_slug(metric, {}), []
+
+
+def _stage(name: str, rows: Sequence[GenerationRow | ScoreRow], total: int, since: str) -> Stage:
+    counts = Counter(row.status for row in rows)
+    ok = [row for row in rows if row.status == "ok"]
+    encoding = [row.encode_seconds for row in ok if isinstance(row, GenerationRow) and row.encode_seconds is not None]
+    peaks = [row.peak_mb for row in rows if row.peak_mb is not None]
+    return Stage(
+        name=name,
+        total=total,
+        ok=counts["ok"],
+        failed=counts["failed"],
+        unscored=counts["unscored"],
+        seconds=_median([row.seconds for row in ok if row.seconds is not None]),
+        encode_seconds=_median(encoding),
+        peak_mb=max(peaks, default=None),
+        left=_left([row.ended for row in rows], total - len(rows), since),
+    )
+
+
+def _left(ended: Iterable[str], remaining: int, since: str) -> float | None:
+    """Time left: what is left to do, times the time from one of this command's rows to the next."""
+    if remaining <= 0:
+        return 0.0
+    # ISO 8601 in UTC sorts as text.
+    times = sorted(time for text in ended if since and text >= since and (time := _time(text)))
+    if len(times) < 2 or times[-1] == times[0]:
+        return None
+    each = (times[-1] - times[0]).total_seconds() / (len(times) - 1)
+    # A long case is not behind time until it has taken longer than the others.
+    waited = max(0.0, (datetime.now(UTC) - times[-1]).total_seconds())
+    return max(0.0, each * remaining - min(waited, each))
+
+
+def _time(text: str) -> datetime | None:
+    """When a row says it was made; None for what is no time, as a row from elsewhere may hold."""
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return time if time.tzinfo else None
+
+
+def _lost(row: GenerationRow) -> bool:
+    return row.status == "failed"
+
+
+def _failures(stage: str, failed: Sequence[tuple[GenerationRow | ScoreRow, Failure]]) -> list[FailureType]:
+    counts = Counter(failure.type for _, failure in failed)
+    last = {failure.type: (row, failure) for row, failure in failed}
+    return [FailureType(stage, kind, number, _example(*last[kind])) for kind, number in counts.most_common()]
+
+
+def _example(row: GenerationRow | ScoreRow, failure: Failure) -> str:
+    first = (failure.message.strip().splitlines() or [""])[0]
+    return f"{row.case} seed {row.seed}: {first}"
+
+
+def _median(values: Sequence[float]) -> float | None:
+    return statistics.median(values) if values else None
+
+
+def _state(held: Held | None, session: Mapping[str, Any], complete: bool) -> State:
+    if held:
+        return "died" if held.known_dead else "silent" if held.silent else "running"
+    if "ended" not in session and session:
+        return "died"
+    return "finished" if complete else "stopped"
+
+
+def _words(state: State, held: Held | None, session: Mapping[str, Any]) -> str:
+    if state == "running":
+        return f"running: {held}"
+    if state == "silent":
+        return f"silent: {held}"
+    if state == "died":
+        seen = f", last sign of life {ago(held.age)}" if held else ""
+        where = f"process {session.get('pid')} on {session.get('host')}"
+        return f"died: {where} did not come to its end{seen}; the same command resumes"
+    if state == "stopped" and _did_all_it_was_asked(session):
+        return f"ended {session.get('ended')}: the last command did all it was asked; the run has more to do"
+    return f"{state} {session.get('ended') or ''}".rstrip() + (
+        "" if state == "finished" else "; the same command resumes"
+    )
+
+
+def _did_all_it_was_asked(session: Mapping[str, Any]) -> bool:
+    """Whether a session did its cases and columns, which may be fewer than those of the run."""
+    tallies = [tally for tally in (session.get("counts") or {}).values() if isinstance(tally, Mapping)]
+    counted = ("kept", "ok", "failed", "unscored")
+    return bool(tallies) and all(
+        sum(tally.get(name) or 0 for name in counted) >= (tally.get("total") or 0) for tally in tallies
+    )

@@ -1,0 +1,316 @@
+"""What a run will do: cases, seeds, keys."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from vapbench.core.case import Case, ClipSpec, check_name
+from vapbench.core.registry import Spec
+from vapbench.errors import UsageError, WeightsError
+from vapbench.files.atomic import content_sha256, digest
+from vapbench.methods import ResolvedMethod
+from vapbench.methods.base import Method, identity_of, inputs_of, provenance_of
+from vapbench.methods.provenance import Provenance, notes_on
+from vapbench.metrics import resolve as resolve_metric
+from vapbench.metrics.base import Metric, weights_of
+from vapbench.results.run import (
+    RunFolder,
+    column_slug,
+    generation_key,
+    params8,
+    score_key,
+)
+from vapbench.running.shards import Shard
+from vapbench.suites.tasks import tasks_with
+
+
+@dataclass(frozen=True)
+class Job:
+    """One generation to have."""
+
+    case: Case
+    seed: int
+    key: str
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """One method on the cases of one task."""
+
+    suite: str
+    task: str
+    method: ResolvedMethod
+    jobs: tuple[Job, ...]
+    folder: RunFolder
+    identity: Mapping[str, Any]
+    undivided: tuple[Case, ...] = ()
+    """Cases of all shards, where this is one."""
+
+    @cached_property
+    def cases(self) -> dict[str, Case]:
+        """Planned cases by id."""
+        return {job.case.id: job.case for job in self.jobs}
+
+    @cached_property
+    def seeds(self) -> tuple[int, ...]:
+        """Planned seeds, in order of size."""
+        return tuple(sorted({job.seed for job in self.jobs}))
+
+    @cached_property
+    def media_root(self) -> Path:
+        """Folder that holds every file of the planned cases, those of other shards included."""
+        cases = self.undivided or self.cases.values()
+        folders = [media.path.resolve().parent for case in cases for media in case.media()]
+        return Path(os.path.commonpath(folders))
+
+    def manifest_cases(self) -> dict[str, dict[str, Any]]:
+        """What the manifest keeps of each case, so that a report needs nothing but the run folder.
+
+        Files are named relative to the media root of the plan, which is kept beside them.
+        """
+        return {
+            case.id: _for_manifest(
+                case, self.task, self.seeds, self.media_root, provenance_of(self.method.method, case)
+            )
+            for case in self.cases.values()
+        }
+
+    def manifest_card(self) -> dict[str, Any]:
+        """What the manifest keeps of the method's card."""
+        card = self.method.card
+        if card is None:
+            return {"title": self.method.method.name}
+        notes = list(card.notes)
+        if self.method.clip:
+            differing = ", ".join(f"{name} {value:g}" for name, value in self.method.clip.items())
+            notes.append(f"It needs {differing} instead of the suite's.")
+        notes += notes_on([provenance_of(self.method.method, case) for case in self.cases.values()])
+        return {"title": card.title, "kind": card.kind, "notes": notes}
+
+
+@dataclass(frozen=True)
+class Column:
+    """A metric with the parameters that make it a column of its own."""
+
+    metric: Metric
+    params: Mapping[str, Any]
+    weights: tuple[str, ...]
+    """Hashes of the files its values depend on."""
+
+    @property
+    def label(self) -> str:
+        """Name and changed parameters, as the command line spells them."""
+        parameters = ",".join(f"{name}={value}" for name, value in self.params.items())
+        return f"{self.metric.name}:{parameters}" if parameters else self.metric.name
+
+    @property
+    def slug(self) -> str:
+        """File name of its rows, without suffix."""
+        return column_slug(self.metric.name, self.params)
+
+    def shown(self) -> dict[str, Any]:
+        """How a table shows its values; the manifest keeps it, so that a plug-in's columns outlive the plug-in."""
+        metric = self.metric
+        return {
+            "needs": sorted(metric.needs),
+            "title": getattr(metric, "title", "") or metric.name,
+            "higher_is_better": metric.higher_is_better,
+            "unit": metric.unit,
+            "scale": getattr(metric, "scale", 1.0),
+            "digits": getattr(metric, "digits", 2),
+            "range": list(getattr(metric, "range", (None, None))),
+        }
+
+    def key(self, case: Case, seed: int, video_sha256: str) -> str:
+        """Score key of the video of one case and seed."""
+        return self.key_of(case.id, self.case_sha256(case), seed, video_sha256)
+
+    def key_of(self, case: str, case_sha256: str, seed: int, video_sha256: str) -> str:
+        """The same, where the case's hash is known already."""
+        metric = {
+            "name": self.metric.name,
+            "version": self.metric.version,
+            "params": dict(self.params),
+            "weights": list(self.weights),
+        }
+        return score_key(metric, {"id": case, "fields": case_sha256}, seed, video_sha256)
+
+    def case_sha256(self, case: Case) -> str:
+        """Hash of the case fields the metric needs."""
+        return needed_sha256(self.metric.needs, field_hashes(case))
+
+    @property
+    def weights_sha256(self) -> str:
+        """One hash for all the files its values depend on; empty for none."""
+        return digest(list(self.weights)) if self.weights else ""
+
+
+def plan_run(
+    suite: str,
+    task: str,
+    method: ResolvedMethod,
+    cases: Sequence[Case],
+    seeds: Sequence[int],
+    results: Path,
+    name: str | None = None,
+    among: Sequence[Case] = (),
+    tentative: bool = False,
+    shard: Shard | None = None,
+) -> RunPlan:
+    """Lay out a run. Nothing is loaded; files are only hashed.
+
+    Args:
+        suite: name of the suite.
+        task: name of the task.
+        method: what to run.
+        cases: the task's cases.
+        seeds: seeds to run each case with.
+        results: where runs are kept.
+        name: name of the run folder, instead of the method's.
+        among: every case of the suite, for methods that look across cases; by default those of the task.
+        tentative: whether absent weights are only noted, for a plan that is shown and not run.
+        shard: the piece of the cases to plan, each with all its seeds; it may be empty.
+
+    Raises:
+        DataError: a file of a case is missing.
+        WeightsError: the method's weights are absent or incomplete.
+    """
+    overrides = method.clip
+    if overrides:
+        cases = [case.model_copy(update={"clip": _override(case.clip, overrides)}) for case in cases]
+    seeds = list(dict.fromkeys(seeds))
+    if not getattr(method.method, "uses_seed", True):
+        seeds = seeds[:1]
+    if survey := getattr(method.method, "survey", None):
+        survey(among or cases)
+    if group := getattr(method.method, "group", None):
+        cases = sorted(cases, key=group)
+    undivided = tuple(cases) if shard else ()
+    if shard:
+        cases, results = shard.of(cases), shard.results(results)
+    not_keyed: frozenset[str] = getattr(method.method, "not_keyed", frozenset())
+    described = {
+        "name": method.method.name,
+        "version": method.method.version,
+        "parameters": {key: value for key, value in method.parameters.items() if key not in not_keyed},
+        "weights": _weights(method.method, tentative),
+    }
+    keyed = {**described, "code": method.code} if method.code else described
+    jobs = []
+    for case in cases:
+        inputs = _inputs(method.method, case, tentative)
+        content = case.content()
+        jobs += [Job(case, seed, generation_key(keyed, content, inputs, seed)) for seed in seeds]
+    identity = {"suite": suite, **described, "clip": overrides and dict(overrides)}
+    folder = RunFolder(results / suite / (_checked(name) if name else run_name(method)))
+    return RunPlan(suite, task, method, tuple(jobs), folder, identity, undivided)
+
+
+def _weights(method: Method, tentative: bool) -> dict[str, Any]:
+    try:
+        return dict(identity_of(method))
+    except WeightsError as error:
+        if not tentative:
+            raise
+        return {"absent": str(error)}
+
+
+def _inputs(method: Method, case: Case, tentative: bool) -> list[str]:
+    try:
+        items = inputs_of(method, case)
+    except WeightsError:
+        if not tentative:
+            raise
+        return []
+    return [content_sha256(item) if isinstance(item, Path) else digest(item) for item in items]
+
+
+def _checked(name: str) -> str:
+    try:
+        return check_name(name)
+    except ValueError as error:
+        raise UsageError(f"--name {error}.") from None
+
+
+def run_name(method: ResolvedMethod) -> str:
+    """Folder name of a run: the method's, with eight digits where its parameters are not the usual ones."""
+    label: str | None = getattr(method.method, "label", None)
+    if label:
+        return label
+    return f"{method.method.name}~{params8(method.changed)}" if method.changed else method.method.name
+
+
+def columns(metrics: Sequence[str]) -> list[Column]:
+    """Resolve metric names, each once. Nothing is loaded.
+
+    Raises:
+        UsageError: a metric or parameter is unknown, or two metrics share a name.
+    """
+    found: dict[str, Column] = {}
+    for text in metrics:
+        metric, changed = resolve_metric(text)
+        params = {name: _by_content(value) for name, value in changed.items()}
+        column = Column(metric, params, tuple(content_sha256(path) for path in (*weights_of(metric), *_source(text))))
+        known = found.setdefault(column.label, column)
+        if type(known.metric) is not type(metric):
+            raise UsageError(f"Two metrics are called {column.label}; give the class in {text} another name.")
+    return list(found.values())
+
+
+def _source(text: str) -> list[Path]:
+    # While a metric given by path is written, its version says too little: its file counts as well.
+    file, _, attribute = Spec.parse(text).name.rpartition(":")
+    return [Path(file)] if attribute and file.endswith(".py") else []
+
+
+def _from_home(path: Path) -> str:
+    # Manifests are committed and shared: whose home it was is nobody's business.
+    home = Path.home()
+    return f"~/{path.relative_to(home).as_posix()}" if path.is_relative_to(home) else str(path)
+
+
+def _override(clip: ClipSpec, overrides: Mapping[Any, float]) -> ClipSpec:
+    return ClipSpec.model_validate({**clip.model_dump(), **overrides})
+
+
+def field_hashes(case: Case) -> dict[str, str]:
+    """Hash of each case field a metric may need."""
+    return {need: digest(value) for need, value in case.fields().items()}
+
+
+def needed_sha256(needs: Collection[str], hashes: Mapping[str, str]) -> str:
+    """One hash for the case fields a metric needs, from the hash of each."""
+    return digest({need: hashes[need] for need in sorted(needs)})
+
+
+def _by_content(value: Any) -> Any:
+    # Two files of weights are two columns wherever they lie; the path itself says nothing.
+    # Parameters that are paths arrive resolved.
+    if isinstance(value, str) and Path(value).is_absolute() and Path(value).exists():
+        return content_sha256(Path(value))[:12]
+    return value
+
+
+def _for_manifest(case: Case, task: str, seeds: Sequence[int], root: Path, origin: Provenance) -> dict[str, Any]:
+    def relative(path: Path) -> str:
+        return path.resolve().relative_to(root).as_posix()
+
+    return {
+        "condition": case.condition,
+        "category": case.category,
+        "tasks": sorted({task, *tasks_with(case.condition)}),
+        "seeds": list(seeds),
+        "fields": field_hashes(case),
+        "media": _from_home(root),
+        "caption": case.caption,
+        "reference": relative(case.reference.video.path),
+        "reference_caption": case.reference.caption,
+        "image": relative(case.image.path),
+        "target": relative(case.target.path) if case.target else None,
+        **({"provenance": dict(origin)} if origin else {}),
+    }

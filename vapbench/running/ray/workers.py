@@ -1,0 +1,115 @@
+"""What Ray's actors hold: a method that makes videos, metrics that score them.
+
+They read the suite's files, and write nothing that stays: rows and videos go back to the driver, the one writer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from copy import copy
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from vapbench.core.case import Case
+from vapbench.core.clip import Clip
+from vapbench.methods.base import Method
+from vapbench.metrics.view import ClipView
+from vapbench.results.run import Failure, GenerationRow, RunFolder, ScoreRow
+from vapbench.running.attempt import Attempted
+from vapbench.running.generate import Settings, asking, generation_row, torch_device
+from vapbench.running.pending import ScoreJob
+from vapbench.running.plan import Column, Job
+from vapbench.running.score import Scorer, load_video, media_scored_against
+
+
+@dataclass(frozen=True)
+class Made:
+    """A generation on its way to the driver."""
+
+    row: GenerationRow
+    video: bytes | None
+    """The encoded file, if the row has one."""
+
+
+@dataclass(frozen=True)
+class ToScore:
+    """A video on its way to a worker."""
+
+    row: GenerationRow
+    case: Case
+    columns: tuple[str, ...]
+    """Labels of the columns it lacks."""
+    video: bytes
+
+
+class Generating:
+    """A method, set up once, that makes one video after another."""
+
+    def __init__(self, method: Method, device: str, settings: Settings) -> None:
+        """Prepare to run ``method``, which is not set up."""
+        self._method, self._device_name, self._settings = method, device, settings
+
+    def setup(self) -> str:
+        """Load the method's models."""
+        device = torch_device(self._device_name)
+        self._open = ExitStack()
+        self._ask = self._open.enter_context(asking(copy(self._method), device, self._settings))
+        return str(device)
+
+    def load(self, job: Job) -> None:
+        """Decode the reference, where the method runs in this process."""
+        if self._settings.case_timeout is None:
+            job.case.reference.video.prefetch()
+
+    def work(self, job: Job, _: None) -> Attempted:
+        """Ask for the clip."""
+        attempted = self._ask(job.case, job.seed)
+        job.case.reference.video.release()
+        return attempted
+
+    def finish(self, job: Job, attempted: Attempted) -> Made:
+        """Encode it."""
+        # Actors are killed at the end, and would leave a folder that they kept.
+        with TemporaryDirectory(prefix="vapbench-") as scratch:
+            folder = RunFolder(Path(scratch))
+            row = generation_row(job, attempted, folder)
+            return Made(row, (folder.videos / row.video).read_bytes() if row.video is not None else None)
+
+
+class Scoring:
+    """Metrics, set up once, that score one video after another. One decode serves them all."""
+
+    def __init__(self, columns: Sequence[Column], device: str, memory: int | None) -> None:
+        """Prepare to score ``columns``, whose metrics are not set up."""
+        self._columns, self._device_name, self._memory = columns, device, memory
+
+    def setup(self) -> str:
+        """Load the metrics' models."""
+        self._device = torch_device(self._device_name)
+        self._scorers = {column.label: Scorer.set_up(column, self._device) for column in self._columns}
+        return str(self._device)
+
+    def load(self, order: ToScore) -> tuple[ScoreJob, Clip | Failure]:
+        """Decode the video."""
+        columns = tuple(self._scorers[label].column for label in order.columns)
+        with TemporaryDirectory(prefix="vapbench-") as scratch:
+            path = Path(scratch) / str(order.row.video)
+            path.write_bytes(order.video)
+            job = ScoreJob(order.row, path, order.case, columns)
+            return job, load_video(job)
+
+    def work(self, order: ToScore, loaded: tuple[ScoreJob, Clip | Failure]) -> list[ScoreRow]:
+        """Score it."""
+        job, clip = loaded
+        view = ClipView(clip, job.case, self._device, self._memory) if isinstance(clip, Clip) else clip
+        scorers = [self._scorers[label] for label in order.columns]
+        rows = [scorer.row(job, scorer.begin(job, view)) for scorer in scorers]
+        for media in media_scored_against(job):
+            media.release()
+        return rows
+
+    def finish(self, order: ToScore, rows: list[ScoreRow]) -> list[ScoreRow]:
+        """Nothing is left to do."""
+        return rows

@@ -1,0 +1,221 @@
+"""One command, start to end: choose cases, plan, generate, score, under one lock and one manifest entry."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from vapbench.core.case import Case
+from vapbench.errors import DataError, IdentityError, VapbenchError, did_you_mean
+from vapbench.files.provenance import session
+from vapbench.results.run import GenerationRow, RunFolder, RunWriter, check_identity, merge_case
+from vapbench.running.execution import executor_for
+from vapbench.running.generate import Progress, Settings, Tally
+from vapbench.running.pending import pending, pending_scores
+from vapbench.running.plan import Column, RunPlan
+from vapbench.running.threads import sigterm_interrupts
+from vapbench.suites import Suite, find_suite
+from vapbench.suites.tasks import (
+    Task,
+    conditions_of,
+    find_task,
+    known_conditions,
+    select,
+    unknown_conditions,
+)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Cases of one task of one suite."""
+
+    suite: Suite
+    task: Task
+    cases: tuple[Case, ...]
+    among: tuple[Case, ...]
+    """Every case of the suite."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one method."""
+
+    plan: RunPlan
+    generated: Tally
+    scored: Tally
+
+
+def choose(suite: str, data: Path | None, task: str, limit: int | None = None) -> Selection:
+    """Read a suite and keep the task's cases, the first ``limit`` of them. Conditions no task knows are reported.
+
+    Raises:
+        UsageError: an unknown suite or task, or data that is needed and absent.
+        DataError: the data is not what its layout says, or the task has no case in it.
+    """
+    found, chosen = find_suite(suite), find_task(task)
+    cases = found.cases(data)
+    strange = sorted(conditions_of(chosen) - known_conditions() - {case.condition for case in cases})
+    if strange:
+        hint = did_you_mean(strange[0], {case.condition for case in cases})
+        log.warning(
+            "Task %s lists %s, which neither the suite nor another task knows.%s", chosen.name, strange[0], hint
+        )
+    unknown = unknown_conditions(cases, chosen)
+    if unknown:
+        names = ", ".join(f"{name} ({count})" for name, count in sorted(unknown.items()))
+        log.warning("No task lists these conditions: %s. Add them to a file under tasks/.", names)
+    selected = select(cases, chosen)
+    if not selected:
+        conditions = ", ".join(sorted({case.condition for case in cases}))
+        raise DataError(f"Suite {found.name} has no case of task {chosen.name}; its conditions: {conditions}.")
+    return Selection(found, chosen, tuple(selected[:limit]), tuple(cases))
+
+
+def execute(
+    plan: RunPlan,
+    columns: Sequence[Column],
+    settings: Settings,
+    progress: Progress,
+) -> Outcome:
+    """Generate and score what the run folder lacks.
+
+    A finished run writes nothing.
+
+    Raises:
+        IdentityError: the folder holds results of another identity.
+        DataError: another process is writing the folder.
+        TooManyFailures: more failed than the settings allow; everything finished is kept.
+    """
+    if plan.folder.manifest_path.exists():
+        _check_or_set_aside(plan, settings)
+    outcome = Outcome(plan, Tally(), Tally())
+    if _finished(plan, columns, settings, outcome):
+        settings.tolerance.check(outcome.generated, "cases")
+        settings.tolerance.check(outcome.scored, "scores")
+        return outcome
+    new = not plan.folder.manifest_path.exists()
+    try:
+        _work(plan, columns, settings, progress, outcome)
+    except VapbenchError:
+        if new:
+            _withdraw(plan.folder)
+        raise
+    return outcome
+
+
+def _work(
+    plan: RunPlan,
+    columns: Sequence[Column],
+    settings: Settings,
+    progress: Progress,
+    outcome: Outcome,
+) -> None:
+    executor = executor_for(settings)
+    with sigterm_interrupts(), RunWriter(plan.folder) as writer:
+        record = session(settings.argv, settings.device, plan.seeds)
+        writer.begin(plan.identity, plan.manifest_cases(), record, _shown(columns), plan.manifest_card())
+        try:
+            executor.generate_and_score(plan, columns, writer, progress, outcome.generated, outcome.scored)
+        finally:
+            counts = {"generated": asdict(outcome.generated), "scored": asdict(outcome.scored)}
+            writer.end(counts, executor.device())
+
+
+def _withdraw(folder: RunFolder) -> None:
+    """Take back a folder that was begun just now and got no row, as when the method's weights cannot be loaded."""
+    if folder.generations_path.exists() or not folder.manifest_path.exists():
+        return
+    with suppress(DataError, OSError), RunWriter(folder):
+        if not folder.generations_path.exists():
+            folder.manifest_path.unlink()
+            folder.videos.rmdir()
+    with suppress(OSError):
+        if not folder.manifest_path.exists():
+            (folder.path / ".lock").unlink(missing_ok=True)
+            folder.path.rmdir()
+
+
+def rescore(
+    folder: RunFolder, selection: Selection, columns: Sequence[Column], settings: Settings, progress: Progress
+) -> Tally:
+    """Score the videos of an existing run; no method is loaded.
+
+    Raises:
+        DataError: the run belongs to another suite, or another process is writing the folder.
+        TooManyFailures: more failed than the settings allow.
+    """
+    identity = folder.manifest()["identity"]
+    made_for = identity["suite"]
+    if made_for != selection.suite.name:
+        raise DataError(
+            f"{folder.path} was made for suite {made_for}, not {selection.suite.name}; add --suite {made_for}."
+        )
+    cases = {case.id: case for case in selection.cases}
+    lost = [row.video for row in folder.current() if row.status == "ok" and folder.video_of(row) is None]
+    if lost:
+        log.warning("%d videos are missing or were changed since, and are not scored: %s, …", len(lost), lost[0])
+    scored = Tally()
+    if not pending_scores(folder, cases, columns, None, settings.refresh).jobs:
+        return scored
+    executor = executor_for(settings)
+    with sigterm_interrupts(), RunWriter(folder) as writer:
+        writer.begin(identity, {}, session(settings.argv, settings.device), _shown(columns))
+        try:
+            executor.score(folder, cases, columns, writer, progress, scored)
+        finally:
+            writer.end({"scored": asdict(scored)}, executor.device())
+    return scored
+
+
+def _check_or_set_aside(plan: RunPlan, settings: Settings) -> None:
+    """Refuse results of another identity; ``--refresh all`` moves them out of the way instead."""
+    path = plan.folder.path
+    try:
+        check_identity(path, plan.folder.manifest()["identity"], plan.identity)
+    except IdentityError:
+        if settings.refresh != "all":
+            raise
+        with RunWriter(plan.folder):
+            aside = next(free for n in count(1) if not (free := path.with_name(f"{path.name}.before-{n}")).exists())
+        path.rename(aside)
+        log.warning("%s held results of another identity; they are kept as %s.", path, aside)
+
+
+def missing_outputs(folder: RunFolder, cases: Sequence[Case]) -> list[GenerationRow]:
+    """Rows of cases the method had nothing for (an output folder without them, a condition without a LoRA)."""
+    wanted = {case.id for case in cases}
+    return [row for row in folder.current() if row.status == "unscored" and row.case in wanted]
+
+
+def _shown(columns: Sequence[Column]) -> dict[str, dict[str, Any]]:
+    return {column.metric.name: column.shown() for column in columns}
+
+
+def _finished(
+    plan: RunPlan,
+    columns: Sequence[Column],
+    settings: Settings,
+    outcome: Outcome,
+) -> bool:
+    """Whether nothing is left to do or to record; fills the outcome's tallies with what is kept."""
+    if not plan.folder.manifest_path.exists():
+        return False
+    manifest = plan.folder.manifest()
+    known = manifest["cases"]
+    if any(known.get(name) != merge_case(known.get(name, {}), case) for name, case in plan.manifest_cases().items()):
+        return False
+    if any(manifest["metrics"].get(name) != shown for name, shown in _shown(columns).items()):
+        return False
+    made = pending(plan, settings.refresh)
+    scored = pending_scores(plan.folder, plan.cases, columns, plan.seeds, settings.refresh)
+    for todo, tally in ((made, outcome.generated), (scored, outcome.scored)):
+        tally.total = tally.kept = todo.kept
+        tally.kept_failed = todo.kept_failed
+    return not (made.jobs or made.restored or scored.jobs or scored.restored)

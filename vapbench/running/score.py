@@ -1,0 +1,183 @@
+"""One metric on one video: the row that comes of it, whatever happens."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from copy import copy
+from dataclasses import dataclass
+from functools import partial
+from threading import Lock
+from typing import Any, TypeVar
+
+from vapbench.core.case import Media
+from vapbench.core.clip import Clip
+from vapbench.core.video import read_video
+from vapbench.errors import BudgetSpent, NotApplicable
+from vapbench.files.provenance import now
+from vapbench.metrics.base import Metric, Score
+from vapbench.metrics.view import ClipView
+from vapbench.results.run import Failure, ScoreRow
+from vapbench.running import attempt as attempts
+from vapbench.running.pending import ScoreJob
+from vapbench.running.plan import Column
+
+T = TypeVar("T")
+Answer = Callable[[], Score] | Failure
+"""What gives the score when it is called, or why nothing does."""
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """A metric that was set up, or the reason why it could not be."""
+
+    column: Column
+    metric: Metric
+    unusable: str = ""
+    failure: Failure | None = None
+    device: Any = None
+
+    @classmethod
+    def set_up(cls, column: Column, device: Any) -> Scorer:
+        """Load what the metric needs, into a copy of it that goes when the scorer does."""
+        metric = copy(column.metric)
+        try:
+            metric.setup(device)
+        except NotApplicable as error:
+            return cls(column, metric, unusable=str(error), device=device)
+        except Exception as error:
+            return cls(column, metric, failure=attempts.failure_of(error), device=device)
+        return cls(column, metric, device=device)
+
+    @property
+    def waits(self) -> bool:
+        """Whether the answers come from elsewhere, so that several may be waited for at once."""
+        return hasattr(self.metric, "begin")
+
+    @property
+    def concurrency(self) -> int:
+        """For how many."""
+        return int(getattr(self.metric, "concurrency", 1))
+
+    def begin(self, job: ScoreJob, view: ClipView | Failure) -> Answer:
+        """Do what must be done before :meth:`row`; a metric that waits takes what it needs of the clip.
+
+        Raises:
+            BudgetSpent: the answer would cost a call that is not allowed.
+        """
+        if isinstance(view, Failure):
+            return view
+        if self.failure:
+            return self.failure
+        if self.unusable:
+            return partial(Score, None, note=self.unusable)
+        begin = getattr(self.metric, "begin", None)
+        if begin is None:
+            return partial(self.metric.score, view, job.case)
+        try:
+            waiting: Answer = begin(view, job.case)
+        except NotApplicable as error:
+            return partial(Score, None, note=str(error))
+        except BudgetSpent:
+            raise
+        except Exception as error:
+            return attempts.failure_of(error)
+        return waiting
+
+    def row(self, job: ScoreJob, answer: Answer) -> ScoreRow:
+        """Score one video.
+
+        Raises:
+            BudgetSpent: the answer needs another call, which is not allowed.
+        """
+        attempts.reset_peak(self.device)
+        began = time.perf_counter()
+        score, failure = Score(None), None
+        try:
+            if isinstance(answer, Failure):
+                failure = answer
+            else:
+                score = attempts.checked(self.metric.name, answer())
+        except NotApplicable as error:
+            score = Score(None, note=str(error))
+        except BudgetSpent:
+            raise
+        except Exception as error:
+            failure = attempts.failure_of(error)
+        sha256 = job.row.sha256 or ""
+        return ScoreRow(
+            key=self.column.key(job.case, job.row.seed, sha256),
+            metric=self.metric.name,
+            version=self.metric.version,
+            params=dict(self.column.params),
+            case=job.row.case,
+            condition=job.row.condition,
+            category=job.row.category,
+            seed=job.row.seed,
+            video_sha256=sha256,
+            case_sha256=self.column.case_sha256(job.case),
+            status="failed" if failure else "unscored" if score.value is None else "ok",
+            value=score.value,
+            parts=dict(score.parts),
+            note=score.note,
+            seconds=round(time.perf_counter() - began, 4),
+            failure=failure,
+            weights=self.column.weights_sha256,
+            peak_mb=attempts.peak_mb(self.device),
+            ended=now("milliseconds"),
+        )
+
+
+class Desk:
+    """Where finished rows go, one at a time: from the thread that finishes, and from those that wait for answers."""
+
+    def __init__(self, record: Callable[[ScoreRow], None]) -> None:
+        """Hand every row to ``record``."""
+        self._record = record
+        self._lock = Lock()
+        self._open = True
+        self.spent = ""
+        """What the budget said when it refused a call; empty if it never did."""
+
+    def take(self, row: ScoreRow) -> None:
+        """Record a row; nothing once the desk is closed, for then the folder may be somebody else's."""
+        with self._lock:
+            if self._open:
+                self._record(row)
+
+    def take_answer(self, row: Callable[[], ScoreRow]) -> None:
+        """Wait for a row and record it, unless the budget ends before there is an answer."""
+        if (answered := self.unless_spent(row)) is not None:
+            self.take(answered)
+
+    def unless_spent(self, action: Callable[[], T]) -> T | None:
+        """Do what may cost a paid call; None where none is left. That is no row: the next run asks again."""
+        try:
+            return action()
+        except BudgetSpent as error:
+            self.spent = str(error)
+            return None
+
+    def close(self) -> None:
+        """Take no more."""
+        with self._lock:
+            self._open = False
+
+
+def load_video(job: ScoreJob) -> Clip | Failure:
+    """Decode the job's video, and what its metrics look at besides; a video that cannot be read fails its scores."""
+    for media in media_scored_against(job):
+        media.prefetch()
+    try:
+        return read_video(job.video)
+    except Exception as error:
+        return attempts.failure_of(error)
+
+
+def media_scored_against(job: ScoreJob) -> list[Media]:
+    """Videos of the case that the job's metrics look at besides the output."""
+    needs = frozenset[str]().union(*(column.metric.needs for column in job.columns))
+    media = [job.case.reference.video] if "reference" in needs else []
+    if "target" in needs and job.case.target:
+        media.append(job.case.target)
+    return media

@@ -1,0 +1,1 @@
+"""After the votes: quality, estimates, documents, figures, exports."""

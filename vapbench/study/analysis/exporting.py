@@ -1,0 +1,144 @@
+"""Votes for others: JSONL that this program reads back, CSV a spreadsheet cannot be tricked with, Parquet, FastChat."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from vapbench.errors import UsageError
+from vapbench.files.atomic import atomic_path, canonical_json, file_sha256, write_json, write_text
+from vapbench.report.render.csv import harmless
+from vapbench.study.analysis.ballots import EVENTS, RATERS, VOTES, Ballots
+from vapbench.study.analysis.fastchat import to_fastchat
+from vapbench.study.analysis.quality import conducts
+from vapbench.study.votes import Vote
+
+FASTCHAT = "fastchat.jsonl"
+
+
+def export(ballots: Ballots, folder: Path) -> dict[str, int]:
+    """Write everything that was collected, and a manifest with the hash of every file.
+
+    ``votes.jsonl`` holds the log as it was stored (``record`` and ``hash``), with method names beside it; ``votes.csv``
+    and ``votes.parquet`` are one flat row per vote; ``raters.jsonl``, ``exclusions.jsonl``, ``protocol.json`` and
+    ``key.json`` are what an analysis needs besides; ``events.jsonl`` says what else happened (withdrawals, pauses,
+    comments at the end, looks at results); ``fastchat.jsonl`` is there for pair studies.
+
+    Returns:
+        File name -> number of records.
+    """
+    rows = [flat(ballots, vote) for vote in ballots.votes]
+    people = conducts(ballots)
+    written = {
+        VOTES: _jsonl(folder / VOTES, (_logged(ballots, vote) for vote in ballots.votes)),
+        RATERS: _jsonl(folder / RATERS, (rater.model_dump(mode="json") for rater in ballots.raters)),
+        "exclusions.jsonl": _jsonl(
+            folder / "exclusions.jsonl",
+            ({"rater": p.rater, "excluded": p.excluded, "flags": p.flags} for p in people if p.excluded or p.flags),
+        ),
+        "votes.csv": _csv(folder / "votes.csv", rows),
+        "votes.parquet": _parquet(folder / "votes.parquet", rows),
+    }
+    if ballots.events is not None:
+        written[EVENTS] = _jsonl(folder / EVENTS, (event.model_dump(mode="json") for event in ballots.events))
+    if ballots.protocol.kind == "pair":
+        written[FASTCHAT] = _jsonl(folder / FASTCHAT, to_fastchat(ballots))
+    write_json(folder / "protocol.json", ballots.protocol.model_dump(mode="json"))
+    write_json(folder / "key.json", ballots.key.model_dump(mode="json"))
+    files = (*written, "protocol.json", "key.json")
+    manifest = {
+        "study": ballots.protocol.id,
+        "protocol_sha256": ballots.protocol.sha256,
+        "votes_sha256": ballots.head,
+        "records": written,
+        "files": {name: file_sha256(folder / name) for name in files},
+    }
+    write_json(folder / "manifest.json", manifest)
+    return written
+
+
+def flat(ballots: Ballots, vote: Vote) -> dict[str, Any]:
+    """A vote as one row of plain values, methods by name."""
+    names = ballots.key.names()
+    case = next((case for case in ballots.protocol.cases if case.id == vote.case), None)
+    order = [names.get(code, code) for code in vote.order]
+    return {
+        "study": ballots.protocol.id,
+        "sequence": vote.sequence,
+        "rater": vote.rater,
+        "case": vote.case,
+        "condition": case.condition if case else "",
+        "category": (case.category or "") if case else "",
+        "question": vote.question,
+        "role": vote.role,
+        "shown": " | ".join(order),
+        "chosen": "tie" if vote.chosen is None else names.get(vote.chosen, vote.chosen),
+        "place": vote.choice if isinstance(vote.choice, int) else None,
+        "response_ms": vote.response_ms,
+        "client_ms": vote.client.milliseconds,
+        "plays": " ".join(map(str, vote.client.plays)),
+        "late": vote.late,
+        "shown_us": vote.shown_us,
+        "stored_us": vote.stored_us,
+        "comment": vote.comment,
+        "hash": vote.hash,
+    }
+
+
+def cell_text(value: object) -> str:
+    """A value as a CSV cell that no spreadsheet takes for a formula."""
+    return "" if value is None else str(harmless(value))
+
+
+def _logged(ballots: Ballots, vote: Vote) -> dict[str, Any]:
+    names = ballots.key.names()
+    return {
+        "record": vote.model_dump(mode="json"),
+        "hash": vote.hash,
+        "methods": [names.get(code, code) for code in vote.order],
+        "chosen": "tie" if vote.chosen is None else names.get(vote.chosen, vote.chosen),
+    }
+
+
+def _jsonl(path: Path, records: Iterable[dict[str, Any]]) -> int:
+    lines = [canonical_json(record) for record in records]
+    write_text(path, "".join(f"{line}\n" for line in lines))
+    return len(lines)
+
+
+def _csv(path: Path, rows: Sequence[dict[str, Any]]) -> int:
+    table = io.StringIO()
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerow(_COLUMNS)
+    writer.writerows([cell_text(row[name]) for name in _COLUMNS] for row in rows)
+    write_text(path, table.getvalue())
+    return len(rows)
+
+
+def _parquet(path: Path, rows: Sequence[dict[str, Any]]) -> int:
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError:
+        raise UsageError("votes.parquet needs pyarrow: pip install 'vapbench[study]'") from None
+
+    schema = pa.schema([(name, _arrow_type(pa, name)) for name in _COLUMNS])
+    with atomic_path(path) as temporary:
+        pq.write_table(pa.Table.from_pylist(list(rows), schema=schema), temporary)
+    return len(rows)
+
+
+def _arrow_type(pa: Any, name: str) -> Any:
+    if name == "late":
+        return pa.bool_()
+    return pa.int64() if name in _INTEGERS else pa.string()
+
+
+_INTEGERS = frozenset({"sequence", "place", "response_ms", "client_ms", "shown_us", "stored_us"})
+_COLUMNS = (
+    *("study", "sequence", "rater", "case", "condition", "category", "question", "role", "shown", "chosen", "place"),
+    *("response_ms", "client_ms", "plays", "late", "shown_us", "stored_us", "comment", "hash"),
+)

@@ -1,0 +1,321 @@
+"""A study's plan and its analysis as plain text: aligned columns, every number with its n and its interval."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from vapbench.stats.clusters import Interval
+from vapbench.stats.shares import print_shares
+from vapbench.study.analysis.results import Agreement, QuestionResult, StudyResult
+from vapbench.study.design.blinding import BlindSpec
+from vapbench.study.design.planning import Planned, session_minutes, session_roles
+from vapbench.study.design.simulation import Assumptions, Forecast
+from vapbench.study.protocol import TrialKind
+
+_GAP = "  "
+POWER = 0.8
+"""What a study is usually planned for."""
+
+
+def plan_lines(planned: Planned, forecast: Forecast, formats: dict[str, str], left_out: dict[str, str]) -> list[str]:
+    """What will be asked of whom, what that can find out, and what it costs."""
+    protocol = planned.protocol
+    minutes = session_minutes(protocol)
+    asked = " and ".join(question.key for question in protocol.questions)
+    lines = [
+        f"study {protocol.id} · {protocol.kind.replace('_', ' ')} · {protocol.suite} · {asked}",
+        f"{len(protocol.methods)} methods, {len(protocol.cases)} cases",
+        "",
+        *_table(("method", "videos before blinding"), list(formats.items()), right=False),
+        "",
+        f"Blinded to {_format(planned.spec)} ({planned.spec.seconds:.2g} s), equal bytes within a trial. "
+        + ("No property of a file gives a method away." if not planned.leaks else ""),
+    ]
+    lines += [f"LEAK: {leak}." for leak in planned.leaks]
+    if left_out:
+        case, reason = next(iter(left_out.items()))
+        more = f", and {len(left_out) - 1} more" if len(left_out) > 1 else ""
+        lines.append(f"Left out: {case} ({reason}){more}.")
+    lines += [f"Note: {note}" for note in planned.notes]
+    roles = session_roles(protocol)
+    passes = f"{len(protocol.questions)} passes, " if len(protocol.questions) > 1 else ""
+    lines += [
+        "",
+        f"{protocol.raters} raters x {minutes:.0f} minutes = {protocol.raters * minutes:,.0f} rater-minutes: {passes}"
+        f"{roles['main']} trials, {roles['gold']} gold, {roles['identical']} identical, {roles['repeat']} repeats, "
+        f"{roles['training']} training.",
+        *_forecast_lines(planned, forecast),
+    ]
+    return lines
+
+
+def plan_document(planned: Planned, forecast: Forecast) -> dict[str, Any]:
+    """The plan as plain values."""
+    minutes = session_minutes(planned.protocol)
+    return {
+        "study": planned.protocol.id,
+        "folder": str(planned.folder.path),
+        "protocol_sha256": planned.protocol.sha256,
+        "blinded_to": asdict(planned.spec),
+        "leaks": [str(leak) for leak in planned.leaks],
+        "notes": list(planned.notes),
+        "raters": planned.protocol.raters,
+        "minutes_per_rater": minutes,
+        "rater_minutes": planned.protocol.raters * minutes,
+        "forecast": asdict(forecast),
+    }
+
+
+def report_lines(result: StudyResult) -> list[str]:
+    """The analysis: one block per question, then the raters."""
+    protocol = result.protocol
+    votes = sum(question.votes for question in result.questions)
+    lines = [f"study {protocol.id} · {protocol.kind.replace('_', ' ')} · {protocol.suite}"]
+    if not result.ballots.closed:
+        lines.append("UNBLINDED: this study is not closed. Votes that come from now on are other votes.")
+    lines += [f"Seen before it was closed: {_when(look.at_us)} ({look.detail})." for look in result.ballots.looks]
+    if votes < result.target:
+        lines.append(f"Incomplete: {votes:,} of {result.target:,} votes count.")
+    if not result.questions:
+        return [*lines, "No votes of included raters yet."]
+    for question in result.questions:
+        everyone = next(other for other in result.everyone if other.question == question.question)
+        lines += ["", *question_lines(protocol.kind, question, everyone)]
+    lines += ["", *_rater_lines(result)]
+    lines += [
+        "",
+        "Brackets: 95 % intervals, two-way cluster-robust (raters and items), t on the smaller number of clusters.",
+        f"Protocol {protocol.sha256[:12]}, votes {result.ballots.head[:12]}, analysis {protocol.analysis_version}, "
+        f"seed {protocol.seed}.",
+    ]
+    return lines
+
+
+def _forecast_lines(planned: Planned, forecast: Forecast) -> list[str]:
+    pair = planned.protocol.kind == "pair"
+    per = f"{forecast.votes_per_pair:.0f} per pair of methods" if pair else "all methods in each"
+    assumed = Assumptions()
+    lines = [
+        f"Simulated through the assigner, {assumed.dropout:.0%} of raters leaving midway: "
+        f"{forecast.votes:.0f} votes per question, {per}, "
+        f"{forecast.least_per_cell} to {forecast.most_per_cell} per cell; "
+        f"no method's share of {'left' if pair else 'first'} places is over {100 * forecast.left_share:.1f} points "
+        "from balance.",
+        "",
+    ]
+    if forecast.reason:
+        return [*lines, f"No interval can be given: {forecast.reason}. Add --raters, or more cases."]
+    rows = [
+        (f"{100 * power.win_rate:.0f}:{100 - 100 * power.win_rate:.0f}", f"{power.power:.2f}",
+         f"±{100 * power.half_width:.1f} points")
+        for power in forecast.powers
+    ]  # fmt: skip
+    return [
+        *lines,
+        *_table(("true preference", "power", "95 % interval of the win probability"), rows),
+        "",
+        *underpowered(forecast),
+        "Power: share of simulated studies that tell neighbouring methods apart, two-sided 5 %, not corrected for many "
+        "pairs.",
+        f"Assumed: log-strengths vary by {assumed.rater_sd:g} (SD) among raters and {assumed.item_sd:g} among items, "
+        "methods are equally far apart.",
+    ]
+
+
+def underpowered(forecast: Forecast) -> list[str]:
+    """What to do about a study that would miss even the largest of the differences."""
+    largest = forecast.powers[-1]
+    if largest.power >= POWER:
+        return []
+    preference = f"{100 * largest.win_rate:.0f}:{100 - 100 * largest.win_rate:.0f}"
+    return [
+        f"Underpowered: even {preference} is told apart in {100 * largest.power:.0f} of 100 such studies. Plan "
+        "it again with more cases (--task all), or more votes and raters (--votes-per-cell), before it is served.",
+        "",
+    ]
+
+
+def question_lines(kind: TrialKind, question: QuestionResult, everyone: QuestionResult) -> list[str]:
+    """One question: methods, pairs, and what a reader must know of them."""
+    pair = kind == "pair"
+    tied = f", {question.ties} ties" if pair else ""
+    lines = [
+        f"{question.question}: {question.wording}",
+        f"{question.votes:,} votes{tied} · {question.raters} raters · {question.items} items",
+        "",
+    ]
+    lines += _pair_table(question, everyone) if pair else _choice_table(question, everyone)
+    lines += ["", *_duels(question), ""]
+    lines += _category_lines(question, "Luce" if pair else "choice")
+    lines += _footers(question, pair)
+    return lines
+
+
+def _pair_table(question: QuestionResult, everyone: QuestionResult) -> list[str]:
+    luce = print_shares([method.luce_share.estimate for method in question.methods])
+    wins = print_shares([method.share.estimate if method.share else 0.0 for method in question.methods])
+    before = {method.name: method.luce_share for method in everyone.methods}
+    rows = [
+        (
+            method.name,
+            method.rank,
+            f"{luce[row]} {_range(method.luce_share)}",
+            _percent(method.mean_win_rate),
+            f"{wins[row]} of {100 * method.share_bound:.1f}",
+            f"{method.elo:.0f}",
+            f"{method.shown:,}",
+            _percent(before[method.name]),
+        )
+        for row, method in enumerate(question.methods)
+    ]
+    header = (
+        *("method", "rank", "Luce share %", "win rate %", "win share %, of at most", "Elo", "votes"),
+        "Luce share %, all raters",
+    )
+    return _table(header, rows)
+
+
+def _choice_table(question: QuestionResult, everyone: QuestionResult) -> list[str]:
+    before = {method.name: method.share for method in everyone.methods}
+    complete = all(method.share for method in question.methods)
+    shares = (
+        print_shares([method.share.estimate if method.share else 0.0 for method in question.methods])
+        if complete
+        else []
+    )
+    rows = [
+        (
+            method.name,
+            method.rank,
+            f"{shares[row]} {_range(method.share)}" if complete and method.share else "",
+            _percent(method.luce_share),
+            f"{method.design_effect:.1f}" if method.design_effect is not None else "",
+            f"{method.shown:,}",
+            _percent(before[method.name]),
+        )
+        for row, method in enumerate(question.methods)
+    ]
+    header = ("method", "rank", "choice share %", "Luce share %", "DEFF", "votes", "choice share %, all raters")
+    return _table(header, rows)
+
+
+def _duels(question: QuestionResult) -> list[str]:
+    rows = [
+        (f"{duel.a} over {duel.b}", _percent(duel.win_probability), f"{duel.wins}/{duel.ties}/{duel.losses}",
+         f"{duel.n:,}", "yes" if duel.certain else "no")
+        for duel in question.pairs
+    ]  # fmt: skip
+    return _table(("pair", "win probability %", "won/tied/lost", "n", "told apart"), rows)
+
+
+def _category_lines(question: QuestionResult, share: str) -> list[str]:
+    if not question.categories:
+        return []
+    header = (f"{share} share % on", *(f"{part.category} (n = {part.votes:,})" for part in question.categories))
+    rows = [
+        (method.name, *(_percent(part.methods[row].share) for part in question.categories))
+        for row, method in enumerate(question.methods)
+    ]
+    notes = [f"Note: {part.category}: {part.note}." for part in question.categories if part.note]
+    return [*_table(header, rows), *notes, ""]
+
+
+def _footers(question: QuestionResult, pair: bool) -> list[str]:
+    agreement = question.agreement
+    lines = []
+    if pair:
+        lines.append(
+            "Luce share: how often a method would be chosen of all, from the Davidson model; it compares with a "
+            "preference rate. Win share: part of all pairwise wins; it does not."
+        )
+    else:
+        lines.append(
+            "Choice share: how often a method was chosen of all, cases weighing the same: the preference rate."
+        )
+    lines.append('Ranks and "told apart" hold for all methods at once (95 %, max-t).')
+    if question.left_share is not None:
+        side = f"; model's left advantage {_plain(question.side)} log-odds" if question.side else ""
+        lines.append(f"Side: {_percent(question.left_share)} % of decisive votes for the left{side}.")
+    lines.append(_agreement_line(agreement))
+    if agreement.circular:
+        circular, complete = agreement.circular
+        said = f"{circular} of {complete} triads are circular (chance: a quarter)" if complete else "no complete triads"
+        lines.append(f"Transitivity, three methods judged by one rater on one case: {said}.")
+    lines += [f"Note: {note}." for note in question.notes]
+    reasons = {method.luce_share.reason for method in question.methods} - {""}
+    return [*lines, *(f"Note: {reason}." for reason in sorted(reasons))]
+
+
+def _agreement_line(agreement: Agreement) -> str:
+    alpha = agreement.alpha
+    reason = f" ({alpha.reason})" if alpha.reason else ""
+    raw = f", {agreement.raw:.0%} of pairs of votes equal" if agreement.raw is not None else ""
+    same, repeats = agreement.repeats
+    return (
+        f"Agreement: Krippendorff's alpha {_alpha(alpha.alpha, alpha.low, alpha.high)}{reason}{raw}; "
+        f"repeats answered alike {same} of {repeats}."
+    )
+
+
+def _rater_lines(result: StudyResult) -> list[str]:
+    people, excluded = result.people, result.excluded
+    flagged = [person for person in people if person.flags and not person.excluded]
+    lines = [f"raters: {len(people)} voted, {len(excluded)} excluded, {len(flagged)} flagged"]
+    lines += [f"{_GAP}{person.rater} excluded: {'; '.join(person.excluded)}" for person in excluded]
+    lines += [f"{_GAP}{person.rater} flagged, kept: {'; '.join(person.flags)}" for person in flagged]
+    gold = (sum(person.gold[0] for person in people), sum(person.gold[1] for person in people))
+    fast = (sum(person.fast[0] for person in people), sum(person.fast[1] for person in people))
+    lines.append(f"{_GAP}gold {gold[0]} of {gold[1]} right; {fast[0]} of {fast[1]} votes below the time floor")
+    same, left, right = (sum(person.identical[place] for person in people) for place in range(3))
+    if same + left + right:
+        lines.append(
+            f"{_GAP}identical videos: no difference said {same} of {same + left + right} times; "
+            f"else {left} for the left, {right} for the right"
+        )
+    return lines
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]], right: bool = True) -> list[str]:
+    """First column to the left, the others to the right (or all to the left)."""
+    widths = [max(len(str(row[column])) for row in (header, *rows)) for column in range(len(header))]
+
+    def line(row: Sequence[str]) -> str:
+        cells = [
+            f"{cell:>{width}}" if right and place else f"{cell:<{width}}"
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        return _GAP.join(cells).rstrip()
+
+    return [line(row) for row in (header, *rows)]
+
+
+def _when(at_us: int) -> str:
+    return datetime.fromtimestamp(at_us / 1e6, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _format(spec: BlindSpec) -> str:
+    return f"{spec.width}x{spec.height}, {spec.fps:g} fps, {spec.frames} frames"
+
+
+def _percent(interval: Interval | None) -> str:
+    return "" if interval is None else f"{100 * interval.estimate:.1f} {_range(interval)}".rstrip()
+
+
+def _range(interval: Interval | None) -> str:
+    if interval is None or interval.low is None or interval.high is None:
+        return ""
+    return f"[{100 * interval.low:.1f}, {100 * interval.high:.1f}]"
+
+
+def _plain(interval: Interval) -> str:
+    return _alpha(interval.estimate, interval.low, interval.high)
+
+
+def _alpha(value: float | None, low: float | None, high: float | None) -> str:
+    if value is None:
+        return "none"
+    span = f" [{low:.2f}, {high:.2f}]" if low is not None and high is not None else ""
+    return f"{value:.2f}{span}"

@@ -1,0 +1,1 @@
+"""Before a study opens: sources, assignment, blinding, planning, simulation."""

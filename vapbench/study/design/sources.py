@@ -1,0 +1,251 @@
+"""What a study is made from: cases and videos, read from runs or from a table of files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, cast, get_args
+
+from vapbench.core.case import Category, check_name
+from vapbench.errors import DataError, UsageError, did_you_mean
+from vapbench.files.atomic import check_inside
+from vapbench.files.parsing import read_csv
+from vapbench.report.read.evidence import Evidence, read_evidence
+from vapbench.results.run import RunFolder
+
+CASE_COLUMNS = ("case", "condition", "category", "prompt", "reference", "image", "target")
+"""Columns of a folder manifest that describe the case; every other column is a method's videos."""
+_NAMED = 5
+"""Methods that a message names: a table may have thousands of columns, and lack them in thousands of rows."""
+
+
+@dataclass(frozen=True)
+class SourceCase:
+    """An item, as files."""
+
+    id: str
+    condition: str
+    reference: Path
+    category: Category | None = None
+    prompt: str = ""
+    image: Path | None = None
+    target: Path | None = None
+    """Ground truth; gold and training trials are made from it."""
+
+
+@dataclass(frozen=True)
+class SourceMethod:
+    """A method's videos."""
+
+    name: str
+    videos: Mapping[str, Path]
+    """Case -> video."""
+    run: str = ""
+    identity: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Cases that every method has a video for."""
+
+    suite: str
+    cases: tuple[SourceCase, ...]
+    methods: tuple[SourceMethod, ...]
+    left_out: Mapping[str, str]
+    """Case -> why it is not in the study."""
+
+
+def from_runs(results: Path, suite: str, methods: Sequence[str], task: str | None, seed: int | None) -> Sources:
+    """Take the current videos of finished runs.
+
+    A video counts if its row is the current one of its case and seed and the file still has the row's hash.
+
+    Args:
+        results: the results folder.
+        suite: name of the suite.
+        methods: names of run folders, or paths of them.
+        task: only cases of this task.
+        seed: which generation of each case; None: the lowest seed there is.
+
+    Raises:
+        UsageError: no such run, or fewer than two.
+        DataError: a run is damaged, or no case is complete.
+    """
+    runs = [read_evidence(RunFolder(_run_path(results, suite, name))) for name in methods]
+    names = _names(runs)
+    if strangers := {run.suite for run in runs} - {suite}:
+        raise UsageError(f"A study compares methods on one suite: {min(strangers)} is not {suite}; add --suite.")
+    planned = dict.fromkeys(case for run in runs for case in run.cases(task))
+    videos: dict[str, dict[str, Path]] = {name: {} for name in names}
+    left_out: dict[str, str] = {}
+    cases: list[SourceCase] = []
+    for case in planned:
+        found = [_current(run, case, seed) for run in runs]
+        reason = _objection(case, names, runs, found)
+        if reason:
+            left_out[case] = reason
+            continue
+        cases.append(_from_manifest(case, runs[0].cases()[case]))
+        for name, video in zip(names, found, strict=True):
+            videos[name][case] = cast(Path, video)
+    made = [
+        SourceMethod(name, videos[name], str(run.folder.path), run.identity)
+        for name, run in zip(names, runs, strict=True)
+    ]
+    # A run's folder may be anywhere, and then its name is no method's.
+    make = " ".join(("vapbench generate --suite", suite, *(f"--method {name}" for name in methods)))
+    known = all("/" not in name and "~" not in name for name in methods)
+    return _checked(Sources(suite, tuple(cases), tuple(made), left_out), make if known else "vapbench generate --help")
+
+
+def from_table(table: Path) -> Sources:
+    """Take videos that a table lists: ``case,condition,category,prompt,reference,image,target``, a column per method.
+
+    Paths are relative to the table's folder; ``category``, ``prompt``, ``image`` and ``target`` may be absent.
+
+    Raises:
+        DataError: the table is malformed, a listed file is missing, or no case is complete.
+    """
+    try:
+        header, rows = read_csv(table)
+    except FileNotFoundError:
+        raise DataError(f"{table}: no such file; write one with the columns case,condition,reference,….") from None
+    if missing := {"case", "condition", "reference"} - set(header):
+        raise DataError(f"{table}: has no column {min(missing)}; it needs case, condition, reference and the methods.")
+    names = [_name(name, f"{table}:1") for name in header if name not in CASE_COLUMNS]
+    videos: dict[str, dict[str, Path]] = {name: {} for name in names}
+    cases: dict[str, SourceCase] = {}
+    left_out: dict[str, str] = {}
+    for line, row in rows:
+        where = f"{table}:{line}"
+        case = _table_case(table.parent, row, where)
+        if case.id in cases or case.id in left_out:
+            raise DataError(f"{where}: {case.id} is listed twice; remove one row.")
+        lacking = [name for name in names if not (row[name] or "").strip()]
+        if lacking:
+            left_out[case.id] = f"no video of {', '.join(lacking[:_NAMED])}{', …' * (len(lacking) > _NAMED)}"
+            continue
+        cases[case.id] = case
+        for name in names:
+            videos[name][case.id] = _file(table.parent, row[name], where)
+    made = tuple(SourceMethod(name, videos[name], str(table)) for name in names)
+    return _checked(
+        Sources(table.parent.name or "folder", tuple(cases.values()), made, left_out), "complete a row of the table"
+    )
+
+
+def _checked(sources: Sources, make: str) -> Sources:
+    if len(sources.methods) < 2:
+        raise UsageError("A study compares at least two methods: give --method twice, or a table with two of them.")
+    if not sources.cases:
+        case, reason = next(iter(sources.left_out.items()), ("no case", "there is none of this task"))
+        raise DataError(f"No case has a current video of every method ({case}: {reason}); make them first: {make}")
+    return sources
+
+
+def _run_path(results: Path, suite: str, name: str) -> Path:
+    if (Path(name) / "manifest.json").is_file():
+        return Path(name)
+    folder = results / suite
+    exact = folder / name
+    alike = [path.parent for path in sorted(folder.glob("*/manifest.json")) if path.parent.name.split("~")[0] == name]
+    if (exact / "manifest.json").is_file():
+        return exact
+    if len(alike) == 1:
+        return alike[0]
+    if alike:
+        raise UsageError(f"{name} has several runs in {folder}: say which: {', '.join(path.name for path in alike)}.")
+    known = [path.parent.name for path in folder.glob("*/manifest.json")]
+    raise UsageError(
+        f"No run of {name!r} in {folder}.{did_you_mean(name, known)} "
+        f"Make one: vapbench generate --suite {suite} --method {name}"
+    )
+
+
+def _names(runs: Sequence[Evidence]) -> list[str]:
+    labels = [run.label for run in runs]
+    if len(set(labels)) == len(labels):
+        return labels
+    folders = [run.folder.path.name for run in runs]
+    if len(set(folders)) < len(folders):
+        raise UsageError("The same run is named twice; a study compares different methods.")
+    return folders
+
+
+def _current(run: Evidence, case: str, seed: int | None) -> Path | None:
+    rows = [row for row in run.generations.get(case, ()) if seed is None or row.seed == seed]
+    return run.folder.video_of(rows[0]) if rows else None
+
+
+def _objection(case: str, names: Sequence[str], runs: Sequence[Evidence], found: Sequence[Path | None]) -> str:
+    lacking = [name for name, video in zip(names, found, strict=True) if video is None]
+    if lacking:
+        return f"no current video of {', '.join(lacking)}"
+    # Two runs may have been made before and after a caption or picture was changed.
+    needs = ("prompt", "reference", "image")
+    seen = [run.cases()[case].get("fields") or {} for run in runs]
+    if any(len({str(fields.get(need)) for fields in seen}) > 1 for need in needs):
+        return "the runs were made for different versions of the case"
+    entry = _from_manifest(case, runs[0].cases()[case])
+    for path in (entry.reference, entry.image):
+        if path is not None and not path.is_file():
+            return f"{path} is missing"
+    return ""
+
+
+def _from_manifest(case: str, planned: Mapping[str, Any]) -> SourceCase:
+    root = Path(str(planned.get("media", ""))).expanduser()
+
+    def path(name: str) -> Path | None:
+        return root / str(planned[name]) if planned.get(name) else None
+
+    return SourceCase(
+        case,
+        str(planned["condition"]),
+        reference=path("reference") or root,
+        category=_category(planned.get("category")),
+        prompt=str(planned.get("caption") or ""),
+        image=path("image"),
+        target=path("target"),
+    )
+
+
+def _category(value: object) -> Category | None:
+    return cast(Literal["concept", "style", "motion", "camera"], value) if value in get_args(Category) else None
+
+
+def _table_case(folder: Path, row: Mapping[str, str | None], where: str) -> SourceCase:
+    def optional(column: str) -> Path | None:
+        text = (row.get(column) or "").strip()
+        return _file(folder, text, where) if text else None
+
+    category = (row.get("category") or "").strip()
+    if category and _category(category) is None:
+        raise DataError(f"{where}: {category!r} is no category; write {', '.join(get_args(Category))}, or nothing.")
+    return SourceCase(
+        _name(row["case"], where),
+        _name(row["condition"], where),
+        reference=_file(folder, row["reference"], where),
+        category=_category(category),
+        prompt=(row.get("prompt") or "").strip(),
+        image=optional("image"),
+        target=optional("target"),
+    )
+
+
+def _name(text: str | None, where: str) -> str:
+    try:
+        return check_name((text or "").strip())
+    except ValueError as error:
+        raise DataError(f"{where}: {error}.") from error
+
+
+def _file(folder: Path, text: str | None, where: str) -> Path:
+    try:
+        path = folder / check_inside(text or "")
+    except ValueError as error:
+        raise DataError(f"{where}: {error}; write it relative to {folder}, without '..'.") from error
+    if not path.is_file():
+        raise DataError(f"{where}: no such file {path}; correct the row.")
+    return path

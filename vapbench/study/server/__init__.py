@@ -1,0 +1,1 @@
+"""While a study runs: the web application, its store, its raters."""

@@ -1,0 +1,228 @@
+"""The web application of a study: what raters' browsers ask for. ``admin`` has the administrator's part."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from vapbench.study.design.planning import session_minutes
+from vapbench.study.server import admin, media, raters
+from vapbench.study.server.database import StorageUnavailable
+from vapbench.study.server.security import Guard
+from vapbench.study.server.service import Service
+from vapbench.study.server.store import Answer, Receipt, Refused, note, open_assignment, setting
+from vapbench.study.server.web import ERRORS, body_of, entered, let_in, page, service_of
+
+_OUTCOMES = {"stored": 201, "repeated": 200, "conflict": 409}
+
+
+class _Consent(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    version: str = Field(max_length=64)
+
+
+class _Next(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    after: str | None = Field(default=None, max_length=64)
+
+
+class _Closing(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    comment: str = Field(min_length=1, max_length=2_000)
+
+
+def application(service: Service) -> Starlette:
+    """The application for an open study (an entered :class:`Service`)."""
+    routes = [
+        Route("/", _home),
+        Route("/join", _join),
+        Route("/study", _study),
+        Route("/page/study.css", _asset),
+        Route("/page/study.js", _asset),
+        Route("/favicon.ico", _nothing),
+        Route("/healthz", _alive),
+        Route("/readyz", _ready),
+        Route("/m/{assignment}/{slot}", _media, methods=["GET"]),
+        Route("/api/state", _state),
+        Route("/api/consent", _consent, methods=["POST"]),
+        Route("/api/next", _next, methods=["POST"]),
+        Route("/api/shown/{assignment}", _shown, methods=["POST"]),
+        Route("/api/votes/{assignment}", _vote, methods=["PUT"]),
+        Route("/api/skip/{assignment}", _skip, methods=["POST"]),
+        Route("/api/closing", _closing, methods=["POST"]),
+        Route("/api/withdraw", _withdraw, methods=["POST"]),
+        *admin.ROUTES,
+    ]
+    guard = Middleware(Guard, origins=service.origins)
+    app = Starlette(routes=routes, middleware=[guard], exception_handlers=ERRORS)
+    app.router.redirect_slashes = False
+    app.state.service = service
+    return app
+
+
+async def _home(request: Request) -> Response:
+    return RedirectResponse("/study", 303)
+
+
+async def _study(request: Request) -> Response:
+    return page("index.html")
+
+
+async def _asset(request: Request) -> Response:
+    return page(request.url.path.removeprefix("/page/"))
+
+
+async def _nothing(request: Request) -> Response:
+    return Response(status_code=204)
+
+
+async def _alive(request: Request) -> Response:
+    return JSONResponse({"alive": True})
+
+
+async def _ready(request: Request) -> Response:
+    """Whether a vote would be stored now: an empty transaction is tried."""
+    await service_of(request).write(lambda database: setting(database, "status"))
+    return JSONResponse({"ready": True})
+
+
+async def _join(request: Request) -> Response:
+    service, query = service_of(request), request.query_params
+    if "PROLIFIC_PID" in query and service.completion.prolific_code:
+        arrival = raters.Arrival(query["PROLIFIC_PID"], query.get("SESSION_ID", ""))
+        token = await service.write(lambda database: raters.arrive(database, service.clock, arrival))
+        return let_in(request, token, "rater", "/study")
+    token = query.get("t", "")
+    if raters.rater_of(service.reader, service.clock, token) is None:
+        return page("refused.html", 403)
+    return let_in(request, token, "rater", "/study")
+
+
+async def _state(request: Request) -> Response:
+    service, rater = service_of(request), entered(request)
+    protocol, database = service.protocol, service.reader
+    state: dict[str, Any] = {
+        "stage": _stage(service, rater),
+        "me": rater["id"],
+        "study": {
+            "title": protocol.title,
+            "label": service.label,
+            "minutes": max(1, round(session_minutes(protocol))),
+            "consent": protocol.consent.model_dump(),
+            "block": protocol.session.block,
+            "training": protocol.session.training > 0,
+            "ties": protocol.ties,
+            "play_fraction": protocol.session.min_play_fraction,
+        },
+    }
+    if rater["place"] is not None:
+        progress = service.store.progress(database, rater["id"], rater["place"])
+        state["progress"] = {"done": progress.voted + progress.skipped, "total": progress.total}
+        if rater["status"] == "finished" and progress.complete:
+            state["completion"] = _completion(service, rater)
+    return JSONResponse(state)
+
+
+def _stage(service: Service, rater: sqlite3.Row) -> str:
+    if rater["status"] in ("withdrawn", "screened_out"):
+        return str(rater["status"])
+    if rater["status"] == "finished":
+        return "finished"
+    status = setting(service.reader, "status")
+    if status != "open":
+        return status
+    if rater["place"] is None:
+        return "consent" if not service.store.coverage.complete(service.store.design) else "full"
+    return "trials"
+
+
+def _completion(service: Service, rater: sqlite3.Row) -> dict[str, str]:
+    if rater["cohort"] == "prolific":
+        return {"code": service.completion.prolific_code, "url": service.completion.url}
+    return {"code": raters.completion_code(service.reader, rater["id"]), "url": ""}
+
+
+async def _consent(request: Request) -> Response:
+    service, rater = service_of(request), entered(request)
+    given = await body_of(request, _Consent)
+    if given.version != service.protocol.consent.version:
+        raise Refused(409, "consent", "The consent form has changed; please read it again.")
+    if _stage(service, rater) not in ("consent", "trials"):
+        raise Refused(403, "stage", "The study takes nobody new at the moment.")
+    await service.write(lambda database: raters.consent(database, service.clock, rater["id"], given.version))
+    return JSONResponse({"consented": True}, 201)
+
+
+async def _next(request: Request) -> Response:
+    service, rater = service_of(request), entered(request)
+    asked = await body_of(request, _Next)
+    _throttle(service, rater)
+    handed = await service.write(lambda database: service.store.hand_out(database, rater["id"], asked.after))
+    return Response(status_code=204) if handed is None else JSONResponse(service.describe(handed))
+
+
+async def _shown(request: Request) -> Response:
+    service, rater, assignment = service_of(request), entered(request), request.path_params["assignment"]
+    await service.write(lambda database: service.store.shown(database, rater["id"], assignment))
+    return JSONResponse({"shown": True})
+
+
+async def _vote(request: Request) -> Response:
+    service, rater, assignment = service_of(request), entered(request), request.path_params["assignment"]
+    answer = await body_of(request, Answer)
+    _throttle(service, rater)
+    receipt = await service.write(lambda database: service.store.vote(database, rater["id"], assignment, answer))
+    return JSONResponse(_answer(receipt), _OUTCOMES[receipt.outcome])
+
+
+def _answer(receipt: Receipt) -> dict[str, Any]:
+    if receipt.outcome == "conflict":
+        return {"error": "conflict", "message": "Another answer to this trial was stored before; it stands."}
+    answer: dict[str, Any] = {"stored": True}
+    if receipt.right is not None:
+        answer["feedback"] = {"right": receipt.right, "text": receipt.feedback}
+    return answer
+
+
+async def _skip(request: Request) -> Response:
+    service, rater, assignment = service_of(request), entered(request), request.path_params["assignment"]
+    await service.write(lambda database: service.store.skip(database, rater["id"], assignment))
+    return JSONResponse({"skipped": True})
+
+
+async def _closing(request: Request) -> Response:
+    service, rater = service_of(request), entered(request)
+    said = await body_of(request, _Closing)
+    _throttle(service, rater)
+    await service.write(lambda database: note(database, service.clock, "comment", rater["id"], said.comment))
+    return JSONResponse({"stored": True}, 201)
+
+
+async def _withdraw(request: Request) -> Response:
+    service, rater = service_of(request), entered(request)
+    await service.write(lambda database: raters.withdraw(database, service.clock, rater["id"]))
+    return JSONResponse({"withdrawn": True})
+
+
+async def _media(request: Request) -> Response:
+    service, rater = service_of(request), entered(request)
+    handed = open_assignment(service.reader, rater["id"], request.path_params["assignment"])
+    path = service.media_of(handed, request.path_params["slot"]) if handed else None
+    if path is None:
+        raise Refused(404, "unknown", "There is no such video.")
+    try:
+        return await media.respond(path, request.url.path, request.headers.get("range"), request.method == "HEAD")
+    except OSError as error:
+        raise StorageUnavailable(f"{path}: {error.strerror}") from error
+
+
+def _throttle(service: Service, rater: sqlite3.Row) -> None:
+    if not service.bucket.take(rater["id"]):
+        raise Refused(429, "pace", "That was faster than anybody can watch; please wait a moment.")

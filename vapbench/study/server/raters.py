@@ -1,0 +1,153 @@
+"""Who takes part: invitations, platform arrivals, consent, withdrawal, exclusion.
+
+Tokens are 128 random bits; the database holds their hashes, so a copy of it lets nobody in.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import secrets
+import sqlite3
+from dataclasses import dataclass
+
+from vapbench.study.server.database import Clock
+from vapbench.study.server.store import Refused, note, rater_row, set_setting, set_status, setting
+
+DAY_US = 86_400_000_000
+LINK_DAYS = 90
+"""After that a link lets nobody in."""
+ADMIN_DAYS = 30
+
+_PLATFORM_ID = re.compile(r"[0-9a-f]{24}")
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{22}")
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """Prolific's parameters of a participant."""
+
+    participant: str
+    session: str
+
+
+def invite(database: sqlite3.Connection, clock: Clock, number: int, cohort: str = "") -> list[str]:
+    """Make ``number`` raters; return their tokens, which cannot be read back later."""
+    return [_admit(database, clock, _new_rater(database, clock, cohort), LINK_DAYS) for _ in range(number)]
+
+
+def invite_administrator(database: sqlite3.Connection, clock: Clock) -> str:
+    """A token for the admin page; earlier ones no longer work."""
+    database.execute("DELETE FROM access WHERE rater IS NULL")
+    return _admit(database, clock, None, ADMIN_DAYS)
+
+
+def arrive(database: sqlite3.Connection, clock: Clock, arrival: Arrival) -> str:
+    """A token for a participant of a platform; whoever returns is the same rater.
+
+    Raises:
+        Refused: the participant id is none of the platform's.
+    """
+    if not _PLATFORM_ID.fullmatch(arrival.participant) or len(arrival.session) > 64:
+        raise Refused(400, "platform", "This link lacks the parameters of the platform; open it from there.")
+    fingerprint = _keyed(database, "platform", arrival.participant)
+    known = database.execute("SELECT id FROM rater WHERE platform_hmac = ?", (fingerprint,)).fetchone()
+    if known is not None:
+        return _admit(database, clock, known["id"], LINK_DAYS)
+    rater = _new_rater(database, clock, "prolific")
+    database.execute("UPDATE rater SET platform_hmac = ? WHERE id = ?", (fingerprint, rater))
+    database.execute(
+        "INSERT INTO rater_private (rater, platform_id, session_id) VALUES (?, ?, ?)",
+        (rater, arrival.participant, arrival.session),
+    )
+    return _admit(database, clock, rater, LINK_DAYS)
+
+
+def rater_of(database: sqlite3.Connection, clock: Clock, token: str) -> sqlite3.Row | None:
+    """The rater whom a token lets in; None for a forged, foreign, revoked or expired one."""
+    access = _access(database, clock, token)
+    return rater_row(database, access["rater"]) if access is not None and access["rater"] else None
+
+
+def is_administrator(database: sqlite3.Connection, clock: Clock, token: str) -> bool:
+    """Whether a token opens the admin page."""
+    access = _access(database, clock, token)
+    return access is not None and access["rater"] is None
+
+
+def consent(database: sqlite3.Connection, clock: Clock, rater: str, version: str) -> None:
+    """Record consent, and the rater's place in the order of arrival; harmless the second time."""
+    if rater_row(database, rater)["place"] is not None:
+        return
+    database.execute(
+        "UPDATE rater SET consent_version = ?, consented_us = ?, "
+        "place = (SELECT count(*) FROM rater WHERE place IS NOT NULL) WHERE id = ?",
+        (version, clock.now(), rater),
+    )
+    note(database, clock, "consent", rater, version)
+
+
+def withdraw(database: sqlite3.Connection, clock: Clock, rater: str) -> None:
+    """Leave the study: votes stay in the log, marked as withdrawn, and the platform identity is erased."""
+    if rater_row(database, rater)["status"] == "withdrawn":
+        return
+    set_status(database, rater, "withdrawn")
+    database.execute("DELETE FROM rater_private WHERE rater = ?", (rater,))
+    note(database, clock, "withdrawn", rater)
+
+
+def exclude(database: sqlite3.Connection, clock: Clock, rater: str, reason: str) -> None:
+    """Exclude a rater from the analysis, or with an empty reason take that back.
+
+    Raises:
+        Refused: no such rater.
+    """
+    changed = database.execute("UPDATE rater SET excluded = ? WHERE id = ?", (reason, rater)).rowcount
+    if not changed:
+        raise Refused(404, "unknown", "There is no such rater.")
+    note(database, clock, "excluded" if reason else "included", rater, reason)
+
+
+def completion_code(database: sqlite3.Connection, rater: str) -> str:
+    """The rater's own code, of eight letters and digits: proof for whoever pays, without a list to keep."""
+    return _keyed(database, "completion", rater)[:8].upper()
+
+
+def _keyed(database: sqlite3.Connection, purpose: str, text: str) -> str:
+    return hmac.digest(setting(database, "secret").encode(), f"{purpose}:{text}".encode(), "sha256").hex()
+
+
+def make_secret(database: sqlite3.Connection) -> None:
+    """Draw the study's secret, once."""
+    if not setting(database, "secret"):
+        set_setting(database, "secret", secrets.token_hex(32))
+
+
+def _new_rater(database: sqlite3.Connection, clock: Clock, cohort: str) -> str:
+    rater = f"r-{secrets.token_hex(6)}"
+    database.execute("INSERT INTO rater (id, cohort, created_us) VALUES (?, ?, ?)", (rater, cohort, clock.now()))
+    return rater
+
+
+def _admit(database: sqlite3.Connection, clock: Clock, rater: str | None, days: int) -> str:
+    token = secrets.token_urlsafe(16)
+    database.execute(
+        "INSERT INTO access (token_sha256, rater, expires_us) VALUES (?, ?, ?)",
+        (_hashed(token), rater, clock.now() + days * DAY_US),
+    )
+    return token
+
+
+def _access(database: sqlite3.Connection, clock: Clock, token: str) -> sqlite3.Row | None:
+    if not _TOKEN.fullmatch(token):
+        return None
+    # Looked up by hash: how long it takes says nothing about the token.
+    row: sqlite3.Row | None = database.execute(
+        "SELECT rater FROM access WHERE token_sha256 = ? AND expires_us > ?", (_hashed(token), clock.now())
+    ).fetchone()
+    return row
+
+
+def _hashed(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()

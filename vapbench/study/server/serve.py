@@ -1,0 +1,138 @@
+"""Serve a study: bind, print the links, answer until Ctrl-C."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from vapbench.errors import UsageError
+from vapbench.study.folder import StudyFolder
+from vapbench.study.server.raters import invite, invite_administrator
+from vapbench.study.server.service import Completion, Service, open_database
+from vapbench.study.server.store import set_setting, setting
+
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+@dataclass(frozen=True)
+class Links:
+    """What the server prints when it is ready."""
+
+    admin: str
+    raters: tuple[str, ...]
+    """New ones: earlier links keep working, and cannot be shown again."""
+    prolific: str
+    """Address to enter at Prolific; empty without a completion code."""
+
+
+def serve(
+    folder: StudyFolder,
+    ready: Callable[[Links], None],
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    base_url: str = "",
+    new_raters: int | None = None,
+    prolific_code: str = "",
+) -> None:
+    """Serve ``folder`` until interrupted.
+
+    Args:
+        folder: a planned study; it is opened, and its protocol final from then on.
+        ready: called with the links once the port is bound.
+        host: address to listen on; one that other machines reach needs ``base_url``.
+        port: 0 for any free one.
+        base_url: what raters type, if that is not this machine's own address: ``https://study.example.org``.
+        new_raters: links to make; None makes five for a study that has none yet.
+        prolific_code: completion code of the study at Prolific, which lets its participants in.
+
+    Raises:
+        UsageError: the port is taken, or the address would carry votes in the clear.
+        DataError: the study is served already, or its files were changed.
+    """
+    import uvicorn
+
+    from vapbench.study.server.app import application
+
+    base_url = _checked_base(base_url, host)
+    with closing(_bind(host, port)) as listener:
+        bound = listener.getsockname()[1]
+        local = tuple(f"http://{name}:{bound}" for name in _LOOPBACK[:2])
+        origins = (base_url, *local) if base_url else local
+        with Service(folder, origins, Completion(prolific_code)) as service:
+            ready(_links(service, new_raters))
+            # Access logs would hold the tokens of links.
+            config = uvicorn.Config(
+                application(service),
+                log_level="warning",
+                access_log=False,
+                server_header=False,
+                # Raters watch between two requests; a new connection for each would cost them a round trip.
+                timeout_keep_alive=75,
+                timeout_graceful_shutdown=5,
+            )
+            uvicorn.Server(config).run(sockets=[listener])
+
+
+def invite_raters(folder: StudyFolder, number: int, cohort: str = "") -> tuple[str, ...]:
+    """Make ``number`` more links, also while the study is being served.
+
+    Raises:
+        UsageError: the study was never served, so that nobody knows its address.
+        DataError: its files were changed.
+    """
+    if not folder.votes_path.exists():
+        raise UsageError(f"{folder.path} has not been served yet: vapbench study serve {folder.path} --raters {number}")
+    clock, database = open_database(folder, folder.protocol().sha256)
+    with closing(database):
+        database.execute("BEGIN IMMEDIATE")
+        tokens = invite(database, clock, number, cohort)
+        origin = setting(database, "origin")
+        database.execute("COMMIT")
+    return tuple(_rater_link(origin, token) for token in tokens)
+
+
+def _links(service: Service, new_raters: int | None) -> Links:
+    origin, database = service.origins[0], service.database
+    database.execute("BEGIN IMMEDIATE")
+    (known,) = database.execute("SELECT count(*) FROM rater").fetchone()
+    wanted = new_raters if new_raters is not None else 0 if known or service.completion.prolific_code else 5
+    tokens = invite(database, service.clock, wanted)
+    admin = invite_administrator(database, service.clock)
+    set_setting(database, "origin", origin)
+    database.execute("COMMIT")
+    prolific = "?PROLIFIC_PID={{%PROLIFIC_PID%}}&STUDY_ID={{%STUDY_ID%}}&SESSION_ID={{%SESSION_ID%}}"
+    return Links(
+        admin=f"{origin}/admin/join?t={admin}",
+        raters=tuple(_rater_link(origin, token) for token in tokens),
+        prolific=f"{origin}/join{prolific}" if service.completion.prolific_code else "",
+    )
+
+
+def _rater_link(origin: str, token: str) -> str:
+    return f"{origin}/join?t={token}"
+
+
+def _checked_base(base_url: str, host: str) -> str:
+    if not base_url:
+        if host not in _LOOPBACK:
+            raise UsageError(
+                f"--host {host} is reached by other machines; put a proxy with HTTPS before the server and name its "
+                "address: --base-url https://study.example.org"
+            )
+        return ""
+    parts = urlsplit(base_url)
+    local = parts.hostname in _LOOPBACK
+    if not parts.netloc or parts.path.strip("/") or not (parts.scheme == "https" or (parts.scheme == "http" and local)):
+        raise UsageError(f"--base-url {base_url} must be https:// and a host, without a path.")
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except (OSError, OverflowError) as error:
+        raise UsageError(f"port {port} on {host} cannot be used ({error}); choose another with --port.") from None

@@ -1,0 +1,117 @@
+"""What rater pages and the admin page share: sessions, bodies, errors, the files of the page."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.types import ExceptionHandler
+
+from vapbench.study.server import raters
+from vapbench.study.server.database import StorageUnavailable
+from vapbench.study.server.service import Service
+from vapbench.study.server.store import Refused
+
+log = logging.getLogger(__name__)
+
+Body = TypeVar("Body", bound=BaseModel)
+_PAGE = Path(__file__).parent / "page"
+_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
+_RETRY_SECONDS = 2
+
+
+def service_of(request: Request) -> Service:
+    """The study that the application serves."""
+    service: Service = request.app.state.service
+    return service
+
+
+def page(name: str, status: int = 200) -> Response:
+    """A file of the page; ``name`` is the program's own, never a request's."""
+    path = _PAGE / name
+    return Response(path.read_bytes(), status, media_type=_TYPES[path.suffix])
+
+
+def let_in(request: Request, token: str, kind: str, where: str) -> Response:
+    """Set the session's cookie and lead on to the address without the token."""
+    service = service_of(request)
+    response = RedirectResponse(where, 303)
+    response.set_cookie(
+        _cookie(service, kind),
+        token,
+        max_age=raters.LINK_DAYS * 24 * 3600,
+        httponly=True,
+        samesite="lax",
+        secure=service.secure,
+    )
+    return response
+
+
+def entered(request: Request) -> sqlite3.Row:
+    """The rater whose session this is.
+
+    Raises:
+        Refused: there is no valid session.
+    """
+    service = service_of(request)
+    rater = raters.rater_of(service.reader, service.clock, request.cookies.get(_cookie(service, "rater"), ""))
+    if rater is None:
+        raise Refused(401, "session", "Please open the study with your personal link.")
+    return rater
+
+
+def administers(request: Request) -> None:
+    """Let the administrator pass.
+
+    Raises:
+        Refused: anybody else.
+    """
+    service = service_of(request)
+    if not raters.is_administrator(service.reader, service.clock, request.cookies.get(_cookie(service, "admin"), "")):
+        raise Refused(401, "session", "Please open this page with the link that vapbench study serve printed.")
+
+
+async def body_of(request: Request, model: type[Body]) -> Body:
+    """The request's JSON body.
+
+    Raises:
+        ValidationError: it is not what ``model`` describes.
+    """
+    return model.model_validate_json(await request.body())
+
+
+def _cookie(service: Service, kind: str) -> str:
+    # The prefix has browsers refuse the cookie unless it came by HTTPS from this very host.
+    return f"{'__Host-' if service.secure else ''}vapbench-{kind}-{service.label}"
+
+
+async def _on_refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Refused)
+    return JSONResponse({"error": error.code, "message": error.message}, error.status)
+
+
+async def _on_invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, ValidationError)
+    first = error.errors(include_input=False, include_url=False)[0]
+    where = ".".join(map(str, first["loc"])) or "body"
+    return JSONResponse({"error": "body", "message": f"{where}: {first['msg']}"}, 422)
+
+
+async def _on_unavailable(request: Request, error: Exception) -> Response:
+    log.error("nothing stored: %s. Raters are told to wait; make room, or end what locks votes.db.", error)
+    headers = {"Retry-After": str(_RETRY_SECONDS)}
+    return JSONResponse({"error": "storage", "message": "Not stored; please try again."}, 503, headers)
+
+
+ERRORS: dict[int | type[Exception], ExceptionHandler] = {
+    Refused: _on_refused,
+    ValidationError: _on_invalid,
+    StorageUnavailable: _on_unavailable,
+    sqlite3.Error: _on_unavailable,
+}
+"""Errors that are answers."""
