@@ -9,7 +9,7 @@ import pytest
 
 from tests.cli.test_cli import vapbench
 from vapbench.methods import methods
-from vapbench.methods.footprint import Size, footprint
+from vapbench.methods.hardware import Size, footprint
 
 ROOT = Path(__file__).parents[1]
 OFFLINE = {"HF_HUB_OFFLINE": "1"}

@@ -19,6 +19,8 @@ from diffusers import (
     WanVACEPipeline,
     WanVACETransformer3DModel,
 )
+from mini_recipe.diffusion import make_scheduler
+from mini_recipe.text import make_tokenizer
 from transformers import (
     CLIPImageProcessorPil,
     CLIPVisionConfig,
@@ -33,9 +35,7 @@ from transformers import (
 from vapbench.core.case import ClipSpec
 from vapbench.files.atomic import digest, file_sha256, write_json
 from vapbench.models import CogVideoXImageToVideoMOTPipeline, CogVideoXTransformer3DMOTModel
-from vapbench.training.diffusion import make_scheduler
 from vapbench.training.lora_run import train_loras
-from vapbench.training.text import make_tokenizer
 
 TEXT_WIDTH = 16
 CLIP = ClipSpec(frames=13, fps=8, height=64, width=64)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from mini_recipe.base import BaseConfig, make_base
 from safetensors.torch import load_file
 
 from tests.baselines.conftest import CONDITIONS, amplify, save_cogvideox, train
@@ -24,7 +25,6 @@ from vapbench.running.plan import plan_run
 from vapbench.suites import find_suite
 from vapbench.suites.mini.writer import write_vap_data
 from vapbench.suites.vap_data import training_rows
-from vapbench.training.base import BaseConfig, make_base
 from vapbench.training.examples import data_sha256, encoded_examples
 from vapbench.training.lora import mini_lora_config
 from vapbench.training.lora_run import mini_samples, samples_of, trainable

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
+from mini_recipe.degradations import FAULTS, degrade
 
 from tests.metrics.conftest import CPU
 from vapbench.core.case import Case, ClipSpec
@@ -18,7 +19,6 @@ from vapbench.suites import vap_data
 from vapbench.suites.mini.cases import MiniCase, benchmark_cases
 from vapbench.suites.mini.render import MiniClip, render_batch
 from vapbench.suites.mini.writer import write_vap_data
-from vapbench.training.faults import FAULTS, degrade
 
 Frames = npt.NDArray[np.uint8]
 Scorer = Callable[[str, Sequence[Case], Frames], npt.NDArray[np.float64]]

@@ -13,7 +13,7 @@ import pytest
 
 from vapbench.errors import UsageError
 from vapbench.methods import resolve
-from vapbench.methods.gpus import GPUS, find_gpu
+from vapbench.methods.hardware import GPUS, find_gpu
 from vapbench.results.run import GenerationRow, RunFolder, RunWriter, ScoreRow
 from vapbench.running.estimate import Machines, Work, estimate, seconds_by_card
 

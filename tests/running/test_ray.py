@@ -20,7 +20,7 @@ from vapbench.core.case import Case
 from vapbench.errors import UsageError
 from vapbench.files.atomic import file_sha256
 from vapbench.methods import Card, ResolvedMethod, methods, resolve
-from vapbench.methods.demand import Resources, to_generate, to_score
+from vapbench.methods.hardware import Resources, to_generate, to_score
 from vapbench.metrics import REGISTRY
 from vapbench.results.run import RunFolder
 from vapbench.running.generate import Settings, Tolerance

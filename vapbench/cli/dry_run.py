@@ -121,7 +121,7 @@ def describe_protocol(
 
 def show(described: Sequence[Described], wanted: Sequence[Column] = ()) -> None:
     """Print it, with the columns and the time that cards know of."""
-    from vapbench.methods.footprint import DEVICE
+    from vapbench.methods.hardware import DEVICE
 
     for one in described:
         time = [f"  time      about {one.hours:.1f} device hours on {DEVICE}"] if one.hours else []
@@ -147,7 +147,7 @@ def _described(
     lines: Sequence[str], work: Work, weights: Mapping[str, object], folders: Sequence[RunFolder] = ()
 ) -> Described:
     """Add weights, size and memory to what a method would do."""
-    from vapbench.methods.footprint import footprint
+    from vapbench.methods.hardware import footprint
 
     method, card = work.method, work.method.card
     source = str(method.parameters.get("weights") or (card.weights if card else ""))

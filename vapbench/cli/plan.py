@@ -65,7 +65,7 @@ def plan(
     from vapbench.cli.console import configure_logging
     from vapbench.cli.dry_run import describe_plans, describe_protocol
     from vapbench.cli.run import plans_of
-    from vapbench.methods.gpus import find_gpu
+    from vapbench.methods.hardware import find_gpu
     from vapbench.results.run import RunFolder
     from vapbench.running.estimate import Machines, estimate
     from vapbench.running.plan import columns
@@ -122,7 +122,7 @@ def _print(
 
 def _beware(one: Described, machines: Machines) -> list[str]:
     """What does not fit, with the offload that would; and what offloading costs."""
-    from vapbench.methods.footprint import footprint
+    from vapbench.methods.hardware import footprint
 
     size, parameters = one.work.method.size(one.work.suite), one.work.method.parameters
     if size is None:

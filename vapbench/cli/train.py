@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -45,9 +46,13 @@ def mini(
     vace-depth:weights=OUT/vace.
     """
     from vapbench.cli.console import configure_logging, output
+    from vapbench.files.resources import resource
     from vapbench.running.generate import torch_device
-    from vapbench.training import train_mini
-    from vapbench.training.lanes import default_jobs
+
+    # The recipe is data of the package, as every baseline is: it is found by its folder.
+    sys.path.insert(0, str(resource("baselines") / "mini"))
+    from mini_recipe import train_mini
+    from mini_recipe.parallel import default_jobs
 
     configure_logging(verbose=0, quiet=quiet)
     chosen = torch_device(device)

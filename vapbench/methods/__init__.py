@@ -26,8 +26,7 @@ from vapbench.files.atomic import content_sha256
 from vapbench.files.parsing import read_yaml
 from vapbench.files.resources import resource
 from vapbench.methods.base import Method
-from vapbench.methods.demand import Resources
-from vapbench.methods.footprint import Size
+from vapbench.methods.hardware import Resources, Size
 
 Kind = Literal["unified", "per-condition", "structure", "text", "outputs", "floor", "ceiling"]
 _BUILT_IN = Path(__file__).parent / "cards"

@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from vapbench.models.wan.pipeline import WanImageToVideoMOTPipeline
 
 _HOME = {
-    "CogVideoXImageToVideoMOTPipeline": "cogvideox_pipeline",
-    "CogVideoXTransformer3DMOTModel": "cogvideox_mot",
+    "CogVideoXImageToVideoMOTPipeline": "cogvideox.pipeline",
+    "CogVideoXTransformer3DMOTModel": "cogvideox.mot",
     "NEGATIVE_PROMPT": "inputs",
     "VideoOutput": "pipeline",
-    "WanImageToVideoMOTPipeline": "wan_pipeline",
-    "WanTransformer3DMOTModel": "wan_mot",
+    "WanImageToVideoMOTPipeline": "wan.pipeline",
+    "WanTransformer3DMOTModel": "wan.mot",
     "initialise_expert": "experts",
     "load_pipeline": "loading",
     "load_transformer": "loading",

@@ -29,6 +29,9 @@ class VideoOutput(BaseOutput):  # type: ignore[misc]
     ``latent``: the final latents, in the layout that ``latents`` takes."""
 
 
+_OWN_TRANSFORMERS = ("CogVideoXTransformer3DMOTModel", "WanTransformer3DMOTModel")
+
+
 class VapPipeline(DiffusionPipeline):  # type: ignore[misc]
     """Base of the pipelines; offloading, ``to`` and progress bars are those of diffusers.
 
@@ -41,9 +44,9 @@ class VapPipeline(DiffusionPipeline):  # type: ignore[misc]
 
     def register_to_config(self, **entries: Any) -> None:
         """Record components under the names by which the official code finds them in a saved folder."""
-        own = __name__.partition(".")[0] + "."
         for name, entry in entries.items():
-            if isinstance(entry, tuple) and str(entry[0]).startswith(own):
+            # diffusers reads the library from the class's module path, and takes the folder "wan" for a module of its own.
+            if isinstance(entry, tuple) and entry[1] in _OWN_TRANSFORMERS:
                 entries[name] = ("diffusers", entry[1])
             if entry == ("transformers", "CLIPImageProcessorPil"):
                 entries[name] = ("transformers", "CLIPImageProcessor")

@@ -9,8 +9,7 @@ from statistics import median
 
 from vapbench.errors import DataError
 from vapbench.methods import ResolvedMethod
-from vapbench.methods.footprint import footprint
-from vapbench.methods.gpus import REACHED, Gpu
+from vapbench.methods.hardware import REACHED, Gpu, footprint
 from vapbench.results.run import RunFolder
 
 _BITS_A_PIXEL = 0.4

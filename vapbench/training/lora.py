@@ -22,11 +22,11 @@ from vapbench.core.clip import Clip
 from vapbench.errors import UsageError, WeightsError
 from vapbench.files.atomic import TEMPORARY, digest, file_sha256, write_json
 from vapbench.methods.lora_files import CARD, WEIGHTS, AdapterCard, find_adapter
-from vapbench.training.diffusion import plain_attention
+from vapbench.training.attention import plain_attention
+from vapbench.training.contact_sheets import save_sheet
 from vapbench.training.examples import Examples, Sample, data_sha256
 from vapbench.training.loop import HISTORY, Losses, Run, fit, read_lines
 from vapbench.training.plan import Plan
-from vapbench.training.sheets import save_sheet
 
 TARGETS = ("to_q", "to_k", "to_v", "to_out.0")
 """Modules that get an adapter, in every attention of the transformer."""

@@ -1,7 +1,7 @@
 """A table as it is printed: texts and marks, decided once for every renderer.
 
-A :class:`Grid` is made from a :class:`~vapbench.report.tables.summary.TableModel` by a style. Which numbers are bold, underlined
-or marked by a dagger is decided here, on the digits shown, so that LaTeX, Markdown and HTML never disagree.
+A :class:`Grid` is made from a :class:`~vapbench.report.tables.summary.TableModel` by a style. Which numbers are bold,
+underlined or marked by a dagger is decided here, on the digits shown, so that LaTeX, Markdown and HTML never disagree.
 """
 
 from __future__ import annotations

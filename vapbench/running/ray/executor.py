@@ -1,7 +1,7 @@
 """A run on Ray: generating and scoring side by side, with every row and video written here, by the one writer.
 
-Workers (:mod:`vapbench.running.ray.workers`) live in actors (:mod:`vapbench.running.ray.pool`). A finished video is written, gets its
-row, and goes to a worker that scores it while the next one is made.
+Workers (:mod:`~vapbench.running.ray.workers`) live in actors (:mod:`~vapbench.running.ray.pool`). A finished video is
+written, gets its row, and goes to a worker that scores it while the next one is made.
 """
 
 from __future__ import annotations
@@ -15,8 +15,7 @@ from typing import Any
 from vapbench.core.case import Case
 from vapbench.errors import UsageError
 from vapbench.files.atomic import atomic_path
-from vapbench.methods.demand import Resources, memory_gb, to_generate, to_score
-from vapbench.methods.gpus import GPUS
+from vapbench.methods.hardware import GPUS, Resources
 from vapbench.metrics.base import weights_of
 from vapbench.results.run import Failure, GenerationRow, RunFolder, RunWriter, ScoreRow
 from vapbench.running import generate as runner
@@ -24,6 +23,7 @@ from vapbench.running.attempt import Attempted
 from vapbench.running.generate import Progress, Settings, Tally
 from vapbench.running.pending import ScoreJob, ScoresOnDisk, pending, scorable
 from vapbench.running.plan import Column, Job, RunPlan
+from vapbench.running.ray.demand import memory_gb, to_generate, to_score
 from vapbench.running.ray.pool import Pool, run_pools
 from vapbench.running.ray.workers import Generating, Made, Scoring, ToScore
 from vapbench.running.score import Scorer

@@ -16,7 +16,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from vapbench.core.registry import PLUGIN, load_module
 from vapbench.errors import UsageError, VapbenchError
-from vapbench.methods.demand import Resources
+from vapbench.methods.hardware import Resources
 from vapbench.results.run import Failure
 from vapbench.running.threads import Stop
 

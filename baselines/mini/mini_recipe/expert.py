@@ -21,22 +21,23 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from mini_recipe.cards import finish
+from mini_recipe.diffusion import Denoising, rotary, sample
+from mini_recipe.gate import Gate
+from mini_recipe.semantic import accuracy
+from mini_recipe.text import tokenise
+from mini_recipe.vae import LATENT_FRAMES, LATENT_SIZE
 from vapbench.models import CogVideoXTransformer3DMOTModel
 from vapbench.models.experts import SUFFIX
 from vapbench.models.rope import Rotary, cogvideox_rotary, reference_positions
 from vapbench.suites.mini.render import MiniClip, render_batch
-from vapbench.training.cards import finish
+from vapbench.training.attention import plain_attention
+from vapbench.training.contact_sheets import save_sheet
 from vapbench.training.data import to_frames, to_video
-from vapbench.training.diffusion import Denoising, plain_attention, rotary, sample
-from vapbench.training.gate import Gate
 from vapbench.training.latents import decode, encode
 from vapbench.training.loop import Losses, Run, fit
 from vapbench.training.plan import Plan
 from vapbench.training.prompts import Mix, captions_of, told
-from vapbench.training.semantic import accuracy
-from vapbench.training.sheets import save_sheet
-from vapbench.training.text import tokenise
-from vapbench.training.vae import LATENT_FRAMES, LATENT_SIZE
 
 _INSPECTIONS = 6
 _BATCH = 27

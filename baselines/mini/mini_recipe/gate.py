@@ -15,15 +15,16 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from mini_recipe.diffusion import Sampling, rotary, sample
+from mini_recipe.semantic import accuracy
+from mini_recipe.text import tokenise
 from vapbench.models.semantic_encoder import SemanticEncoder
 from vapbench.suites.mini.render import MiniClip, render_batch
+from vapbench.training.attention import plain_attention
+from vapbench.training.contact_sheets import save_sheet
 from vapbench.training.data import to_frames, to_video
-from vapbench.training.diffusion import Sampling, plain_attention, rotary, sample
 from vapbench.training.latents import decode, encode
 from vapbench.training.prompts import Telling, captions_of, told
-from vapbench.training.semantic import accuracy
-from vapbench.training.sheets import save_sheet
-from vapbench.training.text import tokenise
 
 THRESHOLD = 0.8
 """Share of held-out scenes in which the told base must draw the right effect, every judge agreeing."""

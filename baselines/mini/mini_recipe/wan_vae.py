@@ -19,13 +19,13 @@ from diffusers.models.autoencoders.autoencoder_kl_wan import WanResidualBlock
 from diffusers.models.autoencoders.vae import DecoderOutput
 from torch import nn
 
+from mini_recipe.cards import finish
+from mini_recipe.vae import VaeConfig, fit_vae, psnr, shown_clips
 from vapbench.suites.mini.controls import CONTROL_KINDS, render_control
 from vapbench.suites.mini.render import FRAMES, render_batch
-from vapbench.training.cards import finish
 from vapbench.training.data import random_specs, to_video, training_specs
 from vapbench.training.loop import Run
 from vapbench.training.plan import Plan
-from vapbench.training.vae import VaeConfig, fit_vae, psnr, shown_clips
 
 TEMPORAL_FACTOR = 4
 LATENT_FRAMES = (FRAMES - 1) // TEMPORAL_FACTOR + 1

@@ -25,13 +25,13 @@ from diffusers.models.autoencoders.autoencoder_kl_cogvideox import (
 from torch import nn
 from torch.nn import functional
 
+from mini_recipe.cards import finish
 from vapbench.suites.mini.geometry import SIZE
 from vapbench.suites.mini.render import FRAMES, render_batch
-from vapbench.training.cards import finish
+from vapbench.training.contact_sheets import save_sheet
 from vapbench.training.data import random_clips, to_frames, to_video, validation_specs
 from vapbench.training.loop import Losses, Run, fit
 from vapbench.training.plan import Plan
-from vapbench.training.sheets import save_sheet
 
 TEMPORAL_FACTOR = 2
 LATENT_FRAMES = (FRAMES - 1) // TEMPORAL_FACTOR + 1

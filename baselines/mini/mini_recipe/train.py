@@ -30,33 +30,33 @@ from diffusers import (
 )
 from transformers import T5EncoderModel, T5Tokenizer
 
+from mini_recipe.base import train_base
+from mini_recipe.bundle import bundle
+from mini_recipe.cards import CARD, is_finished, weights_identity
+from mini_recipe.config import ASSEMBLED, STAGES, MiniConfig
+from mini_recipe.diffusion import Denoising, make_scheduler
+from mini_recipe.expert import train_expert
+from mini_recipe.gate import THRESHOLD, Gate, passes
+from mini_recipe.image_text import train_image_text
+from mini_recipe.parallel import run_side_by_side
+from mini_recipe.quality import train_quality
+from mini_recipe.semantic import train_semantic
+from mini_recipe.text import train_text
+from mini_recipe.vace import train_vace
+from mini_recipe.vae import prepare, train_vae
+from mini_recipe.wan_vae import prepare_wan_vae, train_wan_vae
 from vapbench.checkpoints.tensors import read_json
 from vapbench.errors import UsageError, VapbenchError, did_you_mean
 from vapbench.files.atomic import TEMPORARY
 from vapbench.methods.lora_files import fingerprint
 from vapbench.models import CogVideoXImageToVideoMOTPipeline, load_transformer
 from vapbench.models.semantic_encoder import SemanticEncoder
-from vapbench.training.base import train_base
-from vapbench.training.bundle import bundle
-from vapbench.training.cards import CARD, is_finished, weights_identity
-from vapbench.training.config import ASSEMBLED, STAGES, MiniConfig
 from vapbench.training.data import SEEN_NAMES, training_specs, validation_specs
-from vapbench.training.diffusion import Denoising, make_scheduler
-from vapbench.training.expert import train_expert
-from vapbench.training.gate import THRESHOLD, Gate, passes
-from vapbench.training.image_text import train_image_text
-from vapbench.training.lanes import run_side_by_side
 from vapbench.training.latents import Latents, cached_latents
 from vapbench.training.loop import Run
 from vapbench.training.lora import Base, train_adapter
 from vapbench.training.lora_run import mini_tasks
 from vapbench.training.progress import Watcher, watcher
-from vapbench.training.quality import train_quality
-from vapbench.training.semantic import train_semantic
-from vapbench.training.text import train_text
-from vapbench.training.vace import train_vace
-from vapbench.training.vae import prepare, train_vae
-from vapbench.training.wan_vae import prepare_wan_vae, train_wan_vae
 
 _BUILT_ON = {
     "quality": ("image_text",),

@@ -11,6 +11,13 @@ import numpy as np
 import pytest
 import torch
 from diffusers import WanVACEPipeline
+from mini_recipe import MiniConfig, train_mini
+from mini_recipe.cards import is_finished, weights_identity
+from mini_recipe.expert import base_sha256
+from mini_recipe.gate import passes
+from mini_recipe.text import tokenise
+from mini_recipe.train import _Training
+from mini_recipe.vace import control_inputs
 from safetensors.torch import load_file
 
 from vapbench.core.clip import Clip
@@ -23,14 +30,7 @@ from vapbench.metrics.view import ClipView
 from vapbench.models import load_pipeline
 from vapbench.suites.mini.cases import benchmark_cases
 from vapbench.suites.mini.controls import render_control
-from vapbench.training import MiniConfig, train_mini
-from vapbench.training.cards import is_finished, weights_identity
-from vapbench.training.expert import base_sha256
-from vapbench.training.gate import passes
-from vapbench.training.mini import _Training
 from vapbench.training.progress import Silent
-from vapbench.training.text import tokenise
-from vapbench.training.vace import control_inputs
 
 FOLDERS = (
     *("vae", "text_encoder", "tokenizer", "semantic", "classifier", "image_text", "quality"),

@@ -8,6 +8,13 @@ import numpy as np
 import pytest
 import torch
 from diffusers import AutoencoderKLCogVideoX
+from mini_recipe.degradations import FAULTS, degrade
+from mini_recipe.diffusion import Denoising, Sampling, make_scheduler, sample
+from mini_recipe.expert import _Pairs
+from mini_recipe.image_text import with_faults
+from mini_recipe.quality import Rated, ranking_accuracy
+from mini_recipe.text import MAX_LENGTH, make_tokenizer, tokenise
+from mini_recipe.vae import LATENT_FRAMES, LATENT_SIZE, VaeConfig, make_vae
 from torch.nn import functional
 
 from vapbench.models import NEGATIVE_PROMPT
@@ -16,6 +23,7 @@ from vapbench.suites.mini.captions import clip_captions
 from vapbench.suites.mini.cases import benchmark_cases
 from vapbench.suites.mini.render import MiniClip, render_batch
 from vapbench.suites.mini.scenes import split_of
+from vapbench.training.attention import plain_attention
 from vapbench.training.data import (
     SEEN_NAMES,
     judge_specs,
@@ -25,16 +33,9 @@ from vapbench.training.data import (
     training_specs,
     validation_specs,
 )
-from vapbench.training.diffusion import Denoising, Sampling, make_scheduler, plain_attention, sample
-from vapbench.training.expert import _Pairs
-from vapbench.training.faults import FAULTS, degrade
-from vapbench.training.image_text import with_faults
 from vapbench.training.latents import Latents
 from vapbench.training.optimiser import orthogonalise
 from vapbench.training.prompts import Mix, told
-from vapbench.training.quality import Rated, ranking_accuracy
-from vapbench.training.text import MAX_LENGTH, make_tokenizer, tokenise
-from vapbench.training.vae import LATENT_FRAMES, LATENT_SIZE, VaeConfig, make_vae
 
 
 def seeded(seed: int = 0) -> torch.Generator:

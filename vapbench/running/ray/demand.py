@@ -8,15 +8,9 @@ memory free gets the whole device.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict, Field
-
-from vapbench.methods.footprint import footprint
-
-if TYPE_CHECKING:
-    from vapbench.methods import ResolvedMethod
+from vapbench.methods import ResolvedMethod
+from vapbench.methods.hardware import Resources, footprint
 
 _GENERATES, _SCORES = 0.75, 0.25
 _HALF = 0.5
@@ -24,25 +18,6 @@ _HALF = 0.5
 _WORKING_GB = 2.0
 """Allowance for what metrics hold besides their weights."""
 _WITHOUT_MODEL = ("floor", "ceiling", "outputs")
-
-
-class Resources(BaseModel):
-    """What one worker has for itself; also the ``resources`` of a card."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    gpus: float = Field(default=0, ge=0)
-    """A fraction below 1 shares a device."""
-    cpus: float = Field(default=1, ge=0)
-
-    def __str__(self) -> str:
-        """As a sentence names it."""
-        return f"{self.gpus:g} GPU and {self.cpus:g} CPU" if self.gpus else f"{self.cpus:g} CPU"
-
-    def fits(self, has: Mapping[str, float]) -> int:
-        """How many such workers a cluster has devices for, one to a device; at least 1."""
-        kind, share = ("GPU", self.gpus) if self.gpus else ("CPU", self.cpus)
-        return max(1, int(has.get(kind, 0) // max(1.0, share)))
 
 
 def to_generate(method: ResolvedMethod, suite: str, gpu_gb: float | None) -> Resources:

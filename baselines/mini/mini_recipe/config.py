@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from vapbench.training.base import BaseConfig
-from vapbench.training.diffusion import Sampling
-from vapbench.training.expert import ExpertConfig
-from vapbench.training.image_text import ImageTextConfig
+from mini_recipe.base import BaseConfig
+from mini_recipe.diffusion import Sampling
+from mini_recipe.expert import ExpertConfig
+from mini_recipe.image_text import ImageTextConfig
+from mini_recipe.quality import QualityConfig
+from mini_recipe.semantic import SemanticConfig
+from mini_recipe.text import TextConfig
+from mini_recipe.vace import VaceConfig
+from mini_recipe.vae import VaeConfig
+from mini_recipe.wan_vae import wan_vae_config
 from vapbench.training.lora import LoraConfig, mini_lora_config
-from vapbench.training.quality import QualityConfig
-from vapbench.training.semantic import SemanticConfig
-from vapbench.training.text import TextConfig
-from vapbench.training.vace import VaceConfig
-from vapbench.training.vae import VaeConfig
-from vapbench.training.wan_vae import wan_vae_config
 
 STAGES = (
     *("vae", "text", "semantic", "classifier", "image_text", "quality"),

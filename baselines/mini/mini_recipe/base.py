@@ -15,15 +15,16 @@ import torch
 from diffusers import CogVideoXTransformer3DModel
 from torch import nn
 
+from mini_recipe.cards import finish
+from mini_recipe.diffusion import Denoising, quick, rotary
+from mini_recipe.gate import Gate, measure_gate
+from mini_recipe.text import MAX_LENGTH
+from mini_recipe.vae import LATENT_SIZE, TEMPORAL_FACTOR
 from vapbench.suites.mini.render import FRAMES
-from vapbench.training.cards import finish
-from vapbench.training.diffusion import Denoising, plain_attention, quick, rotary
-from vapbench.training.gate import Gate, measure_gate
+from vapbench.training.attention import plain_attention
 from vapbench.training.loop import Losses, Run, fit
 from vapbench.training.plan import Plan
 from vapbench.training.prompts import Mix
-from vapbench.training.text import MAX_LENGTH
-from vapbench.training.vae import LATENT_SIZE, TEMPORAL_FACTOR
 
 _INSPECTIONS = 10  # of the gate while training
 

@@ -16,14 +16,14 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional
 
+from mini_recipe.cards import finish_folder
+from mini_recipe.degradations import FAULTS, degrade
+from mini_recipe.image_text import frames_of
 from vapbench.metrics.features.clip import ClipEncoder, ClipWeights, prepare
 from vapbench.metrics.features.precision import exact_float32
 from vapbench.metrics.mini import HEAD
 from vapbench.suites.mini.geometry import SIZE
-from vapbench.training.cards import finish_folder
 from vapbench.training.data import judge_specs, validation_specs
-from vapbench.training.faults import FAULTS, degrade
-from vapbench.training.image_text import frames_of
 from vapbench.training.loop import Losses, Run, fit
 from vapbench.training.plan import Plan
 

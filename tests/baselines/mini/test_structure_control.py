@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 import torch
 from diffusers import AutoencoderKLWan, WanVACEPipeline
+from mini_recipe.control_latents import SOURCES, ControlLatents, encode_normalised, source_of, split
+from mini_recipe.text import MAX_LENGTH, make_tokenizer
+from mini_recipe.umt5 import as_umt5
+from mini_recipe.vace import FlowMatching, VaceConfig, control_inputs, make_pipeline, make_vace
+from mini_recipe.vae import VaeConfig
+from mini_recipe.wan_vae import latent_statistics, make_wan_vae
 from transformers import T5Config, T5EncoderModel
 
 from vapbench.suites.mini.captions import clip_captions
 from vapbench.suites.mini.controls import CONTROL_KINDS, render_control
-from vapbench.training.control_latents import SOURCES, ControlLatents, encode_normalised, source_of, split
 from vapbench.training.data import SEEN_NAMES, to_video, training_specs
-from vapbench.training.text import MAX_LENGTH, make_tokenizer
-from vapbench.training.umt5 import as_umt5
-from vapbench.training.vace import FlowMatching, VaceConfig, control_inputs, make_pipeline, make_vace
-from vapbench.training.vae import VaeConfig
-from vapbench.training.wan_vae import latent_statistics, make_wan_vae
 
 
 def seeded(seed: int = 0) -> torch.Generator:

@@ -22,9 +22,9 @@ from torch import nn
 from torch.nn import functional
 from transformers import T5Config, T5EncoderModel, T5Tokenizer
 
+from mini_recipe.cards import finish, finish_folder
 from vapbench.suites.mini.render import MiniClip
 from vapbench.suites.mini.scenes import VIVID, BackgroundKind, Shape, draw_scene
-from vapbench.training.cards import finish, finish_folder
 from vapbench.training.data import SEEN_NAMES, training_specs, validation_specs
 from vapbench.training.loop import Losses, Run, fit
 from vapbench.training.plan import Plan

@@ -17,11 +17,11 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional
 
+from mini_recipe.cards import finish_folder
 from vapbench.models.semantic_encoder import SemanticEncoder
 from vapbench.suites.mini.cases import benchmark_cases
 from vapbench.suites.mini.conditions import CONDITIONS
 from vapbench.suites.mini.render import MiniClip, render_batch
-from vapbench.training.cards import finish_folder
 from vapbench.training.data import ALL_NAMES, judge_specs, to_video, validation_specs
 from vapbench.training.loop import Losses, Run, fit
 from vapbench.training.plan import Plan

@@ -6,22 +6,20 @@ All three are those of the released CogVideoX image-to-video model; what is smal
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from diffusers import CogVideoXDDIMScheduler
 from torch import nn
-from torch.nn import functional
 
+from mini_recipe.text import tokenise
+from mini_recipe.vae import LATENT_FRAMES, LATENT_SIZE
 from vapbench.models.rope import Rotary, cogvideox_rotary, target_positions
 from vapbench.training.latents import Latents
 from vapbench.training.plan import Plan
 from vapbench.training.prompts import TELLINGS, Telling, captions_of, told
-from vapbench.training.text import tokenise
-from vapbench.training.vae import LATENT_FRAMES, LATENT_SIZE
 
 _WORTH_COMPILING = 500
 
@@ -55,21 +53,6 @@ def rotary(config: Any, device: torch.device) -> Rotary:
     return cogvideox_rotary(target_positions(LATENT_FRAMES), grid, grid, config.attention_head_dim, device)
 
 
-@contextmanager
-def plain_attention(device: torch.device) -> Iterator[None]:
-    """Compute attention as two products and a softmax, on a CPU.
-
-    On one core, with 176 tokens, PyTorch's fused kernel took half of a training step; this is twice as fast overall.
-    """
-    fused = functional.scaled_dot_product_attention
-    if device.type == "cpu":
-        functional.scaled_dot_product_attention = _attention  # type: ignore[assignment]
-    try:
-        yield
-    finally:
-        functional.scaled_dot_product_attention = fused
-
-
 def quick(model: nn.Module, plan: Plan) -> Any:
     """Compile a model for the many equal steps of a plan: 1.4 times as fast on one core.
 
@@ -79,13 +62,6 @@ def quick(model: nn.Module, plan: Plan) -> Any:
     if plan.steps < _WORTH_COMPILING or (on_cpu and shutil.which("g++") is None):
         return model
     return torch.compile(model, dynamic=False)
-
-
-def _attention(
-    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, attn_mask: None = None, **_: Any
-) -> torch.Tensor:
-    query, key = (query * query.shape[-1] ** -0.5).to(value.dtype), key.to(value.dtype)
-    return torch.matmul(torch.matmul(query, key.transpose(-1, -2)).softmax(dim=-1), value)
 
 
 class Denoising:

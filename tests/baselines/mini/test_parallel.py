@@ -7,11 +7,11 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from mini_recipe import train_mini
+from mini_recipe.cards import CARD
+from mini_recipe.parallel import run_side_by_side
 
 from vapbench.errors import VapbenchError
-from vapbench.training import train_mini
-from vapbench.training.cards import CARD
-from vapbench.training.lanes import run_side_by_side
 
 NEEDS = {"c": ("a",), "d": ("b", "c"), "e": ("elsewhere",)}
 

@@ -1,0 +1,19 @@
+"""How the mini suite's checkpoints are trained: the real architectures, tiny, on procedural clips.
+
+    config           the stages and their settings; train runs them in order, resumably; parallel, several at once
+    vae, text        autoencoder; tokenizer and text encoder
+    semantic         the judges: encoders of a clip's condition
+    image_text       a tiny CLIP for the metrics; quality, the head on it that rates frames; degradations, its negatives
+    diffusion        scheduler, objective, sampler
+    base             the image-to-video model; gate, the quality check it must pass
+    expert           VAP's expert on the frozen base
+    wan_vae, vace    structure control: a tiny WanVACE on an autoencoder of its own
+    cards, bundle    what is kept beside weights; what ships
+
+The training loop, the cached latents and the LoRAs per condition are :mod:`vapbench.training`.
+"""
+
+from mini_recipe.config import STAGES, MiniConfig
+from mini_recipe.train import train_mini
+
+__all__ = ["STAGES", "MiniConfig", "train_mini"]
