@@ -45,7 +45,7 @@ class VapPipeline(DiffusionPipeline):  # type: ignore[misc]
     def register_to_config(self, **entries: Any) -> None:
         """Record components under the names by which the official code finds them in a saved folder."""
         for name, entry in entries.items():
-            # diffusers reads the library from the class's module path, and takes the folder "wan" for a module of its own.
+            # diffusers reads the library from the module path, and takes a folder "wan" for one of its own.
             if isinstance(entry, tuple) and entry[1] in _OWN_TRANSFORMERS:
                 entries[name] = ("diffusers", entry[1])
             if entry == ("transformers", "CLIPImageProcessorPil"):
