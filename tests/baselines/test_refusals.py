@@ -32,7 +32,6 @@ from tests.baselines.conftest import save_cogvideox
 from tests.baselines.test_pipelines import CPU, loaded
 from vapbench import depth_to_rgb, unit_depth
 from vapbench.cli import main
-from vapbench.cli.progress import progress
 from vapbench.core.case import Case
 from vapbench.errors import TooManyFailures, VapbenchError
 from vapbench.methods import pipelines, resolve
@@ -41,6 +40,7 @@ from vapbench.results.run import RunFolder
 from vapbench.running.attempt import attempt
 from vapbench.running.generate import Settings
 from vapbench.running.plan import plan_run
+from vapbench.running.progress import progress
 from vapbench.running.run import execute
 from vapbench.suites import find_suite
 

@@ -18,8 +18,8 @@ from typer.testing import CliRunner
 
 from tests.running.test_generate import Brightness, Mover, run
 from vapbench.cli import app
-from vapbench.cli.events import JsonHandler
 from vapbench.core.case import Case
+from vapbench.core.events import JsonHandler
 from vapbench.files.lock import Owner, owner_file
 from vapbench.results.run import Failure, GenerationRow, RunFolder, RunWriter
 from vapbench.results.status import status_of

@@ -73,7 +73,7 @@ def _command() -> str:
 
 
 def _fail(message: str, code: int) -> None:
-    from vapbench.cli.console import errors, visible
+    from vapbench.core.console import errors, visible
 
     errors().print(f"[red]error[/red] {_escape(visible(message))}", soft_wrap=True)
     sys.exit(code)

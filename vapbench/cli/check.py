@@ -51,7 +51,7 @@ def check(
     """
     from rich.markup import escape
 
-    from vapbench.cli.console import output
+    from vapbench.core.console import output
     from vapbench.validation.declarations import check_declarations, check_target
 
     findings = [f for text in target for f in check_target(text)] if target else check_declarations()

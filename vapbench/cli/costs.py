@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def print_costs(estimates: Sequence[Estimate], limit: int | None) -> None:
     """Print one line per paid column, and their sum."""
-    from vapbench.cli.console import output
+    from vapbench.core.console import output
     from vapbench.metrics.base import Cost
 
     if not estimates:

@@ -39,7 +39,7 @@ def prepare(
     vapbench data prepare mini --out mini-data, then
     vapbench run -m frozen --suite vap-data --data mini-data
     """
-    from vapbench.cli.console import output
+    from vapbench.core.console import output
     from vapbench.errors import UsageError
     from vapbench.suites.mini.writer import write_vap_data
 
@@ -58,7 +58,7 @@ def verify(
     A missing file, a malformed table or a leak from the train split ends it with one sentence; damaged videos are all
     listed.
     """
-    from vapbench.cli.console import configure_logging, errors, output
+    from vapbench.core.console import configure_logging, errors, output
     from vapbench.errors import DataError
     from vapbench.suites import find_suite
     from vapbench.suites.tasks import unknown_conditions
@@ -92,7 +92,7 @@ def list_weights(json: opt.Json = False) -> None:
     from rich.text import Text
 
     from vapbench.checkpoints.catalogue import CATALOGUE, locate
-    from vapbench.cli.console import output
+    from vapbench.core.console import output
 
     here = {name: locate(name) for name in CATALOGUE}
     if json:
@@ -127,7 +127,7 @@ def fetch_weights(
     from rich.progress import DownloadColumn, Progress, TimeRemainingColumn
 
     from vapbench.checkpoints.catalogue import CATALOGUE, fetch, find
-    from vapbench.cli.console import errors, output
+    from vapbench.core.console import errors, output
 
     for item in [find(text) for text in (CATALOGUE if name == ["all"] else name)]:
         errors().print(
@@ -148,7 +148,7 @@ def _advance(bar: Progress, task: TaskID, done: int, total: int | None) -> None:
 def verify_weights() -> None:
     """Hash the weights that are here and compare with what was first fetched."""
     from vapbench.checkpoints.catalogue import CATALOGUE, verify
-    from vapbench.cli.console import output
+    from vapbench.core.console import output
 
     statuses = [verify(name) for name in CATALOGUE]
     for status in statuses:

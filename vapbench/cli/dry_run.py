@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vapbench.cli.console import output
+from vapbench.core.console import output
 
 if TYPE_CHECKING:
     from vapbench.core.case import Case

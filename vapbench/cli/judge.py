@@ -51,15 +51,15 @@ def check_judge(
 
     vapbench check judge results/mini/vap --metric "semantic_alignment[judge]:model=gemini-2.5-pro" --dry-run
     """
-    from vapbench.cli.console import configure_logging, output
     from vapbench.cli.costs import print_costs
-    from vapbench.cli.progress import progress
     from vapbench.cli.run import settings_of
+    from vapbench.core.console import configure_logging, output
     from vapbench.errors import BudgetSpent
     from vapbench.report.tables.votes import read_votes
     from vapbench.results.run import RunFolder
     from vapbench.running.costs import limit_calls
     from vapbench.running.plan import columns
+    from vapbench.running.progress import progress
     from vapbench.running.run import choose
     from vapbench.validation.judge import check, estimates, set_up
 
@@ -87,7 +87,7 @@ def _print(report: Report, as_json: bool) -> None:
     from dataclasses import asdict
     from json import dumps
 
-    from vapbench.cli.console import output
+    from vapbench.core.console import output
 
     if as_json:
         output().print(dumps(asdict(report), indent=2), markup=False, soft_wrap=True)

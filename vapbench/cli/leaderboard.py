@@ -43,7 +43,7 @@ def build(
 
     vapbench leaderboard build   vapbench leaderboard build --no-videos --out /tmp/site
     """
-    from vapbench.cli.console import configure_logging, output
+    from vapbench.core.console import configure_logging, output
     from vapbench.leaderboard.site import build as build_site
 
     configure_logging(verbose=0, quiet=False)
@@ -65,7 +65,7 @@ def check(
     """
     from rich.markup import escape
 
-    from vapbench.cli.console import output
+    from vapbench.core.console import output
     from vapbench.leaderboard.check import check_submissions
 
     found = check_submissions(folder)
@@ -98,7 +98,7 @@ def pack(
     vapbench leaderboard pack results/mini/mine leaderboard/submissions/mine --submitter "A Lab" --contact
     bench@example.org --licence CC-BY-4.0
     """
-    from vapbench.cli.console import output
+    from vapbench.core.console import output
     from vapbench.leaderboard.pack import code_of
     from vapbench.leaderboard.pack import pack as pack_run
 

@@ -32,7 +32,7 @@ def list_(
     """
     import json as jsonlib
 
-    from vapbench.cli.console import errors, output
+    from vapbench.core.console import errors, output
 
     rows = _runs(results) if what == "runs" else _LISTERS[what]()
     if json:
@@ -48,7 +48,7 @@ def _print(rows: list[dict[str, Any]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from vapbench.cli.console import output
+    from vapbench.core.console import output
 
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column(no_wrap=True)

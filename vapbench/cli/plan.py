@@ -62,9 +62,9 @@ def plan(
 
     Without --method and --suite it is the paper's table: vapbench plan --nodes 8 --gpu h100
     """
-    from vapbench.cli.console import configure_logging
     from vapbench.cli.dry_run import describe_plans, describe_protocol
     from vapbench.cli.run import plans_of
+    from vapbench.core.console import configure_logging
     from vapbench.methods.hardware import find_gpu
     from vapbench.results.run import RunFolder
     from vapbench.running.estimate import Machines, estimate
@@ -167,7 +167,7 @@ def _print_json(machines: Machines, estimates: Sequence[Estimate]) -> None:
     import json
     from dataclasses import asdict
 
-    from vapbench.cli.console import output
+    from vapbench.core.console import output
 
     document = {"machines": asdict(machines), "methods": [asdict(each) for each in estimates]}
     output().print(json.dumps(document, indent=2), soft_wrap=True, markup=False)

@@ -65,8 +65,8 @@ def report(
 
     vapbench report   vapbench report vap frozen --task camera --figure forest.pdf
     """
-    from vapbench.cli.console import configure_logging
     from vapbench.cli.naming import run_folders
+    from vapbench.core.console import configure_logging
     from vapbench.errors import UsageError
 
     configure_logging(verbose=0, quiet=False)
@@ -103,8 +103,8 @@ def show(
 
     vapbench show build/results/mini/vap      any run folder
     """
-    from vapbench.cli.console import configure_logging, output
     from vapbench.cli.naming import find_run
+    from vapbench.core.console import configure_logging, output
     from vapbench.report.page.page import write_page
 
     configure_logging(verbose=0, quiet=False)
@@ -126,7 +126,7 @@ def print_tables(
     """Print the runs' tables; after a run, also where to look next."""
     import json
 
-    from vapbench.cli.console import errors, output
+    from vapbench.core.console import errors, output
     from vapbench.report.render.json import to_json
     from vapbench.report.render.terminal import print_tables as print_terminal
     from vapbench.report.tables.summary import summarise
@@ -152,7 +152,7 @@ def print_tables(
 
 
 def _write_vbench(folders: Sequence[RunFolder], task: str | None) -> None:
-    from vapbench.cli.console import errors, output
+    from vapbench.core.console import errors, output
     from vapbench.errors import DataError
     from vapbench.files.atomic import write_json
     from vapbench.report.read.evidence import read_evidence

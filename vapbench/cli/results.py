@@ -39,7 +39,7 @@ def merge(
     """
     import json as jsonlib
 
-    from vapbench.cli.console import configure_logging, output
+    from vapbench.core.console import configure_logging, output
     from vapbench.results.merge import merge as merge_runs
 
     configure_logging(verbose=0, quiet=False)
@@ -73,7 +73,7 @@ def unlock(
     A lock is broken only when its owner has given no sign of life for two minutes. On the machine where the process
     ran, no unlocking is needed: the same command resumes.
     """
-    from vapbench.cli.console import output
+    from vapbench.core.console import output
     from vapbench.files.lock import unlock as break_lock
 
     for run in [found for path in runs for found in _locked_below(path) or [path]]:

@@ -71,11 +71,11 @@ def run(
 
     vapbench run -m vap --executor ray --workers 2
     """
-    from vapbench.cli.console import configure_logging
     from vapbench.cli.costs import print_costs
     from vapbench.cli.dry_run import describe_plans, describe_protocol, show
     from vapbench.cli.report import print_tables
     from vapbench.cli.sharding import say_merge
+    from vapbench.core.console import configure_logging
     from vapbench.running.costs import estimate_plan, limit_calls
     from vapbench.running.plan import columns
     from vapbench.running.run import choose
@@ -133,9 +133,9 @@ def generate(
 
     Scoring them may be done on another machine: vapbench score RUN
     """
-    from vapbench.cli.console import configure_logging, output
     from vapbench.cli.dry_run import describe_plans, describe_protocol, show
     from vapbench.cli.sharding import say_merge
+    from vapbench.core.console import configure_logging, output
     from vapbench.running.run import choose
 
     configure_logging(verbose, quiet, log_json)
@@ -195,10 +195,10 @@ def score(
     Videos belong to the case they are named after (condition--target--reference.mp4), or to the one that
     manifest.csv in the folder (columns case,video) says.
     """
-    from vapbench.cli.console import configure_logging
     from vapbench.cli.costs import print_costs
     from vapbench.cli.dry_run import show_scores
     from vapbench.cli.report import print_tables
+    from vapbench.core.console import configure_logging
     from vapbench.results.run import RunFolder
     from vapbench.running.costs import estimate_folder, estimate_plan, limit_calls
     from vapbench.running.plan import columns
@@ -242,8 +242,8 @@ def _plan_videos(target: Path, panel: str, name: str | None, selection: Selectio
 
 
 def _rescore(folder: RunFolder, selection: Selection, wanted: list[Column], settings: Settings, quiet: bool) -> bool:
-    from vapbench.cli.progress import progress
     from vapbench.errors import BudgetSpent, TooManyFailures
+    from vapbench.running.progress import progress
     from vapbench.running.run import rescore
 
     try:
@@ -258,7 +258,7 @@ def say_stopped(run: str, error: VapbenchError) -> None:
     """Say that a run stopped before its end, and how to go on."""
     import shlex
 
-    from vapbench.cli.console import errors
+    from vapbench.core.console import errors
     from vapbench.errors import BudgetSpent
 
     if isinstance(error, BudgetSpent):
@@ -313,9 +313,9 @@ def _execute_all(
     Returns:
         Whether any failed too often, or lacks scores that the budget did not reach.
     """
-    from vapbench.cli.console import errors
-    from vapbench.cli.progress import progress
+    from vapbench.core.console import errors
     from vapbench.errors import BudgetSpent, TooManyFailures
+    from vapbench.running.progress import progress
     from vapbench.running.run import execute
 
     stopped = False
@@ -342,7 +342,7 @@ def _escaped(text: str) -> str:
 
 def _announce(outcome: Outcome, selection: Selection) -> None:
     """Say which cases the method had nothing for."""
-    from vapbench.cli.console import errors
+    from vapbench.core.console import errors
     from vapbench.methods.folder import Folder, write_manifest_template
     from vapbench.running.run import missing_outputs
 

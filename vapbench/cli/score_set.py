@@ -35,7 +35,7 @@ def score_set(
     import json as jsonlib
     from dataclasses import asdict
 
-    from vapbench.cli.console import configure_logging, output
+    from vapbench.core.console import configure_logging, output
     from vapbench.errors import UsageError
     from vapbench.metrics.sets import resolve
     from vapbench.results.run import RunFolder

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from vapbench.cli.console import errors
+from vapbench.core.console import errors
 
 if TYPE_CHECKING:
     from vapbench.running.plan import RunPlan

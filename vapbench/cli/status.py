@@ -40,7 +40,7 @@ def status(
     import json as jsonlib
     from dataclasses import asdict
 
-    from vapbench.cli.console import configure_logging, output, visible
+    from vapbench.core.console import configure_logging, output, visible
     from vapbench.errors import UsageError
     from vapbench.results.status import status_of
 

@@ -54,7 +54,7 @@ def export(
 
     vapbench study export my-study   vapbench study export --out shared/
     """
-    from vapbench.cli.console import configure_logging, output
+    from vapbench.core.console import configure_logging, output
     from vapbench.study.analysis.exporting import export as write
     from vapbench.study.folder import find_study
     from vapbench.study.server.closing import results_of
@@ -96,7 +96,7 @@ def report(
     """
     from json import dumps
 
-    from vapbench.cli.console import configure_logging, output
+    from vapbench.core.console import configure_logging, output
     from vapbench.errors import UsageError
     from vapbench.files.atomic import write_json, write_text
     from vapbench.study.analysis.documents import leaderboard_section, to_json
@@ -137,7 +137,7 @@ def _print_pace(folder: StudyFolder, votes: Path | None) -> None:
     """How far a study is that is not closed, on the error stream: whoever wants results gets none."""
     import time
 
-    from vapbench.cli.console import errors
+    from vapbench.core.console import errors
     from vapbench.study.analysis.ballots import load_ballots
     from vapbench.study.analysis.pace import pace_lines
 
@@ -150,7 +150,7 @@ def _print_pace(folder: StudyFolder, votes: Path | None) -> None:
 def _report_battles(path: Path, json: bool) -> None:
     from json import dumps
 
-    from vapbench.cli.console import output
+    from vapbench.core.console import output
     from vapbench.study.analysis.documents import plain
     from vapbench.study.analysis.fastchat import from_fastchat
     from vapbench.study.analysis.fit import analyse_votes

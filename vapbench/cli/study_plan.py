@@ -69,8 +69,8 @@ def plan(
 
     vapbench study plan --suite mini --method vap --method i2v, then: vapbench study serve
     """
-    from vapbench.cli.console import configure_logging, errors, output
     from vapbench.core.case import check_name
+    from vapbench.core.console import configure_logging, errors, output
     from vapbench.errors import UsageError
     from vapbench.study.analysis.text import plan_document, plan_lines
     from vapbench.study.design.blinding import native_formats

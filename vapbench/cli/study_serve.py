@@ -76,7 +76,7 @@ def invite(
     cohort: Annotated[str, typer.Option("--cohort", help="Name of the group they belong to, kept with them.")] = "",
 ) -> None:
     """Print links for more raters, also while the study is being served."""
-    from vapbench.cli.console import output
+    from vapbench.core.console import output
     from vapbench.study.folder import find_study
     from vapbench.study.server.serve import invite_raters
 
@@ -86,7 +86,7 @@ def invite(
 
 def close(study: Study = None) -> None:
     """Close a study for good, also while it is being served: nobody can vote any more, results may be reported."""
-    from vapbench.cli.console import output
+    from vapbench.core.console import output
     from vapbench.study.folder import find_study
     from vapbench.study.server.closing import close_study
 
@@ -96,7 +96,7 @@ def close(study: Study = None) -> None:
 
 
 def _print(links: Links) -> None:
-    from vapbench.cli.console import output
+    from vapbench.core.console import output
 
     console = output()
     for number, link in enumerate(links.raters, start=1):

@@ -46,8 +46,8 @@ def compare(
     """
     import json as json_
 
-    from vapbench.cli.console import configure_logging, output
     from vapbench.cli.naming import find_run
+    from vapbench.core.console import configure_logging, output
     from vapbench.report.render.comparison import lines, without_shared
     from vapbench.report.tables.comparison import compare as compare_runs
     from vapbench.report.tables.comparison import to_json
@@ -119,7 +119,7 @@ def table(
 
     vapbench table vap i2v lora --task all --format latex --out table.tex   vapbench table --published --suite vap-data
     """
-    from vapbench.cli.console import configure_logging
+    from vapbench.core.console import configure_logging
     from vapbench.errors import UsageError
     from vapbench.files.atomic import write_text
     from vapbench.report.render.formats import render_all

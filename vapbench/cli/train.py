@@ -45,7 +45,7 @@ def mini(
     are folders that methods take: vap:weights=OUT/vap, i2v:weights=OUT/i2v, lora:weights=OUT/i2v,adapters=OUT/lora and
     vace-depth:weights=OUT/vace.
     """
-    from vapbench.cli.console import configure_logging, output
+    from vapbench.core.console import configure_logging, output
     from vapbench.files.resources import resource
     from vapbench.running.generate import torch_device
 
@@ -90,7 +90,7 @@ def lora(
 
     accelerate launch -m vapbench train lora --task style --suite vap-data --data /data/VAP-Data   (a device each)
     """
-    from vapbench.cli.console import configure_logging, output
+    from vapbench.core.console import configure_logging, output
     from vapbench.errors import UsageError
     from vapbench.methods import resolve
     from vapbench.running.generate import torch_device

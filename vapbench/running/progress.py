@@ -15,7 +15,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from vapbench.cli.console import errors, visible
+from vapbench.core.console import errors, visible
 from vapbench.running.generate import Tally
 
 if TYPE_CHECKING:

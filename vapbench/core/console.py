@@ -38,7 +38,7 @@ def configure_logging(verbose: int, quiet: bool, log_json: Path | None = None) -
     logger.setLevel(handler.level)
     logger.propagate = False
     if log_json is not None:
-        from vapbench.cli.events import JsonHandler
+        from vapbench.core.events import JsonHandler
 
         logger.addHandler(JsonHandler(log_json))
         logger.setLevel(logging.DEBUG)
