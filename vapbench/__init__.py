@@ -12,6 +12,21 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _EXPORTS = {
+    "run": "vapbench.api",
+    "score": "vapbench.api",
+    "metric": "vapbench.api",
+    "load_run": "vapbench.api",
+    "load_runs": "vapbench.api",
+    "table": "vapbench.api",
+    "compare": "vapbench.api",
+    "list_methods": "vapbench.api",
+    "list_metrics": "vapbench.api",
+    "list_tasks": "vapbench.api",
+    "Run": "vapbench.api",
+    "Runs": "vapbench.api",
+    "Table": "vapbench.api",
+    "Comparison": "vapbench.api",
+    "ClipMetric": "vapbench.api",
     "Adapter": "vapbench.methods.lora_files",
     "find_adapter": "vapbench.methods.lora_files",
     "fingerprint": "vapbench.methods.lora_files",
@@ -52,6 +67,21 @@ _EXPORTS = {
 __all__ = sorted([*_EXPORTS, "__version__"])
 
 if TYPE_CHECKING:
+    from vapbench.api import ClipMetric as ClipMetric
+    from vapbench.api import Comparison as Comparison
+    from vapbench.api import Run as Run
+    from vapbench.api import Runs as Runs
+    from vapbench.api import Table as Table
+    from vapbench.api import compare as compare
+    from vapbench.api import list_methods as list_methods
+    from vapbench.api import list_metrics as list_metrics
+    from vapbench.api import list_tasks as list_tasks
+    from vapbench.api import load_run as load_run
+    from vapbench.api import load_runs as load_runs
+    from vapbench.api import metric as metric
+    from vapbench.api import run as run
+    from vapbench.api import score as score
+    from vapbench.api import table as table
     from vapbench.checkpoints.folder import checkpoint_folder as checkpoint_folder
     from vapbench.checkpoints.folder import checkpoint_identity as checkpoint_identity
     from vapbench.checkpoints.folder import local_folder as local_folder

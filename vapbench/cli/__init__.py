@@ -10,7 +10,7 @@ import sys
 import typer
 
 from vapbench.cli import check as checking
-from vapbench.cli import data, results, status, study, tables
+from vapbench.cli import data, export, results, status, study, tables
 from vapbench.cli import leaderboard as publishing
 from vapbench.cli import list as listing
 from vapbench.cli import plan as planning
@@ -34,6 +34,7 @@ running.register(app)
 planning.register(app)
 reporting.register(app)
 tables.register(app)
+export.register(app)
 listing.register(app)
 checking.register(app)
 data.register(app)

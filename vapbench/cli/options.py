@@ -12,6 +12,7 @@ Task = Annotated[
     typer.Option("--task", "-t", help="Task, or a task file (.yaml).", envvar="VAPBENCH_TASK", show_default=True),
 ]
 Suite = Annotated[str, typer.Option("--suite", "-s", help="Suite, or a suite file (.yaml).", envvar="VAPBENCH_SUITE")]
+OnlySuite = Annotated[str | None, typer.Option("--suite", "-s", help="Only runs of this suite.", show_default=False)]
 Data = Annotated[
     Path | None,
     typer.Option("--data", help="Folder of the suite's data.", envvar="VAPBENCH_DATA", show_default=False),

@@ -1,0 +1,117 @@
+"""The Python interface, as a notebook uses it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import vapbench as vb
+from vapbench.report.read.frame import SCHEMA
+
+RESULTS = Path(__file__).parents[2] / "results"
+FREE = ["temporal_flickering", "first_frame_psnr"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("runs")
+
+
+@pytest.fixture(scope="module")
+def made(folder: Path) -> vb.Run:
+    return vb.run("frozen", task="camera", limit=2, metrics=FREE, results=folder, progress=False)
+
+
+def test_a_run_is_made_scored_and_resumed(made: vb.Run, folder: Path) -> None:
+    assert (made.name, made.method, made.suite) == ("frozen", "frozen", "mini")
+    assert len(made.videos) == 2
+    before = {path: path.read_bytes() for path in folder.rglob("*.jsonl")}
+    again = vb.run("frozen", task="camera", limit=2, metrics=FREE, results=str(folder), progress=False)
+    assert again.path == made.path
+    assert {path: path.read_bytes() for path in folder.rglob("*.jsonl")} == before
+
+
+def test_the_frame_has_a_row_per_case_seed_and_column(made: vb.Run) -> None:
+    frame = made.to_dataframe()
+    assert list(frame.columns) == list(SCHEMA)
+    assert len(frame) == 4
+    assert set(frame["status"]) == {"scored"}
+    assert set(frame["metric"]) == set(FREE)
+    assert frame.groupby("metric")["value"].mean()["temporal_flickering"] > 0.99
+
+
+def test_a_metric_of_ones_own_is_added_by_path(made: vb.Run, tmp_path: Path) -> None:
+    source = Path(__file__).with_name("sharpness.py")
+    run = vb.score(made, metrics=[f"{source}:Sharpness"], task="camera", progress=False)
+    frame = run.to_dataframe()
+    assert (frame["metric"] == "sharpness").sum() == 2
+    assert frame.loc[frame["metric"] == "sharpness", "value"].gt(0).all()
+
+
+def test_superseded_rows_are_not_in_the_frame(folder: Path) -> None:
+    run = vb.run("noise", task="camera", limit=2, metrics=FREE[:1], results=folder, progress=False)
+    vb.run("noise", task="camera", limit=2, metrics=FREE[:1], results=folder, refresh="all", progress=False)
+    rows = (run.path / "scores" / "temporal_flickering.jsonl").read_text().splitlines()
+    frame = run.reloaded().to_dataframe()
+    assert len(rows) >= len(frame) == 2
+
+
+def test_committed_runs_load_and_tabulate() -> None:
+    runs = vb.load_runs(RESULTS)
+    frame = runs.to_dataframe()
+    assert len(runs) == 13
+    seen = frame[(frame["method"] == "vap") & frame["parameters"].eq("") & frame["task"].eq("camera")]
+    table = vb.table([run for run in runs if run.path.name in ("vap", "i2v")], task="camera").to_dataframe()
+    cell = table[(table["method"] == "vap") & table["metric"].eq("semantic_alignment[embedding]")].iloc[0]
+    assert cell["n"] == cell["total"] == 14
+    assert seen[seen["metric"] == "semantic_alignment[embedding]"]["value"].mean() == pytest.approx(cell["mean"])
+
+
+def test_a_table_is_latex_markdown_and_html() -> None:
+    table = vb.table(RESULTS / "mini" / "vap", task="camera", style="paper")
+    assert "\\toprule" in table.to_latex()
+    assert "| vap" in table.to_markdown()
+    assert "<table" in table.to_html() == table._repr_html_()
+
+
+def test_a_comparison_says_which_is_better() -> None:
+    comparison = vb.compare(RESULTS / "mini" / "vap", str(RESULTS / "mini" / "i2v"), task="all")
+    frame = comparison.to_dataframe().set_index("metric")
+    row = frame.loc["semantic_alignment[embedding]"]
+    assert row["difference"] == pytest.approx(row["mean_a"] - row["mean_b"])
+    assert row["low"] < row["difference"] < row["high"]
+    assert row["better"] == "vap"
+    assert "vap minus i2v" in str(comparison)
+
+
+def test_a_metric_scores_one_clip_from_a_file_an_array_or_a_tensor(made: vb.Run) -> None:
+    import torch
+
+    path = next(iter(made.videos.values()))
+    frames = vb.read_video(path).frames
+    flickering = vb.metric("temporal_flickering")
+    values = [flickering(clip).value for clip in (path, str(path), frames, torch.from_numpy(frames.copy()))]
+    assert values == [values[0]] * 4
+    assert vb.metric("first_frame_psnr")(path, image=path).value == 60.0
+
+
+def test_what_a_metric_lacks_is_named() -> None:
+    with pytest.raises(vb.UsageError, match="image="):
+        vb.metric("first_frame_psnr")(np.zeros((4, 8, 8, 3), np.uint8))
+    with pytest.raises(vb.UsageError, match="uint8"):
+        vb.metric("temporal_flickering")(np.zeros((4, 8, 8, 3)))
+
+
+def test_names_are_listed() -> None:
+    assert {"vap", "i2v", "frozen"} <= set(vb.list_methods())
+    assert "temporal_flickering" in vb.list_metrics()
+    assert "camera" in vb.list_tasks()
+
+
+def test_a_folder_without_runs_is_named(tmp_path: Path) -> None:
+    with pytest.raises(vb.UsageError, match="no such folder"):
+        vb.load_runs(tmp_path / "absent")
+    assert len(vb.load_runs(tmp_path)) == 0
+    assert list(vb.load_runs(tmp_path).to_dataframe().columns) == list(SCHEMA)

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+import vapbench as vb
+from vapbench.cli import app
+from vapbench.report.read.frame import SCHEMA
+
+RESULTS = Path(__file__).parents[2] / "results"
+
+
+def exported(*arguments: str) -> str:
+    done = CliRunner().invoke(app, ["export", "vap", "lora", "--results", str(RESULTS), *arguments])
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def frame() -> pd.DataFrame:
+    return vb.Runs(vb.load_run(RESULTS / "mini" / name) for name in ("vap", "lora")).to_dataframe()
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet", "jsonl"])
+def test_every_format_holds_the_same_frame(kind: str, frame: pd.DataFrame, tmp_path: Path) -> None:
+    out = tmp_path / f"scores.{kind}"
+    assert exported("--format", kind, "--out", str(out)).split() == [str(out)]
+    read = {
+        "csv": lambda: pd.read_csv(out),
+        "parquet": lambda: pd.read_parquet(out),
+        "jsonl": lambda: pd.read_json(out, lines=True),
+    }[kind]()
+    assert list(read.columns) == list(SCHEMA)
+    pd.testing.assert_series_equal(read["value"].astype("Float64"), frame["value"], rtol=1e-9)
+    assert read["case"].tolist() == frame["case"].tolist()
+
+
+def test_a_data_set_folder_describes_itself(frame: pd.DataFrame, tmp_path: Path) -> None:
+    exported("--format", "dataset", "--out", str(tmp_path / "scores"))
+    described = json.loads((tmp_path / "scores" / "croissant.json").read_text())
+    assert [field["name"] for field in described["recordSet"][0]["field"]] == list(SCHEMA)
+    data = tmp_path / "scores" / described["distribution"][0]["contentUrl"]
+    assert len(pd.read_parquet(data)) == len(frame)
+    card = (tmp_path / "scores" / "README.md").read_text()
+    assert all(f"| `{name}` |" in card for name in SCHEMA)

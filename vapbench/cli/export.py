@@ -1,0 +1,59 @@
+"""``export``: the scores as one frame, for pandas, polars, DuckDB, R."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from vapbench.cli import options as opt
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(export)
+
+
+def export(
+    runs: Annotated[
+        list[str] | None,
+        typer.Argument(help="Runs: folders, names or labels. Default: all in the results folder.", show_default=False),
+    ] = None,
+    format_: Annotated[
+        Literal["csv", "parquet", "jsonl", "dataset"],
+        typer.Option("--format", help="A file; or dataset: a folder with Parquet, a card and a Croissant description."),
+    ] = "csv",
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="File or folder to write. [default: scores.FORMAT]", show_default=False),
+    ] = None,
+    suite: Annotated[
+        str | None, typer.Option("--suite", "-s", help="Only runs of this suite.", show_default=False)
+    ] = None,
+    results: opt.Results = opt.RESULTS,
+) -> None:
+    """Write the scores that count now as one frame: a row per case, seed and column.
+
+    Rows of replaced videos are left out; what failed or does not apply is there, without a value and with its reason.
+
+    vapbench export --format parquet --out scores.parquet
+
+    vapbench export vap i2v --format dataset --out scores
+    """
+    from vapbench.cli.naming import run_folders
+    from vapbench.core.console import configure_logging
+    from vapbench.errors import UsageError
+    from vapbench.report.read.evidence import read_all
+    from vapbench.report.read.frame import frame_of
+    from vapbench.report.render.export import export as write
+
+    configure_logging(verbose=0, quiet=False)
+    folders = run_folders(runs, results, suite)
+    if not folders:
+        raise UsageError(f"No runs in {results}{f' of suite {suite}' if suite else ''}; make one: vapbench run --help")
+    frame = frame_of(read_all(folders))
+    path = out or Path("scores" if format_ == "dataset" else f"scores.{format_}")
+    for file in write(frame, format_, path):
+        typer.echo(str(file))
+    typer.echo(f"{len(frame):,} rows of {len(folders)} runs", err=True)
