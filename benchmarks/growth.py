@@ -32,6 +32,7 @@ from report import METRICS, write_rows, write_run
 from vapbench.core.case import Case, ClipSpec, Media, Reference
 from vapbench.files.atomic import file_sha256
 from vapbench.methods import resolve
+from vapbench.metrics.base import Metric
 from vapbench.results.run import GenerationRow, ScoreRow, column_slug
 from vapbench.running.pending import pending, pending_scores
 from vapbench.running.plan import Column, RunPlan, plan_run
@@ -54,7 +55,7 @@ class Cost:
     peak_mb: float
 
 
-class Constant:
+class Constant(Metric):
     """A metric that is never asked: everything is scored already."""
 
     version = 1

@@ -24,7 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vapbench import Clip
+from vapbench import Clip, Method
 from vapbench.core.case import Case
 from vapbench.methods import ResolvedMethod
 from vapbench.results.run import Failure, Status
@@ -39,7 +39,7 @@ SECONDS = 0.25
 WAIT = 0.05
 
 
-class Busy:
+class Busy(Method):
     """Takes ``compute`` seconds of a core, or waits for ``wait``, and answers with a few frames."""
 
     name, version = "busy", 1

@@ -15,6 +15,7 @@ import numpy as np
 
 from vapbench.core.case import Case
 from vapbench.core.clip import Clip
+from vapbench.methods.base import Method
 
 
 def hang_in_python() -> None:
@@ -66,7 +67,7 @@ FAULTS: Mapping[str, Callable[[], Any]] = {
 }
 
 
-class Faulty:
+class Faulty(Method):
     """Rolls the first frame; ``faults`` maps a case id, or ``setup``, to what goes wrong with it."""
 
     name = "faulty"

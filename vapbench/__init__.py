@@ -41,6 +41,7 @@ _EXPORTS = {
     "Media": "vapbench.core.case",
     "Method": "vapbench.methods.base",
     "Metric": "vapbench.metrics.base",
+    "PaidMetric": "vapbench.metrics.base",
     "NotApplicable": "vapbench.errors",
     "PipelineMethod": "vapbench.methods.pipelines",
     "Reference": "vapbench.core.case",
@@ -112,6 +113,7 @@ if TYPE_CHECKING:
     from vapbench.methods.pipelines import PipelineMethod as PipelineMethod
     from vapbench.methods.pipelines import load_upstream_pipeline as load_upstream_pipeline
     from vapbench.metrics.base import Metric as Metric
+    from vapbench.metrics.base import PaidMetric as PaidMetric
     from vapbench.metrics.base import Score as Score
     from vapbench.metrics.view import ClipView as ClipView
     from vapbench.suites.mini.oracle import plain_caption as plain_caption

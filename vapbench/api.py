@@ -265,6 +265,7 @@ class ClipMetric:
             NotApplicable: the metric does not apply to this clip.
         """
         from vapbench.metrics.view import ClipView
+        from vapbench.running.attempt import checked
 
         given = {"reference": reference, "image": image, "target": target, "prompt": caption}
         if lacking := sorted(need for need in self.metric.needs if need in given and given[need] is None):
@@ -272,8 +273,7 @@ class ClipMetric:
             raise UsageError(f"{self.metric.name} looks at more than the clip: give it {wanted}")
         read = _as_clip(clip, fps)
         case = _single_case(read, reference, image, target, caption)
-        score = self.metric.score(ClipView(read, case, self.device, None), case)
-        return score
+        return checked(self.metric.name, self.metric.score(ClipView(read, case, self.device), case))
 
 
 def run(

@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
-from vapbench import Case, Clip, NotApplicable, fit
-
-if TYPE_CHECKING:
-    import torch
+from vapbench import Case, Clip, Method, NotApplicable, fit
 
 
-class Floor:
+class Floor(Method):
     """What the four share: no weights, no seed, the suite's clip spec."""
 
-    version = 1
     uses_seed = False
-
-    def setup(self, device: torch.device) -> None:
-        """Nothing to load."""
 
     def generate(self, case: Case, seed: int) -> Clip:
         """Return the clip at the suite's size, length and rate."""

@@ -18,7 +18,6 @@ from vapbench.core.case import Case, ClipSpec
 from vapbench.errors import DataError, NotApplicable, UsageError, WeightsError
 from vapbench.files.atomic import file_sha256
 from vapbench.methods import resolve
-from vapbench.methods.base import inputs_of
 from vapbench.methods.lora_files import find_adapter, fingerprint, training_command
 from vapbench.models import load_upstream_pipeline
 from vapbench.running.plan import plan_run
@@ -69,7 +68,7 @@ def test_a_folder_of_adapters_that_is_not_there_is_seen_before_anything_is_loade
 ) -> None:
     method = resolve(f"lora:weights={cogvideox_i2v},adapters={tmp_path / 'nowhere'}").method
     with pytest.raises(WeightsError, match=r"nowhere: no such folder of adapters.*vapbench train lora --task all"):
-        inputs_of(method, cases[CONDITIONS[0]])
+        method.inputs(cases[CONDITIONS[0]])
 
 
 def test_a_held_out_condition_is_not_told_to_be_trained() -> None:
@@ -86,7 +85,7 @@ def test_cases_are_grouped_by_condition_and_keyed_by_their_adapter(
     method = resolve(f"lora:weights={cogvideox_i2v},adapters={adapters}", suite="mini")
     plan = plan_run("mini", "all", method, [one, two, again], [0], tmp_path)
     assert [job.case.condition for job in plan.jobs] == [CONDITIONS[0], CONDITIONS[0], CONDITIONS[1]]
-    assert inputs_of(method.method, cases["mini_zirqua"]) == []
+    assert method.method.inputs(cases["mini_zirqua"]) == []
     copy = tmp_path / "copy"
     shutil.copytree(adapters, copy)
     moved = plan_run(

@@ -16,7 +16,7 @@ from vapbench.core.case import Case
 from vapbench.core.clip import Clip, Frames
 from vapbench.errors import UsageError, WeightsError
 from vapbench.methods import resolve
-from vapbench.methods.base import Method, identity_of, inputs_of
+from vapbench.methods.base import Method
 from vapbench.suites import find_suite
 
 CLIP = {"frames": 13, "fps": 8, "height": 64, "width": 64}
@@ -100,13 +100,13 @@ def test_the_base_within_a_vap_folder_is_the_base(cogvideox_i2v: Path, vap_aroun
 def test_plain_captions_are_the_mini_suites_and_enter_the_key(cogvideox_i2v: Path, mini: list[Case]) -> None:
     text = f"i2v:weights={cogvideox_i2v},captions=plain"
     told = resolve(text).method
-    (caption,) = inputs_of(told, mini[0])
+    (caption,) = told.inputs(mini[0])
     assert "balloon" in str(caption)
-    assert inputs_of(resolve(f"i2v:weights={cogvideox_i2v}").method, mini[0]) == []
+    assert resolve(f"i2v:weights={cogvideox_i2v}").method.inputs(mini[0]) == []
     method = loaded(text)
     assert frames(method, mini[0]).shape == (13, 64, 64, 3)
     with pytest.raises(UsageError, match="no case of the mini suite.*--suite mini"):
-        inputs_of(told, mini[0].model_copy(update={"id": "vidu_x--a--b"}))
+        told.inputs(mini[0].model_copy(update={"id": "vidu_x--a--b"}))
 
 
 def test_captions_are_encoded_once_per_run(cogvideox_i2v: Path, mini: list[Case]) -> None:
@@ -171,11 +171,11 @@ def test_the_estimator_is_part_of_what_the_method_is(wan_vace: Path, tmp_path: P
         (tmp_path / name).mkdir()
         (tmp_path / name / "config.json").write_text(json.dumps({"name": name}))
     identities = [
-        identity_of(resolve(f"vace-depth:weights={wan_vace},depth_model={tmp_path / name}").method) for name in "ab"
+        resolve(f"vace-depth:weights={wan_vace},depth_model={tmp_path / name}").method.identity() for name in "ab"
     ]
     assert identities[0] != identities[1]
 
 
 def test_flow_without_raft_says_how_to_fetch_it(wan_vace: Path) -> None:
     with pytest.raises(WeightsError, match="vapbench data weights fetch raft-large"):
-        identity_of(resolve(f"vace-flow:weights={wan_vace}").method)
+        resolve(f"vace-flow:weights={wan_vace}").method.identity()

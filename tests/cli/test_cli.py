@@ -168,7 +168,7 @@ def test_failures_over_the_threshold_end_with_1_and_keep_the_rest(tmp_path: Path
     method.mkdir()
     (method / "card.yaml").write_text("name: half\ntitle: Half\nsummary: S.\nkind: unified\nclass: Half\n")
     (method / "method.py").write_text(
-        "from vapbench import Clip\nimport numpy as np\n\nclass Half:\n    version = 1\n"
+        "from vapbench import Clip, Method\nimport numpy as np\n\nclass Half(Method):\n    version = 1\n"
         "    def setup(self, device): ...\n"
         "    def generate(self, case, seed):\n        if seed: raise ValueError('odd seed')\n"
         "        return Clip(np.zeros((3, 64, 64, 3), np.uint8), 8)\n"

@@ -9,7 +9,10 @@ from vapbench.methods import find, methods, read_cards, resolve
 
 CARD = "name: mine\ntitle: Mine\nsummary: S.\nkind: unified\nclass: Mine\n"
 CODE = """
-class Mine:
+from vapbench import Method
+
+
+class Mine(Method):
     version = 1
 
     def __init__(self, steps: int = 5) -> None:

@@ -13,7 +13,6 @@ from tests.methods.test_vap import COGVIDEOX
 from vapbench.core.case import Case
 from vapbench.errors import UsageError, WeightsError
 from vapbench.methods import resolve
-from vapbench.methods.base import identity_of, inputs_of
 from vapbench.methods.pipelines import wrong_references
 from vapbench.running.plan import plan_run
 
@@ -50,7 +49,7 @@ def test_bundled_weights_need_no_argument_and_are_known_by_content(
     method = resolve("vap", suite="mini")
     assert method.parameters["dtype"] == "float32"
     assert method.changed == {}
-    assert identity_of(method.method) == identity_of(resolve(f"vap:weights={COGVIDEOX}").method)
+    assert method.method.identity() == resolve(f"vap:weights={COGVIDEOX}").method.identity()
     before = plan_run("mini", "all", method, [make_case()], [0], tmp_path / "results")
     assert before.folder.path.name == "vap"
     config = bundled / "scheduler" / "scheduler_config.json"
@@ -64,7 +63,7 @@ def test_absent_bundled_weights_name_the_command_that_trains_them(
 ) -> None:
     monkeypatch.setattr("vapbench.files.resources._PACKAGE", tmp_path)
     with pytest.raises(WeightsError, match="vapbench train mini --out DIR.*weights=DIR/vap"):
-        identity_of(resolve("vap", suite="mini").method)
+        resolve("vap", suite="mini").method.identity()
 
 
 def test_a_wrong_reference_is_of_another_condition_and_always_the_same(
@@ -81,4 +80,4 @@ def test_a_wrong_reference_is_of_another_condition_and_always_the_same(
     plan = plan_run("s", "all", shuffled, cases[:1], [0], tmp_path, among=cases)
     straight = plan_run("s", "all", resolve(f"vap:weights={COGVIDEOX}"), cases[:1], [0], tmp_path)
     assert plan.jobs[0].key != straight.jobs[0].key
-    assert inputs_of(shuffled.method, cases[0])[0] == swapped[cases[0].id][0].video.path
+    assert shuffled.method.inputs(cases[0])[0] == swapped[cases[0].id][0].video.path

@@ -14,7 +14,6 @@ from vapbench.core.case import Case
 from vapbench.core.clip import Clip
 from vapbench.errors import NotApplicable, UsageError, WeightsError
 from vapbench.methods import resolve
-from vapbench.methods.base import identity_of
 
 PARITY = Path(__file__).parents[1] / "data" / "parity" / "vap"
 COGVIDEOX, WAN = PARITY / "cogvideox_pipeline" / "pipeline", PARITY / "wan_pipeline" / "pipeline"
@@ -63,11 +62,11 @@ def test_its_size_can_be_set_apart_from_the_suites(make_case: Callable[..., Case
 def test_identity_is_the_checkpoints_content(tmp_path: Path) -> None:
     copy = tmp_path / "elsewhere"
     shutil.copytree(COGVIDEOX, copy)
-    here, there = (identity_of(resolve(f"vap:weights={path}").method) for path in (COGVIDEOX, copy))
+    here, there = (resolve(f"vap:weights={path}").method.identity() for path in (COGVIDEOX, copy))
     assert here == there
     config = copy / "scheduler" / "scheduler_config.json"
     config.write_text(config.read_text().replace("trailing", "leading"))
-    assert identity_of(resolve(f"vap:weights={copy}").method) != here
+    assert resolve(f"vap:weights={copy}").method.identity() != here
 
 
 @pytest.mark.parametrize(
@@ -81,7 +80,7 @@ def test_absent_weights_say_what_to_do(text: str, message: str, monkeypatch: pyt
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
     with pytest.raises(WeightsError, match=message):
-        identity_of(resolve(text).method)
+        resolve(text).method.identity()
 
 
 def test_offload_needs_an_accelerator() -> None:

@@ -17,10 +17,10 @@ from vapbench.metrics.base import Metric
 MY_METRIC = '''
 """A metric of one's own."""
 
-from vapbench import Score
+from vapbench import Metric, Score
 
 
-class Brightness:
+class Brightness(Metric):
     """Mean brightness, 0 to 255."""
 
     name = "brightness"
@@ -130,7 +130,7 @@ def test_a_file_cannot_take_a_built_in_name(own: Path) -> None:
 
 
 def test_a_class_that_is_no_metric_is_refused(own: Path) -> None:
-    with pytest.raises(VapbenchError, match="is no metric: it lacks version, higher_is_better"):
+    with pytest.raises(VapbenchError, match="is no metric: derive"):
         resolve(f"{own}:NoMetric")
 
 

@@ -77,7 +77,7 @@ def test_rows_of_another_method_or_other_parameters_measure_nothing(tmp_path: Pa
 def test_what_nobody_knows_is_no_zero(tmp_path: Path) -> None:
     (tmp_path / "card.yaml").write_text("name: own\ntitle: Own\nsummary: s\nkind: unified\nclass: Own\n")
     (tmp_path / "method.py").write_text(
-        "class Own:\n    version = 1\n    def setup(self, device): ...\n    def generate(self, case, seed): ...\n"
+        "from vapbench import Method\n\n\nclass Own(Method):\n    def generate(self, case, seed): ...\n"
     )
     found = estimate(Work(resolve(str(tmp_path)), "vap-data", 16, CLIP), [], H100, [])
     assert (found.generating.seconds, found.device_hours, found.wall_hours) == (None, None, None)

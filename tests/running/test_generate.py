@@ -17,7 +17,8 @@ from vapbench.core.clip import Clip
 from vapbench.core.video import write_video
 from vapbench.errors import IdentityError, NotApplicable, TooManyFailures, UsageError
 from vapbench.methods import ResolvedMethod
-from vapbench.metrics.base import Score
+from vapbench.methods.base import Method
+from vapbench.metrics.base import Metric, Score
 from vapbench.metrics.view import ClipView
 from vapbench.report.tables.summary import summarise
 from vapbench.results.run import Failure, RunFolder, Status
@@ -44,7 +45,7 @@ class Watcher:
     def end(self) -> None: ...
 
 
-class Mover:
+class Mover(Method):
     """Slides the first frame; ``tricks`` maps a case id to what to do instead."""
 
     name = "mover"
@@ -66,7 +67,7 @@ class Mover:
         return Clip(np.stack([np.roll(frame, seed + 2 * t, axis=1) for t in range(case.clip.frames)]), case.clip.fps)
 
 
-class Brightness:
+class Brightness(Metric):
     name = "brightness"
     version = 1
     higher_is_better = True
@@ -317,7 +318,7 @@ def test_the_same_command_ends_with_the_same_failure(tmp_path: Path, make_case: 
 
 @pytest.mark.parametrize(
     ("answer", "word"),
-    [(0.5, "must return a Score, not float"), (Score(1.0, {"x": float("nan")}), "JSON"), (Score("high"), "high")],  # type: ignore[arg-type]
+    [("0.5", "must return a Score or a number, not str"), (Score(1.0, {"x": float("nan")}), "JSON"), (Score("high"), "high")],  # type: ignore[arg-type]
 )
 def test_an_answer_that_no_row_can_hold_is_a_failed_row(
     tmp_path: Path, make_case: Make, answer: Any, word: str

@@ -47,10 +47,10 @@ from pathlib import Path
 
 import numpy as np
 
-from vapbench import Clip
+from vapbench import Clip, Method
 
 
-class Tried:
+class Tried(Method):
     version = 1
 
     def __init__(self, marks: Path, seconds: float = 0.0):
@@ -75,10 +75,10 @@ import os
 import signal
 from pathlib import Path
 
-from vapbench import Score
+from vapbench import Metric, Score
 
 
-class Deadly:
+class Deadly(Metric):
     name = "deadly"
     version = 1
     higher_is_better = True

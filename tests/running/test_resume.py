@@ -19,9 +19,9 @@ from vapbench.results.run import RunFolder
 SLOW_METHOD = """
 import time
 import numpy as np
-from vapbench import Clip
+from vapbench import Clip, Method
 
-class Slow:
+class Slow(Method):
     version = 1
 
     def setup(self, device): ...

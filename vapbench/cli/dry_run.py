@@ -92,7 +92,6 @@ def describe_protocol(
     """
     from vapbench.errors import WeightsError
     from vapbench.methods import resolve
-    from vapbench.methods.base import identity_of
     from vapbench.running.estimate import Work
     from vapbench.suites import find_suite
 
@@ -102,10 +101,10 @@ def describe_protocol(
     protocol, described = found.protocol, []
     for method in (resolve(text, shared, found.name) for text in dict.fromkeys(methods)):
         size = found.clip.model_dump() | dict(method.clip)
-        count = len(dict.fromkeys(seeds or [0])) if getattr(method.method, "uses_seed", True) else 1
+        count = len(dict.fromkeys(seeds or [0])) if method.method.uses_seed else 1
         videos = protocol.cases * count
         try:
-            weights = identity_of(method.method)
+            weights = method.method.identity()
         except WeightsError as error:
             weights = {"absent": str(error)}
         lines = [

@@ -207,12 +207,11 @@ def resolve(text: str, extra: Mapping[str, Any] | None = None, suite: str | None
         raise VapbenchError(f"{spec.name} cannot be made: {type(error).__name__}: {error}") from error
     method.name = entry.name
     usual = plain(defaults(entry.cls, fixed, spec.name))
-    not_keyed: frozenset[str] = getattr(method, "not_keyed", frozenset())
     recorded = plain(values)
     changed = {
         name: value
         for name, value in recorded.items()
-        if name not in not_keyed and (name not in usual or usual[name] != value)
+        if name not in method.not_keyed and (name not in usual or usual[name] != value)
     }
     code = content_sha256(entry.folder / "method.py") if entry.folder and entry.origin == str(entry.folder) else ""
     clip = entry.card.clip if entry.card and suite not in entry.card.suites else {}
@@ -232,13 +231,13 @@ def check_class(cls: type[Any]) -> None:
     """Refuse a class that is no method.
 
     Raises:
-        UsageError: it lacks a version, or ``setup(device)`` or ``generate(case, seed)``.
+        UsageError: it is not derived from :class:`Method`, or ``setup`` or ``generate`` take other arguments.
     """
-    missing = [name for name in ("setup", "generate") if not callable(getattr(cls, name, None))]
-    if not isinstance(getattr(cls, "version", None), int):
-        missing.append("version (an integer)")
-    if missing:
-        raise UsageError(f"{cls.__name__} lacks {', '.join(missing)}; see docs/add-a-method.md")
+    if not (isinstance(cls, type) and issubclass(cls, Method)) or cls.generate is Method.generate:
+        raise UsageError(
+            f"{cls.__name__} is no method: derive it from vapbench.Method and write generate(case, seed); "
+            "see docs/add-a-method.md"
+        )
     for name, wanted in (("setup", ["self", "device"]), ("generate", ["self", "case", "seed"])):
         given = list(inspect.signature(getattr(cls, name)).parameters)
         if given != wanted:

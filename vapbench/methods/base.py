@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import torch
@@ -13,32 +13,46 @@ if TYPE_CHECKING:
     from vapbench.core.clip import Clip
 
 
-@runtime_checkable
-class Method(Protocol):
-    """A method, built-in or your own.
+class Method:
+    """A method, built-in or your own: derive a class and write :meth:`generate`.
 
-    ``__init__`` takes keyword parameters with defaults; they are what ``--method "name:steps=50"`` sets, and they
-    enter the generation key. Optional, taken as shown where absent:
-
-    * ``not_keyed = frozenset()``: parameters that cannot change the frames (``offload``);
-    * ``uses_seed = True``: False for a method that ignores the seed, which then runs once per case;
-    * ``label``: name of the run folder (the method's name, with a hash of changed parameters);
-    * ``identity(self) -> Mapping[str, Any]``: what else decides the frames, such as weights (``{}``);
-    * ``inputs(self, case) -> Sequence[Path | str]``: what it uses for this case beyond the case's own: files, which
-      are keyed by content, and text (``()``);
-    * ``survey(self, cases)``: told once of every case of the suite, before anything else, for methods that look
-      across cases;
-    * ``group(self, case) -> str``: cases with equal answers are generated one after another;
-    * ``provenance(self, case) -> Mapping[str, str]``: where a finished video comes from: it is kept in the manifest and
-      told under tables (``{}``).
-
-    ``identity``, ``survey``, ``group`` and ``inputs`` are asked for before ``setup`` and must not import torch: they
-    are all that a finished run needs.
+    ``__init__`` takes keyword parameters with defaults; they are what ``--method "name:steps=50"`` sets, and they enter
+    the generation key. :meth:`identity`, :meth:`survey`, :meth:`group` and :meth:`inputs` are asked for before
+    :meth:`setup` and must not import torch: they are all that a finished run needs.
     """
 
-    name: str
-    version: int
+    name: str = ""
+    """By default the card's."""
+    version: int = 1
     """Raised whenever equal input may give other frames."""
+    not_keyed: frozenset[str] = frozenset()
+    """Parameters that cannot change the frames (``offload``)."""
+    uses_seed: bool = True
+    """False for a method that ignores the seed, which then runs once per case."""
+
+    @property
+    def label(self) -> str | None:
+        """Name of the run folder; None: the method's name, with a hash of changed parameters."""
+        return None
+
+    def identity(self) -> Mapping[str, Any]:
+        """What else decides the frames, such as weights."""
+        return {}
+
+    def inputs(self, case: Case) -> Sequence[Path | str]:
+        """What it uses for this case beyond the case's own: files, which are keyed by content, and text."""
+        return ()
+
+    def survey(self, cases: Sequence[Case]) -> None:
+        """Look at every case of the suite, once, before anything else."""
+
+    def group(self, case: Case) -> str:
+        """Name of the batch: cases with equal answers are generated one after another."""
+        return ""
+
+    def provenance(self, case: Case) -> Mapping[str, str]:
+        """Where a finished video comes from; it is kept in the manifest and told under tables."""
+        return {}
 
     def setup(self, device: torch.device) -> None:
         """Load models onto ``device``; called once, before the first case, only if something needs generating.
@@ -55,21 +69,4 @@ class Method(Protocol):
         Raises:
             NotApplicable: the method cannot do this case (no LoRA for its condition, no such output): *unscored*.
         """
-
-
-def identity_of(method: Method) -> Mapping[str, Any]:
-    """What decides the method's frames beyond its parameters, or ``{}``."""
-    identity = getattr(method, "identity", None)
-    return identity() if identity else {}
-
-
-def inputs_of(method: Method, case: Case) -> Sequence[Path | str]:
-    """Files and text the method uses for this case beyond the case's own, or ``()``."""
-    inputs = getattr(method, "inputs", None)
-    return inputs(case) if inputs else ()
-
-
-def provenance_of(method: Method, case: Case) -> Mapping[str, str]:
-    """Where the case's finished video comes from, or ``{}``."""
-    provenance = getattr(method, "provenance", None)
-    return provenance(case) if provenance else {}
+        raise NotImplementedError

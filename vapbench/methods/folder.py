@@ -20,6 +20,7 @@ from vapbench.core.video import read_video
 from vapbench.errors import DataError, NotApplicable
 from vapbench.files.atomic import check_inside, write_text
 from vapbench.files.parsing import read_csv
+from vapbench.methods.base import Method
 from vapbench.methods.provenance import Provenance, read_provenance
 from vapbench.suites.gallery import REFERENCES
 
@@ -38,7 +39,7 @@ _PANELS = 3
 _SUSPICIOUS_ASPECT = 2.5
 
 
-class Folder:
+class Folder(Method):
     """Finished videos as a method.
 
     ``manifest.csv`` in the folder (columns ``case,video``) says which video is whose; a case it does not list, or lists

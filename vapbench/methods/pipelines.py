@@ -19,6 +19,7 @@ from vapbench.core.case import Case, ClipSpec, Reference
 from vapbench.core.clip import Clip
 from vapbench.errors import UsageError, VapbenchError
 from vapbench.files.atomic import digest
+from vapbench.methods.base import Method
 from vapbench.methods.reuse import EncodedOnce
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ _NEXT_STEP = {
 
 
 @dataclass(kw_only=True, eq=False)
-class PipelineMethod:
+class PipelineMethod(Method):
     """A diffusers pipeline as a method. The fields are the parameters that ``--method name:key=value`` sets."""
 
     weights: str

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from vapbench.core.registry import Registry, Spec, defaults, load_attribute, load_module, parameters, plain
-from vapbench.errors import UsageError, VapbenchError
+from vapbench.errors import UsageError
 from vapbench.metrics.base import Metric, Need
 
 REGISTRY = Registry(
@@ -38,7 +38,6 @@ REGISTRY = Registry(
 )
 
 _TORCHMETRICS = "torchmetrics:"
-_REQUIRED = ("name", "version", "higher_is_better", "unit", "needs", "setup", "score")
 
 
 def resolve(text: str) -> tuple[Metric, dict[str, Any]]:
@@ -83,14 +82,13 @@ def _with_variant(name: str) -> str:
 
 
 def _build(cls: type[Any], spec: Spec, origin: str) -> tuple[Metric, dict[str, Any]]:
+    if not (isinstance(cls, type) and issubclass(cls, Metric)):
+        raise UsageError(f"{spec.name} ({origin}) is no metric: derive its class from vapbench.Metric.")
     values = parameters(cls, spec)
     metric = cls(**values)
-    missing = [attribute for attribute in _REQUIRED if not hasattr(metric, attribute)]
-    if missing:
-        raise VapbenchError(f"{spec.name} ({origin}) is no metric: it lacks {', '.join(missing)}.")
     if strange := set(metric.needs) - set(get_args(Need)):
         raise UsageError(f"{spec.name}: needs {min(strange)!r}; it may need {', '.join(get_args(Need))}.")
-    if identity := getattr(metric, "identity", None):
-        return metric, plain(identity())
+    if (identity := metric.identity()) is not None:
+        return metric, plain(identity)
     usual = defaults(cls, {}, spec.name)
     return metric, plain({name: value for name, value in values.items() if name not in usual or usual[name] != value})

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from vapbench.checkpoints.catalogue import load_tensors, require
 from vapbench.checkpoints.metric_files import given_or_catalogued, present
 from vapbench.errors import WeightsError
-from vapbench.metrics.base import Need, Score
+from vapbench.metrics.base import Score
 from vapbench.metrics.features.clip import ClipMetric, ClipWeights
 from vapbench.metrics.features.precision import Precision, exact_float32
 
@@ -36,7 +36,6 @@ class AestheticQuality(ClipMetric):
     unit = "rating / 10"
     scale = 100.0
     digits = 2
-    needs: frozenset[Need] = frozenset()
 
     def __init__(self, weights: Path | None = None, head: Path | None = None, precision: Precision = "exact") -> None:
         """Choose the checkpoints.
@@ -53,7 +52,6 @@ class AestheticQuality(ClipMetric):
         """
         super().__init__(ClipWeights.of("ViT-L-14", weights, precision))
         self._given_head = present(head)
-        self._head: tuple[torch.Tensor, torch.Tensor] | None = None
 
     def weights(self) -> tuple[Path, ...]:
         """The checkpoints, as far as they are on this machine."""
@@ -76,8 +74,6 @@ class AestheticQuality(ClipMetric):
         Raises:
             WeightsError: the head is for features of another length.
         """
-        if self._head is None:
-            raise RuntimeError("call setup before score")
         features, weight = self.encoder.image_features(clip), self._head[0]
         if features.shape[1] != weight.shape[1]:
             raise WeightsError(

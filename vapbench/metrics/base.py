@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal
 
 from vapbench.errors import BudgetSpent
 
@@ -74,30 +75,43 @@ class Budget:
             self.taken += calls
 
 
-@runtime_checkable
-class Metric(Protocol):
-    """A metric, built-in or your own.
+class Metric:
+    """A metric, built-in or your own: derive a class, say how its column reads, write :meth:`score`.
 
-    Optional attributes, taken as shown where absent: ``weights(self) -> tuple[Path, ...]`` (files the score depends
-    on: their hashes enter the score key; ``()``), ``scale = 1.0`` (factor for display: 100 prints 0.42 as 42.0),
-    ``digits = 2``, ``title`` (the column header; the name), ``range = (None, None)`` (values it can take, for
-    intervals) and ``identity(self) -> Mapping[str, Any]`` (what sets its column apart; the parameters that were
-    changed).
-
-    A metric that waits for somebody else's answer also has ``begin(self, clip, case) -> Callable[[], Score]``, which
-    takes what it needs of the clip and returns what waits, and ``concurrency``: how many of these are called at once,
-    from other threads, while the next clips are scored. Where the answers are paid for it has ``budget: Budget``, and
-    ``cost(self, case) -> Cost``.
+    Parameters of ``__init__`` with defaults are what ``--metric "name:key=value"`` sets; changed ones make a column of
+    their own.
     """
 
-    name: str
-    """With its variant in brackets where there is more than one: ``dynamic_degree[raft]``."""
-    version: int
+    name: str = ""
+    """With its variant in brackets where there is more than one: ``dynamic_degree[raft]``. By default the name of the
+    class in snake_case."""
+    version: int = 1
     """Raised whenever equal input may give another value."""
-    higher_is_better: bool
-    unit: str
-    needs: frozenset[Need]
+    higher_is_better: bool = True
+    unit: str = ""
+    needs: frozenset[Need] = frozenset()
     """Case fields the value depends on; a case that lacks one is unscored."""
+    title: str = ""
+    """The column's header; by default the name."""
+    scale: float = 1.0
+    """Factor for display: 100 prints 0.42 as 42.0."""
+    digits: int = 2
+    range: tuple[float | None, float | None] = (None, None)
+    """Values it can take, for intervals; None where there is no bound."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Name the class if it does not name itself."""
+        super().__init_subclass__(**options)
+        if not cls.name:
+            cls.name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower().strip("_")
+
+    def weights(self) -> tuple[Path, ...]:
+        """Files the score depends on: their hashes enter the score key."""
+        return ()
+
+    def identity(self) -> Mapping[str, Any] | None:
+        """What sets its column apart; None: the parameters that were changed."""
+        return None
 
     def setup(self, device: torch.device) -> None:
         """Load models onto ``device``; called once, before the first score, only if something needs scoring.
@@ -106,15 +120,41 @@ class Metric(Protocol):
             NotApplicable: the weights are absent; the message says which command fetches them.
         """
 
-    def score(self, clip: ClipView, case: Case) -> Score:
+    def score(self, clip: ClipView, case: Case) -> Score | float:
         """Score one clip.
 
         Raises:
             NotApplicable: the metric does not apply to this clip; the message becomes the note.
         """
+        raise NotImplementedError
+
+
+class PaidMetric(Metric):
+    """A metric that waits for somebody else's answer, and pays for it."""
+
+    budget: Budget
+    """Calls that may still be made; one budget serves every metric of a command."""
+    concurrency: int = 1
+    """How many answers are waited for at once, from other threads, while the next clips are scored."""
+
+    def begin(self, clip: ClipView, case: Case) -> Callable[[], Score]:
+        """Take what the answer needs of the clip, and return what waits for it.
+
+        Raises:
+            NotApplicable: the metric does not apply to this clip.
+            BudgetSpent: the answer would cost a call that is not allowed.
+        """
+        raise NotImplementedError
+
+    def cost(self, case: Case) -> Cost:
+        """What the answer will cost: an estimate, before anything is sent."""
+        raise NotImplementedError
+
+    def score(self, clip: ClipView, case: Case) -> Score:
+        """Ask, and wait for the answer."""
+        return self.begin(clip, case)()
 
 
 def weights_of(metric: Metric) -> tuple[Path, ...]:
     """Files the metric's values depend on, as far as they exist."""
-    listed = getattr(metric, "weights", None)
-    return tuple(path for path in (listed() if listed else ()) if path.exists())
+    return tuple(path for path in metric.weights() if path.exists())

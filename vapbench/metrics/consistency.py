@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vapbench.errors import NotApplicable
-from vapbench.metrics.base import Need, Score
+from vapbench.metrics.base import Metric, Score
 from vapbench.metrics.features.clip import ClipMetric, ClipWeights
 from vapbench.metrics.features.dino import DinoMetric
 from vapbench.metrics.features.precision import Precision
@@ -35,14 +35,13 @@ def consistency(features: torch.Tensor) -> Score:
     return Score(float((previous + first).mean() / 2), parts)
 
 
-class _Consistency:
+class _Consistency(Metric):
     version = 1
     higher_is_better = True
     unit = "cosine"
     scale = 100.0
     range = (0.0, 1.0)
     digits = 2
-    needs: frozenset[Need] = frozenset()
 
 
 class SubjectConsistency(DinoMetric, _Consistency):

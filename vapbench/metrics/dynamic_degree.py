@@ -16,7 +16,7 @@ import numpy as np
 from vapbench.checkpoints.catalogue import require
 from vapbench.checkpoints.metric_files import given_or_catalogued, present
 from vapbench.errors import NotApplicable
-from vapbench.metrics.base import Need, Score
+from vapbench.metrics.base import Metric, Score
 from vapbench.metrics.features.flow import DisFlow, Flow, RaftFlow, pad_frames, padding
 from vapbench.metrics.features.precision import Precision, arithmetic
 
@@ -65,7 +65,7 @@ def may_turn(magnitudes: Sequence[float], threshold: float, need: int) -> bool:
     return is_dynamic(less, threshold, need) != is_dynamic(more, threshold, need)
 
 
-class _DynamicDegree:
+class _DynamicDegree(Metric):
     """VBench's decision, given one magnitude per pair of sampled frames."""
 
     version = 1
@@ -74,7 +74,6 @@ class _DynamicDegree:
     scale = 100.0
     range = (0.0, 1.0)
     digits = 2
-    needs: frozenset[Need] = frozenset()
 
     def __init__(self, vbench_quirks: bool) -> None:
         self.vbench_quirks = vbench_quirks
@@ -153,7 +152,6 @@ class RaftDynamicDegree(_DynamicDegree):
         super().__init__(vbench_quirks)
         self._given = present(weights)
         self._precision: Precision = precision
-        self._flow: RaftFlow | None = None
 
     def weights(self) -> tuple[Path, ...]:
         """The checkpoint, if it is on this machine."""
@@ -186,8 +184,6 @@ class RaftDynamicDegree(_DynamicDegree):
         )
 
     def _magnitudes(self, clip: ClipView, interval: int, precision: Precision) -> list[float]:
-        if self._flow is None:
-            raise RuntimeError("call setup before score")
         magnitudes: list[float] = []
         with arithmetic(clip.device, precision):
             for flow in self._flow(clip.tensor[::interval], memory=clip.memory):
@@ -220,15 +216,12 @@ class DisDynamicDegree(_DynamicDegree):
                 unscored.
         """
         super().__init__(vbench_quirks)
-        self._flow: DisFlow | None = None
 
     def setup(self, device: torch.device) -> None:
         """Make the estimator; it runs on the CPU whatever the device."""
         self._flow = DisFlow()
 
     def _measure(self, clip: ClipView, interval: int, threshold: float, need: int) -> _Measured:
-        if self._flow is None:
-            raise RuntimeError("call setup before score")
         grey = [self._flow.grey(pad_frames(frame)) for frame in clip.frames[::interval]]
         return _Measured([_fastest(self._flow(grey[i], grey[i + 1])) for i in range(len(grey) - 1)])
 

@@ -8,18 +8,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vapbench.core.clip import Clip, fit
-from vapbench.metrics.base import Need, Score
+from vapbench.metrics.base import Metric, Need, Score
 
 if TYPE_CHECKING:
-    import torch
-
     from vapbench.core.case import Case
     from vapbench.metrics.view import ClipView
 
 _MOST = 60.0
 
 
-class FirstFramePsnr:
+class FirstFramePsnr(Metric):
     """Peak signal-to-noise ratio of the clip's first frame against the first frame that the method was given.
 
     Formula: ``min(60, 10 log10(255^2 / MSE))`` over all pixels and channels of frame 0; the image is resized to
@@ -37,9 +35,6 @@ class FirstFramePsnr:
     range = (0.0, _MOST)
     digits = 1
     needs: frozenset[Need] = frozenset({"image"})
-
-    def setup(self, device: torch.device) -> None:
-        """Nothing to load."""
 
     def score(self, clip: ClipView, case: Case) -> Score:
         """Score one clip."""

@@ -65,7 +65,7 @@ class ImageClass:
         return len(self.inputs) if per_image and len(self.inputs) <= 2 else 0
 
 
-class TorchImageMetric:
+class TorchImageMetric(Metric):
     """A torchmetrics image metric, frame by frame.
 
     Formula: the mean over frames of the class's own value; a class that takes two images compares each frame
@@ -121,8 +121,6 @@ class TorchImageMetric:
             NotApplicable: the case lacks what the frames are compared with, the class does not take frames of
                 this size, or the value is not finite (the signal-to-noise ratio of identical frames).
         """
-        if self._metric is None:
-            raise RuntimeError("call setup before score")
         others = self._others(clip)
         values = []
         with exact_float32(clip.device):

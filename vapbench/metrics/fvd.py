@@ -88,8 +88,6 @@ class Fvd:
         """
         from torchvision.transforms.functional import normalize, resize
 
-        if self._model is None:
-            raise RuntimeError("call setup before features")
         size = self._model.config.image_size
         sides = [size, size] if isinstance(size, int) else list(size)
         chosen = evenly(len(clip), self._model.config.num_frames)

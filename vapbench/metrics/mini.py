@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from vapbench.checkpoints.metric_files import given_or_shipped, require_shipped
 from vapbench.errors import WeightsError
 from vapbench.metrics.aesthetic_quality import load_head
-from vapbench.metrics.base import Need, Score
+from vapbench.metrics.base import Metric, Need, Score
 from vapbench.metrics.features.clip import ClipEncoder, ClipWeights
 from vapbench.metrics.features.precision import exact_float32
 from vapbench.metrics.text_alignment import clip_score
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 HEAD = "model.safetensors"
 
 
-class MiniTextAlignment:
+class MiniTextAlignment(Metric):
     """CLIP score by the mini suite's own CLIP.
 
     Formula: ``100 x mean over frames of cos(image, caption)``, as ``text_alignment[clip]``.
@@ -56,7 +56,6 @@ class MiniTextAlignment:
             UsageError: there is no such folder.
         """
         self._folder = given_or_shipped(weights, "image_text")
-        self._encoder: ClipEncoder | None = None
 
     def weights(self) -> tuple[Path, ...]:
         """The encoder's folder, if it is on this machine."""
@@ -77,12 +76,10 @@ class MiniTextAlignment:
         Raises:
             NotApplicable: the case has no caption.
         """
-        if self._encoder is None:
-            raise RuntimeError("call setup before score")
         return clip_score(self._encoder, clip)
 
 
-class MiniAestheticQuality:
+class MiniAestheticQuality(Metric):
     """How cleanly the frames are drawn, by a linear head that ranks clean renders above degraded ones.
 
     Formula: ``mean over frames of sigmoid(w . f + b)``, with ``f`` the unit-length feature of a frame by the mini
@@ -102,7 +99,6 @@ class MiniAestheticQuality:
     scale = 100.0
     range = (0.0, 1.0)
     digits = 1
-    needs: frozenset[Need] = frozenset()
 
     def __init__(self, weights: Path | None = None, head: Path | None = None) -> None:
         """Choose encoder and head.
@@ -116,8 +112,6 @@ class MiniAestheticQuality:
         """
         self._folder = given_or_shipped(weights, "image_text")
         self._head_folder = given_or_shipped(head, "quality")
-        self._encoder: ClipEncoder | None = None
-        self._head: tuple[torch.Tensor, torch.Tensor] | None = None
 
     def weights(self) -> tuple[Path, ...]:
         """Encoder and head, as far as they are on this machine."""
@@ -141,8 +135,6 @@ class MiniAestheticQuality:
         Raises:
             WeightsError: the head is for features of another length.
         """
-        if self._encoder is None or self._head is None:
-            raise RuntimeError("call setup before score")
         features, (weight, bias) = self._encoder.image_features(clip), self._head
         if features.shape[1] != weight.shape[1]:
             raise WeightsError(

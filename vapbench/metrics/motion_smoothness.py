@@ -13,7 +13,7 @@ from vapbench.checkpoints.catalogue import require
 from vapbench.checkpoints.metric_files import given_or_catalogued, present
 from vapbench.core.clip import Frames
 from vapbench.errors import NotApplicable
-from vapbench.metrics.base import Need, Score
+from vapbench.metrics.base import Metric, Score
 from vapbench.metrics.features.amt import AmtInterpolator
 from vapbench.metrics.features.flow import DisFlow, Flow, pad_frames, padding
 from vapbench.metrics.features.precision import Precision
@@ -64,7 +64,7 @@ def _from_errors(errors: list[float]) -> Score:
     return Score((255 - float(np.mean(errors))) / 255, {"mean_absolute_error": errors})
 
 
-class AmtMotionSmoothness:
+class AmtMotionSmoothness(Metric):
     """Smoothness of motion: how well AMT-S predicts each odd frame from its neighbours.
 
     Formula: ``(255 - mean over odd frames of mean |frame - prediction|) / 255``, the prediction being AMT-S's frame
@@ -82,7 +82,6 @@ class AmtMotionSmoothness:
     scale = 100.0
     range = (0.0, 1.0)
     digits = 2
-    needs: frozenset[Need] = frozenset()
 
     def __init__(self, weights: Path | None = None, precision: Precision = "exact") -> None:
         """Choose the checkpoint.
@@ -96,7 +95,6 @@ class AmtMotionSmoothness:
         """
         self._given = present(weights)
         self._precision: Precision = precision
-        self._interpolator: AmtInterpolator | None = None
 
     def weights(self) -> tuple[Path, ...]:
         """The checkpoint, if it is on this machine."""
@@ -117,8 +115,6 @@ class AmtMotionSmoothness:
         Raises:
             NotApplicable: the clip has fewer than 3 frames, or is too small for AMT.
         """
-        if self._interpolator is None:
-            raise RuntimeError("call setup before score")
         compared = compared_frames(len(clip))
         frames = clip.tensor
         predictions = self._interpolator(frames[0 : compared[-1] + 2 : 2], clip.memory)
@@ -131,7 +127,7 @@ class AmtMotionSmoothness:
         return _from_errors(errors)
 
 
-class WarpMotionSmoothness:
+class WarpMotionSmoothness(Metric):
     """Smoothness of motion: how well a flow-warped neighbour predicts each odd frame.
 
     Formula: ``(255 - mean over odd frames of mean |frame - prediction|) / 255``, the prediction being both
@@ -149,11 +145,9 @@ class WarpMotionSmoothness:
     scale = 100.0
     range = (0.0, 1.0)
     digits = 2
-    needs: frozenset[Need] = frozenset()
 
     def __init__(self) -> None:
         """Nothing to choose."""
-        self._interpolate: FlowInterpolator | None = None
 
     def setup(self, device: torch.device) -> None:
         """Make the interpolator; it runs on the CPU whatever the device."""
@@ -165,8 +159,6 @@ class WarpMotionSmoothness:
         Raises:
             NotApplicable: the clip has fewer than 3 frames.
         """
-        if self._interpolate is None:
-            raise RuntimeError("call setup before score")
         return smoothness(clip.frames, self._interpolate)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from vapbench.checkpoints.metric_files import given_or_shipped, require_shipped
 from vapbench.core.clip import fit
-from vapbench.metrics.base import Need, Score
+from vapbench.metrics.base import Metric, Need, Score
 from vapbench.metrics.features.precision import exact_float32
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _FILES = ("config.json", "model.safetensors")
 
 
-class EmbeddingSemanticAlignment:
+class EmbeddingSemanticAlignment(Metric):
     """Probability that output and reference show the same condition, as the mini suite's semantic encoder reads them.
 
     Formula: ``100 x sum over conditions c of p(c | output) p(c | reference)``, with ``p(c | clip) = softmax_c(16 cos(e,
@@ -54,7 +54,6 @@ class EmbeddingSemanticAlignment:
             UsageError: there is no such folder.
         """
         self._folder = given_or_shipped(weights, "semantic")
-        self._encoder: SemanticEncoder | None = None
 
     def weights(self) -> tuple[Path, ...]:
         """The encoder's configuration and weights, if they are on this machine."""
@@ -73,8 +72,6 @@ class EmbeddingSemanticAlignment:
 
     def score(self, clip: ClipView, case: Case) -> Score:
         """Score one clip; frames are chosen evenly and resized to what the encoder was trained on."""
-        if self._encoder is None:
-            raise RuntimeError("call setup before score")
         output, reference = (self._read(self._encoder, each) for each in (clip, clip.reference))
         names = self._encoder.conditions
         parts = {

@@ -39,6 +39,7 @@ class SetMetric(Protocol):
     higher_is_better: bool
     unit: str
     digits: int
+    title: str
 
     def weights(self) -> tuple[Path, ...]:
         """Files or folders the features depend on.

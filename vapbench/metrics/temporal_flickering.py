@@ -8,16 +8,14 @@ import numpy as np
 
 from vapbench.core.clip import Frames
 from vapbench.errors import NotApplicable
-from vapbench.metrics.base import Need, Score
+from vapbench.metrics.base import Metric, Score
 
 if TYPE_CHECKING:
-    import torch
-
     from vapbench.core.case import Case
     from vapbench.metrics.view import ClipView
 
 
-class TemporalFlickering:
+class TemporalFlickering(Metric):
     """Similarity of neighbouring frames, pixel by pixel.
 
     Formula: ``(255 - mean over neighbouring pairs of mean |frame[t+1] - frame[t]|) / 255``.
@@ -33,10 +31,6 @@ class TemporalFlickering:
     scale = 100.0
     range = (0.0, 1.0)
     digits = 2
-    needs: frozenset[Need] = frozenset()
-
-    def setup(self, device: torch.device) -> None:
-        """Nothing to load."""
 
     def score(self, clip: ClipView, case: Case) -> Score:
         """Score one clip.

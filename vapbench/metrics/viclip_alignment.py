@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from vapbench.checkpoints.catalogue import load_tensors, require
 from vapbench.checkpoints.metric_files import given_or_catalogued, present
 from vapbench.errors import WeightsError
-from vapbench.metrics.base import Need, Score
+from vapbench.metrics.base import Metric, Need, Score
 from vapbench.metrics.features.clip import prepare_rounded, unit_length
 from vapbench.metrics.features.precision import Precision, arithmetic, exact_float32, round_weights
 
@@ -28,7 +28,7 @@ def middle_frames(total: int, wanted: int) -> list[int]:
     return middles + middles[-1:] * (wanted - parts)
 
 
-class ViClipTextAlignment:
+class ViClipTextAlignment(Metric):
     """Similarity of the video, as one piece, and the target caption.
 
     Formula: ``cos(ViCLIP video, ViCLIP text)`` of 8 evenly chosen frames and the caption's first 32 tokens.
@@ -95,8 +95,6 @@ class ViClipTextAlignment:
         Raises:
             NotApplicable: the case has no caption.
         """
-        if self._model is None:
-            raise RuntimeError("call setup before score")
         tokens, dropped = self.tokens(clip.prompt)
         chosen = middle_frames(len(clip), self._model.frames)
         similarity = float(self._text_features(tokens, clip.device) @ self._video_features(clip, chosen))

@@ -72,8 +72,10 @@ def checked(name: str, answer: object) -> Score:
         TypeError: it is no Score, or holds what JSON cannot.
         ValueError: its value is no finite number.
     """
+    if isinstance(answer, (int, float, np.integer, np.floating)) and not isinstance(answer, bool):
+        answer = Score(float(answer))
     if not isinstance(answer, Score):
-        raise TypeError(f"score must return a Score, not {type(answer).__name__}")
+        raise TypeError(f"score must return a Score or a number, not {type(answer).__name__}")
     value = None if answer.value is None else float(answer.value)
     if value is not None and not np.isfinite(value):
         raise ValueError(f"{name} answered {value}, which is no score")

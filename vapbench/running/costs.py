@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from vapbench.core.case import Case
-from vapbench.metrics.base import Budget, Cost
+from vapbench.metrics.base import Budget, Cost, PaidMetric
 from vapbench.results.run import RunFolder
 from vapbench.running.pending import Refresh, pending, pending_scores
 from vapbench.running.plan import Column, RunPlan
@@ -27,7 +27,7 @@ def limit_calls(columns: Sequence[Column], limit: int | None) -> None:
     """Let all columns together make at most ``limit`` paid calls."""
     budget = Budget(limit)
     for column in columns:
-        if hasattr(column.metric, "budget"):
+        if isinstance(column.metric, PaidMetric):
             column.metric.budget = budget
 
 
@@ -45,11 +45,11 @@ def estimate_folder(
     to_make: Collection[tuple[str, int]] = (),
 ) -> list[Estimate]:
     """What the paid columns of a run folder cost: for its videos that lack a score, and for those still to be made."""
-    paid = [column for column in columns if hasattr(column.metric, "cost")]
-    jobs = pending_scores(folder, cases, paid, None, refresh).jobs if paid else ()
+    paid = [(column, column.metric) for column in columns if isinstance(column.metric, PaidMetric)]
+    jobs = pending_scores(folder, cases, [column for column, _ in paid], None, refresh).jobs if paid else ()
     found = []
-    for column in paid:
+    for column, metric in paid:
         lacking = {(job.row.case, job.row.seed) for job in jobs if column in job.columns} | set(to_make)
-        costs = [column.metric.cost(cases[case]) for case, _ in lacking]  # type: ignore[attr-defined]
+        costs = [metric.cost(cases[case]) for case, _ in lacking]
         found.append(Estimate(folder.path.name, column.label, len(lacking), sum(costs, Cost())))
     return found

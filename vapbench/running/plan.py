@@ -14,7 +14,7 @@ from vapbench.core.registry import Spec
 from vapbench.errors import UsageError, WeightsError
 from vapbench.files.atomic import content_sha256, digest
 from vapbench.methods import ResolvedMethod
-from vapbench.methods.base import Method, identity_of, inputs_of, provenance_of
+from vapbench.methods.base import Method
 from vapbench.methods.provenance import Provenance, notes_on
 from vapbench.metrics import resolve as resolve_metric
 from vapbench.metrics.base import Metric, weights_of
@@ -74,9 +74,7 @@ class RunPlan:
         Files are named relative to the media root of the plan, which is kept beside them.
         """
         return {
-            case.id: _for_manifest(
-                case, self.task, self.seeds, self.media_root, provenance_of(self.method.method, case)
-            )
+            case.id: _for_manifest(case, self.task, self.seeds, self.media_root, self.method.method.provenance(case))
             for case in self.cases.values()
         }
 
@@ -89,7 +87,7 @@ class RunPlan:
         if self.method.clip:
             differing = ", ".join(f"{name} {value:g}" for name, value in self.method.clip.items())
             notes.append(f"It needs {differing} instead of the suite's.")
-        notes += notes_on([provenance_of(self.method.method, case) for case in self.cases.values()])
+        notes += notes_on([self.method.method.provenance(case) for case in self.cases.values()])
         return {"title": card.title, "kind": card.kind, "notes": notes}
 
 
@@ -118,12 +116,12 @@ class Column:
         metric = self.metric
         return {
             "needs": sorted(metric.needs),
-            "title": getattr(metric, "title", "") or metric.name,
+            "title": metric.title or metric.name,
             "higher_is_better": metric.higher_is_better,
             "unit": metric.unit,
-            "scale": getattr(metric, "scale", 1.0),
-            "digits": getattr(metric, "digits", 2),
-            "range": list(getattr(metric, "range", (None, None))),
+            "scale": metric.scale,
+            "digits": metric.digits,
+            "range": list(metric.range),
         }
 
     def key(self, case: Case, seed: int, video_sha256: str) -> str:
@@ -184,16 +182,14 @@ def plan_run(
     if overrides:
         cases = [case.model_copy(update={"clip": _override(case.clip, overrides)}) for case in cases]
     seeds = list(dict.fromkeys(seeds))
-    if not getattr(method.method, "uses_seed", True):
+    if not method.method.uses_seed:
         seeds = seeds[:1]
-    if survey := getattr(method.method, "survey", None):
-        survey(among or cases)
-    if group := getattr(method.method, "group", None):
-        cases = sorted(cases, key=group)
+    method.method.survey(among or cases)
+    cases = sorted(cases, key=method.method.group)
     undivided = tuple(cases) if shard else ()
     if shard:
         cases, results = shard.of(cases), shard.results(results)
-    not_keyed: frozenset[str] = getattr(method.method, "not_keyed", frozenset())
+    not_keyed = method.method.not_keyed
     described = {
         "name": method.method.name,
         "version": method.method.version,
@@ -213,7 +209,7 @@ def plan_run(
 
 def _weights(method: Method, tentative: bool) -> dict[str, Any]:
     try:
-        return dict(identity_of(method))
+        return dict(method.identity())
     except WeightsError as error:
         if not tentative:
             raise
@@ -222,7 +218,7 @@ def _weights(method: Method, tentative: bool) -> dict[str, Any]:
 
 def _inputs(method: Method, case: Case, tentative: bool) -> list[str]:
     try:
-        items = inputs_of(method, case)
+        items = method.inputs(case)
     except WeightsError:
         if not tentative:
             raise
@@ -239,9 +235,8 @@ def _checked(name: str) -> str:
 
 def run_name(method: ResolvedMethod) -> str:
     """Folder name of a run: the method's, with eight digits where its parameters are not the usual ones."""
-    label: str | None = getattr(method.method, "label", None)
-    if label:
-        return label
+    if method.method.label:
+        return method.method.label
     return f"{method.method.name}~{params8(method.changed)}" if method.changed else method.method.name
 
 

@@ -15,7 +15,7 @@ from vapbench.core.clip import Clip
 from vapbench.core.video import read_video
 from vapbench.errors import BudgetSpent, NotApplicable
 from vapbench.files.provenance import now
-from vapbench.metrics.base import Metric, Score
+from vapbench.metrics.base import Metric, PaidMetric, Score
 from vapbench.metrics.view import ClipView
 from vapbench.results.run import Failure, ScoreRow
 from vapbench.running import attempt as attempts
@@ -23,7 +23,7 @@ from vapbench.running.pending import ScoreJob
 from vapbench.running.plan import Column
 
 T = TypeVar("T")
-Answer = Callable[[], Score] | Failure
+Answer = Callable[[], Score | float] | Failure
 """What gives the score when it is called, or why nothing does."""
 
 
@@ -52,12 +52,12 @@ class Scorer:
     @property
     def waits(self) -> bool:
         """Whether the answers come from elsewhere, so that several may be waited for at once."""
-        return hasattr(self.metric, "begin")
+        return isinstance(self.metric, PaidMetric)
 
     @property
     def concurrency(self) -> int:
         """For how many."""
-        return int(getattr(self.metric, "concurrency", 1))
+        return self.metric.concurrency if isinstance(self.metric, PaidMetric) else 1
 
     def begin(self, job: ScoreJob, view: ClipView | Failure) -> Answer:
         """Do what must be done before :meth:`row`; a metric that waits takes what it needs of the clip.
@@ -71,18 +71,16 @@ class Scorer:
             return self.failure
         if self.unusable:
             return partial(Score, None, note=self.unusable)
-        begin = getattr(self.metric, "begin", None)
-        if begin is None:
+        if not isinstance(self.metric, PaidMetric):
             return partial(self.metric.score, view, job.case)
         try:
-            waiting: Answer = begin(view, job.case)
+            return self.metric.begin(view, job.case)
         except NotApplicable as error:
             return partial(Score, None, note=str(error))
         except BudgetSpent:
             raise
         except Exception as error:
             return attempts.failure_of(error)
-        return waiting
 
     def row(self, job: ScoreJob, answer: Answer) -> ScoreRow:
         """Score one video.

@@ -66,7 +66,7 @@ def score_run(
         **asdict(_scored(metric, outputs, targets, conditions)),
         cases=len({case for case, _, _ in used}),
         videos=videos_digest(used),
-        title=getattr(metric, "title", "") or metric.name,
+        title=metric.title,
         higher_is_better=metric.higher_is_better,
         unit=metric.unit,
         digits=metric.digits,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from vapbench.core.case import Case, Media, Reference
 from vapbench.methods import ResolvedMethod
+from vapbench.methods.base import Method
 from vapbench.running.plan import RunPlan, plan_run
 from vapbench.running.run import Selection
 
@@ -22,7 +23,7 @@ CONTROLS: Mapping[Control, str] = {
 }
 
 
-class Given:
+class Given(Method):
     """Finished videos as a method, one for each case."""
 
     name = "given"

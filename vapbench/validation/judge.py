@@ -135,7 +135,7 @@ def summarise(setting: Setting, votes: Sequence[Vote] = ()) -> Report:
     def mean(values: Mapping[str, float], bounds: tuple[float | None, float | None]) -> Mean:
         return within(clustered_mean(list(values.values()), [conditions[case] for case in values]), *bounds)
 
-    limits = getattr(setting.column.metric, "range", (None, None))
+    limits = setting.column.metric.range
 
     wins = {case: win(a, b) for case, (a, b) in _both(scores["right"], scores.get("wrong", {})).items()}
     swaps = [abs(a - b) for a, b in _both(scores["right"], scores.get("swapped", {})).values()]

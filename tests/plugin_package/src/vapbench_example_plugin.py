@@ -7,33 +7,23 @@ from pathlib import Path
 
 import numpy as np
 
-from vapbench import Case, Clip, ClipSpec, ClipView, Media, Reference, Score, write_video
+from vapbench import Case, Clip, ClipSpec, ClipView, Media, Method, Metric, Reference, write_video
 from vapbench.suites import Suite
 
 
-class Blink:
-    version = 1
-
-    def setup(self, device): ...
-
+class Blink(Method):
     def generate(self, case, seed):
         frame = case.image.first_frame()
         return Clip(np.stack([frame if t % 2 else 255 - frame for t in range(case.clip.frames)]), case.clip.fps)
 
 
-class Redness:
+class Redness(Metric):
     """Mean red value, in 0..255."""
 
-    name = "redness"
-    version = 1
-    higher_is_better = True
     unit = "level"
-    needs = frozenset()
 
-    def setup(self, device): ...
-
-    def score(self, clip: ClipView, case: Case) -> Score:
-        return Score(float(clip.frames[..., 0].mean()))
+    def score(self, clip: ClipView, case: Case) -> float:
+        return float(clip.frames[..., 0].mean())
 
 
 def read(clip: ClipSpec) -> list[Case]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from vapbench.checkpoints.catalogue import require
 from vapbench.checkpoints.metric_files import given_or_catalogued, present
 from vapbench.errors import UsageError, WeightsError, did_you_mean
+from vapbench.metrics.base import Metric
 from vapbench.metrics.features.precision import Precision, arithmetic, exact_float32, round_weights
 
 if TYPE_CHECKING:
@@ -161,13 +162,12 @@ class ClipEncoder:
         return 60 * clip.clip.height * clip.clip.width + (64 << 20)
 
 
-class ClipMetric:
+class ClipMetric(Metric):
     """What metrics on CLIP features share: one checkpoint, loaded once."""
 
     def __init__(self, clip: ClipWeights) -> None:
         """Read features by ``clip``."""
         self._clip = clip
-        self._encoder: ClipEncoder | None = None
 
     def weights(self) -> tuple[Path, ...]:
         """The checkpoint, if it is on this machine."""
@@ -185,8 +185,6 @@ class ClipMetric:
     @property
     def encoder(self) -> ClipEncoder:
         """The model."""
-        if self._encoder is None:
-            raise RuntimeError("call setup before score")
         return self._encoder
 
 

@@ -10,6 +10,7 @@ from vapbench.checkpoints.catalogue import load_tensors, require
 from vapbench.checkpoints.metric_files import given_or_catalogued, present
 from vapbench.core.clip import Frames
 from vapbench.errors import WeightsError
+from vapbench.metrics.base import Metric
 from vapbench.metrics.features.clip import unit_length
 from vapbench.metrics.features.precision import Precision, arithmetic, round_weights
 
@@ -77,7 +78,7 @@ class DinoEncoder:
             return unit_length(self.model(images).float())
 
 
-class DinoMetric:
+class DinoMetric(Metric):
     """What metrics on DINO features share: one checkpoint, loaded once."""
 
     def __init__(self, weights: Path | None = None, precision: Precision = "exact") -> None:
@@ -92,7 +93,6 @@ class DinoMetric:
         """
         self._given = present(weights)
         self._precision: Precision = precision
-        self._encoder: DinoEncoder | None = None
 
     def weights(self) -> tuple[Path, ...]:
         """The checkpoint, if it is on this machine."""
@@ -110,8 +110,6 @@ class DinoMetric:
     @property
     def encoder(self) -> DinoEncoder:
         """The loaded model."""
-        if self._encoder is None:
-            raise RuntimeError("call setup before score")
         return self._encoder
 
 

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from vapbench.core.clip import Frames
 from vapbench.errors import NotApplicable
-from vapbench.metrics.base import Budget, Cost, Need, Score
+from vapbench.metrics.base import Budget, Cost, Need, PaidMetric, Score
 from vapbench.metrics.judge.answer import Answer, MalformedAnswer, combined, read, schema
 from vapbench.metrics.judge.client import ChatClient, Pace, Reply, check_key, check_url, host_of
 from vapbench.metrics.judge.question import NOTHING, Part, Question, ask_about, caption_of, scaled_size
@@ -29,7 +29,7 @@ GEMINI = "https://generativelanguage.googleapis.com/v1beta/openai"
 _ANSWER_TOKENS = 200
 
 
-class SemanticAlignmentJudge:
+class SemanticAlignmentJudge(PaidMetric):
     """A vision-language model's rating of how well the output carries the reference's semantic.
 
     Formula: median over ``repeats`` answers of the rubric's 0 to 100 score. The judge sees evenly spread frames of the
@@ -83,7 +83,6 @@ class SemanticAlignmentJudge:
         self._frames, self._repeats, self._seed = frames, repeats, seed
         self._key_env, self._timeout = key_env, timeout
         self._pace = Pace(per_minute)
-        self._client: ChatClient | None = None
         self.concurrency = concurrency
         self.budget = Budget()
 
@@ -123,18 +122,12 @@ class SemanticAlignmentJudge:
         times = self._repeats
         return Cost(times, times * images, times * tokens, times * _ANSWER_TOKENS)
 
-    def score(self, clip: ClipView, case: Case) -> Score:
-        """Ask, and wait for the answers; see :meth:`begin`."""
-        return self.begin(clip, case)()
-
     def begin(self, clip: ClipView, case: Case) -> Callable[[], Score]:
         """Take what the judge is to see; what is returned asks and waits.
 
         Raises:
             BudgetSpent: the answers would cost more calls than are left.
         """
-        if self._client is None:
-            raise RuntimeError("call setup before score")
         question = ask_about(clip, case, load_rubrics(), self._frames)
         self.budget.take(self._repeats)
         return lambda: self._ask(question)
@@ -170,8 +163,6 @@ class SemanticAlignmentJudge:
         )
 
     def _answer(self, payload: Mapping[str, Any], question: Question) -> tuple[Answer, Reply]:
-        if self._client is None:
-            raise RuntimeError("call setup before score")
         try:
             return _with_answer(self._client.ask(payload), question)
         except MalformedAnswer:

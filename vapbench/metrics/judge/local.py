@@ -10,7 +10,7 @@ from pydantic import Field
 
 from vapbench.checkpoints.metric_files import present
 from vapbench.errors import NotApplicable, WeightsError
-from vapbench.metrics.base import Need, Score
+from vapbench.metrics.base import Metric, Need, Score
 from vapbench.metrics.judge.answer import Answer, combined
 from vapbench.metrics.judge.form import Form, rating_form
 from vapbench.metrics.judge.question import Question, ask_about
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from vapbench.metrics.view import ClipView
 
 
-class SemanticAlignmentLocal:
+class SemanticAlignmentLocal(Metric):
     """A local vision-language model's rating of how well the output carries the reference's semantic.
 
     Formula: median over ``repeats`` answers of the rubric's 0 to 100 score. Question, pictures and rubric are those of
@@ -110,8 +110,6 @@ class SemanticAlignmentLocal:
 
     def score(self, clip: ClipView, case: Case) -> Score:
         """Score one clip."""
-        if self._model is None:
-            raise RuntimeError("call setup before score")
         question = ask_about(clip, case, load_rubrics(), self._frames)
         orders = [question.starts_with_output != (repeat % 2 == 1) for repeat in range(self._repeats)]
         answers = [self._answer(question, output_first) for output_first in orders]

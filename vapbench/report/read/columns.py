@@ -139,17 +139,17 @@ def _column(key: ColumnKey, shown: Mapping[str, Any] | None) -> Column:
     try:
         from vapbench.metrics import resolve
 
-        metric: Any = resolve(key.metric)[0]
+        metric = resolve(key.metric)[0]
     except Exception as error:  # a plug-in may fail in any way; its finished rows are still worth a table
         log.debug("%s is shown without its display data: %s", key.metric, error)
         return plain
     return replace(
         plain,
-        title=str(getattr(metric, "title", "") or key.metric),
-        higher_is_better=bool(metric.higher_is_better),
-        unit=str(metric.unit),
-        scale=float(getattr(metric, "scale", 1.0)),
-        digits=int(getattr(metric, "digits", 2)),
+        title=metric.title or key.metric,
+        higher_is_better=metric.higher_is_better,
+        unit=metric.unit,
+        scale=metric.scale,
+        digits=metric.digits,
     )
 
 

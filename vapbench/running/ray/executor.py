@@ -16,7 +16,7 @@ from vapbench.core.case import Case
 from vapbench.errors import UsageError
 from vapbench.files.atomic import atomic_path
 from vapbench.methods.hardware import GPUS, Resources
-from vapbench.metrics.base import weights_of
+from vapbench.metrics.base import PaidMetric, weights_of
 from vapbench.results.run import Failure, GenerationRow, RunFolder, RunWriter, ScoreRow
 from vapbench.running import generate as runner
 from vapbench.running.attempt import Attempted
@@ -249,7 +249,7 @@ class _Scores:
 
 def _by_place(columns: Sequence[Column]) -> tuple[list[Column], list[Column]]:
     """Columns that wait for somebody else's answers, and those that compute."""
-    waiting = [column for column in columns if hasattr(column.metric, "begin")]
+    waiting = [column for column in columns if isinstance(column.metric, PaidMetric)]
     return waiting, [column for column in columns if column not in waiting]
 
 
