@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from vapbench.errors import DataError
 from vapbench.files.atomic import is_reserved
+from vapbench.files.parsing import read_text
 from vapbench.leaderboard.check import check_submission
 from vapbench.leaderboard.studies import Study, read_studies
 from vapbench.leaderboard.submission import MANIFEST, Submission, read_submission
@@ -137,7 +138,7 @@ class Leaderboard:
         if not path.is_file():
             return {}
         try:
-            return _Badges.model_validate_json(path.read_text(encoding="utf-8")).runs
+            return _Badges.model_validate_json(read_text(path)).runs
         except (ValueError, ValidationError) as error:
             raise DataError(f'{path} must be {{"runs": {{"suite/run": {{"badge": …}}}}}}; mend it.') from error
 

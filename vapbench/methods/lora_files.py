@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from vapbench.core.case import Name
 from vapbench.errors import WeightsError
 from vapbench.files.atomic import content_sha256
-from vapbench.files.parsing import parse_json
+from vapbench.files.parsing import parse_json, read_text
 from vapbench.suites.tasks import conditions_of, find_task
 
 CARD = "card.json"
@@ -90,7 +90,7 @@ def find_adapter(folder: Path, condition: str) -> Adapter | None:
     if not own.is_dir():
         return None
     try:
-        card = AdapterCard.model_validate(parse_json((own / CARD).read_text(encoding="utf-8")))
+        card = AdapterCard.model_validate(parse_json(read_text(own / CARD)))
     except (OSError, ValueError, ValidationError) as error:
         reason = str(error).splitlines()[0]
         raise WeightsError(

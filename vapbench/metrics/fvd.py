@@ -9,7 +9,7 @@ import numpy as np
 
 from vapbench.core.clip import evenly
 from vapbench.errors import NotApplicable, WeightsError
-from vapbench.files.parsing import parse_json
+from vapbench.files.parsing import parse_json, read_text
 from vapbench.metrics.features.precision import exact_float32
 from vapbench.metrics.sets import Features, frechet_distance
 
@@ -134,7 +134,7 @@ def _statistics(folder: Path) -> tuple[list[float], list[float]]:
     if not path.is_file():
         return list(_MEAN), list(_STD)
     try:
-        found = parse_json(path.read_text(encoding="utf-8"))
+        found = parse_json(read_text(path))
         return [float(part) for part in found["image_mean"]], [float(part) for part in found["image_std"]]
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise WeightsError(f"{path} names no image_mean and image_std ({error}); fetch the model again.") from error
