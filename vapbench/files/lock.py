@@ -25,6 +25,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from vapbench.errors import DataError
+from vapbench.files.atomic import quoted
 from vapbench.files.parsing import parse_json
 from vapbench.files.provenance import now
 
@@ -186,7 +187,7 @@ def owner_file(folder: Path) -> Path:
 
 
 def _unlock_command(folder: Path) -> str:
-    return shlex.join(["vapbench", "results", "unlock", "--force", str(folder)])
+    return f"vapbench results unlock --force {quoted(folder)}"
 
 
 def _alive(pid: int) -> bool:

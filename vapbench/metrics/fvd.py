@@ -9,6 +9,7 @@ import numpy as np
 
 from vapbench.core.clip import evenly
 from vapbench.errors import NotApplicable, WeightsError
+from vapbench.files.atomic import expand
 from vapbench.files.parsing import parse_json, read_text
 from vapbench.metrics.features.precision import exact_float32
 from vapbench.metrics.sets import Features, frechet_distance
@@ -108,7 +109,7 @@ class Fvd:
         return frechet_distance(outputs, targets)
 
     def _folder(self) -> Path:
-        path = Path(self._name).expanduser()
+        path = expand(self._name)
         if path.is_dir():
             return path
         from huggingface_hub import try_to_load_from_cache

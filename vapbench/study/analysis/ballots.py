@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from vapbench.errors import DataError
+from vapbench.files.atomic import quoted
 from vapbench.files.parsing import parse_json, read_text
 from vapbench.study.folder import StudyFolder
 from vapbench.study.protocol import Key, Protocol
@@ -62,7 +63,7 @@ def load_ballots(folder: StudyFolder, votes: Path | None = None) -> Ballots:
     key = folder.key(protocol)
     path = votes_file(folder, votes)
     if not path.is_file():
-        raise DataError(f"{path}: no votes yet; collect them first: vapbench study serve {folder.path}")
+        raise DataError(f"{path}: no votes yet; collect them first: vapbench study serve {quoted(folder.path)}")
     records, raters, hashes, events = _from_database(path) if path.suffix == ".db" else _from_jsonl(path)
     head = check_chain(records, str(path), hashes)
     _check_known(protocol, records, path)
