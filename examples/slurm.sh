@@ -28,8 +28,11 @@ if [ -z "${SLURM_ARRAY_TASK_ID:-}" ]; then
     exit
 fi
 
-# A node that died left its lock behind. Only that is broken: where somebody still writes, this says so and ends.
-folder=$(printf '%s/shard-%0*dof%d' "$RESULTS" "${#SHARDS}" "$SLURM_ARRAY_TASK_ID" "$SHARDS")
-vapbench results unlock "$folder"
+# A requeued task may start on another node than the one that died and left its lock. Slurm has ended the first by then;
+# should it still run, it stops before its next row.
+if [ "${SLURM_RESTART_COUNT:-0}" -gt 0 ]; then
+    folder=$(printf '%s/shard-%0*dof%d' "$RESULTS" "${#SHARDS}" "$SLURM_ARRAY_TASK_ID" "$SHARDS")
+    vapbench results unlock --force "$folder"
+fi
 exec srun --cpus-per-task="${SLURM_CPUS_PER_TASK:-1}" \
     vapbench run "$@" --results "$RESULTS" --shard "$SLURM_ARRAY_TASK_ID/$SHARDS"

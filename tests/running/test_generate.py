@@ -318,7 +318,11 @@ def test_the_same_command_ends_with_the_same_failure(tmp_path: Path, make_case: 
 
 @pytest.mark.parametrize(
     ("answer", "word"),
-    [("0.5", "must return a Score or a number, not str"), (Score(1.0, {"x": float("nan")}), "JSON"), (Score("high"), "high")],  # type: ignore[arg-type]
+    [
+        ("0.5", "must return a Score or a number, not str"),
+        (Score(1.0, {"x": float("nan")}), "JSON"),
+        (Score("high"), "high"),
+    ],  # type: ignore[arg-type]
 )
 def test_an_answer_that_no_row_can_hold_is_a_failed_row(
     tmp_path: Path, make_case: Make, answer: Any, word: str

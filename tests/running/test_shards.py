@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from tests.running.test_generate import Brightness, Mover, Watcher
 from vapbench.core.case import Case
 from vapbench.errors import UsageError
 from vapbench.files.atomic import file_sha256
+from vapbench.files.lock import Owner, owner_file
 from vapbench.methods import ResolvedMethod
 from vapbench.results.merge import merge
 from vapbench.results.run import RunFolder
@@ -120,6 +122,21 @@ def test_the_example_script_runs_all_shards_and_merges_them(tmp_path: Path) -> N
     subprocess.run(alone, check=True, capture_output=True)
     merged, whole = (RunFolder(tmp_path / name / "mini" / "noise") for name in ("my results", "alone"))
     assert content(merged) == content(whole)
+    # A node is lost, and Slurm starts its task on this one.
+    shard = tmp_path / "my results" / "shard-1of2" / "mini" / "noise"
+    lost = replace(Owner.this_process(), host="node-7", machine="another")
+    owner_file(shard).write_text(json.dumps(asdict(lost)))
+    requeued = [*run, "--metric", "first_frame_psnr"]
+    task = {**environment, "SLURM_ARRAY_TASK_ID": "1"}
+    for restarts, code in (("0", 3), ("1", 0)):
+        again = subprocess.run(
+            ["bash", str(SCRIPT), *requeued],
+            env={**task, "SLURM_RESTART_COUNT": restarts},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert again.returncode == code, again.stderr
 
 
 def test_a_shard_without_cases_has_nothing_to_do(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from vapbench.errors import NotApplicable, UsageError, WeightsError, did_you_mean
-from vapbench.files.atomic import TEMPORARY, atomic_path, cache_folder, file_sha256, write_json
+from vapbench.files.atomic import TEMPORARY, atomic_path, cache_folder, chosen_cache, expand, file_sha256, write_json
 from vapbench.files.download import Progress, download
 from vapbench.files.parsing import parse_json
 
@@ -146,10 +146,13 @@ def find(name: str) -> MetricWeights:
 
 
 def folders() -> tuple[Path, ...]:
-    """Where weights are looked for: ``$VAPBENCH_WEIGHTS``, then ``weights`` in the cache folder."""
+    """Where weights are looked for: ``$VAPBENCH_WEIGHTS``, then ``weights`` in the cache folder.
+
+    A cache that can only be read comes last.
+    """
     override = os.environ.get("VAPBENCH_WEIGHTS")
-    cache = cache_folder() / "weights"
-    return (Path(override).expanduser(), cache) if override else (cache,)
+    first = [expand(override)] if override else []
+    return tuple(dict.fromkeys([*first, cache_folder() / "weights", chosen_cache() / "weights"]))
 
 
 def locate(name: str) -> Path | None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
 from vapbench.errors import WeightsError
-from vapbench.files.atomic import content_sha256
+from vapbench.files.atomic import content_sha256, expand
 from vapbench.files.resources import bundled_weights
 
 BUNDLED = "vapbench:"
@@ -14,7 +15,9 @@ BUNDLED = "vapbench:"
 _NEEDED = ["*.json", "*.safetensors", "*.model", "*.txt"]
 
 
-def checkpoint_identity(weights: str, revision: str | None, parameter: str = "weights") -> dict[str, Any]:
+def checkpoint_identity(
+    weights: str | PathLike[str], revision: str | None, parameter: str = "weights"
+) -> dict[str, Any]:
     """What a checkpoint is: the hash of a folder's content, or repository and commit of a hub id.
 
     Args:
@@ -25,6 +28,7 @@ def checkpoint_identity(weights: str, revision: str | None, parameter: str = "we
     Raises:
         WeightsError: the folder is missing, or the hub cannot say which commit the revision is.
     """
+    weights = fspath(weights)
     if folder := _local(weights):
         return {"sha256": content_sha256(folder)}
     if snapshot := _cached_snapshot(weights, revision):
@@ -32,7 +36,7 @@ def checkpoint_identity(weights: str, revision: str | None, parameter: str = "we
     return {"repository": weights, "commit": _commit(weights, revision, parameter)}
 
 
-def checkpoint_folder(weights: str, revision: str | None, parameter: str = "weights") -> Path:
+def checkpoint_folder(weights: str | PathLike[str], revision: str | None, parameter: str = "weights") -> Path:
     """The checkpoint's folder, downloaded if it is not on this machine; arguments as of :func:`checkpoint_identity`.
 
     Of a hub id that is here, the commit that is here, which :func:`checkpoint_identity` told, though the branch may
@@ -41,6 +45,7 @@ def checkpoint_folder(weights: str, revision: str | None, parameter: str = "weig
     Raises:
         WeightsError: it is neither here nor to be had.
     """
+    weights = fspath(weights)
     if folder := _local(weights):
         return folder
     from huggingface_hub import snapshot_download
@@ -56,19 +61,20 @@ def checkpoint_folder(weights: str, revision: str | None, parameter: str = "weig
         raise _unreachable(weights, error, parameter) from error
 
 
-def local_folder(weights: str, revision: str | None = None) -> Path | None:
+def local_folder(weights: str | PathLike[str], revision: str | None = None) -> Path | None:
     """The checkpoint's folder if it is on this machine; the network is not asked.
 
     Raises:
         WeightsError: the folder is missing, or bundled weights are.
     """
+    weights = fspath(weights)
     return _local(weights) or _cached_snapshot(weights, revision)
 
 
 def _local(weights: str) -> Path | None:
     if weights.startswith(BUNDLED):
         return _bundled(weights.removeprefix(BUNDLED))
-    path = Path(weights).expanduser()
+    path = expand(weights)
     if path.is_dir():
         return path
     # ``owner/name`` is a hub id; anything else that is spelled like a path was meant as one.

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from vapbench.checkpoints.catalogue import locate
 from vapbench.errors import NotApplicable, UsageError
+from vapbench.files.atomic import expand
 from vapbench.files.resources import bundled_weights
 
 
@@ -17,7 +18,7 @@ def present(path: Path | None) -> Path | None:
     """
     if path is None:
         return None
-    path = path.expanduser()
+    path = expand(path)
     if not path.exists():
         raise UsageError(f"{path}: no such checkpoint; check the path.")
     # Not resolved: files of a hub cache are links whose targets have no suffix, which tells formats apart.

@@ -50,6 +50,11 @@ def main() -> None:
     """Run a command; an error ends it with one sentence and the exit code of its kind."""
     from vapbench.errors import VapbenchError
 
+    if "HOME" not in os.environ:
+        from vapbench.files.atomic import home_folder
+
+        # Before libraries look for their own caches.
+        home_folder()
     try:
         app()
     except VapbenchError as error:

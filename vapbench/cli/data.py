@@ -41,12 +41,13 @@ def prepare(
     """
     from vapbench.core.console import output
     from vapbench.errors import UsageError
+    from vapbench.files.atomic import quoted
     from vapbench.suites.mini.writer import write_vap_data
 
     if suite != "mini":
         raise UsageError(f"{suite} is not made here; only mini is. See docs/suites.md for where to get it.")
     write_vap_data(out, train_clips)
-    output().print(f"{out}: written. Use it with --suite vap-data --data {out}", markup=False, soft_wrap=True)
+    output().print(f"{out}: written. Use it with --suite vap-data --data {quoted(out)}", markup=False, soft_wrap=True)
 
 
 def verify(

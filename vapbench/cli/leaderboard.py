@@ -99,9 +99,10 @@ def pack(
     bench@example.org --licence CC-BY-4.0
     """
     from vapbench.core.console import output
+    from vapbench.files.atomic import quoted
     from vapbench.leaderboard.pack import code_of
     from vapbench.leaderboard.pack import pack as pack_run
 
     code = code_of(repository, commit)
     pack_run(run, out, submitter=submitter, contact=contact, licence=licence, code=code, videos=videos)
-    output().print(f"{out}; check it: vapbench leaderboard check {out}", markup=False, soft_wrap=True)
+    output().print(f"{out}; check it: vapbench leaderboard check {quoted(out)}", markup=False, soft_wrap=True)

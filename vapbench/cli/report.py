@@ -175,9 +175,11 @@ def _write_vbench(folders: Sequence[RunFolder], task: str | None) -> None:
 
 
 def _next_steps(folders: Sequence[RunFolder], suite: str) -> list[str]:
+    from vapbench.files.atomic import quoted
+
     kinds = {folder.path: folder.manifest().get("card", {}).get("kind") for folder in folders}
     shown = next((path for path, kind in kinds.items() if kind not in _REFERENCE_KINDS), folders[0].path)
-    lines = [f"Next:  vapbench show {shown}", "           look at every clip beside its reference"]
+    lines = [f"Next:  vapbench show {quoted(shown)}", "           look at every clip beside its reference"]
     if not _REFERENCE_KINDS & set(kinds.values()):
         lines += ["       the same with --method frozen --method ground-truth", "           the floor and the ceiling"]
     lines += ["       vapbench list methods", "           what else there is"]

@@ -63,15 +63,16 @@ def unlock(
         list[Path], typer.Argument(metavar="RUN...", help="Runs, or results folders with runs.", show_default=False)
     ],
     force: Annotated[
-        bool, typer.Option("--force", help="Also where the owner lives: its run stops before its next row.")
+        bool,
+        typer.Option("--force", help="Whoever holds it. Should that process live, it stops before its next row."),
     ] = False,
 ) -> None:
     """Break the lock of a run whose process died on another machine.
 
-    vapbench results unlock results/mini/vap
+    vapbench results unlock --force results/mini/vap
 
-    A lock is broken only when its owner has given no sign of life for two minutes. On the machine where the process
-    ran, no unlocking is needed: the same command resumes.
+    Whether a process on another machine lives cannot be seen from here: make sure of it first. On the machine where the
+    process ran, no unlocking is needed: the same command resumes.
     """
     from vapbench.core.console import output
     from vapbench.files.lock import unlock as break_lock

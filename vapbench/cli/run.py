@@ -315,6 +315,7 @@ def _execute_all(
     """
     from vapbench.core.console import errors
     from vapbench.errors import BudgetSpent, TooManyFailures
+    from vapbench.files.atomic import quoted
     from vapbench.running.progress import progress
     from vapbench.running.run import execute
 
@@ -328,7 +329,7 @@ def _execute_all(
             continue
         failed = outcome.generated.all_failed + outcome.scored.all_failed
         if failed:
-            hint = f"{failed} failed; why: vapbench show {plan.folder.path}; again: --refresh failed"
+            hint = f"{failed} failed; why: vapbench show {quoted(plan.folder.path)}; again: --refresh failed"
             errors().print(f"{plan.folder.path.name}: {hint}", markup=False, soft_wrap=True)
         _announce(outcome, selection)
     return stopped

@@ -37,6 +37,7 @@ def score_set(
 
     from vapbench.core.console import configure_logging, output
     from vapbench.errors import UsageError
+    from vapbench.files.atomic import quoted
     from vapbench.metrics.sets import resolve
     from vapbench.results.run import RunFolder
     from vapbench.results.sets import write_result
@@ -46,7 +47,7 @@ def score_set(
 
     configure_logging(verbose=0, quiet=False)
     if not (target / "manifest.json").is_file():
-        raise UsageError(f"{target} is no run folder; score videos you have first: vapbench score {target}")
+        raise UsageError(f"{target} is no run folder; score videos you have first: vapbench score {quoted(target)}")
     found, params = resolve(metric)
     cases = {case.id: case for case in choose(suite, data, task).cases}
     scored = score_run(RunFolder(target), cases, found, params, torch_device(device), task)

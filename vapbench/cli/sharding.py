@@ -28,8 +28,9 @@ def say_merge(shard: str | None, results: Path) -> None:
     """Say what to do with a finished shard."""
     if shard is None:
         return
+    from vapbench.files.atomic import quoted
     from vapbench.running.shards import Shard
 
-    pattern = Shard.parse(shard).pattern(results)
-    text = f"Shard {shard} is done. When all are: vapbench results merge {pattern} --into {results}"
+    into, pieces = quoted(results), Shard.parse(shard).pattern
+    text = f"Shard {shard} is done. When all are: vapbench results merge {into}/{pieces} --into {into}"
     errors().print(text, markup=False, soft_wrap=True)

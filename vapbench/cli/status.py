@@ -74,13 +74,15 @@ def _inside(folder: Path) -> list[RunFolder]:
 
 
 def _lines(item: RunStatus) -> list[str]:
+    from vapbench.files.atomic import quoted
+
     left = f", about {duration(item.left)} left" if item.left else ""
     lines = [f"{item.run}: {item.said}{left}"]
     width = max(len(stage.name) for stage in item.stages)
     lines += [f"  {stage.name:<{width}}  {_stage(stage, item.state == 'running')}" for stage in item.stages]
     lines += [f"  {item.count} x {item.type} in {item.stage}, last {item.example}" for item in item.failures]
     if item.failures:
-        lines.append(f"  why: vapbench show {item.run}; again: --refresh failed")
+        lines.append(f"  why: vapbench show {quoted(item.run)}; again: --refresh failed")
     return lines
 
 

@@ -55,6 +55,7 @@ def export(
     vapbench study export my-study   vapbench study export --out shared/
     """
     from vapbench.core.console import configure_logging, output
+    from vapbench.files.atomic import quoted
     from vapbench.study.analysis.exporting import export as write
     from vapbench.study.folder import find_study
     from vapbench.study.server.closing import results_of
@@ -65,7 +66,7 @@ def export(
     target = out or folder.path / "export"
     for name, records in write(ballots, target).items():
         output().print(f"{target / name}: {records:,} records", markup=False, soft_wrap=True)
-    seen = f"--votes {target / 'votes.csv'}"
+    seen = f"--votes {quoted(target / 'votes.csv')}"
     output().print(f"Next:  vapbench table {seen}", markup=False, soft_wrap=True)
     output().print("           what people preferred, beside the metrics", markup=False, soft_wrap=True)
     output().print(f"       vapbench report {seen}", markup=False, soft_wrap=True)
@@ -98,7 +99,7 @@ def report(
 
     from vapbench.core.console import configure_logging, output
     from vapbench.errors import UsageError
-    from vapbench.files.atomic import write_json, write_text
+    from vapbench.files.atomic import quoted, write_json, write_text
     from vapbench.study.analysis.documents import leaderboard_section, to_json
     from vapbench.study.analysis.figures import write_figures
     from vapbench.study.analysis.fit import analyse
@@ -129,7 +130,7 @@ def report(
         output().print(line, markup=False, soft_wrap=True, emoji=False)
     written = ", ".join(("report.txt", "report.json", "leaderboard.json", *(path.name for path in figures)))
     output().print(f"\n{target}: {written}", markup=False, soft_wrap=True)
-    output().print(f"Next:  vapbench study export {folder.path}", markup=False, soft_wrap=True)
+    output().print(f"Next:  vapbench study export {quoted(folder.path)}", markup=False, soft_wrap=True)
     output().print("           the votes as tables, and for vapbench report --votes", markup=False, soft_wrap=True)
 
 

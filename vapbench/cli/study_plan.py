@@ -72,6 +72,7 @@ def plan(
     from vapbench.core.case import check_name
     from vapbench.core.console import configure_logging, errors, output
     from vapbench.errors import UsageError
+    from vapbench.files.atomic import quoted
     from vapbench.study.analysis.text import plan_document, plan_lines
     from vapbench.study.design.blinding import native_formats
     from vapbench.study.design.planning import QUESTIONS, Wanted, write_study
@@ -106,4 +107,4 @@ def plan(
     for line in plan_lines(planned, expected, formats, dict(sources.left_out)):
         output().print(line, markup=False, soft_wrap=True, emoji=False)
     output().print()
-    output().print(f"Next:  vapbench study serve {folder.path}", markup=False, soft_wrap=True)
+    output().print(f"Next:  vapbench study serve {quoted(folder.path)}", markup=False, soft_wrap=True)

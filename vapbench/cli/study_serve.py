@@ -87,12 +87,14 @@ def invite(
 def close(study: Study = None) -> None:
     """Close a study for good, also while it is being served: nobody can vote any more, results may be reported."""
     from vapbench.core.console import output
+    from vapbench.files.atomic import quoted
     from vapbench.study.folder import find_study
     from vapbench.study.server.closing import close_study
 
     folder = find_study(study)
     said = "is closed" if close_study(folder) else "had been closed before"
-    output().print(f"{folder.path} {said}. Next:  vapbench study report {folder.path}", markup=False, soft_wrap=True)
+    text = f"{folder.path} {said}. Next:  vapbench study report {quoted(folder.path)}"
+    output().print(text, markup=False, soft_wrap=True)
 
 
 def _print(links: Links) -> None:

@@ -23,7 +23,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from vapbench.errors import UsageError, VapbenchError, did_you_mean
-from vapbench.files.atomic import digest
+from vapbench.files.atomic import digest, expand
 
 PLUGIN = "vapbench_plugin_"
 """How the names of modules begin that were imported by path."""
@@ -203,7 +203,7 @@ def _signature(cls: type[Any]) -> Mapping[str, inspect.Parameter]:
 def plain(values: Mapping[str, Any]) -> dict[str, Any]:
     """Parameters as JSON holds them: paths resolved, as text; tuples as lists."""
     return {
-        name: str(value.expanduser().resolve())
+        name: str(expand(value).resolve())
         if isinstance(value, Path)
         else list(value)
         if isinstance(value, tuple)

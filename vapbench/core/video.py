@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,18 +53,18 @@ class VideoInfo:
     height: int
 
 
-def probe(path: Path) -> VideoInfo:
+def probe(path: str | PathLike[str]) -> VideoInfo:
     """Read the header of a video.
 
     Raises:
         DataError: the file is missing, is no video, has no video stream, or claims more than is read
             (:mod:`vapbench.core.limits`).
     """
-    with open_video(path) as (_, stream):
+    with open_video(Path(path)) as (_, stream):
         return VideoInfo(stream.frames, _fps(stream), stream.codec_context.width, stream.codec_context.height)
 
 
-def read_video(path: Path) -> Clip:
+def read_video(path: str | PathLike[str]) -> Clip:
     """Decode every frame.
 
     A variable frame rate is reported once and read as stored, at the average rate.
@@ -75,6 +76,7 @@ def read_video(path: Path) -> Clip:
         DataError: the file is missing, truncated, damaged, has no video stream or no frame, or is larger or longer
             than is read (:mod:`vapbench.core.limits`).
     """
+    path = Path(path)
     frames: list[Frames] = []
     times: list[int] = []
     budget = Budget(path)
@@ -104,7 +106,7 @@ def read_video(path: Path) -> Clip:
     return Clip(np.stack(frames), fps, source=str(path))
 
 
-def read_first_frame(path: Path) -> Frames:
+def read_first_frame(path: str | PathLike[str]) -> Frames:
     """Decode an image, or the first frame of a video.
 
     Returns:
@@ -113,6 +115,7 @@ def read_first_frame(path: Path) -> Frames:
     Raises:
         DataError: the file is missing, damaged, empty, or larger than is read (:mod:`vapbench.core.limits`).
     """
+    path = Path(path)
     if path.suffix.lower() in IMAGE_SUFFIXES:
         return _read_image(path)
     with open_video(path) as (container, stream):
@@ -125,7 +128,7 @@ def read_first_frame(path: Path) -> Frames:
     raise DataError(f"{path}: the video stream has no frame; replace the file or drop the case.")
 
 
-def write_video(path: Path, clip: Clip) -> None:
+def write_video(path: str | PathLike[str], clip: Clip) -> None:
     """Encode H.264 (yuv420p, constant rate factor 12, BT.601 limited range) at the clip's frame rate.
 
     The file appears whole or not at all, and equal clips give equal bytes.
@@ -141,10 +144,10 @@ def write_video(path: Path, clip: Clip) -> None:
             f"{clip.source}: {clip.width}x{clip.height} has an odd side, which H.264 yuv420p cannot store; "
             "crop or pad the frames to even sizes."
         )
-    with atomic_path(path) as temporary:
+    with atomic_path(Path(path)) as temporary:
         # The disk may be full before the container has a byte: fail with the system's own error, not the muxer's.
         temporary.touch()
-        with av.open(str(temporary), "w", options={"movflags": "+faststart"}) as container:
+        with av.open(f"file:{temporary.absolute()}", "w", options={"movflags": "+faststart"}) as container:
             container.flags |= 0x400  # AVFMT_FLAG_BITEXACT: no library version in the header
             stream = container.add_stream("libx264", rate=Fraction(clip.fps).limit_denominator(100_000), options=_X264)
             stream.width, stream.height, stream.pix_fmt = clip.width, clip.height, "yuv420p"

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import re
+import shlex
+import stat
+import tempfile
 import unicodedata
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
+
+log = logging.getLogger(__name__)
 
 TEMPORARY = ".partial-"
 """Prefix of a file that is still being written; whoever owns the folder may delete it."""
@@ -147,12 +154,79 @@ def _cut(text: str) -> str:
     return repr(text if len(text) <= 200 else f"{text[:200]}…")
 
 
+def expand(path: str | os.PathLike[str]) -> Path:
+    """A path with ``~`` as a shell takes it: a name nobody has is a name like any other."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111
+
+
+def quoted(path: Path) -> str:
+    """A path as a shell takes it, in commands that are printed to be copied."""
+    text = str(path)
+    return shlex.quote(f"./{text}" if text.startswith("-") else text)
+
+
 def cache_folder() -> Path:
-    """Where downloads and derived files live: ``$VAPBENCH_CACHE``, else the user's cache folder."""
+    """Where downloads and derived files are written: :func:`chosen_cache`, or else a temporary folder, with a note."""
+    chosen = chosen_cache()
+    if not _can_be_written(chosen):
+        chosen = _temporary_home() / ".cache" / "vapbench"
+    if str(chosen).startswith(str(Path(tempfile.gettempdir()) / _TEMPORARY_HOME)):
+        _note_temporary(chosen)
+    return chosen
+
+
+def chosen_cache() -> Path:
+    """Where the user wants caches: ``$VAPBENCH_CACHE``, else ``vapbench`` in ``$XDG_CACHE_HOME`` or ``~/.cache``."""
     if override := os.environ.get("VAPBENCH_CACHE"):
-        return Path(override).expanduser()
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "vapbench"
+        return expand(override).absolute()
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (expand(base).absolute() if base else home_folder() / ".cache") / "vapbench"
+
+
+def home_folder() -> Path:
+    """The user's home. Where there is none, as in many containers, ``HOME`` is set to a temporary folder.
+
+    So every library that asks finds the same.
+    """
+    try:
+        return Path.home()
+    except RuntimeError:
+        os.environ["HOME"] = str(_temporary_home())
+        return Path.home()
+
+
+@cache
+def _can_be_written(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK | os.X_OK)
+
+
+_USER = getattr(os, "getuid", int)()
+_TEMPORARY_HOME = f"vapbench-{_USER}"
+
+
+@cache
+def _temporary_home() -> Path:
+    folder = Path(tempfile.gettempdir()) / _TEMPORARY_HOME
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    # Anybody may write to the system's temporary folder: what is not ours alone is not used.
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != _USER or found.st_mode & 0o022:
+        folder = Path(tempfile.mkdtemp(prefix=f"{_TEMPORARY_HOME}-"))
+    return folder
+
+
+@cache
+def _note_temporary(folder: Path) -> None:
+    log.warning(
+        "There is no cache folder that can be written: downloads and derived files are kept in %s. "
+        "Set XDG_CACHE_HOME (and VAPBENCH_WEIGHTS for weights) to a folder that stays.",
+        folder,
+    )
 
 
 def sync_folder(folder: Path) -> None:

@@ -1,12 +1,12 @@
-"""One writer per run folder, also where several machines share it.
+"""One writer per run folder, on one machine and on storage that several share.
 
     .lock         a kernel lock, which ends with its process, whatever ends that
-    .lock.owner   who holds it: host, process, user, since when; touched every few seconds while it lives
+    .lock.owner   who holds it: host, process, user, since when, by which command
 
-On one machine the kernel lock decides. It need not reach other machines (NFS without a lock daemon, Lustre mounted
-without ``flock``), so between machines the owner file decides: it is created with ``O_EXCL``, which is atomic on NFS
-since version 3. Whose machine cannot be asked is told by the time of the last sign of life, read off the file server's
-clock alone. A lock whose owner went silent is explained, and broken only by ``vapbench results unlock``.
+The kernel lock decides wherever it reaches: on one machine always, and between machines on most shared file systems.
+Where it does not reach (NFS without a lock daemon, Lustre mounted without ``flock``), the note of a writer on another
+machine refuses the second. It is created with ``O_EXCL``, which is atomic on NFS since version 3. Nobody here can see
+whether a process on another machine lives: if it died, ``vapbench results unlock --force`` removes its note.
 """
 
 from __future__ import annotations
@@ -17,27 +17,19 @@ import json
 import os
 import shlex
 import socket
-import threading
-import time
-import uuid
-from contextlib import suppress
+import sys
+import textwrap
 from dataclasses import asdict, dataclass
-from functools import cached_property
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from vapbench.errors import DataError
-from vapbench.files.atomic import TEMPORARY
+from vapbench.files.atomic import quoted
 from vapbench.files.parsing import parse_json
 from vapbench.files.provenance import now
 
-HEARTBEAT = 15.0
-"""Seconds between two signs of life."""
-SILENT_AFTER = 120.0
-"""Seconds without one after which an owner on another machine may be gone."""
-
-_NO_KERNEL_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP)
+_NO_KERNEL_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
 @dataclass(frozen=True)
@@ -45,61 +37,44 @@ class Owner:
     """Who holds a lock."""
 
     host: str
-    kernel: str
-    """The running system: kernel locks hold within it."""
-    pid_space: str
-    """Where the process id means something: containers on one machine number their own."""
+    machine: str
+    """The running system: two containers on one machine share it, under different host names."""
     pid: int
     user: str
-    since: str
-    token: str
-    """Tells one holder from the next."""
+    started: str
+    """When the lock was taken, UTC."""
+    command: str
 
     @classmethod
     def this_process(cls) -> Owner:
         """The process that asks."""
-        return cls(socket.gethostname(), _kernel(), _pid_space(), os.getpid(), _user(), now(), uuid.uuid4().hex)
+        command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+        return cls(socket.gethostname(), _machine(), os.getpid(), _user(), now(), command)
+
+    @property
+    def shares_kernel(self) -> bool:
+        """Whether a kernel lock taken here excludes that process. A reboot gives the machine another id."""
+        return self.host in ("", socket.gethostname()) or self.machine == _machine()
+
+    @property
+    def is_here(self) -> bool:
+        """Whether the process can be seen from here: containers number their own."""
+        return (self.host, self.machine) == (socket.gethostname(), _machine())
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether the process would be seen from here, and is not there."""
+        return self.is_here and not _alive(self.pid)
 
     def __str__(self) -> str:
         """Who, where, since when."""
-        return f"process {self.pid} on {self.host} (user {self.user}) since {self.since}"
+        if not self.host:
+            return "a process whose note cannot be read"
+        command = textwrap.shorten(self.command, 80, placeholder=" …")
+        return f"process {self.pid} on {self.host} (user {self.user}) since {self.started}: {command}"
 
 
-@dataclass(frozen=True)
-class Held:
-    """A lock as somebody else sees it."""
-
-    folder: Path
-    owner: Owner | None
-    """None for an owner file that says nothing: its writer was killed while it made it."""
-    age: float
-    """Seconds since the last sign of life."""
-
-    @cached_property
-    def known_dead(self) -> bool:
-        """Whether the process would be seen from here, and is not there."""
-        here = self.owner and (self.owner.kernel, self.owner.pid_space) == (_kernel(), _pid_space())
-        return bool(self.owner and here and not _alive(self.owner.pid))
-
-    @property
-    def silent(self) -> bool:
-        """Whether the owner may be gone."""
-        return self.known_dead or self.age > SILENT_AFTER
-
-    def __str__(self) -> str:
-        """Who holds it, and the last sign of life."""
-        return f"{self.owner or 'a process that did not come to say its name'}, last sign of life {ago(self.age)}"
-
-    def refusal(self) -> DataError:
-        """Why nobody else may write, and what to do."""
-        if not self.silent:
-            return DataError(
-                f"{self.folder} is being written by {self}; wait for it, or write elsewhere with --results DIR."
-            )
-        return DataError(
-            f"{self.folder} was being written by {self}: it was killed, or its machine is cut off. "
-            f"If it is gone: {unlock_command(self.folder)}"
-        )
+_UNREADABLE = Owner("", "", 0, "", "", "")
 
 
 class RunLock:
@@ -110,35 +85,32 @@ class RunLock:
         self._folder = folder
         self._kernel = FileLock(folder / ".lock", timeout=0)
         self._mine: Owner | None = None
-        self._done = threading.Event()
 
     def acquire(self) -> None:
         """Take the lock; what a killed process of this machine left behind is taken over.
 
         Raises:
-            DataError: another process is writing the folder, or was and did not say that it ended.
+            DataError: another process is writing the folder, or one of another machine left its note there.
         """
         try:
             self._kernel.acquire()
         except Timeout:
-            held = holder(self._folder)
-            raise (held or Held(self._folder, None, 0)).refusal() from None
+            raise refusal(self._folder) from None
+        except NotImplementedError:
+            pass
         except OSError as error:
             if error.errno not in _NO_KERNEL_LOCKS:
                 raise
         try:
-            self._mine = self._claim()
+            self._mine = self._leave_note()
         except BaseException:
             self._kernel.release()
             raise
-        self._done.clear()
-        threading.Thread(target=self._live, name="heartbeat", daemon=True).start()
 
     def release(self) -> None:
         """Give the lock back."""
-        self._done.set()
         try:
-            if self._mine and _read(self._folder) == self._mine:
+            if self._mine and holder(self._folder) == self._mine:
                 owner_file(self._folder).unlink(missing_ok=True)
         finally:
             self._mine = None
@@ -150,63 +122,60 @@ class RunLock:
         Raises:
             DataError: somebody broke it, perhaps while this machine slept.
         """
-        found = _read(self._folder)
+        found = holder(self._folder)
         if found != self._mine:
             raise DataError(
                 f"{self._folder}: the lock of this run was broken, and is held by {found or 'nobody'}; "
                 "this run stops, so that two never write at once. Everything finished is kept."
             )
 
-    def _claim(self) -> Owner:
-        held = holder(self._folder)
-        if held:
-            # With the kernel lock in hand, whoever had it on this machine is gone.
-            gone = self._kernel.is_locked and held.owner is not None and held.owner.kernel == _kernel()
-            if not (gone or held.known_dead):
-                raise held.refusal()
+    def _leave_note(self) -> Owner:
+        left = holder(self._folder)
+        # With the kernel lock in hand, whoever had it on this machine is gone.
+        if left and (left.is_dead or (self._kernel.is_locked and left.shares_kernel)):
             owner_file(self._folder).unlink(missing_ok=True)
         mine = Owner.this_process()
         try:
             with owner_file(self._folder).open("x", encoding="utf-8") as handle:
                 handle.write(json.dumps(asdict(mine)))
         except FileExistsError:
-            raise (holder(self._folder) or Held(self._folder, None, 0)).refusal() from None
+            raise refusal(self._folder) from None
         return mine
 
-    def _live(self) -> None:
-        while not self._done.wait(HEARTBEAT):
-            # A file server that is away for a while is no reason to stop; rows will tell if it stays away.
-            with suppress(OSError):
-                if _read(self._folder) == self._mine:
-                    os.utime(owner_file(self._folder))
 
-
-def holder(folder: Path) -> Held | None:
-    """Who holds the lock of a run folder; None if nobody does."""
-    path = owner_file(folder)
+def holder(folder: Path) -> Owner | None:
+    """Who holds the lock of a run folder, as its note says; None if nobody does. Writes nothing."""
     try:
-        seen = path.stat().st_mtime
+        return Owner(**parse_json(owner_file(folder).read_bytes()))
     except FileNotFoundError:
         return None
-    return Held(folder, _read(folder), max(0.0, _clock_of(folder) - seen))
+    except (ValueError, TypeError):
+        return _UNREADABLE
 
 
-def unlock(folder: Path, force: bool = False) -> Held | None:
-    """Break a lock whose owner went silent; with ``force``, any.
+def refusal(folder: Path) -> DataError:
+    """Why nobody else may write, and what to do."""
+    held = holder(folder) or _UNREADABLE
+    text = f"{folder} is being written by {held}; wait for it, or write elsewhere with --results DIR."
+    return DataError(text if held.is_here else f"{text} If that process is gone: {_unlock_command(folder)}")
+
+
+def unlock(folder: Path, force: bool = False) -> Owner | None:
+    """Break a lock that a dead process of this machine left; with ``force``, any.
 
     Returns:
         Whose lock it was; None if there was none.
 
     Raises:
-        DataError: the owner is alive.
+        DataError: the owner lives, or is on another machine, where it cannot be seen.
     """
     held = holder(folder)
     if held is None:
         return None
-    if not (held.silent or force):
+    if not (held.is_dead or force):
         raise DataError(
-            f"{folder} is being written by {held}. Its lock is not broken; if you know better: "
-            f"{unlock_command(folder)} --force, which stops that run before its next row."
+            f"{folder} is locked by {held}. Its lock is not broken; if that process is gone: {_unlock_command(folder)} "
+            "(a run that lives stops before its next row)"
         )
     owner_file(folder).unlink(missing_ok=True)
     return held
@@ -217,38 +186,8 @@ def owner_file(folder: Path) -> Path:
     return folder / ".lock.owner"
 
 
-def unlock_command(folder: Path) -> str:
-    """The command that breaks a silent lock."""
-    return shlex.join(["vapbench", "results", "unlock", str(folder)])
-
-
-def ago(seconds: float) -> str:
-    """``12 s ago``, ``3 min ago``, ``5 h ago``, ``4 days ago``."""
-    for unit, size, until in (("s", 1, 120), ("min", 60, 7200), ("h", 3600, 172800)):
-        if seconds < until:
-            return f"{seconds / size:.0f} {unit} ago"
-    return f"{seconds / 86400:.0f} days ago"
-
-
-def _read(folder: Path) -> Owner | None:
-    try:
-        return Owner(**parse_json(owner_file(folder).read_text(encoding="utf-8")))
-    except (FileNotFoundError, ValueError, TypeError):
-        return None
-
-
-def _clock_of(folder: Path) -> float:
-    """Now, by the clock that the folder's files are dated with: two machines need not agree, one server does."""
-    probe = folder / f"{TEMPORARY}{os.getpid()}-{uuid.uuid4().hex[:8]}-clock"
-    try:
-        with probe.open("xb") as handle:
-            return os.fstat(handle.fileno()).st_mtime
-    except OSError:
-        # Somebody who may only read: their own clock must do.
-        return time.time()
-    finally:
-        with suppress(OSError):
-            probe.unlink()
+def _unlock_command(folder: Path) -> str:
+    return f"vapbench results unlock --force {quoted(folder)}"
 
 
 def _alive(pid: int) -> bool:
@@ -261,18 +200,11 @@ def _alive(pid: int) -> bool:
     return True
 
 
-def _kernel() -> str:
+def _machine() -> str:
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except OSError:
         return socket.gethostname()
-
-
-def _pid_space() -> str:
-    try:
-        return str(Path("/proc/self/ns/pid").readlink())
-    except OSError:
-        return ""
 
 
 def _user() -> str:

@@ -7,6 +7,7 @@ that swallows the rest of a file.
 
 from __future__ import annotations
 
+import codecs
 import csv
 import json
 import re
@@ -29,6 +30,61 @@ LARGEST_TABLE = 256 << 20
 _LARGEST = 1e300
 # 1e999 is infinite without ever being called so. Hashes look like that now and then; then the value is looked through.
 _PERHAPS_INFINITE = re.compile(r"[0-9][eE]\+?[0-9]{3}|[0-9]{300}")
+
+
+_MARKS = (
+    # UTF-32's little-endian mark begins with UTF-16's.
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+
+def encoding_of(path: Path) -> str:
+    """The encoding of a text file, by its byte-order mark: UTF-16 or UTF-32; UTF-8 with or without one otherwise.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it looks like UTF-16 or UTF-32 without a mark.
+    """
+    with path.open("rb") as handle:
+        head = handle.read(4)
+    if 0 in head and not head.startswith(tuple(mark for mark, _ in _MARKS)):
+        raise ValueError("no text, or UTF-16 without a byte-order mark")
+    return next((name for mark, name in _MARKS if head.startswith(mark)), "utf-8-sig")
+
+
+def read_text(path: Path) -> str:
+    r"""A text file from anywhere: UTF-8, or UTF-16 and UTF-32 with a byte-order mark; every line ends with ``\n``.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it has another encoding.
+    """
+    encoding = encoding_of(path)
+    try:
+        return path.read_text(encoding=encoding)
+    except UnicodeDecodeError as error:
+        raise ValueError(_explain(error)) from None
+
+
+def _explain(error: UnicodeDecodeError) -> str:
+    return f"byte 0x{error.object[error.start]:02x} is not {error.encoding.removesuffix('-sig').upper()}"
+
+
+def read_json_records(path: Path) -> list[Any]:
+    """Records of a JSON Lines file, or of one JSON list.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: as :func:`read_text` and :func:`parse_json`.
+    """
+    text = read_text(path)
+    if text.lstrip().startswith("["):
+        return list(parse_json(text))
+    # Not splitlines: a JSON string may hold U+2028 and its like as they are.
+    return [parse_json(line) for line in text.split("\n") if line.strip()]
 
 
 def parse_json(text: str | bytes) -> Any:
@@ -76,7 +132,7 @@ def read_yaml(path: Path) -> Any:
 
     Raises:
         FileNotFoundError: there is no such file.
-        yaml.YAMLError: it is no YAML, larger than :data:`LARGEST_DECLARATION`, not UTF-8, has more aliases than
+        yaml.YAMLError: it is no YAML, larger than :data:`LARGEST_DECLARATION`, no text, has more aliases than
             :data:`MOST_ALIASES`, or is nested deeper than :data:`DEEPEST`.
     """
     import yaml
@@ -85,7 +141,11 @@ def read_yaml(path: Path) -> Any:
     if size > LARGEST_DECLARATION:
         raise yaml.YAMLError(f"{size:,} bytes are more than the {LARGEST_DECLARATION:,} of a declaration")
     try:
-        value = _loader()(path.read_text(encoding="utf-8")).get_single_data()
+        text = read_text(path)
+    except ValueError as error:
+        raise yaml.YAMLError(str(error)) from None
+    try:
+        value = _loader()(text).get_single_data()
         _check_declaration(value)
     except (yaml.YAMLError, OSError):
         raise
@@ -152,13 +212,13 @@ def read_csv(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str | Non
 
     Raises:
         FileNotFoundError: there is no such file.
-        DataError: it is no UTF-8 CSV, lists a column twice, a row has more cells than the header, a quote is never
-            closed, or a cell is longer than 131,072 characters.
+        DataError: it is no CSV, its encoding is none that :func:`read_text` reads, it lists a column twice, a row has
+            more cells than the header, a quote is never closed, or a cell is longer than 131,072 characters.
     """
     if (size := path.stat().st_size) > LARGEST_TABLE:
         raise DataError(f"{path}: {size:,} bytes are more than the {LARGEST_TABLE:,} that are read; split it.")
     try:
-        with path.open(encoding="utf-8-sig", newline="") as handle:
+        with path.open(encoding=encoding_of(path), newline="") as handle:
             # Strict: otherwise a quote that is never closed makes one cell of all the rows below it.
             reader = csv.reader(handle, strict=True)
             header = next(reader, [])
@@ -169,6 +229,7 @@ def read_csv(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str | Non
                 if len(cells) > len(header):
                     raise DataError(f"{path}:{reader.line_num}: the row has more cells than the header; mend it.")
                 rows.append((reader.line_num, _Cells(zip(header, cells, strict=False))))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: not a UTF-8 CSV file ({error}); save it as UTF-8.") from error
+    except (ValueError, csv.Error) as error:
+        reason = _explain(error) if isinstance(error, UnicodeDecodeError) else error
+        raise DataError(f"{path}: not a UTF-8 CSV file ({reason}); save it as UTF-8.") from error
     return header, rows

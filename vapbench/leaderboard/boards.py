@@ -13,7 +13,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from vapbench.errors import DataError
-from vapbench.files.atomic import is_reserved
+from vapbench.files.atomic import is_reserved, quoted
+from vapbench.files.parsing import read_text
 from vapbench.leaderboard.check import check_submission
 from vapbench.leaderboard.studies import Study, read_studies
 from vapbench.leaderboard.submission import MANIFEST, Submission, read_submission
@@ -137,7 +138,7 @@ class Leaderboard:
         if not path.is_file():
             return {}
         try:
-            return _Badges.model_validate_json(path.read_text(encoding="utf-8")).runs
+            return _Badges.model_validate_json(read_text(path)).runs
         except (ValueError, ValidationError) as error:
             raise DataError(f'{path} must be {{"runs": {{"suite/run": {{"badge": …}}}}}}; mend it.') from error
 
@@ -165,7 +166,7 @@ def collect(results: Path, leaderboard: Leaderboard) -> list[Board]:
     sources = _Sources([RunFolder(path.parent) for path in sorted(results.glob("*/*/manifest.json"))])
     for path in sorted(leaderboard.submissions.glob(f"*/{MANIFEST}")):
         if problems := check_submission(path.parent):
-            raise DataError(f"{path.parent}: {problems[0]}; see: vapbench leaderboard check {path.parent}")
+            raise DataError(f"{path.parent}: {problems[0]}; see: vapbench leaderboard check {quoted(path.parent)}")
         sources.folders.append(RunFolder(path.parent))
         sources.submitted[path.parent] = read_submission(path.parent)
     suites: dict[str, list[Evidence]] = {paper.suite: [] for paper in publications()}

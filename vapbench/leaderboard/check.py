@@ -15,7 +15,7 @@ from typing import Any
 from vapbench.core.case import check_name
 from vapbench.errors import DataError, UsageError
 from vapbench.files.atomic import check_inside, file_sha256
-from vapbench.files.parsing import parse_json
+from vapbench.files.parsing import parse_json, read_text
 from vapbench.leaderboard.submission import MANIFEST, Submission, read_submission
 from vapbench.results.manifest import LARGEST_SCORE, is_seed, is_video_name
 
@@ -312,7 +312,7 @@ def _jsonl(folder: Path, pattern: str) -> list[Path]:
 
 def _load(path: Path) -> Any:
     try:
-        return parse_json(path.read_text(encoding="utf-8"))
+        return parse_json(read_text(path))
     except OSError as error:
         raise DataError(f"{path.name}: {error.strerror or error}; a submission is a whole run folder") from error
     except ValueError as error:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from vapbench.core.video import read_first_frame
-from vapbench.files.atomic import TEMPORARY, file_sha256
+from vapbench.files.atomic import TEMPORARY, expand, file_sha256
 from vapbench.leaderboard.boards import Entry
 from vapbench.report.read.evidence import explain
 from vapbench.results.run import GenerationRow
@@ -71,7 +71,7 @@ class MediaFiles:
 
     def given(self, entry: Entry, planned: Mapping[str, Any], name: str, label: str) -> Clip:
         """A reference, first frame or ground truth. Paths in submissions are never followed."""
-        path = Path(str(planned.get("media") or "")).expanduser() / str(planned.get(name) or "")
+        path = expand(str(planned.get("media") or "")) / str(planned.get(name) or "")
         trusted = self.wanted and entry.submission is None and planned.get(name)
         if not trusted or path.suffix.lower() not in _PLAYABLE | _IMAGES or not path.is_file():
             return Clip(label, "none", why=ELSEWHERE)

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from vapbench.core.case import Name
 from vapbench.errors import DataError
+from vapbench.files.parsing import read_text
 
 MANIFEST = "submission.json"
 Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
@@ -63,7 +64,7 @@ def read_submission(folder: Path) -> Submission:
     """
     path = folder / MANIFEST
     try:
-        return Submission.model_validate_json(path.read_text(encoding="utf-8"))
+        return Submission.model_validate_json(read_text(path))
     except OSError as error:
         raise DataError(f"{path}: {error.strerror or error}; write it: vapbench leaderboard pack --help") from error
     except ValidationError as error:

@@ -22,7 +22,7 @@ from vapbench.checkpoints.folder import BUNDLED
 from vapbench.core.case import Name
 from vapbench.core.registry import Spec, defaults, load_attribute, load_module, parameters, plain
 from vapbench.errors import DataError, UsageError, VapbenchError, did_you_mean
-from vapbench.files.atomic import content_sha256
+from vapbench.files.atomic import content_sha256, expand
 from vapbench.files.parsing import read_yaml
 from vapbench.files.resources import resource
 from vapbench.methods.base import Method
@@ -142,7 +142,7 @@ class ResolvedMethod:
         if weights and weights in (card.weights, getattr(type(self.method), "weights", "")):
             return card.size
         given = bool(weights) and not weights.startswith(BUNDLED)
-        if given and not Path(weights).expanduser().is_dir():
+        if given and not expand(weights).is_dir():
             return None
         return None if suite in card.suites else card.size
 
@@ -168,7 +168,7 @@ def find(text: str) -> MethodEntry:
     """
     # Only what is spelled like a path is one: a folder that happens to be called vap must not hide the method.
     if text.startswith((".", "/", "~")) or "/" in text:
-        return _in_folder(Path(text).expanduser())
+        return _in_folder(expand(text))
     known = list(methods())
     found = [entry for entry in known if entry.name == text]
     if not found:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Literal
 from vapbench.core.clip import Clip
 from vapbench.core.video import read_video
 from vapbench.errors import DataError, NotApplicable
-from vapbench.files.atomic import check_inside, write_text
+from vapbench.files.atomic import check_inside, expand, write_text
 from vapbench.files.parsing import read_csv
 from vapbench.methods.base import Method
 from vapbench.methods.provenance import Provenance, read_provenance
@@ -53,7 +53,7 @@ class Folder(Method):
 
     def __init__(self, path: Path, panel: Panel = "all") -> None:
         """Take videos from ``path``; ``panel="last"`` keeps the right third of three-panel files."""
-        self.path = path.expanduser().resolve()
+        self.path = expand(path).resolve()
         self.panel: Panel = panel
 
     @property

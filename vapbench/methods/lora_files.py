@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -18,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from vapbench.core.case import Name
 from vapbench.errors import WeightsError
 from vapbench.files.atomic import content_sha256
-from vapbench.files.parsing import parse_json
+from vapbench.files.parsing import parse_json, read_text
 from vapbench.suites.tasks import conditions_of, find_task
 
 CARD = "card.json"
@@ -80,17 +81,17 @@ class Adapter:
             )
 
 
-def find_adapter(folder: Path, condition: str) -> Adapter | None:
+def find_adapter(folder: str | PathLike[str], condition: str) -> Adapter | None:
     """The adapter of a condition below ``folder``, or None.
 
     Raises:
         WeightsError: it is incomplete, its card is of another condition, or its weights are not those of the card.
     """
-    own = folder / condition
+    own = Path(folder) / condition
     if not own.is_dir():
         return None
     try:
-        card = AdapterCard.model_validate(parse_json((own / CARD).read_text(encoding="utf-8")))
+        card = AdapterCard.model_validate(parse_json(read_text(own / CARD)))
     except (OSError, ValueError, ValidationError) as error:
         reason = str(error).splitlines()[0]
         raise WeightsError(
@@ -119,7 +120,7 @@ def training_command(condition: str) -> str:
     return f"vapbench train lora --condition {condition} --suite vap-data --data DIR --out DIR"
 
 
-def fingerprint(pipeline: Path) -> str:
+def fingerprint(pipeline: str | PathLike[str]) -> str:
     """What the transformer of a pipeline folder is: a hash of its tensors' names and shapes and of its vectors' values.
 
     Biases and norms are a thousandth of the weights and differ between any two trainings. An expert beside the base
@@ -128,7 +129,7 @@ def fingerprint(pipeline: Path) -> str:
     Raises:
         WeightsError: there is no complete safetensors file.
     """
-    folder = pipeline / "transformer"
+    folder = Path(pipeline) / "transformer"
     files = sorted(folder.glob("*.safetensors"))
     if not files:
         raise WeightsError(f"{folder} has no safetensors file; is the download complete?")

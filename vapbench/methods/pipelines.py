@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -202,7 +203,7 @@ class PipelineMethod(Method):
         return embedded
 
 
-def load_upstream_pipeline(folder: Path, name: str, dtype: "torch.dtype") -> Any:
+def load_upstream_pipeline(folder: str | PathLike[str], name: str, dtype: "torch.dtype") -> Any:
     """Load a pipeline of upstream's, checked; see :mod:`vapbench.models.upstream`.
 
     Importing a method must not import torch, so the loader is imported when it is called.

@@ -9,7 +9,8 @@ import numpy as np
 
 from vapbench.core.clip import evenly
 from vapbench.errors import NotApplicable, WeightsError
-from vapbench.files.parsing import parse_json
+from vapbench.files.atomic import expand
+from vapbench.files.parsing import parse_json, read_text
 from vapbench.metrics.features.precision import exact_float32
 from vapbench.metrics.sets import Features, frechet_distance
 
@@ -106,7 +107,7 @@ class Fvd:
         return frechet_distance(outputs, targets)
 
     def _folder(self) -> Path:
-        path = Path(self._name).expanduser()
+        path = expand(self._name)
         if path.is_dir():
             return path
         from huggingface_hub import try_to_load_from_cache
@@ -132,7 +133,7 @@ def _statistics(folder: Path) -> tuple[list[float], list[float]]:
     if not path.is_file():
         return list(_MEAN), list(_STD)
     try:
-        found = parse_json(path.read_text(encoding="utf-8"))
+        found = parse_json(read_text(path))
         return [float(part) for part in found["image_mean"]], [float(part) for part in found["image_std"]]
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise WeightsError(f"{path} names no image_mean and image_std ({error}); fetch the model again.") from error

@@ -7,6 +7,7 @@ from there, without the expert, so that both rows of a table stand on the very s
 from __future__ import annotations
 
 import inspect
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ _LEFT_OUT = ("transformer_2",)
 """Components of Wan 2.2, which no checkpoint here has."""
 
 
-def load_upstream_pipeline(path: str | Path, name: str, dtype: torch.dtype = torch.bfloat16) -> Any:
+def load_upstream_pipeline(path: str | PathLike[str], name: str, dtype: torch.dtype = torch.bfloat16) -> Any:
     """Load a pipeline of upstream's onto the CPU.
 
     Args:

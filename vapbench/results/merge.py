@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 
 from vapbench.errors import DataError, IdentityError, UsageError
 from vapbench.files.atomic import digest, file_sha256, write_json
-from vapbench.files.lock import holder
+from vapbench.files.lock import holder, refusal
 from vapbench.files.provenance import now
 from vapbench.results.run import (
     SCHEMA,
@@ -81,9 +81,8 @@ def merge(sources: Sequence[Path], into: Path, argv: Sequence[str] = ()) -> list
 
 def _merge_run(sources: Sequence[RunFolder], target: RunFolder, argv: Sequence[str]) -> Merged:
     for source in sources:
-        held = holder(source.path)
-        if held and not held.silent:
-            raise held.refusal()
+        if (held := holder(source.path)) and not held.is_dead:
+            raise refusal(source.path)
     with ExitStack() as stack:
         folders, writer = list(sources), RunWriter(target)
         if target.manifest_path.exists():

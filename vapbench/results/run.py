@@ -31,7 +31,7 @@ from vapbench.errors import DataError, IdentityError
 from vapbench.files.atomic import TEMPORARY, atomic_path, digest, file_sha256, is_reserved, write_json
 from vapbench.files.journal import Journal, seal
 from vapbench.files.lock import RunLock
-from vapbench.files.parsing import parse_json
+from vapbench.files.parsing import parse_json, read_text
 from vapbench.files.provenance import now
 from vapbench.results.manifest import Manifest
 from vapbench.results.rows import (
@@ -100,7 +100,7 @@ class RunFolder:
             DataError: it is absent or damaged.
         """
         try:
-            value: dict[str, Any] = parse_json(self.manifest_path.read_text(encoding="utf-8"))
+            value: dict[str, Any] = parse_json(read_text(self.manifest_path))
             Manifest.model_validate(value)
         except FileNotFoundError:
             raise DataError(f"{self.path} is no run folder (no manifest.json); see: vapbench list runs") from None

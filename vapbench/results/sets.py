@@ -13,7 +13,7 @@ from typing import Any
 
 from vapbench.errors import DataError
 from vapbench.files.atomic import digest, write_json
-from vapbench.files.parsing import parse_json
+from vapbench.files.parsing import parse_json, read_text
 from vapbench.results.run import RunFolder
 
 SCHEMA = 1
@@ -82,7 +82,7 @@ def read_results(folder: RunFolder) -> list[SetResult]:
 
 def _read(path: Path) -> SetResult:
     try:
-        data = parse_json(path.read_text(encoding="utf-8"))
+        data = parse_json(read_text(path))
         if data["schema"] != SCHEMA:
             raise ValueError(f"schema {data['schema']}, this version reads {SCHEMA}")
         result = SetResult(**{field.name: data[field.name] for field in fields(SetResult)})

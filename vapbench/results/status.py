@@ -13,10 +13,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from vapbench.files.lock import Held, ago, holder
+from vapbench.files.lock import Owner, holder
 from vapbench.results.run import Failure, GenerationRow, RunFolder, ScoreRow, column_slug
 
-State = Literal["running", "silent", "died", "finished", "stopped"]
+State = Literal["running", "died", "finished", "stopped"]
 GENERATE = "generate"
 
 
@@ -89,12 +89,16 @@ def status_of(folder: RunFolder) -> RunStatus:
     stages = [_stage(GENERATE, list(made.values()), len(planned) or len(made), since)]
     fruitless = stages[0].failed + stages[0].unscored
     failures = _failures(GENERATE, [(row, row.attempts[-1]) for row in made.values() if _lost(row) and row.attempts])
+    ended = [row.ended for row in made.values()]
     for name, rows in _columns(folder, manifest, made):
+        ended += [row.ended for row in rows]
         stages.append(_stage(name, rows, max(stages[0].total - fruitless, len(rows)), since))
         failures += _failures(name, [(row, row.failure) for row in rows if row.failure])
     complete = all(stage.done >= stage.total for stage in stages)
     state = _state(held, session, complete)
-    return RunStatus(folder.path, state, _words(state, held, session), since, tuple(stages), tuple(failures))
+    last = max((time for text in ended if (time := _time(text))), default=None)
+    said = _words(state, held, session, last)
+    return RunStatus(folder.path, state, said, since, tuple(stages), tuple(failures))
 
 
 def _columns(
@@ -145,6 +149,14 @@ def _left(ended: Iterable[str], remaining: int, since: str) -> float | None:
     return max(0.0, each * remaining - min(waited, each))
 
 
+def ago(seconds: float) -> str:
+    """``12 s ago``, ``3 min ago``, ``5 h ago``, ``4 days ago``."""
+    for unit, size, until in (("s", 1, 120), ("min", 60, 7200), ("h", 3600, 172800)):
+        if seconds < until:
+            return f"{max(seconds, 0) / size:.0f} {unit} ago"
+    return f"{seconds / 86400:.0f} days ago"
+
+
 def _time(text: str) -> datetime | None:
     """When a row says it was made; None for what is no time, as a row from elsewhere may hold."""
     try:
@@ -173,21 +185,20 @@ def _median(values: Sequence[float]) -> float | None:
     return statistics.median(values) if values else None
 
 
-def _state(held: Held | None, session: Mapping[str, Any], complete: bool) -> State:
+def _state(held: Owner | None, session: Mapping[str, Any], complete: bool) -> State:
     if held:
-        return "died" if held.known_dead else "silent" if held.silent else "running"
+        return "died" if held.is_dead else "running"
     if "ended" not in session and session:
         return "died"
     return "finished" if complete else "stopped"
 
 
-def _words(state: State, held: Held | None, session: Mapping[str, Any]) -> str:
+def _words(state: State, held: Owner | None, session: Mapping[str, Any], last: datetime | None) -> str:
+    seen = f"; last row {ago((datetime.now(UTC) - last).total_seconds())}" if last else ""
     if state == "running":
-        return f"running: {held}"
-    if state == "silent":
-        return f"silent: {held}"
+        elsewhere = "" if held and held.is_here else " (as its lock says; its machine cannot be asked from here)"
+        return f"running: {held}{seen}{elsewhere}"
     if state == "died":
-        seen = f", last sign of life {ago(held.age)}" if held else ""
         where = f"process {session.get('pid')} on {session.get('host')}"
         return f"died: {where} did not come to its end{seen}; the same command resumes"
     if state == "stopped" and _did_all_it_was_asked(session):

@@ -8,6 +8,7 @@ import sys
 import time
 import traceback
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,8 @@ def attempt(method: Method, case: Case, seed: int, retries: int, device: Any) ->
         began = time.perf_counter()
         try:
             made = method.generate(case, seed)
+            if isinstance(made, str | PathLike):
+                made = Path(made)
             note = _difference(_info(made), case.clip)
         except NotApplicable as error:
             made, unscored = None, str(error)

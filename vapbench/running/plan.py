@@ -12,7 +12,7 @@ from typing import Any
 from vapbench.core.case import Case, ClipSpec, check_name
 from vapbench.core.registry import Spec
 from vapbench.errors import UsageError, WeightsError
-from vapbench.files.atomic import content_sha256, digest
+from vapbench.files.atomic import content_sha256, digest, home_folder
 from vapbench.methods import ResolvedMethod
 from vapbench.methods.base import Method
 from vapbench.methods.provenance import Provenance, notes_on
@@ -265,7 +265,7 @@ def _source(text: str) -> list[Path]:
 
 def _from_home(path: Path) -> str:
     # Manifests are committed and shared: whose home it was is nobody's business.
-    home = Path.home()
+    home = home_folder()
     return f"~/{path.relative_to(home).as_posix()}" if path.is_relative_to(home) else str(path)
 
 

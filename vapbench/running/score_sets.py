@@ -12,7 +12,7 @@ import numpy as np
 from vapbench.core.case import Case
 from vapbench.core.video import read_video
 from vapbench.errors import NotApplicable
-from vapbench.files.atomic import atomic_path, cache_folder, content_sha256, digest
+from vapbench.files.atomic import atomic_path, cache_folder, content_sha256, digest, expand
 from vapbench.metrics.sets import Features, SetMetric, SetScore, score_set
 from vapbench.metrics.view import ClipView
 from vapbench.results.run import RunFolder
@@ -86,7 +86,7 @@ def _scored(
 
 def _named(value: Any) -> Any:
     """A folder by its name alone: a result must not tell where somebody keeps things."""
-    path = Path(str(value)).expanduser()
+    path = expand(str(value))
     return path.resolve().name if path.is_dir() else value
 
 

@@ -44,6 +44,7 @@ class Shard:
         """Where the piece's runs are kept; reports of ``results`` do not count them."""
         return results / f"shard-{self.index:0{len(str(self.count))}}of{self.count}"
 
-    def pattern(self, results: Path) -> str:
-        """Shell pattern of all pieces."""
-        return str(results / f"shard-*of{self.count}")
+    @property
+    def pattern(self) -> str:
+        """Shell pattern of all pieces, below the results folder."""
+        return f"shard-*of{self.count}"

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ValidationError
 
 from vapbench.errors import DataError, IdentityError, UsageError, did_you_mean
 from vapbench.files.atomic import file_sha256, write_json
-from vapbench.files.parsing import parse_json
+from vapbench.files.parsing import parse_json, read_text
 from vapbench.files.provenance import now
 from vapbench.study.leaks import refuse_leaks
 from vapbench.study.protocol import Frozen, Key, Protocol
@@ -158,7 +158,7 @@ class Opening(Frozen):
 
 def _read(path: Path, model: type[Model]) -> Model:
     try:
-        return model.model_validate(parse_json(path.read_text(encoding="utf-8")))
+        return model.model_validate(parse_json(read_text(path)))
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; make a study first: vapbench study plan --help") from None
     except ValidationError as error:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vapbench.errors import DataError, UsageError, VapbenchError
+from vapbench.files.atomic import expand
 from vapbench.files.journal import unseal
 from vapbench.leaderboard.check import manifest_problems, row_problems
 from vapbench.methods import MethodEntry, check_class, find, methods
@@ -49,7 +50,7 @@ def check_target(text: str) -> list[Finding]:
         UsageError: it is none of these.
         OSError: a file cannot be read.
     """
-    path = Path(text).expanduser()
+    path = expand(text)
     if path.suffix in (".yaml", ".yml"):
         kind = "suite" if "reader:" in path.read_text(encoding="utf-8", errors="replace") else "task"
         return [_try(f"{kind} {text}", partial(find_suite if kind == "suite" else find_task, text))]

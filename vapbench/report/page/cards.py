@@ -6,11 +6,11 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from vapbench.core.video import VideoInfo, probe
 from vapbench.errors import DataError
+from vapbench.files.atomic import expand
 from vapbench.report.page.media import Panel, image_panel, output_panel, video_panel
 from vapbench.report.page.parts import Part, parts_of
 from vapbench.report.read.columns import Column
@@ -174,7 +174,7 @@ def _from_manifest(run: Evidence, planned: Mapping[str, Any], name: str, label: 
     given = planned.get(name)
     if not given:
         return Panel("missing", label, message="The manifest names no file.")
-    path = Path(str(planned.get("media", ""))).expanduser() / str(given)
+    path = expand(str(planned.get("media", ""))) / str(given)
     if not path.is_file():
         return Panel("missing", label, message=f"{path} is not there; the data has moved, or was never fetched.")
     return image_panel(path, label, fits) if name == "image" else video_panel(path, label, fits)

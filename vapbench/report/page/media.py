@@ -155,7 +155,7 @@ def _encode(path: Path, preview: Path, width: int, height: int) -> None:
             budget = Budget(path)
             video.thread_type = "AUTO"
             rate = video.average_rate or video.guessed_rate or Fraction(16)
-            with av.open(str(temporary), "w", options={"movflags": "+faststart"}) as target:
+            with av.open(f"file:{temporary.absolute()}", "w", options={"movflags": "+faststart"}) as target:
                 stream = target.add_stream("libx264", rate=Fraction(rate).limit_denominator(100_000), options=_X264)
                 stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
                 for index, frame in enumerate(source.decode(video)):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vapbench.errors import DataError
-from vapbench.files.parsing import parse_json, read_csv
+from vapbench.files.parsing import read_csv, read_json_records
 from vapbench.report.read.columns import Column
 from vapbench.report.tables.summary import TableModel
 from vapbench.stats.clusters import Interval
@@ -78,7 +78,7 @@ def read_votes(path: Path) -> list[HumanVote]:
 def _excluded(path: Path) -> set[str]:
     if not path.is_file():
         return set()
-    people = [parse_json(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    people = read_json_records(path)
     return {person["rater"] for person in people if person["excluded"]}
 
 

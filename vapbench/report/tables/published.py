@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from vapbench.errors import DataError
-from vapbench.files.parsing import parse_json
+from vapbench.files.parsing import parse_json, read_text
 from vapbench.files.resources import resource
 from vapbench.report.read.columns import Column, Row
 from vapbench.report.tables.preference import PREFERENCE
@@ -79,7 +79,7 @@ def read_publication(path: Path) -> Publication:
         DataError: the file is absent, damaged, or not of this form.
     """
     try:
-        return Publication.model_validate(parse_json(path.read_text(encoding="utf-8")))
+        return Publication.model_validate(parse_json(read_text(path)))
     except OSError as error:
         raise DataError(f"{path}: {error.strerror or error}; restore it.") from error
     except (ValueError, ValidationError) as error:

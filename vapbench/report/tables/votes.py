@@ -6,12 +6,15 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from vapbench.errors import DataError
-from vapbench.files.parsing import parse_json, read_csv
+from vapbench.files.parsing import read_csv, read_json_records
 from vapbench.stats.intervals import Estimate as Mean
 from vapbench.stats.intervals import clustered_mean
+
+Winner = Literal["model_a", "model_b", "tie"]
+_TIES = frozenset({"tie", "bothbad", "bothgood", "tiebothbad", "tiebothgood", "draw", "both", "neither", "equal"})
 
 
 @dataclass(frozen=True)
@@ -42,30 +45,53 @@ def read_votes(path: Path) -> list[Vote]:
 
     Fields are those of FastChat's battles, as ``vapbench study export`` writes them: ``question_id`` (the case;
     ``case`` is taken too), ``model_a`` and ``model_b`` (names of run folders) and ``winner`` (``model_a``,
-    ``model_b``, ``tie``, ``tie (bothbad)``).
+    ``model_b``, ``tie``, ``tie (bothbad)`` and what :func:`winner_of` takes).
 
     Raises:
         DataError: the file is missing, not readable, or a vote lacks a field or has an unknown winner.
     """
     try:
-        if path.suffix.lower() == ".csv":
-            return _votes(path, [row for _, row in read_csv(path)[1]])
-        text = path.read_text(encoding="utf-8-sig")
-        if text.lstrip().startswith("["):
-            records: list[Any] = list(parse_json(text))
-        else:
-            records = [parse_json(line) for line in text.splitlines() if line.strip()]
+        records = read_battles(path)
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; check --votes.") from None
-    except ValueError as error:
-        raise DataError(f"{path}: not readable as JSON or CSV ({error}); export it again.") from error
-    return _votes(path, records)
-
-
-def _votes(path: Path, records: Sequence[Any]) -> list[Vote]:
     if not records:
         raise DataError(f"{path} holds no vote.")
     return [_vote(record, f"{path}: vote {number}") for number, record in enumerate(records, start=1)]
+
+
+def read_battles(path: Path) -> list[Any]:
+    """Records of an arena's battles as they are: JSON Lines, one JSON list, or CSV.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        DataError: it cannot be read.
+    """
+    if path.suffix.lower() == ".csv":
+        return [row for _, row in read_csv(path)[1]]
+    try:
+        return read_json_records(path)
+    except ValueError as error:
+        raise DataError(f"{path}: not readable as JSON or CSV ({error}); save it as UTF-8.") from error
+
+
+def winner_of(record: Mapping[str, Any], where: str) -> Winner:
+    """Who won a battle, however the arena spells it: ``model_a``, ``Model B``, ``tie (bothbad)``, ``both_bad``.
+
+    A model's own name is taken too. Both good and both bad are ties.
+
+    Raises:
+        DataError: the record says none of these.
+    """
+    said = str(record.get("winner") or "")
+    word = "".join(character for character in said.casefold() if character.isalnum()).removesuffix("vote")
+    if word in ("modela", "modelb"):
+        return "model_a" if word == "modela" else "model_b"
+    if word in _TIES:
+        return "tie"
+    # Last: a model may be called "tie", and the arena's own words mean what they say.
+    if said in (str(record["model_a"]), str(record["model_b"])):
+        return "model_a" if said == str(record["model_a"]) else "model_b"
+    raise DataError(f"{where}: winner {said!r} is none of model_a, model_b, tie, tie (bothbad).")
 
 
 def agreement(
@@ -119,11 +145,10 @@ def _vote(record: Any, where: str) -> Vote:
     if not isinstance(record, dict):
         raise DataError(f"{where} is no record.")
     case = record.get("question_id") or record.get("case")
-    a, b, winner = (str(record.get(name) or "") for name in ("model_a", "model_b", "winner"))
+    a, b = (str(record.get(name) or "") for name in ("model_a", "model_b"))
     if not case or not a or not b or a == b:
         raise DataError(f"{where} needs question_id (the case) and two runs, model_a and model_b.")
-    if winner.startswith("tie"):
+    winner = winner_of(record, where)
+    if winner == "tie":
         return Vote(str(case), None, None)
-    if winner not in ("model_a", "model_b"):
-        raise DataError(f"{where}: winner {winner!r} is none of model_a, model_b, tie, tie (bothbad).")
     return Vote(str(case), a, b) if winner == "model_a" else Vote(str(case), b, a)

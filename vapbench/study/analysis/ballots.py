@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from vapbench.errors import DataError
-from vapbench.files.parsing import parse_json
+from vapbench.files.atomic import quoted
+from vapbench.files.parsing import parse_json, read_text
 from vapbench.study.folder import StudyFolder
 from vapbench.study.protocol import Key, Protocol
 from vapbench.study.votes import CHECK_ROLES, Event, Rater, Vote, check_chain
@@ -62,7 +63,7 @@ def load_ballots(folder: StudyFolder, votes: Path | None = None) -> Ballots:
     key = folder.key(protocol)
     path = votes_file(folder, votes)
     if not path.is_file():
-        raise DataError(f"{path}: no votes yet; collect them first: vapbench study serve {folder.path}")
+        raise DataError(f"{path}: no votes yet; collect them first: vapbench study serve {quoted(folder.path)}")
     records, raters, hashes, events = _from_database(path) if path.suffix == ".db" else _from_jsonl(path)
     head = check_chain(records, str(path), hashes)
     _check_known(protocol, records, path)
@@ -117,18 +118,21 @@ def _from_jsonl(path: Path) -> _Log:
 
 
 def _lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    with path.open("rb") as handle:
-        for number, line in enumerate(handle, start=1):
-            if not line.strip():
-                continue
-            where = f"{path}:{number}"
-            try:
-                data = parse_json(line)
-            except ValueError as error:
-                raise DataError(f"{where}: not valid JSON ({error}); export the votes again.") from error
-            if not isinstance(data, dict):
-                raise DataError(f"{where}: not a JSON object; export the votes again.")
-            yield where, data
+    try:
+        lines = read_text(path).split("\n")
+    except ValueError as error:
+        raise DataError(f"{path}: not readable ({error}); export the votes again.") from error
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        where = f"{path}:{number}"
+        try:
+            data = parse_json(line)
+        except ValueError as error:
+            raise DataError(f"{where}: not valid JSON ({error}); export the votes again.") from error
+        if not isinstance(data, dict):
+            raise DataError(f"{where}: not a JSON object; export the votes again.")
+        yield where, data
 
 
 def _parse(model: type[Record], data: str | dict[str, Any], where: str) -> Record:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from vapbench.errors import DataError
-from vapbench.files.parsing import parse_json
+from vapbench.report.tables.votes import read_battles, winner_of
 from vapbench.study.analysis.ballots import Ballots
 from vapbench.study.analysis.fit import Terms
 from vapbench.study.votes import Vote
@@ -37,10 +37,10 @@ def to_fastchat(ballots: Ballots) -> list[dict[str, Any]]:
 
 
 def from_fastchat(path: Path, seed: int = 0) -> tuple[Terms, tuple[Vote, ...]]:
-    """Read battles (JSONL, or one JSON list) as votes of a pair study.
+    """Read battles (JSONL, one JSON list, or CSV) as votes of a pair study.
 
     A battle without ``judge`` counts as one of a rater of its own, one without ``question_id`` as one on an item of its
-    own; ``tie (bothbad)`` is a tie.
+    own; both good or both bad is a tie.
 
     Returns:
         Terms and main votes, for :func:`vapbench.study.analysis.fit.analyse_votes`.
@@ -59,14 +59,9 @@ def from_fastchat(path: Path, seed: int = 0) -> tuple[Terms, tuple[Vote, ...]]:
 
 def _records(path: Path) -> list[Any]:
     try:
-        text = path.read_text(encoding="utf-8")
-        if text.lstrip().startswith("["):
-            return list(parse_json(text))
-        return [parse_json(line) for line in text.splitlines() if line.strip()]
+        return read_battles(path)
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; check the path.") from None
-    except ValueError as error:
-        raise DataError(f"{path}: not valid JSON ({error}); export it again.") from error
 
 
 def _vote(record: Any, where: str, number: int) -> tuple[Vote, dict[str, str]]:
@@ -77,9 +72,7 @@ def _vote(record: Any, where: str, number: int) -> tuple[Vote, dict[str, str]]:
     pair = {_digest(str(record[side]), 8): str(record[side]) for side in ("model_a", "model_b")}
     if len(pair) < 2:
         raise DataError(f"{where} compares {record['model_a']} with itself; remove it.")
-    winner = "tie" if str(record["winner"]).startswith("tie") else str(record["winner"])
-    if winner not in _CHOICES:
-        raise DataError(f"{where}: winner {winner!r} is none of model_a, model_b, tie, tie (bothbad).")
+    winner = winner_of(record, where)
     question_id, judge = record.get("question_id"), record.get("judge")
     item = _digest(str(number if question_id is None else question_id), 16)
     vote = Vote(

@@ -9,7 +9,7 @@ from typing import Any, Literal, cast, get_args
 
 from vapbench.core.case import Category, check_name
 from vapbench.errors import DataError, UsageError, did_you_mean
-from vapbench.files.atomic import check_inside
+from vapbench.files.atomic import check_inside, expand
 from vapbench.files.parsing import read_csv
 from vapbench.report.read.evidence import Evidence, read_evidence
 from vapbench.results.run import RunFolder
@@ -195,7 +195,7 @@ def _objection(case: str, names: Sequence[str], runs: Sequence[Evidence], found:
 
 
 def _from_manifest(case: str, planned: Mapping[str, Any]) -> SourceCase:
-    root = Path(str(planned.get("media", ""))).expanduser()
+    root = expand(str(planned.get("media", "")))
 
     def path(name: str) -> Path | None:
         return root / str(planned[name]) if planned.get(name) else None

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from vapbench.errors import DataError, UsageError
+from vapbench.files.atomic import quoted
 from vapbench.study.analysis.ballots import CLOSED, UNBLINDED, Ballots, load_ballots, votes_file
 from vapbench.study.folder import StudyFolder
 from vapbench.study.server.database import Clock
@@ -66,7 +67,7 @@ def results_of(folder: StudyFolder, votes: Path | None, unblind: bool, what: str
     if not unblind:
         raise UsageError(
             f"Study {ballots.protocol.id} is not closed, and results by method come after that: "
-            f"vapbench study close {folder.path}, or look now with --unblind, which is recorded."
+            f"vapbench study close {quoted(folder.path)}, or look now with --unblind, which is recorded."
         )
     path = votes_file(folder, votes)
     if path.suffix != ".db":

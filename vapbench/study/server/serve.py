@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from vapbench.errors import UsageError
+from vapbench.files.atomic import quoted
 from vapbench.study.folder import StudyFolder
 from vapbench.study.server.raters import invite, invite_administrator
 from vapbench.study.server.service import Completion, Service, open_database
@@ -85,7 +86,8 @@ def invite_raters(folder: StudyFolder, number: int, cohort: str = "") -> tuple[s
         DataError: its files were changed.
     """
     if not folder.votes_path.exists():
-        raise UsageError(f"{folder.path} has not been served yet: vapbench study serve {folder.path} --raters {number}")
+        command = f"vapbench study serve {quoted(folder.path)} --raters {number}"
+        raise UsageError(f"{folder.path} has not been served yet: {command}")
     clock, database = open_database(folder, folder.protocol().sha256)
     with closing(database):
         database.execute("BEGIN IMMEDIATE")

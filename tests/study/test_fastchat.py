@@ -1,0 +1,90 @@
+"""Battles of arenas, as they are found: other encodings, line ends and words for a tie, with the same report."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from vapbench.cli import app
+from vapbench.errors import DataError
+from vapbench.study.analysis.fastchat import from_fastchat
+from vapbench.study.analysis.fit import analyse_votes
+
+BATTLES = Path(__file__).parents[1] / "data" / "arena" / "battles.jsonl"
+TEXT = BATTLES.read_text(encoding="utf-8")
+RECORDS = [json.loads(line) for line in TEXT.splitlines()]
+
+
+def shares(path: Path) -> dict[str, float]:
+    (question,) = analyse_votes(*from_fastchat(path))
+    return {method.name: round(100 * method.luce_share.estimate, 1) for method in question.methods}
+
+
+def respelled(words: dict[str, str]) -> bytes:
+    return "\n".join(json.dumps(r | {"winner": words.get(r["winner"], r["winner"])}) for r in RECORDS).encode()
+
+
+def as_csv() -> bytes:
+    table = io.StringIO(newline="")
+    writer = csv.DictWriter(table, list(RECORDS[0]), lineterminator="\r\n")
+    writer.writeheader()
+    writer.writerows(RECORDS)
+    return table.getvalue().encode("utf-8-sig")
+
+
+DIALECTS: dict[str, Callable[[], bytes]] = {
+    "battles.jsonl": lambda: TEXT.encode(),
+    "bom-crlf.jsonl": lambda: TEXT.replace("\n", "\r\n").encode("utf-8-sig"),
+    "old-mac.jsonl": lambda: TEXT.replace("\n", "\r").encode(),
+    "utf-16.jsonl": lambda: TEXT.encode("utf-16"),
+    "utf-16-be.jsonl": lambda: b"\xfe\xff" + TEXT.encode("utf-16-be"),
+    "utf-32.jsonl": lambda: TEXT.encode("utf-32"),
+    "list.json": lambda: json.dumps(RECORDS, indent=1).encode("utf-8-sig"),
+    "line-separators.jsonl": lambda: "\n".join(
+        json.dumps(r | {"prompt": "one\u2028two\x85three"}, ensure_ascii=False) for r in RECORDS
+    ).encode(),
+    "table.csv": as_csv,
+    "both_bad.jsonl": lambda: respelled({"tie": "both_bad"}),
+    "bothbad.jsonl": lambda: respelled({"tie": "tie (bothbad)"}),
+    "both bad.jsonl": lambda: respelled({"tie": "Both bad", "model_a": "Model A", "model_b": "MODEL-B"}),
+    "buttons.jsonl": lambda: respelled({"tie": "bothbad_vote"}),
+    "names.jsonl": lambda: "\n".join(json.dumps(r | {"winner": r.get(r["winner"], "Tie")}) for r in RECORDS).encode(),
+}
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+def test_one_report_for_every_dialect(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_bytes(DIALECTS[name]())
+    assert shares(path) == {"A": 53.9, "B": 33.0, "C": 13.1}
+    text = CliRunner().invoke(app, ["study", "report", "--fastchat", str(path)]).output
+    assert text == CliRunner().invoke(app, ["study", "report", "--fastchat", str(BATTLES)]).output
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (TEXT.encode("utf-16-le"), "UTF-16 without a byte-order mark"),
+        (TEXT.replace('"A"', '"\xc9"').encode("latin-1"), "0xc9 is not UTF-8.*save it as UTF-8"),
+        (TEXT.encode("utf-16")[:-1], "is not UTF-16"),
+    ],
+)
+def test_another_encoding_is_named(content: bytes, problem: str, tmp_path: Path) -> None:
+    (tmp_path / "battles.jsonl").write_bytes(content)
+    with pytest.raises(DataError, match=problem) as caught:
+        from_fastchat(tmp_path / "battles.jsonl")
+    assert str(tmp_path / "battles.jsonl") in str(caught.value)
+
+
+@pytest.mark.parametrize("winner", ["left", "", None, "model_c", 3])
+def test_a_winner_that_says_nothing_is_refused(winner: Any, tmp_path: Path) -> None:
+    (tmp_path / "battles.json").write_text(json.dumps([RECORDS[0] | {"winner": winner}]))
+    with pytest.raises(DataError, match="record 1"):
+        from_fastchat(tmp_path / "battles.json")

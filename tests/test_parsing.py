@@ -1,0 +1,52 @@
+"""Texts from other editors and systems: byte-order marks and line ends, read alike by every reader."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from vapbench.errors import DataError
+from vapbench.files.parsing import read_csv, read_text, read_yaml
+from vapbench.results.run import RunFolder
+from vapbench.suites.tasks import find_task
+
+ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "utf-32"]
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
+def test_one_text_whatever_its_encoding_and_line_ends(encoding: str, line_end: str, tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(f"é: 1{line_end}b: 写{line_end}".encode(encoding))
+    assert read_text(path) == "é: 1\nb: 写\n"
+    assert read_yaml(path) == {"é": 1, "b": "写"}
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_a_table_keeps_the_line_breaks_within_its_cells(encoding: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes('id,text\r\n1,"é\r\nb"\r\n'.encode(encoding))
+    assert read_csv(path) == (["id", "text"], [(3, {"id": "1", "text": "é\r\nb"})])
+
+
+@pytest.mark.parametrize("content", ["a: é".encode("latin-1"), "a: 1".encode("utf-16-le")])
+def test_other_encodings_are_refused_in_a_sentence(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "task.yaml"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"UTF-8|UTF-16"):
+        read_text(path)
+    with pytest.raises(yaml.YAMLError, match=r"UTF-8|UTF-16"):
+        read_yaml(path)
+    with pytest.raises(DataError, match=r"task.yaml.*(UTF-8|UTF-16)"):
+        read_csv(path)
+    with pytest.raises(DataError, match=r"task.yaml.*(UTF-8|UTF-16)"):
+        find_task(str(path))
+
+
+def test_a_manifest_that_an_editor_saved_with_a_mark_is_read(tmp_path: Path) -> None:
+    run = Path(__file__).parents[1] / "results" / "mini" / "frozen"
+    text = RunFolder(run).manifest_path.read_text(encoding="utf-8")
+    (tmp_path / "manifest.json").write_bytes(text.replace("\n", "\r\n").encode("utf-8-sig"))
+    assert RunFolder(tmp_path).manifest() == RunFolder(run).manifest()
