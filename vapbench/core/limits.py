@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 
 from vapbench.errors import DataError
@@ -113,8 +112,3 @@ class Budget:
                 f"{self.path}: its first {self.frames:,} frames of {width}x{height} take more than the "
                 f"{MOST_DECODED_BYTES >> 30} GiB that are read of a video; cut or scale it down, or drop the case."
             )
-
-
-def seconds_of(ticks: int | None, base: Fraction | None) -> float | None:
-    """A duration in seconds; None where the container gives none."""
-    return None if ticks is None or base is None else float(ticks * base)

@@ -15,12 +15,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from vapbench.core.clip import Clip, Frames
-from vapbench.core.limits import MOST_IMAGE_PIXELS, MOST_PIXELS, Budget, Claims, check_claims, check_pixels, seconds_of
+from vapbench.core.limits import MOST_IMAGE_PIXELS, MOST_PIXELS, Budget, Claims, check_claims, check_pixels
 from vapbench.core.mp4 import check_header
 from vapbench.errors import DataError
 from vapbench.files.atomic import atomic_path
@@ -195,10 +195,11 @@ def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         # Named, so that nothing is guessed: a text file may be a playlist that leads to other files.
         container = av.open(
             f"file:{path.absolute()}",
+            "r",
             format=kind,
             options={"max_pixels": str(MOST_PIXELS)},
             container_options={"protocol_whitelist": "file"},
-            metadata_errors="replace",
+            **_lenient_texts(),
         )
     except _av_errors() as error:
         raise DataError(
@@ -228,8 +229,15 @@ def _container(path: Path) -> str:
     return "avi" if head.startswith(b"RIFF") and head.endswith(b"AVI ") else "mov"
 
 
+def _lenient_texts() -> dict[str, Any]:
+    """What keeps texts that are no UTF-8 from refusing a file: PyAV 19 does so by itself, and has no option for it."""
+    from av import __version__
+
+    return {"metadata_errors": "replace"} if int(__version__.partition(".")[0]) < 19 else {}
+
+
 def _claims(container: InputContainer, stream: VideoStream) -> Claims:
-    spans = (seconds_of(container.duration, Fraction(1, 1_000_000)), seconds_of(stream.duration, stream.time_base))
+    spans = (_seconds(container.duration, Fraction(1, 1_000_000)), _seconds(stream.duration, _exact(stream.time_base)))
     said = [seconds for seconds in spans if seconds is not None]
     # The least is what a negative one shows in; otherwise the longest is what reading may take.
     seconds = (min(said) if min(said) < 0 else max(said)) if said else None
@@ -274,9 +282,32 @@ def _to_yuv(array: Frames) -> Any:
     )
 
 
+def frame_rate(stream: VideoStream) -> Fraction | None:
+    """Frames per second; None if the container does not say."""
+    return _exact(stream.average_rate) or _exact(stream.guessed_rate)
+
+
 def _fps(stream: VideoStream) -> float:
-    rate = stream.average_rate or stream.guessed_rate
-    return float(rate) if rate else 0.0
+    return float(frame_rate(stream) or 0)
+
+
+class _Ratio(Protocol):
+    """A ratio as PyAV gives it: a Fraction before version 19, its own type since."""
+
+    @property
+    def numerator(self) -> int: ...
+
+    @property
+    def denominator(self) -> int: ...
+
+
+def _exact(ratio: _Ratio | None) -> Fraction | None:
+    # A ratio that the container does not give is None in PyAV 18, and 0/1 or 0/0 in 19: false in both.
+    return Fraction(ratio.numerator, ratio.denominator) if ratio else None
+
+
+def _seconds(ticks: int | None, base: Fraction | None) -> float | None:
+    return None if ticks is None or base is None else float(ticks * base)
 
 
 def _report_variable_rate(path: Path, times: list[int], fps: float) -> None:

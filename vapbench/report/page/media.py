@@ -16,7 +16,7 @@ from typing import Any, Literal
 from filelock import FileLock
 
 from vapbench.core.limits import Budget
-from vapbench.core.video import IMAGE_SUFFIXES, VideoInfo, open_video, probe, read_first_frame
+from vapbench.core.video import IMAGE_SUFFIXES, VideoInfo, frame_rate, open_video, probe, read_first_frame
 from vapbench.errors import DataError
 from vapbench.files.atomic import atomic_path, cache_folder, file_sha256
 
@@ -154,16 +154,16 @@ def _encode(path: Path, preview: Path, width: int, height: int) -> None:
         with atomic_path(preview) as temporary, open_video(path) as (source, video):
             budget = Budget(path)
             video.thread_type = "AUTO"
-            rate = video.average_rate or video.guessed_rate or Fraction(16)
+            rate = frame_rate(video) or Fraction(16)
             with av.open(str(temporary), "w", options={"movflags": "+faststart"}) as target:
-                stream = target.add_stream("libx264", rate=Fraction(rate).limit_denominator(100_000), options=_X264)
+                stream = target.add_stream("libx264", rate=rate.limit_denominator(100_000), options=_X264)
                 stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
                 for index, frame in enumerate(source.decode(video)):
                     budget.spend(frame.width, frame.height)
                     small: Any = frame.reformat(width=width, height=height, format="yuv420p")
                     # The rate is constant here as everywhere in vapbench: frames keep their order, not their
                     # times.
-                    small.pts, small.time_base, small.pict_type = index, 1 / Fraction(rate), 0
+                    small.pts, small.time_base, small.pict_type = index, 1 / rate, 0
                     target.mux(stream.encode(small))
                 if not budget.frames:
                     raise DataError(f"{path}: the video stream has no frame; replace the file or drop the case.")
