@@ -2,19 +2,21 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Pythons whose newest dependencies `make newest-types` reads.
+NEWER ?= 3.14
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-slow lint types format bench results tables audit clean
+.PHONY: help run test test-slow lint types newest-types format bench results tables audit clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(VENV)/installed ## Install, then run Video-As-Prompt, its base and the ground truth on the mini suite's camera task
 	$(BIN)/vapbench run --method vap --method i2v --method ground-truth --task camera --results build/results
 	@echo "       source $(BIN)/activate"
 	@echo "           puts the vapbench command on the path"
 
-test: $(VENV)/installed-dev lint types ## Install what tests need; lint, types, tests
+test: $(VENV)/installed-dev lint types newest-types ## Install what tests need; lint, types, tests
 	$(BIN)/python -m pytest -n auto -m "not slow"
 
 test-slow: $(VENV)/installed-dev ## The long forms of tests
@@ -26,6 +28,9 @@ lint: $(VENV)/installed-dev
 
 types: $(VENV)/installed-dev
 	$(BIN)/mypy
+
+newest-types: $(VENV)/installed-dev ## Types again, with the newest releases that other Pythons get
+	$(BIN)/python .ci/newest_types.py $(NEWER)
 
 format: $(VENV)/installed-dev ## Format and fix what can be fixed
 	$(BIN)/ruff check --fix .

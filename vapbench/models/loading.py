@@ -32,6 +32,8 @@ TRANSFORMERS: dict[str, Any] = {
     "CogVideoXTransformer3DMOTModel": CogVideoXTransformer3DMOTModel,
     "WanTransformer3DMOTModel": WanTransformer3DMOTModel,
 }
+# diffusers deprecates the second name; its releases before 0.40 overlook the first and load float32.
+_DTYPE = "dtype" if tuple(map(int, diffusers.__version__.split(".")[:2])) >= (0, 40) else "torch_dtype"
 # transformers 5 resizes with torchvision where it is installed; the models were trained and are run with PIL.
 _CLIP_PROCESSOR = getattr(transformers, "CLIPImageProcessorPil", transformers.CLIPImageProcessor)
 
@@ -156,7 +158,7 @@ def _load_diffusers_model(model_class: Any, folder: Path, dtype: torch.dtype) ->
         empty = model_class.from_config(config)
     expected = {name: tuple(tensor.shape) for name, tensor in empty.state_dict().items()}
     check_tensors(files, expected, getattr(model_class, "_keys_to_ignore_on_load_unexpected", None) or ())
-    return model_class.from_pretrained(folder, torch_dtype=dtype, use_safetensors=True, local_files_only=True)
+    return model_class.from_pretrained(folder, use_safetensors=True, local_files_only=True, **{_DTYPE: dtype})
 
 
 def _load_transformers_model(model_class: Any, folder: Path, dtype: torch.dtype) -> Any:

@@ -50,6 +50,7 @@ from vapbench.errors import UsageError, VapbenchError, did_you_mean
 from vapbench.files.atomic import TEMPORARY
 from vapbench.methods.lora_files import fingerprint
 from vapbench.models import CogVideoXImageToVideoMOTPipeline, load_transformer
+from vapbench.models.loading import load_component
 from vapbench.models.semantic_encoder import SemanticEncoder
 from vapbench.training.data import SEEN_NAMES, training_specs, validation_specs
 from vapbench.training.latents import Latents, cached_latents
@@ -218,28 +219,22 @@ class _Training:
             )
 
     def _vae(self) -> Any:
-        vae = AutoencoderKLCogVideoX.from_pretrained(
-            self.output / "vae", torch_dtype=torch.float32, use_safetensors=True
-        )
+        vae = load_component(AutoencoderKLCogVideoX, self.output / "vae", torch.float32)
         return prepare(vae).requires_grad_(False).eval().to(self.device)
 
     def _wan_vae(self) -> Any:
-        vae = AutoencoderKLWan.from_pretrained(self.output / "wan_vae", torch_dtype=torch.float32, use_safetensors=True)
+        vae = load_component(AutoencoderKLWan, self.output / "wan_vae", torch.float32)
         return prepare_wan_vae(vae).requires_grad_(False).eval().to(self.device)
 
     def _text_encoder(self) -> Any:
-        encoder = T5EncoderModel.from_pretrained(
-            self.output / "text_encoder", dtype=torch.float32, use_safetensors=True
-        )
+        encoder = load_component(T5EncoderModel, self.output / "text_encoder", torch.float32)
         return encoder.requires_grad_(False).eval().to(self.device)
 
     def _tokenizer(self) -> Any:
-        return T5Tokenizer.from_pretrained(self.output / "tokenizer", local_files_only=True)
+        return load_component(T5Tokenizer, self.output / "tokenizer", torch.float32)
 
     def _base(self) -> Any:
-        return CogVideoXTransformer3DModel.from_pretrained(
-            self.output / "base", torch_dtype=torch.float32, use_safetensors=True
-        )
+        return load_component(CogVideoXTransformer3DModel, self.output / "base", torch.float32)
 
     def _latents(self, executor: Executor | None) -> Latents:
         specs = training_specs(self.config.base.clips)

@@ -115,7 +115,7 @@ def test_the_image_text_encoder_is_the_one_that_was_trained(trained: Path) -> No
 
 
 def test_upstreams_pipeline_draws_under_structure_control(trained: Path) -> None:
-    pipeline = WanVACEPipeline.from_pretrained(trained / "vace", torch_dtype=torch.float32)
+    pipeline = WanVACEPipeline.from_pretrained(trained / "vace")
     pipeline.set_progress_bar_config(disable=True)
     case = benchmark_cases()[0]
     first, control = case.target.render()[0], render_control(case.reference, "depth")

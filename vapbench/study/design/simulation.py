@@ -186,7 +186,8 @@ def _neighbours(fit: Strengths) -> list[tuple[float | None, float | None]]:
 def _cell_numbers(design: Design, trials: Trials) -> IntArray:
     n = len(design.protocol.methods)
     sets = (1 << np.sort(trials.order, axis=1)).sum(axis=1)
-    return np.unique(trials.item * (1 << n) + sets, return_inverse=True)[1].reshape(-1)
+    numbers: IntArray = np.unique(trials.item * (1 << n) + sets, return_inverse=True)[1].reshape(-1)
+    return numbers
 
 
 def _least(design: Design, trials: Trials, question: str) -> int:
