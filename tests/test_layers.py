@@ -61,6 +61,7 @@ ROOMS = [
     "limits",
     "registry",
     "resources",
+    "walk",
     "parsing",
     "files",
     "errors",

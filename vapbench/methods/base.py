@@ -22,6 +22,7 @@ class Method(Protocol):
 
     * ``not_keyed = frozenset()``: parameters that cannot change the frames (``offload``);
     * ``uses_seed = True``: False for a method that ignores the seed, which then runs once per case;
+    * ``seeds(self, cases) -> Collection[int]``: those it has finished videos of; no others are tried;
     * ``label``: name of the run folder (the method's name, with a hash of changed parameters);
     * ``identity(self) -> Mapping[str, Any]``: what else decides the frames, such as weights (``{}``);
     * ``inputs(self, case) -> Sequence[Path | str]``: what it uses for this case beyond the case's own: files, which
