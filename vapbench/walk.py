@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import unicodedata
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from vapbench.files.atomic import check_inside
@@ -29,10 +30,10 @@ class Walked:
     closed: tuple[Path, ...]
     """Folders that may not be read."""
 
-    @property
+    @cached_property
     def videos(self) -> list[Path]:
-        """The files that are named like videos."""
-        return [path for path in self.files if is_video_name(path)]
+        """The files that are named like videos; a WebP of one picture is none."""
+        return [path for path in self.files if is_video_name(path) and not _is_still(path)]
 
 
 def walk(folder: Path) -> Walked:
@@ -76,6 +77,16 @@ def is_hidden(name: str) -> bool:
 def is_video_name(path: Path) -> bool:
     """Whether a file's suffix is one of a video, in any case."""
     return path.suffix.lower() in VIDEO_SUFFIXES
+
+
+def _is_still(path: Path) -> bool:
+    """Whether a file is a WebP without animation, by the flags of its header (RFC 9649, section 2.7)."""
+    if path.suffix.lower() != ".webp" or not path.is_file() or not os.access(path, os.R_OK):
+        return False
+    with path.open("rb") as handle:
+        head = handle.read(21)
+    webp = len(head) == 21 and head.startswith(b"RIFF") and head[8:12] == b"WEBP"
+    return webp and not (head[12:16] == b"VP8X" and head[20] & 2)
 
 
 def find_inside(folder: Path, text: str) -> Path:

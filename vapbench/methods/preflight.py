@@ -1,6 +1,6 @@
 """What is wrong with a folder of videos, said before any of it is scored: seconds, however large the folder is.
 
-Headers are read of every video; frames are decoded until a time is spent. What is not found here fails later, as a row.
+Every header is read; frames are decoded until a time is spent. What is not found here fails later, as a row.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from vapbench.core.video import IMAGE_SUFFIXES, VideoInfo, probe, read_video
+from vapbench.core.video import IMAGE_SUFFIXES, VideoInfo, open_video, read_video
 from vapbench.errors import DataError
 from vapbench.methods.finding import Cases
 from vapbench.methods.folder import MANIFEST, Folder
@@ -236,10 +236,13 @@ def _strays(method: Folder) -> Iterator[Problem]:
 def _not_read(method: Folder) -> Iterator[Problem]:
     cases = Cases(method.ids)
     images: Counter[Path] = Counter()
+    videos = set(method.walked.videos)
     for path in method.walked.files:
-        if path.suffix.lower() in IMAGE_SUFFIXES - VIDEO_SUFFIXES:
+        if path in videos or _relative(method, path).lower() == MANIFEST:
+            continue
+        if path.suffix.lower() in IMAGE_SUFFIXES:
             images[path.parent] += 1
-        elif path.suffix.lower() not in VIDEO_SUFFIXES and _relative(method, path).lower() != MANIFEST:
+        else:
             place = cases.place(path.relative_to(method.path))
             text = f"named after {place.case}; convert it to MP4" if place else ""
             yield Problem("not read", _relative(method, path), text, place.case if place else "")
@@ -258,55 +261,57 @@ def _check(
     step: Callable[[str], None],
     seconds: float,
 ) -> int:
-    """Read every header, then frames while there is time; how many were not decoded."""
-    headers: list[tuple[str, int, Path, VideoInfo]] = []
+    """Look into every video, at its frames while there is time; how many were not decoded."""
+    ends, left = time.monotonic() + seconds, 0
     for case, seed, path in videos:
         try:
-            headers.append((case, seed, path, _header(path)))
+            info, decoded = _look_into(path, time.monotonic() < ends)
         except (DataError, OSError) as error:
-            problems.append(_damaged(method, case, seed, path, error))
-            step(path.name)
-    ends, left = time.monotonic() + seconds, 0
-    for case, seed, path, header in headers:
-        info = header
-        try:
-            if time.monotonic() < ends and header.frames * header.width * header.height <= _MOST_DECODED:
-                clip = read_video(path)
-                info = VideoInfo(len(clip), clip.fps, clip.width, clip.height)
-            else:
-                left += 1
-        except (DataError, OSError) as error:
-            problems.append(_damaged(method, case, seed, path, error))
+            text = error.strerror or str(error) if isinstance(error, OSError) else str(error)
+            problems.append(Problem("damaged", _relative(method, path), text.removeprefix(f"{path}: "), case, seed))
         else:
-            problems += _differing(method, case, seed, path, info, wanted[case])
+            left += not decoded
+            problems += _differing(method, case, seed, path, info, wanted[case]) if info else ()
         step(path.name)
     return left
 
 
-def _header(path: Path) -> VideoInfo:
+def _look_into(path: Path, decode: bool) -> tuple[VideoInfo | None, bool]:
+    """Size, length and rate as far as they are known, and whether they are those of decoded frames."""
     if path.is_symlink() and not path.exists():
         raise DataError(f"{path}: a link to {path.readlink()}, which is not there; mend the link.")
     if not path.is_file():
         raise DataError(f"{path}: no file but a device or pipe; replace it.")
-    return probe(path)
+    header = None
+    try:
+        header = _header(path)
+    except DataError:
+        # An animated image has no such header.
+        if path.suffix.lower() not in IMAGE_SUFFIXES:
+            raise
+    if not decode or (header and header.frames * header.width * header.height > _MOST_DECODED):
+        return header, False
+    clip = read_video(path)
+    return VideoInfo(len(clip), clip.fps, clip.width, clip.height), True
 
 
-def _damaged(method: Folder, case: str, seed: int, path: Path, error: Exception) -> Problem:
-    text = error.strerror or str(error) if isinstance(error, OSError) else str(error)
-    return Problem("damaged", _relative(method, path), text.removeprefix(f"{path}: "), case, seed)
+def _header(path: Path) -> VideoInfo:
+    with open_video(path) as (_, stream):
+        context = stream.codec_context
+        return VideoInfo(stream.frames, float(stream.average_rate or 0), context.width, context.height)
 
 
 def _differing(method: Folder, case: str, seed: int, path: Path, info: VideoInfo, spec: ClipSpec) -> Iterator[Problem]:
     width = info.width // _PANELS if method.panel == "last" else info.width
     found, asked = [], []
-    # A header may leave the number of frames out; the rate is compared as it is printed.
+    # A header may leave out the number of frames, or the rate, which is compared as it is printed.
     if info.frames not in (0, spec.frames):
         found.append(f"{info.frames} frames")
         asked.append(f"{spec.frames} frames")
     if (width, info.height) != (spec.width, spec.height):
         found.append(f"{width}x{info.height}")
         asked.append(f"{spec.width}x{spec.height}")
-    if f"{info.fps:g}" != f"{spec.fps:g}":
+    if info.fps and f"{info.fps:g}" != f"{spec.fps:g}":
         found.append(f"{info.fps:g} fps")
         asked.append(f"{spec.fps:g} fps")
     if found:
