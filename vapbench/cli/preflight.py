@@ -139,7 +139,11 @@ def say_found(console: Console, name: str, found: Preflight, verbose: int) -> No
     missing = f"; missing: {_some(found.missing, None if verbose else _NAMED)}" if found.missing else ""
     _print(console, f"{name}: {found.found} of {found.cases} cases found{missing}", 0)
     if list(found.seeds) != [0]:
-        _print(console, f"seeds: {', '.join(map(str, found.seeds))}; each case is scored with all of them", 2)
+        _print(console, f"seeds: {_some(list(map(str, found.seeds)), most)}; a case counts when it has all of them", 2)
+    if found.lacking:
+        lacking = [f"{case} (seed {', '.join(map(str, seeds))})" for case, seeds in found.lacking.items()]
+        line = f"{len(lacking)} cases lack a seed, and do not count: {_some(lacking, most and _NAMED)}; see --seed"
+        _print(console, line, 2)
     for kind, heading in KINDS.items():
         problems = [one for one in found.problems if one.kind == kind]
         if not problems:

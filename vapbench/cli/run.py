@@ -213,7 +213,7 @@ def score(
 ) -> None:
     """Score a run, or videos you have.
 
-    vapbench score ./my_outputs --name mymethod --suite vap-data --data /data/VAP-Data --dry-run
+    vapbench score ./my_outputs --suite vap-data --data DIR --dry-run
 
     Videos belong to the case they are named after, at any depth: CASE.mp4, CASE__s1.mp4 or CASE_seed1.mp4 with a seed,
     CASE/video.mp4; or to the one that manifest.csv in the folder (columns case,video) says. Problems are listed first;

@@ -68,6 +68,8 @@ class Preflight:
     """Seeds that are scored."""
     missing: Sequence[str]
     """Cases without a video of any of these seeds."""
+    lacking: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    """Seeds without a video, of cases that have one of another seed: they count only with all."""
     problems: list[Problem] = field(default_factory=list)
     hidden: Sequence[str] = ()
     """Files and folders not looked at, because they are hidden."""
@@ -94,6 +96,7 @@ class Preflight:
             "found": self.found,
             "missing": list(self.missing),
             "seeds": list(self.seeds),
+            "lacking": {case: list(seeds) for case, seeds in self.lacking.items()},
             "problems": problems,
             "hidden": list(self.hidden),
             "outside": self.outside,
@@ -122,8 +125,10 @@ def look(
         DataError: the folder is none, its manifest is malformed, or it holds the outputs of several methods.
     """
     wanted = {case.id: case.clip for case in cases}
-    missing = [case.id for case in cases if not set(method.seeds_of(case.id)) & set(seeds)]
-    found = Preflight(method.path, len(cases), seeds, missing)
+    lacking = {case.id: [seed for seed in seeds if seed not in method.seeds_of(case.id)] for case in cases}
+    missing = [case for case, without in lacking.items() if len(without) == len(seeds)]
+    partial = {case: without for case, without in lacking.items() if 0 < len(without) < len(seeds)}
+    found = Preflight(method.path, len(cases), seeds, missing, partial)
     found.hidden = [_relative(method, path) for path in method.walked.hidden]
     ours = {key for key in {*method.named, *method.listed} if key[0] in wanted}
     found.outside = sum(len(paths) for key, paths in method.named.items() if key[0] not in wanted)
