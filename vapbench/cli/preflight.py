@@ -96,7 +96,7 @@ def plan_videos(
     wanted = list(dict.fromkeys(seeds or method.seeds(selection.cases) or [0]))
     silent = say.dry_run and say.json
     found = _look(method, selection, wanted, say.quiet or silent)
-    if not (say.quiet or silent):
+    if not silent and (say.dry_run or not say.quiet):
         say_found(output() if say.dry_run else errors(), name or run_name(resolved), found, say.verbose)
     if template:
         _write_template(method, selection, template)
