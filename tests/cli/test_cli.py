@@ -102,9 +102,7 @@ def test_videos_you_have_are_scored_and_missing_ones_listed(tmp_path: Path) -> N
     assert done.returncode == 0, done.stderr
     assert "mymethod: 2 of 3 cases found; missing: " in done.stderr
     assert "2/3" in done.stdout
-    template = (outputs / "manifest.csv").read_text().splitlines()
-    assert template[0] == "case,video"
-    assert sum(line.endswith(",") for line in template) == 1
+    assert len(list(outputs.iterdir())) == 2, "nothing is written into the user's folder"
     rescored = vapbench(
         "score", tmp_path / "r/mini/mymethod", "--task", "camera", "--limit", "3", "--metric", "temporal_flickering"
     )

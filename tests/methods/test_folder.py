@@ -13,7 +13,10 @@ from vapbench.core.case import Case
 from vapbench.core.clip import Clip
 from vapbench.core.video import write_video
 from vapbench.errors import DataError, NotApplicable
+from vapbench.methods import resolve_folder
 from vapbench.methods.folder import Folder, write_manifest_template
+from vapbench.methods.preflight import Problem, look, refuse_none
+from vapbench.running.plan import plan_run
 
 
 @pytest.fixture
@@ -78,6 +81,182 @@ def test_two_files_for_one_case_are_not_guessed_between(outputs: Path) -> None:
         Folder(outputs).video("a--b--c")
 
 
+def test_several_seeds_of_a_case(outputs: Path, make_case: Callable[..., Case]) -> None:
+    one, two = make_case(0), make_case(1)
+    for name in (f"{one.id}__s0.mp4", f"{one.id}_seed3.mov", f"seed3/{two.id}.webm", f"{two.id}__s5__0a1b2c3d.mkv"):
+        (outputs / name).parent.mkdir(exist_ok=True)
+        (outputs / name).write_bytes(name.encode())
+    method = Folder(outputs)
+    method.survey([one, two])
+    assert (method.seeds([one]), method.seeds([two]), method.seeds([one, two])) == ([0, 3], [3, 5], [0, 3, 5])
+    assert method.video(one.id, 3) == outputs / f"{one.id}_seed3.mov"
+    assert method.video(two.id, 3) == outputs / "seed3" / f"{two.id}.webm"
+    with pytest.raises(NotApplicable, match=r"no video for this case with seed 5 \(there: 0, 3\)"):
+        method.generate(one, 5)
+    resolved = resolve_folder(outputs)
+    plan = plan_run("mini", "camera", resolved, [one, two], [0, 3], outputs.parent / "r")
+    assert [(job.case.id, job.seed) for job in plan.jobs] == [(one.id, 0), (one.id, 3), (two.id, 0), (two.id, 3)]
+    # Seeds that are asked of every method of a run, and that this one has nothing of, are not tried.
+    assert plan_run("mini", "camera", resolved, [one], [0, 1, 2], outputs.parent / "r").seeds == (0,)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\ufeffcase,video\r\n{one},a b.mp4\r\n{two},é.mp4\r\n",
+        "Case;Video\n{one};a b.mp4\n{two};é.mp4\n",
+        "VIDEO\t case \na b.mp4\t{one}\né.mp4\t{two}\n",
+        "case,video\n{one},{here}/a b.mp4\n{two},{here}/é.mp4\n",
+        "case,video\n{ONE},./a b.mp4\n{two},e\u0301.mp4\n,\n",
+        "case,video,seed\n{one},a b.mp4,\n{two},é.mp4,0\n",
+    ],
+)
+def test_a_manifest_is_read_as_spreadsheets_write_it(outputs: Path, make_case: Callable[..., Case], text: str) -> None:
+    one, two = make_case(0), make_case(1)
+    for name in ("a b.mp4", "e\u0301.mp4"):
+        (outputs / name).write_bytes(b"x")
+    written = text.format(one=one.id, ONE=one.id.upper(), two=two.id, here=outputs)
+    (outputs / "Manifest.CSV").write_bytes(written.encode())
+    method = Folder(outputs)
+    method.survey([one, two])
+    assert method.video(one.id) == outputs / "a b.mp4"
+    assert method.video(two.id) == outputs / "e\u0301.mp4"
+    assert look(method, [one, two], [0], seconds=0).missing == []
+
+
+def test_rows_of_a_manifest_that_lead_nowhere_are_named_by_line(outputs: Path, make_case: Callable[..., Case]) -> None:
+    one, two = make_case(0), make_case(1)
+    write_video(outputs / "x.mp4", moving_clip())
+    (outputs / "manifest.csv").write_text(f"case,video\n{one.id},gone.mp4\n{two.id},x.mp4\nx{two.id},x.mp4\n")
+    method = Folder(outputs)
+    method.survey([one, two])
+    found = look(method, [one, two], [0])
+    gone = f"no such video {outputs}/gone.mp4; correct the row, or leave video blank."
+    assert found.problems == [
+        Problem("manifest", "manifest.csv:2", gone, one.id, 0),
+        Problem("manifest", "manifest.csv:4", f"no case is called 'x{two.id}'", nearest=two.id),
+    ]
+
+
+def test_a_folders_content_is_its_identity_and_its_place_is_not(outputs: Path, make_case: Callable[..., Case]) -> None:
+    case = make_case()
+    write_video(outputs / f"{case.id}.mp4", moving_clip())
+    before = plan_run("mini", "camera", resolve_folder(outputs), [case], [0], outputs.parent / "r")
+    moved = outputs.rename(outputs.parent / "moved")
+    after = plan_run("mini", "camera", resolve_folder(moved), [case], [0], outputs.parent / "r")
+    assert (before.identity, before.jobs[0].key) == (after.identity, after.jobs[0].key)
+    write_video(moved / f"{case.id}.mp4", moving_clip(7))
+    changed = plan_run("mini", "camera", resolve_folder(moved), [case], [0], outputs.parent / "r")
+    assert changed.identity == after.identity
+    assert changed.jobs[0].key != after.jobs[0].key
+
+
+def test_the_preflight_has_a_line_for_every_problem_file(outputs: Path, make_case: Callable[..., Case]) -> None:
+    cases = [make_case(number) for number in range(8)]
+    ids = [case.id for case in cases]
+    write_video(outputs / f"{ids[0]}.mp4", moving_clip())
+    (outputs / f"{ids[1]}.mp4").touch()
+    whole = (outputs / f"{ids[0]}.mp4").read_bytes()
+    (outputs / f"{ids[2]}.mp4").write_bytes(whole[: len(whole) * 2 // 3])
+    (outputs / f"{ids[3]}.mov").write_bytes(b"no video at all" * 99)
+    write_video(outputs / f"{ids[4]}.MP4", moving_clip(frames=9, height=64, width=64, fps=24))
+    for suffix in (".mp4", ".mov"):
+        write_video(outputs / f"{ids[5]}{suffix}", moving_clip())
+    (outputs / f"{ids[6]}.mp4").symlink_to("/nowhere/x.mp4")
+    write_video(outputs / f"my-{ids[7]}.mp4", moving_clip())
+    for name in ("notes.txt", f"{ids[7]}.flv", "._x.mp4", "deep/0.png", "deep/1.png"):
+        (outputs / name).write_bytes(b"x")
+    method = Folder(outputs)
+    method.survey([*cases, make_case(9)])
+    write_video(outputs / "deep" / f"{make_case(9).id}.mp4", moving_clip())
+    found = look(method, cases, [0])
+    assert (found.found, found.missing, found.outside, found.hidden) == (7, [ids[7]], 1, ["._x.mp4"])
+    told = {one.file: (one.kind, one.text, one.nearest) for one in found.problems}
+    assert len(told) == len(found.problems)
+    assert "truncated or damaged" in told[f"{ids[2]}.mp4"][1]
+    assert "not a readable video" in told[f"{ids[3]}.mov"][1]
+    assert {name: one for name, one in told.items() if name not in (f"{ids[2]}.mp4", f"{ids[3]}.mov")} == {
+        f"{ids[1]}.mp4": ("damaged", "the file is empty; fetch or write it again.", ""),
+        f"{ids[6]}.mp4": ("damaged", "a link to /nowhere/x.mp4, which is not there; mend the link.", ""),
+        f"{ids[5]}.mov": ("ambiguous", f"or {ids[5]}.mp4, for {ids[5]} seed 0", ""),
+        f"my-{ids[7]}.mp4": ("no case", "", ids[7]),
+        f"{ids[4]}.MP4": ("differs", "9 frames, 64x64, 24 fps instead of 5 frames, 48x32, 8 fps", ""),
+        "notes.txt": ("not read", "", ""),
+        f"{ids[7]}.flv": ("not read", f"named after {ids[7]}; convert it to MP4", ""),
+        "deep/": ("not read", "2 images; frames must be made a video first", ""),
+    }
+    # Without time to decode, headers alone tell most of it.
+    assert look(method, cases, [0], seconds=0).not_decoded == 3
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ([], "outs is empty; put videos there, such as vidu_orbit--t0--r0.mp4"),
+        ([".DS_Store"], r"outs is empty \(1 hidden files aside\)"),
+        (["0.png", "1.png"], r"holds no video \(2 \.png\); frames must be made a video first"),
+        (["all.zip"], r"holds no video \(1 \.zip\); convert them"),
+        (["x.mp4"], "none of its 1 videos is named after a case of the task, such as vidu_orbit--t0--r0.mp4"),
+        (["vidu_orbit--t0--r0__s3.mp4"], "no video with seed 0; there are seeds 3"),
+    ],
+)
+def test_a_folder_without_any_video_of_a_case_says_what_it_holds(
+    outputs: Path, make_case: Callable[..., Case], files: list[str], message: str
+) -> None:
+    (outputs / "deep").rmdir()
+    for name in files:
+        (outputs / name).write_bytes(b"x")
+    case = make_case()
+    method = Folder(outputs)
+    method.survey([case])
+    with pytest.raises(DataError, match=message):
+        refuse_none(method, look(method, [case], [0]), [case], "mini")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("outs.zip", r"outs\.zip is an archive; unpack it, and score the folder: vapbench score .*/outs$"),
+        ("one.MP4", r"one\.MP4 is a single video; score the folder that holds it"),
+        ("x.txt", "is no folder; give the folder that holds the videos"),
+        ("gone", "no such folder; check the path"),
+    ],
+)
+def test_what_is_no_folder_gets_one_sentence(tmp_path: Path, name: str, message: str) -> None:
+    if name != "gone":
+        (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(DataError, match=message):
+        Folder(tmp_path / name).video("a")
+
+
+def test_a_folder_of_several_methods_asks_for_one(outputs: Path, make_case: Callable[..., Case]) -> None:
+    cases = [make_case(0), make_case(1)]
+    (outputs / "deep").rmdir()
+    for method, count in {"mine": 2, "theirs": 1}.items():
+        for case in cases[:count]:
+            (outputs / "all" / method).mkdir(parents=True, exist_ok=True)
+            write_video(outputs / "all" / method / f"{case.id}.mp4", moving_clip())
+    folder = Folder(outputs)
+    folder.survey(cases)
+    with pytest.raises(DataError, match=r"in mine \(2 cases\), theirs \(1 cases\); .*: vapbench score .*/all/mine"):
+        look(folder, cases, [0])
+
+
+def test_one_folder_for_each_condition_case_or_seed_is_no_folder_of_methods(
+    outputs: Path, make_case: Callable[..., Case]
+) -> None:
+    cases = [make_case(number) for number in range(3)]
+    names = [f"vidu_orbit/{cases[0].id}.mp4", f"{cases[1].id}/out.mp4", "vidu_orbit/t2--r2.mp4"]
+    names += [f"seed1/{case.id}.mp4" for case in cases]
+    for name in names:
+        (outputs / name).parent.mkdir(exist_ok=True)
+        write_video(outputs / name, moving_clip())
+    folder = Folder(outputs)
+    folder.survey(cases)
+    found = look(folder, cases, folder.seeds(cases))
+    assert (found.found, found.problems, found.seeds) == (3, [], [0, 1])
+
+
 def test_the_last_of_three_panels(
     outputs: Path, make_case: Callable[..., Case], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -103,7 +282,8 @@ def test_a_width_that_does_not_divide_is_refused(outputs: Path, make_case: Calla
 def test_the_template_lists_every_case(outputs: Path, make_case: Callable[..., Case]) -> None:
     cases = [make_case(0), make_case(1)]
     write_video(outputs / "deep" / f"{cases[0].id}.mp4", moving_clip())
-    path = write_manifest_template(Folder(outputs), cases)
+    path = outputs / "manifest.csv"
+    write_manifest_template(Folder(outputs), cases, path)
     assert path.read_text() == f"case,video\n{cases[0].id},deep/{cases[0].id}.mp4\n{cases[1].id},\n"
     assert Folder(outputs).video(cases[1].id) is None
     write_video(outputs / f"{cases[1].id}.mp4", moving_clip())

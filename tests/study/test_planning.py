@@ -224,6 +224,16 @@ def test_a_table_of_files_is_a_source_too(results: Path, tmp_path: Path) -> None
     assert [(case.id, case.category) for case in found.cases] == [("one", "style")]
     assert found.left_out == {"two": "no video of theirs"}
     assert [method.name for method in found.methods] == ["ours", "theirs"]
+    here = table.parent
+    table.write_text(
+        f"\ufeffCase;CONDITION; Reference;ours;theirs\r\none;x;REFERENCE-0.mp4;{here}/target-0.mp4;target-1.mp4\r\n"
+    )
+    again = from_table(table)
+    assert again.cases[0].reference == here / "reference-0.mp4"
+    assert [method.videos for method in again.methods] == [
+        {"one": here / "target-0.mp4"},
+        {"one": here / "target-1.mp4"},
+    ]
     for bad, message in (
         ("../x.mp4", "not a path inside the folder"),
         ("none.mp4", "no such file"),

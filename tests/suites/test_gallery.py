@@ -36,6 +36,21 @@ def test_every_group_of_the_page_is_read_and_a_case_is_taken_once(
     assert "1 outputs have no reference of the same name" in caplog.text
 
 
+def test_files_are_found_as_a_mac_a_camera_or_a_link_names_them(tmp_path: Path) -> None:
+    page(tmp_path / "kept", "one", "move_left--a--b")
+    group = tmp_path / "kept" / "one"
+    (group / "ours" / "move_left--a--b.mp4").rename(group / "ours" / "move_left--a--b.MOV")
+    for side in ("ours", "ref"):
+        (group / side / "._move_left--a--b.mp4").write_bytes(b"x")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "linked").symlink_to(group)
+    (case,) = load(tmp_path / "data", SPEC)
+    assert (case.id, case.image.path.name) == ("move_left--a--b", "move_left--a--b.MOV")
+    page(tmp_path / "kept", "one", "move_left--a--b")
+    with pytest.raises(DataError, match=r"move_left--a--b\.mp4 are named after one case"):
+        load(tmp_path / "data", SPEC)
+
+
 def test_a_folder_without_the_layout(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="check --data"):
         load(tmp_path, SPEC)

@@ -11,7 +11,9 @@ from vapbench.core.console import output
 
 if TYPE_CHECKING:
     from vapbench.core.case import Case
+    from vapbench.methods.preflight import Preflight
     from vapbench.results.run import RunFolder
+    from vapbench.running.costs import Estimate as Paid
     from vapbench.running.estimate import Work
     from vapbench.running.pending import Refresh
     from vapbench.running.plan import Column, RunPlan
@@ -68,13 +70,49 @@ def describe_columns(wanted: Sequence[Column]) -> list[str]:
     return lines
 
 
-def show_scores(folder: RunFolder, cases: Mapping[str, Case], wanted: Sequence[Column], refresh: Refresh) -> None:
-    """Print what scoring a run would do."""
-    from vapbench.running.pending import pending_scores
+def show_scores(
+    folder: RunFolder,
+    cases: Mapping[str, Case],
+    wanted: Sequence[Column],
+    refresh: Refresh,
+    plan: RunPlan | None,
+    costs: Sequence[Paid] | None,
+    looked: Preflight | None,
+) -> None:
+    """Print what scoring a run, or a folder of videos, would do, and the columns that lack weights.
+
+    Args:
+        folder: where the run is kept.
+        cases: the cases that are asked for.
+        wanted: the columns that are asked for.
+        refresh: what is done again.
+        plan: of a folder of videos.
+        costs: what paid columns cost, to print all as one JSON document; None to print lines.
+        looked: what is known of the folder of videos.
+    """
+    from dataclasses import asdict
+
+    from vapbench.checkpoints.catalogue import absent_of
+    from vapbench.running.pending import pending, pending_scores
 
     jobs = pending_scores(folder, cases, wanted, None, refresh).jobs
-    lacking = {column.label: sum(column in job.columns for job in jobs) for column in wanted}
-    print_lines([f"{folder.path}", *(f"  {label}: {count} of its videos to score" for label, count in lacking.items())])
+    new = [job for job in pending(plan, refresh).jobs if plan.method.method.inputs(job.case)] if plan else []
+    counts = {column.label: len(new) + sum(column in job.columns for job in jobs) for column in wanted}
+    if costs is None:
+        print_lines([f"{folder.path}", *(f"  {label}: {count} videos to score" for label, count in counts.items())])
+        print_lines(describe_columns(wanted))
+        return
+    lacks = {column.label: absent_of(column.metric.name, column.params) for column in wanted}
+    columns = [{"column": label, "to_score": count, "lacks": lacks[label]} for label, count in counts.items()]
+    told = {"preflight": looked.document()} if looked else {}
+    print_document({"run": str(folder.path), **told, "columns": columns, "paid": [asdict(cost) for cost in costs]})
+
+
+def print_document(document: Mapping[str, object]) -> None:
+    """Print JSON, and nothing else, to standard output."""
+    import json
+
+    output().print(json.dumps(document, indent=2), soft_wrap=True, markup=False)
 
 
 def describe_protocol(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
 
     from vapbench.errors import VapbenchError
     from vapbench.methods import ResolvedMethod
+    from vapbench.methods.preflight import Preflight
     from vapbench.results.run import RunFolder
     from vapbench.running.generate import Settings
     from vapbench.running.plan import Column, RunPlan
@@ -166,6 +166,12 @@ def score(
     suite: opt.Suite = opt.SUITE,
     data: opt.Data = None,
     metric: opt.Metrics = None,
+    seed: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--seed", metavar="N", help="Of a folder: seed, repeatable. [default: those found]", show_default=False
+        ),
+    ] = None,
     limit: opt.Limit = None,
     results: opt.Results = opt.RESULTS,
     name: opt.Name = None,
@@ -173,13 +179,30 @@ def score(
         Literal["all", "last"],
         typer.Option("--panel", help="last: the right third of [reference | target | output] videos."),
     ] = "all",
+    template: Annotated[
+        Path | None,
+        typer.Option(
+            "--template",
+            metavar="FILE",
+            help="Of a folder: write a manifest.csv to fill in, with a row for each case.",
+            show_default=False,
+        ),
+    ] = None,
     device: opt.Device = "auto",
     executor: opt.Executor = "local",
     workers: opt.Workers = None,
     ray_address: opt.RayAddress = None,
     memory: opt.Memory = None,
     refresh: opt.Refresh = "missing",
-    max_failures: opt.MaxFailures = "0.1",
+    max_failures: Annotated[
+        str | None,
+        typer.Option(
+            "--max-failures",
+            help="Stop above this many failures: a count, or a fraction below 1. [default: 0.1; of a folder, every "
+            "video is tried, and the exit code is 1 if any failed]",
+            show_default=False,
+        ),
+    ] = None,
     max_judge_calls: opt.MaxJudgeCalls = None,
     fail_fast: opt.FailFast = False,
     dry_run: opt.DryRun = False,
@@ -190,55 +213,55 @@ def score(
 ) -> None:
     """Score a run, or videos you have.
 
-    vapbench score ./my_outputs --name mymethod --suite vap-data --data /data/VAP-Data
+    vapbench score ./my_outputs --suite vap-data --data DIR --dry-run
 
-    Videos belong to the case they are named after (condition--target--reference.mp4), or to the one that
-    manifest.csv in the folder (columns case,video) says.
+    Videos belong to the case they are named after, at any depth: CASE.mp4, CASE__s1.mp4 or CASE_seed1.mp4 with a seed,
+    CASE/video.mp4; or to the one that manifest.csv in the folder (columns case,video) says. Problems are listed first;
+    with --dry-run, nothing else is done. Nothing is written into the folder.
     """
+    from dataclasses import replace
+
+    from vapbench.cli import preflight
     from vapbench.cli.costs import print_costs
     from vapbench.cli.dry_run import show_scores
     from vapbench.cli.report import print_tables
     from vapbench.core.console import configure_logging
+    from vapbench.errors import UsageError
     from vapbench.results.run import RunFolder
     from vapbench.running.costs import estimate_folder, estimate_plan, limit_calls
     from vapbench.running.plan import columns
     from vapbench.running.run import choose
 
     configure_logging(verbose, quiet, log_json)
-    settings = settings_of(device, refresh, 0, max_failures, fail_fast, memory)
+    settings = settings_of(device, refresh, 0, max_failures or "0.1", fail_fast, memory)
     settings = with_ray(settings, executor, workers, ray_address)
     selection = choose(suite, data, task, limit)
     wanted = columns(metric or selection.suite.metrics)
-    if (target / "manifest.json").is_file():
-        plan, folder = None, RunFolder(target)
+    if preflight.is_run(target):
+        if seed or template:
+            raise UsageError(f"{target} is a run; --seed and --template go with a folder of videos.")
+        plan, found, folder = None, None, RunFolder(target)
     else:
-        plan = _plan_videos(target, panel, name, selection, results)
+        settings = replace(settings, every_case=max_failures is None and not fail_fast)
+        say = preflight.Saying(dry_run, json, quiet, verbose)
+        method = preflight.open_folder(target, panel, selection)
+        plan, found = preflight.plan_videos(method, seed, name, selection, results, template, say)
         folder = plan.folder
     if dry_run:
         cases = {case.id: case for case in selection.cases}
         costs = estimate_plan(plan, wanted, refresh) if plan else estimate_folder(folder, cases, wanted, refresh)
-        show_scores(folder, cases, wanted, settings.refresh)
-        print_costs(costs, max_judge_calls)
+        show_scores(folder, cases, wanted, settings.refresh, plan, costs if json else None, found)
+        if not json:
+            print_costs(costs, max_judge_calls)
         return
     limit_calls(wanted, max_judge_calls)
     if plan:
-        stopped = _execute_all([plan], wanted, settings, selection, quiet)
+        stopped = _execute_all([plan], wanted, settings, selection, quiet, found)
     else:
         stopped = _rescore(folder, selection, wanted, settings, quiet)
     shown = [column.metric.name for column in wanted]
     print_tables([folder], task=selection.task.name, as_json=json, next_steps=not quiet, metrics=shown)
     raise typer.Exit(1 if stopped else 0)
-
-
-def _plan_videos(target: Path, panel: str, name: str | None, selection: Selection, results: Path) -> RunPlan:
-    from vapbench.methods import resolve_folder
-    from vapbench.methods.folder import Folder
-    from vapbench.running.plan import plan_run
-
-    method = resolve_folder(target, panel)
-    if isinstance(method.method, Folder):
-        method.method.check_against(selection.cases, selection.suite.name)
-    return plan_run(selection.suite.name, selection.task.name, method, selection.cases, [0], results, name)
 
 
 def _rescore(folder: RunFolder, selection: Selection, wanted: list[Column], settings: Settings, quiet: bool) -> bool:
@@ -306,13 +329,27 @@ def with_ray(settings: Settings, executor: str, workers: int | None, address: st
 
 
 def _execute_all(
-    plans: list[RunPlan], wanted: Sequence[Column], settings: Settings, selection: Selection, quiet: bool
+    plans: list[RunPlan],
+    wanted: Sequence[Column],
+    settings: Settings,
+    selection: Selection,
+    quiet: bool,
+    looked: Preflight | None = None,
 ) -> bool:
     """Run one method after another; one that fails too often, or a budget that ends, does not keep others from running.
+
+    Args:
+        plans: what to run.
+        wanted: columns to score.
+        settings: how to run.
+        selection: cases that were asked for.
+        quiet: whether to say little.
+        looked: what was said of a folder of videos before.
 
     Returns:
         Whether any failed too often, or lacks scores that the budget did not reach.
     """
+    from vapbench.cli.preflight import say_failed
     from vapbench.core.console import errors
     from vapbench.errors import BudgetSpent, TooManyFailures
     from vapbench.files.atomic import quoted
@@ -329,9 +366,14 @@ def _execute_all(
             continue
         failed = outcome.generated.all_failed + outcome.scored.all_failed
         if failed:
-            hint = f"{failed} failed; why: vapbench show {quoted(plan.folder.path)}; again: --refresh failed"
+            again = "again: --refresh failed" if looked is None else "mend the files and run again"
+            hint = f"{failed} failed; why: vapbench show {quoted(plan.folder.path)}; {again}"
             errors().print(f"{plan.folder.path.name}: {hint}", markup=False, soft_wrap=True)
-        _announce(outcome, selection)
+        stopped = stopped or (settings.every_case and outcome.generated.all_failed > 0)
+        if looked is None:
+            _announce(outcome, selection)
+        elif not quiet:
+            say_failed(outcome, looked)
     return stopped
 
 
@@ -344,26 +386,14 @@ def _escaped(text: str) -> str:
 def _announce(outcome: Outcome, selection: Selection) -> None:
     """Say which cases the method had nothing for."""
     from vapbench.core.console import errors
-    from vapbench.methods.folder import Folder, write_manifest_template
     from vapbench.running.run import missing_outputs
 
     missing = missing_outputs(outcome.plan.folder, selection.cases)
     if not missing:
         return
-    method, total = outcome.plan.method.method, len(selection.cases)
     names = ", ".join(row.case for row in missing[:3]) + (", …" if len(missing) > 3 else "")
-    found = f"{total - len(missing)} of {total} cases found; missing"
-    said = found if isinstance(method, Folder) else f"{len(missing)} of {total} cases unscored"
-    text = f"{outcome.plan.folder.path.name}: {said}: {names}"
-    template = None
-    if isinstance(method, Folder) and not (method.path / "manifest.csv").exists():
-        with suppress(OSError):
-            template = write_manifest_template(method, selection.cases)
-    if template:
-        text += f" (template written to {template}: fill in the blank rows, then run again)"
-    else:
-        text += f" ({missing[0].note})"
-    errors().print(text, soft_wrap=True, markup=False)
+    said = f"{len(missing)} of {len(selection.cases)} cases unscored: {names}"
+    errors().print(f"{outcome.plan.folder.path.name}: {said} ({missing[0].note})", soft_wrap=True, markup=False)
 
 
 def plans_of(

@@ -12,6 +12,7 @@ import csv
 import json
 import re
 from collections import Counter
+from collections.abc import Collection
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ LARGEST_DECLARATION = 1 << 18
 """Bytes of a YAML file: PyYAML reads some hundred kilobytes a second."""
 LARGEST_TABLE = 256 << 20
 """Bytes of a CSV file."""
+_LONGEST_HEADER = 1 << 20
 
 _LARGEST = 1e300
 # 1e999 is infinite without ever being called so. Hashes look like that now and then; then the value is looked through.
@@ -204,8 +206,12 @@ class _Cells(dict[str, str | None]):
         return None
 
 
-def read_csv(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str | None]]]]:
-    """A table with a header.
+def read_csv(path: Path, columns: Collection[str] = ()) -> tuple[list[str], list[tuple[int, dict[str, str | None]]]]:
+    """A table with a header, its cells apart by commas, or by what spreadsheets write instead: semicolons or tabs.
+
+    Args:
+        path: the file.
+        columns: names in lower case that the header may spell in any case, and with spaces around them.
 
     Returns:
         The columns, and each row with the number of its last line; cells that a short row lacks are None.
@@ -220,8 +226,11 @@ def read_csv(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str | Non
     try:
         with path.open(encoding=encoding_of(path), newline="") as handle:
             # Strict: otherwise a quote that is never closed makes one cell of all the rows below it.
-            reader = csv.reader(handle, strict=True)
-            header = next(reader, [])
+            first = handle.readline(_LONGEST_HEADER)
+            handle.seek(0)
+            reader = csv.reader(handle, strict=True, delimiter=next((mark for mark in ",;\t" if mark in first), ","))
+            known = {name.strip().lower(): name for name in columns}
+            header = [known.get(name.strip().lower(), name) for name in next(reader, [])]
             if twice := next((name for name, times in Counter(header).items() if times > 1), None):
                 raise DataError(f"{path}: the column {twice!r} is there twice; remove or rename one.")
             rows: list[tuple[int, dict[str, str | None]]] = []

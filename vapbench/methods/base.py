@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,10 @@ class Method:
     """Parameters that cannot change the frames (``offload``)."""
     uses_seed: bool = True
     """False for a method that ignores the seed, which then runs once per case."""
+
+    def seeds(self, cases: Sequence[Case]) -> Collection[int] | None:
+        """Seeds it has finished videos of, no others are tried; None: any."""
+        return None
 
     @property
     def label(self) -> str | None:

@@ -1,6 +1,6 @@
-"""Videos you already have: matched to cases by an explicit manifest or by the gallery's naming.
+"""Videos you already have: matched to cases by an explicit manifest or by name (:mod:`vapbench.methods.finding`).
 
-Never by caption: a caption as a file name is cut, repeated, or holds a slash.
+Never by caption: a caption as a file name is cut, repeated, or holds a slash. Nothing is written into the folder.
 """
 
 from __future__ import annotations
@@ -8,9 +8,10 @@ from __future__ import annotations
 import csv
 import io
 import logging
+import os
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -18,10 +19,12 @@ from typing import TYPE_CHECKING, Literal
 from vapbench.core.clip import Clip
 from vapbench.core.video import read_video
 from vapbench.errors import DataError, NotApplicable
-from vapbench.files.atomic import check_inside, expand, write_text
+from vapbench.files.atomic import content_sha256, expand, write_text
 from vapbench.files.parsing import read_csv
+from vapbench.files.walk import Walked, find_inside, folded, is_video_name, walk
 from vapbench.methods.base import Method
-from vapbench.methods.provenance import Provenance, read_provenance
+from vapbench.methods.finding import Cases, Place
+from vapbench.methods.provenance import FIELDS, Provenance, read_provenance
 from vapbench.suites.gallery import REFERENCES
 
 if TYPE_CHECKING:
@@ -37,34 +40,73 @@ Panel = Literal["all", "last"]
 # VAP's own benchmark scripts write [reference | target | output] side by side.
 _PANELS = 3
 _SUSPICIOUS_ASPECT = 2.5
+_ARCHIVES = frozenset({".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".zst"})
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A row of the manifest."""
+
+    line: int
+    case: str
+    """As it is written there."""
+    seed: int
+    video: Path | None
+    """None where it is left to the video's name, or the file is not there."""
+    problem: str
+    """Why its video cannot be taken; empty if it can."""
+    provenance: Provenance
+
+
+@dataclass(frozen=True)
+class _Matched:
+    """What belongs to which case."""
+
+    listed: dict[tuple[str, int], Listed] = field(default_factory=dict)
+    named: dict[tuple[str, int], list[Path]] = field(default_factory=dict)
+    strays: list[Path] = field(default_factory=list)
+    seeds: dict[str, list[int]] = field(default_factory=dict)
+
+    def add(self, place: Place, video: Path) -> None:
+        """Keep a video under the case and seed of its name; two links to one file are one video."""
+        found = self.named.setdefault((place.case, place.seed or 0), [])
+        if not any(video.resolve() == known.resolve() for known in found):
+            found.append(video)
 
 
 class Folder(Method):
     """Finished videos as a method.
 
-    ``manifest.csv`` in the folder (columns ``case,video``) says which video is whose; a case it does not list, or lists
-    with a blank, has the video that is named after it: ``<case id>.mp4``, at any depth. The manifest may also say where
-    a video comes from: columns ``service,effect,date,watermark``.
+    ``manifest.csv`` in the folder (columns ``case,video``, and ``seed`` for several of a case) says which video is
+    whose; a case it does not list, or lists with a blank, has the video that is named after it, at any depth. The
+    manifest may also say where a video comes from: columns ``service,effect,date,watermark``.
+
+    What the folder holds decides what its videos are; where it lies does not.
     """
 
     name = "folder"
     version = 1
-    uses_seed = False
+    not_keyed = frozenset({"path"})
 
     def __init__(self, path: Path, panel: Panel = "all") -> None:
         """Take videos from ``path``; ``panel="last"`` keeps the right third of three-panel files."""
         self.path = expand(path).resolve()
         self.panel: Panel = panel
+        self.ids: frozenset[str] = frozenset()
+        """Of the cases that names may spell."""
 
     @property
     def label(self) -> str:
         """Name of the run folder: the folder's own."""
         return re.sub(r"[^A-Za-z0-9._-]+", "-", self.path.name).lstrip(".-_") or self.name
 
-    def inputs(self, case: Case) -> Sequence[Path]:
-        """The video of the case, if there is one."""
-        video = self.video(case.id)
-        return (video,) if video else ()
+    def survey(self, cases: Sequence[Case]) -> None:
+        """Learn every id of the suite: which case a name spells depends on all of them."""
+        self._know(case.id for case in cases)
+
+    def inputs(self, case: Case) -> Sequence[Path | str]:
+        """The videos of the case, of all its seeds, and what is wrong with those that cannot be taken."""
+        return tuple(item for seed in self.seeds_of(case.id) for item in self._contents(case.id, seed))
 
     def setup(self, device: torch.device) -> None:
         """Nothing to load."""
@@ -73,12 +115,15 @@ class Folder(Method):
         """Return the case's video.
 
         Raises:
-            NotApplicable: the folder has none for the case.
-            DataError: the video cannot be read, or ``panel=last`` does not divide its width.
+            NotApplicable: the folder has none for the case and seed.
+            DataError: two files are the video, it cannot be read, or ``panel=last`` does not divide its width.
         """
-        video = self.video(case.id)
+        video = self.video(case.id, seed)
         if video is None:
-            raise NotApplicable(f"no video for this case in {self.path}")
+            there = ", ".join(map(str, self.seeds_of(case.id)))
+            others = f" with seed {seed} (there: {there})" if there else ""
+            # The name alone: a row outlives the place of the folder.
+            raise NotApplicable(f"no video for this case{others} in {self.path.name}")
         clip = read_video(video)
         if self.panel == "last":
             return _last_panel(clip, video)
@@ -89,25 +134,45 @@ class Folder(Method):
                 clip.width,
                 clip.height,
             )
-        return video if video.suffix == ".mp4" else clip
+        return video if video.suffix.lower() == ".mp4" else clip
 
-    def video(self, case: str) -> Path | None:
+    def video(self, case: str, seed: int = 0) -> Path | None:
         """The video of a case, or None.
 
         Raises:
             DataError: the folder or a listed video is missing, the manifest is malformed, or two files are named
-                after the case.
+                after the case and seed.
         """
-        listed = self._listed.get(case)
+        if case not in self.ids:
+            self._know({*self.ids, case})
+        listed = self.listed.get((case, seed))
+        if listed and listed.problem:
+            raise DataError(f"{self.path / MANIFEST}:{listed.line}: {listed.problem}")
         if listed and listed.video:
             return listed.video
-        named = self._named.get(case, [])
+        named = self.named.get((case, seed), [])
         if len(named) > 1:
+            others = ", ".join(str(path) for path in named[:-1])
             raise DataError(
-                f"{self.path}: both {named[0]} and {named[1]} are named after {case}; "
+                f"{self.path}: both {others} and {named[-1]} are named after {case}; "
                 f"say which in {MANIFEST} (columns case,video)."
             )
         return named[0] if named else None
+
+    def seeds_of(self, case: str) -> list[int]:
+        """Seeds that the folder has videos of a case for, in order; one that no name and no row says is 0."""
+        if case not in self.ids:
+            self._know({*self.ids, case})
+        return self._matched.seeds.get(case, [])
+
+    def seeds(self, cases: Iterable[Case]) -> list[int]:
+        """Seeds that the folder has videos of any of the cases for, in order."""
+        return sorted({seed for case in cases for seed in self.seeds_of(case.id)})
+
+    def holds(self, case: str, seed: int, sha256: str | None) -> bool:
+        """Whether the video of a case and seed has this hash."""
+        contents = self._contents(case, seed)
+        return any(isinstance(item, Path) and content_sha256(item) == sha256 for item in contents)
 
     def provenance(self, case: Case) -> Provenance:
         """What the manifest says of where the case's video comes from.
@@ -115,98 +180,146 @@ class Folder(Method):
         Raises:
             DataError: the manifest is malformed.
         """
-        listed = self._listed.get(case.id)
-        return listed.provenance if listed and self.video(case.id) else {}
+        rows = (self.listed.get((case.id, seed)) for seed in self.seeds_of(case.id))
+        return next((row.provenance for row in rows if row and row.provenance and not row.problem), {})
 
-    def check_against(self, cases: Sequence[Case], suite: str) -> None:
-        """Say which videos and manifest rows belong to no case.
+    @cached_property
+    def walked(self) -> Walked:
+        """What lies in the folder.
 
         Raises:
-            DataError: no video belongs to any case: the suite or the folder is the wrong one.
+            DataError: it is no folder.
         """
-        wanted = {case.id for case in cases}
-        unknown = sorted({case for case, listed in self._listed.items() if listed.video} - wanted)
-        named = [video for name, videos in self._named.items() if name not in wanted for video in videos]
-        taken = {listed.video for listed in self._listed.values()}
-        strangers = [video for video in named if video not in taken]
-        if not any(self.video(case) for case in wanted):
-            raise DataError(
-                f"{self.path}: none of its {len(named)} videos is named after a case of the task, such as "
-                f"{cases[0].id}.mp4; check --suite {suite}, --task and --data, or list them in {MANIFEST} (case,video)."
-            )
-        if strangers:
-            log.warning("%s: %d videos match no case of the task: %s, …", self.path, len(strangers), strangers[0].name)
-        if unknown:
-            log.warning("%s: rows of cases that the task has not: %s, …", self.path / MANIFEST, unknown[0])
-
-    @cached_property
-    def _listed(self) -> dict[str, _Listed]:
         if not self.path.is_dir():
-            raise DataError(f"{self.path}: no such folder; check the path.")
-        manifest = self.path / MANIFEST
-        return _read_manifest(manifest) if manifest.is_file() else {}
+            raise DataError(_no_folder(self.path))
+        return walk(self.path)
 
     @cached_property
-    def _named(self) -> dict[str, list[Path]]:
-        named: dict[str, list[Path]] = {}
-        for video in sorted(self.path.rglob("*.mp4")):
+    def rows(self) -> Sequence[Listed]:
+        """Rows of the manifest, in order; none where there is no manifest.
+
+        Raises:
+            DataError: the manifest is malformed.
+        """
+        here = [path for path in self.walked.files if path.parent == self.path and folded(path.name) == MANIFEST]
+        return _read_manifest(here[0]) if here else ()
+
+    @property
+    def listed(self) -> Mapping[tuple[str, int], Listed]:
+        """Rows of the manifest by case and seed."""
+        return self._matched.listed
+
+    @property
+    def named(self) -> Mapping[tuple[str, int], Sequence[Path]]:
+        """Videos by the case and seed that their names say; several are several candidates."""
+        return self._matched.named
+
+    @property
+    def strays(self) -> Sequence[Path]:
+        """Videos that belong to no case of the suite."""
+        return self._matched.strays
+
+    def _know(self, ids: Iterable[str]) -> None:
+        self.ids = frozenset(ids)
+        self.__dict__.pop("_matched", None)
+
+    @cached_property
+    def _matched(self) -> _Matched:
+        cases = Cases(self.ids)
+        found = _Matched()
+        for row in self.rows:
+            key = (cases.find(row.case) or row.case, row.seed)
+            if key in found.listed:
+                raise DataError(f"{self.path / MANIFEST}:{row.line}: {row.case} is listed twice; remove one row.")
+            found.listed[key] = row
+        taken = {row.video for row in self.rows}
+        for video in self.walked.videos:
+            relative = video.relative_to(self.path)
             # In the project page's layout the same names stand in ref/, for the references.
-            if video.parent.name != REFERENCES:
-                named.setdefault(video.stem, []).append(video)
-        return named
+            if REFERENCES in relative.parts[-2:-1]:
+                continue
+            place = cases.place(relative)
+            if place is not None:
+                found.add(place, video)
+            elif video not in taken:
+                found.strays.append(video)
+        listed = {key for key, row in found.listed.items() if row.video or row.problem}
+        for case, seed in sorted({*listed, *found.named}):
+            found.seeds.setdefault(case, []).append(seed)
+        return found
+
+    def _contents(self, case: str, seed: int) -> list[Path | str]:
+        listed = self.listed.get((case, seed))
+        if listed and listed.problem:
+            return [listed.problem]
+        paths = [listed.video] if listed and listed.video else self.named.get((case, seed), [])
+        return [path if path.is_file() and os.access(path, os.R_OK) else f"unreadable {path.name}" for path in paths]
 
 
-def write_manifest_template(method: Folder, cases: Iterable[Case]) -> Path:
-    """Write ``manifest.csv`` with a row per case, videos filled in where they were found.
+def write_manifest_template(method: Folder, cases: Iterable[Case], path: Path) -> None:
+    """Write a manifest with a row per case and seed, videos filled in where they were found.
 
     Raises:
-        OSError: the folder is not writable.
+        OSError: ``path`` is not writable.
     """
+    cases = list(cases)
+    several = len(method.seeds(cases)) > 1
     table = io.StringIO()
     rows = csv.writer(table, lineterminator="\n")
-    rows.writerow(("case", "video"))
+    rows.writerow(("case", "video", "seed") if several else ("case", "video"))
     for case in cases:
-        video = method.video(case.id)
-        name = video.relative_to(method.path).as_posix() if video else ""
-        # With a dot before it, no spreadsheet takes a file's name for a formula.
-        rows.writerow((case.id, f"./{name}" if name.startswith(("=", "+", "-", "@")) else name))
-    path = method.path / MANIFEST
+        for seed in method.seeds_of(case.id) or [0]:
+            video = _sure(method, case.id, seed)
+            name = video.relative_to(method.path).as_posix() if video else ""
+            # With a dot before it, no spreadsheet takes a file's name for a formula.
+            name = f"./{name}" if name.startswith(("=", "+", "-", "@")) else name
+            rows.writerow((case.id, name, seed) if several else (case.id, name))
     write_text(path, table.getvalue())
-    return path
 
 
-@dataclass(frozen=True)
-class _Listed:
-    """A row of the manifest."""
-
-    video: Path | None
-    """None where it is left to the video's name."""
-    provenance: Provenance
+def _sure(method: Folder, case: str, seed: int) -> Path | None:
+    try:
+        return method.video(case, seed)
+    except DataError:
+        return None
 
 
-def _read_manifest(manifest: Path) -> dict[str, _Listed]:
-    listed: dict[str, _Listed] = {}
-    header, rows = read_csv(manifest)
+def _no_folder(path: Path) -> str:
+    if not path.exists():
+        return f"{path}: no such folder; check the path."
+    if path.suffix.lower() in _ARCHIVES:
+        return f"{path} is an archive; unpack it, and score the folder: vapbench score {path.with_suffix('')}"
+    if is_video_name(path):
+        return f"{path} is a single video; score the folder that holds it: vapbench score {path.parent}"
+    return f"{path} is no folder; give the folder that holds the videos."
+
+
+def _read_manifest(manifest: Path) -> list[Listed]:
+    header, rows = read_csv(manifest, ("case", "video", "seed", *FIELDS))
     if not {"case", "video"} <= set(header):
         raise DataError(f"{manifest}: needs the columns case and video (found: {', '.join(header)}); correct it.")
+    found = []
     for line, row in rows:
         where = f"{manifest}:{line}"
         case, video = (row["case"] or "").strip(), (row["video"] or "").strip()
-        if case in listed:
-            raise DataError(f"{where}: {case} is listed twice; remove one row.")
-        path = _inside(manifest.parent, video, where) if video else None
-        listed[case] = _Listed(path, read_provenance(row, where))
-    return listed
+        if not case and not video:
+            continue
+        path, problem = None, ""
+        try:
+            path = find_inside(manifest.parent, video) if video else None
+        except ValueError as error:
+            raise DataError(f"{where}: {error}; write it relative to {manifest.parent}, without '..'.") from error
+        except FileNotFoundError as error:
+            problem = f"no such video {error.filename}; correct the row, or leave video blank."
+        found.append(Listed(line, case, _seed(row.get("seed"), where), path, problem, read_provenance(row, where)))
+    return found
 
 
-def _inside(folder: Path, video: str, where: str) -> Path:
-    try:
-        path = folder / check_inside(video)
-    except ValueError as error:
-        raise DataError(f"{where}: {error}; write it relative to {folder}, without '..'.") from error
-    if not path.is_file():
-        raise DataError(f"{where}: no such video {path}; correct the row, or leave video blank.")
-    return path
+def _seed(text: str | None, where: str) -> int:
+    text = (text or "").strip()
+    if not re.fullmatch(r"-?\d{0,18}", text) or text == "-":
+        raise DataError(f"{where}: seed is {text!r}; write a whole number, or nothing for 0.")
+    return int(text or 0)
 
 
 def _last_panel(clip: Clip, video: Path) -> Clip:

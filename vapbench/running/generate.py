@@ -120,6 +120,14 @@ class Settings:
     """Seconds a method may take for a case; with a limit, it runs in a process of its own, which can be ended."""
     ray: OnRay | None = None
     """Run on Ray; None for this process."""
+    every_case: bool = False
+    """Whether no number of failed cases ends the run before its last one: finished videos cost nothing to try, and
+    whoever mends them wants to know of all. Scores are held to the tolerance all the same."""
+
+    @property
+    def case_tolerance(self) -> Tolerance:
+        """How many cases may fail."""
+        return Tolerance(math.inf) if self.every_case else self.tolerance
 
 
 @dataclass
@@ -166,7 +174,7 @@ def generate(plan: RunPlan, writer: RunWriter, settings: Settings, progress: Pro
     if todo.jobs:
         _generate(plan, todo.jobs, writer, settings, progress, tally)
         attempts.free_memory()
-    settings.tolerance.check(tally, "cases")
+    settings.case_tolerance.check(tally, "cases")
 
 
 def _generate(
@@ -192,7 +200,7 @@ def _generate(
         row = replace(generation_row(job, attempted, plan.folder), code=plan.method.code)
         writer.append(row)
         count(progress, tally, f"{job.case.id} seed {job.seed}", row.status, row.attempts)
-        stop_if_exceeded(settings.tolerance, tally, stop)
+        stop_if_exceeded(settings.case_tolerance, tally, stop)
 
     with asking(method, device, settings) as ask:
         _run(jobs, load, work, finish, stop, progress, f"{plan.folder.path.name} · generate")

@@ -15,6 +15,7 @@ from vapbench.errors import UsageError, WeightsError
 from vapbench.files.atomic import content_sha256, digest, home_folder
 from vapbench.methods import ResolvedMethod
 from vapbench.methods.base import Method
+from vapbench.methods.folder import Folder
 from vapbench.methods.provenance import Provenance, notes_on
 from vapbench.metrics import resolve as resolve_metric
 from vapbench.metrics.base import Metric, weights_of
@@ -50,6 +51,8 @@ class RunPlan:
     identity: Mapping[str, Any]
     undivided: tuple[Case, ...] = ()
     """Cases of all shards, where this is one."""
+    named: bool = False
+    """Whether the user named the run, and it is not called after its method."""
 
     @cached_property
     def cases(self) -> dict[str, Case]:
@@ -67,6 +70,11 @@ class RunPlan:
         cases = self.undivided or self.cases.values()
         folders = [media.path.resolve().parent for case in cases for media in case.media()]
         return Path(os.path.commonpath(folders))
+
+    @property
+    def place(self) -> str:
+        """Folder that finished videos are taken from; empty for a method that makes them."""
+        return _from_home(self.method.method.path) if isinstance(self.method.method, Folder) else ""
 
     def manifest_cases(self) -> dict[str, dict[str, Any]]:
         """What the manifest keeps of each case, so that a report needs nothing but the run folder.
@@ -182,9 +190,11 @@ def plan_run(
     if overrides:
         cases = [case.model_copy(update={"clip": _override(case.clip, overrides)}) for case in cases]
     seeds = list(dict.fromkeys(seeds))
+    method.method.survey(among or cases)
     if not method.method.uses_seed:
         seeds = seeds[:1]
-    method.method.survey(among or cases)
+    elif (has := method.method.seeds(cases)) is not None:
+        seeds = [seed for seed in seeds if seed in has] or seeds[:1]
     cases = sorted(cases, key=method.method.group)
     undivided = tuple(cases) if shard else ()
     if shard:
@@ -204,7 +214,7 @@ def plan_run(
         jobs += [Job(case, seed, generation_key(keyed, content, inputs, seed)) for seed in seeds]
     identity = {"suite": suite, **described, "clip": overrides and dict(overrides)}
     folder = RunFolder(results / suite / (_checked(name) if name else run_name(method)))
-    return RunPlan(suite, task, method, tuple(jobs), folder, identity, undivided)
+    return RunPlan(suite, task, method, tuple(jobs), folder, identity, undivided, bool(name))
 
 
 def _weights(method: Method, tentative: bool) -> dict[str, Any]:

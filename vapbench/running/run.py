@@ -13,6 +13,7 @@ from typing import Any
 from vapbench.core.case import Case
 from vapbench.errors import DataError, IdentityError, VapbenchError, did_you_mean
 from vapbench.files.provenance import session
+from vapbench.methods.folder import Folder
 from vapbench.results.run import GenerationRow, RunFolder, RunWriter, check_identity, merge_case
 from vapbench.running.execution import executor_for
 from vapbench.running.generate import Progress, Settings, Tally
@@ -95,9 +96,11 @@ def execute(
     """
     if plan.folder.manifest_path.exists():
         _check_or_set_aside(plan, settings)
+    if plan.folder.manifest_path.exists():
+        _refuse_another_folder(plan)
     outcome = Outcome(plan, Tally(), Tally())
     if _finished(plan, columns, settings, outcome):
-        settings.tolerance.check(outcome.generated, "cases")
+        settings.case_tolerance.check(outcome.generated, "cases")
         settings.tolerance.check(outcome.scored, "scores")
         return outcome
     new = not plan.folder.manifest_path.exists()
@@ -120,6 +123,8 @@ def _work(
     executor = executor_for(settings)
     with sigterm_interrupts(), RunWriter(plan.folder) as writer:
         record = session(settings.argv, settings.device, plan.seeds)
+        if plan.place:
+            record["videos_from"] = plan.place
         writer.begin(plan.identity, plan.manifest_cases(), record, _shown(columns), plan.manifest_card())
         try:
             executor.generate_and_score(plan, columns, writer, progress, outcome.generated, outcome.scored)
@@ -186,6 +191,27 @@ def _check_or_set_aside(plan: RunPlan, settings: Settings) -> None:
             aside = next(free for n in count(1) if not (free := path.with_name(f"{path.name}.before-{n}")).exists())
         path.rename(aside)
         log.warning("%s held results of another identity; they are kept as %s.", path, aside)
+
+
+def _refuse_another_folder(plan: RunPlan) -> None:
+    """Refuse to replace the videos of one folder by those of another that happens to have its name.
+
+    The place of a folder of videos is no part of its identity: the same folder may have moved, and then some of its
+    videos are the same; or its videos were made again, and then it lies where it did.
+    """
+    method = plan.method.method
+    sessions = plan.folder.manifest()["sessions"]
+    before = next((one["videos_from"] for one in reversed(sessions) if one.get("videos_from")), "")
+    if not isinstance(method, Folder) or before in ("", plan.place) or plan.named:
+        return
+    held = [row for row in plan.folder.generations().values() if row.status != "unscored"]
+    planned = {job.key for job in plan.jobs}
+    if held and not any(row.key in planned or method.holds(row.case, row.seed, row.sha256) for row in held):
+        raise IdentityError(
+            f"{plan.folder.path} holds the scores of other videos, from {before}: none of {plan.place} is among them. "
+            f"Give this folder a name of its own with --name NAME; if it is the same one, made again: "
+            f"--name {plan.folder.path.name}"
+        )
 
 
 def missing_outputs(folder: RunFolder, cases: Sequence[Case]) -> list[GenerationRow]:

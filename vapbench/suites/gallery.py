@@ -1,4 +1,4 @@
-"""The project page's layout: ``…/{ours,ref}/<condition>--<target>--<reference>.mp4``, at any depth.
+"""The project page's layout: ``…/{ours,ref}/<condition>--<target>--<reference>.mp4``, at any depth, links followed.
 
 ``ref`` holds the reference video, ``ours`` the released output of the same case. The page has no captions, and no
 separate input image: the output's first frame stands in for it.
@@ -7,12 +7,14 @@ separate input image: the output's first frame stands in for it.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from vapbench.core.case import Case, ClipSpec, Media, Reference
 from vapbench.errors import DataError
+from vapbench.files.walk import walk
 from vapbench.suites.tasks import categories, explain
 
 log = logging.getLogger(__name__)
@@ -27,23 +29,25 @@ def load(data: Path, clip: ClipSpec) -> list[Case]:
     output without its reference is reported and left out (some of the page's groups share one reference).
 
     Raises:
-        DataError: no pair of files follows the layout.
+        DataError: no pair of files follows the layout, or two files of a folder differ in their suffix alone.
     """
     category = categories()
     cases: dict[str, Case] = {}
     lonely: list[Path] = []
-    for folder in sorted(path for path in data.rglob(OUTPUTS) if path.is_dir()):
-        for video in sorted(folder.glob("*.mp4")):
-            identity = parse_name(video.stem)
-            reference = folder.parent / REFERENCES / video.name
-            if identity is None or video.stem in cases:
+    for folder, outputs in sorted(_groups(data).items()):
+        beside = walk(folder.parent / REFERENCES).videos
+        references = _by_name(path for path in beside if path.parent.name == REFERENCES)
+        for stem, video in _by_name(outputs).items():
+            identity = parse_name(stem)
+            if identity is None or stem in cases:
                 continue
-            if not reference.is_file():
+            reference = references.get(stem)
+            if reference is None:
                 lonely.append(video)
                 continue
             try:
-                cases[video.stem] = Case(
-                    id=video.stem,
+                cases[stem] = Case(
+                    id=stem,
                     condition=identity[0],
                     category=category.get(identity[0]),
                     references=(Reference(video=Media(path=reference)),),
@@ -57,6 +61,24 @@ def load(data: Path, clip: ClipSpec) -> list[Case]:
     if not cases:
         raise DataError(f"{data}: no …/{OUTPUTS}/<condition>--<target>--<reference>.mp4 below it; check --data.")
     return list(cases.values())
+
+
+def _groups(data: Path) -> dict[Path, list[Path]]:
+    """The videos of each folder of outputs."""
+    found: dict[Path, list[Path]] = {}
+    for video in walk(data).videos:
+        if video.parent.name == OUTPUTS and video.parent != data:
+            found.setdefault(video.parent, []).append(video)
+    return found
+
+
+def _by_name(videos: Iterable[Path]) -> dict[str, Path]:
+    """Those that are named as cases are, by that name."""
+    found: dict[str, Path] = {}
+    for video in videos:
+        if parse_name(video.stem) and (other := found.setdefault(video.stem, video)) != video:
+            raise DataError(f"{other} and {video.name} are named after one case; remove or rename one of them.")
+    return found
 
 
 def parse_name(stem: str) -> tuple[str, str, str] | None:

@@ -81,7 +81,7 @@ class RayExecutor:
         scores.add_existing(plan.cases, plan.seeds, {(job.case.id, job.seed) for job in todo.jobs})
         steps = len(todo.jobs) + scored.total - scored.kept
         self._run(at, [to_make, to_score] if elsewhere else [to_make], steps, "generate and score")
-        self._settings.tolerance.check(made, "cases")
+        self._settings.case_tolerance.check(made, "cases")
         self._finish_scores(at, plan.cases, here, plan.seeds, scored)
 
     def score(
@@ -170,7 +170,8 @@ class _At:
         """Write a row, count it, and stop if too many failed."""
         self.writer.append(row)
         runner.count(self.progress, tally, label, row.status, failures)
-        runner.stop_if_exceeded(self.settings.tolerance, tally, self.stop)
+        made = isinstance(row, GenerationRow)
+        runner.stop_if_exceeded(self.settings.case_tolerance if made else self.settings.tolerance, tally, self.stop)
 
 
 class _Videos:

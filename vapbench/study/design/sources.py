@@ -9,8 +9,9 @@ from typing import Any, Literal, cast, get_args
 
 from vapbench.core.case import Category, check_name
 from vapbench.errors import DataError, UsageError, did_you_mean
-from vapbench.files.atomic import check_inside, expand
+from vapbench.files.atomic import expand
 from vapbench.files.parsing import read_csv
+from vapbench.files.walk import find_inside
 from vapbench.report.read.evidence import Evidence, read_evidence
 from vapbench.results.run import RunFolder
 
@@ -102,13 +103,14 @@ def from_runs(results: Path, suite: str, methods: Sequence[str], task: str | Non
 def from_table(table: Path) -> Sources:
     """Take videos that a table lists: ``case,condition,category,prompt,reference,image,target``, a column per method.
 
-    Paths are relative to the table's folder; ``category``, ``prompt``, ``image`` and ``target`` may be absent.
+    Paths are relative to the table's folder, or absolute and in it; ``category``, ``prompt``, ``image`` and ``target``
+    may be absent.
 
     Raises:
         DataError: the table is malformed, a listed file is missing, or no case is complete.
     """
     try:
-        header, rows = read_csv(table)
+        header, rows = read_csv(table, CASE_COLUMNS)
     except FileNotFoundError:
         raise DataError(f"{table}: no such file; write one with the columns case,condition,reference,….") from None
     if missing := {"case", "condition", "reference"} - set(header):
@@ -243,9 +245,8 @@ def _name(text: str | None, where: str) -> str:
 
 def _file(folder: Path, text: str | None, where: str) -> Path:
     try:
-        path = folder / check_inside(text or "")
+        return find_inside(folder, text or "")
     except ValueError as error:
         raise DataError(f"{where}: {error}; write it relative to {folder}, without '..'.") from error
-    if not path.is_file():
-        raise DataError(f"{where}: no such file {path}; correct the row.")
-    return path
+    except FileNotFoundError as error:
+        raise DataError(f"{where}: no such file {error.filename}; correct the row.") from None

@@ -46,7 +46,7 @@ def test_other_encodings_are_refused_in_a_sentence(content: bytes, tmp_path: Pat
 
 
 def test_a_manifest_that_an_editor_saved_with_a_mark_is_read(tmp_path: Path) -> None:
-    run = Path(__file__).parents[1] / "results" / "mini" / "frozen"
+    run = Path(__file__).parents[2] / "results" / "mini" / "frozen"
     text = RunFolder(run).manifest_path.read_text(encoding="utf-8")
     (tmp_path / "manifest.json").write_bytes(text.replace("\n", "\r\n").encode("utf-8-sig"))
     assert RunFolder(tmp_path).manifest() == RunFolder(run).manifest()
