@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from vapbench.results.rows import Note
+
 if TYPE_CHECKING:
     import torch
 
@@ -30,7 +32,9 @@ class Method(Protocol):
       across cases;
     * ``group(self, case) -> str``: cases with equal answers are generated one after another;
     * ``provenance(self, case) -> Mapping[str, str]``: where a finished video comes from: it is kept in the manifest and
-      told under tables (``{}``).
+      told under tables (``{}``);
+    * ``notes(self, case) -> Sequence[Note]``: what a reader of the numbers must know of the clip that was just made for
+      the case (it was turned, or encoded anew): kept in its row, and counted under tables by kind (``()``).
 
     ``identity``, ``survey``, ``group`` and ``inputs`` are asked for before ``setup`` and must not import torch: they
     are all that a finished run needs.
@@ -67,6 +71,15 @@ def inputs_of(method: Method, case: Case) -> Sequence[Path | str]:
     """Files and text the method uses for this case beyond the case's own, or ``()``."""
     inputs = getattr(method, "inputs", None)
     return inputs(case) if inputs else ()
+
+
+def notes_of(method: Method, case: Case) -> tuple[Note, ...]:
+    """What a reader of the numbers must know of the clip just made for the case, or ``()``."""
+    notes = getattr(method, "notes", None)
+    given = tuple(notes(case)) if notes else ()
+    if strange := [note for note in given if not isinstance(note, Note)]:
+        raise TypeError(f"notes must return vapbench.Note items, not {type(strange[0]).__name__}")
+    return given
 
 
 def provenance_of(method: Method, case: Case) -> Mapping[str, str]:

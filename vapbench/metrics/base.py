@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from vapbench.core.case import Case
     from vapbench.metrics.view import ClipView
 
+CAPTION_CUT = "caption cut by the encoder"
+"""Kind of the note on a caption that is longer than what its text encoder reads."""
+
 Need = Literal["prompt", "reference", "image", "target", "category"]
 
 
@@ -27,11 +30,14 @@ class Score:
         value: the score, or None where the metric does not apply: *unscored*, never zero.
         parts: what the value is made of (per-pair magnitudes, thresholds, truncated tokens), JSON-ready.
         note: why there is no value, or what a reader must know about it.
+        kind: what the note says, in words that are the same for every case it is true of (:data:`CAPTION_CUT`):
+            tables count the cases of a kind. A note without one is shown with its case alone.
     """
 
     value: float | None
     parts: Mapping[str, Any] = field(default_factory=dict)
     note: str = ""
+    kind: str = ""
 
 
 @dataclass(frozen=True)

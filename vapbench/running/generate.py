@@ -329,7 +329,11 @@ def generation_row(job: Job, attempted: Attempted, folder: RunFolder) -> Generat
         note=attempted.unscored or attempted.note,
         attempts=attempted.failures,
         ended=now("milliseconds"),
+        notes=attempted.notes,
     )
+    if info := attempted.info:
+        # A header that does not say how many frames there are says 0.
+        row = replace(row, frames=info.frames or None, height=info.height, width=info.width, fps=info.fps)
     if attempted.unscored:
         return replace(row, status="unscored")
     if attempted.made is None:

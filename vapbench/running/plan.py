@@ -312,5 +312,6 @@ def _for_manifest(case: Case, task: str, seeds: Sequence[int], root: Path, origi
         "reference_caption": case.reference.caption,
         "image": relative(case.image.path),
         "target": relative(case.target.path) if case.target else None,
+        "clip": case.clip.model_dump(),
         **({"provenance": dict(origin)} if origin else {}),
     }

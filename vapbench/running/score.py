@@ -120,6 +120,7 @@ class Scorer:
             value=score.value,
             parts=dict(score.parts),
             note=score.note,
+            kind=score.kind,
             seconds=round(time.perf_counter() - began, 4),
             failure=failure,
             weights=self.column.weights_sha256,
