@@ -243,6 +243,7 @@ def test_videos_of_another_length_and_rate_are_told_wherever_their_numbers_are(t
     said = "slow: 39 frames at 24 fps against the suite's 13 at 8 (2 of 2 clips)."
     scored = vapbench("score", tmp_path / "slow", *few)
     assert scored.returncode == 0 and said in scored.stdout, scored.stderr
+    assert "--method frozen" not in scored.stdout.replace("vapbench run --method frozen --method ground-truth", "")
     for command in (("report",), ("compare", "slow", "frozen"), ("table", "--style", "wide")):
         done = vapbench(*command, "--results", results)
         assert said in done.stdout and "frozen: 13" not in done.stdout, done.stderr

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from vapbench.errors import blaming
 from vapbench.results.rows import Note
 
 if TYPE_CHECKING:
@@ -61,16 +62,28 @@ class Method(Protocol):
         """
 
 
+def asked(method: Method, name: str, *arguments: Any) -> Any:
+    """What an optional part of a method answers; None where it has no such part.
+
+    Raises:
+        PluginError: it raises.
+        VapbenchError: as it raises that.
+    """
+    part = getattr(method, name, None)
+    if part is None:
+        return None
+    with blaming(f"{method.name} fails when it is asked for {name}"):
+        return part(*arguments)
+
+
 def identity_of(method: Method) -> Mapping[str, Any]:
     """What decides the method's frames beyond its parameters, or ``{}``."""
-    identity = getattr(method, "identity", None)
-    return identity() if identity else {}
+    return dict(asked(method, "identity") or {})
 
 
 def inputs_of(method: Method, case: Case) -> Sequence[Path | str]:
     """Files and text the method uses for this case beyond the case's own, or ``()``."""
-    inputs = getattr(method, "inputs", None)
-    return inputs(case) if inputs else ()
+    return tuple(asked(method, "inputs", case) or ())
 
 
 def notes_of(method: Method, case: Case) -> tuple[Note, ...]:
@@ -84,5 +97,4 @@ def notes_of(method: Method, case: Case) -> tuple[Note, ...]:
 
 def provenance_of(method: Method, case: Case) -> Mapping[str, str]:
     """Where the case's finished video comes from, or ``{}``."""
-    provenance = getattr(method, "provenance", None)
-    return provenance(case) if provenance else {}
+    return dict(asked(method, "provenance", case) or {})

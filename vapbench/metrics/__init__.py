@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from vapbench.core.registry import Registry, Spec, defaults, load_attribute, load_module, parameters, plain
-from vapbench.errors import UsageError, VapbenchError
+from vapbench.errors import UsageError, VapbenchError, blaming
 from vapbench.metrics.base import Metric, Need
 
 REGISTRY = Registry(
@@ -54,7 +54,8 @@ def resolve(text: str) -> tuple[Metric, dict[str, Any]]:
 
     Raises:
         UsageError: nothing has the name, or a parameter is unknown, missing or unusable.
-        VapbenchError: a plug-in cannot be imported, or is no metric.
+        PluginError: a plug-in cannot be imported or made.
+        VapbenchError: it is no metric.
     """
     spec = Spec.parse(text)
     if spec.name.startswith(_TORCHMETRICS):
@@ -84,13 +85,15 @@ def _with_variant(name: str) -> str:
 
 def _build(cls: type[Any], spec: Spec, origin: str) -> tuple[Metric, dict[str, Any]]:
     values = parameters(cls, spec)
-    metric = cls(**values)
+    with blaming(f"{spec.name} ({origin}) cannot be made"):
+        metric = cls(**values)
     missing = [attribute for attribute in _REQUIRED if not hasattr(metric, attribute)]
     if missing:
         raise VapbenchError(f"{spec.name} ({origin}) is no metric: it lacks {', '.join(missing)}.")
     if strange := set(metric.needs) - set(get_args(Need)):
         raise UsageError(f"{spec.name}: needs {min(strange)!r}; it may need {', '.join(get_args(Need))}.")
     if identity := getattr(metric, "identity", None):
-        return metric, plain(identity())
+        with blaming(f"{spec.name} ({origin}) does not say what sets it apart (identity)"):
+            return metric, plain(identity())
     usual = defaults(cls, {}, spec.name)
     return metric, plain({name: value for name, value in values.items() if name not in usual or usual[name] != value})

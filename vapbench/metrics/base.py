@@ -8,7 +8,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
-from vapbench.errors import BudgetSpent
+from vapbench.errors import BudgetSpent, blaming
 
 if TYPE_CHECKING:
     import torch
@@ -121,6 +121,11 @@ class Metric(Protocol):
 
 
 def weights_of(metric: Metric) -> tuple[Path, ...]:
-    """Files the metric's values depend on, as far as they exist."""
+    """Files the metric's values depend on, as far as they exist.
+
+    Raises:
+        PluginError: the metric raises when it is asked, or names something that is no path.
+    """
     listed = getattr(metric, "weights", None)
-    return tuple(path for path in (listed() if listed else ()) if path.exists())
+    with blaming(f"{metric.name} does not say which files it depends on (weights)"):
+        return tuple(path for path in map(Path, listed() if listed else ()) if path.exists())

@@ -131,6 +131,7 @@ class _Card(_Open):
     title: Text | None = None
     kind: Text | None = None
     notes: list[Text] | None = None
+    changed: dict[Text, Any] | None = None
 
 
 class _Identity(_Open):

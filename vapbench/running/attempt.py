@@ -16,11 +16,14 @@ import numpy as np
 from vapbench.core.case import Case, clip_difference
 from vapbench.core.clip import Clip
 from vapbench.core.video import VideoInfo, probe
-from vapbench.errors import NotApplicable
+from vapbench.errors import NotApplicable, text_of
 from vapbench.files.atomic import canonical_json
 from vapbench.methods.base import Method, notes_of
 from vapbench.metrics.base import Score
 from vapbench.results.run import Failure, Note
+
+RAISED = (Exception, SystemExit)
+"""What fails one case or score: code that ends its process, as a script does, ends no run."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ def attempt(method: Method, case: Case, seed: int, retries: int, device: Any) ->
             notes = notes_of(method, case)
         except NotApplicable as error:
             made, unscored = None, str(error)
-        except Exception as error:
+        except RAISED as error:
             made = None
             transient = is_transient(error)
             failures.append(failure_of(error))
@@ -91,7 +94,7 @@ def checked(name: str, answer: object) -> Score:
 def failure_of(error: BaseException) -> Failure:
     """Describe an exception for a row."""
     text = "".join(traceback.format_exception(error))
-    return Failure(type(error).__name__, _printable(str(error)) or type(error).__name__, _printable(text))
+    return Failure(type(error).__name__, _printable(text_of(error)) or type(error).__name__, _printable(text))
 
 
 def is_transient(error: BaseException) -> bool:

@@ -14,7 +14,7 @@ from vapbench.core.registry import Spec
 from vapbench.errors import UsageError, WeightsError
 from vapbench.files.atomic import content_sha256, digest
 from vapbench.methods import ResolvedMethod
-from vapbench.methods.base import Method, identity_of, inputs_of, provenance_of
+from vapbench.methods.base import Method, asked, identity_of, inputs_of, provenance_of
 from vapbench.methods.provenance import Provenance, notes_on
 from vapbench.metrics import resolve as resolve_metric
 from vapbench.metrics.base import Metric, weights_of
@@ -82,15 +82,15 @@ class RunPlan:
 
     def manifest_card(self) -> dict[str, Any]:
         """What the manifest keeps of the method's card."""
-        card = self.method.card
+        card, changed = self.method.card, {"changed": dict(self.method.changed)}
         if card is None:
-            return {"title": self.method.method.name}
+            return {"title": self.method.method.name, **changed}
         notes = list(card.notes)
         if self.method.clip:
             differing = ", ".join(f"{name} {value:g}" for name, value in self.method.clip.items())
             notes.append(f"It needs {differing} instead of the suite's.")
         notes += notes_on([provenance_of(self.method.method, case) for case in self.cases.values()])
-        return {"title": card.title, "kind": card.kind, "notes": notes}
+        return {"title": card.title, "kind": card.kind, "notes": notes, **changed}
 
 
 @dataclass(frozen=True)
@@ -186,10 +186,9 @@ def plan_run(
     seeds = list(dict.fromkeys(seeds))
     if not getattr(method.method, "uses_seed", True):
         seeds = seeds[:1]
-    if survey := getattr(method.method, "survey", None):
-        survey(among or cases)
-    if group := getattr(method.method, "group", None):
-        cases = sorted(cases, key=group)
+    asked(method.method, "survey", among or cases)
+    if hasattr(method.method, "group"):
+        cases = sorted(cases, key=lambda case: str(asked(method.method, "group", case)))
     undivided = tuple(cases) if shard else ()
     if shard:
         cases, results = shard.of(cases), shard.results(results)

@@ -45,7 +45,7 @@ class Scorer:
             metric.setup(device)
         except NotApplicable as error:
             return cls(column, metric, unusable=str(error), device=device)
-        except Exception as error:
+        except attempts.RAISED as error:
             return cls(column, metric, failure=attempts.failure_of(error), device=device)
         return cls(column, metric, device=device)
 
@@ -80,7 +80,7 @@ class Scorer:
             return partial(Score, None, note=str(error))
         except BudgetSpent:
             raise
-        except Exception as error:
+        except attempts.RAISED as error:
             return attempts.failure_of(error)
         return waiting
 
@@ -102,7 +102,7 @@ class Scorer:
             score = Score(None, note=str(error))
         except BudgetSpent:
             raise
-        except Exception as error:
+        except attempts.RAISED as error:
             failure = attempts.failure_of(error)
         sha256 = job.row.sha256 or ""
         return ScoreRow(

@@ -6,6 +6,7 @@ The one reading of rows that tables and pages share. Nothing here opens a video.
 from __future__ import annotations
 
 import gc
+import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,6 +16,7 @@ from math import isfinite
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
+from vapbench.errors import in_one_line
 from vapbench.files.atomic import canonical_json
 from vapbench.metrics.base import CAPTION_CUT
 from vapbench.results.run import Failure, GenerationRow, RunFolder, ScoreRow, Status
@@ -35,6 +37,30 @@ class ColumnKey:
     version: int
     params: str
     """Canonical JSON of the parameters."""
+
+
+def chosen(keys: Iterable[ColumnKey], names: Iterable[str]) -> set[ColumnKey]:
+    """Columns that are meant by names as a command line spells them.
+
+    Args:
+        keys: the columns there are.
+        names: ``metric:key=value`` is the column of these parameters alone, and ``metric`` the one of none. Where no
+            column is spelled so, ``metric`` is every one of that name, whatever its variant and parameters.
+    """
+    columns, found = list(keys), set[ColumnKey]()
+    for name in names:
+        exact = {key for key in columns if _is_spelled(key, name)}
+        found |= exact or {key for key in columns if name in (key.metric, key.metric.partition("[")[0])}
+    return found
+
+
+def _is_spelled(key: ColumnKey, name: str) -> bool:
+    if not name.startswith(key.metric):
+        return False
+    given = name.removeprefix(key.metric).removeprefix(":")
+    own = ",".join(f"{parameter}={value}" for parameter, value in json.loads(key.params).items())
+    one, other = (sorted(part.strip().lower() for part in text.split(",")) for text in (given, own))
+    return one == other
 
 
 class Score(NamedTuple):
@@ -250,8 +276,7 @@ def explain(failure: Failure | None) -> str:
     """One line for a failure: its type and the first line of its message."""
     if failure is None:
         return "failed without a message"
-    first = failure.message.strip().splitlines()
-    return f"{failure.type}: {first[0]}" if first else failure.type
+    return in_one_line(failure.type, failure.message)
 
 
 def _add_standing(

@@ -13,7 +13,7 @@ from typing import Any
 from vapbench.errors import UsageError, did_you_mean
 from vapbench.report.ranking import SHORTFALL, Versus, against, out_of_reach, rank_spans
 from vapbench.report.read.columns import Column, Row, columns_of, rows_of
-from vapbench.report.read.evidence import ColumnKey, Evidence, Why, read_all
+from vapbench.report.read.evidence import ColumnKey, Evidence, Why, chosen, read_all
 from vapbench.report.read.facts import made_with
 from vapbench.report.remarks import Remark, remarks_of
 from vapbench.results.run import RunFolder
@@ -124,7 +124,8 @@ def summarise(
     Args:
         folders: run folders, in the order of the rows; ceilings go to the top and floors to the bottom.
         task: the task to tabulate; None for every task that the manifests name.
-        metrics: names of the metrics to show; None for every one that any of the table's cases was scored with.
+        metrics: columns to show, as :func:`vapbench.report.read.evidence.chosen` takes them; None for every one that any of
+            the table's cases was scored with.
         reference: label of the row that the others are tested against; None: no tests.
         order: metrics whose columns come first, in this order.
 
@@ -140,7 +141,7 @@ def summarise(
     suites: dict[str, list[Evidence]] = {}
     for run in read_all(folders):
         if metrics is not None:
-            run = replace(run, scores={key: rows for key, rows in run.scores.items() if key.metric in metrics})
+            run = replace(run, scores={key: run.scores[key] for key in chosen(run.scores, metrics)})
         suites.setdefault(run.suite, []).append(run)
     with_task = {suite: runs for suite, runs in suites.items() if task is None or any(run.cases(task) for run in runs)}
     tables = [
