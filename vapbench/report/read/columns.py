@@ -83,6 +83,9 @@ class Row:
     published: str = ""
     """Where the row was published, such as ``arXiv:2510.20888``; empty if it was measured."""
 
+    run: str = ""
+    """Name of the run's folder: ``vap~93188c36``."""
+
     @property
     def competes(self) -> bool:
         """Whether the method can be best: floors, ceilings and published rows cannot."""
@@ -118,6 +121,13 @@ def rows_of(runs: Sequence[Evidence]) -> tuple[Row, ...]:
     for index, end in zip(repeated, _ends([runs[index].folder.path for index in repeated]), strict=True):
         labels[index] = f"{labels[index]} [{end}]"
     return tuple(_row(label, run) for label, run in zip(labels, runs, strict=True))
+
+
+def labels_by_name(rows: Sequence[Row]) -> dict[str, str]:
+    """Label of a row by each name its run may have been given elsewhere, as in a study: label, folder, or bare name."""
+    bare = [row.run.partition("~")[0] for row in rows]
+    names = {name: row.label for name, row in zip(bare, rows, strict=True) if name and bare.count(name) == 1}
+    return names | {row.run: row.label for row in rows if row.run} | {row.label: row.label for row in rows}
 
 
 def _ends(paths: Sequence[Path]) -> list[str]:
@@ -158,7 +168,8 @@ def _column(key: ColumnKey, shown: Mapping[str, Any] | None) -> Column:
 def _row(label: str, run: Evidence) -> Row:
     card = run.manifest.get("card") or {}
     title, kind = str(card.get("title") or run.method), str(card.get("kind") or "")
-    return Row(label, run.method, kind, title, tuple(str(note) for note in card.get("notes") or ()))
+    notes = tuple(str(note) for note in card.get("notes") or ())
+    return Row(label, run.method, kind, title, notes, run=run.folder.path.name)
 
 
 def _changed(run: Evidence) -> Mapping[str, Any] | None:
