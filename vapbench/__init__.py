@@ -43,6 +43,7 @@ _EXPORTS = {
     "Metric": "vapbench.metrics.base",
     "PaidMetric": "vapbench.metrics.base",
     "NotApplicable": "vapbench.errors",
+    "Note": "vapbench.results.rows",
     "PipelineMethod": "vapbench.methods.pipelines",
     "Reference": "vapbench.core.case",
     "Score": "vapbench.metrics.base",
@@ -116,6 +117,7 @@ if TYPE_CHECKING:
     from vapbench.metrics.base import PaidMetric as PaidMetric
     from vapbench.metrics.base import Score as Score
     from vapbench.metrics.view import ClipView as ClipView
+    from vapbench.results.rows import Note as Note
     from vapbench.suites.mini.oracle import plain_caption as plain_caption
     from vapbench.suites.mini.oracle import rendered_depth as rendered_depth
     from vapbench.suites.mini.oracle import rendered_flow as rendered_flow

@@ -5,6 +5,7 @@
     ├── DataError            3   a suite, video, caption or row that cannot be used as it is
     │   └── IdentityError    3   results made with another method, parameters or weights
     ├── WeightsError         3   a checkpoint that is absent, incomplete or of an unknown class
+    ├── PluginError          1   somebody's method, metric or suite raised something else while it was made or set up
     ├── TooManyFailures      1   more cases failed than --max-failures allows
     └── BudgetSpent          1   paid calls reached --max-judge-calls; everything answered is kept
 
@@ -15,7 +16,10 @@ A method or metric that does not apply to a case raises :class:`NotApplicable`. 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import traceback
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 
 class VapbenchError(Exception):
@@ -46,6 +50,23 @@ class WeightsError(VapbenchError):
     exit_code = 3
 
 
+class PluginError(VapbenchError):
+    """Code of a method, metric or suite raised while it was imported, made or set up, where no row can keep it."""
+
+    def __init__(self, message: str, trace: str = "") -> None:
+        """Say what happened; ``trace`` is the traceback from the first line of that code on."""
+        super().__init__(message, trace)
+
+    def __str__(self) -> str:
+        """The message alone."""
+        return str(self.args[0])
+
+    @property
+    def trace(self) -> str:
+        """The traceback, without the frames that led to the code."""
+        return str(self.args[1])
+
+
 class TooManyFailures(VapbenchError):
     """More cases failed than the run's ``max_failures`` allows."""
 
@@ -56,6 +77,44 @@ class BudgetSpent(VapbenchError):
 
 class NotApplicable(VapbenchError):
     """This method or metric does not apply to this case; the message says why and what would help."""
+
+
+@contextmanager
+def blaming(what: str) -> Iterator[None]:
+    """Run somebody's code: what it raises, ``SystemExit`` included, becomes an error that says ``what`` failed.
+
+    Raises:
+        PluginError: with one line of the exception, and its traceback.
+        VapbenchError: as the code raised it.
+    """
+    try:
+        yield
+    except VapbenchError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise PluginError(f"{what}: {in_one_line(type(error).__name__, text_of(error))}", _trace(error)) from error
+
+
+def text_of(error: BaseException) -> str:
+    """The message of an exception; empty where it has none, or cannot even say it."""
+    try:
+        return str(error)
+    except Exception:
+        return ""
+
+
+def in_one_line(kind: str, message: str) -> str:
+    """An exception's type, and the first line of its message that says more."""
+    first = next((line.strip() for line in message.splitlines() if line.strip()), "")
+    return f"{kind}: {first}" if first and first != kind else kind
+
+
+def _trace(error: BaseException) -> str:
+    """A traceback from the first frame that is neither the harness's nor the import system's."""
+    ours, trace = str(Path(__file__).parent), error.__traceback__
+    while trace and trace.tb_frame.f_code.co_filename.startswith((ours, "<frozen importlib")):
+        trace = trace.tb_next
+    return "".join(traceback.format_exception(type(error), error, trace or error.__traceback__))
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -229,3 +229,24 @@ def test_a_stage_of_the_mini_models_is_trained_by_one_command(tmp_path: Path) ->
 def test_weights_are_listed_with_their_licence() -> None:
     rows = json.loads(vapbench("data", "weights", "list", "--json").stdout)
     assert all(row["licence"] and row["source"] for row in rows)
+
+
+def test_videos_of_another_length_and_rate_are_told_wherever_their_numbers_are(tmp_path: Path) -> None:
+    results = tmp_path / "r"
+    few = ("--task", "camera", "--limit", "2", "--metric", "temporal_flickering", "--results", results)
+    vapbench("run", "-m", "frozen", "-q", *few)
+    (tmp_path / "slow").mkdir()
+    for case in json.loads((results / "mini/frozen/manifest.json").read_text())["cases"]:
+        write_video(tmp_path / "slow" / f"{case}.mp4", moving_clip(frames=39, height=64, width=64, fps=24.0))
+    said = "slow: 39 frames at 24 fps against the suite's 13 at 8 (2 of 2 clips)."
+    scored = vapbench("score", tmp_path / "slow", *few)
+    assert scored.returncode == 0 and said in scored.stdout, scored.stderr
+    assert "--method frozen" not in scored.stdout.replace("vapbench run --method frozen --method ground-truth", "")
+    for command in (("report",), ("compare", "slow", "frozen"), ("table", "--style", "wide")):
+        done = vapbench(*command, "--results", results)
+        assert said in done.stdout and "frozen: 13" not in done.stdout, done.stderr
+    row = json.loads((results / "mini/slow/generations.jsonl").read_text().splitlines()[0])
+    assert (row["frames"], row["height"], row["width"], row["fps"]) == (39, 64, 64, 24.0)
+    vapbench("show", "slow", "--results", results)
+    page = (results / "mini/slow/show.html").read_text()
+    assert page.count("39 frames at 24 fps against the suite&#39;s 13 at 8.") == 2

@@ -305,3 +305,51 @@ def test_a_mistake_gets_one_sentence_and_writes_nothing(
     assert sentence in " ".join(said.split()), said
     assert "Traceback" not in said and len(said.strip().splitlines()) <= (6 if "is not one of" in sentence else 2)
     assert files(results) == before
+
+
+def test_a_column_can_be_left_out(vapbench: Command, results: Path) -> None:
+    for command in (("report",), ("table", "--style", "wide")):
+        done = vapbench(*command, "--metric", "dynamic_degree", "--suite", "mini", "--results", results)
+        assert "Dynamic degree" in done.out and "flickering" not in done.out
+    unknown = vapbench("table", "--metric", "dynamic_degre", "--results", results)
+    assert (unknown.code, "Did you mean dynamic_degree[raft]?" in unknown.err) == (2, True)
+
+
+def test_one_run_by_two_paths_is_one_row(vapbench: Command, results: Path) -> None:
+    (results / "mini" / "alias").symlink_to(results / "mini" / "vap", target_is_directory=True)
+    done = vapbench("report", "--suite", "mini", "--task", "all", "--results", results)
+    assert sum(line.startswith(("vap", "alias")) for line in done.out.splitlines()) == 1
+    twice = vapbench(
+        "report", "vap", results / "mini" / "vap", "--suite", "mini", "--task", "all", "--results", results
+    )
+    assert sum(line.startswith("vap") for line in twice.out.splitlines()) == 1 and not twice.err
+
+
+def test_equal_runs_of_two_places_are_one_row_and_different_ones_are_reported(
+    vapbench: Command, results: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy" / "mini" / "vap"
+    shutil.copytree(results / "mini" / "vap", copy)
+    # What was made again on another day: equal results, other times.
+    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest["sessions"][0]["started"] = "2026-01-01T00:00:00+00:00"
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    command = ("report", results / "mini" / "vap", copy, "--task", "all")
+    done = vapbench(*command)
+    assert sum(line.startswith("vap") for line in done.out.splitlines()) == 1 and not done.err
+    rows = copy / "scores" / "temporal_flickering.jsonl"
+    rows.write_text("".join(line + "\n" for line in rows.read_text().splitlines()[:-1]))
+    done = vapbench(*command)
+    assert sum(line.startswith("vap [") for line in done.out.splitlines()) == 2
+    assert "vap of suite mini is there 2 times with different rows" in done.err
+
+
+def test_a_run_is_found_by_its_label_as_typed_and_by_its_methods_name(vapbench: Command, tmp_path: Path) -> None:
+    runs = Runs(tmp_path / "r")
+    run = runs.write("ken-burns", spread(0.5), folder="ken-burns~0", parameters={"zoom": 2.0})
+    manifest = json.loads(run.manifest_path.read_text())
+    manifest["card"]["changed"] = {"zoom": 2.0}
+    run.manifest_path.write_text(json.dumps(manifest))
+    for name in ("ken-burns", "ken-burns zoom=2.0", "ken-burns:zoom=2.0", "ken-burns~0"):
+        done = vapbench("report", name, "--task", "all", "--results", tmp_path / "r")
+        assert "ken-burns zoom=2.0  " in done.out, done.err

@@ -18,7 +18,7 @@ from vapbench.core.case import Case
 from vapbench.errors import UsageError, WeightsError
 from vapbench.metrics import resolve
 from vapbench.metrics.aesthetic_quality import AestheticQuality, rate
-from vapbench.metrics.base import Metric, weights_of
+from vapbench.metrics.base import CAPTION_CUT, Metric, weights_of
 from vapbench.metrics.features import clip as clip_features
 from vapbench.metrics.features.clip import ClipWeights, prepare
 
@@ -105,6 +105,7 @@ def test_long_captions_are_cut_and_counted(build: Callable[[str], Metric], case:
     fits, cut, cut_more = (aligned("red " * words) for words in (75, 76, 300))
     assert [scored.parts["tokens_dropped"] for scored in (fits, cut, cut_more)] == [0, 1, 225]
     assert (fits.note, cut.note) == ("", "the caption lost 1 tokens beyond CLIP's 77")
+    assert (fits.kind, cut.kind) == ("", CAPTION_CUT), "so that tables can count them"
     assert cut.value == cut_more.value == fits.value
 
 

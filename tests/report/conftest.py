@@ -39,6 +39,10 @@ class Case:
     """Instead of videos: the failure, or why the method does not apply. ``""``: not generated yet."""
     extra: Mapping[str, Any] = field(default_factory=dict)
     """More of the manifest's case: captions, paths."""
+    made: Mapping[str, Any] = field(default_factory=dict)
+    """More of its generations' rows: size, notes."""
+    noted: Mapping[str, Any] = field(default_factory=dict)
+    """More of its scores' rows: note, kind, parts."""
 
 
 class Runs:
@@ -106,7 +110,8 @@ class Runs:
         video = video_name(name, seed, "0" * 8)
         (run.videos / video).write_bytes(self.video.read_bytes())
         sha = file_sha256(run.videos / video)
-        writer.append(GenerationRow(key, **common, status="ok", video=video, sha256=sha, seconds=1.5, peak_mb=100.0))
+        made = {"video": video, "sha256": sha, "seconds": 1.5, "peak_mb": 100.0, **case.made}
+        writer.append(GenerationRow(key, **common, status="ok", **made))
         metric, version, params = column
         score: dict[str, Any] = {
             "key": f"{key}-{metric}-{version}-{sorted(params.items())}",
@@ -117,7 +122,8 @@ class Runs:
         elif isinstance(value, str):
             writer.append(ScoreRow(**score, status="unscored", note=value))
         elif value is not None:
-            writer.append(ScoreRow(**score, status="ok", value=value, parts={"per_pair": [1, 2, 3, 5], "need": 3}))
+            said = {"parts": {"per_pair": [1, 2, 3, 5], "need": 3}, **case.noted}
+            writer.append(ScoreRow(**score, status="ok", value=value, **said))
 
 
 def _card(method: str) -> dict[str, Any]:

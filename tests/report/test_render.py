@@ -359,3 +359,15 @@ def test_footers_explain_only_what_is_printed(table: TableModel) -> None:
         footers = grid_of(table, style).footers
         assert not any("brackets" in text or text.startswith("#:") for text in footers)
         assert "Mean over cases, seeds averaged within a case." in footers
+
+
+@pytest.mark.parametrize("called", ["vap", "vap~0", "vap steps=7"])
+def test_votes_meet_a_run_by_whatever_name_a_study_gave_it(runs: Runs, called: str) -> None:
+    folders = [runs.write("vap", spread(0.8), folder="vap~0", parameters={"steps": 7}), runs.write("i2v", spread(0.5))]
+    manifest = json.loads(folders[0].manifest_path.read_text())
+    manifest["card"]["changed"] = {"steps": 7}
+    folders[0].manifest_path.write_text(json.dumps(manifest))
+    (table,) = summarise(folders, "all")
+    votes = [HumanVote(f"case-{i}", f"rater-{i % 4}", "better", (called, "i2v"), called) for i in range(16)]
+    voted = with_votes(table, votes)
+    assert [line[-1].mean for line in voted.cells] == [1.0, 0.0]

@@ -14,7 +14,7 @@ from vapbench.report.read.columns import _differences
 from vapbench.report.read.evidence import read_evidence
 from vapbench.report.render.json import to_json
 from vapbench.report.tables.summary import Cell, TableModel, summarise
-from vapbench.results.run import Failure, GenerationRow, RunFolder, RunWriter
+from vapbench.results.run import Failure, GenerationRow, RunFolder, RunWriter, params8
 
 from .conftest import METRIC, Case, Runs
 
@@ -267,3 +267,53 @@ def test_a_runs_label_says_what_it_has_otherwise_than_the_default() -> None:
     assert _differences([default, *others], default) == ["", "reference=shuffled", "rope=shared"]
     # Without a run of the defaults every one says what differs among them.
     assert _differences(others) == ["reference=shuffled,rope=before", "reference=own,rope=shared"]
+
+
+def test_a_runs_label_always_says_what_is_not_at_its_default(runs: Runs) -> None:
+    run = runs.write("ken-burns", cases(0.1), folder="ken-burns~0", parameters={"zoom": 2.0, "pan": 0.0})
+    manifest = json.loads(run.manifest_path.read_text())
+    manifest["card"]["changed"] = {"zoom": 2.0}
+    run.manifest_path.write_text(json.dumps(manifest))
+    assert [row.label for row in summarise([run], "all")[0].rows] == ["ken-burns zoom=2.0"], "alone"
+    plain = runs.write("ken-burns", cases(0.1), parameters={"zoom": 1.0, "pan": 0.0})
+    assert {row.label for row in summarise([run, plain], "all")[0].rows} == {"ken-burns", "ken-burns zoom=2.0"}
+    named = runs.write("mine", cases(0.1), parameters={"path": "/home/me/mine", "panel": "last"})
+    manifest = json.loads(named.manifest_path.read_text())
+    manifest["card"]["changed"] = {"path": "/home/me/mine", "panel": "last", "weights": "/data/large/weights-2"}
+    named.manifest_path.write_text(json.dumps(manifest))
+    assert [row.label for row in summarise([named], "all")[0].rows] == ["mine panel=last,weights=weights-2"]
+
+
+def test_a_run_of_before_changes_were_kept_is_told_by_its_folders_digits(runs: Runs) -> None:
+    from vapbench.methods import usual_parameters
+
+    usual = usual_parameters("vap", "mini")
+    changed = {"steps": 7}
+    run = runs.write("vap", cases(0.1), folder=f"vap~{params8(changed)}", parameters={**usual, **changed})
+    assert [row.label for row in summarise([run], "all")[0].rows] == ["vap steps=7"]
+    other = runs.write("vap", cases(0.1), folder="vap~01234567", parameters={**usual, **changed})
+    assert [row.label for row in summarise([other], "all")[0].rows] == ["vap"], "the digits are of something else"
+
+
+def test_a_columns_title_always_says_what_is_not_at_its_default(runs: Runs) -> None:
+    name = "torchmetrics:image.PeakSignalNoiseRatio"
+    run = runs.write("vap", cases(0.1), metric=name, params={"against": "image"})
+    (column,) = summarise([run], "all")[0].columns
+    assert column.title.endswith(" against=image")
+    judged = runs.write("i2v", cases(0.1), metric="semantic_alignment[judge]", params={"model": "m", "rubric": "1"})
+    assert "model" not in summarise([judged], "all")[0].columns[0].title, "a judge's column is told by its definition"
+
+
+def test_columns_are_chosen_as_a_command_line_spells_them(runs: Runs) -> None:
+    for metric, params in (("psnr", {}), ("psnr", {"size": 64, "crop": True}), ("flow[a]", {}), ("flow[b]", {})):
+        run = runs.write("vap", cases(0.1), metric=metric, params=params)
+
+    def columns(*names: str) -> list[str]:
+        tables = summarise([run], "all", names)
+        return [f"{column.metric} {dict(column.params)}".replace(" {}", "") for column in tables[0].columns]
+
+    assert columns("psnr") == ["psnr"]
+    assert columns("psnr:crop=true,size=64") == ["psnr {'crop': True, 'size': 64}"]
+    assert columns("flow") == ["flow[a]", "flow[b]"]
+    assert columns("flow[b]", "psnr") == ["flow[b]", "psnr"]
+    assert columns("nothing") == []

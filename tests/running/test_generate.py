@@ -21,7 +21,7 @@ from vapbench.methods.base import Method
 from vapbench.metrics.base import Metric, Score
 from vapbench.metrics.view import ClipView
 from vapbench.report.tables.summary import summarise
-from vapbench.results.run import Failure, RunFolder, Status
+from vapbench.results.run import Failure, Note, RunFolder, Status
 from vapbench.running.generate import Settings, Tolerance
 from vapbench.running.plan import Column, RunPlan, plan_run
 from vapbench.running.run import Outcome, execute
@@ -373,7 +373,21 @@ def test_a_path_that_is_no_video_is_a_failed_row(tmp_path: Path, make_case: Make
 def test_a_clip_of_another_size_is_noted(tmp_path: Path, make_case: Make) -> None:
     case = make_case(0)
     outcome = run(Mover({case.id: lambda: moving_clip(frames=3)}), [case], tmp_path / "r")
-    assert rows(outcome)[case.id].note == "the clip is 3x32x48 at 8 fps; the suite asks for 5x32x48 at 8 fps"
+    row = rows(outcome)[case.id]
+    assert row.note == "the clip is 3x32x48 at 8 fps; the suite asks for 5x32x48 at 8 fps"
+    assert (row.frames, row.height, row.width, row.fps) == (3, 32, 48, 8.0)
+    assert outcome.plan.folder.manifest()["cases"][case.id]["clip"] == case.clip.model_dump()
+
+
+def test_what_a_method_says_of_a_clip_is_kept_in_its_row(tmp_path: Path, make_case: Make) -> None:
+    class Telling(Mover):
+        def notes(self, case: Case) -> list[object]:
+            return [Note("turned by 90 degrees", case.id)] if case.id == one.id else ["prose"]
+
+    one, other = make_case(0), make_case(1)
+    found = rows(run(Telling(), [one, other], tmp_path / "r"))
+    assert found[one.id].notes == (Note("turned by 90 degrees", one.id),)
+    assert (found[other.id].status, found[other.id].notes) == ("failed", ()), "prose has no kind to be counted by"
 
 
 def test_what_setup_loads_is_gone_when_the_stage_is_over(tmp_path: Path, make_case: Make) -> None:

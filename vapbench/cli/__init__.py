@@ -48,7 +48,7 @@ status.register(app)
 
 def main() -> None:
     """Run a command; an error ends it with one sentence and the exit code of its kind."""
-    from vapbench.errors import VapbenchError
+    from vapbench.errors import PluginError, VapbenchError
 
     if "HOME" not in os.environ:
         from vapbench.files.atomic import home_folder
@@ -57,6 +57,9 @@ def main() -> None:
         home_folder()
     try:
         app()
+    except PluginError as error:
+        _print_trace(error.trace)
+        _fail(str(error), error.exit_code)
     except VapbenchError as error:
         _fail(str(error), error.exit_code)
     except SystemExit as stopped:
@@ -83,6 +86,12 @@ def _fail(message: str, code: int) -> None:
 
     errors().print(f"[red]error[/red] {_escape(visible(message))}", soft_wrap=True)
     sys.exit(code)
+
+
+def _print_trace(trace: str) -> None:
+    from vapbench.core.console import errors, visible
+
+    errors().print(visible(trace.rstrip()), style="dim", markup=False, soft_wrap=True)
 
 
 def _escape(text: str) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from vapbench.results.run import RunFolder
+
+log = logging.getLogger(__name__)
 
 
 def find_run(name: str, results: Path, suite: str | None) -> RunFolder:
@@ -23,7 +26,9 @@ def find_run(name: str, results: Path, suite: str | None) -> RunFolder:
         return RunFolder(Path(name))
     known = [path.parent for path in sorted(results.glob(f"{suite or '*'}/*/manifest.json"))]
     labels = {} if any(path.name == name for path in known) else _labels(known)
-    found = [path for path in known if name in (path.name, labels.get(path))]
+    found = [path for path in known if name in (path.name, labels.get(path), _as_typed(labels.get(path)))]
+    # A method's bare name is enough while it has one run.
+    found = found or [path for path in known if name == path.name.partition("~")[0]]
     if not found:
         near = did_you_mean(name, {path.name for path in known} | set(labels.values()))
         raise UsageError(f"No run {name!r} in {results}.{near}")
@@ -38,10 +43,55 @@ def run_folders(runs: Sequence[str] | None, results: Path, suite: str | None) ->
 
     if runs:
         named = [find_run(name, results, suite) for name in runs]
-        folders = list({folder.path.resolve(): folder for folder in named}.values())
     else:
-        folders = [RunFolder(manifest.parent) for manifest in sorted(results.glob("*/*/manifest.json"))]
+        named = [RunFolder(manifest.parent) for manifest in sorted(results.glob("*/*/manifest.json"))]
+    # Two paths may lead to one folder, by a link or by another spelling.
+    folders = without_copies(list({folder.path.resolve(): folder for folder in named}.values()))
     return [f for f in folders if f.manifest()["identity"]["suite"] == suite] if suite else folders
+
+
+def without_copies(folders: Sequence[RunFolder]) -> list[RunFolder]:
+    """The runs without those that repeat an earlier one of the same name; one that differs is kept and reported."""
+    kept: dict[tuple[str, str], list[RunFolder]] = {}
+    for folder in folders:
+        # Folders of several suites may lie side by side: the name alone says little.
+        namesakes = kept.setdefault((folder.manifest()["identity"]["suite"], folder.path.name), [])
+        if not any(_says_the_same(folder, other) for other in namesakes):
+            namesakes.append(folder)
+    for (suite, name), runs in kept.items():
+        if len(runs) > 1:
+            log.warning(
+                "%s of suite %s is there %d times with different rows, and has a row for each: %s.",
+                *(name, suite, len(runs), ", ".join(str(run.path) for run in runs)),
+            )
+    chosen = {run.path for runs in kept.values() for run in runs}
+    return [folder for folder in folders if folder.path in chosen]
+
+
+def _says_the_same(one: RunFolder, other: RunFolder) -> bool:
+    """Whether two runs are of one identity, and have the same videos and scores of the same planned cases."""
+    from vapbench.report.read.evidence import read_evidence
+
+    runs = [read_evidence(folder, parts=False) for folder in (one, other)]
+    said = [
+        (
+            run.identity,
+            set(run.cases()),
+            {(row.case, row.seed, row.status, row.sha256) for rows in run.generations.values() for row in rows},
+            {
+                (key, *place, score.status, score.value)
+                for key, rows in run.scores.items()
+                for place, score in rows.items()
+            },
+        )
+        for run in runs
+    ]
+    return said[0] == said[1]
+
+
+def _as_typed(label: str | None) -> str:
+    """A label as ``--method`` takes it: ``vap:steps=20`` for the row ``vap steps=20``."""
+    return (label or "").replace(" ", ":", 1)
 
 
 def _labels(folders: Sequence[Path]) -> dict[Path, str]:

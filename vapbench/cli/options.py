@@ -51,6 +51,15 @@ Seeds = Annotated[
 Limit = Annotated[
     int | None, typer.Option("--limit", min=1, help="Only the first N cases of the task.", show_default=False)
 ]
+Columns = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--metric",
+        metavar="METRIC",
+        help="Only this column, repeatable: a metric's name, with :key=value where columns differ in parameters.",
+        show_default=False,
+    ),
+]
 Results = Annotated[Path, typer.Option("--results", help="Where runs are kept.", envvar="VAPBENCH_RESULTS")]
 Name = Annotated[
     str | None,

@@ -34,6 +34,7 @@ def report(
     suite: Annotated[
         str | None, typer.Option("--suite", "-s", help="Only runs of this suite.", show_default=False)
     ] = None,
+    metric: opt.Columns = None,
     by_condition: Annotated[
         bool, typer.Option("--by-condition", help="Also every column condition by condition.")
     ] = False,
@@ -64,6 +65,8 @@ def report(
     Methods by metrics, one table per task, with n, intervals and the ranks a method may have.
 
     vapbench report   vapbench report vap frozen --task camera --figure forest.pdf
+
+    vapbench report --metric first_frame_psnr --metric dynamic_degree
     """
     from vapbench.cli.naming import run_folders
     from vapbench.core.console import configure_logging
@@ -77,7 +80,8 @@ def report(
         _write_vbench(folders, task)
         return
     extras = Extras(by_condition, votes, tuple(figure or ()))
-    print_tables(folders, task=task, as_json=json or format_ == "json", next_steps=False, extras=extras)
+    check_columns(folders, metric)
+    print_tables(folders, task, as_json=json or format_ == "json", next_steps=False, metrics=metric, extras=extras)
 
 
 def show(
@@ -122,8 +126,9 @@ def print_tables(
     next_steps: bool,
     metrics: Sequence[str] | None = None,
     extras: Extras | None = None,
+    bounds: str = "the same with --method frozen --method ground-truth",
 ) -> None:
-    """Print the runs' tables; after a run, also where to look next."""
+    """Print the runs' tables; after a run, also where to look next, and by ``bounds`` how to get floor and ceiling."""
     import json
 
     from vapbench.core.console import errors, output
@@ -135,9 +140,8 @@ def print_tables(
         return
     extras = extras or Extras()
     # As the runs were told to score them: what a suite names first is what it is about.
-    order = metrics or list(
-        dict.fromkeys(name for folder in folders for name in folder.manifest().get("metrics") or ())
-    )
+    known = list(dict.fromkeys(name for folder in folders for name in folder.manifest().get("metrics") or ()))
+    order = [name for text in metrics or () for name in known if text == name or text.startswith(f"{name}:")] or known
     tables = summarise(folders, task, metrics, order=order)
     extras.check(tables)
     if as_json:
@@ -147,7 +151,7 @@ def print_tables(
     for path in extras.draw(tables):
         errors().print(str(path), markup=False, soft_wrap=True)
     if next_steps and not as_json:
-        for line in _next_steps(folders, tables[0].suite):
+        for line in _next_steps(folders, tables[0].suite, bounds):
             output().print(line, markup=False, soft_wrap=True)
 
 
@@ -174,14 +178,33 @@ def _write_vbench(folders: Sequence[RunFolder], task: str | None) -> None:
         )
 
 
-def _next_steps(folders: Sequence[RunFolder], suite: str) -> list[str]:
+def check_columns(folders: Sequence[RunFolder], metrics: Sequence[str] | None) -> None:
+    """Refuse the name of a column that no run has.
+
+    Raises:
+        UsageError: with the columns there are.
+    """
+    from vapbench.errors import UsageError, did_you_mean
+    from vapbench.report.read.evidence import chosen, read_all
+    from vapbench.results.sets import read_results
+
+    if not metrics:
+        return
+    columns = {key for run in read_all(folders) for key in run.scores}
+    known = {key.metric for key in columns} | {found.metric for folder in folders for found in read_results(folder)}
+    for name in metrics:
+        if not chosen(columns, [name]) and name not in known:
+            raise UsageError(f"No run has a column {name!r}.{did_you_mean(name, known)}")
+
+
+def _next_steps(folders: Sequence[RunFolder], suite: str, bounds: str) -> list[str]:
     from vapbench.files.atomic import quoted
 
     kinds = {folder.path: folder.manifest().get("card", {}).get("kind") for folder in folders}
     shown = next((path for path, kind in kinds.items() if kind not in _REFERENCE_KINDS), folders[0].path)
     lines = [f"Next:  vapbench show {quoted(shown)}", "           look at every clip beside its reference"]
     if not _REFERENCE_KINDS & set(kinds.values()):
-        lines += ["       the same with --method frozen --method ground-truth", "           the floor and the ceiling"]
+        lines += [f"       {bounds}", "           the floor and the ceiling"]
     lines += ["       vapbench list methods", "           what else there is"]
     if suite == "mini":
         lines.insert(0, "Tiny models and procedural video: these numbers are never to be set beside the paper's.")

@@ -97,7 +97,7 @@ def run(
     limit_calls(wanted, max_judge_calls)
     stopped = _execute_all(plans, wanted, settings, selection, quiet)
     folders = [plan.folder for plan in plans if plan.folder.manifest_path.exists()]
-    shown = [column.metric.name for column in wanted]
+    shown = [column.label for column in wanted]
     print_tables(folders, task=selection.task.name, as_json=json, next_steps=not quiet, metrics=shown)
     say_merge(shard, results)
     raise typer.Exit(1 if stopped else 0)
@@ -259,9 +259,26 @@ def score(
         stopped = _execute_all([plan], wanted, settings, selection, quiet, found)
     else:
         stopped = _rescore(folder, selection, wanted, settings, quiet)
-    shown = [column.metric.name for column in wanted]
-    print_tables([folder], task=selection.task.name, as_json=json, next_steps=not quiet, metrics=shown)
+    shown = [column.label for column in wanted]
+    bounds = _bounds(selection, data, limit, metric, results)
+    print_tables([folder], task=selection.task.name, as_json=json, next_steps=not quiet, metrics=shown, bounds=bounds)
     raise typer.Exit(1 if stopped else 0)
+
+
+def _bounds(
+    selection: Selection, data: Path | None, limit: int | None, metrics: list[str] | None, results: Path
+) -> str:
+    """The command that runs floor and ceiling on what was scored; there is no ceiling where no case has a target."""
+    import shlex
+
+    methods = ["frozen", *(["ground-truth"] if any(case.target for case in selection.cases) else [])]
+    options: list[tuple[str, object]] = [("--method", method) for method in methods]
+    options += [("--suite", selection.suite.name), ("--task", selection.task.name)]
+    options += [("--data", data)] if data else []
+    options += [("--limit", limit)] if limit else []
+    options += [("--metric", metric) for metric in metrics or ()]
+    options += [("--results", results)] if results != opt.RESULTS else []
+    return shlex.join(["vapbench", "run", *(str(part) for option in options for part in option)])
 
 
 def _rescore(folder: RunFolder, selection: Selection, wanted: list[Column], settings: Settings, quiet: bool) -> bool:

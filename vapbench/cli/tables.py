@@ -81,6 +81,7 @@ def table(
     ] = "markdown",
     task: _Task = None,
     suite: _Suite = None,
+    metric: opt.Columns = None,
     reference: Annotated[
         str | None,
         typer.Option(
@@ -127,7 +128,7 @@ def table(
     configure_logging(verbose=0, quiet=False)
     if standalone and format_ != "latex":
         raise UsageError(f"--standalone makes a LaTeX document; drop it, or write --format latex instead of {format_}.")
-    models = _models(runs, results, suite, task, reference, style == "ablation", published, votes)
+    models = _models(runs, results, suite, task, metric, reference, style == "ablation", published, votes)
     text = render_all(models, style, format_, mark, standalone)
     if out is None:
         typer.echo(text, nl=False)
@@ -141,12 +142,14 @@ def _models(
     results: Path,
     suite: str | None,
     task: str | None,
+    metrics: list[str] | None,
     reference: str | None,
     ablation: bool,
     published: bool,
     votes: Path | None,
 ) -> list[TableModel]:
     from vapbench.cli.naming import run_folders
+    from vapbench.cli.report import check_columns
     from vapbench.errors import UsageError
     from vapbench.report.tables.published import beside_published, publications
     from vapbench.report.tables.summary import summarise
@@ -156,10 +159,11 @@ def _models(
         return beside_published([], publications())
     if not folders:
         raise UsageError(f"No runs in {results}{f' of suite {suite}' if suite else ''}; make one: vapbench run --help")
-    models = summarise(folders, task, reference=reference)
+    check_columns(folders, metrics)
+    models = summarise(folders, task, metrics, reference=reference)
     if ablation and reference is None:
         first = next((row.label for row in models[0].rows if row.competes), models[0].rows[0].label)
-        models = summarise(folders, task, reference=first)
+        models = summarise(folders, task, metrics, reference=first)
     if votes is not None:
         models = _with_votes(models, votes)
     return beside_published(models, publications()) if published else models

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
@@ -126,6 +127,20 @@ class ClipSpec(BaseModel):
         if self.height * self.width > MOST_PIXELS:
             raise ValueError(f"{self.width}x{self.height} is more than the {MOST_PIXELS:,} pixels that are read")
         return self
+
+
+def clip_difference(info: Any, asked: Mapping[str, Any]) -> str:
+    """How a clip differs from what a suite asks for, in words; empty if it does not.
+
+    Args:
+        info: what has its ``frames``, ``height``, ``width`` and ``fps``.
+        asked: the same of the clip spec, by name.
+    """
+    got, wanted = (
+        f"{size['frames']}x{size['height']}x{size['width']} at {size['fps'] or 0:g} fps"
+        for size in ({name: getattr(info, name) for name in ClipSpec.model_fields}, asked)
+    )
+    return "" if got == wanted else f"the clip is {got}; the suite asks for {wanted}"
 
 
 class Case(BaseModel):

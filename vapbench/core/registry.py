@@ -22,7 +22,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from vapbench.errors import UsageError, VapbenchError, did_you_mean
+from vapbench.errors import UsageError, blaming, did_you_mean
 from vapbench.files.atomic import digest, expand
 
 PLUGIN = "vapbench_plugin_"
@@ -75,20 +75,14 @@ class Entry:
         """Import the class.
 
         Raises:
-            VapbenchError: the import fails; the message names the origin.
+            PluginError: the import fails; the message names the origin.
         """
-        try:
+        with blaming(f"{self.name} ({self.origin}) cannot be imported"):
             if self.point is not None:
                 loaded: type[Any] = self.point.load()
                 return loaded
             module, _, attribute = self.target.partition(":")
             return load_attribute(importlib.import_module(module), attribute, self.origin)
-        except VapbenchError:
-            raise
-        except Exception as error:
-            raise VapbenchError(
-                f"{self.name} ({self.origin}) cannot be imported: {type(error).__name__}: {error}"
-            ) from error
 
 
 class Registry:
@@ -125,7 +119,8 @@ def load_module(path: Path) -> ModuleType:
     """Import a Python file by path, once per content of ``path``.
 
     Raises:
-        VapbenchError: the file is missing or raises while it is imported.
+        UsageError: the file is missing.
+        PluginError: it raises while it is imported.
     """
     if not path.is_file():
         raise UsageError(f"{path}: no such file; write it, or check the path.")
@@ -138,10 +133,11 @@ def load_module(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
-    except Exception as error:
+        with blaming(f"{path} cannot be imported"):
+            spec.loader.exec_module(module)
+    except BaseException:
         del sys.modules[name]
-        raise VapbenchError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
+        raise
     return module
 
 

@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from vapbench.checkpoints.folder import BUNDLED
 from vapbench.core.case import Name
 from vapbench.core.registry import Spec, defaults, load_attribute, load_module, parameters, plain
-from vapbench.errors import DataError, UsageError, VapbenchError, did_you_mean
+from vapbench.errors import DataError, UsageError, blaming, did_you_mean
 from vapbench.files.atomic import content_sha256, expand
 from vapbench.files.parsing import read_yaml
 from vapbench.files.resources import resource
@@ -94,9 +94,10 @@ class MethodEntry:
         """Import the class.
 
         Raises:
-            VapbenchError: the import fails, or there is no such class.
+            PluginError: the import fails.
+            UsageError: there is no such class.
         """
-        try:
+        with blaming(f"Method {self.name} ({self.origin}) cannot be imported"):
             if self.point is not None:
                 loaded: type[Any] = self.point.load()
                 return loaded
@@ -107,10 +108,6 @@ class MethodEntry:
                 return load_attribute(importlib.import_module(module), attribute, self.origin)
             source = (self.folder or _BUILT_IN) / "method.py"
             return load_attribute(load_module(source), self.card.cls, str(source))
-        except VapbenchError:
-            raise
-        except Exception as error:
-            raise VapbenchError(f"Method {self.name} ({self.origin}) cannot be imported: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -199,14 +196,10 @@ def resolve(text: str, extra: Mapping[str, Any] | None = None, suite: str | None
         _refuse_without_weights(entry.card, spec, suite)
     fixed = entry.card.values(suite) if entry.card else {}
     values = parameters(entry.cls, spec, {**fixed, **shared})
-    try:
+    with blaming(f"{spec.name} cannot be made"):
         method = entry.cls(**values)
-    except VapbenchError:
-        raise
-    except Exception as error:
-        raise VapbenchError(f"{spec.name} cannot be made: {type(error).__name__}: {error}") from error
     method.name = entry.name
-    usual = plain(defaults(entry.cls, fixed, spec.name))
+    usual = _usual(entry, fixed)
     recorded = plain(values)
     changed = {
         name: value
@@ -242,6 +235,21 @@ def check_class(cls: type[Any]) -> None:
         given = list(inspect.signature(getattr(cls, name)).parameters)
         if given != wanted:
             raise UsageError(f"{cls.__name__}.{name} takes ({', '.join(given)}), it must take ({', '.join(wanted)})")
+
+
+def usual_parameters(name: str, suite: str) -> dict[str, Any]:
+    """Parameters of a method, by name, that have a value on a suite without being given one.
+
+    Raises:
+        UsageError: nothing has the name.
+        PluginError: it cannot be imported.
+    """
+    entry = find(name)
+    return _usual(entry, entry.card.values(suite) if entry.card else {})
+
+
+def _usual(entry: MethodEntry, fixed: Mapping[str, Any]) -> dict[str, Any]:
+    return plain(defaults(entry.cls, fixed, entry.name))
 
 
 def resolve_folder(path: Path, panel: str = "all") -> ResolvedMethod:

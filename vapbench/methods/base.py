@@ -6,6 +6,9 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vapbench.errors import blaming
+from vapbench.results.rows import Note
+
 if TYPE_CHECKING:
     import torch
 
@@ -74,3 +77,47 @@ class Method:
             NotApplicable: the method cannot do this case (no LoRA for its condition, no such output): *unscored*.
         """
         raise NotImplementedError
+
+    def notes(self, case: Case) -> Sequence[Note]:
+        """What a reader of the numbers must know of the clip just made for the case (it was turned, or encoded anew).
+
+        Notes are kept in the clip's row and counted under tables by kind.
+        """
+        return ()
+
+
+# A method is somebody's code: what it raises when it is asked becomes one sentence that names it.
+
+
+def asked(method: Method, name: str, *arguments: Any) -> Any:
+    """What a part of a method answers.
+
+    Raises:
+        PluginError: it raises.
+        VapbenchError: as it raises that.
+    """
+    with blaming(f"{method.name} fails when it is asked for {name}"):
+        return getattr(method, name)(*arguments)
+
+
+def identity_of(method: Method) -> Mapping[str, Any]:
+    """What decides the method's frames beyond its parameters."""
+    return dict(asked(method, "identity"))
+
+
+def inputs_of(method: Method, case: Case) -> Sequence[Path | str]:
+    """Files and text the method uses for this case beyond the case's own."""
+    return tuple(asked(method, "inputs", case))
+
+
+def notes_of(method: Method, case: Case) -> tuple[Note, ...]:
+    """What a reader of the numbers must know of the clip just made for the case."""
+    given = tuple(method.notes(case))
+    if strange := [note for note in given if not isinstance(note, Note)]:
+        raise TypeError(f"notes must return vapbench.Note items, not {type(strange[0]).__name__}")
+    return given
+
+
+def provenance_of(method: Method, case: Case) -> Mapping[str, str]:
+    """Where the case's finished video comes from."""
+    return dict(asked(method, "provenance", case))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from vapbench.core.registry import Registry, Spec, defaults, load_attribute, load_module, parameters, plain
-from vapbench.errors import UsageError
+from vapbench.errors import UsageError, blaming
 from vapbench.metrics.base import Metric, Need
 
 REGISTRY = Registry(
@@ -53,7 +53,8 @@ def resolve(text: str) -> tuple[Metric, dict[str, Any]]:
 
     Raises:
         UsageError: nothing has the name, or a parameter is unknown, missing or unusable.
-        VapbenchError: a plug-in cannot be imported, or is no metric.
+        PluginError: a plug-in cannot be imported or made.
+        VapbenchError: it is no metric.
     """
     spec = Spec.parse(text)
     if spec.name.startswith(_TORCHMETRICS):
@@ -85,10 +86,13 @@ def _build(cls: type[Any], spec: Spec, origin: str) -> tuple[Metric, dict[str, A
     if not (isinstance(cls, type) and issubclass(cls, Metric)):
         raise UsageError(f"{spec.name} ({origin}) is no metric: derive its class from vapbench.Metric.")
     values = parameters(cls, spec)
-    metric = cls(**values)
+    with blaming(f"{spec.name} ({origin}) cannot be made"):
+        metric = cls(**values)
     if strange := set(metric.needs) - set(get_args(Need)):
         raise UsageError(f"{spec.name}: needs {min(strange)!r}; it may need {', '.join(get_args(Need))}.")
-    if (identity := metric.identity()) is not None:
+    with blaming(f"{spec.name} ({origin}) does not say what sets it apart (identity)"):
+        identity = metric.identity()
+    if identity is not None:
         return metric, plain(identity)
     usual = defaults(cls, {}, spec.name)
     return metric, plain({name: value for name, value in values.items() if name not in usual or usual[name] != value})

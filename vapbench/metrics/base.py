@@ -9,13 +9,16 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal
 
-from vapbench.errors import BudgetSpent
+from vapbench.errors import BudgetSpent, blaming
 
 if TYPE_CHECKING:
     import torch
 
     from vapbench.core.case import Case
     from vapbench.metrics.view import ClipView
+
+CAPTION_CUT = "caption cut by the encoder"
+"""Kind of the note on a caption that is longer than what its text encoder reads."""
 
 Need = Literal["prompt", "reference", "image", "target", "category"]
 
@@ -28,11 +31,14 @@ class Score:
         value: the score, or None where the metric does not apply: *unscored*, never zero.
         parts: what the value is made of (per-pair magnitudes, thresholds, truncated tokens), JSON-ready.
         note: why there is no value, or what a reader must know about it.
+        kind: what the note says, in words that are the same for every case it is true of (:data:`CAPTION_CUT`):
+            tables count the cases of a kind. A note without one is shown with its case alone.
     """
 
     value: float | None
     parts: Mapping[str, Any] = field(default_factory=dict)
     note: str = ""
+    kind: str = ""
 
 
 @dataclass(frozen=True)
@@ -156,5 +162,10 @@ class PaidMetric(Metric):
 
 
 def weights_of(metric: Metric) -> tuple[Path, ...]:
-    """Files the metric's values depend on, as far as they exist."""
-    return tuple(path for path in metric.weights() if path.exists())
+    """Files the metric's values depend on, as far as they exist.
+
+    Raises:
+        PluginError: the metric raises when it is asked, or names something that is no path.
+    """
+    with blaming(f"{metric.name} does not say which files it depends on (weights)"):
+        return tuple(path for path in map(Path, metric.weights()) if path.exists())

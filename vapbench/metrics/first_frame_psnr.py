@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vapbench.core.clip import Clip, fit
+from vapbench.errors import DataError, NotApplicable
 from vapbench.metrics.base import Metric, Need, Score
 
 if TYPE_CHECKING:
-    from vapbench.core.case import Case
+    from vapbench.core.case import Case, Media
     from vapbench.metrics.view import ClipView
 
 _MOST = 60.0
@@ -24,6 +25,8 @@ class FirstFramePsnr(Metric):
     the clip (bicubic, aspect not kept, as VAP prepares it).
     Range: 0 to 60 dB, higher is better. 60 means identical; an autoencoder and H.264 leave 20 to 45.
     Source: the usual definition, for image-to-video methods; VBench-I2V asks the same of DINO features. No weights.
+    A video is not compared with itself: where the case's image is the first frame of the very video that is scored, as
+    with the released outputs of the gallery, the clip is unscored.
     """
 
     name = "first_frame_psnr"
@@ -37,8 +40,24 @@ class FirstFramePsnr(Metric):
     needs: frozenset[Need] = frozenset({"image"})
 
     def score(self, clip: ClipView, case: Case) -> Score:
-        """Score one clip."""
+        """Score one clip.
+
+        Raises:
+            NotApplicable: the case's image was taken from this very video.
+        """
         given = fit(Clip(clip.image[None], clip.clip.fps), 1, clip.clip.fps, clip.clip.height, clip.clip.width)
         difference = clip.frames[0].astype(np.float64) - given.frames[0]
         error = float(np.mean(difference**2))
+        if not error and _is_source(case.image, clip.clip):
+            raise NotApplicable("the case's first frame was taken from this very video: it has no image of its own")
         return Score(min(_MOST, 10 * math.log10(255**2 / error)) if error else _MOST, {"mean_squared_error": error})
+
+
+def _is_source(image: Media, clip: Clip) -> bool:
+    """Whether the image is a video of the same frames, whatever its name and container."""
+    try:
+        frames = image.read().frames
+    except DataError:
+        # A picture, or a video that cannot be read to its end, as the clip was.
+        return False
+    return len(frames) > 1 and np.array_equal(frames, clip.frames)

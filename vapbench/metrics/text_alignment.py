@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vapbench.metrics.base import Need, Score
+from vapbench.metrics.base import CAPTION_CUT, Need, Score
 from vapbench.metrics.features.clip import ClipEncoder, ClipMetric, ClipWeights
 from vapbench.metrics.features.precision import Precision
 
@@ -67,4 +67,9 @@ def clip_score(encoder: ClipEncoder, clip: ClipView) -> Score:
     text, dropped = encoder.text_features(clip.prompt)
     cosines = (100 * (encoder.image_features(clip) @ text).cpu().double()).tolist()
     note = f"the caption lost {dropped} tokens beyond CLIP's {encoder.context_length}" if dropped else ""
-    return Score(sum(cosines) / len(cosines), {"per_frame": cosines, "tokens_dropped": dropped}, note)
+    return Score(
+        sum(cosines) / len(cosines),
+        {"per_frame": cosines, "tokens_dropped": dropped},
+        note,
+        CAPTION_CUT if dropped else "",
+    )

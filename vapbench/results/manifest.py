@@ -102,6 +102,15 @@ class _Shown(_Open):
     range: Annotated[list[float | None], Field(min_length=2, max_length=2)] | None = None
 
 
+class _Clip(_Open):
+    """What a suite asks of a clip."""
+
+    frames: int
+    height: int
+    width: int
+    fps: float = Field(allow_inf_nan=False)
+
+
 class _Planned(_Open):
     condition: Text | None = None
     category: Text | None = None
@@ -114,12 +123,15 @@ class _Planned(_Open):
     reference_caption: Text | None = None
     image: Text | None = None
     target: Text | None = None
+    clip: _Clip | None = None
+    reference_split: Text | None = None
 
 
 class _Card(_Open):
     title: Text | None = None
     kind: Text | None = None
     notes: list[Text] | None = None
+    changed: dict[Text, Any] | None = None
 
 
 class _Identity(_Open):

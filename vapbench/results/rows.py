@@ -30,6 +30,17 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class Note:
+    """What a reader of a clip's numbers must know."""
+
+    kind: str
+    """What it is, in words that are the same for every clip it is true of (``turned by 90 degrees``): tables count
+    the clips of a kind."""
+    text: str = ""
+    """What is particular to this clip."""
+
+
+@dataclass(frozen=True, slots=True)
 class GenerationRow:
     """One generation, finished or not."""
 
@@ -47,7 +58,7 @@ class GenerationRow:
     peak_mb: float | None = None
     """Peak accelerator memory in MB; on CPU, the peak resident size of the process so far."""
     note: str = ""
-    """Why a row is unscored."""
+    """Why a row is unscored; how a clip differs from what the suite asks for."""
     attempts: tuple[Failure, ...] = ()
     """Failures of this row, retried ones included; a failed row ends with the one that stood."""
     code: str = ""
@@ -56,6 +67,13 @@ class GenerationRow:
     """Wall time of encoding and storing the video."""
     ended: str = ""
     """When the row was made, UTC. Times and memory are recorded, and never part of a key."""
+    frames: int | None = None
+    """Size and rate of the clip; None where there is none, and in rows of before these were kept."""
+    height: int | None = None
+    width: int | None = None
+    fps: float | None = None
+    notes: tuple[Note, ...] = ()
+    """What the method says of this clip; tables count them by kind."""
     schema: int = SCHEMA
 
 
@@ -86,6 +104,8 @@ class ScoreRow:
     """Peak accelerator memory in MB; on CPU, the peak resident size of the process so far."""
     ended: str = ""
     """When the row was made, UTC."""
+    kind: str = ""
+    """What the note says, in words that are the same for every case; tables count the cases of a kind."""
     schema: int = SCHEMA
 
 

@@ -14,14 +14,17 @@ from typing import Any
 
 import numpy as np
 
-from vapbench.core.case import Case, ClipSpec
+from vapbench.core.case import Case, clip_difference
 from vapbench.core.clip import Clip
 from vapbench.core.video import VideoInfo, probe
-from vapbench.errors import NotApplicable
+from vapbench.errors import NotApplicable, text_of
 from vapbench.files.atomic import canonical_json
-from vapbench.methods.base import Method
+from vapbench.methods.base import Method, notes_of
 from vapbench.metrics.base import Score
-from vapbench.results.run import Failure
+from vapbench.results.run import Failure, Note
+
+RAISED = (Exception, SystemExit)
+"""What fails one case or score: code that ends its process, as a script does, ends no run."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,10 @@ class Attempted:
     """Why the method does not apply."""
     note: str = ""
     """How the clip differs from what the suite asks for."""
+    info: VideoInfo | None = None
+    """Size and rate of what was made."""
+    notes: tuple[Note, ...] = ()
+    """What the method says of it."""
 
 
 def attempt(method: Method, case: Case, seed: int, retries: int, device: Any) -> Attempted:
@@ -47,16 +54,19 @@ def attempt(method: Method, case: Case, seed: int, retries: int, device: Any) ->
         transient = False
         seed_everything(seed)
         reset_peak(device)
-        made, unscored, note = None, "", ""
+        made, unscored, note, info = None, "", "", None
+        notes: tuple[Note, ...] = ()
         began = time.perf_counter()
         try:
             made = method.generate(case, seed)
             if isinstance(made, str | PathLike):
                 made = Path(made)
-            note = _difference(_info(made), case.clip)
+            info = _info(made)
+            note = clip_difference(info, case.clip.model_dump())
+            notes = notes_of(method, case)
         except NotApplicable as error:
             made, unscored = None, str(error)
-        except Exception as error:
+        except RAISED as error:
             made = None
             transient = is_transient(error)
             failures.append(failure_of(error))
@@ -65,7 +75,7 @@ def attempt(method: Method, case: Case, seed: int, retries: int, device: Any) ->
             # Out here the exception, and the frames that hold its tensors, are gone.
             free_memory()
             continue
-        return Attempted(made, seconds, peak_mb(device), tuple(failures), unscored, note)
+        return Attempted(made, seconds, peak_mb(device), tuple(failures), unscored, note, info, notes)
 
 
 def checked(name: str, answer: object) -> Score:
@@ -83,13 +93,13 @@ def checked(name: str, answer: object) -> Score:
     if value is not None and not np.isfinite(value):
         raise ValueError(f"{name} answered {value}, which is no score")
     canonical_json(dict(answer.parts))
-    return Score(value, dict(answer.parts), _printable(answer.note))
+    return Score(value, dict(answer.parts), _printable(answer.note), _printable(answer.kind))
 
 
 def failure_of(error: BaseException) -> Failure:
     """Describe an exception for a row."""
     text = "".join(traceback.format_exception(error))
-    return Failure(type(error).__name__, _printable(str(error)) or type(error).__name__, _printable(text))
+    return Failure(type(error).__name__, _printable(text_of(error)) or type(error).__name__, _printable(text))
 
 
 def is_transient(error: BaseException) -> bool:
@@ -153,17 +163,6 @@ def _info(made: object) -> VideoInfo:
     if isinstance(made, Path):
         return probe(made)
     raise TypeError(f"generate must return a Clip or a Path, not {type(made).__name__}")
-
-
-def _difference(info: VideoInfo, spec: ClipSpec) -> str:
-    def text(frames: int, height: int, width: int, fps: float) -> str:
-        return f"{frames}x{height}x{width} at {fps:g} fps"
-
-    got, asked = (
-        text(info.frames, info.height, info.width, info.fps),
-        text(spec.frames, spec.height, spec.width, spec.fps),
-    )
-    return "" if got == asked else f"the clip is {got}; the suite asks for {asked}"
 
 
 def _printable(text: str) -> str:

@@ -7,6 +7,7 @@ goes on, until more fail than the run allows. What makes every case fail (a full
 from __future__ import annotations
 
 import math
+import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ from typing import Any, Protocol
 from vapbench.core.case import Case
 from vapbench.core.clip import Clip
 from vapbench.core.video import write_video
-from vapbench.errors import BudgetSpent, TooManyFailures, UsageError
+from vapbench.errors import BudgetSpent, TooManyFailures, UsageError, blaming
 from vapbench.files.atomic import file_sha256
 from vapbench.files.provenance import now
 from vapbench.methods.base import Method
@@ -52,7 +53,7 @@ class Progress(Protocol):
         """A step has ended."""
 
     def failed(self, label: str, failure: Failure, hint: str) -> None:
-        """A step has failed; called before its :meth:`step`."""
+        """A step has failed; called before its :meth:`step`. ``hint``: what to do, and where the whole traceback is."""
 
     def tell(self, message: str) -> None:
         """Say something."""
@@ -199,7 +200,7 @@ def _generate(
     def finish(job: Job, attempted: Attempted) -> None:
         row = replace(generation_row(job, attempted, plan.folder), code=plan.method.code)
         writer.append(row)
-        count(progress, tally, f"{job.case.id} seed {job.seed}", row.status, row.attempts)
+        count(progress, tally, plan.folder, row, row.attempts)
         stop_if_exceeded(settings.case_tolerance, tally, stop)
 
     with asking(method, device, settings) as ask:
@@ -213,7 +214,8 @@ def asking(method: Method, device: Any, settings: Settings) -> Iterator[Callable
         with Isolated(method, device, settings.retries, settings.case_timeout) as isolated:
             yield isolated
         return
-    method.setup(device)
+    with blaming(f"{method.name} cannot be set up"):
+        method.setup(device)
     yield lambda case, seed: attempts.attempt(method, case, seed, settings.retries, device)
 
 
@@ -261,8 +263,7 @@ def _score(
 
     def record(row: ScoreRow) -> None:
         writer.append(row)
-        failures = (row.failure,) if row.failure else ()
-        count(progress, tally, f"{row.metric} on {row.case} seed {row.seed}", row.status, failures)
+        count(progress, tally, folder, row, (row.failure,) if row.failure else ())
         stop_if_exceeded(settings.tolerance, tally, stop)
 
     desk = Desk(record)
@@ -337,7 +338,11 @@ def generation_row(job: Job, attempted: Attempted, folder: RunFolder) -> Generat
         note=attempted.unscored or attempted.note,
         attempts=attempted.failures,
         ended=now("milliseconds"),
+        notes=attempted.notes,
     )
+    if info := attempted.info:
+        # A header that does not say how many frames there are says 0.
+        row = replace(row, frames=info.frames or None, height=info.height, width=info.width, fps=info.fps)
     if attempted.unscored:
         return replace(row, status="unscored")
     if attempted.made is None:
@@ -381,12 +386,17 @@ def _run(
         raise KeyboardInterrupt
 
 
-def count(progress: Progress, tally: Tally, label: str, status: Status, failures: Sequence[Failure]) -> None:
-    """Count a row that was written, and say so."""
-    tally.add(status)
-    if status == "failed":
-        progress.failed(label, failures[-1], _hint_for(failures[-1]))
-    progress.step(label, status)
+def count(
+    progress: Progress, tally: Tally, folder: RunFolder, row: GenerationRow | ScoreRow, failures: Sequence[Failure]
+) -> None:
+    """Count a row that was written to ``folder``, and say so."""
+    label = f"{row.case} seed {row.seed}"
+    if isinstance(row, ScoreRow):
+        label = f"{row.metric} on {label}"
+    tally.add(row.status)
+    if row.status == "failed":
+        progress.failed(label, failures[-1], _hint_for(failures[-1], folder, row.case))
+    progress.step(label, row.status)
 
 
 def stop_if_exceeded(tolerance: Tolerance, tally: Tally, stop: Stop) -> None:
@@ -396,7 +406,10 @@ def stop_if_exceeded(tolerance: Tolerance, tally: Tally, stop: Stop) -> None:
         stop.reason = "failures"
 
 
-def _hint_for(failure: Failure) -> str:
+def _hint_for(failure: Failure, folder: RunFolder, case: str) -> str:
+    hints = []
     if failure.type.endswith("MemoryError") or "DefaultCPUAllocator" in failure.message:
-        return "Try --offload model, then --offload sequential, or --dtype bfloat16."
-    return ""
+        hints.append("Try --offload model, then --offload sequential, or --dtype bfloat16.")
+    if failure.traceback:
+        hints.append(f"The whole traceback: {shlex.join(['vapbench', 'show', str(folder.path), case])}")
+    return "\n".join(hints)

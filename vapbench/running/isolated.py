@@ -25,7 +25,7 @@ from typing import Any, Self
 
 from vapbench.core.case import Case
 from vapbench.core.registry import PLUGIN, load_module
-from vapbench.errors import UsageError, VapbenchError
+from vapbench.errors import UsageError, VapbenchError, blaming
 from vapbench.methods.base import Method
 from vapbench.results.run import Failure
 from vapbench.running import attempt as attempts
@@ -162,7 +162,8 @@ def _serve(pipe: Connection, plugins: Sequence[Path], device: str, retries: int,
         for path in plugins:
             load_module(path)
         method: Method = pipe.recv()
-        method.setup(torch.device(device))
+        with blaming(f"{method.name} cannot be set up"):
+            method.setup(torch.device(device))
     except BaseException as error:
         pipe.send(_portable(error))
         return

@@ -14,7 +14,7 @@ from vapbench.core.registry import Spec
 from vapbench.errors import UsageError, WeightsError
 from vapbench.files.atomic import content_sha256, digest, home_folder
 from vapbench.methods import ResolvedMethod
-from vapbench.methods.base import Method
+from vapbench.methods.base import Method, asked, identity_of, inputs_of, provenance_of
 from vapbench.methods.folder import Folder
 from vapbench.methods.provenance import Provenance, notes_on
 from vapbench.metrics import resolve as resolve_metric
@@ -82,21 +82,23 @@ class RunPlan:
         Files are named relative to the media root of the plan, which is kept beside them.
         """
         return {
-            case.id: _for_manifest(case, self.task, self.seeds, self.media_root, self.method.method.provenance(case))
+            case.id: _for_manifest(
+                case, self.task, self.seeds, self.media_root, provenance_of(self.method.method, case)
+            )
             for case in self.cases.values()
         }
 
     def manifest_card(self) -> dict[str, Any]:
         """What the manifest keeps of the method's card."""
-        card = self.method.card
+        card, changed = self.method.card, {"changed": dict(self.method.changed)}
         if card is None:
-            return {"title": self.method.method.name}
+            return {"title": self.method.method.name, **changed}
         notes = list(card.notes)
         if self.method.clip:
             differing = ", ".join(f"{name} {value:g}" for name, value in self.method.clip.items())
             notes.append(f"It needs {differing} instead of the suite's.")
-        notes += notes_on([self.method.method.provenance(case) for case in self.cases.values()])
-        return {"title": card.title, "kind": card.kind, "notes": notes}
+        notes += notes_on([provenance_of(self.method.method, case) for case in self.cases.values()])
+        return {"title": card.title, "kind": card.kind, "notes": notes, **changed}
 
 
 @dataclass(frozen=True)
@@ -190,12 +192,12 @@ def plan_run(
     if overrides:
         cases = [case.model_copy(update={"clip": _override(case.clip, overrides)}) for case in cases]
     seeds = list(dict.fromkeys(seeds))
-    method.method.survey(among or cases)
+    asked(method.method, "survey", among or cases)
     if not method.method.uses_seed:
         seeds = seeds[:1]
     elif (has := method.method.seeds(cases)) is not None:
         seeds = [seed for seed in seeds if seed in has] or seeds[:1]
-    cases = sorted(cases, key=method.method.group)
+    cases = sorted(cases, key=lambda case: str(asked(method.method, "group", case)))
     undivided = tuple(cases) if shard else ()
     if shard:
         cases, results = shard.of(cases), shard.results(results)
@@ -219,7 +221,7 @@ def plan_run(
 
 def _weights(method: Method, tentative: bool) -> dict[str, Any]:
     try:
-        return dict(method.identity())
+        return dict(identity_of(method))
     except WeightsError as error:
         if not tentative:
             raise
@@ -228,7 +230,7 @@ def _weights(method: Method, tentative: bool) -> dict[str, Any]:
 
 def _inputs(method: Method, case: Case, tentative: bool) -> list[str]:
     try:
-        items = method.inputs(case)
+        items = inputs_of(method, case)
     except WeightsError:
         if not tentative:
             raise
@@ -317,5 +319,6 @@ def _for_manifest(case: Case, task: str, seeds: Sequence[int], root: Path, origi
         "reference_caption": case.reference.caption,
         "image": relative(case.image.path),
         "target": relative(case.target.path) if case.target else None,
+        "clip": case.clip.model_dump(),
         **({"provenance": dict(origin)} if origin else {}),
     }

@@ -15,7 +15,9 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from vapbench.core.traces import last_lines
 from vapbench.core.console import errors, visible
+from vapbench.errors import in_one_line
 from vapbench.running.generate import Tally
 
 if TYPE_CHECKING:
@@ -49,12 +51,16 @@ class Silent:
         """Nothing to say."""
 
     def failed(self, label: str, failure: Failure, hint: str) -> None:
-        """Print the first failure; the rows hold the others."""
+        """Print the first failure, where it was raised and what to do; the rows hold the others."""
         if self._told:
             return
         self._told = True
-        text = f"[red]failed[/red] {escape(visible(f'{label}: {failure.type}: {failure.message}'))}"
-        errors().print(f"{text} {hint}".rstrip(), soft_wrap=True)
+        said = in_one_line(failure.type, failure.message)
+        errors().print(f"[red]failed[/red] {escape(visible(f'{label}: {said}'))}", soft_wrap=True)
+        for line in last_lines(failure.traceback):
+            errors().print(visible(line), style="dim", markup=False, soft_wrap=True)
+        if hint:
+            errors().print(hint, markup=False, soft_wrap=True)
 
     def tell(self, message: str) -> None:
         """Nothing to say."""

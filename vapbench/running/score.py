@@ -45,7 +45,7 @@ class Scorer:
             metric.setup(device)
         except NotApplicable as error:
             return cls(column, metric, unusable=str(error), device=device)
-        except Exception as error:
+        except attempts.RAISED as error:
             return cls(column, metric, failure=attempts.failure_of(error), device=device)
         return cls(column, metric, device=device)
 
@@ -79,7 +79,7 @@ class Scorer:
             return partial(Score, None, note=str(error))
         except BudgetSpent:
             raise
-        except Exception as error:
+        except attempts.RAISED as error:
             return attempts.failure_of(error)
 
     def row(self, job: ScoreJob, answer: Answer) -> ScoreRow:
@@ -100,7 +100,7 @@ class Scorer:
             score = Score(None, note=str(error))
         except BudgetSpent:
             raise
-        except Exception as error:
+        except attempts.RAISED as error:
             failure = attempts.failure_of(error)
         sha256 = job.row.sha256 or ""
         return ScoreRow(
@@ -118,6 +118,7 @@ class Scorer:
             value=score.value,
             parts=dict(score.parts),
             note=score.note,
+            kind=score.kind,
             seconds=round(time.perf_counter() - began, 4),
             failure=failure,
             weights=self.column.weights_sha256,

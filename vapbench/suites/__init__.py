@@ -13,7 +13,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from vapbench.core.case import Case, ClipSpec, Name
-from vapbench.errors import DataError, UsageError, did_you_mean
+from vapbench.errors import DataError, UsageError, blaming, did_you_mean
 from vapbench.files.parsing import read_yaml
 from vapbench.files.resources import resource
 from vapbench.suites.tasks import explain
@@ -72,7 +72,8 @@ class Suite(BaseModel):
             reader: Reader = getattr(importlib.import_module(module), function)
         except (ImportError, AttributeError, ValueError) as error:
             raise DataError(f"Suite {self.name}: its reader {self.reader} cannot be imported ({error}).") from error
-        cases = reader(data, self.clip) if self.data == "required" else reader(self.clip)
+        with blaming(f"Suite {self.name}: its reader {self.reader} failed"):
+            cases = reader(data, self.clip) if self.data == "required" else reader(self.clip)
         _refuse_duplicates(cases, self.name)
         return cases
 
@@ -86,7 +87,7 @@ def load_suites() -> dict[str, Suite]:
     for point in entry_points(group="vapbench.suites"):
         try:
             suite = _from_entry_point(point.load(), point.name)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             # Broken suites of others must not keep anybody's commands from running.
             log.warning("Suite %s of %s cannot be imported: %s", point.name, point.value, error)
             continue

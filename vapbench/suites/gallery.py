@@ -1,7 +1,8 @@
 """The project page's layout: ``…/{ours,ref}/<condition>--<target>--<reference>.mp4``, at any depth, links followed.
 
 ``ref`` holds the reference video, ``ours`` the released output of the same case. The page has no captions, and no
-separate input image: the output's first frame stands in for it.
+separate input image: the output's first frame stands in for it, so that ``first_frame_psnr`` says nothing of the
+released outputs, and is unscored.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from vapbench.report.page.media import Panel, image_panel, output_panel, video_p
 from vapbench.report.page.parts import Part, parts_of
 from vapbench.report.read.columns import Column
 from vapbench.report.read.evidence import ColumnKey, Evidence, Outcome, State, explain, tasks_of
+from vapbench.report.read.remarks import remarks_on
 from vapbench.results.run import GenerationRow
 
 
@@ -76,6 +77,8 @@ class CaseCard:
     scores: tuple[CaseScore, ...]
     generation: tuple[str, ...]
     """One line per seed: what it cost, and whether it was tried again."""
+    remarks: tuple[str, ...] = ()
+    """What a reader of its scores must know: a clip of another size, a reference from the train split."""
 
     @property
     def states(self) -> tuple[State, ...]:
@@ -135,6 +138,7 @@ def _card(run: Evidence, case: str, panels: tuple[Panel, ...], scores: list[Case
         panels=panels,
         scores=tuple(scores),
         generation=tuple(_cost(row) for row in run.generations.get(case, ())),
+        remarks=remarks_on(run, case),
     )
 
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import json
 import logging
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from vapbench.report.read.evidence import ColumnKey, Evidence
+from vapbench.results.run import params8
 
 log = logging.getLogger(__name__)
 
@@ -83,6 +83,9 @@ class Row:
     published: str = ""
     """Where the row was published, such as ``arXiv:2510.20888``; empty if it was measured."""
 
+    run: str = ""
+    """Name of the run's folder: ``vap~93188c36``."""
+
     @property
     def competes(self) -> bool:
         """Whether the method can be best: floors, ceilings and published rows cannot."""
@@ -100,10 +103,10 @@ def columns_of(keys: Sequence[ColumnKey], shown: Mapping[str, Mapping[str, Any]]
 
 
 def rows_of(runs: Sequence[Evidence]) -> tuple[Row, ...]:
-    """One row per run, labelled so that no two read alike."""
+    """One row per run, labelled by its name and what is not at its default, so that no two read alike."""
     names = [run.label for run in runs]
     labels = list(names)
-    for name in {name for name, count in Counter(names).items() if count > 1}:
+    for name in dict.fromkeys(names):
         alike = [index for index, other in enumerate(names) if other == name]
         parameters = [runs[index].identity.get("parameters") or {} for index in alike]
         # A run in the folder of its bare name has every parameter at its default.
@@ -111,11 +114,20 @@ def rows_of(runs: Sequence[Evidence]) -> tuple[Row, ...]:
             (values for index, values in zip(alike, parameters, strict=True) if _is_default(runs[index])), None
         )
         for index, difference in zip(alike, _differences(parameters, default), strict=True):
-            labels[index] = f"{name} {difference}".strip()
+            changed = _changed(runs[index])
+            shown = difference if changed is None else _spelled(changed, name)
+            labels[index] = f"{name} {shown}".strip()
     repeated = [index for index, label in enumerate(labels) if labels.count(label) > 1]
     for index, end in zip(repeated, _ends([runs[index].folder.path for index in repeated]), strict=True):
         labels[index] = f"{labels[index]} [{end}]"
     return tuple(_row(label, run) for label, run in zip(labels, runs, strict=True))
+
+
+def labels_by_name(rows: Sequence[Row]) -> dict[str, str]:
+    """Label of a row by each name its run may have been given elsewhere, as in a study: label, folder, or bare name."""
+    bare = [row.run.partition("~")[0] for row in rows]
+    names = {name: row.label for name, row in zip(bare, rows, strict=True) if name and bare.count(name) == 1}
+    return names | {row.run: row.label for row in rows if row.run} | {row.label: row.label for row in rows}
 
 
 def _ends(paths: Sequence[Path]) -> list[str]:
@@ -156,24 +168,63 @@ def _column(key: ColumnKey, shown: Mapping[str, Any] | None) -> Column:
 def _row(label: str, run: Evidence) -> Row:
     card = run.manifest.get("card") or {}
     title, kind = str(card.get("title") or run.method), str(card.get("kind") or "")
-    return Row(label, run.method, kind, title, tuple(str(note) for note in card.get("notes") or ()))
+    notes = tuple(str(note) for note in card.get("notes") or ())
+    return Row(label, run.method, kind, title, notes, run=run.folder.path.name)
+
+
+def _changed(run: Evidence) -> Mapping[str, Any] | None:
+    """Parameters that are not at their default; None where a run of before this was recorded cannot tell."""
+    recorded: Mapping[str, Any] | None = (run.manifest.get("card") or {}).get("changed")
+    if recorded is not None:
+        return recorded
+    digits, values = run.folder.path.name.partition("~")[2], run.identity.get("parameters") or {}
+    if not digits:
+        return {} if _is_default(run) else None
+    try:
+        from vapbench.methods import usual_parameters
+
+        usual = usual_parameters(run.method, run.suite)
+    except Exception as error:  # a plug-in may fail in any way; its finished rows are still worth a table
+        log.debug("the parameters of %s are not told: %s", run.folder.path, error)
+        return None
+    changed = {name: value for name, value in values.items() if name not in usual or usual[name] != value}
+    # The folder's digits are a hash of what was changed: other defaults since then would give others.
+    return changed if params8(changed) == digits else None
+
+
+def _spelled(values: Mapping[str, Any], name: str = "") -> str:
+    """``steps=20,weights=folder``: paths by their last part, and none that only repeats the run's name."""
+    texts = {key: _plain(value) for key, value in values.items()}
+    short = {key: Path(text).name if Path(text).is_absolute() else text for key, text in texts.items()}
+    return ",".join(f"{key}={text}" for key, text in short.items() if short[key] == texts[key] or text != name)
 
 
 def _tell_apart(columns: Sequence[Column]) -> tuple[Column, ...]:
     told: list[Column] = []
     for column in columns:
         twins = [other for other in columns if other.title == column.title]
-        if len(twins) == 1:
-            told.append(column)
-            continue
         marks = []
         if len({twin.metric for twin in twins}) > 1:
             marks.append(column.metric)
         if len({twin.version for twin in twins}) > 1:
             marks.append(f"v{column.version}")
-        marks.append(_differences([twin.params for twin in twins])[twins.index(column)])
+        if column.params and _has_identity(column.metric):
+            marks.append(_differences([twin.params for twin in twins])[twins.index(column)])
+        else:
+            marks.append(_spelled(column.params))
         told.append(replace(column, title=" ".join([column.title, *filter(None, marks)])))
     return tuple(told)
+
+
+def _has_identity(metric: str) -> bool:
+    """Whether the metric says itself what sets its column apart, as a judge does: its parameters are no changes."""
+    try:
+        from vapbench.metrics import REGISTRY
+
+        return hasattr(REGISTRY.find(metric).load(), "identity")
+    except Exception as error:  # as above: a plug-in that is not here, or any class of torchmetrics
+        log.debug("%s is shown with all its parameters: %s", metric, error)
+        return False
 
 
 def _is_default(run: Evidence) -> bool:

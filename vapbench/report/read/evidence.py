@@ -6,6 +6,7 @@ The one reading of rows that tables and pages share. Nothing here opens a video.
 from __future__ import annotations
 
 import gc
+import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,7 +16,9 @@ from math import isfinite
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
+from vapbench.errors import in_one_line
 from vapbench.files.atomic import canonical_json
+from vapbench.metrics.base import CAPTION_CUT
 from vapbench.results.run import Failure, GenerationRow, RunFolder, ScoreRow, Status
 from vapbench.running.plan import needed_sha256
 from vapbench.stats.intervals import mean_within
@@ -23,6 +26,7 @@ from vapbench.stats.intervals import mean_within
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 State = Literal["scored", "failed", "unscored", "missing"]
+_LOST: tuple[State, ...] = ("failed", "unscored", "missing")
 
 
 @dataclass(frozen=True, order=True)
@@ -33,6 +37,30 @@ class ColumnKey:
     version: int
     params: str
     """Canonical JSON of the parameters."""
+
+
+def chosen(keys: Iterable[ColumnKey], names: Iterable[str]) -> set[ColumnKey]:
+    """Columns that are meant by names as a command line spells them.
+
+    Args:
+        keys: the columns there are.
+        names: ``metric:key=value`` is the column of these parameters alone, and ``metric`` the one of none. Where no
+            column is spelled so, ``metric`` is every one of that name, whatever its variant and parameters.
+    """
+    columns, found = list(keys), set[ColumnKey]()
+    for name in names:
+        exact = {key for key in columns if _is_spelled(key, name)}
+        found |= exact or {key for key in columns if name in (key.metric, key.metric.partition("[")[0])}
+    return found
+
+
+def _is_spelled(key: ColumnKey, name: str) -> bool:
+    if not name.startswith(key.metric):
+        return False
+    given = name.removeprefix(key.metric).removeprefix(":")
+    own = ",".join(f"{parameter}={value}" for parameter, value in json.loads(key.params).items())
+    one, other = (sorted(part.strip().lower() for part in text.split(",")) for text in (given, own))
+    return one == other
 
 
 class Score(NamedTuple):
@@ -46,6 +74,18 @@ class Score(NamedTuple):
     failure: Failure | None
     parts: Mapping[str, Any]
     """Empty if they were not asked for."""
+    kind: str = ""
+    """What the note says, in words that are the same for every case."""
+
+
+@dataclass(frozen=True)
+class Why:
+    """Why cases of a column have no score."""
+
+    state: State
+    reason: str
+    count: int
+    """Cases of which it is true."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +154,17 @@ class Evidence:
             return ""
         return f"no video for {len(lost)} of {len(made)} ({Counter(lost).most_common(1)[0][0]})"
 
+    def why(self, column: ColumnKey, task: str | None = None) -> tuple[Why, ...]:
+        """Why cases of a task have no score: what failed first, then what was unscored, then what is not there yet."""
+        outcomes = [self.outcome(column, case) for case in self.cases(task)]
+        counts = Counter((outcome.state, outcome.reason) for outcome in outcomes if outcome.state != "scored")
+        return tuple(
+            Why(state, reason, count)
+            for wanted in _LOST
+            for (state, reason), count in counts.most_common()
+            if state == wanted
+        )
+
     def outcomes(self, column: ColumnKey, case: str) -> list[Outcome]:
         """What ``column`` says of each seed of ``case``, in the order of :attr:`generations`."""
         rows = self.scores.get(column, {})
@@ -139,7 +190,9 @@ class Evidence:
         seeds = self.outcomes(column, case)
         planned = self.manifest.get("cases", {}).get(case, {}).get("seeds", ())
         if not seeds or set(planned) - {made.seed for made in self.generations[case]}:
-            return Outcome("missing", reason="not generated yet")
+            # A seed that failed says more than one that is still to come.
+            failed = (outcome for outcome in seeds if outcome.state == "failed")
+            return next(failed, Outcome("missing", reason="not generated yet"))
         if len(seeds) == 1:
             return seeds[0]
         for state in ("failed", "missing", "unscored"):
@@ -223,8 +276,7 @@ def explain(failure: Failure | None) -> str:
     """One line for a failure: its type and the first line of its message."""
     if failure is None:
         return "failed without a message"
-    first = failure.message.strip().splitlines()
-    return f"{failure.type}: {first[0]}" if first else failure.type
+    return in_one_line(failure.type, failure.message)
 
 
 def _add_standing(
@@ -253,7 +305,9 @@ def _add_standing(
             continue
         value = score.value if score.status == "ok" and score.value is not None and isfinite(score.value) else None
         kept = score.parts if parts else _NOTHING
-        column[made.case, made.seed] = Score(metric, score.status, value, score.note, score.failure, kept)
+        # Rows of before notes had a kind say how much of a caption was lost among their parts.
+        kind = score.kind or (CAPTION_CUT if score.parts.get("tokens_dropped") else "")
+        column[made.case, made.seed] = Score(metric, score.status, value, score.note, score.failure, kept, kind)
         if len(column) == 1:
             scores[key] = column
 

@@ -43,6 +43,7 @@ def lines(comparison: Comparison) -> Iterator[str]:
             test = column.mcnemar
             cases = f"only A {test.only_a}, only B {test.only_b} cases"
             yield _flat(f"{column.column.title}: {cases}; McNemar p = {p_text(test.p)}.")
+    yield from (_flat(remark.line) for remark in comparison.remarks)
     yield from map(_flat, comparison.footers)
 
 

@@ -17,17 +17,29 @@ FIELDS = (
 _FORMULA_STARTS = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 
 
-def to_csv(model: TableModel) -> str:
-    """Numbers in each metric's own unit, unrounded; what does not exist is empty."""
+def to_csv(*models: TableModel) -> str:
+    """Numbers in each metric's own unit, unrounded; what does not exist is empty.
+
+    Where there is anything to remark, a last column ``remarks`` holds it.
+    """
     buffer = io.StringIO(newline="")
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(FIELDS)
-    for row, cells in zip(model.rows, model.cells, strict=True):
-        for column, cell in zip(model.columns, cells, strict=True):
-            what = (model.suite, model.task or "", row.label, row.kind, row.published)
-            metric = (column.metric, column.version, column.title, column.unit)
-            writer.writerow([harmless(field) for field in (*what, *metric, *_numbers(cell))])
+    remarked = any(model.remarks for model in models)
+    writer.writerow((*FIELDS, "remarks") if remarked else FIELDS)
+    for model in models:
+        for row, cells in zip(model.rows, model.cells, strict=True):
+            for column, cell in zip(model.columns, cells, strict=True):
+                what = (model.suite, model.task or "", row.label, row.kind, row.published)
+                metric = (column.metric, column.version, column.title, column.unit)
+                remarks = ["; ".join(_remarks(model, row.label, column.title))] if remarked else []
+                writer.writerow([harmless(field) for field in (*what, *metric, *_numbers(cell), *remarks)])
     return buffer.getvalue()
+
+
+def _remarks(model: TableModel, label: str, title: str) -> list[str]:
+    """What there is to say of a row in a column."""
+    about = [remark for remark in model.remarks if label in remark.methods]
+    return [remark.text for remark in about if not remark.columns or title in remark.columns]
 
 
 def harmless(field: object) -> object:

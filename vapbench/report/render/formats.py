@@ -27,9 +27,11 @@ def render_all(models: Sequence[TableModel], style: Style, format_: Format, mark
         from vapbench.report.render.json import to_json
 
         return json.dumps([to_json(model) for model in models], ensure_ascii=False, indent=1) + "\n"
-    texts = [render(model, style, format_, mark) for model in models]
     if format_ == "csv":
-        return texts[0] + "".join(text.partition("\n")[2] for text in texts[1:])
+        from vapbench.report.render.csv import to_csv
+
+        return _encodable(to_csv(*models))
+    texts = [render(model, style, format_, mark) for model in models]
     if standalone:
         from vapbench.report.render.latex import document
 
@@ -43,8 +45,12 @@ def render(model: TableModel, style: Style, format_: Format, mark: Mark = "displ
 
     CSV and JSON hold every column's unrounded numbers whatever the style; the others print what the style shows.
     """
+    return _encodable(_render(model, style, format_, mark))
+
+
+def _encodable(text: str) -> str:
     # A title may hold half a character, which no file takes.
-    return _render(model, style, format_, mark).encode("utf-8", "replace").decode("utf-8")
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _render(model: TableModel, style: Style, format_: Format, mark: Mark) -> str:

@@ -32,6 +32,7 @@ def to_json(model: TableModel) -> dict[str, Any]:
             for row, cells in zip(model.rows, model.cells, strict=True)
         ],
         "footers": list(model.footers),
+        "remarks": [remark.to_json() for remark in model.remarks],
     }
 
 

@@ -128,7 +128,7 @@ def lines(model: TableModel, width: int | None = None) -> list[Text]:
     footers = list(model.footers)
     if layout == "bare" and any(interval for column in grid.columns for interval in column.intervals):
         footers.append(f"Intervals do not fit {width} columns; widen the terminal, or use --json.")
-    for note in (*grid.notes, *footers):
+    for note in (*grid.notes, *(remark.line for remark in model.remarks), *footers):
         output += [Text(text, style="dim") for text in _wrap(_one_line(note), width)]
     return output
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vapbench.errors import DataError
 from vapbench.files.parsing import read_csv, read_json_records
-from vapbench.report.read.columns import Column
+from vapbench.report.read.columns import Column, labels_by_name
 from vapbench.report.tables.summary import TableModel
 from vapbench.stats.clusters import Interval
 
@@ -82,12 +82,26 @@ def _excluded(path: Path) -> set[str]:
     return {person["rater"] for person in people if person["excluded"]}
 
 
+def as_labelled(votes: Sequence[HumanVote], model: TableModel) -> list[HumanVote]:
+    """Votes on methods by the labels of a table's rows: a study may call a run by its folder or its method."""
+    names = labels_by_name(model.rows)
+    return [
+        replace(
+            vote,
+            shown=tuple(names.get(name, name) for name in vote.shown),
+            chosen=None if vote.chosen is None else names.get(vote.chosen, vote.chosen),
+        )
+        for vote in votes
+    ]
+
+
 def metric_agreement(model: TableModel, votes: Sequence[HumanVote]) -> list[MetricAgreement]:
     """Each column with a direction against the votes on each question, where any method of both is the same.
 
     The interval is two-way cluster-robust over raters and cases, on the logit scale.
     """
     found = []
+    votes = as_labelled(votes, model)
     for question in dict.fromkeys(vote.question for vote in votes):
         asked = [vote for vote in votes if vote.question == question]
         for index, column in enumerate(model.columns):

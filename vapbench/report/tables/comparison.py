@@ -10,6 +10,7 @@ from vapbench.errors import DataError, UsageError, did_you_mean
 from vapbench.report.ranking import SHORTFALL, out_of_reach
 from vapbench.report.read.columns import Column, columns_of, rows_of
 from vapbench.report.read.evidence import Evidence, read_evidence
+from vapbench.report.read.remarks import Remark, remarks_of
 from vapbench.report.tables.summary import condition_of, task_names
 from vapbench.results.run import RunFolder
 from vapbench.stats.multiplicity import holm
@@ -60,6 +61,8 @@ class Comparison:
     b: str
     columns: tuple[ColumnComparison, ...]
     footers: tuple[str, ...]
+    remarks: tuple[Remark, ...] = ()
+    """What the rows of the two know beyond their scores."""
 
 
 def compare(a: RunFolder, b: RunFolder, task: str | None = None) -> list[Comparison]:
@@ -98,6 +101,7 @@ def to_json(comparison: Comparison) -> dict[str, Any]:
         **asdict(comparison),
         "columns": [{**asdict(column), "verdict": column.verdict} for column in comparison.columns],
         "footers": list(comparison.footers),
+        "remarks": [remark.to_json() for remark in comparison.remarks],
     }
 
 
@@ -116,7 +120,9 @@ def _compare(runs: tuple[Evidence, Evidence], task: str | None) -> Comparison:
     labels = [row.label for row in rows_of(runs)]
     only = sorted({key.metric for key in set(runs[0].scores) ^ set(runs[1].scores)})
     footers = tuple(_footers(labels, columns, len(tested), only))
-    return Comparison(runs[0].suite, task, labels[0], labels[1], tuple(columns), footers)
+    titled = {key: column.column.title for key, column in zip(keys, columns, strict=True)}
+    remarks = remarks_of(dict(zip(labels, runs, strict=True)), titled, task, every_reason=True)
+    return Comparison(runs[0].suite, task, labels[0], labels[1], tuple(columns), footers, remarks)
 
 
 def _column(

@@ -119,6 +119,7 @@ def grid_of(model: TableModel, style: Style, mark: Mark = "displayed") -> Grid:
         footers = [text for text in footers if not text.startswith("#:")]
     # What made the numbers comes last: a reader of the table asks for it last.
     footers.sort(key=lambda text: text.startswith("Made with "))
+    footers[:0] = [remark.line for remark in model.remarks]
     if model.conditions:
         footers.insert(0, f"{len(model.conditions)} cases of {len(set(model.conditions.values()))} conditions.")
     return Grid(
@@ -145,12 +146,14 @@ def _paper_columns(model: TableModel) -> TableModel:
     definitions = "; ".join(f"{c.title} is {c.definition}" for c in model.columns if c.title in shown and c.version)
     hidden = tuple(f"{column.title}: " for column in model.columns if column.title not in shown)
     footers = [text for text in model.footers if not text.startswith(("Columns: ", *hidden))]
+    remarks = (replace(r, columns=tuple(c for c in r.columns if c in shown)) if r.columns else r for r in model.remarks)
     return replace(
         model,
         columns=tuple(model.columns[index] for index in chosen),
         cells=tuple(tuple(line[index] for index in chosen) for line in model.cells),
         scores=tuple(tuple(line[index] for index in chosen) for line in model.scores),
         footers=(*footers, *([f"Columns: {definitions}."] if definitions else [])),
+        remarks=tuple(new for new, old in zip(remarks, model.remarks, strict=True) if new.columns or not old.columns),
     )
 
 

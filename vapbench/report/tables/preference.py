@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from vapbench.errors import DataError
 from vapbench.report.read.columns import Column
-from vapbench.report.tables.agreement import HumanVote
+from vapbench.report.tables.agreement import HumanVote, as_labelled
 from vapbench.report.tables.summary import Cell, TableModel, places_of
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ def with_votes(model: TableModel, votes: Sequence[HumanVote]) -> TableModel:
             (``vapbench study report``), not shares.
     """
     labels = {row.label for row in model.rows}
+    votes = as_labelled(votes, model)
     here = [vote for vote in votes if vote.case in model.conditions and labels.issuperset(vote.shown)]
     questions = list(dict.fromkeys(vote.question for vote in here))
     for question in questions:

@@ -6,7 +6,6 @@ function of the run folders: no clock, no video, no network.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -14,8 +13,9 @@ from typing import Any
 from vapbench.errors import UsageError, did_you_mean
 from vapbench.report.ranking import SHORTFALL, Versus, against, out_of_reach, rank_spans
 from vapbench.report.read.columns import Column, Row, columns_of, rows_of
-from vapbench.report.read.evidence import ColumnKey, Evidence, read_all
+from vapbench.report.read.evidence import ColumnKey, Evidence, Why, chosen, read_all
 from vapbench.report.read.facts import made_with
+from vapbench.report.read.remarks import Remark, remarks_of
 from vapbench.results.run import RunFolder
 from vapbench.stats.intervals import clustered_mean
 
@@ -45,6 +45,8 @@ class Cell:
     """The commonest reason why a case has no score."""
     reasons: int = 1
     """How many different ones there are."""
+    why: tuple[Why, ...] = ()
+    """Every reason why a case has no score, and how often."""
     conditions: int = 0
     """Conditions among the scored cases: what the interval is clustered by."""
     no_interval: str = ""
@@ -82,7 +84,7 @@ class Cell:
         if self.gone:
             text += f": {', '.join(self.gone)}"
         if self.reason:
-            text += f" ({self.reason})" if len(self.gone) == self.reasons == 1 else f" (most often: {self.reason})"
+            text += f" ({self.reason})" if self.reasons == 1 else f" (most often: {self.reason})"
         return text
 
 
@@ -106,6 +108,8 @@ class TableModel:
     """``scores[row][column]``: case -> score, seeds averaged; what the cells, breakdowns and figures are made of."""
     conditions: Mapping[str, str] = field(default_factory=dict)
     """Case -> condition."""
+    remarks: tuple[Remark, ...] = ()
+    """What the rows know beyond their scores, a line each."""
 
 
 def summarise(
@@ -120,7 +124,8 @@ def summarise(
     Args:
         folders: run folders, in the order of the rows; ceilings go to the top and floors to the bottom.
         task: the task to tabulate; None for every task that the manifests name.
-        metrics: names of the metrics to show; None for every one that any of the table's cases was scored with.
+        metrics: columns to show, as :func:`~vapbench.report.read.evidence.chosen` takes them; None for every one that any
+            of the table's cases was scored with.
         reference: label of the row that the others are tested against; None: no tests.
         order: metrics whose columns come first, in this order.
 
@@ -136,7 +141,7 @@ def summarise(
     suites: dict[str, list[Evidence]] = {}
     for run in read_all(folders):
         if metrics is not None:
-            run = replace(run, scores={key: rows for key, rows in run.scores.items() if key.metric in metrics})
+            run = replace(run, scores={key: run.scores[key] for key in chosen(run.scores, metrics)})
         suites.setdefault(run.suite, []).append(run)
     with_task = {suite: runs for suite, runs in suites.items() if task is None or any(run.cases(task) for run in runs)}
     tables = [
@@ -232,6 +237,7 @@ def _table(
         base,
         tuple(map(tuple, scored)),
         conditions,
+        remarks_of({row.label: run for row, run in labelled}, {key: titled[key].title for key in keys}, task),
     )
 
 
@@ -267,9 +273,10 @@ def _cell(run: Evidence, key: ColumnKey, task: str | None, scored: Mapping[str, 
     if len(scored) == len(cases):
         # The usual case, without asking each row again what became of it.
         return _with_interval(Cell(None, None, None, len(scored), len(cases)), scored, cases)
-    outcomes = {case: run.outcome(key, case) for case in cases}
-    states = Counter(outcome.state for outcome in outcomes.values())
-    reasons = Counter(o.reason for o in outcomes.values() if o.state != "scored" and o.reason)
+    why = run.why(key, task)
+    states = {state: sum(each.count for each in why if each.state == state) for state in ("failed", "unscored")}
+    # What is not scored yet needs no reason beside what failed or does not apply.
+    reasons = [each for each in why if each.state != "missing" or key not in run.scores] or why
     cell = Cell(
         mean=None,
         low=None,
@@ -278,8 +285,9 @@ def _cell(run: Evidence, key: ColumnKey, task: str | None, scored: Mapping[str, 
         total=len(cases),
         failed=states["failed"],
         unscored=states["unscored"],
-        reason=reasons.most_common(1)[0][0] if reasons else "",
+        reason=max(reasons, key=lambda each: each.count).reason if reasons else "",
         reasons=max(1, len(reasons)),
+        why=why,
     )
     return _with_interval(cell, scored, cases)
 

@@ -166,10 +166,10 @@ class _At:
     progress: Progress
     stop: Stop = field(default_factory=Stop)
 
-    def record(self, row: GenerationRow | ScoreRow, label: str, failures: Sequence[Failure], tally: Tally) -> None:
+    def record(self, row: GenerationRow | ScoreRow, failures: Sequence[Failure], tally: Tally) -> None:
         """Write a row, count it, and stop if too many failed."""
         self.writer.append(row)
-        runner.count(self.progress, tally, label, row.status, failures)
+        runner.count(self.progress, tally, self.folder, row, failures)
         made = isinstance(row, GenerationRow)
         runner.stop_if_exceeded(self.settings.case_tolerance if made else self.settings.tolerance, tally, self.stop)
 
@@ -195,7 +195,7 @@ class _Videos:
 
     def _record(self, job: Job, row: GenerationRow) -> None:
         row = replace(row, code=self._plan.method.code)
-        self._at.record(row, f"{job.case.id} seed {job.seed}", row.attempts, self._tally)
+        self._at.record(row, row.attempts, self._tally)
         if row.status == "ok" and row.video is not None:
             self._scores.add_new(row, self._at.folder.videos / row.video, job.case)
         else:
@@ -241,8 +241,7 @@ class _Scores:
 
     def take(self, job: ScoreJob, rows: list[ScoreRow], losses: tuple[Failure, ...]) -> None:
         for row in rows:
-            failures = (row.failure,) if row.failure else ()
-            self._at.record(row, f"{row.metric} on {row.case} seed {row.seed}", failures, self._tally)
+            self._at.record(row, (row.failure,) if row.failure else (), self._tally)
 
     def give_up(self, job: ScoreJob, losses: tuple[Failure, ...]) -> None:
         self.take(job, [Scorer(column, column.metric).row(job, losses[-1]) for column in job.columns], losses)
