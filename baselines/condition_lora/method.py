@@ -71,6 +71,15 @@ class ConditionLora(PipelineMethod):
             self._layers(adapter, base)
         return adapter.inputs()
 
+    def remarks(self, cases: Sequence[Case]) -> Sequence[str]:
+        """Of which conditions nobody here knows what the adapter was trained on."""
+        conditions = sorted({case.condition for case in cases})
+        found = {name: find_adapter(self.folder, name, self.weights) for name in conditions}
+        foreign = [name for name, adapter in found.items() if adapter and adapter.card.adopted]
+        more = ", ..." if len(foreign) > 3 else ""
+        note = f"Adapters trained elsewhere, on clips not known here: {len(foreign)} of {len(found)} conditions"
+        return [f"{note} ({', '.join(foreign[:3])}{more})."] if foreign else []
+
     def load(self, folder: Path, dtype: torch.dtype) -> Any:
         """Load the base; adapters follow with their cases."""
         self._worn: str | None = None

@@ -20,7 +20,7 @@ from vapbench.errors import DataError, NotApplicable, UsageError, WeightsError
 from vapbench.files.atomic import file_sha256
 from vapbench.files.resources import bundled_weights
 from vapbench.methods import resolve
-from vapbench.methods.base import inputs_of
+from vapbench.methods.base import inputs_of, remarks_of
 from vapbench.methods.lora_files import adopt, base_shapes, find_adapter, fingerprint, training_command
 from vapbench.methods.lora_forms import LoraFile, put_on
 from vapbench.models import load_upstream_pipeline
@@ -210,6 +210,10 @@ def test_an_adapter_without_a_card_names_the_command_that_writes_it(
         assert done.value.code == 0
         assert f"--method lora:adapters={copy}" in capsys.readouterr().out
     assert inputs_of(method, cases[CONDITIONS[0]]) == [copy / CONDITIONS[0] / "pytorch_lora_weights.safetensors"]
+    two = [cases[name] for name in CONDITIONS]
+    (remark,) = remarks_of(method, two)
+    assert "trained elsewhere, on clips not known here: 1 of 2 conditions (mini_bolumo)" in remark
+    assert not remarks_of(resolve(f"lora:weights={cogvideox_i2v},adapters={adapters}").method, two)
     own = loaded(f"lora:weights={cogvideox_i2v},adapters={adapters}")
     adopted = loaded(f"lora:weights={cogvideox_i2v},adapters={copy}")
     assert np.array_equal(*(frames(each, cases[CONDITIONS[0]]) for each in (own, adopted)))

@@ -32,6 +32,9 @@ class Method(Protocol):
     * ``provenance(self, case) -> Mapping[str, str]``: where a finished video comes from: it is kept in the manifest and
       told under tables (``{}``).
 
+    * ``remarks(self, cases) -> Sequence[str]``: what a reader of its numbers must know beyond the card, in
+      sentences: kept in the manifest and told under tables (``()``).
+
     ``identity``, ``survey``, ``group`` and ``inputs`` are asked for before ``setup`` and must not import torch: they
     are all that a finished run needs.
     """
@@ -73,3 +76,9 @@ def provenance_of(method: Method, case: Case) -> Mapping[str, str]:
     """Where the case's finished video comes from, or ``{}``."""
     provenance = getattr(method, "provenance", None)
     return provenance(case) if provenance else {}
+
+
+def remarks_of(method: Method, cases: Sequence[Case]) -> Sequence[str]:
+    """What a reader of the method's numbers must know beyond its card, or ``()``."""
+    remarks = getattr(method, "remarks", None)
+    return remarks(cases) if remarks else ()
