@@ -13,6 +13,7 @@ from vapbench import (
     Adapter,
     Case,
     ClipSpec,
+    Layer,
     NotApplicable,
     PipelineMethod,
     WeightsError,
@@ -21,6 +22,7 @@ from vapbench import (
     fingerprint,
     load_upstream_pipeline,
     local_folder,
+    put_on,
     training_command,
 )
 
@@ -54,20 +56,29 @@ class ConditionLora(PipelineMethod):
         """The adapter of the case's condition, if there is one.
 
         Raises:
-            WeightsError: it was trained on another backbone, or there is no folder of adapters; seen here, before
-                anything is loaded or written.
+            WeightsError: it was trained on another backbone, its file does not fit, or there is no folder of adapters;
+                seen here, before anything is loaded or written.
         """
         if not self.folder.is_dir():
             raise WeightsError(
                 f"{self.adapters}: no such folder of adapters; check adapters=, or train them: vapbench train lora "
                 f"--task all --suite vap-data --data DIR --out {self.adapters}"
             )
-        adapter = find_adapter(self.folder, case.condition)
+        adapter = find_adapter(self.folder, case.condition, self.weights)
         if adapter is None:
             return []
         if base := local_folder(self.weights, self.revision):
-            self._check(adapter, base)
-        return [adapter.weights]
+            self._layers(adapter, base)
+        return adapter.inputs()
+
+    def remarks(self, cases: Sequence[Case]) -> Sequence[str]:
+        """Of which conditions nobody here knows what the adapter was trained on."""
+        conditions = sorted({case.condition for case in cases})
+        found = {name: find_adapter(self.folder, name, self.weights) for name in conditions}
+        foreign = [name for name, adapter in found.items() if adapter and adapter.card.adopted]
+        more = ", ..." if len(foreign) > 3 else ""
+        note = f"Adapters trained elsewhere, on clips not known here: {len(foreign)} of {len(found)} conditions"
+        return [f"{note} ({', '.join(foreign[:3])}{more})."] if foreign else []
 
     def load(self, folder: Path, dtype: torch.dtype) -> Any:
         """Load the base; adapters follow with their cases."""
@@ -80,7 +91,7 @@ class ConditionLora(PipelineMethod):
         Raises:
             NotApplicable: nobody has trained one.
         """
-        adapter = find_adapter(self.folder, case.condition)
+        adapter = find_adapter(self.folder, case.condition, self.weights)
         if adapter is None:
             raise NotApplicable(f"no LoRA for {case.condition} in {self.adapters}: {training_command(case.condition)}")
         self._wear(adapter)
@@ -99,16 +110,23 @@ class ConditionLora(PipelineMethod):
         condition = adapter.card.condition
         if self._worn == condition:
             return
-        self._check(adapter, checkpoint_folder(self.weights, self.revision))
+        layers = self._layers(adapter, checkpoint_folder(self.weights, self.revision))
         with self.at_rest():
+            transformer = self.pipeline.transformer
             if self._worn is not None:
-                self.pipeline.delete_adapters(_WORN)
+                transformer.delete_adapters(_WORN)
             self._worn = None
-            self.pipeline.load_lora_weights(str(adapter.folder), weight_name=adapter.weights.name, adapter_name=_WORN)
-            self.pipeline.set_adapters([_WORN], [self.strength])
+            put_on(transformer, layers, _WORN)
+            transformer.set_adapters([_WORN], [self.strength])
         self._worn = condition
 
-    def _check(self, adapter: Adapter, base: Path) -> None:
-        if not hasattr(self, "_fingerprint"):
+    def _layers(self, adapter: Adapter, base: Path) -> Sequence[Layer]:
+        """What an adapter changes in the base; each file is checked once."""
+        if not hasattr(self, "_checked"):
+            self._checked: dict[str, Sequence[Layer]] = {}
             self._fingerprint = fingerprint(base)
-        adapter.check(self._fingerprint, self.weights)
+        sha256 = adapter.card.sha256
+        if sha256 not in self._checked:
+            adapter.check(self._fingerprint, self.weights)
+            self._checked[sha256] = adapter.layers(base, self.weights)
+        return self._checked[sha256]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from pathlib import Path
 
@@ -10,15 +11,19 @@ import numpy as np
 import pytest
 import torch
 from mini_recipe.base import BaseConfig, make_base
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from tests.baselines.conftest import CONDITIONS, amplify, save_cogvideox, train
 from tests.baselines.test_pipelines import frames, loaded
+from vapbench.cli import main
 from vapbench.core.case import Case, ClipSpec
 from vapbench.errors import DataError, NotApplicable, UsageError, WeightsError
 from vapbench.files.atomic import file_sha256
+from vapbench.files.resources import bundled_weights
 from vapbench.methods import resolve
-from vapbench.methods.lora_files import find_adapter, fingerprint, training_command
+from vapbench.methods.base import inputs_of, remarks_of
+from vapbench.methods.lora_files import adopt, base_shapes, find_adapter, fingerprint, training_command
+from vapbench.methods.lora_forms import LoraFile, put_on
 from vapbench.models import load_upstream_pipeline
 from vapbench.running.plan import plan_run
 from vapbench.suites import find_suite
@@ -131,6 +136,130 @@ def test_weights_that_are_not_the_cards_are_refused(adapters: Path, tmp_path: Pa
             find_adapter(copy, "mini_bolumo")
 
 
+def test_an_adapter_in_another_trainers_form_makes_the_same_frames(
+    cogvideox_i2v: Path, adapters: Path, cases: dict[str, Case], tmp_path: Path
+) -> None:
+    """Layers of another rank among them, and kohya's alphas, which are half the rank with factors twice as large."""
+    own = adapters / CONDITIONS[0] / "pytorch_lora_weights.safetensors"
+    other = tmp_path / "kohya.safetensors"
+    tensors = {}
+    for name, values in load_file(own).items():
+        layer, _, side = name.removeprefix("transformer.").removesuffix(".weight").partition(".lora_")
+        spelled = f"lora_unet_{layer.replace('.', '_')}"
+        if layer.endswith("0.attn1.to_q"):
+            values = torch.cat([values, torch.zeros_like(values)], dim="AB".index(side))
+        tensors[f"{spelled}.lora_{'down' if side == 'A' else 'up'}.weight"] = values * (2 if side == "B" else 1)
+        tensors[f"{spelled}.alpha"] = torch.tensor(min(values.shape) / 2)
+    save_file({name: values.contiguous() for name, values in tensors.items()}, other)
+    assert adopt(other, tmp_path, CONDITIONS[0], cogvideox_i2v, "the base").card.rank == 4
+    one, two = (
+        frames(loaded(f"lora:weights={cogvideox_i2v},adapters={folder}"), cases[CONDITIONS[0]])
+        for folder in (adapters, tmp_path)
+    )
+    assert np.abs(one.astype(int) - two).max() <= 1
+
+
+def test_the_scale_is_that_of_the_file_in_every_version_of_the_loaders(cogvideox_i2v: Path, tmp_path: Path) -> None:
+    """A layer's weight grows by scale * up @ down: measured on the layers themselves, without any metadata."""
+    transformer = load_upstream_pipeline(cogvideox_i2v, "CogVideoXImageToVideoPipeline", torch.float32).transformer
+    torch.manual_seed(0)
+    ranks = {"transformer_blocks.0.attn1.to_q": 3, "transformer_blocks.1.attn1.to_out.0": 2}
+    tensors = {}
+    for layer, rank in ranks.items():
+        tensors[f"{layer}.lora_A.weight"], tensors[f"{layer}.lora_B.weight"] = (
+            torch.randn(rank, 32),
+            torch.randn(32, rank),
+        )
+    tensors["patch_embed.proj.lora_A.weight"] = torch.randn(2, 8, 2, 2)
+    tensors["patch_embed.proj.lora_B.weight"] = torch.randn(32, 2, 1, 1)
+    save_file(tensors, tmp_path / "a.safetensors")
+    found = LoraFile(tmp_path / "a.safetensors", base_shapes(cogvideox_i2v), "the base").layers()
+    put_on(transformer, found, "condition")
+    for layer in ranks:
+        module, given = transformer.get_submodule(layer), torch.randn(5, 32)
+        grown = tensors[f"{layer}.lora_B.weight"] @ tensors[f"{layer}.lora_A.weight"]
+        assert torch.allclose(module(given) - module.base_layer(given), given @ grown.T, atol=1e-4)
+    module, given = transformer.get_submodule("patch_embed.proj"), torch.randn(1, 8, 4, 4)
+    grown = torch.einsum("orab,rixy->oixy", *(tensors[f"patch_embed.proj.lora_{side}.weight"] for side in "BA"))
+    expected = torch.nn.functional.conv2d(given, grown, stride=2)
+    assert torch.allclose(module(given) - module.base_layer(given), expected, atol=1e-4)
+    assert transformer.dtype == torch.float32
+    transformer.delete_adapters("condition")
+    assert not any("lora" in name for name, _ in transformer.named_parameters())
+
+
+def test_an_adapter_without_a_card_names_the_command_that_writes_it(
+    cogvideox_i2v: Path,
+    adapters: Path,
+    cases: dict[str, Case],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    copy = tmp_path / "with space"
+    shutil.copytree(adapters, copy)
+    (copy / CONDITIONS[0] / "card.json").unlink()
+    method = resolve(f"lora:weights={cogvideox_i2v},adapters={copy}").method
+    with pytest.raises(WeightsError, match=r"no card\.json.*vapbench data adopt-lora") as refused:
+        inputs_of(method, cases[CONDITIONS[0]])
+    command = shlex.split(str(refused.value).partition("write one: ")[2].partition(", or train")[0])
+    for _ in range(2):
+        monkeypatch.setattr("sys.argv", command)
+        with pytest.raises(SystemExit) as done:
+            main()
+        assert done.value.code == 0
+        assert f"--method lora:adapters={copy}" in capsys.readouterr().out
+    assert inputs_of(method, cases[CONDITIONS[0]]) == [copy / CONDITIONS[0] / "pytorch_lora_weights.safetensors"]
+    two = [cases[name] for name in CONDITIONS]
+    (remark,) = remarks_of(method, two)
+    assert "trained elsewhere, on clips not known here: 1 of 2 conditions (mini_bolumo)" in remark
+    assert not remarks_of(resolve(f"lora:weights={cogvideox_i2v},adapters={adapters}").method, two)
+    own = loaded(f"lora:weights={cogvideox_i2v},adapters={adapters}")
+    adopted = loaded(f"lora:weights={cogvideox_i2v},adapters={copy}")
+    assert np.array_equal(*(frames(each, cases[CONDITIONS[0]]) for each in (own, adopted)))
+
+
+def test_a_bundled_adapter_under_pefts_names_has_the_bundled_ones_score(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundled = bundled_weights("mini/lora") / "mini_dekavu"
+    file = tmp_path / "loras" / "mini_dekavu" / "pytorch_lora_weights.safetensors"
+    file.parent.mkdir(parents=True)
+    save_file(
+        {
+            name.replace("transformer.", "base_model.model.", 1): value
+            for name, value in load_file(bundled / file.name).items()
+        },
+        file,
+    )
+    card = json.loads((bundled / "card.json").read_text())
+    file.with_name("card.json").write_text(json.dumps(card | {"sha256": file_sha256(file)}))
+    asked = f"-m lora:adapters={file.parents[1]} --suite mini --task style --limit 1 --device cpu -q --results"
+    column = "semantic_alignment[embedding]"
+    argv = ["vapbench", "run", *asked.split(), str(tmp_path / "runs"), "--metric", column]
+    monkeypatch.setattr("sys.argv", argv)
+    with pytest.raises(SystemExit) as done:
+        main()
+    assert done.value.code == 0
+    (rows,) = (tmp_path / "runs").glob("mini/lora/scores/*.jsonl")
+    assert json.loads(rows.read_text().splitlines()[-1])["value"] == pytest.approx(54.0, abs=0.5)
+
+
+def test_an_adapter_that_does_not_fit_is_refused_before_anything_is_written(
+    cogvideox_i2v: Path, adapters: Path, cases: dict[str, Case], tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(adapters, copy)
+    file = copy / CONDITIONS[0] / "pytorch_lora_weights.safetensors"
+    save_file({name.replace("attn1.to_v", "attn1.to_w"): value for name, value in load_file(file).items()}, file)
+    card = file.with_name("card.json")
+    card.write_text(json.dumps(json.loads(card.read_text()) | {"sha256": file_sha256(file)}))
+    method = resolve(f"lora:weights={cogvideox_i2v},adapters={copy}", suite="mini")
+    with pytest.raises(WeightsError, match=r"4 of 16 tensors have no place in .*nearest: transformer_blocks\.0\.attn1"):
+        plan_run("mini", "all", method, [cases[CONDITIONS[0]]], [0], tmp_path / "results")
+    assert not (tmp_path / "results").exists()
+
+
 def test_a_base_is_the_same_alone_and_within_vap(cogvideox_i2v: Path, vap_around_it: Path, tmp_path: Path) -> None:
     assert fingerprint(cogvideox_i2v) == fingerprint(vap_around_it)
     assert fingerprint(cogvideox_i2v) != fingerprint(save_cogvideox(tmp_path / "other", seed=7))
@@ -190,6 +319,19 @@ class TestTraining:
         sizes = (ClipSpec(frames=frames, fps=8, height=64, width=64) for frames in (9, 13))
         one, two = (samples_of("vap-data", tmp_path, CONDITIONS[:1], size, None)[CONDITIONS[0]] for size in sizes)
         assert data_sha256(one) != data_sha256(two)
+
+    def test_an_adapter_trained_elsewhere_is_never_overwritten(
+        self, cogvideox_i2v: Path, adapters: Path, tmp_path: Path
+    ) -> None:
+        own = adapters / CONDITIONS[0] / "pytorch_lora_weights.safetensors"
+        for output, taken_over in ((tmp_path / "bare", False), (tmp_path / "adopted", True)):
+            (output / CONDITIONS[0]).mkdir(parents=True)
+            kept = Path(shutil.copy(own, output / CONDITIONS[0]))
+            if taken_over:
+                adopt(kept, output, CONDITIONS[0], cogvideox_i2v, "the base")
+            with pytest.raises(UsageError, match="holds an adapter that was trained elsewhere; give another --out"):
+                train(output, cogvideox_i2v, CONDITIONS[:1])
+            assert kept.read_bytes() == own.read_bytes()
 
     @pytest.mark.parametrize(
         ("condition", "message"),

@@ -97,6 +97,16 @@ def test_the_base_within_a_vap_folder_is_the_base(cogvideox_i2v: Path, vap_aroun
     assert np.array_equal(alone, within)
 
 
+def test_a_copied_index_does_not_hide_the_expert_beside_the_base(
+    cogvideox_i2v: Path, vap_around_it: Path, mini: list[Case], tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(vap_around_it, copy)
+    shutil.copy(cogvideox_i2v / "model_index.json", copy)
+    alone, within = (frames(loaded(f"i2v:weights={folder}"), mini[0]) for folder in (cogvideox_i2v, copy))
+    assert np.array_equal(alone, within)
+
+
 def test_plain_captions_are_the_mini_suites_and_enter_the_key(cogvideox_i2v: Path, mini: list[Case]) -> None:
     text = f"i2v:weights={cogvideox_i2v},captions=plain"
     told = resolve(text).method

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import argparse
 import functools
 import hashlib
 import http.server
 import json
 import pickle
 import threading
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, ClassVar
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 
+from tests.metrics.conftest import parity_tensors
 from vapbench.checkpoints import catalogue as weights
 from vapbench.errors import NotApplicable, UsageError, WeightsError
+from vapbench.metrics.features.amt import AmtInterpolator
+from vapbench.metrics.features.clip import ClipWeights
 
 CONTENT = b"weights" * 1000
 
@@ -188,17 +195,93 @@ def test_offline_nothing_is_fetched(served: Path, monkeypatch: pytest.MonkeyPatc
     assert weights.locate("laion-aesthetic") is None
 
 
-def test_a_state_dict_may_lie_beside_other_plain_values(tmp_path: Path) -> None:
-    tensors = {"weight": torch.arange(3.0)}
-    torch.save({"state_dict": tensors, "epoch": 3, "name": "x"}, tmp_path / "a.pth")
-    torch.save(tensors, tmp_path / "flat.pth")
-    for name in ("a.pth", "flat.pth"):
-        assert torch.equal(weights.load_tensors(tmp_path / name, under="state_dict")["weight"], tensors["weight"])
-
-
 def test_nested_checkpoints_and_absent_files_are_refused(tmp_path: Path) -> None:
-    torch.save({"state_dict": {}}, tmp_path / "nested.pth")
-    with pytest.raises(WeightsError, match="flat dictionary"):
-        weights.load_tensors(tmp_path / "nested.pth")
+    for name, content in (("nested", {"a": {"b": torch.ones(1)}}), ("empty", {"state_dict": {}}), ("list", [1])):
+        torch.save(content, tmp_path / f"{name}.pth")
+        with pytest.raises(WeightsError, match="flat dictionary"):
+            weights.load_tensors(tmp_path / f"{name}.pth")
     with pytest.raises(WeightsError, match="no such checkpoint"):
         weights.load_tensors(tmp_path / "absent.pth")
+
+
+class TestWhatTrainersSave:
+    """Files like the published ones, with everything that trainers put beside and around a state dict."""
+
+    TENSORS: ClassVar = {"layer.weight": torch.arange(6.0).view(2, 3), "layer.bias": torch.ones(2)}
+
+    @pytest.fixture
+    def saved(self, tmp_path: Path) -> Callable[[Any], Path]:
+        def save(content: Any) -> Path:
+            torch.save(content, tmp_path / "a.pth")
+            return tmp_path / "a.pth"
+
+        return save
+
+    @pytest.mark.parametrize("under", ["state_dict", "model_state_dict", "model", "module"])
+    @pytest.mark.parametrize("prefix", ["", "module.", "_orig_mod.", "_orig_mod.module."])
+    def test_names_around_a_state_dict_are_taken_off(
+        self, under: str, prefix: str, saved: Callable[[Any], Path]
+    ) -> None:
+        inner = {prefix + name: tensor for name, tensor in self.TENSORS.items()}
+        optimiser = torch.optim.AdamW([torch.nn.Parameter(torch.ones(1))]).state_dict()
+        for content in (inner, {under: inner, "epoch": 3, "optimizer": optimiser, "name": "x", "best": None}):
+            found = weights.load_tensors(saved(content))
+            assert found.keys() == self.TENSORS.keys()
+            assert all(torch.equal(found[name], tensor) for name, tensor in self.TENSORS.items())
+
+    def optimiser(self) -> dict[str, Any]:
+        """The state of one whose learning rate numpy computed."""
+        rates = {"lr": np.float64(1e-4), "initial_lr": np.float32(2e-4), "betas": np.array([0.9, 0.99])}
+        return {
+            "state": {0: {"step": np.int64(3)}},
+            "param_groups": [rates | {"params": [0], "amsgrad": np.bool_(False)}],
+        }
+
+    @pytest.mark.parametrize("numpy", [1, 2])
+    def test_numpys_numbers_beside_amts_weights(self, numpy: int, saved: Callable[[Any], Path], vectors: Path) -> None:
+        tensors = parity_tensors(vectors / "amt_s")
+        path = saved({"epoch": np.int64(300), "state_dict": tensors, "optim": self.optimiser()})
+        if numpy == 1:
+            _as_numpy_1(path)
+        with pytest.raises(pickle.UnpicklingError, match="multiarray.scalar"):
+            torch.load(path, weights_only=True)
+        found = AmtInterpolator(path, torch.device("cpu")).model.state_dict()
+        assert all(torch.equal(found[name], tensor) for name, tensor in tensors.items())
+
+    def test_they_are_allowed_nowhere_else(self, saved: Callable[[Any], Path]) -> None:
+        path = saved({"state_dict": self.TENSORS, "optim": self.optimiser()})
+        with pytest.raises(WeightsError, match=r"holds numpy.*multiarray\.scalar, and only tensors.*safetensors"):
+            weights.load_tensors(path)
+        assert weights.load_tensors(path, numpy_values=True).keys() == self.TENSORS.keys()
+        with pytest.raises(WeightsError, match="not a readable checkpoint"):
+            weights.load_tensors(saved({"state_dict": self.TENSORS, "x": np.array([{}], object)}), numpy_values=True)
+
+    def test_objects_beside_tensors_are_named_and_not_to_be_fetched_again(self, saved: Callable[[Any], Path]) -> None:
+        path = saved({"state_dict": self.TENSORS, "args": argparse.Namespace(lr=1)})
+        with pytest.raises(WeightsError, match="holds argparse.Namespace.*save its state dict as safetensors") as told:
+            weights.load_tensors(path, numpy_values=True)
+        assert "fetch it again" not in str(told.value)
+
+    @pytest.mark.filterwarnings("ignore")
+    def test_a_program_is_never_run(self, tmp_path: Path) -> None:
+        """OpenAI publishes CLIP as TorchScript in half precision."""
+        path = tmp_path / "ViT-B-32.pt"
+        torch.jit.script(torch.nn.Linear(2, 2).half()).save(path)
+        with pytest.raises(WeightsError, match="a TorchScript archive, a program, and no program is run here; where"):
+            weights.load_tensors(path)
+        with pytest.raises(WeightsError, match="as CLIP ViT-B-32: it is a TorchScript archive"):
+            ClipWeights("ViT-B-32", path).load(torch.device("cpu"))
+
+    def test_half_precision_is_the_networks_own_afterwards(self, saved: Callable[[Any], Path], vectors: Path) -> None:
+        halves = {name: tensor.half() for name, tensor in parity_tensors(vectors / "amt_s").items()}
+        model = AmtInterpolator(saved({"state_dict": halves}), torch.device("cpu")).model
+        assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
+
+
+def _as_numpy_1(path: Path) -> None:
+    """Rewrite a checkpoint as numpy 1 would have written it."""
+    with zipfile.ZipFile(path) as archive:
+        content = {info.filename: archive.read(info) for info in archive.infolist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+        for name, data in content.items():
+            archive.writestr(name, data.replace(b"numpy._core", b"numpy.core") if name.endswith("data.pkl") else data)

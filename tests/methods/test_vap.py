@@ -14,6 +14,8 @@ from vapbench.core.case import Case
 from vapbench.core.clip import Clip
 from vapbench.errors import NotApplicable, UsageError, WeightsError
 from vapbench.methods import resolve
+from vapbench.methods.base import identity_of
+from vapbench.running.plan import plan_run
 
 PARITY = Path(__file__).parents[1] / "data" / "parity" / "vap"
 COGVIDEOX, WAN = PARITY / "cogvideox_pipeline" / "pipeline", PARITY / "wan_pipeline" / "pipeline"
@@ -67,6 +69,32 @@ def test_identity_is_the_checkpoints_content(tmp_path: Path) -> None:
     config = copy / "scheduler" / "scheduler_config.json"
     config.write_text(config.read_text().replace("trailing", "leading"))
     assert resolve(f"vap:weights={copy}").method.identity() != here
+
+
+def test_a_transformer_alone_runs_on_its_base_and_both_are_keyed(
+    tmp_path: Path, make_case: Callable[..., Case]
+) -> None:
+    trained, base = tmp_path / "trained", tmp_path / "base"
+    shutil.copytree(COGVIDEOX / "transformer", trained)
+    shutil.copytree(COGVIDEOX, base)
+    text, case = f"vap:weights={trained},base={base}", make_case(clip=CLIP)
+    assert np.array_equal(generate(text, case).frames, generate(f"vap:weights={COGVIDEOX}", case).frames)
+    keyed = identity_of(resolve(text).method)
+    assert resolve(text).changed == {}
+    for config in (trained / "config.json", base / "scheduler" / "scheduler_config.json"):
+        config.write_text(config.read_text() + " ")
+        assert identity_of(resolve(text).method) != keyed
+        keyed = identity_of(resolve(text).method)
+
+
+def test_what_is_passed_over_of_the_weights_is_in_the_manifest(tmp_path: Path, make_case: Callable[..., Case]) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(COGVIDEOX, copy)
+    index = copy / "model_index.json"
+    index.write_text(index.read_text().replace("MOTPipeline", "Pipeline"))
+    plan = plan_run("mini", "all", resolve(f"vap:weights={copy}"), [make_case()], [0], tmp_path / "results")
+    (note,) = plan.manifest_card()["notes"]
+    assert note.startswith("Weights: model_index.json names CogVideoXImageToVideoPipeline")
 
 
 @pytest.mark.parametrize(

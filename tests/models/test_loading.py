@@ -144,6 +144,94 @@ def test_a_text_encoder_that_lacks_tensors_is_an_error(pipeline_folder: Path) ->
         load_pipeline(pipeline_folder)
 
 
+BASES = {"cogvideox": "CogVideoX", "wan": "Wan"}
+
+
+@pytest.fixture(params=BASES)
+def copied_base(request: pytest.FixtureRequest, vectors: Path, tmp_path: Path) -> Path:
+    """A copy of the base's repository with the trained transformer put into it, as official training leaves it."""
+    folder = Path(shutil.copytree(vectors / f"{request.param}_pipeline/pipeline", tmp_path / "copy"))
+    base = BASES[request.param]
+    changes: dict[str, Any] = {
+        "_class_name": f"{base}ImageToVideoPipeline",
+        "transformer": ["diffusers", f"{base}Transformer3DModel"],
+    }
+    if base == "Wan":
+        changes["image_encoder"] = ["transformers", "CLIPVisionModelWithProjection"]
+        changes["image_processor"] = ["transformers", "CLIPProcessor"]
+        changes["boundary_ratio"] = None
+        changes["transformer_2"] = [None, None]
+        file = folder / "image_encoder" / "model.safetensors"
+        save_file(load_file(file) | {"visual_projection.weight": torch.ones(16, 32)}, file, {"format": "pt"})
+        unused = {"supported_effect_types": ["melt"], "num_ref_embeddings": 2}
+        edit_json(folder / "transformer" / "config.json", **unused)
+    edit_json(folder / "model_index.json", **changes)
+    return folder
+
+
+def test_a_copied_base_with_a_trained_transformer_is_the_released_model(
+    copied_base: Path, vectors: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    family = "wan" if (copied_base / "image_encoder").is_dir() else "cogvideox"
+    whole, copied = (
+        load_pipeline(folder, torch.float32) for folder in (vectors / f"{family}_pipeline/pipeline", copied_base)
+    )
+    assert type(copied) is type(whole)
+    for name, component in whole.components.items():
+        assert type(copied.components[name]) is type(component)
+        if isinstance(component, torch.nn.Module):
+            own, other = component.state_dict(), copied.components[name].state_dict()
+            assert own.keys() == other.keys()
+            assert all(torch.equal(own[key], other[key]) for key in own)
+    assert dict(whole.scheduler.config) == dict(copied.scheduler.config)
+    assert f"model_index.json names {BASES[family]}ImageToVideoPipeline" in caplog.text
+    if family == "wan":
+        assert copied.scheduler.config.flow_shift == 3.0
+        for told in ("its projection is not used", "its tokenizer is not used", "supported_effect_types, num_ref_emb"):
+            assert told in caplog.text
+
+
+def test_a_transformer_alone_takes_the_rest_from_its_base(
+    copied_base: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    trained = tmp_path / "trained"
+    shutil.copytree(copied_base / "transformer", trained / "transformer")
+    shutil.copytree(copied_base / "scheduler", trained / "scheduler")
+    # The base's own transformer, which is not looked at.
+    shutil.rmtree(copied_base / "transformer")
+    for folder in (trained, trained / "transformer"):
+        assert load_pipeline(folder, torch.float32, base=copied_base).transformer.dtype == torch.float32
+    assert "The scheduler beside the transformer: those of base= are used" in caplog.text
+    for folder in (trained, trained / "transformer"):
+        with pytest.raises(WeightsError, match=r"model_index\.json is missing.* add the model .*base=FOLDER_OR_HUB_ID"):
+            load_pipeline(folder)
+
+
+def test_a_config_of_the_bases_class_with_an_experts_fields_is_an_expert(folder: Path) -> None:
+    edit_json(folder / "config.json", _class_name="WanTransformer3DModel")
+    assert type(load_transformer(folder)).__name__ == "WanTransformer3DMOTModel"
+    (folder / "config.json").write_text(
+        json.dumps(
+            {k: v for k, v in json.loads((folder / "config.json").read_text()).items() if not k.startswith("block_idx")}
+        )
+    )
+    with pytest.raises(WeightsError, match="WanTransformer3DModel.*a base model: it has no expert.*i2v-wan"):
+        load_transformer(folder)
+
+
+def test_a_base_without_an_expert_never_runs_with_a_random_one(copied_base: Path) -> None:
+    file = next((copied_base / "transformer").glob("*.safetensors"))
+    save_file({name: tensor for name, tensor in load_file(file).items() if "_mot_ref" not in name}, file)
+    with pytest.raises(WeightsError, match=r"lacks \d+ tensors that config\.json calls for"):
+        load_pipeline(copied_base)
+
+
+def test_a_base_of_another_family_is_refused(vectors: Path) -> None:
+    wan, cogvideox = (vectors / f"{name}_pipeline/pipeline" for name in ("wan", "cogvideox"))
+    with pytest.raises(WeightsError, match="CogVideoXImageToVideoMOTPipeline; supported here: WanImage"):
+        load_pipeline(wan / "transformer", base=cogvideox)
+
+
 @pytest.mark.parametrize("family", ["cogvideox", "wan"])
 def test_a_saved_pipeline_names_the_official_classes(
     family: str, request: pytest.FixtureRequest, tmp_path: Path, vectors: Path

@@ -263,10 +263,12 @@ def test_configs_that_cannot_be_followed_are_refused(
         CogVideoXTransformer3DMOTModel.from_config(config)
 
 
-@pytest.mark.parametrize("field", ["supported_effect_types", "num_ref_embeddings", "reference_train_mode"])
-def test_wan_refuses_fields_that_would_have_no_effect(field: str, wan_example: tuple[Any, dict[str, Any]]) -> None:
-    with pytest.raises(UsageError, match=field):
-        WanTransformer3DMOTModel.from_config({**wan_example[0].config, field: ["melt"]})
+def test_wan_takes_and_never_reads_what_the_official_model_does(wan_example: tuple[Any, dict[str, Any]]) -> None:
+    unused = {"supported_effect_types": ["melt"], "num_ref_embeddings": 3}
+    model = WanTransformer3DMOTModel.from_config({**wan_example[0].config, **unused})
+    assert model.state_dict().keys() == wan_example[0].state_dict().keys()
+    with pytest.raises(UsageError, match="reference_train_mode"):
+        WanTransformer3DMOTModel.from_config({**wan_example[0].config, "reference_train_mode": "reference_independent"})
 
 
 def test_wan_takes_one_reference(wan_example: tuple[Any, dict[str, Any]]) -> None:
@@ -287,6 +289,25 @@ def test_effects_must_be_known(cogvideox_example: tuple[Any, dict[str, Any]]) ->
     model, inputs = cogvideox_example
     with pytest.raises(UsageError, match="effect_types"):
         model(**{**inputs, "effect_types": ["melt", "melt"]})
+
+
+def test_references_without_an_effect_get_none(cogvideox_example: tuple[Any, dict[str, Any]]) -> None:
+    model, inputs = cogvideox_example
+    known = {"supported_effect_types": ["melt", "inflate"]}
+    model = CogVideoXTransformer3DMOTModel.from_config({**model.config, **known}).eval()
+    with torch.no_grad():
+        model.effect_embeddings["melt"].normal_()
+
+    def output(*effects: str) -> torch.Tensor:
+        with torch.no_grad():
+            result: torch.Tensor = model(**{**inputs, "effect_types": effects or None}).sample
+        return result
+
+    # "inflate" has an embedding of zeros, so it is as good as none.
+    assert torch.equal(output("melt"), output("melt", "inflate"))
+    assert not torch.equal(output("melt"), output())
+    with pytest.raises(UsageError, match="at most 2 references"):
+        output("melt", "melt", "melt")
 
 
 @pytest.mark.parametrize("family", ["cogvideox", "wan"])

@@ -7,15 +7,51 @@ expert makes videos, only wrong ones, so here it is an error.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from vapbench.errors import WeightsError
 from vapbench.files.parsing import parse_json
 
 Shape = tuple[int, ...]
+FLOATS = {"F16": ("<u2", 0x7C00), "BF16": ("<u2", 0x7F80), "F32": ("<u4", 0x7F800000), "F64": ("<u8", 0x7FF << 52)}
+"""Storage of each number format, and its exponent's bits: all set for infinity and for what is no number."""
+_INTEGERS = {"I64": "<i8", "I32": "<i4", "I16": "<i2"}
+
+
+@dataclass(frozen=True, order=True)
+class Tensor:
+    """A tensor within a safetensors file."""
+
+    name: str
+    dtype: str
+    shape: Shape
+    file: Path
+    begin: int
+    end: int
+
+    def bytes(self) -> bytes:
+        """Its numbers as they are stored."""
+        with self.file.open("rb") as handle:
+            handle.seek(self.begin)
+            return handle.read(self.end - self.begin)
+
+    def words(self) -> np.ndarray[Any, Any]:
+        """Its numbers' bit patterns, flat."""
+        return np.frombuffer(self.bytes(), dtype=FLOATS[self.dtype][0])
+
+    def value(self) -> float:
+        """Its only number, a float or an integer."""
+        if self.dtype in _INTEGERS:
+            return float(np.frombuffer(self.bytes(), dtype=_INTEGERS[self.dtype])[0])
+        words = self.words()
+        if self.dtype == "BF16":
+            return float((words.astype("<u4") << 16).view("<f4")[0])
+        return float(words.view(f"<f{words.itemsize}")[0])
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -77,6 +113,29 @@ def read_shapes(files: Sequence[Path]) -> dict[str, tuple[Shape, Path]]:
         except (SafetensorError, OSError) as error:
             raise WeightsError(f"{file} is damaged or incomplete ({error}); fetch it again.") from None
     return found
+
+
+def read_header(file: Path) -> tuple[list[Tensor], dict[str, str]]:
+    """The tensors of a safetensors file, and its metadata; no number is read.
+
+    Raises:
+        WeightsError: the file is damaged or incomplete.
+    """
+    try:
+        # Whoever wrote safetensors checks that offsets, shapes and types fit; only what it does not tell is read here.
+        with safe_open(file, framework="numpy") as checked:
+            metadata = dict(checked.metadata() or {})
+        with file.open("rb") as handle:
+            length = int.from_bytes(handle.read(8), "little")
+            header = parse_json(handle.read(length))
+    except (OSError, ValueError, SafetensorError, MemoryError, OverflowError) as error:
+        raise WeightsError(f"{file} is damaged or incomplete ({error}); fetch it again.") from None
+    header.pop("__metadata__", None)
+    found = []
+    for name, entry in header.items():
+        begin, end = (8 + length + offset for offset in entry["data_offsets"])
+        found.append(Tensor(name, entry["dtype"], tuple(entry["shape"]), file, begin, end))
+    return found, metadata
 
 
 def check_tensors(files: Sequence[Path], expected: Mapping[str, Shape], ignored: Sequence[str] = ()) -> None:

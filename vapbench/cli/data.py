@@ -18,6 +18,7 @@ def register(app: typer.Typer) -> None:
     data = typer.Typer(help="Prepare and verify suites; fetch metric weights.", no_args_is_help=True)
     data.command()(prepare)
     data.command()(verify)
+    data.command("adopt-lora")(adopt_lora)
     weights = typer.Typer(
         help="Weights of metrics: where they come from, their licence, whether they are here.",
         no_args_is_help=True,
@@ -82,6 +83,50 @@ def verify(
         f"{found.name}: {len(cases)} cases of {conditions} conditions, {bad} unreadable videos", markup=False
     )
     raise typer.Exit(DataError.exit_code if bad else 0)
+
+
+def adopt_lora(
+    source: Annotated[Path, typer.Argument(help="The adapter's safetensors file, or the folder it lies in.")],
+    condition: Annotated[str, typer.Option("--condition", "-c", metavar="NAME", help="Condition that it shows.")],
+    base: Annotated[
+        str | None,
+        typer.Option(
+            "--base", help="Model it was trained on: folder or hub id. [default: the method's]", show_default=False
+        ),
+    ] = None,
+    alpha: Annotated[
+        float | None,
+        typer.Option("--alpha", min=0, help="Of a file that says none. [default: its rank]", show_default=False),
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", help="Folder of adapters, one folder per condition.")] = Path("loras"),
+) -> None:
+    """Take over a LoRA that was trained elsewhere: check it against its base, and write its card.
+
+    A file that lies in its place already (OUT/CONDITION) is left there, any other is copied there. The forms of
+    diffusers, peft, ComfyUI, kohya's scripts and finetrainers are read. Only the trainer knows which clips it saw.
+
+    vapbench data adopt-lora ghibli.safetensors --condition vidu_ghibli --base zai-org/CogVideoX-5b-I2V --out loras
+    """
+    from vapbench.checkpoints.folder import checkpoint_folder
+    from vapbench.core.case import check_name
+    from vapbench.core.console import configure_logging, output
+    from vapbench.errors import UsageError
+    from vapbench.methods import resolve
+    from vapbench.methods.lora_files import adopt
+
+    configure_logging(verbose=0, quiet=False)
+    try:
+        check_name(condition)
+    except ValueError as error:
+        raise UsageError(f"--condition {error}.") from None
+    suite = "mini" if condition.startswith("mini_") else "vap-data"
+    where = base or str(resolve("lora", suite=suite).parameters["weights"])
+    adapter = adopt(source, out, condition, checkpoint_folder(where, None, "--base"), where, alpha)
+    output().print(
+        f"{adapter.folder}: LoRA of rank {adapter.card.rank} for {condition}: --method lora:adapters={out}",
+        markup=False,
+        soft_wrap=True,
+    )
 
 
 def list_weights(json: opt.Json = False) -> None:

@@ -78,6 +78,13 @@ class Method:
         """
         raise NotImplementedError
 
+    def remarks(self, cases: Sequence[Case]) -> Sequence[str]:
+        """What a reader of its numbers must know beyond the card, in sentences.
+
+        They are kept in the manifest and told under tables.
+        """
+        return ()
+
     def notes(self, case: Case) -> Sequence[Note]:
         """What a reader of the numbers must know of the clip just made for the case (it was turned, or encoded anew).
 
@@ -121,3 +128,8 @@ def notes_of(method: Method, case: Case) -> tuple[Note, ...]:
 def provenance_of(method: Method, case: Case) -> Mapping[str, str]:
     """Where the case's finished video comes from."""
     return dict(asked(method, "provenance", case))
+
+
+def remarks_of(method: Method, cases: Sequence[Case]) -> Sequence[str]:
+    """What a reader of the method's numbers must know beyond its card."""
+    return tuple(asked(method, "remarks", cases))

@@ -1,6 +1,6 @@
 """LoRA adapters, one per condition: where they lie, and whether they belong to a base model.
 
-<folder>/<condition>/pytorch_lora_weights.safetensors   in diffusers' format
+<folder>/<condition>/pytorch_lora_weights.safetensors   of any trainer, see :mod:`vapbench.methods.lora_forms`
 <folder>/<condition>/card.json                          condition, base, data, steps, seed
 
 Nothing here imports torch, so that a plan can refuse an adapter of another backbone before anything is loaded.
@@ -9,17 +9,20 @@ Nothing here imports torch, so that a plan can refuse an adapter of another back
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+import shlex
+import shutil
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from vapbench.checkpoints.tensors import Tensor, read_header
 from vapbench.core.case import Name
-from vapbench.errors import WeightsError
-from vapbench.files.atomic import content_sha256
+from vapbench.errors import UsageError, WeightsError
+from vapbench.files.atomic import atomic_path, content_sha256, write_json
 from vapbench.files.parsing import parse_json, read_text
+from vapbench.methods.lora_forms import PEFT_CONFIG, Layer, LoraFile, states_scale
 from vapbench.suites.tasks import conditions_of, find_task
 
 CARD = "card.json"
@@ -37,19 +40,26 @@ class AdapterCard(BaseModel):
     """Fingerprint of the transformer it was trained on."""
     base_weights: str
     """Where that transformer came from, for people."""
-    data: str
-    """Hash of the clips and captions it was trained on."""
-    clips: int
-    steps: int
-    seed: int
+    data: str | None = None
+    """Hash of the clips and captions it was trained on; None, here and below, for an adapter trained elsewhere."""
+    clips: int | None = None
+    steps: int | None = None
+    seed: int | None = None
     rank: int
-    alpha: int
-    config: str
+    """The largest of its layers."""
+    alpha: int | float | None = None
+    """None is what the weights file says, and the rank where it says nothing."""
+    config: str | None = None
     """Hash of everything else it was trained with."""
-    loss: tuple[tuple[int, float], ...]
-    packages: dict[str, str]
+    loss: tuple[tuple[int, float], ...] = ()
+    packages: dict[str, str] = {}
     sha256: str
     """Of the weights file."""
+
+    @property
+    def adopted(self) -> bool:
+        """Whether it was trained elsewhere."""
+        return self.config is None
 
 
 @dataclass(frozen=True)
@@ -63,6 +73,28 @@ class Adapter:
     def weights(self) -> Path:
         """The weights file."""
         return self.folder / WEIGHTS
+
+    def inputs(self) -> list[Path | str]:
+        """What frames made with it depend on: the weights, and what says their scale."""
+        beside = self.folder / PEFT_CONFIG
+        own_scale = self.card.alpha is not None and self.card.alpha != self.card.rank
+        return [
+            self.weights,
+            *([beside] if beside.is_file() else []),
+            *([f"alpha={self.card.alpha:g}"] if own_scale else []),
+        ]
+
+    def layers(self, base: Path, where: str) -> tuple[Layer, ...]:
+        """What it changes in a base model.
+
+        Args:
+            base: the model's pipeline folder.
+            where: where the model comes from, for messages.
+
+        Raises:
+            WeightsError: its file does not fit the base, see :meth:`LoraFile.layers`.
+        """
+        return LoraFile(self.weights, base_shapes(base), where, self.card.alpha).layers()
 
     def check(self, base: str, where: str) -> None:
         """Refuse a base model that the adapter was not trained on.
@@ -81,8 +113,13 @@ class Adapter:
             )
 
 
-def find_adapter(folder: str | PathLike[str], condition: str) -> Adapter | None:
+def find_adapter(folder: str | PathLike[str], condition: str, base: str = "BASE") -> Adapter | None:
     """The adapter of a condition below ``folder``, or None.
+
+    Args:
+        folder: of adapters.
+        condition: whose adapter to look for.
+        base: where the base model comes from, for the command that an error gives.
 
     Raises:
         WeightsError: it is incomplete, its card is of another condition, or its weights are not those of the card.
@@ -90,6 +127,12 @@ def find_adapter(folder: str | PathLike[str], condition: str) -> Adapter | None:
     own = Path(folder) / condition
     if not own.is_dir():
         return None
+    found = weights_in(own)
+    if found and not (own / CARD).exists():
+        raise WeightsError(
+            f"{found} has no {CARD} beside it, as an adapter trained elsewhere has none; write one: "
+            f"{adopting_command(found, condition, base, Path(folder))}, or train one: {training_command(condition)}"
+        )
     try:
         card = AdapterCard.model_validate(parse_json(read_text(own / CARD)))
     except (OSError, ValueError, ValidationError) as error:
@@ -111,6 +154,73 @@ def find_adapter(folder: str | PathLike[str], condition: str) -> Adapter | None:
     return Adapter(own, card)
 
 
+def adopt(source: Path, output: Path, condition: str, base: Path, where: str, alpha: float | None = None) -> Adapter:
+    """Write the card of an adapter that was trained elsewhere; a second call finds it written.
+
+    Args:
+        source: the safetensors file, or the folder it lies in.
+        output: folder of adapters: the file is copied to its place there, unless it lies there already.
+        condition: what it shows.
+        base: pipeline folder of the model it was trained on.
+        where: where that model comes from.
+        alpha: of an adapter whose file says nothing of its scale; None is its rank.
+
+    Raises:
+        UsageError: the condition is held out from training, or ``alpha`` is given for a file that says its own.
+        WeightsError: the file does not fit the base, or another adapter has its place.
+    """
+    if condition in conditions_of(find_task("zero-shot")):
+        raise UsageError(f"{condition}: {training_command(condition)}, so no adapter of it can be compared.")
+    file = weights_in(source) if source.is_dir() else source
+    if file is None or not file.is_file():
+        raise WeightsError(f"{source}: no safetensors file there (only safetensors are read); give the adapter's file.")
+    if alpha is not None and states_scale(file):
+        raise UsageError(f"{file} says its own scale; leave out --alpha.")
+    layers = LoraFile(file, base_shapes(base), where, alpha).layers()
+    card = AdapterCard(
+        condition=condition,
+        base=fingerprint(base),
+        base_weights=where,
+        rank=max(layer.rank for layer in layers),
+        alpha=alpha,
+        sha256=content_sha256(file),
+    )
+    folder = output / condition
+    for name, part in ((WEIGHTS, file), (PEFT_CONFIG, file.with_name(PEFT_CONFIG))):
+        target = folder / name
+        if target.exists() and not (part.is_file() and content_sha256(part) == content_sha256(target)):
+            raise _another(folder)
+        if part.is_file() and not target.exists():
+            with atomic_path(target) as temporary:
+                shutil.copyfile(part, temporary)
+    if (folder / CARD).exists():
+        found = find_adapter(output, condition, where)
+        if found is None or found.card.base != card.base or alpha not in (None, found.card.alpha):
+            raise _another(folder)
+        return found
+    write_json(folder / CARD, card.model_dump(exclude_defaults=True))
+    return Adapter(folder, card)
+
+
+def _another(folder: Path) -> WeightsError:
+    return WeightsError(f"{folder} holds another adapter or card; move it away, or give another --out.")
+
+
+def weights_in(folder: Path) -> Path | None:
+    """The adapter's file in a folder: of diffusers' name, of peft's, or the only safetensors file there."""
+    for name in (WEIGHTS, "adapter_model.safetensors"):
+        if (folder / name).is_file():
+            return folder / name
+    files = sorted(folder.glob("*.safetensors"))
+    return files[0] if len(files) == 1 else None
+
+
+def adopting_command(file: Path, condition: str, base: str, output: Path) -> str:
+    """The command that writes the card of an adapter trained elsewhere."""
+    options = ("--condition", condition, "--base", base, "--out", str(output))
+    return shlex.join(("vapbench", "data", "adopt-lora", str(file), *options))
+
+
 def training_command(condition: str) -> str:
     """The command that trains a condition's adapter, or why none may."""
     if condition in conditions_of(find_task("zero-shot")):
@@ -118,6 +228,19 @@ def training_command(condition: str) -> str:
     if condition.startswith("mini_"):
         return f"vapbench train lora --condition {condition} --suite mini --out DIR"
     return f"vapbench train lora --condition {condition} --suite vap-data --data DIR --out DIR"
+
+
+def base_shapes(pipeline: Path) -> dict[str, tuple[int, ...]]:
+    """Shape of each weight that an adapter may change, by the layer's name; an expert beside the base has none.
+
+    Raises:
+        WeightsError: there is no complete safetensors file.
+    """
+    return {
+        tensor.name.removesuffix(".weight"): tensor.shape
+        for tensor in _base_tensors(pipeline)
+        if tensor.name.endswith(".weight") and len(tensor.shape) > 1
+    }
 
 
 def fingerprint(pipeline: str | PathLike[str]) -> str:
@@ -129,43 +252,17 @@ def fingerprint(pipeline: str | PathLike[str]) -> str:
     Raises:
         WeightsError: there is no complete safetensors file.
     """
-    folder = Path(pipeline) / "transformer"
-    files = sorted(folder.glob("*.safetensors"))
-    if not files:
-        raise WeightsError(f"{folder} has no safetensors file; is the download complete?")
-    tensors = sorted(tensor for file in files for tensor in _tensors(file) if _EXPERT not in tensor.name)
     total = hashlib.sha256()
-    for tensor in tensors:
+    for tensor in _base_tensors(pipeline):
         total.update(f"{tensor.name} {tensor.dtype} {tensor.shape}\n".encode())
         if len(tensor.shape) == 1:
             total.update(tensor.bytes())
     return total.hexdigest()
 
 
-@dataclass(frozen=True, order=True)
-class _Tensor:
-    name: str
-    dtype: str
-    shape: tuple[int, ...]
-    file: Path
-    begin: int
-    end: int
-
-    def bytes(self) -> bytes:
-        with self.file.open("rb") as handle:
-            handle.seek(self.begin)
-            return handle.read(self.end - self.begin)
-
-
-def _tensors(file: Path) -> Iterator[_Tensor]:
-    """What a safetensors file holds: eight bytes of length, a JSON header, the data."""
-    try:
-        with file.open("rb") as handle:
-            length = int.from_bytes(handle.read(8), "little")
-            header = parse_json(handle.read(length))
-        for name, entry in header.items():
-            if name != "__metadata__":
-                begin, end = (8 + length + offset for offset in entry["data_offsets"])
-                yield _Tensor(name, entry["dtype"], tuple(entry["shape"]), file, begin, end)
-    except (OSError, ValueError, KeyError, MemoryError, OverflowError) as error:
-        raise WeightsError(f"{file} is damaged or incomplete ({error}); fetch it again.") from None
+def _base_tensors(pipeline: str | PathLike[str]) -> list[Tensor]:
+    folder = Path(pipeline) / "transformer"
+    files = sorted(folder.glob("*.safetensors"))
+    if not files:
+        raise WeightsError(f"{folder} has no safetensors file; is the download complete?")
+    return sorted(tensor for file in files for tensor in read_header(file)[0] if _EXPERT not in tensor.name)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy.typing as npt
 
+from vapbench.checkpoints.folder import checkpoint_folder, checkpoint_identity, local_folder
 from vapbench.core.case import Case, ClipSpec, Reference
-from vapbench.errors import NotApplicable
+from vapbench.errors import NotApplicable, WeightsError
 from vapbench.methods.pipelines import PipelineMethod, wrong_references
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ ReferenceRope = Literal["before", "far", "shared"]
 class _VideoAsPrompt(PipelineMethod):
     """What both models share; the defaults are those of the official scripts."""
 
+    base: str | None = None
+    """Where ``weights`` is a transformer alone: folder or hub id of the model that gives everything else."""
     reference: Literal["own", "shuffled"] = "own"
     """Whose reference the model is shown: the case's, or that of a case of another condition, which tells how much
     it owes to the reference."""
@@ -29,6 +32,27 @@ class _VideoAsPrompt(PipelineMethod):
     """Where references sit in time: ``before`` the target (the paper's temporal bias), ``far`` from it (CogVideoX
     only), or ``shared`` with it (the paper's ablation)."""
     _swapped: Mapping[str, Sequence[Reference]] = field(init=False, default_factory=dict, repr=False)
+
+    # As `weights`: where it comes from is recorded, what it is is keyed.
+    not_keyed = PipelineMethod.not_keyed | {"base"}
+
+    def identity(self) -> Mapping[str, Any]:
+        """The checkpoint, and the base beside it."""
+        own = super().identity()
+        return {**own, "base": checkpoint_identity(self.base, None, "base")} if self.base else own
+
+    def remarks(self, cases: Sequence[Case]) -> Sequence[str]:
+        """What of the weights is passed over, where they are on this machine."""
+        from vapbench.models.layout import read_layout
+
+        folder = local_folder(self.weights, self.revision)
+        base = local_folder(self.base) if self.base else None
+        if folder is None or (self.base and base is None):
+            return ()
+        try:
+            return [f"Weights: {sentence}" for sentence in read_layout(folder, base).passed_over]
+        except WeightsError:
+            return ()  # Loading them says what is wrong.
 
     def survey(self, cases: Sequence[Case]) -> None:
         """Draw wrong references where they are asked for."""
@@ -49,7 +73,7 @@ class _VideoAsPrompt(PipelineMethod):
         """
         from vapbench.models import load_pipeline
 
-        return load_pipeline(folder, dtype)
+        return load_pipeline(folder, dtype, base=checkpoint_folder(self.base, None, "base") if self.base else None)
 
     def make(self, case: Case, clip: ClipSpec, generator: "torch.Generator") -> npt.ArrayLike:
         """Generate the frames for a case.

@@ -79,7 +79,7 @@ class ViClipTextAlignment(Metric):
         from vapbench.models.vision.viclip import ViClip
 
         path = self._given or require("viclip-l-14")
-        tensors = load_tensors(path, under="model")
+        tensors = load_tensors(path)
         model = ViClip({name: tensor.shape for name, tensor in tensors.items()})
         try:
             model.load_state_dict(tensors)

@@ -1,13 +1,13 @@
-"""Loading a Video-As-Prompt folder, released or saved by us, with upstream diffusers.
+"""Loading a Video-As-Prompt folder, released, trained or saved by us, with upstream diffusers.
 
-Upstream has none of the classes that ``model_index.json`` names, so they are looked up here, each component
-among the few classes that can stand in its place. Nothing is downloaded, no code of the folder is run, only
-safetensors are read.
+Upstream has none of the classes that are named there, so they are looked up here, each component among the few classes
+that can stand in its place. Nothing is downloaded, no code of the folder is run, only safetensors are read.
 """
 
 from __future__ import annotations
 
 import inspect
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,12 @@ from vapbench.checkpoints.tensors import check_tensors, read_json, weight_files
 from vapbench.errors import VapbenchError, WeightsError
 from vapbench.models.cogvideox.mot import CogVideoXTransformer3DMOTModel
 from vapbench.models.cogvideox.pipeline import CogVideoXImageToVideoMOTPipeline
+from vapbench.models.layout import read_layout, transformer_class
 from vapbench.models.pipeline import VapPipeline
 from vapbench.models.wan.mot import WanTransformer3DMOTModel
 from vapbench.models.wan.pipeline import WanImageToVideoMOTPipeline
+
+log = logging.getLogger(__name__)
 
 PIPELINES: dict[str, type[VapPipeline]] = {
     "CogVideoXImageToVideoMOTPipeline": CogVideoXImageToVideoMOTPipeline,
@@ -38,7 +41,6 @@ _DTYPE = "dtype" if tuple(map(int, diffusers.__version__.split(".")[:2])) >= (0,
 _CLIP_PROCESSOR = getattr(transformers, "CLIPImageProcessorPil", transformers.CLIPImageProcessor)
 
 COMPONENTS: dict[str, dict[str, Any]] = {
-    "transformer": TRANSFORMERS,
     "vae": {
         "AutoencoderKLCogVideoX": diffusers.AutoencoderKLCogVideoX,
         "AutoencoderKLWan": diffusers.AutoencoderKLWan,
@@ -57,47 +59,57 @@ COMPONENTS: dict[str, dict[str, Any]] = {
         "T5Tokenizer": transformers.T5Tokenizer,
         "T5TokenizerFast": transformers.T5TokenizerFast,
     },
-    "image_encoder": {"CLIPVisionModel": transformers.CLIPVisionModel},
+    "image_encoder": {
+        "CLIPModel": transformers.CLIPVisionModel,
+        "CLIPVisionModel": transformers.CLIPVisionModel,
+        "CLIPVisionModelWithProjection": transformers.CLIPVisionModel,
+    },
     "image_processor": {
         "CLIPImageProcessor": _CLIP_PROCESSOR,
         "CLIPImageProcessorFast": _CLIP_PROCESSOR,
         "CLIPImageProcessorPil": _CLIP_PROCESSOR,
+        "CLIPProcessor": _CLIP_PROCESSOR,
     },
 }
 """The classes that may stand in each place of ``model_index.json``."""
 
 
 def load_pipeline(
-    path: str | Path, dtype: torch.dtype = torch.bfloat16, device: str | torch.device | None = None
+    path: str | Path,
+    dtype: torch.dtype = torch.bfloat16,
+    device: str | torch.device | None = None,
+    base: str | Path | None = None,
 ) -> CogVideoXImageToVideoMOTPipeline | WanImageToVideoMOTPipeline:
-    """Load a pipeline folder.
+    """Load a pipeline folder; what it holds beyond that is logged, see :mod:`vapbench.models.layout`.
 
     Args:
-        path: the folder with ``model_index.json``.
+        path: the folder with ``model_index.json``; with ``base``, that of a transformer alone.
         dtype: type of the weights; Wan's autoencoder and image encoder stay float32, as in the official
             scripts.
         device: where to put the pipeline. None leaves it on the CPU, e.g. for ``enable_model_cpu_offload()``.
+        base: folder of the pipeline that gives everything but the transformer.
 
     Raises:
         WeightsError: the folder is incomplete, damaged, or names a class that has no place here; the message
             names the file.
     """
-    folder = Path(path)
-    index_file = folder / "model_index.json"
-    index = read_json(index_file)
-    pipeline_class = lookup(PIPELINES, index.get("_class_name"), index_file)
-    named = {name: entry for name, entry in index.items() if isinstance(entry, list) and entry != [None, None]}
+    layout = read_layout(Path(path), Path(base) if base else None)
+    for sentence in layout.passed_over:
+        log.warning("%s: %s", path, sentence)
+    index_file = layout.parts / "model_index.json"
+    pipeline_class = PIPELINES[layout.pipeline_class]
+    named = {"transformer", *layout.classes}
     wanted = set(inspect.signature(pipeline_class).parameters)
-    if wanted != set(named):
+    if wanted != named:
         raise WeightsError(
             f"{index_file} must name {', '.join(sorted(wanted))} for a {pipeline_class.__name__}, "
             f"but names {', '.join(sorted(named))}."
         )
-    classes = {name: lookup(COMPONENTS[name], entry[-1], index_file) for name, entry in named.items()}
-    components = {}
+    classes = {name: lookup(COMPONENTS[name], kind, index_file) for name, kind in layout.classes.items()}
+    components = {"transformer": load_component(TRANSFORMERS[layout.transformer_class], layout.transformer, dtype)}
     for name, component_class in classes.items():
         kept = name in pipeline_class.float32_components
-        components[name] = load_component(component_class, folder / name, torch.float32 if kept else dtype)
+        components[name] = load_component(component_class, layout.parts / name, torch.float32 if kept else dtype)
     pipeline: Any = pipeline_class(**components)
     return pipeline.to(device) if device is not None else pipeline  # type: ignore[no-any-return]
 
@@ -110,9 +122,7 @@ def load_transformer(
     Raises:
         WeightsError: as :func:`load_pipeline`.
     """
-    config_file = Path(path) / "config.json"
-    transformer_class = lookup(TRANSFORMERS, read_json(config_file).get("_class_name"), config_file)
-    return load_component(transformer_class, Path(path), dtype)  # type: ignore[no-any-return]
+    return load_component(TRANSFORMERS[transformer_class(Path(path))[0]], Path(path), dtype)  # type: ignore[no-any-return]
 
 
 def lookup(known: dict[str, Any], name: Any, file: Path) -> Any:

@@ -18,9 +18,11 @@ from vapbench.checkpoints.tensors import read_json
 from vapbench.errors import WeightsError
 from vapbench.models.cogvideox.mot import CogVideoXTransformer3DMOTModel
 from vapbench.models.experts import SUFFIX
+from vapbench.models.layout import holds_expert
 from vapbench.models.loading import COMPONENTS, load_component, lookup
 
 _MOT = "CogVideoXImageToVideoMOTPipeline"
+_COGVIDEOX = "CogVideoXImageToVideoPipeline"
 _TRANSFORMERS = {
     "CogVideoXImageToVideoPipeline": diffusers.CogVideoXTransformer3DModel,
     "WanImageToVideoPipeline": diffusers.WanTransformer3DModel,
@@ -48,7 +50,8 @@ def load_upstream_pipeline(path: str | PathLike[str], name: str, dtype: torch.dt
     index_file = folder / "model_index.json"
     index = read_json(index_file)
     found = index.get("_class_name")
-    inside_vap = found == _MOT and name == "CogVideoXImageToVideoPipeline"
+    # What a copied index calls the pipeline tells nothing of the transformer that was put into the copy.
+    inside_vap = name == _COGVIDEOX and found in (_MOT, name) and holds_expert(folder / "transformer")
     if found != name and not inside_vap:
         raise WeightsError(f"{index_file} holds a {found}, and this method needs a {name}; check weights=.")
     pipeline_class = getattr(diffusers, name)
@@ -58,11 +61,11 @@ def load_upstream_pipeline(path: str | PathLike[str], name: str, dtype: torch.dt
         raise WeightsError(f"{index_file} names {', '.join(unknown)}, which {name} has no place for here.")
     components: dict[str, Any] = {}
     for part, entry in named.items():
-        known = {_TRANSFORMERS[name].__name__: _TRANSFORMERS[name]} if part == "transformer" else COMPONENTS[part]
         width = torch.float32 if part in _FLOAT32.get(name, ()) else dtype
         if part == "transformer" and inside_vap:
             components[part] = _base_of_vap(folder / part, width)
         else:
+            known = {_TRANSFORMERS[name].__name__: _TRANSFORMERS[name]} if part == "transformer" else COMPONENTS[part]
             components[part] = load_component(lookup(known, entry[-1], index_file), folder / part, width)
     required = [part for part, value in places.items() if value.default is value.empty]
     if missing := [part for part in (*required, "transformer") if part not in components]:

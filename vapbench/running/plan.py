@@ -14,7 +14,7 @@ from vapbench.core.registry import Spec
 from vapbench.errors import UsageError, WeightsError
 from vapbench.files.atomic import content_sha256, digest, home_folder
 from vapbench.methods import ResolvedMethod
-from vapbench.methods.base import Method, asked, identity_of, inputs_of, provenance_of
+from vapbench.methods.base import Method, asked, identity_of, inputs_of, provenance_of, remarks_of
 from vapbench.methods.folder import Folder
 from vapbench.methods.provenance import Provenance, notes_on
 from vapbench.metrics import resolve as resolve_metric
@@ -97,6 +97,7 @@ class RunPlan:
         if self.method.clip:
             differing = ", ".join(f"{name} {value:g}" for name, value in self.method.clip.items())
             notes.append(f"It needs {differing} instead of the suite's.")
+        notes += remarks_of(self.method.method, list(self.cases.values()))
         notes += notes_on([provenance_of(self.method.method, case) for case in self.cases.values()])
         return {"title": card.title, "kind": card.kind, "notes": notes, **changed}
 

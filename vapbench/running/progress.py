@@ -15,8 +15,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from vapbench.core.traces import last_lines
 from vapbench.core.console import errors, visible
+from vapbench.core.traces import last_lines
 from vapbench.errors import in_one_line
 from vapbench.running.generate import Tally
 

@@ -21,7 +21,7 @@ from PIL import Image
 from vapbench.core.clip import Clip
 from vapbench.errors import UsageError, WeightsError
 from vapbench.files.atomic import TEMPORARY, digest, file_sha256, write_json
-from vapbench.methods.lora_files import CARD, WEIGHTS, AdapterCard, find_adapter
+from vapbench.methods.lora_files import CARD, WEIGHTS, AdapterCard, find_adapter, weights_in
 from vapbench.training.attention import plain_attention
 from vapbench.training.contact_sheets import save_sheet
 from vapbench.training.examples import Examples, Sample, data_sha256
@@ -137,8 +137,10 @@ def train_adapter(output: Path, task: Task, base: Base, config: LoraConfig, run:
         run: where to keep states, losses and samples, and who watches; the same call resumes from there.
 
     Raises:
+        UsageError: an adapter that was trained elsewhere has its place.
         IdentityError: ``run.folder`` holds the state of another training.
     """
+    _refuse_foreign(output, task.condition)
     if is_trained(output, task, base, config):
         run.watcher.tell(f"{task.condition}: done before")
         return
@@ -157,6 +159,17 @@ def train_adapter(output: Path, task: Task, base: Base, config: LoraConfig, run:
     finally:
         transformer.disable_gradient_checkpointing()
         transformer.delete_adapters("default")
+
+
+def _refuse_foreign(output: Path, condition: str) -> None:
+    folder = output / condition
+    try:
+        found = find_adapter(output, condition)
+        foreign = found is not None and found.card.adopted
+    except WeightsError:
+        foreign = weights_in(folder) is not None and not (folder / CARD).exists()
+    if foreign:
+        raise UsageError(f"{folder} holds an adapter that was trained elsewhere; give another --out, or move it away.")
 
 
 def _add_adapter(transformer: Any, config: LoraConfig) -> None:

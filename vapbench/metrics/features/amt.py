@@ -35,7 +35,7 @@ class AmtInterpolator:
 
         model = AmtS()
         try:
-            model.load_state_dict(load_tensors(checkpoint, under="state_dict"))
+            model.load_state_dict(load_tensors(checkpoint, numpy_values=True))
         except RuntimeError as error:
             raise WeightsError(f"{checkpoint}: not a checkpoint of AMT-S; fetch amt-s again.") from error
         # The last layout is the faster one for convolutions of many pixels and few channels.

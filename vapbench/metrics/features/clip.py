@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vapbench.checkpoints.catalogue import require
+from vapbench.checkpoints.catalogue import require, unreadable
 from vapbench.checkpoints.metric_files import given_or_catalogued, present
 from vapbench.errors import UsageError, WeightsError, did_you_mean
 from vapbench.metrics.base import Metric
@@ -105,7 +105,9 @@ class ClipEncoder:
             )
             tokenizer = open_clip.get_tokenizer(local or model)
         except Exception as error:
-            raise WeightsError(f"{path}: cannot be loaded as CLIP {model}: {error}") from error
+            # open_clip says what does not fit; torch's advice would be to run what the file holds.
+            reason = unreadable(error) if "weights_only" in str(error) or not str(error) else str(error)
+            raise WeightsError(f"{path}: cannot be loaded as CLIP {model}: {reason}") from error
         if not isinstance(tokenizer, open_clip.SimpleTokenizer | HFTokenizer):
             raise WeightsError(f"{path}: its tokenizer is neither CLIP's own nor one of transformers in the folder.")
         self.source = str(path)

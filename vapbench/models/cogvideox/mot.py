@@ -169,7 +169,8 @@ class CogVideoXTransformer3DMOTModel(ExpertModel, CogVideoXTransformer3DModel): 
             reference_rotary_emb: table of all references.
             reference_timesteps: [B, n]; None gives the references the target's timestep, as released models
                 are run.
-            effect_types: one name per reference, for configs with ``supported_effect_types``.
+            effect_types: a name for each of the first references, for configs with ``supported_effect_types``; the
+                rest get none.
             return_dict: False returns a tuple.
 
         Raises:
@@ -240,15 +241,18 @@ class CogVideoXTransformer3DMOTModel(ExpertModel, CogVideoXTransformer3DModel): 
             places = [self.ref_embeddings[f"ref_{place}"] for place in reversed(range(count))]
             tokens = tokens + torch.stack(places, dim=1)
         if effect_types is not None:
-            tokens = tokens + torch.stack(self._effects(effect_types, count), dim=1)
+            effects = self._effects(effect_types, count)
+            told = tokens[:, : len(effects)] + torch.stack(effects, dim=1) if effects else tokens[:, :0]
+            tokens = torch.cat([told, tokens[:, len(effects) :]], dim=1)
         tokens = tokens.flatten(0, 1)
         return Tokens(video=tokens[:, length:], text=tokens[:, :length])
 
     def _effects(self, effect_types: Sequence[str], references: int) -> list[torch.Tensor]:
         known = self.config.supported_effect_types or ()
-        if len(effect_types) != references or not set(effect_types) <= set(known):
+        if len(effect_types) > references or not set(effect_types) <= set(known):
             raise UsageError(
-                f"effect_types {list(effect_types)} must name one of {list(known)} for each of {references} references."
+                f"effect_types {list(effect_types)} must name one of {list(known)} for each of at most {references} "
+                "references."
             )
         return [self.effect_embeddings[effect] for effect in effect_types]
 

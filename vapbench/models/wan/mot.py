@@ -36,9 +36,9 @@ class WanTransformer3DMOTModel(ExpertModel, WanTransformer3DModel):  # type: ign
     Configs hold the fields of ``WanTransformer3DModel`` and these:
 
     - ``block_idx_with_mot_ref``: the blocks with an expert (released model: every fourth of 40).
-    - ``attention_head_dim_mot_ref``, ``supported_effect_types``, ``num_ref_embeddings``,
-      ``reference_train_mode``: fields of official configs that have no effect or do not run there; they must
-          be null.
+    - ``supported_effect_types``, ``num_ref_embeddings``: taken and never read, as in the official model.
+    - ``attention_head_dim_mot_ref``, ``reference_train_mode``: fields of official configs that do not run there;
+      they must be null.
 
     Tables and norms that upstream keeps in float32 stay so in the expert too. The official code keeps the
     expert's in the checkpoint's type, with the same results: both are converted to float32 before use.
@@ -85,9 +85,8 @@ class WanTransformer3DMOTModel(ExpertModel, WanTransformer3DModel):  # type: ign
         """Make the base model from the registered config, then the expert."""
         super().__init__(**self._base_config(WanTransformer3DModel))
         self._check_expert_config(num_layers, attention_head_dim)
-        for field in ("supported_effect_types", "num_ref_embeddings", "reference_train_mode"):
-            if self.config[field]:
-                raise UsageError(f"Wan has no {field}: set it to null.")
+        if reference_train_mode:
+            raise UsageError("Wan has no reference_train_mode: set it to null.")
 
         self.patch_embedding_mot_ref = twin(self.patch_embedding)
         self.condition_embedder_mot_ref = twin(self.condition_embedder)

@@ -124,8 +124,8 @@ def summarise(
     Args:
         folders: run folders, in the order of the rows; ceilings go to the top and floors to the bottom.
         task: the task to tabulate; None for every task that the manifests name.
-        metrics: columns to show, as :func:`~vapbench.report.read.evidence.chosen` takes them; None for every one that any
-            of the table's cases was scored with.
+        metrics: columns to show, as :func:`~vapbench.report.read.evidence.chosen` takes them; None for every one that
+            any of the table's cases was scored with.
         reference: label of the row that the others are tested against; None: no tests.
         order: metrics whose columns come first, in this order.
 

@@ -1,0 +1,333 @@
+"""One adapter in the forms of many trainers is one adapter; what is none of them is refused by name."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from vapbench.errors import UsageError, WeightsError
+from vapbench.files.resources import bundled_weights
+from vapbench.methods.lora_files import adopt, base_shapes, find_adapter, weights_in
+from vapbench.methods.lora_forms import Layer, LoraFile
+
+Tensors = dict[str, np.ndarray[Any, Any]]
+BASE = bundled_weights("mini/vap")
+OWN = bundled_weights("mini/lora") / "mini_dekavu" / "pytorch_lora_weights.safetensors"
+SHAPES = base_shapes(BASE)
+QUERY = "transformer_blocks.0.attn1.to_q"
+OUTPUT = "transformer_blocks.0.attn1.to_out.0"
+
+
+@pytest.fixture(scope="module")
+def own() -> Tensors:
+    """The bundled adapter's tensors: ``transformer.<layer>.lora_A.weight`` and ``lora_B``."""
+    return load_file(OWN)
+
+
+def written(path: Path, tensors: Tensors, metadata: dict[str, str] | None = None) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file(tensors, path, metadata)
+    return path
+
+
+def layers(file: Path, alpha: float | None = None) -> tuple[Layer, ...]:
+    return LoraFile(file, SHAPES, "the base", alpha).layers()
+
+
+def changes(found: tuple[Layer, ...]) -> dict[str, np.ndarray[Any, Any]]:
+    """What each layer's weight grows by."""
+    tensors = load_file(found[0].down.file)
+    return {layer.module: layer.scale * _matrix(tensors, layer.up) @ _matrix(tensors, layer.down) for layer in found}
+
+
+def _matrix(tensors: Tensors, tensor: Any) -> np.ndarray[Any, Any]:
+    values = tensors[tensor.name].astype(np.float64)
+    return values.reshape(values.shape[:2])
+
+
+def renamed(tensors: Tensors, rename: Callable[[str, str], str]) -> Tensors:
+    """Each tensor under ``rename(layer, "A" or "B")``."""
+    made = {}
+    for name, values in tensors.items():
+        layer, _, rest = name.removeprefix("transformer.").partition(".lora_")
+        made[rename(layer, rest[0])] = values
+    return made
+
+
+UP_DOWN = {"A": "down", "B": "up"}
+FORMS: dict[str, Callable[[str, str], str]] = {
+    "diffusers": lambda layer, side: f"transformer.{layer}.lora_{side}.weight",
+    "no prefix": lambda layer, side: f"{layer}.lora_{side}.weight",
+    "peft": lambda layer, side: f"base_model.model.{layer}.lora_{side}.weight",
+    "peft around a pipeline": lambda layer, side: f"base_model.model.transformer.{layer}.lora_{side}.weight",
+    "peft, in memory": lambda layer, side: f"{layer}.lora_{side}.default.weight",
+    "ComfyUI": lambda layer, side: f"diffusion_model.{layer}.lora_{side}.weight",
+    "ComfyUI, whole model": lambda layer, side: f"model.diffusion_model.{layer}.lora_{side}.weight",
+    "ComfyUI of kohya": lambda layer, side: f"diffusion_model.{layer}.lora_{UP_DOWN[side]}.weight",
+    "DiffSynth": lambda layer, side: f"pipe.dit.{layer}.lora_{side}.default.weight",
+    "compiled": lambda layer, side: f"_orig_mod.{layer}.lora_{side}.weight",
+    "under DistributedDataParallel": lambda layer, side: f"module.{layer}.lora_{side}.weight",
+    "checkpointed": lambda layer, side: (
+        f"{layer.replace('.attn1', '._checkpoint_wrapped_module.attn1')}.lora_{side}.weight"
+    ),
+    "kohya": lambda layer, side: f"lora_unet_{layer.replace('.', '_')}.lora_{UP_DOWN[side]}.weight",
+    "VideoX-Fun": lambda layer, side: f"lora_unet__{layer.replace('.', '_')}.lora_{UP_DOWN[side]}.weight",
+    "LyCORIS": lambda layer, side: f"lycoris_{layer.replace('.', '_')}.lora_{UP_DOWN[side]}.weight",
+    "kohya, transformer": lambda layer, side: f"lora_transformer_{layer.replace('.', '_')}.lora_{UP_DOWN[side]}.weight",
+    "old diffusers": lambda layer, side: f"transformer.{layer}.lora.{UP_DOWN[side]}.weight",
+    "older diffusers": lambda layer, side: (
+        f"transformer.{layer.replace('attn1.', 'attn1.processor.').replace('to_out.0', 'to_out')}"
+        f"_lora.{UP_DOWN[side]}.weight"
+    ),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_is_the_same_adapter(form: str, own: Tensors, tmp_path: Path) -> None:
+    found = changes(layers(written(tmp_path / "a.safetensors", renamed(own, FORMS[form]))))
+    whole = changes(layers(OWN))
+    assert len(whole) == 24
+    assert found.keys() == whole.keys()
+    assert all(np.array_equal(found[name], whole[name]) for name in whole)
+
+
+def test_factors_stored_as_convolutions_are_those_of_linear_layers(own: Tensors, tmp_path: Path) -> None:
+    tensors = {name: values[..., None, None] for name, values in renamed(own, FORMS["kohya"]).items()}
+    found, whole = changes(layers(written(tmp_path / "a.safetensors", tensors))), changes(layers(OWN))
+    assert all(np.array_equal(found[name], whole[name]) for name in whole)
+
+
+class TestScale:
+    """alpha / rank, wherever a trainer writes it, and 1 where nothing is written."""
+
+    def file(self, folder: Path, tensors: Tensors, metadata: dict[str, str] | None = None) -> Path:
+        return written(folder / "a.safetensors", tensors, metadata)
+
+    def test_without_alpha_it_is_one_for_every_rank(self, own: Tensors, tmp_path: Path) -> None:
+        """Some versions of diffusers took the first layer's rank for every layer's alpha."""
+        tensors = dict(own)
+        half = f"transformer.{OUTPUT}.lora_"
+        tensors[f"{half}A.weight"] = np.ascontiguousarray(own[f"{half}A.weight"][:4])
+        tensors[f"{half}B.weight"] = np.ascontiguousarray(own[f"{half}B.weight"][:, :4])
+        found = layers(self.file(tmp_path, tensors))
+        assert {layer.rank for layer in found} == {4, 8}
+        assert {layer.scale for layer in found} == {1.0}
+
+    @pytest.mark.parametrize("dtype", [np.float32, np.float16, np.int64])
+    def test_kohyas_tensors(self, dtype: Any, own: Tensors, tmp_path: Path) -> None:
+        tensors = renamed(own, FORMS["kohya"])
+        names = {name.partition(".")[0] for name in tensors}
+        tensors |= {f"{name}.alpha": np.array(2, dtype) for name in names}
+        assert {layer.scale for layer in layers(self.file(tmp_path, tensors))} == {0.25}
+
+    @pytest.mark.parametrize(
+        "metadata",
+        [
+            {"lora_adapter_metadata": json.dumps({"transformer.r": 8, "transformer.lora_alpha": 16})},
+            {"lora_adapter_metadata": json.dumps({"r": 8, "lora_alpha": 16})},
+            {"lora_config": json.dumps({"r": 8, "lora_alpha": 16})},
+            {"ss_network_dim": "8", "ss_network_alpha": "16.0"},
+        ],
+    )
+    def test_metadata(self, metadata: dict[str, str], own: Tensors, tmp_path: Path) -> None:
+        assert {layer.scale for layer in layers(self.file(tmp_path, own, metadata))} == {2.0}
+
+    @pytest.mark.parametrize(
+        ("config", "scale", "of_query"),
+        [
+            ({"lora_alpha": 16}, 2.0, 2.0),
+            ({"lora_alpha": 16, "use_rslora": True}, 16 / math.sqrt(8), 16 / math.sqrt(8)),
+            ({"lora_alpha": 8, "alpha_pattern": {QUERY: 32}}, 1.0, 4.0),
+            ({"lora_alpha": 8, "alpha_pattern": {rf"^{QUERY}$".replace(".", r"\."): 32}}, 1.0, 4.0),
+        ],
+    )
+    def test_pefts_configuration(
+        self, config: dict[str, Any], scale: float, of_query: float, own: Tensors, tmp_path: Path
+    ) -> None:
+        (tmp_path / "adapter_config.json").write_text(json.dumps({"peft_type": "LORA", "r": 8, **config}))
+        scales = {layer.module: layer.scale for layer in layers(self.file(tmp_path, own))}
+        assert scales.pop(QUERY) == pytest.approx(of_query)
+        assert list(scales.values()) == pytest.approx([scale] * 23)
+
+    def test_what_a_card_says_counts_where_the_file_is_silent(self, own: Tensors, tmp_path: Path) -> None:
+        assert {layer.scale for layer in layers(self.file(tmp_path, own), alpha=4)} == {0.5}
+        with pytest.raises(WeightsError, match=r"two scales \(1 by its metadata, 0.5 by card\.json\)"):
+            layers(OWN, alpha=4)
+
+    @pytest.mark.parametrize(
+        ("config", "message"),
+        [
+            ({"r": 16, "lora_alpha": 16}, "says rank 16 for .*its tensors have 8"),
+            ({"r": 8, "lora_alpha": 0}, "the scale 0; it must be above 0"),
+            ({"r": 8}, "lora_alpha: Field required"),
+            ({"r": 8, "lora_alpha": 8, "alpha_pattern": {"(a+)+$": 1}}, "names no layer"),
+            ({"r": 8, "lora_alpha": 8, "use_dora": True}, "holds DoRA"),
+            ({"r": 8, "lora_alpha": 8, "peft_type": "LOKR"}, "holds LOKR"),
+            ({"r": 8, "lora_alpha": 8, "init_lora_weights": "pissa_niter_4"}, "a base that its trainer changed"),
+        ],
+    )
+    def test_a_configuration_that_does_not_fit(
+        self, config: dict[str, Any], message: str, own: Tensors, tmp_path: Path
+    ) -> None:
+        (tmp_path / "adapter_config.json").write_text(json.dumps(config))
+        with pytest.raises(WeightsError, match=rf"a\.safetensors: .*{message}"):
+            layers(self.file(tmp_path, own))
+
+
+def _moved(tensors: Tensors) -> Tensors:
+    return {name.replace("attn1.to_out.0", "attnX.to_out.0"): values for name, values in tensors.items()}
+
+
+def _with(tensors: Tensors, name: str, shape: tuple[int, ...] = (128,)) -> Tensors:
+    return tensors | {name: np.ones(shape, np.float16)}
+
+
+def _without(tensors: Tensors, part: str) -> Tensors:
+    return {name: values for name, values in tensors.items() if part not in name}
+
+
+def _changed(tensors: Tensors, side: str, change: Callable[[Any], Any]) -> Tensors:
+    name = f"transformer.{QUERY}.lora_{side}.weight"
+    return tensors | {name: np.ascontiguousarray(change(tensors[name].copy()))}
+
+
+def _one_bad(values: Any, bad: float) -> Any:
+    values.flat[3] = bad
+    return values
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (_moved, rf"12 of 48 tensors have no place in the base: .*attnX.*\(nearest: {OUTPUT}\)"),
+        (lambda own: _without(own, "lora_B"), rf"24 of 24 layers lack their lora_B .*only transformer\.{QUERY[:12]}"),
+        (lambda own: _without(own, f"{QUERY}.lora_A"), "1 of 24 layers lack their lora_A"),
+        (lambda own: _changed(own, "A", lambda a: a[:, :64]), rf"do not fit {QUERY}.*weight is \[128, 128\]"),
+        (lambda own: _changed(own, "A", lambda a: a[:4]), rf"do not fit {QUERY}"),
+        (lambda own: _changed(own, "B", lambda b: b[:64]), rf"do not fit {QUERY}"),
+        (lambda own: _changed(own, "A", lambda a: _one_bad(a, np.nan)), "1 values that are infinite or no numbers"),
+        (lambda own: _changed(own, "B", lambda b: _one_bad(b, -np.inf)), "1 values that are infinite or no numbers"),
+        (lambda own: _changed(own, "B", lambda b: b.astype(np.int8)), "stored as I8; save it as float16"),
+        (lambda own: {n: v * ("_A" in n) for n, v in own.items()}, "every lora_B .* is zero, as before training"),
+        (lambda own: {}, "holds no LoRA tensor"),
+        (lambda own: _with(own, f"{QUERY}.lora_A.weight", (8, 128)), "have one place"),
+        (lambda own: _with(own, f"transformer.{QUERY}.lora_B.bias"), "holds LoRA with biases"),
+        (lambda own: _with(own, f"transformer.{QUERY}.lora_magnitude_vector"), r"holds DoRA \(1 of 49 tensors"),
+        (lambda own: _with(own, f"lora_unet_{QUERY.replace('.', '_')}.dora_scale"), "holds DoRA"),
+        (lambda own: _with({}, f"{QUERY}.lokr_w1"), "holds LoKr"),
+        (lambda own: _with({}, f"{QUERY}.hada_w1_a"), "holds LoHa"),
+        (lambda own: _with({}, f"{QUERY}.diff"), "holds differences of whole weights"),
+        (lambda own: _with({}, "transformer.layers.0.attention.dense.matrix_A.0"), "SAT.*export it to diffusers"),
+        (lambda own: _with(own, "text_encoder.encoder.lora_A.weight"), "adapter of the text encoder.*frozen"),
+        (lambda own: _with(own, "lora_te_text_model.lora_down.weight"), "adapter of the text encoder"),
+        (lambda own: _with(own, "transformer.patch_embed.proj.weight"), "1 of 49 tensors have no place"),
+        (lambda own: _with(own, f"{QUERY}\x1b[2J.lora_A.weight"), "names that no trainer gives"),
+        (lambda own: _with(own, f"transformer_2.{QUERY}.lora_A.weight"), "1 of 49 tensors have no place"),
+        (lambda own: _with(own, f"transformer.{QUERY}.alpha", (2,)), "one number each"),
+        (lambda own: _with(own, "transformer.transformer_blocks.0.ff.net.2.alpha", ()), "an alpha but no factors"),
+    ],
+)
+def test_what_is_no_adapter_of_the_base_is_refused_by_name(
+    change: Callable[[Tensors], Tensors], message: str, own: Tensors, tmp_path: Path
+) -> None:
+    file = written(tmp_path / "a.safetensors", change(dict(own)))
+    with pytest.raises(WeightsError, match=rf"a\.safetensors: .*{message}"):
+        layers(file)
+
+
+def test_a_file_that_is_cut_or_none_is_named(tmp_path: Path) -> None:
+    for name, content in (("cut", OWN.read_bytes()[:-10]), ("page", b"<html>not found</html>"), ("empty", b"")):
+        file = tmp_path / f"{name}.safetensors"
+        file.write_bytes(content)
+        with pytest.raises(WeightsError, match=rf"{name}\.safetensors is damaged or incomplete"):
+            layers(file)
+
+
+class TestAdopting:
+    """The card of an adapter that was trained elsewhere."""
+
+    @pytest.fixture
+    def foreign(self, own: Tensors, tmp_path: Path) -> Path:
+        return written(tmp_path / "from" / "a.safetensors", renamed(own, FORMS["kohya"]))
+
+    def test_the_file_is_copied_to_its_place_and_gets_a_card(self, foreign: Path, tmp_path: Path) -> None:
+        for source in (foreign, foreign.parent):
+            adopt(source, tmp_path / "to", "mini_dekavu", BASE, "the base")
+        adapter = find_adapter(tmp_path / "to", "mini_dekavu")
+        assert adapter is not None
+        assert adapter.card.adopted
+        assert adapter.card.rank == 8
+        assert adapter.weights.read_bytes() == foreign.read_bytes()
+        assert changes(adapter.layers(BASE, "the base")).keys() == changes(layers(OWN)).keys()
+
+    def test_a_file_in_its_place_gets_a_card_and_a_second_call_changes_nothing(self, tmp_path: Path) -> None:
+        place = tmp_path / "mini_dekavu"
+        place.mkdir()
+        shutil.copy(OWN, place)
+        adopt(place, tmp_path, "mini_dekavu", BASE, "the base")
+        before = {path: path.read_bytes() for path in place.iterdir()}
+        assert len(before) == 2
+        adopt(place, tmp_path, "mini_dekavu", BASE, "the base")
+        assert {path: path.read_bytes() for path in place.iterdir()} == before
+
+    def test_pefts_configuration_goes_along_and_is_keyed(self, foreign: Path, tmp_path: Path) -> None:
+        config = foreign.with_name("adapter_config.json")
+        config.write_text(json.dumps({"r": 8, "lora_alpha": 16}))
+        adapter = adopt(foreign, tmp_path / "to", "mini_dekavu", BASE, "the base")
+        assert {layer.scale for layer in adapter.layers(BASE, "the base")} == {2.0}
+        assert adapter.inputs() == [adapter.weights, adapter.folder / "adapter_config.json"]
+        config.write_text(json.dumps({"r": 8, "lora_alpha": 8}))
+        with pytest.raises(WeightsError, match="holds another adapter"):
+            adopt(foreign, tmp_path / "to", "mini_dekavu", BASE, "the base")
+
+    def test_a_given_alpha_is_kept_and_keyed(self, foreign: Path, tmp_path: Path) -> None:
+        adapter = adopt(foreign, tmp_path, "mini_dekavu", BASE, "the base", alpha=16)
+        again = find_adapter(tmp_path, "mini_dekavu")
+        assert again is not None
+        assert {layer.scale for layer in again.layers(BASE, "the base")} == {2.0}
+        assert again.inputs() == adapter.inputs() == [again.weights, "alpha=16"]
+        with pytest.raises(UsageError, match="says its own scale"):
+            adopt(OWN, tmp_path / "other", "mini_dekavu", BASE, "the base", alpha=16)
+
+    def test_another_adapter_or_card_is_never_overwritten(self, foreign: Path, own: Tensors, tmp_path: Path) -> None:
+        output = tmp_path / "to"
+        adopt(foreign, output, "mini_dekavu", BASE, "the base")
+        before = {path: path.read_bytes() for path in (output / "mini_dekavu").iterdir()}
+        other = written(tmp_path / "other.safetensors", own)
+        with pytest.raises(WeightsError, match="holds another adapter or card; move it away"):
+            adopt(other, output, "mini_dekavu", BASE, "the base")
+        with pytest.raises(WeightsError, match="holds another adapter or card"):
+            adopt(foreign, output, "mini_dekavu", BASE, "the base", alpha=4)
+        assert {path: path.read_bytes() for path in (output / "mini_dekavu").iterdir()} == before
+
+    def test_a_trained_adapter_keeps_its_card(self, tmp_path: Path) -> None:
+        shutil.copytree(OWN.parent, tmp_path / "mini_dekavu")
+        before = (tmp_path / "mini_dekavu" / "card.json").read_bytes()
+        adopt(OWN, tmp_path, "mini_dekavu", BASE, "the base")
+        assert (tmp_path / "mini_dekavu" / "card.json").read_bytes() == before
+
+    def test_what_does_not_fit_gets_no_card(self, own: Tensors, tmp_path: Path) -> None:
+        file = written(tmp_path / "from" / "a.safetensors", _moved(own))
+        with pytest.raises(WeightsError, match="12 of 48 tensors have no place"):
+            adopt(file, tmp_path / "to", "mini_dekavu", BASE, "the base")
+        assert not (tmp_path / "to").exists()
+        with pytest.raises(WeightsError, match="only safetensors are read"):
+            adopt(tmp_path, tmp_path / "to", "mini_dekavu", BASE, "the base")
+
+    def test_a_held_out_condition_gets_none(self, foreign: Path, tmp_path: Path) -> None:
+        with pytest.raises(UsageError, match="keeps this condition out of all training"):
+            adopt(foreign, tmp_path, "mini_lopeni", BASE, "the base")
+
+    def test_the_adapters_file_is_found_by_name(self, own: Tensors, tmp_path: Path) -> None:
+        assert weights_in(tmp_path) is None
+        for name in ("b", "adapter_model", "pytorch_lora_weights"):
+            file = written(tmp_path / f"{name}.safetensors", own)
+            assert weights_in(tmp_path) == file

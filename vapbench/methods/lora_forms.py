@@ -1,0 +1,378 @@
+"""What a LoRA file of any trainer holds: which layers of the base it changes, by what, and at which scale.
+
+Trainers spell the same tensors differently: peft, diffusers, ComfyUI, kohya's scripts, finetrainers. Every spelling is
+brought to the base's own layers here, or refused by the name of its form. Loaders that skip tensors they do not know
+make videos too, only other ones, so a tensor without a place is an error.
+
+Checks read headers and numbers with numpy; torch is imported when an adapter is put on.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from safetensors import safe_open
+
+from vapbench.checkpoints.tensors import FLOATS, Shape, Tensor, read_header
+from vapbench.errors import WeightsError
+from vapbench.files.parsing import parse_json
+
+PEFT_CONFIG = "adapter_config.json"
+"""Beside a file that peft saved: its rank, alpha and kind."""
+
+_LONGEST_NAME = 300
+_FACTOR = re.compile(r"(.+?)[._]lora[._](A|B|down|up)(?:\.(?!weight$|bias$)\w+)?(?:\.weight)?")
+_ALPHA = re.compile(r"(.+?)(?:[._]lora)?[._]alpha")
+# Names that trainers, wrappers and other loaders put before the model's own, and within them.
+_BEFORE = re.compile(
+    r"(?:lora|lycoris|base_model|model|module|_orig_mod|_fsdp_wrapped_module|pipe|dit|unet|denoiser|diffusion_model"
+    r"|transformer)_+"
+)
+_WITHIN = re.compile(r"\b(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module|module|processor)\.")
+_TRAIN = (
+    "only plain LoRA is put on here. Train it as plain LoRA, or merge it into its base and run that: "
+    "--method i2v:weights=MERGED_FOLDER"
+)
+_FORMS = {
+    r"lora_magnitude_vector|dora_scale|\.magnitude$": ("DoRA", _TRAIN),
+    r"lokr_": ("LoKr", _TRAIN),
+    r"hada_": ("LoHa", _TRAIN),
+    r"[._]b?oft_": ("OFT", _TRAIN),
+    r"vera_lambda": ("VeRA", _TRAIN),
+    r"ia3_": ("(IA)3", _TRAIN),
+    r"lora_E\b": ("AdaLoRA", _TRAIN),
+    r"lora_mid|lora_t[12]": ("LoCon with Tucker decomposition", _TRAIN),
+    r"lora_embedding": ("LoRA of an embedding", _TRAIN),
+    r"lora_(B|up)(\.\w+)?\.bias$": ("LoRA with biases", _TRAIN),
+    r"\.diff(_b|_m)?$|set_weight$": ("differences of whole weights", _TRAIN),
+    r"matrix_[AB]": ("CogVideo's own (SAT) form", "export it to diffusers with that repository's tools first."),
+    r"base_layer": ("a whole model with its adapter inside", "save the adapter alone."),
+    r"^lora_te|text_encoder": (
+        "an adapter of the text encoder as well",
+        "the text encoder stays frozen here: save the transformer's part alone.",
+    ),
+}
+"""What tensors of other kinds of files have in their names: what those are, and what to do."""
+# peft changes the base's own weights with these, so the file is no adapter of the base as it is.
+_CHANGES_BASE = ("pissa", "olora", "corda", "loftq", "lora_ga")
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer that is changed: its weight grows by ``scale * up @ down``."""
+
+    module: str
+    down: Tensor
+    up: Tensor
+    scale: float
+
+    @property
+    def rank(self) -> int:
+        """Rows of ``down``, columns of ``up``."""
+        return self.down.shape[0]
+
+
+class _Settings(BaseModel):
+    """What peft, diffusers or finetrainers write beside the tensors."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    r: int
+    lora_alpha: float
+    rank_pattern: dict[str, int] = {}
+    alpha_pattern: dict[str, float] = {}
+    use_rslora: bool = False
+    use_dora: bool = False
+    init_lora_weights: bool | str | None = True
+    layer_replication: list[Any] | None = None
+    peft_type: Annotated[str, Field(pattern=r"^\w{1,20}$")] = "LORA"
+
+    @field_validator("rank_pattern", "alpha_pattern")
+    @classmethod
+    def _of_names(cls, value: dict[str, Any]) -> dict[str, Any]:
+        # peft takes keys for regular expressions; it writes names and their ends, and a file gets no more than that.
+        named = {key.removeprefix("^").removesuffix("$").replace("\\.", "."): item for key, item in value.items()}
+        if odd := [key for key in named if not re.fullmatch(r"[\w.]+", key)]:
+            raise ValueError(f"{odd[0]!r} names no layer")
+        return named
+
+    def scale(self, module: str) -> tuple[int, float]:
+        """Rank and scale of a layer."""
+        rank = _of_pattern(self.rank_pattern, module, self.r)
+        alpha = _of_pattern(self.alpha_pattern, module, self.lora_alpha)
+        return rank, alpha / (math.sqrt(rank) if self.use_rslora else rank)
+
+
+@dataclass(frozen=True)
+class LoraFile:
+    """A safetensors file with an adapter, against the base it is for."""
+
+    file: Path
+    base: Mapping[str, Shape]
+    """Shape of the weight of each of the base's layers."""
+    where: str
+    """Where the base comes from, for messages."""
+    alpha: float | None = None
+    """What a card says of the scale; None is nothing."""
+
+    def layers(self) -> tuple[Layer, ...]:
+        """Each layer it changes.
+
+        The scale is alpha / rank. Alpha is what the file, or peft's configuration beside it, says; where nothing says
+        anything it is the rank, so that the scale is 1: what trainers that keep no alpha mean, and what diffusers does
+        for adapters of one rank in every version.
+
+        Raises:
+            WeightsError: a tensor has no place in the base, lacks its partner, has another shape, holds no finite
+                numbers, or the file is of a form that is no LoRA.
+        """
+        tensors, metadata = read_header(self.file)
+        if any(len(tensor.name) > _LONGEST_NAME or not tensor.name.isprintable() for tensor in tensors):
+            raise self._error("its tensors have names that no trainer gives; fetch it again.")
+        settings = self._settings(metadata)
+        self._refuse_other_forms(tensors, settings)
+        factors, alphas = self._placed(tensors)
+        pairs = self._pairs(factors)
+        self._check_numbers(factors.values(), [up for _, up in pairs.values()])
+        return tuple(
+            Layer(module, down, up, self._scale(module, down.shape[0], alphas.get(module), settings))
+            for module, (down, up) in sorted(pairs.items())
+        )
+
+    @cached_property
+    def _flat(self) -> dict[str, str]:
+        # Some trainers write underscores for dots, so names are compared without either.
+        return {module.replace(".", "_"): module for module in self.base}
+
+    def _error(self, what: str) -> WeightsError:
+        return WeightsError(f"{self.file}: {what}")
+
+    def _settings(self, metadata: Mapping[str, str]) -> dict[str, _Settings]:
+        """What is said of rank and alpha, by who says it."""
+        said: dict[str, Any] = {}
+        if text := metadata.get("lora_adapter_metadata"):
+            said["its metadata"] = {
+                name.removeprefix("transformer."): value for name, value in self._object(text, "its metadata").items()
+            }
+        if text := metadata.get("lora_config"):
+            said["its metadata"] = self._object(text, "its metadata")
+        if "ss_network_alpha" in metadata and "ss_network_dim" in metadata:
+            said["its metadata"] = {"r": metadata["ss_network_dim"], "lora_alpha": metadata["ss_network_alpha"]}
+        beside = self.file.with_name(PEFT_CONFIG)
+        if beside.is_file():
+            said[PEFT_CONFIG] = self._object(beside.read_bytes(), PEFT_CONFIG)
+        found = {}
+        for source, values in said.items():
+            try:
+                found[source] = _Settings.model_validate(values)
+            except ValidationError as error:
+                first = error.errors()[0]
+                field = ".".join(map(str, first["loc"]))
+                raise self._error(f"{source} cannot be used ({field}: {first['msg']}); save it again.") from None
+        return found
+
+    def _object(self, text: str | bytes, source: str) -> dict[str, Any]:
+        try:
+            value = parse_json(text)
+        except ValueError as error:
+            raise self._error(f"{source} cannot be read ({error}); save it again.") from None
+        if not isinstance(value, dict):
+            raise self._error(f"{source} is no JSON object; save it again.")
+        return value
+
+    def _refuse_other_forms(self, tensors: Sequence[Tensor], settings: Mapping[str, _Settings]) -> None:
+        for pattern, (form, todo) in _FORMS.items():
+            if names := [tensor.name for tensor in tensors if re.search(pattern, tensor.name)]:
+                raise self._error(f"holds {form} ({len(names)} of {len(tensors)} tensors: {_some(names)}); {todo}")
+        for source, said in settings.items():
+            if said.peft_type != "LORA" or said.use_dora:
+                raise self._error(f"holds {'DoRA' if said.use_dora else said.peft_type} ({source} says so); {_TRAIN}")
+            if str(said.init_lora_weights).lower().startswith(_CHANGES_BASE) or said.layer_replication:
+                raise self._error(f"is a LoRA on a base that its trainer changed ({source} says so); {_TRAIN}")
+
+    def _placed(self, tensors: Sequence[Tensor]) -> tuple[dict[tuple[str, str], Tensor], dict[str, Tensor]]:
+        """Factors by layer and side, alphas by layer."""
+        factors: dict[tuple[str, str], Tensor] = {}
+        alphas: dict[str, Tensor] = {}
+        without: dict[str, str] = {}
+        for tensor in tensors:
+            if match := _FACTOR.fullmatch(tensor.name):
+                spelled, side = match[1], "down" if match[2] in ("A", "down") else "up"
+            elif match := _ALPHA.fullmatch(tensor.name):
+                spelled, side = match[1], "alpha"
+            else:
+                without[tensor.name] = tensor.name
+                continue
+            module = self._module(spelled)
+            if module is None:
+                without[tensor.name] = spelled
+            elif side == "alpha":
+                alphas[module] = tensor
+            elif earlier := factors.get((module, side)):
+                raise self._error(f"{earlier.name} and {tensor.name} have one place, {module}; save it again.")
+            else:
+                factors[module, side] = tensor
+        if without:
+            raise self._without_place(without, len(tensors))
+        if not factors:
+            raise self._error("holds no LoRA tensor; is this the adapter's file?")
+        if odd := [alpha.name for alpha in alphas.values() if math.prod(alpha.shape) != 1]:
+            raise self._error(f"{_some(odd)} should be one number each; save it again.")
+        if stray := sorted(set(alphas) - {module for module, _ in factors}):
+            raise self._error(f"has an alpha but no factors for {_some(stray)}; save it again.")
+        return factors, alphas
+
+    def _module(self, spelled: str) -> str | None:
+        """The base's layer that a trainer's spelling means."""
+        name = _WITHIN.sub("", spelled).replace(".", "_")
+        while True:
+            # An attention's output projection is the first of two entries, and some spell it without the number.
+            for candidate in (name, f"{name}_0"):
+                if candidate in self._flat:
+                    return self._flat[candidate]
+            if not (match := _BEFORE.match(name)):
+                return None
+            name = name[match.end() :]
+
+    def _without_place(self, without: Mapping[str, str], total: int) -> WeightsError:
+        shown = []
+        for name, spelled in list(without.items())[:3]:
+            stripped = re.sub(r"^(?:base_model\.model\.|diffusion_model\.|transformer\.|lora_unet_+)", "", spelled)
+            near = difflib.get_close_matches(stripped.replace(".", "_"), self._flat, n=1, cutoff=0.0)
+            shown.append(f"{name} (nearest: {self._flat[near[0]]})" if near else name)
+        more = ", ..." if len(without) > 3 else ""
+        return self._error(
+            f"{len(without)} of {total} tensors have no place in {self.where}: {', '.join(shown)}{more}. It was "
+            "trained on another model, or its names were changed; nothing of it is used."
+        )
+
+    def _pairs(self, factors: Mapping[tuple[str, str], Tensor]) -> dict[str, tuple[Tensor, Tensor]]:
+        """Both factors of each layer, in shapes that fit."""
+        modules = sorted({module for module, _ in factors})
+        for side, other, spelled in (("down", "up", "lora_B (up)"), ("up", "down", "lora_A (down)")):
+            if alone := [module for module in modules if (module, other) not in factors]:
+                have = factors[alone[0], side].name
+                raise self._error(
+                    f"{len(alone)} of {len(modules)} layers lack their {spelled}, e.g. {alone[0]}, which has only "
+                    f"{have}; copy or save it again, whole."
+                )
+        pairs = {module: (factors[module, "down"], factors[module, "up"]) for module in modules}
+        for module, (down, up) in pairs.items():
+            out, *within = self.base[module]
+            rank = down.shape[0] if down.shape else 0
+            # Linear layers' factors may be stored as convolutions of one pixel.
+            if rank and _plain(down.shape) == _plain((rank, *within)) and _plain(up.shape) == _plain((out, rank)):
+                continue
+            raise self._error(
+                f"{down.name} {list(down.shape)} and {up.name} {list(up.shape)} do not fit {module} of {self.where}, "
+                f"whose weight is {list(self.base[module])}: it was trained on another model, or its rank is mixed up."
+            )
+        return pairs
+
+    def _check_numbers(self, tensors: Iterable[Tensor], ups: Iterable[Tensor]) -> None:
+        for tensor in tensors:
+            if tensor.dtype not in FLOATS:
+                raise self._error(f"{tensor.name} is stored as {tensor.dtype}; save it as float16 or float32.")
+            exponent = FLOATS[tensor.dtype][1]
+            bad = int(((tensor.words() & exponent) == exponent).sum())
+            if bad:
+                raise self._error(
+                    f"{tensor.name} holds {bad} values that are infinite or no numbers; its training failed. Use an "
+                    "earlier checkpoint."
+                )
+        # Shifted, so that a negative zero is zero.
+        if not any((up.words() << 1).any() for up in ups):
+            raise self._error("every lora_B (up) is zero, as before training: it would change nothing.")
+
+    def _scale(self, module: str, rank: int, tensor: Tensor | None, settings: Mapping[str, _Settings]) -> float:
+        said: dict[str, float] = {}
+        if tensor is not None:
+            said[tensor.name] = tensor.value() / rank
+        for source, values in settings.items():
+            stated, said[source] = values.scale(module)
+            if stated != rank:
+                raise self._error(f"{source} says rank {stated} for {module}, its tensors have {rank}; save it again.")
+        if self.alpha is not None:
+            said["card.json"] = self.alpha / rank
+        for source, scale in said.items():
+            if not (math.isfinite(scale) and scale > 0):
+                raise self._error(f"{source} gives {module} the scale {scale:g}; it must be above 0.")
+        if len({round(scale, 6) for scale in said.values()}) > 1:
+            what = ", ".join(f"{scale:g} by {source}" for source, scale in said.items())
+            raise self._error(f"{module} has two scales ({what}); correct the wrong one.")
+        return next(iter(said.values()), 1.0)
+
+
+def states_scale(file: Path) -> bool:
+    """Whether a file, or peft's configuration beside it, says at which scale it is to be used.
+
+    Raises:
+        WeightsError: the file is damaged.
+    """
+    tensors, metadata = read_header(file)
+    keys = {"lora_adapter_metadata", "lora_config", "ss_network_alpha"}
+    named = any(_ALPHA.fullmatch(tensor.name) and not _FACTOR.fullmatch(tensor.name) for tensor in tensors)
+    return bool(keys & set(metadata)) or named or file.with_name(PEFT_CONFIG).is_file()
+
+
+def put_on(transformer: Any, layers: Sequence[Layer], name: str) -> None:
+    """Add an adapter to a transformer, active, in float32.
+
+    Loaders read patterns of ranks and alphas differently from version to version, so none is left to read: scales are
+    multiplied into the factors, and factors of smaller rank are filled up with zeros.
+
+    Args:
+        transformer: the base, without an adapter of this name.
+        layers: what to change.
+        name: the adapter's, without dots.
+    """
+    import torch
+    from peft import LoraConfig
+    from peft.utils import set_peft_model_state_dict
+    from torch.nn.functional import pad
+
+    rank = max(layer.rank for layer in layers)
+    modules = "|".join(re.escape(layer.module) for layer in layers)
+    transformer.add_adapter(LoraConfig(r=rank, lora_alpha=rank, target_modules=f"(?:{modules})"), name)
+    state: dict[str, torch.Tensor] = {}
+    with safe_open(layers[0].down.file, framework="pt") as file:
+        for layer in layers:
+            down, up = (file.get_tensor(tensor.name).float() for tensor in (layer.down, layer.up))
+            missing = rank - layer.rank
+            weight = transformer.get_submodule(layer.module).weight
+            down = down.reshape(layer.rank, *weight.shape[1:])
+            up = (layer.scale * up).reshape(len(weight), layer.rank, *[1] * (weight.ndim - 2))
+            state[f"{layer.module}.lora_A.weight"] = torch.cat([down, down.new_zeros(missing, *down.shape[1:])])
+            state[f"{layer.module}.lora_B.weight"] = pad(up, (0, 0) * (weight.ndim - 2) + (0, missing))
+    outcome = set_peft_model_state_dict(transformer, state, name)
+    if outcome.unexpected_keys:
+        raise WeightsError(f"{layers[0].down.file}: peft has no place for {_some(outcome.unexpected_keys)}.")
+    for parameter_name, parameter in transformer.named_parameters():
+        if f".{name}." in parameter_name:
+            parameter.data = parameter.data.float()
+            parameter.requires_grad_(False)
+
+
+def _of_pattern(pattern: Mapping[str, Any], module: str, usual: Any) -> Any:
+    """The first entry whose name is the layer's, or its end."""
+    return next((value for key, value in pattern.items() if f".{module}".endswith(f".{key}")), usual)
+
+
+def _plain(shape: Sequence[int]) -> Shape:
+    """A shape without the ones at its end."""
+    shape = tuple(shape)
+    while len(shape) > 2 and shape[-1] == 1:
+        shape = shape[:-1]
+    return shape
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
