@@ -245,6 +245,7 @@ def test_a_manifest_to_fill_in_is_written_where_it_is_asked_for(outs: Path, case
 
 def test_a_folder_with_a_manifest_json_of_another_program_is_one_of_videos(outs: Path) -> None:
     (outs / "manifest.json").write_text('{"model": "mine"}')
+    (outs / "videos").mkdir()
     assert "outs: 6 of 6 cases found" in score(outs, "--limit", 6).stderr
     run = outs.parent / "results" / "mini" / "outs"
     refused = score(run, "--template", outs.parent / "x.csv")

@@ -270,6 +270,11 @@ def test_the_last_of_three_panels(
     with caplog.at_level(logging.WARNING, logger="vapbench"):
         assert isinstance(Folder(outputs).generate(case, 0), Path)
     assert "panel=last" in caplog.text
+    told = [look(Folder(outputs, panel), [case], [0]).problems[0].text for panel in ("all", "last")]
+    assert told == [
+        "3 frames, 144x32 instead of 5 frames, 48x32; three panels? see --panel last",
+        "3 frames instead of 5 frames",
+    ]
 
 
 def test_a_width_that_does_not_divide_is_refused(outputs: Path, make_case: Callable[..., Case]) -> None:
@@ -277,6 +282,8 @@ def test_a_width_that_does_not_divide_is_refused(outputs: Path, make_case: Calla
     write_video(outputs / f"{case.id}.mp4", moving_clip(width=50))
     with pytest.raises(DataError, match="width 50 does not divide by 3"):
         Folder(outputs, panel="last").generate(case, 0)
+    (problem,) = look(Folder(outputs, panel="last"), [case], [0]).problems
+    assert (problem.kind, "width 50 does not divide by 3" in problem.text) == ("damaged", True)
 
 
 def test_the_template_lists_every_case(outputs: Path, make_case: Callable[..., Case]) -> None:

@@ -32,7 +32,7 @@ def is_run(target: Path) -> bool:
     folder = RunFolder(target)
     if not folder.manifest_path.is_file():
         return False
-    if folder.generations_path.exists() or folder.videos.is_dir():
+    if folder.generations_path.exists():
         return True
     try:
         return "suite" in folder.manifest()["identity"]

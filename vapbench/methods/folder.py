@@ -38,7 +38,8 @@ MANIFEST = "manifest.csv"
 Panel = Literal["all", "last"]
 
 # VAP's own benchmark scripts write [reference | target | output] side by side.
-_PANELS = 3
+PANELS = 3
+"""Pictures beside each other in a video of ``panel="last"``."""
 _SUSPICIOUS_ASPECT = 2.5
 _ARCHIVES = frozenset({".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".zst"})
 
@@ -322,8 +323,17 @@ def _seed(text: str | None, where: str) -> int:
     return int(text or 0)
 
 
+def check_panels(width: int, video: Path) -> None:
+    """Refuse a video that cannot be divided into panels.
+
+    Raises:
+        DataError: its width does not divide by three.
+    """
+    if width % PANELS:
+        raise DataError(f"{video}: its width {width} does not divide by {PANELS}; it is no three-panel video.")
+
+
 def _last_panel(clip: Clip, video: Path) -> Clip:
-    if clip.width % _PANELS:
-        raise DataError(f"{video}: its width {clip.width} does not divide by {_PANELS}; it is no three-panel video.")
-    width = clip.width // _PANELS
+    check_panels(clip.width, video)
+    width = clip.width // PANELS
     return Clip(clip.frames[:, :, -width:], clip.fps, str(video))

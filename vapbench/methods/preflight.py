@@ -16,7 +16,7 @@ from vapbench.core.video import IMAGE_SUFFIXES, VideoInfo, open_video, read_vide
 from vapbench.errors import DataError
 from vapbench.files.walk import VIDEO_SUFFIXES
 from vapbench.methods.finding import Cases
-from vapbench.methods.folder import MANIFEST, Folder
+from vapbench.methods.folder import MANIFEST, PANELS, Folder, check_panels
 
 if TYPE_CHECKING:
     from vapbench.core.case import Case, ClipSpec
@@ -38,7 +38,6 @@ _MOST_DECODED = 300_000_000
 """Pixels of one video, all frames together, beyond which only its header is read here: a few seconds of decoding."""
 _NEAREST = 200
 """Files for which the nearest case is looked for; each costs milliseconds."""
-_PANELS = 3
 
 
 @dataclass(frozen=True)
@@ -271,6 +270,8 @@ def _check(
     for case, seed, path in videos:
         try:
             info, decoded = _look_into(path, time.monotonic() < ends)
+            if info and method.panel == "last":
+                check_panels(info.width, path)
         except (DataError, OSError) as error:
             text = error.strerror or str(error) if isinstance(error, OSError) else str(error)
             problems.append(Problem("damaged", _relative(method, path), text.removeprefix(f"{path}: "), case, seed))
@@ -307,7 +308,7 @@ def _header(path: Path) -> VideoInfo:
 
 
 def _differing(method: Folder, case: str, seed: int, path: Path, info: VideoInfo, spec: ClipSpec) -> Iterator[Problem]:
-    width = info.width // _PANELS if method.panel == "last" else info.width
+    width = info.width // PANELS if method.panel == "last" else info.width
     found, asked = [], []
     # A header may leave out the number of frames, or the rate, which is compared as it is printed.
     if info.frames not in (0, spec.frames):
@@ -320,5 +321,6 @@ def _differing(method: Folder, case: str, seed: int, path: Path, info: VideoInfo
         found.append(f"{info.fps:g} fps")
         asked.append(f"{spec.fps:g} fps")
     if found:
-        text = f"{', '.join(found)} instead of {', '.join(asked)}"
+        panels = "; three panels? see --panel last" if width == PANELS * spec.width else ""
+        text = f"{', '.join(found)} instead of {', '.join(asked)}{panels}"
         yield Problem("differs", _relative(method, path), text, case, seed, clip=replace(info, width=width))
