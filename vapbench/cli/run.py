@@ -37,7 +37,7 @@ def run(
     metric: opt.Metrics = None,
     seed: opt.Seeds = None,
     limit: opt.Limit = None,
-    results: opt.Results = opt.RESULTS,
+    results: opt.Results = opt.RUNS,
     name: opt.Name = None,
     device: opt.Device = "auto",
     executor: opt.Executor = "local",
@@ -110,7 +110,7 @@ def generate(
     data: opt.Data = None,
     seed: opt.Seeds = None,
     limit: opt.Limit = None,
-    results: opt.Results = opt.RESULTS,
+    results: opt.Results = opt.RUNS,
     name: opt.Name = None,
     device: opt.Device = "auto",
     executor: opt.Executor = "local",
@@ -160,14 +160,15 @@ def generate(
 
 def score(
     target: Annotated[
-        Path, typer.Argument(help="A run folder, or a folder of videos you already have.", show_default=False)
+        Path,
+        typer.Argument(help="A run (its folder, name or label), or a folder of videos you have.", show_default=False),
     ],
     task: opt.Task = "all",
     suite: opt.Suite = opt.SUITE,
     data: opt.Data = None,
     metric: opt.Metrics = None,
     limit: opt.Limit = None,
-    results: opt.Results = opt.RESULTS,
+    results: opt.Results = opt.RUNS,
     name: opt.Name = None,
     panel: Annotated[
         Literal["all", "last"],
@@ -209,6 +210,7 @@ def score(
     settings = with_ray(settings, executor, workers, ray_address)
     selection = choose(suite, data, task, limit)
     wanted = columns(metric or selection.suite.metrics)
+    target = _run_or_folder(target, results, selection.suite.name)
     if (target / "manifest.json").is_file():
         plan, folder = None, RunFolder(target)
     else:
@@ -228,6 +230,19 @@ def score(
     shown = [column.metric.name for column in wanted]
     print_tables([folder], task=selection.task.name, as_json=json, next_steps=not quiet, metrics=shown)
     raise typer.Exit(1 if stopped else 0)
+
+
+def _run_or_folder(target: Path, results: Path, suite: str) -> Path:
+    """The folder that is meant; where there is none of that name, the run of it."""
+    from vapbench.cli.naming import find_run
+    from vapbench.errors import UsageError
+
+    if target.exists() or len(target.parts) > 1:
+        return target
+    try:
+        return find_run(str(target), results, suite).path
+    except UsageError as error:
+        raise UsageError(f"There is no folder {target} here. {error}") from None
 
 
 def _plan_videos(target: Path, panel: str, name: str | None, selection: Selection, results: Path) -> RunPlan:
