@@ -12,7 +12,7 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(VENV)/installed ## Install, then run Video-As-Prompt, its base and the ground truth on the mini suite's camera task
-	$(BIN)/vapbench run --method vap --method i2v --method ground-truth --task camera --results build/results
+	$(BIN)/vapbench run --method vap --method i2v --method ground-truth --task camera
 	@echo "       source $(BIN)/activate"
 	@echo "           puts the vapbench command on the path"
 

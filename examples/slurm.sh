@@ -16,7 +16,7 @@
 #SBATCH --output=slurm-%A_%a.log
 set -euo pipefail
 
-RESULTS=${RESULTS:-results}
+RESULTS=${RESULTS:-runs}
 SHARDS=${SHARDS:-8}
 
 if [ -z "${SLURM_ARRAY_TASK_ID:-}" ]; then

@@ -28,4 +28,4 @@ def test_the_wheel_lists_and_runs_everything(tmp_path: Path) -> None:
     assert "zero-shot" in vapbench("list", "tasks")
     vapbench("check")
     vapbench("run", "-m", "frozen", "--task", "style", "--limit", "1", "-q")
-    vapbench("show", "results/mini/frozen")
+    vapbench("show", "runs/mini/frozen")

@@ -161,7 +161,7 @@ def test_on_the_command_line_the_cost_is_said_the_budget_kept_and_the_key_nowher
     assert len(endpoint.requests) == 2
     assert "--max-judge-calls 2 is spent: 1 scores are left to do" in err
     assert "Go on with: vapbench run -m frozen" in err
-    written = [path for path in (tmp_path / "results").rglob("*") if path.is_file()]
+    written = [path for path in (tmp_path / "runs").rglob("*") if path.is_file()]
     assert any(path.suffix == ".jsonl" and "semantic_alignment" in path.name for path in written)
     assert not any(KEY.encode() in path.read_bytes() for path in written)
     assert KEY not in "".join((*dry, out, err))
@@ -188,7 +188,7 @@ def test_an_interrupt_keeps_what_was_answered(tmp_path: Path, endpoint: Endpoint
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert "Resume with: vapbench run" in err
-    lines = next((tmp_path / "results").rglob("semantic_alignment*.jsonl")).read_text().splitlines()
+    lines = next((tmp_path / "runs").rglob("semantic_alignment*.jsonl")).read_text().splitlines()
     # The first interrupt waits for what is under way, the second does not.
     assert (len(lines) >= 2) if interrupts == 1 else (len(lines) == 1)
     assert all(json.loads(line)["value"] == 70 for line in lines)

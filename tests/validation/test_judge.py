@@ -231,7 +231,7 @@ def test_the_command_prints_what_it_found(endpoint: Endpoint, tmp_path: Path) ->
 
     vapbench("generate", "-m", "ground-truth", "--task", "style", "--limit", "3", "-q")
     metric = f"semantic_alignment[judge]:model=m,base_url={endpoint.url},frames=2,repeats=2"
-    command = ("check", "judge", "results/mini/ground-truth", "--metric", metric, "--limit", "2")
+    command = ("check", "judge", "runs/mini/ground-truth", "--metric", metric, "--limit", "2")
     assert "together: 16 calls, 80 images" in vapbench(*command, "--dry-run").stdout
     done = vapbench(*command, "-q")
     assert done.returncode == 0, done.stderr
@@ -241,7 +241,7 @@ def test_the_command_prints_what_it_found(endpoint: Endpoint, tmp_path: Path) ->
     )
     assert json.loads(vapbench(*command, "-q", "--json").stdout)["asked"] == 8
     assert len(endpoint.requests) == 16
-    assert vapbench("check", "results").returncode == 0
+    assert vapbench("check", "runs").returncode == 0
     assert vapbench("check", "temporal_flickering").returncode == 0
     listed = json.loads(vapbench("list", "runs", "--json").stdout)
     assert [row["title"] for row in listed] == ["ground-truth"]

@@ -31,7 +31,7 @@ def export(
     suite: Annotated[
         str | None, typer.Option("--suite", "-s", help="Only runs of this suite.", show_default=False)
     ] = None,
-    results: opt.Results = opt.RESULTS,
+    results: opt.ReadResults = None,
 ) -> None:
     """Write the scores that count now as one frame: a row per case, seed and column.
 
@@ -41,7 +41,7 @@ def export(
 
     vapbench export vap i2v --format dataset --out scores
     """
-    from vapbench.cli.naming import run_folders
+    from vapbench.cli.naming import run_folders, where
     from vapbench.core.console import configure_logging
     from vapbench.errors import UsageError
     from vapbench.report.read.evidence import read_all
@@ -51,7 +51,7 @@ def export(
     configure_logging(verbose=0, quiet=False)
     folders = run_folders(runs, results, suite)
     if not folders:
-        raise UsageError(f"No runs in {results}{f' of suite {suite}' if suite else ''}; make one: vapbench run --help")
+        raise UsageError(f"No runs in {where(results)}{f' of suite {suite}' if suite else ''}; make one: vapbench run --help")
     frame = frame_of(read_all(folders))
     path = out or Path("scores" if format_ == "dataset" else f"scores.{format_}")
     for file in write(frame, format_, path):

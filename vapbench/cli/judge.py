@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 
 def check_judge(
     runs: Annotated[
-        list[Path],
-        typer.Argument(help="Run folders. Controls use the videos of the first.", show_default=False),
+        list[str],
+        typer.Argument(
+            help="Runs: folders, names or labels. Controls use the videos of the first.", show_default=False
+        ),
     ],
     metric: Annotated[
         str,
@@ -26,6 +28,7 @@ def check_judge(
     task: opt.Task = "all",
     suite: opt.Suite = opt.SUITE,
     data: opt.Data = None,
+    results: opt.Results = opt.RUNS,
     limit: Annotated[int, typer.Option("--limit", min=2, help="At most this many cases, spread over conditions.")] = 12,
     votes: Annotated[
         Path | None,
@@ -49,14 +52,14 @@ def check_judge(
     The reference as its own output, the pair swapped, the output against a wrong reference, the judge against itself,
     and against people's votes if there are any. Answers are kept in RUN/judge-check: nothing is asked twice.
 
-    vapbench check judge results/mini/vap --metric "semantic_alignment[judge]:model=gemini-2.5-pro" --dry-run
+    vapbench check judge runs/mini/vap --metric "semantic_alignment[judge]:model=gemini-2.5-pro" --dry-run
     """
     from vapbench.cli.costs import print_costs
+    from vapbench.cli.naming import find_run
     from vapbench.cli.run import settings_of
     from vapbench.core.console import configure_logging, output
     from vapbench.errors import BudgetSpent
     from vapbench.report.tables.votes import read_votes
-    from vapbench.results.run import RunFolder
     from vapbench.running.costs import limit_calls
     from vapbench.running.plan import columns
     from vapbench.running.progress import progress
@@ -67,7 +70,7 @@ def check_judge(
     settings = settings_of(device, refresh, 0, max_failures, False)
     ballots = read_votes(votes) if votes else []
     (column,) = columns([metric])
-    setting = set_up([RunFolder(path) for path in runs], choose(suite, data, task), column, limit)
+    setting = set_up([find_run(name, results, suite=None) for name in runs], choose(suite, data, task), column, limit)
     if dry_run:
         output().print(f"{len(setting.selection.cases)} cases, controls: {', '.join(setting.controls)}", markup=False)
         print_costs(estimates(setting), max_judge_calls)
@@ -78,7 +81,7 @@ def check_judge(
     except BudgetSpent as error:
         from vapbench.cli.run import say_stopped
 
-        say_stopped(runs[0].name, error)
+        say_stopped(Path(runs[0]).name, error)
         raise typer.Exit(1) from None
     _print(report, as_json=json)
 

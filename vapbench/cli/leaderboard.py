@@ -33,7 +33,7 @@ def build(
         bool,
         typer.Option("--videos/--no-videos", help="Copy the videos that are there; without, build from rows alone."),
     ] = True,
-    results: opt.Results = opt.RESULTS,
+    results: opt.ReadResults = None,
     leaderboard: _Home = _HOME,
 ) -> None:
     """Build the site from results and submissions.
@@ -43,11 +43,12 @@ def build(
 
     vapbench leaderboard build   vapbench leaderboard build --no-videos --out /tmp/site
     """
+    from vapbench.cli.naming import places
     from vapbench.core.console import configure_logging, output
     from vapbench.leaderboard.site import build as build_site
 
     configure_logging(verbose=0, quiet=False)
-    built = build_site(results, leaderboard, out or leaderboard / "site", videos)
+    built = build_site(places(results), leaderboard, out or leaderboard / "site", videos)
     output().print(
         f"{built.index}: {built.pages} pages, {built.videos} videos and images", markup=False, soft_wrap=True
     )
@@ -80,7 +81,7 @@ def check(
 
 
 def pack(
-    run: Annotated[Path, typer.Argument(help="The run folder to submit.", show_default=False)],
+    run: Annotated[str, typer.Argument(help="The run to submit: its folder, name or label.", show_default=False)],
     out: Annotated[Path, typer.Argument(help="Folder to write; its name is the submission's.", show_default=False)],
     submitter: Annotated[str, typer.Option("--submitter", help="Who submits.", show_default=False)],
     contact: Annotated[str, typer.Option("--contact", help="An e-mail address or a link.", show_default=False)],
@@ -95,14 +96,16 @@ def pack(
 
     Copies rows, manifest and videos, leaves out paths, host names and command lines, and writes submission.json.
 
-    vapbench leaderboard pack results/mini/mine leaderboard/submissions/mine --submitter "A Lab" --contact
+    vapbench leaderboard pack runs/mini/mine leaderboard/submissions/mine --submitter "A Lab" --contact
     bench@example.org --licence CC-BY-4.0
     """
+    from vapbench.cli.naming import find_run
     from vapbench.core.console import output
     from vapbench.files.atomic import quoted
     from vapbench.leaderboard.pack import code_of
     from vapbench.leaderboard.pack import pack as pack_run
 
     code = code_of(repository, commit)
-    pack_run(run, out, submitter=submitter, contact=contact, licence=licence, code=code, videos=videos)
+    folder = find_run(run, None, suite=None).path
+    pack_run(folder, out, submitter=submitter, contact=contact, licence=licence, code=code, videos=videos)
     output().print(f"{out}; check it: vapbench leaderboard check {quoted(out)}", markup=False, soft_wrap=True)

@@ -23,7 +23,7 @@ def register(app: typer.Typer) -> None:
 
 def list_(
     what: Annotated[What, typer.Argument(help="methods, metrics, tasks, suites or runs.", show_default=False)],
-    results: opt.Results = opt.RESULTS,
+    results: opt.ReadResults = None,
     json: opt.Json = False,
 ) -> None:
     """List what there is.
@@ -32,8 +32,9 @@ def list_(
     """
     import json as jsonlib
 
-    from vapbench.core.console import errors, output
+    from vapbench.core.console import configure_logging, errors, output
 
+    configure_logging(verbose=0, quiet=False)
     rows = _runs(results) if what == "runs" else _LISTERS[what]()
     if json:
         output().print_json(jsonlib.dumps(rows))
@@ -199,13 +200,13 @@ def _suites() -> list[dict[str, Any]]:
     ]
 
 
-def _runs(results: Path) -> list[dict[str, Any]]:
+def _runs(results: Path | None) -> list[dict[str, Any]]:
+    from vapbench.cli.naming import run_folders
     from vapbench.report.read.columns import rows_of
     from vapbench.report.read.evidence import Evidence
-    from vapbench.results.run import RunFolder
 
     # Scores are not read: only what tells runs apart is asked for.
-    folders = [RunFolder(manifest.parent) for manifest in sorted(results.glob("*/*/manifest.json"))]
+    folders = run_folders(None, results, None)
     found = [Evidence(folder, folder.manifest(), {}, {}) for folder in folders]
     rows = []
     for suite in dict.fromkeys(run.suite for run in found):

@@ -61,6 +61,15 @@ Columns = Annotated[
     ),
 ]
 Results = Annotated[Path, typer.Option("--results", help="Where runs are kept.", envvar="VAPBENCH_RESULTS")]
+ReadResults = Annotated[
+    Path | None,
+    typer.Option(
+        "--results",
+        help="Only runs kept there. [default: runs; in a clone also the committed rows of results]",
+        envvar="VAPBENCH_RESULTS",
+        show_default=False,
+    ),
+]
 Name = Annotated[
     str | None,
     typer.Option("--name", help="Name of the run folder, instead of the method's.", show_default=False),
@@ -183,5 +192,5 @@ LogJson = Annotated[
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only errors and the result.")]
 Verbose = Annotated[int, typer.Option("--verbose", "-v", count=True, help="Say more.", show_default=False)]
 
-RESULTS = Path("results")
+RUNS = Path("runs")
 SUITE = "mini"

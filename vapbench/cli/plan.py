@@ -46,7 +46,7 @@ def plan(
             show_default=False,
         ),
     ] = None,
-    results: opt.Results = opt.RESULTS,
+    results: opt.Results = opt.RUNS,
     dtype: opt.Dtype = None,
     offload: opt.Offload = None,
     json: opt.Json = False,

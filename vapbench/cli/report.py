@@ -25,7 +25,7 @@ def register(app: typer.Typer) -> None:
 def report(
     runs: Annotated[
         list[str] | None,
-        typer.Argument(help="Runs: folders, names or labels. Default: all in the results folder.", show_default=False),
+        typer.Argument(help="Runs: folders, names or labels. Default: all there are.", show_default=False),
     ] = None,
     task: Annotated[
         str | None,
@@ -57,7 +57,7 @@ def report(
         Literal["text", "json", "vbench"],
         typer.Option("--format", help="vbench writes RUN_eval_results.json files for VBench's tools."),
     ] = "text",
-    results: opt.Results = opt.RESULTS,
+    results: opt.ReadResults = None,
     json: opt.Json = False,
 ) -> None:
     """Print tables of finished runs.
@@ -68,14 +68,15 @@ def report(
 
     vapbench report --metric first_frame_psnr --metric dynamic_degree
     """
-    from vapbench.cli.naming import run_folders
+    from vapbench.cli.naming import run_folders, where
     from vapbench.core.console import configure_logging
     from vapbench.errors import UsageError
 
     configure_logging(verbose=0, quiet=False)
     folders = run_folders(runs, results, suite)
     if not folders:
-        raise UsageError(f"No runs in {results}{f' of suite {suite}' if suite else ''}; make one: vapbench run --help")
+        of_suite = f" of suite {suite}" if suite else ""
+        raise UsageError(f"No runs in {where(results)}{of_suite}; make one: vapbench run --help")
     if format_ == "vbench":
         _write_vbench(folders, task)
         return
@@ -95,7 +96,7 @@ def show(
     out: Annotated[
         Path | None, typer.Option("--out", help="File to write. [default: RUN/show.html]", show_default=False)
     ] = None,
-    results: opt.Results = opt.RESULTS,
+    results: opt.ReadResults = None,
     open_: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
 ) -> None:
     """Write a page that plays every case.
@@ -103,17 +104,17 @@ def show(
     Reference, first frame and output side by side, in step, with the scores below. The page needs no network and
     no other file: send it to anyone.
 
-    vapbench show vap                         the run results/*/vap
+    vapbench show vap                the run runs/*/vap
 
-    vapbench show build/results/mini/vap      any run folder
+    vapbench show elsewhere/mini/vap any run folder
     """
-    from vapbench.cli.naming import find_run
+    from vapbench.cli.naming import find_run, own_folder
     from vapbench.core.console import configure_logging, output
     from vapbench.report.page.page import write_page
 
     configure_logging(verbose=0, quiet=False)
     folder = find_run(run, results, suite=None)
-    path = write_page(folder, out or folder.path / "show.html", case)
+    path = write_page(folder, out or own_folder(folder) / "show.html", case)
     output().print(str(path), markup=False, soft_wrap=True)
     if open_:
         typer.launch(path.resolve().as_uri())
@@ -156,6 +157,7 @@ def print_tables(
 
 
 def _write_vbench(folders: Sequence[RunFolder], task: str | None) -> None:
+    from vapbench.cli.naming import own_folder
     from vapbench.core.console import errors, output
     from vapbench.errors import DataError
     from vapbench.files.atomic import write_json
@@ -168,7 +170,7 @@ def _write_vbench(folders: Sequence[RunFolder], task: str | None) -> None:
         for reason in left_out:
             errors().print(f"{folder.path}: {reason}", markup=False, soft_wrap=True)
         if content:
-            path = folder.path / f"{folder.path.name}_eval_results.json"
+            path = own_folder(folder) / f"{folder.path.name}_eval_results.json"
             write_json(path, content)
             output().print(str(path), markup=False, soft_wrap=True)
             written += 1

@@ -29,9 +29,9 @@ def merge(
 ) -> None:
     """Merge the shards of a run, or what several sites made of it.
 
-    vapbench results merge results/shard-* --into results
+    vapbench results merge runs/shard-* --into runs
 
-    vapbench results merge siteA/mini/vap siteB/mini/vap --into results/mini/vap
+    vapbench results merge siteA/mini/vap siteB/mini/vap --into runs/mini/vap
 
     Equal rows become one; a success stands for a failure; two different successes for one case and seed, or runs of
     different methods, weights or data, are refused before anything is written. Videos come along, checked by their
@@ -69,7 +69,7 @@ def unlock(
 ) -> None:
     """Break the lock of a run whose process died on another machine.
 
-    vapbench results unlock --force results/mini/vap
+    vapbench results unlock --force runs/mini/vap
 
     Whether a process on another machine lives cannot be seen from here: make sure of it first. On the machine where the
     process ran, no unlocking is needed: the same command resumes.

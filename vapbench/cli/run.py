@@ -37,7 +37,7 @@ def run(
     metric: opt.Metrics = None,
     seed: opt.Seeds = None,
     limit: opt.Limit = None,
-    results: opt.Results = opt.RESULTS,
+    results: opt.Results = opt.RUNS,
     name: opt.Name = None,
     device: opt.Device = "auto",
     executor: opt.Executor = "local",
@@ -110,7 +110,7 @@ def generate(
     data: opt.Data = None,
     seed: opt.Seeds = None,
     limit: opt.Limit = None,
-    results: opt.Results = opt.RESULTS,
+    results: opt.Results = opt.RUNS,
     name: opt.Name = None,
     device: opt.Device = "auto",
     executor: opt.Executor = "local",
@@ -160,7 +160,8 @@ def generate(
 
 def score(
     target: Annotated[
-        Path, typer.Argument(help="A run folder, or a folder of videos you already have.", show_default=False)
+        Path,
+        typer.Argument(help="A run (its folder, name or label), or a folder of videos you have.", show_default=False),
     ],
     task: opt.Task = "all",
     suite: opt.Suite = opt.SUITE,
@@ -173,7 +174,7 @@ def score(
         ),
     ] = None,
     limit: opt.Limit = None,
-    results: opt.Results = opt.RESULTS,
+    results: opt.Results = opt.RUNS,
     name: opt.Name = None,
     panel: Annotated[
         Literal["all", "last"],
@@ -237,6 +238,7 @@ def score(
     settings = with_ray(settings, executor, workers, ray_address)
     selection = choose(suite, data, task, limit)
     wanted = columns(metric or selection.suite.metrics)
+    target = _run_or_folder(target, results, selection.suite.name)
     if preflight.is_run(target):
         if seed or template:
             raise UsageError(f"{target} is a run; --seed and --template go with a folder of videos.")
@@ -265,6 +267,19 @@ def score(
     raise typer.Exit(1 if stopped else 0)
 
 
+def _run_or_folder(target: Path, results: Path, suite: str) -> Path:
+    """The folder that is meant; where there is none of that name, the run of it."""
+    from vapbench.cli.naming import find_run
+    from vapbench.errors import UsageError
+
+    if target.exists() or len(target.parts) > 1:
+        return target
+    try:
+        return find_run(str(target), results, suite).path
+    except UsageError as error:
+        raise UsageError(f"There is no folder {target} here. {error}") from None
+
+
 def _bounds(
     selection: Selection, data: Path | None, limit: int | None, metrics: list[str] | None, results: Path
 ) -> str:
@@ -277,7 +292,7 @@ def _bounds(
     options += [("--data", data)] if data else []
     options += [("--limit", limit)] if limit else []
     options += [("--metric", metric) for metric in metrics or ()]
-    options += [("--results", results)] if results != opt.RESULTS else []
+    options += [("--results", results)] if results != opt.RUNS else []
     return shlex.join(["vapbench", "run", *(str(part) for option in options for part in option)])
 
 

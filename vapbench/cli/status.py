@@ -26,14 +26,14 @@ def status(
             metavar="[RUN...]", help="Runs: folders, names or labels; or folders with runs.", show_default=False
         ),
     ] = None,
-    results: opt.Results = opt.RESULTS,
+    results: opt.ReadResults = None,
     json: opt.Json = False,
 ) -> None:
     """Say how far runs are: progress, time left, failures by type.
 
     vapbench status vap                       from another terminal, or another machine that sees the folder
 
-    vapbench status results/shard-*of8        every shard of a Slurm array
+    vapbench status runs/shard-*of8           every shard of a Slurm array
 
     It reads the run folder alone, so it works on running, finished and dead runs.
     """
@@ -45,9 +45,10 @@ def status(
     from vapbench.results.status import status_of
 
     configure_logging(verbose=0, quiet=False)
-    folders = [folder for name in runs for folder in _named(name, results)] if runs else _inside(results)
+    folders = [folder for name in runs for folder in _named(name, results)] if runs else _inside(results or opt.RUNS)
     if not folders:
-        raise UsageError(f"No run in {', '.join(runs or [str(results)])}; start one: vapbench run --method vap")
+        named = ", ".join(runs or [str(results or opt.RUNS)])
+        raise UsageError(f"No run in {named}; start one: vapbench run --method vap")
     found = [status_of(folder) for folder in folders]
     if json:
         output().print_json(jsonlib.dumps([asdict(item) | {"left": item.left} for item in found], default=str))
@@ -57,7 +58,7 @@ def status(
             output().print(visible(line), markup=False, soft_wrap=True)
 
 
-def _named(name: str, results: Path) -> list[RunFolder]:
+def _named(name: str, results: Path | None) -> list[RunFolder]:
     from vapbench.cli.naming import find_run
 
     path = Path(name)

@@ -58,7 +58,7 @@ def plan(
         typer.Option("--seed", help="Seed of the generations to show. [default: the lowest]", show_default=False),
     ] = None,
     study_seed: Annotated[int, typer.Option("--study-seed", min=0, help="Of assignment, checks and analysis.")] = 0,
-    results: opt.Results = opt.RESULTS,
+    results: opt.Results = opt.RUNS,
     json: opt.Json = False,
     quiet: opt.Quiet = False,
 ) -> None:

@@ -34,7 +34,7 @@ def compare(
     b: Annotated[str, typer.Argument(help="Another run of the same suite.", show_default=False)],
     task: _Task = None,
     suite: _Suite = None,
-    results: opt.Results = opt.RESULTS,
+    results: opt.ReadResults = None,
     json: opt.Json = False,
 ) -> None:
     """Is A better than B?
@@ -42,7 +42,7 @@ def compare(
     Differences case by case, with intervals and p-values that know that cases of a condition go together; adjusted
     for the number of metrics. Cases that either lacks are left out, and counted.
 
-    vapbench compare vap i2v   vapbench compare results/mini/vap results/mini/frozen --task camera
+    vapbench compare vap i2v   vapbench compare runs/mini/vap results/mini/vap --task camera
     """
     import json as json_
 
@@ -66,7 +66,7 @@ def compare(
 def table(
     runs: Annotated[
         list[str] | None,
-        typer.Argument(help="Runs: folders, names or labels. Default: all in the results folder.", show_default=False),
+        typer.Argument(help="Runs: folders, names or labels. Default: all there are.", show_default=False),
     ] = None,
     style: Annotated[
         Literal["paper", "wide", "ablation"],
@@ -111,7 +111,7 @@ def table(
     out: Annotated[
         Path | None, typer.Option("--out", help="File to write. [default: the terminal]", show_default=False)
     ] = None,
-    results: opt.Results = opt.RESULTS,
+    results: opt.ReadResults = None,
 ) -> None:
     """Write the table for the paper.
 
@@ -139,7 +139,7 @@ def table(
 
 def _models(
     runs: list[str] | None,
-    results: Path,
+    results: Path | None,
     suite: str | None,
     task: str | None,
     metrics: list[str] | None,
@@ -148,7 +148,7 @@ def _models(
     published: bool,
     votes: Path | None,
 ) -> list[TableModel]:
-    from vapbench.cli.naming import run_folders
+    from vapbench.cli.naming import run_folders, where
     from vapbench.cli.report import check_columns
     from vapbench.errors import UsageError
     from vapbench.report.tables.published import beside_published, publications
@@ -158,7 +158,8 @@ def _models(
     if not folders and published:
         return beside_published([], publications())
     if not folders:
-        raise UsageError(f"No runs in {results}{f' of suite {suite}' if suite else ''}; make one: vapbench run --help")
+        of_suite = f" of suite {suite}" if suite else ""
+        raise UsageError(f"No runs in {where(results)}{of_suite}; make one: vapbench run --help")
     check_columns(folders, metrics)
     models = summarise(folders, task, metrics, reference=reference)
     if ablation and reference is None:

@@ -16,6 +16,12 @@ def resource(name: str) -> Path:
     return inside if inside.is_dir() else _PACKAGE.parent / name
 
 
+def clone() -> Path | None:
+    """The top of the clone that vapbench runs from; None for an installed wheel."""
+    root = _PACKAGE.parent
+    return root if (root / "pyproject.toml").is_file() and (root / "results").is_dir() else None
+
+
 def bundled_weights(name: str) -> Path:
     """Return the folder of weights that come with the package, such as ``mini/vap``; it may be absent."""
     return _PACKAGE / "bundled" / name

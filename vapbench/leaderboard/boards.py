@@ -22,7 +22,7 @@ from vapbench.report.read.columns import REFERENCE_KINDS, Column, rows_of
 from vapbench.report.read.evidence import Evidence, read_all
 from vapbench.report.tables.published import as_table, publications, with_published
 from vapbench.report.tables.summary import TableModel, tables_of, task_names
-from vapbench.results.run import RunFolder
+from vapbench.results.run import RunFolder, runs_below
 from vapbench.suites import load_suites
 
 Badge = Literal["published", "self-reported", "recomputed", "reproduced"]
@@ -155,7 +155,7 @@ class _Sources:
     submitted: dict[Path, Submission] = field(default_factory=dict)
 
 
-def collect(results: Path, leaderboard: Leaderboard) -> list[Board]:
+def collect(results: Sequence[Path], leaderboard: Leaderboard) -> list[Board]:
     """Read every run and accepted submission.
 
     Full-size boards come first, and boards with measured runs before those of published rows alone.
@@ -163,7 +163,7 @@ def collect(results: Path, leaderboard: Leaderboard) -> list[Board]:
     Raises:
         DataError: a run, a submission or a study cannot be read, or a run has the name of another.
     """
-    sources = _Sources([RunFolder(path.parent) for path in sorted(results.glob("*/*/manifest.json"))])
+    sources = _Sources(runs_below(results))
     for path in sorted(leaderboard.submissions.glob(f"*/{MANIFEST}")):
         if problems := check_submission(path.parent):
             raise DataError(f"{path.parent}: {problems[0]}; see: vapbench leaderboard check {quoted(path.parent)}")

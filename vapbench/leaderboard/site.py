@@ -81,11 +81,11 @@ class _Site:
         )
 
 
-def build(results: Path, leaderboard: Path, out: Path, videos: bool = True) -> Built:
+def build(results: Path | Sequence[Path], leaderboard: Path, out: Path, videos: bool = True) -> Built:
     """Build the site.
 
     Args:
-        results: run folders, ``<suite>/<run>/``.
+        results: results folders; of runs with one name, that of the first is taken.
         leaderboard: folder of submissions, badges and the changelog, which is appended to.
         out: replaced as a whole; media files that are still wanted stay.
         videos: copy the videos that are there; False builds from rows alone.
@@ -96,7 +96,7 @@ def build(results: Path, leaderboard: Path, out: Path, videos: bool = True) -> B
     """
     _check_out(out)
     home = Leaderboard(leaderboard)
-    boards = collect(results, home)
+    boards = collect([results] if isinstance(results, Path) else results, home)
     changes = update_changelog(home.changelog, boards)
     site = _Site(boards, MediaFiles(videos))
     data = dict(_data(boards))

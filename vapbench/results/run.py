@@ -1,6 +1,6 @@
 """Results on disk: run folders, manifests, rows, and the keys that make a result reusable.
 
-    results/<suite>/<method>[~<params8>]/
+    runs/<suite>/<method>[~<params8>]/
       manifest.json            identity (another one is refused), planned cases, sessions
       generations.jsonl        one row per generation
       scores/<metric>.jsonl    one row per score
@@ -72,7 +72,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class RunFolder:
-    """One ``results/<suite>/<method>`` folder, for reading."""
+    """One ``runs/<suite>/<method>`` folder, for reading."""
 
     path: Path
 
@@ -151,6 +151,28 @@ class RunFolder:
             return None
         path = self.videos / row.video
         return path if path.is_file() and file_sha256(path) == row.sha256 else None
+
+
+def runs_below(places: Sequence[Path], suite: str = "*", named: str | None = None) -> list[RunFolder]:
+    """Runs of results folders, sorted within each; of two that have one suite and name, that of the first folder.
+
+    Args:
+        places: results folders.
+        suite: folder of one suite, or ``*``.
+        named: the one name that the caller looks for; others are not told of.
+    """
+    found: dict[tuple[str, str], Path] = {}
+    hidden: list[Path] = []
+    for place in places:
+        for path in sorted(manifest.parent for manifest in place.glob(f"{suite}/*/manifest.json")):
+            if found.setdefault((path.parent.name, path.name), path) is not path and named in (None, path.name):
+                hidden.append(path)
+    if hidden:
+        shown = ", ".join(map(str, hidden[:3])) + (", …" if len(hidden) > 3 else "")
+        log.warning(
+            "Not shown: %s. Runs of the same name in %s stand for them; to see one, name its folder.", shown, places[0]
+        )
+    return [RunFolder(path) for path in found.values()]
 
 
 class RunWriter:
