@@ -51,7 +51,9 @@ def export(
     configure_logging(verbose=0, quiet=False)
     folders = run_folders(runs, results, suite)
     if not folders:
-        raise UsageError(f"No runs in {where(results)}{f' of suite {suite}' if suite else ''}; make one: vapbench run --help")
+        raise UsageError(
+            f"No runs in {where(results)}{f' of suite {suite}' if suite else ''}; make one: vapbench run --help"
+        )
     frame = frame_of(read_all(folders))
     path = out or Path("scores" if format_ == "dataset" else f"scores.{format_}")
     for file in write(frame, format_, path):
