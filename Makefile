@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 NEWER ?= 3.14
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-slow lint types newest-types format bench results tables audit clean
+.PHONY: help run test test-slow lint types newest-types format bench results tables audit clean board docs
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +60,13 @@ results: $(VENV)/installed ## Make the rows of results/mini anew, in build/rows:
 
 tables: $(VENV)/installed ## Write docs/tables/ from the committed rows
 	$(BIN)/python docs/write_tables.py
+
+board: $(VENV)/installed ## Build the board of the committed rows: leaderboard/site/index.html
+	$(BIN)/vapbench leaderboard build --results results --no-videos
+
+docs: $(VENV)/installed-dev ## Build the documentation site: build/docs/index.html
+	$(BIN)/python docs/scripts/write_cli.py
+	$(BIN)/zensical build --strict
 
 clean: ## Remove .venv and caches; results stay
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
