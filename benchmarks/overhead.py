@@ -26,7 +26,7 @@ from vapbench.core.clip import Clip
 from vapbench.core.video import write_video
 from vapbench.methods import ResolvedMethod, resolve
 from vapbench.results.run import Failure, Status
-from vapbench.running.generate import Settings
+from vapbench.running.context import Settings
 from vapbench.running.plan import plan_run
 from vapbench.running.run import choose, execute
 

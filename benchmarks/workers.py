@@ -28,7 +28,7 @@ from vapbench import Clip, Method
 from vapbench.core.case import Case
 from vapbench.methods import ResolvedMethod
 from vapbench.results.run import Failure, Status
-from vapbench.running.generate import Settings
+from vapbench.running.context import Settings
 from vapbench.running.plan import plan_run
 from vapbench.running.run import choose, execute
 from vapbench.running.threads import OnRay

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from vapbench.report.read.evidence import Evidence
     from vapbench.report.tables.comparison import Comparison as ComparisonModel
     from vapbench.report.tables.summary import TableModel
-    from vapbench.running.generate import Settings
+    from vapbench.running.context import Settings
 
 StrPath = str | os.PathLike[str]
 Refresh = Literal["missing", "failed", "all"]
@@ -234,7 +234,7 @@ class ClipMetric:
         Raises:
             NotApplicable: its weights are absent; the message says how to fetch them.
         """
-        from vapbench.running.generate import torch_device
+        from vapbench.running.device import torch_device
 
         self.metric = metric
         self.device = torch_device(device)
@@ -527,9 +527,9 @@ def _results(results: StrPath | None) -> Path:
 
 
 def _settings(device: str, refresh: Refresh, retries: int, max_failures: float) -> Settings:
-    from vapbench.running.generate import Settings, Tolerance
+    from vapbench.running.context import FailureLimit, Settings
 
-    return Settings(device, refresh, retries, Tolerance.parse(f"{max_failures:g}"), ["python", *sys.argv[:1]])
+    return Settings(device, refresh, retries, FailureLimit.parse(f"{max_failures:g}"), ["python", *sys.argv[:1]])
 
 
 def _as_clip(clip: Any, fps: float) -> Clip:

@@ -38,7 +38,7 @@ from vapbench.methods import pipelines, resolve
 from vapbench.methods.estimators import DepthEstimator
 from vapbench.results.run import RunFolder
 from vapbench.running.attempt import attempt
-from vapbench.running.generate import Settings
+from vapbench.running.context import Settings
 from vapbench.running.plan import plan_run
 from vapbench.running.progress import progress
 from vapbench.running.run import execute

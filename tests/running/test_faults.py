@@ -32,7 +32,7 @@ from vapbench.core.video import write_video
 from vapbench.files.lock import holder
 from vapbench.report.tables.summary import summarise
 from vapbench.results.run import RunFolder
-from vapbench.running.generate import Settings
+from vapbench.running.context import Settings
 from vapbench.running.plan import Column
 from vapbench.running.run import rescore
 from vapbench.validation.declarations import check_run

@@ -22,7 +22,7 @@ from vapbench.metrics.base import Metric, Score
 from vapbench.metrics.view import ClipView
 from vapbench.report.tables.summary import summarise
 from vapbench.results.run import Failure, Note, RunFolder, Status
-from vapbench.running.generate import Settings, Tolerance
+from vapbench.running.context import FailureLimit, Settings
 from vapbench.running.plan import Column, RunPlan, plan_run
 from vapbench.running.run import Outcome, execute
 
@@ -105,7 +105,7 @@ def run(
     metrics: Sequence[Any] = (),
     **changes: Any,
 ) -> Outcome:
-    settings = replace(Settings(device="cpu", tolerance=Tolerance(100)), **changes)
+    settings = replace(Settings(device="cpu", max_failures=FailureLimit(100)), **changes)
     columns = [Column(metric, {}, ()) for metric in metrics]
     return execute(plan(method, cases, results, seeds), columns, settings, Watcher())
 
@@ -227,7 +227,7 @@ def test_too_many_failures_stop_the_run_and_keep_what_is_done(tmp_path: Path, ma
     cases = [make_case(n) for n in range(6)]
     method = Mover({case.id: raising(ValueError("x")) for case in cases[1:]})
     with pytest.raises(TooManyFailures, match=r"failed, more than --max-failures allows.*--refresh failed") as caught:
-        run(method, cases, tmp_path / "r", tolerance=Tolerance(1))
+        run(method, cases, tmp_path / "r", max_failures=FailureLimit(1))
     assert caught.value.exit_code == 1
     current = RunFolder(tmp_path / "r" / "suite" / "mover").current()
     assert current[0].status == "ok"
@@ -238,13 +238,13 @@ def test_too_many_failures_stop_the_run_and_keep_what_is_done(tmp_path: Path, ma
     ("text", "failures", "exceeded"), [("0.1", 1, False), ("0.1", 2, True), ("3", 3, False), ("0", 1, True)]
 )
 def test_tolerance_is_a_count_or_a_fraction(text: str, failures: int, exceeded: bool) -> None:
-    assert Tolerance.parse(text).exceeded(failures, 10) is exceeded
+    assert FailureLimit.parse(text).exceeded(failures, 10) is exceeded
 
 
 @pytest.mark.parametrize("text", ["-1", "many", "1.5"])
 def test_an_unusable_tolerance_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="count"):
-        Tolerance.parse(text)
+        FailureLimit.parse(text)
 
 
 def test_a_full_disk_ends_the_run_and_the_same_command_resumes(
@@ -312,7 +312,7 @@ def test_the_same_command_ends_with_the_same_failure(tmp_path: Path, make_case: 
     method = Mover({cases[0].id: raising(ValueError("x"))})
     for _ in range(2):
         with pytest.raises(TooManyFailures, match="1 of 1 cases failed"):
-            run(method, cases, tmp_path / "r", tolerance=Tolerance(0.1))
+            run(method, cases, tmp_path / "r", max_failures=FailureLimit(0.1))
     assert len(method.calls) == 1
 
 
@@ -415,7 +415,7 @@ def test_rows_of_other_code_no_longer_count(tmp_path: Path, make_case: Make) -> 
     for code, chosen in (("a", cases), ("b", cases[:1])):
         method = ResolvedMethod(Mover(), None, {}, {}, code=code)
         planned = plan_run("suite", "all", method, chosen, [0], tmp_path / "r")
-        settings = Settings(device="cpu", tolerance=Tolerance(100))
+        settings = Settings(device="cpu", max_failures=FailureLimit(100))
         outcomes.append(execute(planned, [Column(Brightness(), {}, ())], settings, Watcher()))
     (table,) = summarise([outcomes[-1].plan.folder], None)
     assert (table.cells[0][0].n, table.cells[0][0].total) == (1, 2)

@@ -20,11 +20,11 @@ from tests.running.test_generate import Brightness, Mover, Watcher, plan
 from vapbench.core.case import Case
 from vapbench.errors import BudgetSpent
 from vapbench.results.run import RunFolder, ScoreRow
+from vapbench.running.context import FailureLimit, Settings
 from vapbench.running.costs import estimate_plan, limit_calls
-from vapbench.running.generate import Settings, Tolerance
 from vapbench.running.plan import Column, columns
 from vapbench.running.run import Outcome, execute
-from vapbench.running.score import Desk
+from vapbench.running.score import ResultSink
 
 Make = Callable[..., Case]
 KEY = "sk-secret-0123456789"
@@ -44,7 +44,7 @@ def judged(endpoint: Endpoint, **parameters: Any) -> Column:
 
 
 def run(cases: list[Case], results: Path, *wanted: Column, **changes: Any) -> Outcome:
-    settings = Settings(device="cpu", **{"tolerance": Tolerance(100), **changes})
+    settings = Settings(device="cpu", **{"max_failures": FailureLimit(100), **changes})
     return execute(plan(Mover(), cases, results), wanted, settings, Watcher())
 
 
@@ -87,7 +87,7 @@ def test_a_failed_answer_is_a_row_and_the_others_go_on(tmp_path: Path, make_case
 def test_too_many_failures_stop_before_all_is_asked(tmp_path: Path, make_case: Make, endpoint: Endpoint) -> None:
     endpoint.usual = refuses(401)
     with pytest.raises(Exception, match="failed, more than --max-failures allows"):
-        run([make_case(n) for n in range(8)], tmp_path, judged(endpoint, concurrency=1), tolerance=Tolerance(1))
+        run([make_case(n) for n in range(8)], tmp_path, judged(endpoint, concurrency=1), max_failures=FailureLimit(1))
     assert 2 <= len(endpoint.requests) <= 5
 
 
@@ -128,7 +128,7 @@ def test_a_recategorised_case_is_judged_again(tmp_path: Path, make_case: Make, e
 
 def test_an_answer_that_comes_after_the_run_is_over_is_not_written() -> None:
     written: list[Any] = []
-    desk = Desk(written.append)
+    desk = ResultSink(written.append)
     desk.take_answer(lambda: "in time")  # type: ignore[arg-type, return-value]
     desk.close()
     desk.take_answer(lambda: "too late")  # type: ignore[arg-type, return-value]

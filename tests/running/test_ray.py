@@ -23,7 +23,7 @@ from vapbench.methods import Card, ResolvedMethod, methods, resolve
 from vapbench.methods.hardware import Resources, to_generate, to_score
 from vapbench.metrics import REGISTRY
 from vapbench.results.run import RunFolder
-from vapbench.running.generate import Settings, Tolerance
+from vapbench.running.context import FailureLimit, Settings
 from vapbench.running.plan import columns, plan_run
 from vapbench.running.ray.pool import _packed
 from vapbench.running.ray.workers import Generating, Scoring
@@ -153,7 +153,7 @@ def run(
     method = resolve(f"{folder / 'method'}:marks={marks},seconds={seconds}")
     wanted = columns(["temporal_flickering", f"{folder / 'deadly.py'}:Deadly:marks={marks}"])
     plan = plan_run("suite", "all", method, cases, list(seeds), folder / results, name="run")
-    settings = Settings(device="cpu", tolerance=Tolerance(1000), ray=on, **changes)
+    settings = Settings(device="cpu", max_failures=FailureLimit(1000), ray=on, **changes)
     return execute(plan, wanted, settings, Watcher())
 
 

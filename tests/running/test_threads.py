@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from vapbench.running.threads import Stop, finish_case_on_interrupt, run_in_order
+from vapbench.running.threads import StopFlag, finish_case_on_interrupt, run_in_order
 
 
 def test_order_is_kept_and_decoding_and_encoding_overlap_the_work() -> None:
@@ -41,7 +41,7 @@ def test_order_is_kept_and_decoding_and_encoding_overlap_the_work() -> None:
         note("finish", item)
         results.append((item, result))
 
-    run_in_order([1, 2, 3, 4], load=load, work=work, finish=finish, stop=Stop())
+    run_in_order([1, 2, 3, 4], load=load, work=work, finish=finish, stop=StopFlag())
     assert results == [(1, 11), (2, 21), (3, 31), (4, 41)]
     assert all(overlap.values())
     assert len(set.union(*threads.values())) == 3
@@ -66,13 +66,13 @@ def test_an_error_ends_the_run_after_finishing_what_was_made(stage: str) -> None
             load=lambda item: maybe("load", item),
             work=lambda item, _: maybe("work", item),
             finish=finish,
-            stop=Stop(),
+            stop=StopFlag(),
         )
     assert finished[:2] == [0, 1]
 
 
 def test_stop_ends_after_the_item_at_hand() -> None:
-    stop = Stop()
+    stop = StopFlag()
     finished: list[int] = []
 
     def work(item: int, _: int) -> int:
@@ -85,7 +85,7 @@ def test_stop_ends_after_the_item_at_hand() -> None:
 
 
 def test_the_first_interrupt_waits_and_the_second_does_not() -> None:
-    stop, said = Stop(), []
+    stop, said = StopFlag(), []
     with finish_case_on_interrupt(stop, said.append):
         os.kill(os.getpid(), signal.SIGINT)
         time.sleep(0.01)

@@ -24,15 +24,15 @@ from vapbench.core.clip import Clip
 from vapbench.core.video import write_video
 from vapbench.errors import BudgetSpent, DataError, UsageError
 from vapbench.report.tables.votes import read_votes
+from vapbench.running.context import FailureLimit, Settings
 from vapbench.running.costs import limit_calls
-from vapbench.running.generate import Settings, Tolerance
 from vapbench.running.plan import columns
 from vapbench.running.run import Selection, execute
 from vapbench.suites import find_suite
 from vapbench.suites.tasks import find_task
 from vapbench.validation.judge import Report, Setting, check, estimates, set_up
 
-SETTINGS = Settings(device="cpu", tolerance=Tolerance(100))
+SETTINGS = Settings(device="cpu", max_failures=FailureLimit(100))
 
 
 def grey(level: int) -> Clip:

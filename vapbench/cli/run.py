@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from vapbench.methods import ResolvedMethod
     from vapbench.methods.preflight import Preflight
     from vapbench.results.run import RunFolder
-    from vapbench.running.generate import Settings
+    from vapbench.running.context import Settings
     from vapbench.running.plan import Column, RunPlan
     from vapbench.running.run import Outcome, Selection
 
@@ -333,9 +333,9 @@ def settings_of(
     case_timeout: float | None = None,
 ) -> Settings:
     """Options as the runner takes them."""
-    from vapbench.running.generate import Settings, Tolerance
+    from vapbench.running.context import FailureLimit, Settings
 
-    tolerance = Tolerance(0) if fail_fast else Tolerance.parse(max_failures)
+    tolerance = FailureLimit(0) if fail_fast else FailureLimit.parse(max_failures)
     argv = ["vapbench", *sys.argv[1:]]
     working = None if memory is None else int(memory * 1e9)
     return Settings(device, refresh, retries, tolerance, argv, working, case_timeout)  # type: ignore[arg-type]

@@ -42,7 +42,7 @@ def score_set(
     from vapbench.files.atomic import quoted
     from vapbench.metrics.sets import resolve
     from vapbench.results.sets import write_result
-    from vapbench.running.generate import torch_device
+    from vapbench.running.device import torch_device
     from vapbench.running.run import choose
     from vapbench.running.score_sets import score_run
 

@@ -47,7 +47,7 @@ def mini(
     """
     from vapbench.core.console import configure_logging, output
     from vapbench.files.resources import resource
-    from vapbench.running.generate import torch_device
+    from vapbench.running.device import torch_device
 
     # The recipe is data of the package, as every baseline is: it is found by its folder.
     sys.path.insert(0, str(resource("baselines") / "mini"))
@@ -93,7 +93,7 @@ def lora(
     from vapbench.core.console import configure_logging, output
     from vapbench.errors import UsageError
     from vapbench.methods import resolve
-    from vapbench.running.generate import torch_device
+    from vapbench.running.device import torch_device
     from vapbench.suites import find_suite
     from vapbench.suites.tasks import conditions_of, find_task
     from vapbench.training.lora_run import train_loras, trainable

@@ -18,13 +18,13 @@ from rich.progress import (
 from vapbench.core.console import errors, visible
 from vapbench.core.traces import last_lines
 from vapbench.errors import in_one_line
-from vapbench.running.generate import Tally
+from vapbench.running.context import Counts
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
     from vapbench.results.run import Failure, Status
-    from vapbench.running.generate import Progress as Watcher
+    from vapbench.running.context import Progress as Watcher
 
 _SECONDS_BETWEEN_LINES = 10.0
 
@@ -75,22 +75,22 @@ class Lines(Silent):
     def begin(self, what: str, total: int) -> None:
         """Print what begins."""
         super().begin(what, total)
-        self._what, self._tally, self._began = what, Tally(total=total), time.monotonic()
+        self._what, self._counts, self._began = what, Counts(total=total), time.monotonic()
         self._last = self._began
         errors().print(f"{what}: 0/{total}", markup=False)
 
     def step(self, label: str, status: Status) -> None:
         """Print a line every ten seconds, and at the end."""
-        tally = self._tally
-        tally.add(status)
+        counts = self._counts
+        counts.add(status)
         now = time.monotonic()
-        if tally.done < tally.total and now - self._last < _SECONDS_BETWEEN_LINES:
+        if counts.done < counts.total and now - self._last < _SECONDS_BETWEEN_LINES:
             return
         self._last = now
-        left = (now - self._began) / tally.done * (tally.total - tally.done)
-        failed = f", {tally.failed} failed" if tally.failed else ""
-        until = f", {left:.0f} s left" if tally.done < tally.total else f", {now - self._began:.0f} s"
-        errors().print(f"{self._what}: {tally.done}/{tally.total}{failed}{until}", markup=False)
+        left = (now - self._began) / counts.done * (counts.total - counts.done)
+        failed = f", {counts.failed} failed" if counts.failed else ""
+        until = f", {left:.0f} s left" if counts.done < counts.total else f", {now - self._began:.0f} s"
+        errors().print(f"{self._what}: {counts.done}/{counts.total}{failed}{until}", markup=False)
 
     def tell(self, message: str) -> None:
         """Print it."""
@@ -103,7 +103,7 @@ class Bar(Silent):
     def begin(self, what: str, total: int) -> None:
         """Show the bar."""
         super().begin(what, total)
-        self._tally = Tally(total=total)
+        self._counts = Counts(total=total)
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -118,8 +118,8 @@ class Bar(Silent):
 
     def step(self, label: str, status: Status) -> None:
         """Move the bar."""
-        self._tally.add(status)
-        failed = f"{self._tally.failed} failed" if self._tally.failed else ""
+        self._counts.add(status)
+        failed = f"{self._counts.failed} failed" if self._counts.failed else ""
         self._bar.update(self._task, advance=1, failed=failed)
 
     def tell(self, message: str) -> None:

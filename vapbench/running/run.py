@@ -8,17 +8,19 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vapbench.core.case import Case
 from vapbench.errors import DataError, IdentityError, VapbenchError, did_you_mean
 from vapbench.files.provenance import session
 from vapbench.methods.folder import Folder
 from vapbench.results.run import GenerationRow, RunFolder, RunWriter, check_identity, merge_case
-from vapbench.running.execution import executor_for
-from vapbench.running.generate import Progress, Settings, Tally
+from vapbench.running.context import Counts, Progress, RunContext, Settings
+from vapbench.running.device import torch_device
+from vapbench.running.generate import generate
 from vapbench.running.pending import pending, pending_scores
 from vapbench.running.plan import Column, RunPlan
+from vapbench.running.score import score
 from vapbench.running.threads import sigterm_interrupts
 from vapbench.suites import Suite, find_suite
 from vapbench.suites.tasks import (
@@ -29,6 +31,9 @@ from vapbench.suites.tasks import (
     select,
     unknown_conditions,
 )
+
+if TYPE_CHECKING:
+    from vapbench.running.ray.executor import RayExecutor
 
 log = logging.getLogger(__name__)
 
@@ -49,8 +54,8 @@ class Outcome:
     """What came of one method."""
 
     plan: RunPlan
-    generated: Tally
-    scored: Tally
+    generated: Counts
+    scored: Counts
 
 
 def choose(suite: str, data: Path | None, task: str, limit: int | None = None) -> Selection:
@@ -98,10 +103,10 @@ def execute(
         _check_or_set_aside(plan, settings)
     if plan.folder.manifest_path.exists():
         _refuse_another_folder(plan)
-    outcome = Outcome(plan, Tally(), Tally())
+    outcome = Outcome(plan, Counts(), Counts())
     if _finished(plan, columns, settings, outcome):
-        settings.case_tolerance.check(outcome.generated, "cases")
-        settings.tolerance.check(outcome.scored, "scores")
+        settings.max_case_failures.check(outcome.generated, "cases")
+        settings.max_failures.check(outcome.scored, "scores")
         return outcome
     new = not plan.folder.manifest_path.exists()
     try:
@@ -120,17 +125,43 @@ def _work(
     progress: Progress,
     outcome: Outcome,
 ) -> None:
-    executor = executor_for(settings)
+    ray = _ray(settings)
     with sigterm_interrupts(), RunWriter(plan.folder) as writer:
+        context = RunContext(
+            *(plan.folder, plan.cases, columns, writer, settings, progress, plan),
+            *(outcome.generated, outcome.scored),
+        )
         record = session(settings.argv, settings.device, plan.seeds)
-        if plan.place:
-            record["videos_from"] = plan.place
         writer.begin(plan.identity, plan.manifest_cases(), record, _shown(columns), plan.manifest_card())
-        try:
-            executor.generate_and_score(plan, columns, writer, progress, outcome.generated, outcome.scored)
-        finally:
-            counts = {"generated": asdict(outcome.generated), "scored": asdict(outcome.scored)}
-            writer.end(counts, executor.device())
+        _run_stages(context, ray)
+
+
+def _run_stages(context: RunContext, ray: RayExecutor | None) -> None:
+    """Do what the run lacks, in this process or on Ray, and close the session with what came of it."""
+    try:
+        if ray is not None:
+            ray.run(context)
+        else:
+            if context.plan is not None:
+                generate(context, context.plan)
+            score(context)
+    finally:
+        counts = {"generated": asdict(context.generated)} if context.plan is not None else {}
+        device = ray.device() if ray is not None else str(torch_device(context.settings.device))
+        context.writer.end({**counts, "scored": asdict(context.scored)}, device)
+
+
+def _ray(settings: Settings) -> RayExecutor | None:
+    """The executor on Ray, connected; None where everything runs in this process.
+
+    Raises:
+        UsageError: Ray is asked for, and is not installed or cannot be reached.
+    """
+    if settings.ray is None:
+        return None
+    from vapbench.running.ray.executor import RayExecutor
+
+    return RayExecutor(settings)
 
 
 def _withdraw(folder: RunFolder) -> None:
@@ -149,7 +180,7 @@ def _withdraw(folder: RunFolder) -> None:
 
 def rescore(
     folder: RunFolder, selection: Selection, columns: Sequence[Column], settings: Settings, progress: Progress
-) -> Tally:
+) -> Counts:
     """Score the videos of an existing run; no method is loaded.
 
     Raises:
@@ -166,17 +197,14 @@ def rescore(
     lost = [row.video for row in folder.current() if row.status == "ok" and folder.video_of(row) is None]
     if lost:
         log.warning("%d videos are missing or were changed since, and are not scored: %s, …", len(lost), lost[0])
-    scored = Tally()
     if not pending_scores(folder, cases, columns, None, settings.refresh).jobs:
-        return scored
-    executor = executor_for(settings)
+        return Counts()
+    ray = _ray(settings)
     with sigterm_interrupts(), RunWriter(folder) as writer:
+        context = RunContext(folder, cases, columns, writer, settings, progress)
         writer.begin(identity, {}, session(settings.argv, settings.device), _shown(columns))
-        try:
-            executor.score(folder, cases, columns, writer, progress, scored)
-        finally:
-            writer.end({"scored": asdict(scored)}, executor.device())
-    return scored
+        _run_stages(context, ray)
+    return context.scored
 
 
 def _check_or_set_aside(plan: RunPlan, settings: Settings) -> None:
@@ -241,7 +269,7 @@ def _finished(
         return False
     made = pending(plan, settings.refresh)
     scored = pending_scores(plan.folder, plan.cases, columns, plan.seeds, settings.refresh)
-    for todo, tally in ((made, outcome.generated), (scored, outcome.scored)):
-        tally.total = tally.kept = todo.kept
-        tally.kept_failed = todo.kept_failed
+    for todo, counts in ((made, outcome.generated), (scored, outcome.scored)):
+        counts.total = counts.kept = todo.kept
+        counts.kept_failed = todo.kept_failed
     return not (made.jobs or made.restored or scored.jobs or scored.restored)

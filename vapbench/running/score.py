@@ -1,9 +1,12 @@
-"""One metric on one video: the row that comes of it, whatever happens."""
+"""Score the videos of a run; the same call resumes.
+
+The stage begins from hashed videos and rows: one decode per video serves every column, and no generator is loaded.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass
 from functools import partial
@@ -19,12 +22,75 @@ from vapbench.metrics.base import Metric, PaidMetric, Score
 from vapbench.metrics.view import ClipView
 from vapbench.results.run import Failure, ScoreRow
 from vapbench.running import attempt as attempts
-from vapbench.running.pending import ScoreJob
+from vapbench.running.context import RunContext
+from vapbench.running.device import torch_device
+from vapbench.running.pending import ScoreJob, pending_scores
 from vapbench.running.plan import Column
+from vapbench.running.threads import PendingCalls
 
 T = TypeVar("T")
 Answer = Callable[[], Score | float] | Failure
 """What gives the score when it is called, or why nothing does."""
+
+
+def score(context: RunContext) -> None:
+    """Score what the run folder's videos lack.
+
+    Raises:
+        TooManyFailures: more scores failed than the settings allow.
+        BudgetSpent: paid calls ran out; all that needs none is done.
+        OSError: a row cannot be written.
+        KeyboardInterrupt: Ctrl-C.
+    """
+    counts = context.scored
+    todo = pending_scores(context.folder, context.cases, context.columns, context.seeds, context.settings.refresh)
+    counts.total = todo.kept + sum(len(job.columns) for job in todo.jobs)
+    counts.kept, counts.kept_failed = todo.kept, todo.kept_failed
+    for row in todo.restored:
+        context.writer.append(row)
+    if todo.jobs:
+        _score(context, todo.jobs)
+        attempts.free_memory()
+    context.settings.max_failures.check(counts, "scores")
+
+
+def _score(context: RunContext, jobs: Sequence[ScoreJob]) -> None:
+    device = torch_device(context.settings.device)
+    columns = {column.label: column for job in jobs for column in job.columns}
+    scorers = {label: Scorer.set_up(column, device) for label, column in columns.items()}
+    sink = ResultSink(lambda row: context.record(row, (row.failure,) if row.failure else ()))
+    waiting = {label: PendingCalls(scorer.concurrency) for label, scorer in scorers.items() if scorer.waits}
+
+    def work(job: ScoreJob, clip: Clip | Failure) -> list[ScoreRow]:
+        view = ClipView(clip, job.case, device, context.settings.memory) if isinstance(clip, Clip) else clip
+        rows = []
+        for label in (column.label for column in job.columns):
+            scorer = scorers[label]
+            answer = sink.within_budget(partial(scorer.begin, job, view))
+            if answer is not None and scorer.waits:
+                waiting[label].submit(partial(sink.take_answer, partial(scorer.row, job, answer)))
+            elif answer is not None:
+                rows.append(scorer.row(job, answer))
+        for media in media_scored_against(job):
+            media.release()
+        return rows
+
+    def finish(job: ScoreJob, rows: list[ScoreRow]) -> None:
+        for row in rows:
+            sink.take(row)
+
+    def wait() -> None:
+        for answers in waiting.values():
+            answers.join()
+
+    counts = context.scored
+    try:
+        context.work_through(jobs, load_video, work, finish, "score", counts.total - counts.kept, wait)
+    finally:
+        sink.close()
+    if sink.spent:
+        left = counts.total - counts.kept - counts.done
+        raise BudgetSpent(f"{sink.spent}: {left} scores are left to do; everything answered is kept.")
 
 
 @dataclass(frozen=True)
@@ -127,7 +193,7 @@ class Scorer:
         )
 
 
-class Desk:
+class ResultSink:
     """Where finished rows go, one at a time: from the thread that finishes, and from those that wait for answers."""
 
     def __init__(self, record: Callable[[ScoreRow], None]) -> None:
@@ -146,10 +212,10 @@ class Desk:
 
     def take_answer(self, row: Callable[[], ScoreRow]) -> None:
         """Wait for a row and record it, unless the budget ends before there is an answer."""
-        if (answered := self.unless_spent(row)) is not None:
+        if (answered := self.within_budget(row)) is not None:
             self.take(answered)
 
-    def unless_spent(self, action: Callable[[], T]) -> T | None:
+    def within_budget(self, action: Callable[[], T]) -> T | None:
         """Do what may cost a paid call; None where none is left. That is no row: the next run asks again."""
         try:
             return action()

@@ -28,7 +28,7 @@ class OnRay:
     """How many generate at once; None for as many as there is room for."""
 
 
-class Stop:
+class StopFlag:
     """Whether to stop after the case at hand. Set by the first Ctrl-C, or by whoever has seen enough."""
 
     def __init__(self) -> None:
@@ -46,7 +46,7 @@ def run_in_order(
     load: Callable[[Item], Loaded],
     work: Callable[[Item, Loaded], Result],
     finish: Callable[[Item, Result], None],
-    stop: Stop,
+    stop: StopFlag,
 ) -> None:
     """Work through ``items`` in order, in this thread.
 
@@ -75,7 +75,7 @@ def run_in_order(
                 future.result()
 
 
-class InFlight:
+class PendingCalls:
     """Work that waits for somebody else's answer: a few at a time, in threads, while this one goes on.
 
     The threads are daemons: a second Ctrl-C ends the process without the answers that are still missing.
@@ -121,7 +121,7 @@ class InFlight:
 
 
 @contextmanager
-def finish_case_on_interrupt(stop: Stop, tell: Callable[[str], None]) -> Iterator[None]:
+def finish_case_on_interrupt(stop: StopFlag, tell: Callable[[str], None]) -> Iterator[None]:
     """Turn the first Ctrl-C into a request to stop after the case at hand; the second interrupts at once.
 
     SIGTERM, by which schedulers announce that a job must end, is a Ctrl-C.

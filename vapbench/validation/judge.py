@@ -17,8 +17,8 @@ from vapbench.core.case import Case
 from vapbench.errors import DataError, UsageError
 from vapbench.report.tables.votes import Agreement, Vote, agreement, win, within
 from vapbench.results.run import RunFolder, ScoreRow
+from vapbench.running.context import Progress, Settings
 from vapbench.running.costs import Estimate, estimate_folder, estimate_plan
-from vapbench.running.generate import Progress, Settings
 from vapbench.running.plan import Column, RunPlan
 from vapbench.running.run import Selection, execute, rescore
 from vapbench.stats.intervals import Estimate as Mean

@@ -18,7 +18,7 @@ from vapbench.core.registry import PLUGIN, load_module
 from vapbench.errors import UsageError, VapbenchError
 from vapbench.methods.hardware import Resources
 from vapbench.results.run import Failure
-from vapbench.running.threads import Stop
+from vapbench.running.threads import StopFlag
 
 Item = TypeVar("Item", contravariant=True)
 Result = TypeVar("Result", contravariant=True)
@@ -48,7 +48,7 @@ class Worker(Protocol):
         """What goes back to the driver; made while another item is worked on."""
 
 
-class Desk(Protocol[Item, Result]):
+class ResultHandler(Protocol[Item, Result]):
     """In the driver: what becomes of a pool's items."""
 
     def send(self, item: Item) -> Any:
@@ -70,7 +70,7 @@ class Pool(Generic[Item, Result]):
         worker: Worker,
         demand: Resources,
         most: int,
-        desk: Desk[Item, Result],
+        handler: ResultHandler[Item, Result],
         eager: bool = True,
     ) -> None:
         """Prepare a pool; nothing starts before :func:`run_pools`.
@@ -80,12 +80,12 @@ class Pool(Generic[Item, Result]):
             worker: what each of them holds.
             demand: what each asks Ray for.
             most: actors at most.
-            desk: takes results.
+            handler: takes results.
             eager: start all actors at once; otherwise one, and more while items pile up.
         """
         self.name, self.demand = name, demand
         self.devices: Counter[str] = Counter()
-        self._worker, self._most, self._desk, self._eager = worker, most, desk, eager
+        self._worker, self._most, self._desk, self._eager = worker, most, handler, eager
         self._queue: deque[_Ticket[Item]] = deque()
         self._actors: list[_Actor] = []
         self._bad_starts = 0
@@ -247,7 +247,7 @@ class Pool(Generic[Item, Result]):
         return min(free, key=lambda actor: len(actor.tickets), default=None)
 
 
-def run_pools(pools: Sequence[Pool[Any, Any]], stop: Stop, tell: Callable[[str], None]) -> None:
+def run_pools(pools: Sequence[Pool[Any, Any]], stop: StopFlag, tell: Callable[[str], None]) -> None:
     """Work until no pool has an item left, or until ``stop`` is set and what was begun is done.
 
     Args:

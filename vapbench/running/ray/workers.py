@@ -18,7 +18,9 @@ from vapbench.methods.base import Method
 from vapbench.metrics.view import ClipView
 from vapbench.results.run import Failure, GenerationRow, RunFolder, ScoreRow
 from vapbench.running.attempt import Attempted
-from vapbench.running.generate import Settings, asking, generation_row, torch_device
+from vapbench.running.context import Settings
+from vapbench.running.device import torch_device
+from vapbench.running.generate import generation_row, loaded_method
 from vapbench.running.pending import ScoreJob
 from vapbench.running.plan import Column, Job
 from vapbench.running.score import Scorer, load_video, media_scored_against
@@ -55,7 +57,7 @@ class Generating:
         """Load the method's models."""
         device = torch_device(self._device_name)
         self._open = ExitStack()
-        self._ask = self._open.enter_context(asking(copy(self._method), device, self._settings))
+        self._ask = self._open.enter_context(loaded_method(copy(self._method), device, self._settings))
         return str(device)
 
     def load(self, job: Job) -> None:
