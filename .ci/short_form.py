@@ -13,11 +13,13 @@ import argparse
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 import tomllib
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,25 +71,34 @@ class Steps:
             NotRunError: the index did not answer, or the time was over.
         """
         began = time.monotonic()
-        try:
-            done = subprocess.run(
+        with tempfile.TemporaryFile("w+", encoding="utf-8") as output:
+            process = subprocess.Popen(
                 list(map(str, command)),
                 cwd=ROOT,
                 env=os.environ | (env or {}),
-                stdout=subprocess.PIPE,
+                stdout=output,
                 stderr=subprocess.STDOUT,
-                text=True,
-                check=False,
-                timeout=max(1.0, self.until - began),
+                start_new_session=True,
             )
-        except subprocess.TimeoutExpired:
-            raise NotRunError(f"{step} was not finished when the time was over") from None
-        if done.returncode:
-            last = done.stdout.strip().splitlines()[-40:] or ["no output"]
-            if any(word in done.stdout for word in _NO_ANSWER) and step == "install":
+            try:
+                code = process.wait(timeout=max(1.0, self.until - began))
+            except subprocess.TimeoutExpired:
+                raise NotRunError(f"{step} was not finished when the time was over") from None
+            finally:
+                # Tests start processes of their own.
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+            output.seek(0)
+            said = output.read().strip()
+        if code:
+            last = said.splitlines()[-40:] or ["no output"]
+            if step in ("resolution", "install") and any(word in said for word in _NO_ANSWER):
                 raise NotRunError(f"the package index did not answer ({last[-1].strip()})")
             print(*last, sep="\n")
             raise FailedError(step)
+        if step == "tests":
+            print(*re.findall(r"^(?:SKIPPED .*|\d+ passed.*)$", said, re.MULTILINE), sep="\n")
         print(f"short form, {self.name}: {step} passed, {time.monotonic() - began:.0f} s", flush=True)
 
 
