@@ -4,9 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Pythons whose newest dependencies `make newest-types` reads.
 NEWER ?= 3.14
+# How long `make short` may take.
+MINUTES ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-slow lint types newest-types format bench results tables audit clean board docs
+.PHONY: help run test tests test-slow short lint types newest-types format bench results tables audit clean board docs
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -16,11 +18,16 @@ run: $(VENV)/installed ## Install, then run Video-As-Prompt, its base and the gr
 	@echo "       source $(BIN)/activate"
 	@echo "           puts the vapbench command on the path"
 
-test: $(VENV)/installed-dev lint types newest-types ## Install what tests need; lint, types, tests
+test: lint types newest-types tests ## Install what tests need; lint, types, tests
+
+tests: $(VENV)/installed-dev ## The tests alone
 	$(BIN)/python -m pytest -n auto -m "not slow"
 
 test-slow: $(VENV)/installed-dev ## The long forms of tests
 	$(BIN)/python -m pytest -m slow
+
+short: $(VENV)/installed-dev ## One clip of each family and a few tests, with every other Python found here
+	$(BIN)/python .ci/short_form.py --others --minutes $(MINUTES)
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -47,6 +48,33 @@ def _log_as_before() -> Iterator[None]:
     before = logger.handlers, logger.level, logger.propagate
     yield
     logger.handlers, logger.level, logger.propagate = before
+
+
+class _Deprecations(logging.Handler):
+    """Keeps what libraries say of deprecated use on their logs, where no warning filter sees it."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.said: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if re.search(r"deprecated|will be removed", record.getMessage()):
+            self.said.append(f"{record.name}: {record.getMessage()}")
+
+
+@pytest.fixture(autouse=True)
+def _nothing_deprecated_on_logs() -> Iterator[None]:
+    """Fail a test in which a library logs that it was used in a deprecated way."""
+    handler = _Deprecations()
+    loggers = [
+        logging.getLogger(name) for name in ("accelerate", "diffusers", "huggingface_hub", "peft", "transformers")
+    ]
+    for logger in loggers:
+        logger.addHandler(handler)
+    yield
+    for logger in loggers:
+        logger.removeHandler(handler)
+    assert not handler.said, handler.said
 
 
 def moving_clip(seed: int = 0, frames: int = 5, height: int = 32, width: int = 48, fps: float = 8.0) -> Clip:

@@ -22,7 +22,6 @@ from diffusers import (
 from mini_recipe.diffusion import make_scheduler
 from mini_recipe.text import make_tokenizer
 from transformers import (
-    CLIPImageProcessorPil,
     CLIPVisionConfig,
     CLIPVisionModel,
     T5Config,
@@ -35,9 +34,12 @@ from transformers import (
 from vapbench.core.case import ClipSpec
 from vapbench.files.atomic import digest, file_sha256, write_json
 from vapbench.models import CogVideoXImageToVideoMOTPipeline, CogVideoXTransformer3DMOTModel
+from vapbench.models.loading import COMPONENTS
+from vapbench.training.diffusion import make_scheduler
 from vapbench.training.lora_run import train_loras
 
 TEXT_WIDTH = 16
+ClipProcessor = COMPONENTS["image_processor"]["CLIPImageProcessor"]
 CLIP = ClipSpec(frames=13, fps=8, height=64, width=64)
 CONDITIONS = ("mini_bolumo", "mini_lesuvo")
 
@@ -166,7 +168,7 @@ def wan_i2v(tmp_path_factory: pytest.TempPathFactory) -> Path:
         **parts,
         transformer=transformer.eval(),
         image_encoder=CLIPVisionModel(vision).eval(),
-        image_processor=CLIPImageProcessorPil(size={"shortest_edge": 16}, crop_size={"height": 16, "width": 16}),
+        image_processor=ClipProcessor(size={"shortest_edge": 16}, crop_size={"height": 16, "width": 16}),
     ).save_pretrained(folder)
     return folder
 

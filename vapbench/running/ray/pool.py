@@ -85,7 +85,7 @@ class Pool(Generic[Item, Result]):
         """
         self.name, self.demand = name, demand
         self.devices: Counter[str] = Counter()
-        self._worker, self._most, self._desk, self._eager = worker, most, handler, eager
+        self._worker, self._most, self._handler, self._eager = worker, most, handler, eager
         self._queue: deque[_Ticket[Item]] = deque()
         self._actors: list[_Actor] = []
         self._bad_starts = 0
@@ -109,7 +109,7 @@ class Pool(Generic[Item, Result]):
             self._start()
         while self._queue and (actor := self._free_actor(self._queue[0])):
             ticket = self._queue.popleft()
-            actor.tickets[actor.handle.work.remote(self._desk.send(ticket.item))] = ticket
+            actor.tickets[actor.handle.work.remote(self._handler.send(ticket.item))] = ticket
 
     def stop(self) -> None:
         """Hand out no more; items that actors have not begun are left."""
@@ -163,7 +163,7 @@ class Pool(Generic[Item, Result]):
         self._bad_starts = 0
         begun, result = answer
         if begun:
-            self._desk.take(ticket.item, result, tuple(ticket.losses))
+            self._handler.take(ticket.item, result, tuple(ticket.losses))
 
     def impatience(self) -> str:
         """What to say if Ray has had no room for any actor for a while; empty if it has, or if it was said."""
@@ -230,7 +230,7 @@ class Pool(Generic[Item, Result]):
             return
         ticket.losses.append(Failure("WorkerLost", f"the worker was lost at this case: {_first_line(error)}"))
         if len(ticket.losses) > LOSSES_ALLOWED:
-            self._desk.give_up(ticket.item, tuple(ticket.losses))
+            self._handler.give_up(ticket.item, tuple(ticket.losses))
         else:
             self._queue.appendleft(ticket)
 
