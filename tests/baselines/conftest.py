@@ -30,12 +30,12 @@ from transformers import (
     UMT5Config,
     UMT5EncoderModel,
 )
+from vapbench.training.diffusion import make_scheduler
 
 from vapbench.core.case import ClipSpec
 from vapbench.files.atomic import digest, file_sha256, write_json
 from vapbench.models import CogVideoXImageToVideoMOTPipeline, CogVideoXTransformer3DMOTModel
 from vapbench.models.loading import COMPONENTS
-from vapbench.training.diffusion import make_scheduler
 from vapbench.training.lora_run import train_loras
 
 TEXT_WIDTH = 16

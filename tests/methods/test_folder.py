@@ -189,6 +189,27 @@ def test_the_preflight_has_a_line_for_every_problem_file(outputs: Path, make_cas
     assert look(method, cases, [0], seconds=0).not_decoded == 3
 
 
+def test_folders_of_frames_are_named_for_what_they_are(outputs: Path, make_case: Callable[..., Case]) -> None:
+    cases = [make_case(number) for number in range(3)]
+    write_video(outputs / f"{cases[1].id}.mp4", moving_clip())
+    for name in (f"{cases[0].id}__s0", cases[1].id, "thumbnails"):
+        (outputs / name).mkdir()
+        for number in range(3):
+            (outputs / name / f"{number}.png").write_bytes(b"x")
+    method = Folder(outputs)
+    method.survey(cases)
+    found = look(method, cases, [0])
+    assert found.missing == [cases[2].id]
+    assert [(one.kind, one.file, one.text) for one in found.problems] == [
+        ("damaged", f"{cases[0].id}__s0", "a folder of images; make it a video first."),
+        ("not read", "thumbnails/", "3 images; frames must be made a video first"),
+        ("not read", f"{cases[1].id}/", "3 images; frames must be made a video first"),
+    ]
+    with pytest.raises(DataError, match="a folder of images; make it a video first"):
+        method.generate(cases[0], 0)
+    assert method.generate(cases[1], 0) == outputs / f"{cases[1].id}.mp4"
+
+
 @pytest.mark.parametrize(
     ("files", "message"),
     [

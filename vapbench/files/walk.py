@@ -90,7 +90,7 @@ def _is_still(path: Path) -> bool:
 
 
 def find_inside(folder: Path, text: str) -> Path:
-    """The file in ``folder`` that a table written by people names.
+    """The file, or folder of frames, in ``folder`` that a table written by people names.
 
     A path may be absolute if it leads into the folder. Letters may be composed otherwise than on disk (macOS), or
     differ in case, where only one file can be meant.
@@ -102,7 +102,7 @@ def find_inside(folder: Path, text: str) -> Path:
     path = folder
     for part in Path(check_inside(_relative(folder, text))).parts:
         path = _entry(path, part)
-    if not path.is_file():
+    if not path.exists():
         raise FileNotFoundError(2, "no such file", str(path))
     return path
 

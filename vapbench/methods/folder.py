@@ -10,6 +10,7 @@ import io
 import logging
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from vapbench.core.clip import Clip
-from vapbench.core.video import read_video
+from vapbench.core.video import IMAGE_SUFFIXES, read_video
 from vapbench.errors import DataError, NotApplicable
 from vapbench.files.atomic import content_sha256, expand, write_text
 from vapbench.files.parsing import read_csv
@@ -125,6 +126,7 @@ class Folder(Method):
             others = f" with seed {seed} (there: {there})" if there else ""
             # The name alone: a row outlives the place of the folder.
             raise NotApplicable(f"no video for this case{others} in {self.path.name}")
+        refuse_frames(video)
         clip = read_video(video)
         if self.panel == "last":
             return _last_panel(clip, video)
@@ -196,6 +198,13 @@ class Folder(Method):
         return walk(self.path)
 
     @cached_property
+    def frame_folders(self) -> Sequence[Path]:
+        """Folders of several images and no video."""
+        images = Counter(path.parent for path in self.walked.files if path.suffix.lower() in IMAGE_SUFFIXES)
+        videos = {path.parent for path in self.walked.videos}
+        return [path for path, count in images.items() if count > 1 and path not in videos and path != self.path]
+
+    @cached_property
     def rows(self) -> Sequence[Listed]:
         """Rows of the manifest, in order; none where there is no manifest.
 
@@ -244,6 +253,11 @@ class Folder(Method):
                 found.add(place, video)
             elif video not in taken:
                 found.strays.append(video)
+        for folder in self.frame_folders:
+            place = cases.place(Path(f"{folder.relative_to(self.path)}.mp4"))
+            # Whoever keeps a video keeps its frames beside it now and then.
+            if place is not None and (place.case, place.seed or 0) not in found.named:
+                found.add(place, folder)
         listed = {key for key, row in found.listed.items() if row.video or row.problem}
         for case, seed in sorted({*listed, *found.named}):
             found.seeds.setdefault(case, []).append(seed)
@@ -254,7 +268,7 @@ class Folder(Method):
         if listed and listed.problem:
             return [listed.problem]
         paths = [listed.video] if listed and listed.video else self.named.get((case, seed), [])
-        return [path if path.is_file() and os.access(path, os.R_OK) else f"unreadable {path.name}" for path in paths]
+        return [path if os.access(path, os.R_OK) else f"unreadable {path.name}" for path in paths]
 
 
 def write_manifest_template(method: Folder, cases: Iterable[Case], path: Path) -> None:
@@ -321,6 +335,16 @@ def _seed(text: str | None, where: str) -> int:
     if not re.fullmatch(r"-?\d{0,18}", text) or text == "-":
         raise DataError(f"{where}: seed is {text!r}; write a whole number, or nothing for 0.")
     return int(text or 0)
+
+
+def refuse_frames(video: Path) -> None:
+    """Refuse a folder of frames.
+
+    Raises:
+        DataError: it is one.
+    """
+    if video.is_dir():
+        raise DataError(f"{video}: a folder of images; make it a video first.")
 
 
 def check_panels(width: int, video: Path) -> None:

@@ -16,7 +16,7 @@ from vapbench.core.video import IMAGE_SUFFIXES, VideoInfo, open_video, read_vide
 from vapbench.errors import DataError
 from vapbench.files.walk import VIDEO_SUFFIXES
 from vapbench.methods.finding import Cases
-from vapbench.methods.folder import MANIFEST, PANELS, Folder, check_panels
+from vapbench.methods.folder import MANIFEST, PANELS, Folder, check_panels, refuse_frames
 
 if TYPE_CHECKING:
     from vapbench.core.case import Case, ClipSpec
@@ -241,8 +241,9 @@ def _not_read(method: Folder) -> Iterator[Problem]:
     cases = Cases(method.ids)
     images: Counter[Path] = Counter()
     videos = set(method.walked.videos)
+    frames = {path for paths in method.named.values() for path in paths}
     for path in method.walked.files:
-        if path in videos or _relative(method, path).lower() == MANIFEST:
+        if path in videos or path.parent in frames or _relative(method, path).lower() == MANIFEST:
             continue
         if path.suffix.lower() in IMAGE_SUFFIXES:
             images[path.parent] += 1
@@ -286,6 +287,7 @@ def _look_into(path: Path, decode: bool) -> tuple[VideoInfo | None, bool]:
     """Size, length and rate as far as they are known, and whether they are those of decoded frames."""
     if path.is_symlink() and not path.exists():
         raise DataError(f"{path}: a link to {path.readlink()}, which is not there; mend the link.")
+    refuse_frames(path)
     if not path.is_file():
         raise DataError(f"{path}: no file but a device or pipe; replace it.")
     header = None

@@ -245,8 +245,11 @@ def _name(text: str | None, where: str) -> str:
 
 def _file(folder: Path, text: str | None, where: str) -> Path:
     try:
-        return find_inside(folder, text or "")
+        path = find_inside(folder, text or "")
     except ValueError as error:
         raise DataError(f"{where}: {error}; write it relative to {folder}, without '..'.") from error
     except FileNotFoundError as error:
         raise DataError(f"{where}: no such file {error.filename}; correct the row.") from None
+    if not path.is_file():
+        raise DataError(f"{where}: {path} is no file; correct the row.")
+    return path
