@@ -102,10 +102,10 @@ def test_notes_on_clips_are_counted_by_kind(runs: Runs) -> None:
 def test_cut_captions_are_counted_in_their_column(runs: Runs) -> None:
     cut = {"note": "the caption lost 163 tokens beyond CLIP's 77", "kind": CAPTION_CUT}
     run = runs.write("vap", cases(AS_ASKED) | cases(AS_ASKED, 2, noted=cut))
-    assert lines(run) == ["vap, flicker: caption cut by the encoder (2 of 6 cases)."]
+    assert lines(run) == ["vap · flicker: caption cut by the encoder (2 of 6 cases)."]
     old = {"note": "the caption lost 5 tokens beyond CLIP's 77", "parts": {"tokens_dropped": 5}}
     assert lines(runs.write("old", cases(AS_ASKED, noted=old))) == [
-        "old, flicker: caption cut by the encoder (6 of 6 cases)."
+        "old · flicker: caption cut by the encoder (6 of 6 cases)."
     ]
     judged = {"note": "It zooms, as the reference does."}
     assert lines(runs.write("judged", cases(AS_ASKED, noted=judged))) == [], "what is true of one case stays with it"

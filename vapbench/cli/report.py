@@ -206,7 +206,7 @@ def _next_steps(folders: Sequence[RunFolder], suite: str, bounds: str) -> list[s
     shown = next((path for path, kind in kinds.items() if kind not in _REFERENCE_KINDS), folders[0].path)
     lines = [f"Next:  vapbench show {quoted(shown)}", "           look at every clip beside its reference"]
     if not _REFERENCE_KINDS & set(kinds.values()):
-        lines += [f"       {bounds}", "           the floor and the ceiling"]
+        lines += [f"       {bounds}", f"           the floor{' and the ceiling' * ('ground-truth' in bounds)}"]
     lines += ["       vapbench list methods", "           what else there is"]
     if suite == "mini":
         lines.insert(0, "Tiny models and procedural video: these numbers are never to be set beside the paper's.")

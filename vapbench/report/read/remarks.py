@@ -41,7 +41,8 @@ class Remark:
     @property
     def line(self) -> str:
         """The remark as a sentence: whose it is, and the text."""
-        return f"{', '.join((*self.methods, *self.columns))}: {self.text}."
+        about = " · ".join(", ".join(names) for names in (self.methods, self.columns) if names)
+        return f"{about}: {self.text}."
 
     def to_json(self) -> dict[str, Any]:
         """The remark as plain data, its sentence included."""
