@@ -36,7 +36,8 @@ def prepare(
 ) -> None:
     """Write a suite in VAP-Data's layout.
 
-    vapbench data prepare mini --out mini-data, then
+    \b
+    vapbench data prepare mini --out mini-data
     vapbench run -m frozen --suite vap-data --data mini-data
     """
     from vapbench.cli.console import output

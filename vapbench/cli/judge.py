@@ -52,7 +52,9 @@ def check_judge(
     The reference as its own output, the pair swapped, the output against a wrong reference, the judge against itself,
     and against people's votes if there are any. Answers are kept in RUN/judge-check: nothing is asked twice.
 
-    vapbench check judge runs/mini/vap --metric "semantic_alignment[judge]:model=gemini-2.5-pro" --dry-run
+    \b
+    vapbench check judge runs/mini/vap \\
+        --metric "semantic_alignment[judge]:model=gemini-2.5-pro" --dry-run
     """
     from vapbench.cli.console import configure_logging, output
     from vapbench.cli.costs import print_costs

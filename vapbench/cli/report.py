@@ -63,7 +63,9 @@ def report(
 
     Methods by metrics, one table per task, with n, intervals and the ranks a method may have.
 
-    vapbench report   vapbench report vap frozen --task camera --figure forest.pdf
+    \b
+    vapbench report
+    vapbench report vap frozen --task camera --figure forest.pdf
     """
     from vapbench.cli.console import configure_logging
     from vapbench.cli.naming import run_folders, where
@@ -100,9 +102,9 @@ def show(
     Reference, first frame and output side by side, in step, with the scores below. The page needs no network and
     no other file: send it to anyone.
 
-    vapbench show vap                the run runs/*/vap
-
-    vapbench show elsewhere/mini/vap any run folder
+    \b
+    vapbench show vap                 # the run runs/*/vap
+    vapbench show elsewhere/mini/vap  # any run folder
     """
     from vapbench.cli.console import configure_logging, output
     from vapbench.cli.naming import find_run, own_folder

@@ -29,8 +29,8 @@ def merge(
 ) -> None:
     """Merge the shards of a run, or what several sites made of it.
 
+    \b
     vapbench results merge runs/shard-* --into runs
-
     vapbench results merge siteA/mini/vap siteB/mini/vap --into runs/mini/vap
 
     Equal rows become one; a success stands for a failure; two different successes for one case and seed, or runs of
@@ -69,6 +69,7 @@ def unlock(
 ) -> None:
     """Break the lock of a run whose process died on another machine.
 
+    \b
     vapbench results unlock --force runs/mini/vap
 
     Whether a process on another machine lives cannot be seen from here: make sure of it first. On the machine where the

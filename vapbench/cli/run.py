@@ -63,12 +63,11 @@ def run(
 
     The same command resumes: what is finished is kept, what is missing is done.
 
+    \b
     vapbench run --method vap --task camera
-
     vapbench run -m vap -m frozen -m ground-truth --task all --seed 0 --seed 1
-
-    vapbench run -m "vap:steps=30,guidance=5" --suite vap-data --data /data/VAP-Data --offload model
-
+    vapbench run -m "vap:steps=30,guidance=5" --suite vap-data \\
+        --data /data/VAP-Data --offload model
     vapbench run -m vap --executor ray --workers 2
     """
     from vapbench.cli.console import configure_logging
@@ -131,7 +130,10 @@ def generate(
 ) -> None:
     """Generate videos, and score them later.
 
-    Scoring them may be done on another machine: vapbench score RUN
+    Scoring them may be done on another machine:
+
+    \b
+    vapbench score RUN
     """
     from vapbench.cli.console import configure_logging, output
     from vapbench.cli.dry_run import describe_plans, describe_protocol, show
@@ -191,7 +193,9 @@ def score(
 ) -> None:
     """Score a run, or videos you have.
 
-    vapbench score ./my_outputs --name mymethod --suite vap-data --data /data/VAP-Data
+    \b
+    vapbench score ./my_outputs --name mymethod --suite vap-data \\
+        --data /data/VAP-Data
 
     Videos belong to the case they are named after (condition--target--reference.mp4), or to the one that
     manifest.csv in the folder (columns case,video) says.

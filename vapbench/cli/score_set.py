@@ -27,7 +27,9 @@ def score_set(
 ) -> None:
     """Score a run's videos as one set, against the set of their targets.
 
-    vapbench score-set runs/vap-data/vap --suite vap-data --data /data/VAP-Data --metric fvd:model=./videomae
+    \b
+    vapbench score-set runs/vap-data/vap --suite vap-data \\
+        --data /data/VAP-Data --metric fvd:model=./videomae
 
     Features are computed once per video and kept in the cache. The value is printed with a 95 % interval over
     conditions and the number of videos, on which such distances depend, and kept in RUN/sets, where report and table

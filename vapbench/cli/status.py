@@ -31,9 +31,9 @@ def status(
 ) -> None:
     """Say how far runs are: progress, time left, failures by type.
 
-    vapbench status vap                       from another terminal, or another machine that sees the folder
-
-    vapbench status runs/shard-*of8           every shard of a Slurm array
+    \b
+    vapbench status vap               # also from another terminal or machine
+    vapbench status runs/shard-*of8   # every shard of a Slurm array
 
     It reads the run folder alone, so it works on running, finished and dead runs.
     """

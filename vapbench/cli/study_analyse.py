@@ -52,7 +52,9 @@ def export(
     With raters' pseudonyms, exclusions, events, protocol, key and a manifest of hashes; for pairs also as FastChat
     battles. The export names the methods: keep it from raters. For a study that is closed; see vapbench study close.
 
-    vapbench study export my-study   vapbench study export --out shared/
+    \b
+    vapbench study export my-study
+    vapbench study export --out shared/
     """
     from vapbench.cli.console import configure_logging, output
     from vapbench.files.atomic import quoted
@@ -93,7 +95,9 @@ def report(
     report.json, leaderboard.json and figures (forest plot, categories, win probabilities). docs/study.md says what each
     number means.
 
-    vapbench study report my-study   vapbench study report --fastchat battles.jsonl
+    \b
+    vapbench study report my-study
+    vapbench study report --fastchat battles.jsonl
     """
     from json import dumps
 

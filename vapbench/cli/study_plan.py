@@ -67,7 +67,9 @@ def plan(
     Blinds every video, makes checks with known answers from ground truth, freezes the protocol, and simulates the study
     through the real assigner and estimator: power, interval width, rater-minutes.
 
-    vapbench study plan --suite mini --method vap --method i2v, then: vapbench study serve
+    \b
+    vapbench study plan --suite mini --method vap --method i2v
+    vapbench study serve
     """
     from vapbench.cli.console import configure_logging, errors, output
     from vapbench.core.case import check_name

@@ -42,7 +42,9 @@ def compare(
     Differences case by case, with intervals and p-values that know that cases of a condition go together; adjusted
     for the number of metrics. Cases that either lacks are left out, and counted.
 
-    vapbench compare vap i2v   vapbench compare runs/mini/vap results/mini/vap --task camera
+    \b
+    vapbench compare vap i2v
+    vapbench compare runs/mini/vap results/mini/vap --task camera
     """
     import json as json_
 
@@ -117,7 +119,9 @@ def table(
     Bold is best, underlined second best, by the digits shown or by significance; what is incomplete is never ranked;
     the notes say how many cases, which definitions, which tests, which commit.
 
-    vapbench table vap i2v lora --task all --format latex --out table.tex   vapbench table --published --suite vap-data
+    \b
+    vapbench table vap i2v lora --task all --format latex --out table.tex
+    vapbench table --published --suite vap-data
     """
     from vapbench.cli.console import configure_logging
     from vapbench.errors import UsageError
