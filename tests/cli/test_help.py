@@ -44,11 +44,8 @@ def test_examples_are_commands_with_options_that_exist() -> None:
         for example in re.findall(r"^vapbench (.*)$", text, re.MULTILINE):
             words = tuple(word for word in example.split("#")[0].split())
             named = next(words[:n] for n in (3, 2, 1) if words[:n] in COMMANDS)
-            known = {
-                option
-                for parameter in COMMANDS[named].params
-                for option in (*parameter.opts, *parameter.secondary_opts)
-            }
+            taken = COMMANDS[named].params
+            known = {option for each in taken for option in (*each.opts, *each.secondary_opts)}
             unknown = [word for word in words if word.startswith("-") and word.split("=")[0] not in known]
             assert not unknown, f"the help of {' '.join(path)} shows {example}"
 

@@ -29,6 +29,13 @@ def errors() -> Console:
     return Console(stderr=True, highlight=False)
 
 
+def print_json(value: object) -> None:
+    """Print a JSON document to standard output, where nothing else may be printed then."""
+    import json
+
+    output().print(json.dumps(value, indent=2), soft_wrap=True, markup=False)
+
+
 def configure_logging(verbose: int, quiet: bool, log_json: Path | None = None) -> None:
     """Show warnings (``-v``: details too, ``-q``: errors only), one line each; everything as JSON to ``log_json``."""
     handler = _ConsoleHandler(repeats=None if verbose else _REPEATS)

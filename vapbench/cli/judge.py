@@ -56,7 +56,9 @@ def check_judge(
     vapbench check judge runs/mini/vap \\
         --metric "semantic_alignment[judge]:model=gemini-2.5-pro" --dry-run
     """
-    from vapbench.cli.console import configure_logging, output
+    from dataclasses import asdict
+
+    from vapbench.cli.console import configure_logging, output, print_json
     from vapbench.cli.costs import print_costs
     from vapbench.cli.naming import find_run
     from vapbench.cli.progress import progress
@@ -73,6 +75,10 @@ def check_judge(
     ballots = read_votes(votes) if votes else []
     (column,) = columns([metric])
     setting = set_up([find_run(name, results, suite=None) for name in runs], choose(suite, data, task), column, limit)
+    if dry_run and json:
+        paid = [asdict(each) for each in estimates(setting)]
+        print_json({"cases": len(setting.selection.cases), "controls": list(setting.controls), "paid": paid})
+        return
     if dry_run:
         output().print(f"{len(setting.selection.cases)} cases, controls: {', '.join(setting.controls)}", markup=False)
         print_costs(estimates(setting), max_judge_calls)
