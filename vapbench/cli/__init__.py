@@ -67,8 +67,10 @@ status.register(app)
 
 def main() -> None:
     """Run a command; an error ends it with one sentence and the exit code of its kind."""
+    from vapbench.cli.console import print_in_any_encoding
     from vapbench.errors import VapbenchError
 
+    print_in_any_encoding()
     if "HOME" not in os.environ:
         from vapbench.files.atomic import home_folder
 

@@ -87,19 +87,18 @@ def verify(
 
 def list_weights(json: opt.Json = False) -> None:
     """List metric weights: name, size, licence, and where they are if they are here."""
-    import json as jsonlib
     from dataclasses import asdict
 
     from rich.table import Table
     from rich.text import Text
 
     from vapbench.checkpoints.catalogue import CATALOGUE, locate
-    from vapbench.cli.console import output
+    from vapbench.cli.console import output, print_json
 
     here = {name: locate(name) for name in CATALOGUE}
     if json:
         rows = [asdict(item) | {"path": str(here[name] or "")} for name, item in CATALOGUE.items()]
-        output().print_json(jsonlib.dumps(rows, default=str))
+        print_json(rows)
         return
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("name", no_wrap=True)  # to be copied whole

@@ -127,9 +127,7 @@ def print_tables(
     extras: Extras | None = None,
 ) -> None:
     """Print the runs' tables; after a run, also where to look next."""
-    import json
-
-    from vapbench.cli.console import errors, output
+    from vapbench.cli.console import errors, output, print_json
     from vapbench.report.render.json import to_json
     from vapbench.report.render.terminal import print_tables as print_terminal
     from vapbench.report.tables.summary import summarise
@@ -144,7 +142,7 @@ def print_tables(
     tables = summarise(folders, task, metrics, order=order)
     extras.check(tables)
     if as_json:
-        output().print_json(json.dumps([{**to_json(table), **extras.data(table)} for table in tables]))
+        print_json([{**to_json(table), **extras.data(table)} for table in tables])
     else:
         print_terminal(tables, output(), extras.lines)
     for path in extras.draw(tables):

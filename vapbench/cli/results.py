@@ -37,15 +37,13 @@ def merge(
     different methods, weights or data, are refused before anything is written. Videos come along, checked by their
     hash. The sources stay as they are.
     """
-    import json as jsonlib
-
-    from vapbench.cli.console import configure_logging, output
+    from vapbench.cli.console import configure_logging, output, print_json
     from vapbench.results.merge import merge as merge_runs
 
     configure_logging(verbose=0, quiet=False)
     done = merge_runs(sources, into, ["vapbench", *sys.argv[1:]])
     if json:
-        output().print_json(jsonlib.dumps([asdict(item) | {"run": str(item.run)} for item in done]))
+        print_json([asdict(item) | {"run": str(item.run)} for item in done])
         return
     for item in done:
         text = (

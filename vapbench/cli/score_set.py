@@ -35,10 +35,9 @@ def score_set(
     conditions and the number of videos, on which such distances depend, and kept in RUN/sets, where report and table
     find it. Too few videos give no value.
     """
-    import json as jsonlib
     from dataclasses import asdict
 
-    from vapbench.cli.console import configure_logging, output
+    from vapbench.cli.console import configure_logging, output, print_json
     from vapbench.cli.naming import find_run
     from vapbench.errors import UsageError
     from vapbench.files.atomic import quoted
@@ -58,7 +57,7 @@ def score_set(
     scored = score_run(run, cases, found, params, torch_device(device), task)
     write_result(run, scored)
     if json:
-        output().print_json(jsonlib.dumps(asdict(scored)))
+        print_json(asdict(scored))
         return
     if scored.value is None:
         output().print(f"{metric}: no value: {scored.note}", markup=False, soft_wrap=True)

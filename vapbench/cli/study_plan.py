@@ -71,7 +71,7 @@ def plan(
     vapbench study plan --suite mini --method vap --method i2v
     vapbench study serve
     """
-    from vapbench.cli.console import configure_logging, errors, output
+    from vapbench.cli.console import configure_logging, errors, output, print_json
     from vapbench.core.case import check_name
     from vapbench.errors import UsageError
     from vapbench.files.atomic import quoted
@@ -99,9 +99,7 @@ def plan(
         status.update("Simulating …")
         expected = forecast(planned.protocol, seed=study_seed)
     if json:
-        from json import dumps
-
-        output().print_json(dumps(plan_document(planned, expected)))
+        print_json(plan_document(planned, expected))
         return
     formats = native_formats(
         {method.name: [method.videos[case.id] for case in sources.cases] for method in sources.methods}

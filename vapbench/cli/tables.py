@@ -46,9 +46,7 @@ def compare(
     vapbench compare vap i2v
     vapbench compare runs/mini/vap results/mini/vap --task camera
     """
-    import json as json_
-
-    from vapbench.cli.console import configure_logging, output
+    from vapbench.cli.console import configure_logging, output, print_json
     from vapbench.cli.naming import find_run
     from vapbench.report.render.comparison import lines, without_shared
     from vapbench.report.tables.comparison import compare as compare_runs
@@ -57,7 +55,7 @@ def compare(
     configure_logging(verbose=0, quiet=False)
     comparisons = compare_runs(find_run(a, results, suite), find_run(b, results, suite), task)
     if json:
-        output().print_json(json_.dumps([to_json(comparison) for comparison in comparisons]))
+        print_json([to_json(comparison) for comparison in comparisons])
         return
     parts, shared = without_shared(comparisons)
     for block in (*map(lines, parts), *([shared] if shared else [])):
