@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from PIL import Image
+from pydantic import Field
 
 from vapbench import Case, ClipSpec, PipelineMethod, load_upstream_pipeline, plain_caption
 
@@ -64,6 +65,6 @@ class WanImageToVideo(_ImageToVideo):
     """Wan2.1-I2V-14B at 480p."""
 
     weights: str = "Wan-AI/Wan2.1-I2V-14B-480P-Diffusers"
-    guidance: float = 5.0
+    guidance: Annotated[float, Field(ge=0)] = 5.0
 
     pipeline_class = "WanImageToVideoPipeline"

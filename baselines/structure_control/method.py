@@ -16,9 +16,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from PIL import Image
+from pydantic import Field
 
 from vapbench import (
     Case,
@@ -50,14 +51,14 @@ class StructureControl(PipelineMethod):
     """WanVACEPipeline, its control video made from the reference."""
 
     weights: str = "Wan-AI/Wan2.1-VACE-14B-diffusers"
-    guidance: float = 5.0
+    guidance: Annotated[float, Field(ge=0)] = 5.0
     control: Literal["original", "depth", "flow"] = "original"
     """What the model is shown of the reference."""
     source: Literal["estimated", "rendered"] = "estimated"
     """Where depth and flow come from: a model, or the mini suite's renderer, which knows them."""
     depth_model: str = "depth-anything/Depth-Anything-V2-Small-hf"
     """Folder or hub id of a transformers model that estimates relative inverse depth."""
-    strength: float = 1.0
+    strength: Annotated[float, Field(ge=0)] = 1.0
     """Scale of the control."""
 
     # What decides the frames beyond the parameters. Results are kept under a hash of it, so a model that was

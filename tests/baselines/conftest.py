@@ -30,7 +30,6 @@ from transformers import (
     UMT5Config,
     UMT5EncoderModel,
 )
-from vapbench.training.diffusion import make_scheduler
 
 from vapbench.core.case import ClipSpec
 from vapbench.files.atomic import digest, file_sha256, write_json

@@ -6,6 +6,7 @@ import errno
 import os
 import shlex
 import sys
+from typing import Annotated
 
 import typer
 
@@ -21,6 +22,15 @@ from vapbench.cli import train as training
 
 _INTERRUPTED = 130
 
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        from vapbench import __version__
+
+        typer.echo(f"vapbench {__version__}")
+        raise typer.Exit
+
+
 app = typer.Typer(
     name="vapbench",
     help="Benchmark semantic-controlled video generation: run a method on a task, score it, tabulate it.\n\n"
@@ -30,6 +40,16 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=_show_version)
+    ] = False,
+) -> None: ...
+
+
 running.register(app)
 planning.register(app)
 reporting.register(app)
@@ -48,8 +68,10 @@ status.register(app)
 
 def main() -> None:
     """Run a command; an error ends it with one sentence and the exit code of its kind."""
+    from vapbench.core.console import print_in_any_encoding
     from vapbench.errors import PluginError, VapbenchError
 
+    print_in_any_encoding()
     if "HOME" not in os.environ:
         from vapbench.files.atomic import home_folder
 

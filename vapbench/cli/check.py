@@ -47,7 +47,9 @@ def check(
 
     Cards, tasks, suites, methods and the data of results: the same code as continuous integration.
 
-    vapbench check ./my_method   vapbench check runs
+    \b
+    vapbench check ./my_method
+    vapbench check runs
     """
     from rich.markup import escape
 

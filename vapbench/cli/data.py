@@ -37,7 +37,8 @@ def prepare(
 ) -> None:
     """Write a suite in VAP-Data's layout.
 
-    vapbench data prepare mini --out mini-data, then
+    \b
+    vapbench data prepare mini --out mini-data
     vapbench run -m frozen --suite vap-data --data mini-data
     """
     from vapbench.core.console import output
@@ -131,19 +132,18 @@ def adopt_lora(
 
 def list_weights(json: opt.Json = False) -> None:
     """List metric weights: name, size, licence, and where they are if they are here."""
-    import json as jsonlib
     from dataclasses import asdict
 
     from rich.table import Table
     from rich.text import Text
 
     from vapbench.checkpoints.catalogue import CATALOGUE, locate
-    from vapbench.core.console import output
+    from vapbench.core.console import output, print_json
 
     here = {name: locate(name) for name in CATALOGUE}
     if json:
         rows = [asdict(item) | {"path": str(here[name] or "")} for name, item in CATALOGUE.items()]
-        output().print_json(jsonlib.dumps(rows, default=str))
+        print_json(rows)
         return
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("name", no_wrap=True)  # to be copied whole

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +31,8 @@ class Described:
     """Weights that are not on this machine, and their GB; 0 where nobody has counted."""
     folders: Sequence[RunFolder] = ()
     """Where the run is, as far as it has got."""
+    facts: Mapping[str, object] = field(default_factory=dict)
+    """The same as the lines, for programs."""
 
 
 def describe_plans(plans: Sequence[RunPlan], wanted: Sequence[Column], refresh: Refresh) -> list[Described]:
@@ -50,8 +52,16 @@ def describe_plans(plans: Sequence[RunPlan], wanted: Sequence[Column], refresh: 
             f"  to make   {len(jobs)} ({len(plan.jobs) - len(jobs)} finished)",
             f"  to score  {len(scores)} existing videos, and each one made",
         ]
+        facts = {
+            "run": str(plan.folder.path),
+            "cases": len(plan.cases),
+            "conditions": len({job.case.condition for job in plan.jobs}),
+            "videos": len(plan.jobs),
+            "to_make": len(jobs),
+            "to_score": len(scores),
+        }
         work = Work(plan.method, plan.suite, len(jobs), spec.model_dump())
-        described.append(_described(lines, work, plan.identity["weights"], [plan.folder]))
+        described.append(_described(lines, facts, work, plan.identity["weights"], [plan.folder]))
     return described
 
 
@@ -151,8 +161,16 @@ def describe_protocol(
             f"  videos    {videos} of {size['frames']:g} frames of {size['height']:g}x{size['width']:g} "
             f"at {size['fps']:g} fps",
         ]
+        facts = {
+            "run": None,
+            "cases": protocol.cases,
+            "conditions": protocol.conditions,
+            "videos": videos,
+            "to_make": videos,
+            "to_score": 0,
+        }
         work = Work(method, found.name, videos, size)
-        described.append(_described(lines, work, weights))
+        described.append(_described(lines, facts, work, weights))
     return described
 
 
@@ -169,6 +187,18 @@ def show(described: Sequence[Described], wanted: Sequence[Column] = ()) -> None:
         print_lines(_together(described))
 
 
+def document(described: Sequence[Described], wanted: Sequence[Column], paid: Sequence[Paid] = ()) -> dict[str, object]:
+    """What :func:`show` and the costs say, as JSON holds it."""
+    from vapbench.checkpoints.catalogue import absent_of
+
+    columns = [{"column": each.label, "lacks": absent_of(each.metric.name, each.params)} for each in wanted]
+    return {
+        "runs": [dict(one.facts) for one in described],
+        "columns": columns,
+        "paid": [asdict(estimate) for estimate in paid],
+    }
+
+
 def _together(described: Sequence[Described]) -> list[str]:
     """Sums; weights that several methods share are fetched once."""
     fetch = {source: size for one in described for source, size in one.fetch.items() if size}
@@ -181,7 +211,11 @@ def _together(described: Sequence[Described]) -> list[str]:
 
 
 def _described(
-    lines: Sequence[str], work: Work, weights: Mapping[str, object], folders: Sequence[RunFolder] = ()
+    lines: Sequence[str],
+    facts: Mapping[str, object],
+    work: Work,
+    weights: Mapping[str, object],
+    folders: Sequence[RunFolder] = (),
 ) -> Described:
     """Add weights, size and memory to what a method would do."""
     from vapbench.methods.hardware import footprint
@@ -193,12 +227,23 @@ def _described(
         *lines,
         f"  weights   {source or 'none'} {_identity(weights) if here else '(not on this machine)'}".rstrip(),
     ]
+    facts = {
+        **facts,
+        "method": method.method.name,
+        "suite": work.suite,
+        "parameters": dict(method.parameters),
+        "clip": dict(work.clip),
+        "weights": source or None,
+        "weights_are_here": here,
+        "needs": card.needs if card else "",
+        "size": None,
+    }
     if card and card.needs:
         said.append(f"  needs     {card.needs}")
     size = method.size(work.suite)
     if size is None:
         said.append(f"  memory    {_uncounted(work)}")
-        return Described(said, work, 0.0, {} if here else {source: 0.0}, folders)
+        return Described(said, work, 0.0, {} if here else {source: 0.0}, folders, facts)
     estimate = footprint(size, method.parameters, work.videos)
     parts = ", ".join(f"{name} {billions:g} B" for name, billions in size.parameters.items())
     offloads = ", ".join(f"{gigabytes:.0f} GB with --offload {name}" for name, gigabytes in estimate.by_offload.items())
@@ -207,7 +252,8 @@ def _described(
         f"  size      about {estimate.download_gb:.0f} GB{fetch} at two bytes a parameter ({parts})",
         f"  memory    about {estimate.memory_gb:.0f} GB ({offloads})",
     ]
-    return Described(said, work, estimate.hours, {} if here else {source: estimate.download_gb}, folders)
+    facts = {**facts, "size": asdict(estimate)}
+    return Described(said, work, estimate.hours, {} if here else {source: estimate.download_gb}, folders, facts)
 
 
 def _uncounted(work: Work) -> str:

@@ -37,8 +37,8 @@ def export(
 
     Rows of replaced videos are left out; what failed or does not apply is there, without a value and with its reason.
 
+    \b
     vapbench export --format parquet --out scores.parquet
-
     vapbench export vap i2v --format dataset --out scores
     """
     from vapbench.cli.naming import run_folders, where

@@ -52,12 +52,16 @@ def check_judge(
     The reference as its own output, the pair swapped, the output against a wrong reference, the judge against itself,
     and against people's votes if there are any. Answers are kept in RUN/judge-check: nothing is asked twice.
 
-    vapbench check judge runs/mini/vap --metric "semantic_alignment[judge]:model=gemini-2.5-pro" --dry-run
+    \b
+    vapbench check judge runs/mini/vap \\
+        --metric "semantic_alignment[judge]:model=gemini-2.5-pro" --dry-run
     """
+    from dataclasses import asdict
+
     from vapbench.cli.costs import print_costs
     from vapbench.cli.naming import find_run
     from vapbench.cli.run import settings_of
-    from vapbench.core.console import configure_logging, output
+    from vapbench.core.console import configure_logging, output, print_json
     from vapbench.errors import BudgetSpent
     from vapbench.report.tables.votes import read_votes
     from vapbench.running.costs import limit_calls
@@ -71,6 +75,10 @@ def check_judge(
     ballots = read_votes(votes) if votes else []
     (column,) = columns([metric])
     setting = set_up([find_run(name, results, suite=None) for name in runs], choose(suite, data, task), column, limit)
+    if dry_run and json:
+        paid = [asdict(each) for each in estimates(setting)]
+        print_json({"cases": len(setting.selection.cases), "controls": list(setting.controls), "paid": paid})
+        return
     if dry_run:
         output().print(f"{len(setting.selection.cases)} cases, controls: {', '.join(setting.controls)}", markup=False)
         print_costs(estimates(setting), max_judge_calls)

@@ -41,7 +41,9 @@ def build(
     The same input gives the same bytes. The site needs no server and no network: open its index.html, or put the
     folder on any web host. New, rescored and withdrawn runs are noted in the changelog.
 
-    vapbench leaderboard build   vapbench leaderboard build --no-videos --out /tmp/site
+    \b
+    vapbench leaderboard build
+    vapbench leaderboard build --no-videos --out /tmp/site
     """
     from vapbench.cli.naming import places
     from vapbench.core.console import configure_logging, output
@@ -62,6 +64,7 @@ def check(
     Submissions are data: nothing in them is run, unpacked or followed. Everything that is wrong is listed, with
     the reason.
 
+    \b
     vapbench leaderboard check leaderboard/submissions/my-method
     """
     from rich.markup import escape
@@ -96,8 +99,9 @@ def pack(
 
     Copies rows, manifest and videos, leaves out paths, host names and command lines, and writes submission.json.
 
-    vapbench leaderboard pack runs/mini/mine leaderboard/submissions/mine --submitter "A Lab" --contact
-    bench@example.org --licence CC-BY-4.0
+    \b
+    vapbench leaderboard pack runs/mini/mine leaderboard/submissions/mine \\
+        --submitter "A Lab" --contact bench@example.org --licence CC-BY-4.0
     """
     from vapbench.cli.naming import find_run
     from vapbench.core.console import output

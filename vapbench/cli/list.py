@@ -30,14 +30,12 @@ def list_(
 
     Methods, metrics, tasks, suites, or the runs of the results folder.
     """
-    import json as jsonlib
-
-    from vapbench.core.console import configure_logging, errors, output
+    from vapbench.core.console import configure_logging, errors, print_json
 
     configure_logging(verbose=0, quiet=False)
     rows = _runs(results) if what == "runs" else _LISTERS[what]()
     if json:
-        output().print_json(jsonlib.dumps(rows))
+        print_json(rows)
     elif rows:
         _print(rows)
     else:

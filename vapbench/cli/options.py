@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -129,11 +130,21 @@ Offload = Annotated[
         show_default=False,
     ),
 ]
+
+
+def _finite(value: float | None) -> float | None:
+    # A range does not refuse what is no number.
+    if value is not None and not math.isfinite(value):
+        raise typer.BadParameter(f"{value} is no finite number.")
+    return value
+
+
 Memory = Annotated[
     float | None,
     typer.Option(
         "--memory",
         min=0.01,
+        callback=_finite,
         help="GB a metric may work in; more frames than fit are taken in pieces. [default: a quarter of what is free]",
         envvar="VAPBENCH_MEMORY",
         show_default=False,
@@ -152,6 +163,7 @@ CaseTimeout = Annotated[
     typer.Option(
         "--case-timeout",
         min=0.1,
+        callback=_finite,
         help="Seconds a method may take for a case. One that hangs is ended: a failed row, and the run goes on.",
         envvar="VAPBENCH_CASE_TIMEOUT",
         show_default=False,

@@ -56,11 +56,15 @@ def plan(
     Seconds of a case come from rows that were measured, or else from the card's count of operations; each line says
     which. A pilot of a few cases on the device in question gives the first kind:
 
+    \b
     vapbench run -m vap --suite vap-data --data DIR --limit 4 --results pilot
+    vapbench plan -m vap --suite vap-data --data DIR --nodes 8 --gpu h100 \\
+        --measured pilot/vap-data/vap
 
-    vapbench plan -m vap --suite vap-data --data DIR --nodes 8 --gpu h100 --measured pilot/vap-data/vap
+    Without --method and --suite it is the paper's table:
 
-    Without --method and --suite it is the paper's table: vapbench plan --nodes 8 --gpu h100
+    \b
+    vapbench plan --nodes 8 --gpu h100
     """
     from vapbench.cli.dry_run import describe_plans, describe_protocol
     from vapbench.cli.run import plans_of

@@ -64,8 +64,9 @@ def report(
 
     Methods by metrics, one table per task, with n, intervals and the ranks a method may have.
 
-    vapbench report   vapbench report vap frozen --task camera --figure forest.pdf
-
+    \b
+    vapbench report
+    vapbench report vap frozen --task camera --figure forest.pdf
     vapbench report --metric first_frame_psnr --metric dynamic_degree
     """
     from vapbench.cli.naming import run_folders, where
@@ -104,9 +105,9 @@ def show(
     Reference, first frame and output side by side, in step, with the scores below. The page needs no network and
     no other file: send it to anyone.
 
-    vapbench show vap                the run runs/*/vap
-
-    vapbench show elsewhere/mini/vap any run folder
+    \b
+    vapbench show vap                 # the run runs/*/vap
+    vapbench show elsewhere/mini/vap  # any run folder
     """
     from vapbench.cli.naming import find_run, own_folder
     from vapbench.core.console import configure_logging, output
@@ -130,9 +131,7 @@ def print_tables(
     bounds: str = "the same with --method frozen --method ground-truth",
 ) -> None:
     """Print the runs' tables; after a run, also where to look next, and by ``bounds`` how to get floor and ceiling."""
-    import json
-
-    from vapbench.core.console import errors, output
+    from vapbench.core.console import errors, output, print_json
     from vapbench.report.render.json import to_json
     from vapbench.report.render.terminal import print_tables as print_terminal
     from vapbench.report.tables.summary import summarise
@@ -146,7 +145,7 @@ def print_tables(
     tables = summarise(folders, task, metrics, order=order)
     extras.check(tables)
     if as_json:
-        output().print_json(json.dumps([{**to_json(table), **extras.data(table)} for table in tables]))
+        print_json([{**to_json(table), **extras.data(table)} for table in tables])
     else:
         print_terminal(tables, output(), extras.lines)
     for path in extras.draw(tables):

@@ -29,23 +29,21 @@ def merge(
 ) -> None:
     """Merge the shards of a run, or what several sites made of it.
 
+    \b
     vapbench results merge runs/shard-* --into runs
-
     vapbench results merge siteA/mini/vap siteB/mini/vap --into runs/mini/vap
 
     Equal rows become one; a success stands for a failure; two different successes for one case and seed, or runs of
     different methods, weights or data, are refused before anything is written. Videos come along, checked by their
     hash. The sources stay as they are.
     """
-    import json as jsonlib
-
-    from vapbench.core.console import configure_logging, output
+    from vapbench.core.console import configure_logging, output, print_json
     from vapbench.results.merge import merge as merge_runs
 
     configure_logging(verbose=0, quiet=False)
     done = merge_runs(sources, into, ["vapbench", *sys.argv[1:]])
     if json:
-        output().print_json(jsonlib.dumps([asdict(item) | {"run": str(item.run)} for item in done]))
+        print_json([asdict(item) | {"run": str(item.run)} for item in done])
         return
     for item in done:
         text = (
@@ -69,6 +67,7 @@ def unlock(
 ) -> None:
     """Break the lock of a run whose process died on another machine.
 
+    \b
     vapbench results unlock --force runs/mini/vap
 
     Whether a process on another machine lives cannot be seen from here: make sure of it first. On the machine where the

@@ -63,19 +63,18 @@ def run(
 
     The same command resumes: what is finished is kept, what is missing is done.
 
+    \b
     vapbench run --method vap --task camera
-
     vapbench run -m vap -m frozen -m ground-truth --task all --seed 0 --seed 1
-
-    vapbench run -m "vap:steps=30,guidance=5" --suite vap-data --data /data/VAP-Data --offload model
-
+    vapbench run -m "vap:steps=30,guidance=5" --suite vap-data \\
+        --data /data/VAP-Data --offload model
     vapbench run -m vap --executor ray --workers 2
     """
     from vapbench.cli.costs import print_costs
-    from vapbench.cli.dry_run import describe_plans, describe_protocol, show
+    from vapbench.cli.dry_run import describe_plans, describe_protocol, document, show
     from vapbench.cli.report import print_tables
     from vapbench.cli.sharding import say_merge
-    from vapbench.core.console import configure_logging
+    from vapbench.core.console import configure_logging, print_json
     from vapbench.running.costs import estimate_plan, limit_calls
     from vapbench.running.plan import columns
     from vapbench.running.run import choose
@@ -85,14 +84,20 @@ def run(
     settings = settings_of(device, refresh, retries, max_failures, fail_fast, memory, case_timeout)
     settings = with_ray(settings, executor, workers, ray_address)
     if dry_run and (told := describe_protocol(suite, data, task, method, {"dtype": dtype, "offload": offload}, seed)):
-        show(told, columns(metric or find_suite(suite).metrics))
+        wanted = columns(metric or find_suite(suite).metrics)
+        print_json(document(told, wanted)) if json else show(told, wanted)
         return
     selection = choose(suite, data, task, limit)
     wanted = columns(metric or selection.suite.metrics)
     plans = plans_of(method, selection, {"dtype": dtype, "offload": offload}, seed, results, name, dry_run, shard)
     if dry_run:
-        show(describe_plans(plans, wanted, settings.refresh), wanted)
-        print_costs([e for plan in plans for e in estimate_plan(plan, wanted, settings.refresh)], max_judge_calls)
+        described = describe_plans(plans, wanted, settings.refresh)
+        paid = [each for plan in plans for each in estimate_plan(plan, wanted, settings.refresh)]
+        if json:
+            print_json(document(described, wanted, paid))
+            return
+        show(described, wanted)
+        print_costs(paid, max_judge_calls)
         return
     limit_calls(wanted, max_judge_calls)
     stopped = _execute_all(plans, wanted, settings, selection, quiet)
@@ -125,35 +130,45 @@ def generate(
     fail_fast: opt.FailFast = False,
     shard: opt.ShardOption = None,
     dry_run: opt.DryRun = False,
+    json: opt.Json = False,
     log_json: opt.LogJson = None,
     quiet: opt.Quiet = False,
     verbose: opt.Verbose = 0,
 ) -> None:
     """Generate videos, and score them later.
 
-    Scoring them may be done on another machine: vapbench score RUN
+    Scoring them may be done on another machine:
+
+    \b
+    vapbench score RUN
     """
-    from vapbench.cli.dry_run import describe_plans, describe_protocol, show
+    from vapbench.cli.dry_run import describe_plans, describe_protocol, document, show
     from vapbench.cli.sharding import say_merge
-    from vapbench.core.console import configure_logging, output
+    from vapbench.core.console import configure_logging, output, print_json
     from vapbench.running.run import choose
 
     configure_logging(verbose, quiet, log_json)
     settings = settings_of(device, refresh, retries, max_failures, fail_fast, case_timeout=case_timeout)
     settings = with_ray(settings, executor, workers, ray_address)
     if dry_run and (told := describe_protocol(suite, data, task, method, {"dtype": dtype, "offload": offload}, seed)):
-        show(told)
+        print_json(document(told, ())) if json else show(told)
         return
     selection = choose(suite, data, task, limit)
     plans = plans_of(method, selection, {"dtype": dtype, "offload": offload}, seed, results, name, dry_run, shard)
     if dry_run:
-        show(describe_plans(plans, (), settings.refresh))
+        described = describe_plans(plans, (), settings.refresh)
+        print_json(document(described, ())) if json else show(described)
         return
     stopped = _execute_all(plans, (), settings, selection, quiet)
+    counts = []
     for plan in plans:
         asked = {job.key for job in plan.jobs}
         made = sum(row.status == "ok" and row.key in asked for row in plan.folder.current())
-        output().print(f"{plan.folder.path}: {made} of {len(plan.jobs)} videos", markup=False, soft_wrap=True)
+        counts.append({"run": str(plan.folder.path), "made": made, "videos": len(plan.jobs)})
+    if json:
+        print_json(counts)
+    for item in () if json else counts:
+        output().print(f"{item['run']}: {item['made']} of {item['videos']} videos", markup=False, soft_wrap=True)
     say_merge(shard, results)
     raise typer.Exit(1 if stopped else 0)
 
@@ -214,6 +229,7 @@ def score(
 ) -> None:
     """Score a run, or videos you have.
 
+    \b
     vapbench score ./my_outputs --suite vap-data --data DIR --dry-run
 
     Videos belong to the case they are named after, at any depth: CASE.mp4, CASE__s1.mp4 or CASE_seed1.mp4 with a seed,

@@ -27,17 +27,18 @@ def score_set(
 ) -> None:
     """Score a run's videos as one set, against the set of their targets.
 
-    vapbench score-set runs/vap-data/vap --suite vap-data --data /data/VAP-Data --metric fvd:model=./videomae
+    \b
+    vapbench score-set runs/vap-data/vap --suite vap-data \\
+        --data /data/VAP-Data --metric fvd:model=./videomae
 
     Features are computed once per video and kept in the cache. The value is printed with a 95 % interval over
     conditions and the number of videos, on which such distances depend, and kept in RUN/sets, where report and table
     find it. Too few videos give no value.
     """
-    import json as jsonlib
     from dataclasses import asdict
 
     from vapbench.cli.naming import find_run
-    from vapbench.core.console import configure_logging, output
+    from vapbench.core.console import configure_logging, output, print_json
     from vapbench.errors import UsageError
     from vapbench.files.atomic import quoted
     from vapbench.metrics.sets import resolve
@@ -56,7 +57,7 @@ def score_set(
     scored = score_run(run, cases, found, params, torch_device(device), task)
     write_result(run, scored)
     if json:
-        output().print_json(jsonlib.dumps(asdict(scored)))
+        print_json(asdict(scored))
         return
     if scored.value is None:
         output().print(f"{metric}: no value: {scored.note}", markup=False, soft_wrap=True)

@@ -31,16 +31,15 @@ def status(
 ) -> None:
     """Say how far runs are: progress, time left, failures by type.
 
-    vapbench status vap                       from another terminal, or another machine that sees the folder
-
-    vapbench status runs/shard-*of8           every shard of a Slurm array
+    \b
+    vapbench status vap               # also from another terminal or machine
+    vapbench status runs/shard-*of8   # every shard of a Slurm array
 
     It reads the run folder alone, so it works on running, finished and dead runs.
     """
-    import json as jsonlib
     from dataclasses import asdict
 
-    from vapbench.core.console import configure_logging, output, visible
+    from vapbench.core.console import configure_logging, output, print_json, visible
     from vapbench.errors import UsageError
     from vapbench.results.status import status_of
 
@@ -51,7 +50,7 @@ def status(
         raise UsageError(f"No run in {named}; start one: vapbench run --method vap")
     found = [status_of(folder) for folder in folders]
     if json:
-        output().print_json(jsonlib.dumps([asdict(item) | {"left": item.left} for item in found], default=str))
+        print_json([asdict(item) | {"left": item.left} for item in found])
         return
     for item in found:
         for line in _lines(item):

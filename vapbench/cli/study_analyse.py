@@ -52,7 +52,9 @@ def export(
     With raters' pseudonyms, exclusions, events, protocol, key and a manifest of hashes; for pairs also as FastChat
     battles. The export names the methods: keep it from raters. For a study that is closed; see vapbench study close.
 
-    vapbench study export my-study   vapbench study export --out shared/
+    \b
+    vapbench study export my-study
+    vapbench study export --out shared/
     """
     from vapbench.core.console import configure_logging, output
     from vapbench.files.atomic import quoted
@@ -93,11 +95,11 @@ def report(
     report.json, leaderboard.json and figures (forest plot, categories, win probabilities). docs/study.md says what each
     number means.
 
-    vapbench study report my-study   vapbench study report --fastchat battles.jsonl
+    \b
+    vapbench study report my-study
+    vapbench study report --fastchat battles.jsonl
     """
-    from json import dumps
-
-    from vapbench.core.console import configure_logging, output
+    from vapbench.core.console import configure_logging, output, print_json
     from vapbench.errors import UsageError
     from vapbench.files.atomic import quoted, write_json, write_text
     from vapbench.study.analysis.documents import leaderboard_section, to_json
@@ -124,7 +126,7 @@ def report(
     write_json(target / "leaderboard.json", leaderboard_section(result))
     figures = write_figures(result, target) if result.questions else []
     if json:
-        output().print_json(dumps(document))
+        print_json(document)
         return
     for line in lines:
         output().print(line, markup=False, soft_wrap=True, emoji=False)
@@ -149,9 +151,8 @@ def _print_pace(folder: StudyFolder, votes: Path | None) -> None:
 
 
 def _report_battles(path: Path, json: bool) -> None:
-    from json import dumps
 
-    from vapbench.core.console import output
+    from vapbench.core.console import output, print_json
     from vapbench.study.analysis.documents import plain
     from vapbench.study.analysis.fastchat import from_fastchat
     from vapbench.study.analysis.fit import analyse_votes
@@ -160,7 +161,7 @@ def _report_battles(path: Path, json: bool) -> None:
     terms, votes = from_fastchat(path)
     questions = analyse_votes(terms, votes)
     if json:
-        output().print_json(dumps([plain(question) for question in questions]))
+        print_json([plain(question) for question in questions])
         return
     for question in questions:
         for line in ("", *question_lines(terms.kind, question, question)):

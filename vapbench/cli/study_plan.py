@@ -67,10 +67,12 @@ def plan(
     Blinds every video, makes checks with known answers from ground truth, freezes the protocol, and simulates the study
     through the real assigner and estimator: power, interval width, rater-minutes.
 
-    vapbench study plan --suite mini --method vap --method i2v, then: vapbench study serve
+    \b
+    vapbench study plan --suite mini --method vap --method i2v
+    vapbench study serve
     """
     from vapbench.core.case import check_name
-    from vapbench.core.console import configure_logging, errors, output
+    from vapbench.core.console import configure_logging, errors, output, print_json
     from vapbench.errors import UsageError
     from vapbench.files.atomic import quoted
     from vapbench.study.analysis.text import plan_document, plan_lines
@@ -97,9 +99,7 @@ def plan(
         status.update("Simulating …")
         expected = forecast(planned.protocol, seed=study_seed)
     if json:
-        from json import dumps
-
-        output().print_json(dumps(plan_document(planned, expected)))
+        print_json(plan_document(planned, expected))
         return
     formats = native_formats(
         {method.name: [method.videos[case.id] for case in sources.cases] for method in sources.methods}

@@ -53,7 +53,10 @@ def serve(
     Prints a link for each rater and one for the administrator. The first start makes the protocol final. Stop it, or
     let it be killed, at any time: every vote that was acknowledged is on disk, and the same command goes on.
 
-    vapbench study serve   vapbench study serve my-study --raters 40 --base-url https://study.example.org
+    \b
+    vapbench study serve
+    vapbench study serve my-study --raters 40 \\
+        --base-url https://study.example.org
     """
     _need_server()
     from vapbench.study.folder import find_study

@@ -42,12 +42,12 @@ def compare(
     Differences case by case, with intervals and p-values that know that cases of a condition go together; adjusted
     for the number of metrics. Cases that either lacks are left out, and counted.
 
-    vapbench compare vap i2v   vapbench compare runs/mini/vap results/mini/vap --task camera
+    \b
+    vapbench compare vap i2v
+    vapbench compare runs/mini/vap results/mini/vap --task camera
     """
-    import json as json_
-
     from vapbench.cli.naming import find_run
-    from vapbench.core.console import configure_logging, output
+    from vapbench.core.console import configure_logging, output, print_json
     from vapbench.report.render.comparison import lines, without_shared
     from vapbench.report.tables.comparison import compare as compare_runs
     from vapbench.report.tables.comparison import to_json
@@ -55,7 +55,7 @@ def compare(
     configure_logging(verbose=0, quiet=False)
     comparisons = compare_runs(find_run(a, results, suite), find_run(b, results, suite), task)
     if json:
-        output().print_json(json_.dumps([to_json(comparison) for comparison in comparisons]))
+        print_json([to_json(comparison) for comparison in comparisons])
         return
     parts, shared = without_shared(comparisons)
     for block in (*map(lines, parts), *([shared] if shared else [])):
@@ -118,7 +118,9 @@ def table(
     Bold is best, underlined second best, by the digits shown or by significance; what is incomplete is never ranked;
     the notes say how many cases, which definitions, which tests, which commit.
 
-    vapbench table vap i2v lora --task all --format latex --out table.tex   vapbench table --published --suite vap-data
+    \b
+    vapbench table vap i2v lora --task all --format latex --out table.tex
+    vapbench table --published --suite vap-data
     """
     from vapbench.core.console import configure_logging
     from vapbench.errors import UsageError

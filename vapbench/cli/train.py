@@ -86,9 +86,11 @@ def lora(
 
     The same command resumes. --method lora:adapters=OUT takes the result.
 
-    vapbench train lora --condition vidu_ghibli --suite vap-data --data /data/VAP-Data --out loras
-
-    accelerate launch -m vapbench train lora --task style --suite vap-data --data /data/VAP-Data   (a device each)
+    \b
+    vapbench train lora --condition vidu_ghibli --suite vap-data \\
+        --data /data/VAP-Data --out loras
+    accelerate launch -m vapbench train lora --task style --suite vap-data \\
+        --data /data/VAP-Data  # one per device
     """
     from vapbench.core.console import configure_logging, output
     from vapbench.errors import UsageError

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 import logging
+import sys
 from collections import Counter
 from functools import cache
 from typing import TYPE_CHECKING
@@ -27,6 +30,42 @@ def errors() -> Console:
     from rich.console import Console
 
     return Console(stderr=True, highlight=False)
+
+
+def print_json(value: object) -> None:
+    """Print a JSON document to standard output, where nothing else may be printed then."""
+    import json
+
+    # What another encoding lacks has an escape in JSON, and needs no replacement.
+    ascii_only = not output().encoding.casefold().startswith("utf")
+    output().print_json(json.dumps(value, default=str), ensure_ascii=ascii_only)
+
+
+def print_in_any_encoding() -> None:
+    """Let standard output and error take every character: what their encoding lacks is spelled in ASCII, or ``?``."""
+    codecs.register_error("vapbench", _spell)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="vapbench")
+
+
+_SPELLED = {"↑": "^", "↓": "v", "±": "+/-", "·": "-", "→": "->", "≤": "<=", "≥": ">=", "—": "-", "•": "*"}
+_SPELLED |= {"“": '"', "”": '"', "─": "-", "│": "|", "├": "|", "└": "`", "\u2018": "'", "\u2019": "'"}
+# Minus sign, en dash, multiplication sign.
+_SPELLED |= {"\u2212": "-", "\u2013": "-", "\u00d7": "x"}
+
+
+def _spell(error: UnicodeError) -> tuple[str, int]:
+    import unicodedata
+
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    made = []
+    for character in error.object[error.start : error.end]:
+        # An accent is left out; a ligature, a superscript or an ellipsis is written out.
+        plain = unicodedata.normalize("NFKD", character).encode("ascii", "ignore").decode("ascii")
+        made.append(_SPELLED.get(character) or plain or "?")
+    return "".join(made), error.end
 
 
 def configure_logging(verbose: int, quiet: bool, log_json: Path | None = None) -> None:

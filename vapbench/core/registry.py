@@ -20,7 +20,7 @@ from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from vapbench.errors import UsageError, blaming, did_you_mean
 from vapbench.files.atomic import digest, expand
@@ -41,7 +41,7 @@ class Spec:
         """Split ``name:key=value,key=value``. A value may hold ``:`` and ``=`` but no comma.
 
         Raises:
-            UsageError: a part has no ``=``.
+            UsageError: a part has no ``=``, or a parameter is given twice.
         """
         # A path to a metric file reads ``my.py:MyMetric``: its colon belongs to the name.
         head, colon, tail = text.partition(":")
@@ -56,6 +56,8 @@ class Spec:
             key, equals, value = part.partition("=")
             if not equals or not key.strip():
                 raise UsageError(f"{text!r}: expected name:key=value,key=value, but {part!r} has no '='.")
+            if key.strip() in parameters:
+                raise UsageError(f"{text!r}: {key.strip()} is given twice; which is meant?")
             parameters[key.strip()] = value.strip()
         return cls(head, MappingProxyType(parameters))
 
@@ -208,12 +210,17 @@ def plain(values: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+_CONFIG = ConfigDict(allow_inf_nan=False)
+
+
 def _convert(owner: str, parameter: inspect.Parameter, value: Any) -> Any:
     annotation = Any if parameter.annotation is parameter.empty else parameter.annotation
+    if value == "":
+        raise UsageError(f"{owner}: {parameter.name}= has no value; give one, or leave it out.")
     if value in ("none", "None", "null"):
         value = None if type(None) in getattr(annotation, "__args__", ()) else value
     try:
-        return TypeAdapter(annotation).validate_python(value)
+        return TypeAdapter(annotation, config=_CONFIG).validate_python(value)
     except ValidationError as error:
         reason = error.errors()[0]["msg"]
         raise UsageError(f"{owner}: {parameter.name}={value}: {reason[0].lower()}{reason[1:]}.") from error

@@ -10,14 +10,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field
 
 from vapbench.checkpoints.folder import checkpoint_folder, checkpoint_identity
 from vapbench.core.case import Case, ClipSpec, Reference
 from vapbench.core.clip import Clip
+from vapbench.core.limits import MOST_FRAMES, MOST_PIXELS
 from vapbench.errors import UsageError, VapbenchError
 from vapbench.files.atomic import digest
 from vapbench.methods.base import Method
@@ -28,6 +30,10 @@ if TYPE_CHECKING:
 
 Dtype = Literal["bfloat16", "float16", "float32"]
 Offload = Literal["none", "model", "sequential"]
+Steps = Annotated[int, Field(ge=1, le=1000)]
+"""As many as the schedulers were trained with at most."""
+Guidance = Annotated[float, Field(ge=0)]
+Side = Annotated[int, Field(ge=2, le=MOST_PIXELS // 2, multiple_of=2)]
 
 _LONGEST_CAPTION = 512
 _NEXT_STEP = {
@@ -45,15 +51,15 @@ class PipelineMethod(Method):
     """Checkpoint folder, hub id, or ``vapbench:…`` for weights that come with vapbench."""
     revision: str | None = None
     """Branch, tag or commit of a hub id."""
-    steps: int = 50
+    steps: Steps = 50
     """Denoising steps."""
-    guidance: float = 6.0
+    guidance: Guidance = 6.0
     """Scale of classifier-free guidance over the captions; 1 is none."""
-    frames: int | None = None
+    frames: Annotated[int, Field(ge=1, le=MOST_FRAMES)] | None = None
     """Number of frames; None is the suite's."""
-    height: int | None = None
+    height: Side | None = None
     """In pixels; None is the suite's."""
-    width: int | None = None
+    width: Side | None = None
     """In pixels; None is the suite's."""
     dtype: Dtype = "bfloat16"
     """Type of weights and computation."""
@@ -64,6 +70,11 @@ class PipelineMethod(Method):
     compile: bool = False
     """Whether the transformer is compiled: minutes at the first case, faster afterwards."""
     pipeline: Any = field(init=False, default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        """Refuse a frame that is larger than can be read back."""
+        if (self.height or 0) * (self.width or 0) > MOST_PIXELS:
+            raise UsageError(f"{self.width}x{self.height} is more than the {MOST_PIXELS:,} pixels that are read.")
 
     name = ""
     version = 1

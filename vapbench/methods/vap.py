@@ -4,14 +4,15 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy.typing as npt
+from pydantic import Field
 
 from vapbench.checkpoints.folder import checkpoint_folder, checkpoint_identity, local_folder
 from vapbench.core.case import Case, ClipSpec, Reference
 from vapbench.errors import NotApplicable, WeightsError
-from vapbench.methods.pipelines import PipelineMethod, wrong_references
+from vapbench.methods.pipelines import Guidance, PipelineMethod, wrong_references
 
 if TYPE_CHECKING:
     import torch
@@ -115,7 +116,7 @@ class VideoAsPrompt(_VideoAsPrompt):
     weights: str = "ByteDance/Video-As-Prompt-CogVideoX-5B"
     dynamic_guidance: bool = True
     """Whether the scale follows its cosine schedule."""
-    references: int = 1
+    references: Annotated[int, Field(ge=1)] = 1
     """How many references the model is shown."""
 
     def shown(self, case: Case) -> Sequence[Reference]:
@@ -139,4 +140,4 @@ class VideoAsPromptWan(_VideoAsPrompt):
     """VAP on Wan2.1-I2V-14B, with one reference."""
 
     weights: str = "ByteDance/Video-As-Prompt-Wan2.1-14B"
-    guidance: float = 5.0
+    guidance: Guidance = 5.0

@@ -99,10 +99,16 @@ class RunFolder:
         """Read the manifest.
 
         Raises:
-            DataError: it is absent or damaged.
+            DataError: it is absent, damaged or of another schema.
         """
         try:
             value: dict[str, Any] = parse_json(read_text(self.manifest_path))
+            schema = value.get("schema", SCHEMA) if isinstance(value, dict) else SCHEMA
+            if schema != SCHEMA:
+                raise DataError(
+                    f"{self.manifest_path} has schema {schema!r:.40}, this version reads {SCHEMA}; "
+                    "use the version that wrote it, or write elsewhere with --results DIR."
+                )
             Manifest.model_validate(value)
         except FileNotFoundError:
             raise DataError(f"{self.path} is no run folder (no manifest.json); see: vapbench list runs") from None

@@ -19,6 +19,7 @@ from vapbench.methods.folder import Folder
 from vapbench.methods.provenance import Provenance, notes_on
 from vapbench.metrics import resolve as resolve_metric
 from vapbench.metrics.base import Metric, weights_of
+from vapbench.results.manifest import LARGEST_SEED, is_seed
 from vapbench.results.run import (
     RunFolder,
     column_slug,
@@ -187,8 +188,11 @@ def plan_run(
 
     Raises:
         DataError: a file of a case is missing.
+        UsageError: a seed is not between 0 and the largest that random generators take.
         WeightsError: the method's weights are absent or incomplete.
     """
+    if refused := [seed for seed in seeds if not (is_seed(seed) and seed >= 0)]:
+        raise UsageError(f"--seed {refused[0]}: a seed is a whole number from 0 to {LARGEST_SEED}.")
     overrides = method.clip
     if overrides:
         cases = [case.model_copy(update={"clip": _override(case.clip, overrides)}) for case in cases]

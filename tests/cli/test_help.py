@@ -1,0 +1,55 @@
+"""Help that can be read and copied, at the width of a terminal."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+import vapbench
+from vapbench.cli import app
+
+
+def commands(group: Any = None, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    group = group or typer.main.get_command(app)
+    for name, command in group.commands.items():
+        yield (*path, name), command
+        if hasattr(command, "commands"):
+            yield from commands(command, (*path, name))
+
+
+COMMANDS = dict(commands())
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_examples_stand_on_lines_of_their_own(path: tuple[str, ...]) -> None:
+    text = inspect.getdoc(COMMANDS[path].callback) or ""
+    examples = [line for line in text.splitlines() if re.match(r"(vapbench [a-z]|accelerate |    --)", line)]
+    shown = CliRunner().invoke(app, [*path, "--help"], env={"COLUMNS": "80"}, terminal_width=80).output
+    for line in examples:
+        assert f"  {line}" in shown.splitlines(), "mark the paragraph of examples with a line \\b"
+    assert max(map(len, shown.splitlines())) <= 80
+    # More than one on a line cannot be copied.
+    assert not [line for line in shown.splitlines() if line.count("vapbench ") > 1 and line.strip() in examples]
+
+
+def test_examples_are_commands_with_options_that_exist() -> None:
+    for path, command in COMMANDS.items():
+        text = re.sub(r" \\\n +", " ", inspect.getdoc(command.callback) or "")
+        for example in re.findall(r"^vapbench (.*)$", text, re.MULTILINE):
+            words = tuple(word for word in example.split("#")[0].split())
+            named = next(words[:n] for n in (3, 2, 1) if words[:n] in COMMANDS)
+            taken = COMMANDS[named].params
+            known = {option for each in taken for option in (*each.opts, *each.secondary_opts)}
+            unknown = [word for word in words if word.startswith("-") and word.split("=")[0] not in known]
+            assert not unknown, f"the help of {' '.join(path)} shows {example}"
+
+
+def test_the_version_is_told() -> None:
+    done = CliRunner().invoke(app, ["--version"])
+    assert (done.exit_code, done.output) == (0, f"vapbench {vapbench.__version__}\n")
