@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from vapbench.core.clip import Clip
-from vapbench.core.video import read_video
+from vapbench.core.video import probe, read_video
 from vapbench.errors import DataError, NotApplicable
 from vapbench.files.atomic import check_inside, write_text
 from vapbench.files.parsing import read_csv
+from vapbench.images import frame_files
 from vapbench.methods.provenance import Provenance, read_provenance
 from vapbench.suites.gallery import REFERENCES
 
@@ -63,7 +64,7 @@ class Folder:
     def inputs(self, case: Case) -> Sequence[Path]:
         """The video of the case, if there is one."""
         video = self.video(case.id)
-        return (video,) if video else ()
+        return () if video is None else frame_files(video) if video.is_dir() else (video,)
 
     def setup(self, device: torch.device) -> None:
         """Nothing to load."""
@@ -78,17 +79,17 @@ class Folder:
         video = self.video(case.id)
         if video is None:
             raise NotApplicable(f"no video for this case in {self.path}")
-        clip = read_video(video)
         if self.panel == "last":
-            return _last_panel(clip, video)
-        if clip.width / clip.height > _SUSPICIOUS_ASPECT:
+            return _last_panel(read_video(video), video)
+        info = probe(video)
+        if info.width / info.height > _SUSPICIOUS_ASPECT:
             log.warning(
                 "%s is %dx%d: if it shows [reference | target | output], score the output alone with panel=last.",
                 video,
-                clip.width,
-                clip.height,
+                info.width,
+                info.height,
             )
-        return video if video.suffix == ".mp4" else clip
+        return video
 
     def video(self, case: str) -> Path | None:
         """The video of a case, or None.
@@ -203,7 +204,7 @@ def _inside(folder: Path, video: str, where: str) -> Path:
         path = folder / check_inside(video)
     except ValueError as error:
         raise DataError(f"{where}: {error}; write it relative to {folder}, without '..'.") from error
-    if not path.is_file():
+    if not path.exists():
         raise DataError(f"{where}: no such video {path}; correct the row, or leave video blank.")
     return path
 

@@ -7,7 +7,7 @@ import random
 import sys
 import time
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ class Attempted:
     unscored: str = ""
     """Why the method does not apply."""
     note: str = ""
-    """How the clip differs from what the suite asks for."""
+    """How the clip differs from what the suite asks for, and what was done to show its frames."""
 
 
 def attempt(method: Method, case: Case, seed: int, retries: int, device: Any) -> Attempted:
@@ -50,7 +50,8 @@ def attempt(method: Method, case: Case, seed: int, retries: int, device: Any) ->
         began = time.perf_counter()
         try:
             made = method.generate(case, seed)
-            note = _difference(_info(made), case.clip)
+            info = _info(made, case.clip)
+            note = "; ".join(filter(None, (_difference(info, case.clip), *info.notes)))
         except NotApplicable as error:
             made, unscored = None, str(error)
         except Exception as error:
@@ -141,12 +142,17 @@ def free_memory() -> None:
         torch.cuda.empty_cache()
 
 
-def _info(made: object) -> VideoInfo:
-    """Size of what a method returned; a file is looked into, so that no row is ok for something that is no video."""
+def _info(made: object, spec: ClipSpec) -> VideoInfo:
+    """Size of what a method returned; a file is decoded, so that no row is ok for something that is no video."""
     if isinstance(made, Clip):
         return VideoInfo(len(made), made.fps, made.width, made.height)
     if isinstance(made, Path):
-        return probe(made)
+        info = probe(made)
+        return (
+            replace(info, fps=spec.fps, notes=(f"frames without a rate, read at {spec.fps:g} fps",))
+            if made.is_dir()
+            else info
+        )
     raise TypeError(f"generate must return a Clip or a Path, not {type(made).__name__}")
 
 
