@@ -19,7 +19,8 @@ import pytest
 from PIL import Image
 
 from tests.conftest import moving_clip
-from vapbench.core import limits, mp4
+from vapbench import containers
+from vapbench.core import limits
 from vapbench.core.video import pad_video, probe, read_first_frame, read_video, write_video
 from vapbench.errors import DataError
 
@@ -128,9 +129,13 @@ def test_a_header_that_ffmpeg_would_believe_costs_no_memory(tmp_path: Path, smal
 
 
 def test_tables_are_found_wherever_the_header_hides_them(tmp_path: Path, small: bytes) -> None:
-    table = b"stsz" + big(0, 1, 80_000_000)
+    table = big(20) + b"stsz" + big(0, 1, 80_000_000)
     for name, box in {
-        "user data": big(8 + 4 + len(table)) + b"udta" + big(4 + len(table)) + table,
+        "user data": big(8 + len(table)) + b"udta" + table,
+        "a codec's fields": big(24 + len(table)) + b"stbl" + big(16 + len(table)) + b"stsd" + bytes(8) + table,
+        "QuickTime's user data": big(8 + len(table)) + b"meta" + table,
+        "MP4's user data": big(12 + len(table)) + b"meta" + bytes(4) + table,
+        "the outermost place": table,
         "run of a fragment": big(24) + b"moof" + big(16) + b"trun" + big(0, 2_000_000_000),
         "a size of zero": big(0) + b"moov" + table,
         "damage": big(3) + b"moov" + table,
@@ -140,6 +145,25 @@ def test_tables_are_found_wherever_the_header_hides_them(tmp_path: Path, small: 
         with pytest.raises(DataError, match=r"hidden\.mp4: its header claims [0-9,]+ samples") as caught:
             probe(tmp_path / "hidden.mp4")
         assert "\n" not in str(caught.value), name
+
+
+@pytest.mark.parametrize(
+    "text", ["an elephant raises its trunk", "stsz stz2 elst cmov", "mdat", "moov\0\0\0\1trun\xff"]
+)
+def test_texts_inside_a_header_are_no_tables(tmp_path: Path, text: str) -> None:
+    for suffix in (".mp4", ".mov"):
+        path = tmp_path / f"a{suffix}"
+        with av.open(str(path), "w") as container:
+            for key in ("title", "comment", "artist", "description"):
+                container.metadata[key] = text
+            stream = container.add_stream("libx264", rate=8)
+            stream.metadata["handler_name"] = text
+            stream.width, stream.height, stream.pix_fmt = 48, 32, "yuv420p"
+            for array in moving_clip(frames=2).frames:
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(array, format="rgb24")))
+            container.mux(stream.encode())
+        assert text.partition("\0")[0].encode() in path.read_bytes()
+        assert len(read_video(path)) == 2
 
 
 def test_edits_compressed_headers_and_endless_ones_are_refused(tmp_path: Path, small: bytes) -> None:
@@ -153,8 +177,8 @@ def test_edits_compressed_headers_and_endless_ones_are_refused(tmp_path: Path, s
         with pytest.raises(DataError, match=by):
             probe(path)
     with path.open("wb") as handle:
-        handle.write(small + big(mp4.MOST_HEADER_BYTES) + b"meta")
-        handle.truncate(2 * mp4.MOST_HEADER_BYTES)  # sparse: takes no disk
+        handle.write(small + big(containers.MOST_HEADER_BYTES) + b"meta")
+        handle.truncate(2 * containers.MOST_HEADER_BYTES)  # sparse: takes no disk
     with pytest.raises(DataError, match="larger than the 64 MiB"):
         probe(path)
     path.write_bytes(small + (big(8) + b"free") * 200_000)
@@ -165,7 +189,7 @@ def test_edits_compressed_headers_and_endless_ones_are_refused(tmp_path: Path, s
 def test_padding_and_media_data_are_no_header(tmp_path: Path, small: bytes) -> None:
     path = tmp_path / "a.mp4"
     path.write_bytes(small)
-    pad_video(path, len(small) + mp4.MOST_HEADER_BYTES + 1000)
+    pad_video(path, len(small) + containers.MOST_HEADER_BYTES + 1000)
     assert len(read_video(path)) == 25
     path.write_bytes(small + big(24) + b"mdat" + b"stsz" + big(0, 1, 10**9))
     assert len(read_video(path)) == 25
@@ -245,7 +269,7 @@ def test_frames_are_counted_whatever_the_header_said(tmp_path: Path, monkeypatch
         for array in moving_clip(frames=30).frames:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(array, format="rgb24")))
         container.mux(stream.encode())
-    assert probe(path).frames == 0
+    assert probe(path).frames == 30
     assert len(read_video(path)) == 30
     monkeypatch.setattr(limits, "MOST_FRAMES", 20)
     with pytest.raises(DataError, match=r"a\.mkv: 21 frames are more than the 20 that are read"):

@@ -65,7 +65,10 @@ HARM: dict[str, tuple[Callable[[Path], object], str]] = {
     "linked folder": (lambda s: (s / "videos").rename(s / "v2") and (s / "videos").symlink_to("/etc"), "symbolic link"),
     "zip bomb": (lambda s: (s / "videos" / "all.zip").write_bytes(bomb()), "archives are never unpacked"),
     "zip bomb as video": (lambda s: (s / "videos" / "a.mp4").write_bytes(bomb()), "archives are never unpacked"),
-    "script": (lambda s: (s / "run.py").write_text("import os"), "a submission holds .json, .jsonl, .md, .mp4 alone"),
+    "script": (
+        lambda s: (s / "run.py").write_text("import os"),
+        "a submission holds .avi, .gif, .json, .jsonl, .md, .mkv, .mov, .mp4, .png, .webm, .webp alone",
+    ),
     "no video": (lambda s: (s / "videos" / "a.mp4").write_bytes(b"<html>" * 9), "is no MP4 file"),
     "name": (lambda s: (s / "videos" / "a b;rm -rf.mp4").write_bytes(b""), "must be 1 to 160 letters"),
     "deep": (lambda s: (s / "videos" / "more").mkdir(), "only the folders videos/ and scores/"),

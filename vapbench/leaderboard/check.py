@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from vapbench.core.case import check_name
+from vapbench.core.containers import SUFFIXES, suffix_of
 from vapbench.errors import DataError, UsageError
 from vapbench.files.atomic import check_inside, file_sha256
 from vapbench.files.parsing import parse_json, read_text
 from vapbench.leaderboard.submission import MANIFEST, Submission, read_submission
 from vapbench.results.manifest import LARGEST_SCORE, is_seed, is_video_name
 
-LIMITS = {".json": 16 << 20, ".jsonl": 64 << 20, ".md": 1 << 20, ".mp4": 256 << 20}
+LIMITS = {".json": 16 << 20, ".jsonl": 64 << 20, ".md": 1 << 20, **dict.fromkeys(SUFFIXES, 256 << 20)}
 """Suffixes a submission may hold, with the most bytes of one file."""
 MOST_BYTES = 16 << 30
 MOST_FILES = 20_000
@@ -147,7 +148,7 @@ def _file_problems(folder: Path) -> Iterator[str]:
             shown = repr(path.relative_to(folder).as_posix())
             try:
                 # A video's name holds its case's, which may be as long as a name can be.
-                check_name(name[:160] if name.endswith(".mp4") and is_video_name(name) else name)
+                check_name(name[:160] if Path(name).suffix in SUFFIXES and is_video_name(name) else name)
             except ValueError as error:
                 yield f"{shown}: {error}; a name must not be able to mean anything else on another machine"
                 continue
@@ -178,8 +179,8 @@ def _content_problems(path: Path, shown: str) -> Iterator[str]:
         yield f"{shown}: a submission holds {', '.join(sorted(LIMITS))} alone"
     elif size > most:
         yield f"{shown} has {size >> 20:,} MiB, more than the {most >> 20} MiB of its kind"
-    elif path.suffix == ".mp4" and head[4:8] != b"ftyp":
-        yield f"{shown} is no MP4 file, whatever its name says"
+    elif path.suffix in SUFFIXES and suffix_of(path) != path.suffix:
+        yield f"{shown} is no {path.suffix[1:].upper()} file, whatever its name says"
 
 
 def _submission_problems(folder: Path, said: Submission) -> Iterator[str]:
@@ -240,7 +241,7 @@ def _video_problems(videos: Path, rows: list[dict[str, Any]]) -> Iterator[str]:
             yield f"videos/{name} is not the file that was scored: its SHA-256 is another"
         else:
             try:
-                # The header alone says how much decoding would cost: vapbench.core.limits.
+                # Bounded by vapbench.core.limits, whatever the file claims.
                 probe(path)
             except DataError as error:
                 yield f"videos/{name} cannot be read ({error})"

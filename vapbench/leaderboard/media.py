@@ -8,13 +8,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from vapbench.core.video import read_first_frame
+from vapbench.core.video import VIDEO_SUFFIXES, probe, read_first_frame
 from vapbench.files.atomic import TEMPORARY, expand, file_sha256
 from vapbench.leaderboard.boards import Entry
+from vapbench.report.page.media import playable
 from vapbench.report.read.evidence import explain
 from vapbench.results.run import GenerationRow
 
 _PLAYABLE = frozenset({".mp4", ".m4v", ".webm"})
+_ENCODED = VIDEO_SUFFIXES - _PLAYABLE
+"""Shown as a copy that browsers play."""
 _IMAGES = frozenset({".png", ".jpg", ".jpeg", ".webp"})
 ELSEWHERE = "No video of it is kept here."
 
@@ -43,6 +46,8 @@ class MediaFiles:
     """Name under the site's root -> file."""
     first_frames: dict[str, Path] = field(default_factory=dict)
     """Name of an image under the site's root -> the video it is the first frame of."""
+    copies: dict[str, Path] = field(default_factory=dict)
+    """Name of a video under the site's root -> the video it is a playable copy of."""
     folders: dict[Path, bool] = field(default_factory=dict)
     """Run folder -> whether videos are there and wanted."""
     outputs: dict[tuple[Path, str], str] = field(default_factory=dict)
@@ -64,7 +69,7 @@ class MediaFiles:
             # The name is data: it may only name a file of this run's own videos folder.
             plain = row.video is not None and row.video == Path(row.video).name
             path = entry.run.folder.video_of(row) if plain else None
-            self.outputs[key] = self._add(path, str(row.sha256)) if path and not path.is_symlink() else ""
+            self.outputs[key] = self._video(path, str(row.sha256)) if path and not path.is_symlink() else ""
         if source := self.outputs.get(key, ""):
             return Clip(label, "video", source, note=note, page=page)
         return Clip(label, "none", why=ELSEWHERE, note=note, page=page)
@@ -73,7 +78,7 @@ class MediaFiles:
         """A reference, first frame or ground truth. Paths in submissions are never followed."""
         path = expand(str(planned.get("media") or "")) / str(planned.get(name) or "")
         trusted = self.wanted and entry.submission is None and planned.get(name)
-        if not trusted or path.suffix.lower() not in _PLAYABLE | _IMAGES or not path.is_file():
+        if not trusted or path.suffix.lower() not in VIDEO_SUFFIXES | _IMAGES or not path.is_file():
             return Clip(label, "none", why=ELSEWHERE)
         if path.suffix.lower() in _IMAGES:
             return Clip(label, "image", self._add(path, self._hash(path)))
@@ -82,7 +87,7 @@ class MediaFiles:
             frame = f"media/{self._hash(path)[:24]}-first.png"
             self.first_frames[frame] = path
             return Clip(label, "image", frame)
-        return Clip(label, "video", self._add(path, self._hash(path)))
+        return Clip(label, "video", self._video(path, self._hash(path)))
 
     def _hash(self, path: Path) -> str:
         if path not in self.hashes:
@@ -106,6 +111,17 @@ class MediaFiles:
 
                 (root / name).parent.mkdir(parents=True, exist_ok=True)
                 Image.fromarray(read_first_frame(source)).save(root / name)
+        for name, source in sorted(self.copies.items()):
+            if not (root / name).is_file():
+                (root / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(playable(source, probe(source)), root / name)
+
+    def _video(self, path: Path, sha256: str) -> str:
+        if path.suffix.lower() not in _ENCODED:
+            return self._add(path, sha256)
+        name = f"media/{sha256[:24]}-shown.mp4"
+        self.copies.setdefault(name, path)
+        return name
 
     def _add(self, path: Path, sha256: str) -> str:
         name = f"media/{sha256[:24]}{path.suffix.lower()}"

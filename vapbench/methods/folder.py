@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from vapbench.core.clip import Clip
-from vapbench.core.video import IMAGE_SUFFIXES, read_video
+from vapbench.core.images import frame_files
+from vapbench.core.video import IMAGE_SUFFIXES, probe, read_video
 from vapbench.errors import DataError, NotApplicable
 from vapbench.files.atomic import content_sha256, expand, write_text
 from vapbench.files.parsing import read_csv
@@ -126,18 +127,17 @@ class Folder(Method):
             others = f" with seed {seed} (there: {there})" if there else ""
             # The name alone: a row outlives the place of the folder.
             raise NotApplicable(f"no video for this case{others} in {self.path.name}")
-        refuse_frames(video)
-        clip = read_video(video)
         if self.panel == "last":
-            return _last_panel(clip, video)
-        if clip.width / clip.height > _SUSPICIOUS_ASPECT:
+            return _last_panel(read_video(video), video)
+        info = probe(video)
+        if info.width / info.height > _SUSPICIOUS_ASPECT:
             log.warning(
                 "%s is %dx%d: if it shows [reference | target | output], score the output alone with panel=last.",
                 video,
-                clip.width,
-                clip.height,
+                info.width,
+                info.height,
             )
-        return video if video.suffix.lower() == ".mp4" else clip
+        return video
 
     def video(self, case: str, seed: int = 0) -> Path | None:
         """The video of a case, or None.
@@ -268,7 +268,8 @@ class Folder(Method):
         if listed and listed.problem:
             return [listed.problem]
         paths = [listed.video] if listed and listed.video else self.named.get((case, seed), [])
-        return [path if os.access(path, os.R_OK) else f"unreadable {path.name}" for path in paths]
+        files = [file for path in paths for file in (frame_files(path) if path.is_dir() else [path])]
+        return [file if os.access(file, os.R_OK) else f"unreadable {file.name}" for file in files]
 
 
 def write_manifest_template(method: Folder, cases: Iterable[Case], path: Path) -> None:
@@ -335,16 +336,6 @@ def _seed(text: str | None, where: str) -> int:
     if not re.fullmatch(r"-?\d{0,18}", text) or text == "-":
         raise DataError(f"{where}: seed is {text!r}; write a whole number, or nothing for 0.")
     return int(text or 0)
-
-
-def refuse_frames(video: Path) -> None:
-    """Refuse a folder of frames.
-
-    Raises:
-        DataError: it is one.
-    """
-    if video.is_dir():
-        raise DataError(f"{video}: a folder of images; make it a video first.")
 
 
 def check_panels(width: int, video: Path) -> None:

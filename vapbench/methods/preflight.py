@@ -12,11 +12,12 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from vapbench.core.video import IMAGE_SUFFIXES, VideoInfo, open_video, read_video
+from vapbench.core.streams import VideoInfo, open_video
+from vapbench.core.video import IMAGE_SUFFIXES, probe
 from vapbench.errors import DataError
 from vapbench.files.walk import VIDEO_SUFFIXES
 from vapbench.methods.finding import Cases
-from vapbench.methods.folder import MANIFEST, PANELS, Folder, check_panels, refuse_frames
+from vapbench.methods.folder import MANIFEST, PANELS, Folder, check_panels
 
 if TYPE_CHECKING:
     from vapbench.core.case import Case, ClipSpec
@@ -176,7 +177,7 @@ def refuse_none(method: Folder, found: Preflight, cases: Sequence[Case], suite: 
         raise DataError(f"{method.path} is empty{hidden}; put videos there, such as {example}.")
     held = ", ".join(f"{count} {suffix}" for suffix, count in suffixes.most_common(5))
     images = sum(count for suffix, count in suffixes.items() if suffix in IMAGE_SUFFIXES)
-    hint = "frames must be made a video first, one for each case" if images else "convert them"
+    hint = "name a folder of frames after its case" if images else "convert them"
     read = " ".join(sorted(VIDEO_SUFFIXES))
     raise DataError(f"{method.path} holds no video ({held}); {hint}, such as {example}. Read are {read}.")
 
@@ -253,7 +254,7 @@ def _not_read(method: Folder) -> Iterator[Problem]:
             yield Problem("not read", _relative(method, path), text, place.case if place else "")
     for folder, count in images.items():
         where = f"{_relative(method, folder)}/" if folder != method.path else "./"
-        yield Problem("not read", where, f"{count} images; frames must be made a video first")
+        yield Problem("not read", where, f"{count} images; a folder of frames is read where it is called after a case")
     for path in method.walked.closed:
         yield Problem("damaged", f"{_relative(method, path)}/", "the folder may not be read; check its permissions.")
 
@@ -287,7 +288,8 @@ def _look_into(path: Path, decode: bool) -> tuple[VideoInfo | None, bool]:
     """Size, length and rate as far as they are known, and whether they are those of decoded frames."""
     if path.is_symlink() and not path.exists():
         raise DataError(f"{path}: a link to {path.readlink()}, which is not there; mend the link.")
-    refuse_frames(path)
+    if path.is_dir():
+        return probe(path), True
     if not path.is_file():
         raise DataError(f"{path}: no file but a device or pipe; replace it.")
     header = None
@@ -299,8 +301,7 @@ def _look_into(path: Path, decode: bool) -> tuple[VideoInfo | None, bool]:
             raise
     if not decode or (header and header.frames * header.width * header.height > _MOST_DECODED):
         return header, False
-    clip = read_video(path)
-    return VideoInfo(len(clip), clip.fps, clip.width, clip.height), True
+    return probe(path), True
 
 
 def _header(path: Path) -> VideoInfo:

@@ -4,7 +4,7 @@
       manifest.json            identity (another one is refused), planned cases, sessions
       generations.jsonl        one row per generation
       scores/<metric>.jsonl    one row per score
-      videos/<case>__s<seed>__<key8>.mp4
+      videos/<case>__s<seed>__<key8>.mp4   or the suffix of the video that was given
 
 Appending a row is one write and fsync; the last row of a key wins; a torn last line is cut off before the next
 append, and a line whose checksum is wrong was never written. A row and its video are trusted only together: the file's
@@ -350,9 +350,9 @@ def _of_column(rows: Sequence[ScoreRow], column: str) -> list[ScoreRow]:
     return own
 
 
-def video_name(case: str, seed: int, key: str) -> str:
-    """File name of a generated video."""
-    return f"{case}__s{seed}__{key[:8]}.mp4"
+def video_name(case: str, seed: int, key: str, suffix: str = ".mp4") -> str:
+    """File name of a generated video; the suffix is that of its bytes."""
+    return f"{case}__s{seed}__{key[:8]}{suffix}"
 
 
 def import_video(source: Path, destination: Path) -> None:

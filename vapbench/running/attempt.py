@@ -7,14 +7,14 @@ import random
 import sys
 import time
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from vapbench.core.case import Case, clip_difference
+from vapbench.core.case import Case, ClipSpec, clip_difference
 from vapbench.core.clip import Clip
 from vapbench.core.video import VideoInfo, probe
 from vapbench.errors import NotApplicable, text_of
@@ -44,7 +44,7 @@ class Attempted:
     info: VideoInfo | None = None
     """Size and rate of what was made."""
     notes: tuple[Note, ...] = ()
-    """What the method says of it."""
+    """What the method says of it, and what was done to show its frames."""
 
 
 def attempt(method: Method, case: Case, seed: int, retries: int, device: Any) -> Attempted:
@@ -61,9 +61,9 @@ def attempt(method: Method, case: Case, seed: int, retries: int, device: Any) ->
             made = method.generate(case, seed)
             if isinstance(made, str | PathLike):
                 made = Path(made)
-            info = _info(made)
+            info = _info(made, case.clip)
             note = clip_difference(info, case.clip.model_dump())
-            notes = notes_of(method, case)
+            notes = (*notes_of(method, case), *(Note(*said.split("; ", 1)) for said in info.notes))
         except NotApplicable as error:
             made, unscored = None, str(error)
         except RAISED as error:
@@ -156,12 +156,17 @@ def free_memory() -> None:
         torch.cuda.empty_cache()
 
 
-def _info(made: object) -> VideoInfo:
-    """Size of what a method returned; a file is looked into, so that no row is ok for something that is no video."""
+def _info(made: object, spec: ClipSpec) -> VideoInfo:
+    """Size of what a method returned; a file is decoded, so that no row is ok for something that is no video."""
     if isinstance(made, Clip):
         return VideoInfo(len(made), made.fps, made.width, made.height)
     if isinstance(made, Path):
-        return probe(made)
+        info = probe(made)
+        return (
+            replace(info, fps=spec.fps, notes=(f"frames without a rate, read at {spec.fps:g} fps",))
+            if made.is_dir()
+            else info
+        )
     raise TypeError(f"generate must return a Clip or a Path, not {type(made).__name__}")
 
 

@@ -166,7 +166,7 @@ def _made_on(folder: RunFolder) -> str:
 
 
 def _bytes_a_video(folder: RunFolder | None, work: Work) -> tuple[float, str]:
-    sizes = [path.stat().st_size for path in folder.videos.glob("*.mp4")] if folder else []
+    sizes = [path.stat().st_size for path in folder.videos.glob("*__s*")] if folder else []
     if len(sizes) > _STEADY:
         return sum(sizes) / len(sizes), f"measured: mean of {len(sizes)} videos"
     pixels = work.clip["frames"] * work.clip["height"] * work.clip["width"]

@@ -15,7 +15,8 @@ from typing import Any
 
 from vapbench.core.case import Case
 from vapbench.core.clip import Clip
-from vapbench.core.video import write_video
+from vapbench.core.containers import suffix_of
+from vapbench.core.video import read_video, write_lossless, write_video
 from vapbench.errors import blaming
 from vapbench.files.atomic import file_sha256
 from vapbench.files.provenance import now
@@ -112,13 +113,18 @@ def generation_row(job: Job, attempted: Attempted, folder: RunFolder) -> Generat
         return replace(row, status="unscored")
     if attempted.made is None:
         return row
-    name = video_name(job.case.id, job.seed, job.key)
+    made = attempted.made
+    # A file that was given stays as it is: written anew, it would score otherwise.
+    suffix = ".mp4" if isinstance(made, Clip) else ".mkv" if made.is_dir() else suffix_of(made)
+    name = video_name(job.case.id, job.seed, job.key, suffix)
     began = time.perf_counter()
     try:
-        if isinstance(attempted.made, Clip):
-            write_video(folder.videos / name, attempted.made)
+        if isinstance(made, Clip):
+            write_video(folder.videos / name, made)
+        elif made.is_dir():
+            write_lossless(folder.videos / name, replace(read_video(made), fps=job.case.clip.fps))
         else:
-            import_video(attempted.made, folder.videos / name)
+            import_video(made, folder.videos / name)
     except OSError:
         # The disk, not the case: no later case would fare better.
         raise

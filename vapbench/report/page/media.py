@@ -1,7 +1,7 @@
 """Videos and images as data URIs, small enough to live inside a page.
 
 Previews are for looking at, never for measuring, so they have an encoder of their own beside the exact one of
-:mod:`vapbench.core.video`: smaller files, in one pass, without a detour over RGB.
+:mod:`vapbench.core.video`: smaller files, in one pass.
 """
 
 from __future__ import annotations
@@ -15,18 +15,21 @@ from typing import Any, Literal
 
 from filelock import FileLock
 
-from vapbench.core.limits import Budget
-from vapbench.core.video import IMAGE_SUFFIXES, VideoInfo, frame_rate, open_video, probe, read_first_frame
+from vapbench.core.clip import Frames
+from vapbench.core.containers import IMAGES, kind_of, suffix_of
+from vapbench.core.streams import open_video
+from vapbench.core.video import VideoInfo, decode, probe, read_first_frame
 from vapbench.errors import DataError
 from vapbench.files.atomic import atomic_path, cache_folder, file_sha256
 
-PREVIEW_VERSION = 1
+PREVIEW_VERSION = 2
 """Part of a cached preview's name; raised whenever the encoding below changes."""
 
 _POSTER_WIDTH = 480
 _BROWSER_CODECS = frozenset({"h264", "vp8", "vp9", "av1"})
-_MIME = {".mp4": "video/mp4", ".m4v": "video/mp4", ".webm": "video/webm"}
-_X264 = {"crf": "25", "preset": "veryfast", "threads": "2"}
+_MIME = {".mp4": "video/mp4", ".webm": "video/webm"}
+# Equal frames give equal bytes: see vapbench.core.video.
+_X264 = {"crf": "25", "preset": "veryfast", "threads": "2", "x264-params": "mbtree=0"}
 
 
 @dataclass(frozen=True)
@@ -64,10 +67,9 @@ def video_panel(path: Path, label: str, fits: VideoInfo | None) -> Panel:
     try:
         info = probe(path)
         scale = _scale(info.width, info.height, fits)
-        if scale == 1 and _plays(path):
+        if scale == 1 and plays(path):
             return _video(path, path, label, info)
-        height = max(2, round(info.height * scale / 2) * 2)
-        preview = _preview(path, max(2, round(info.width * scale / 2) * 2), height)
+        preview = playable(path, info, scale)
         shown = probe(preview)
         return _video(preview, path, label, info, f"shown as a {shown.width}x{shown.height} preview")
     except DataError as error:
@@ -75,9 +77,13 @@ def video_panel(path: Path, label: str, fits: VideoInfo | None) -> Panel:
 
 
 def output_panel(path: Path, label: str) -> Panel:
-    """A generated video, byte for byte."""
+    """A generated video, byte for byte; where browsers cannot play it, a copy of its size that they can."""
     try:
-        return _video(path, path, label, probe(path))
+        info = probe(path)
+        if plays(path):
+            return _video(path, path, label, info)
+        shown = playable(path, info)
+        return _video(shown, path, label, info, "encoded anew, for showing only")
     except DataError as error:
         return Panel("missing", label, message=str(error))
 
@@ -92,7 +98,7 @@ def image_panel(path: Path, label: str, fits: VideoInfo | None) -> Panel:
         return Panel("missing", label, message=str(error))
     width, height = image.size
     scale = _scale(width, height, fits)
-    note = "" if path.suffix.lower() in IMAGE_SUFFIXES else "first frame of a video"
+    note = "" if kind_of(path) in IMAGES else "first frame of a video"
     if scale < 1:
         image = image.resize((max(1, round(width * scale)), max(1, round(height * scale))), Image.Resampling.LANCZOS)
         note = f"shown at {image.width}x{image.height}"
@@ -103,7 +109,7 @@ def _video(shown: Path, path: Path, label: str, info: VideoInfo, note: str = "")
     return Panel(
         "video",
         label,
-        source=_uri(shown.read_bytes(), _MIME.get(shown.suffix.lower(), "video/mp4")),
+        source=_uri(shown.read_bytes(), _MIME[suffix_of(shown)]),
         poster=_poster(shown),
         width=info.width,
         height=info.height,
@@ -120,21 +126,27 @@ def _scale(width: int, height: int, fits: VideoInfo | None) -> float:
     return float((fits.width * fits.height / (width * height)) ** 0.5)
 
 
-def _plays(path: Path) -> bool:
-    """Whether browsers can be expected to play the file as it is."""
-    if path.suffix.lower() not in _MIME:
+def plays(path: Path) -> bool:
+    """Whether browsers can be expected to play a video as it is."""
+    if path.is_dir() or kind_of(path) in IMAGES or suffix_of(path) not in _MIME:
         return False
     with open_video(path) as (_, stream):
         context = stream.codec_context
         return context.name in _BROWSER_CODECS and context.pix_fmt in ("yuv420p", "yuvj420p")
 
 
-def _preview(path: Path, width: int, height: int) -> Path:
-    """A smaller copy in the cache, made once per content and size.
+def playable(path: Path, info: VideoInfo, scale: float = 1.0) -> Path:
+    """An H.264 copy in the cache, for showing only, made once per content and size.
+
+    Args:
+        path: a video.
+        info: what :func:`vapbench.core.video.probe` says of it.
+        scale: factor of its sides, which become even.
 
     Raises:
         DataError: the file cannot be decoded.
     """
+    width, height = (max(2, round(side * scale / 2) * 2) for side in (info.width, info.height))
     name = f"{file_sha256(path)[:32]}-{width}x{height}-v{PREVIEW_VERSION}.mp4"
     preview = cache_folder() / "previews" / name
     if not preview.is_file():
@@ -142,34 +154,32 @@ def _preview(path: Path, width: int, height: int) -> Path:
         # Cases share references, and are laid out side by side in threads: one of them makes the preview.
         with FileLock(preview.with_suffix(".lock")):
             if not preview.is_file():
-                _encode(path, preview, width, height)
+                _encode(path, preview, width, height, Fraction(info.fps).limit_denominator(100_000))
     return preview
 
 
-def _encode(path: Path, preview: Path, width: int, height: int) -> None:
+def _encode(path: Path, preview: Path, width: int, height: int, rate: Fraction) -> None:
     import av
-    from av.error import FFmpegError
 
-    try:
-        with atomic_path(preview) as temporary, open_video(path) as (source, video):
-            budget = Budget(path)
-            video.thread_type = "AUTO"
-            rate = frame_rate(video) or Fraction(16)
-            with av.open(f"file:{temporary.absolute()}", "w", options={"movflags": "+faststart"}) as target:
-                stream = target.add_stream("libx264", rate=rate.limit_denominator(100_000), options=_X264)
-                stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-                for index, frame in enumerate(source.decode(video)):
-                    budget.spend(frame.width, frame.height)
-                    small: Any = frame.reformat(width=width, height=height, format="yuv420p")
-                    # The rate is constant here as everywhere in vapbench: frames keep their order, not their
-                    # times.
-                    small.pts, small.time_base, small.pict_type = index, 1 / rate, 0
-                    target.mux(stream.encode(small))
-                if not budget.frames:
-                    raise DataError(f"{path}: the video stream has no frame; replace the file or drop the case.")
-                target.mux(stream.encode())
-    except FFmpegError as error:
-        raise DataError(f"{path}: truncated or damaged; fetch or write it again.") from error
+    with (
+        atomic_path(preview) as temporary,
+        av.open(f"file:{temporary.absolute()}", "w", options={"movflags": "+faststart"}) as target,
+    ):
+        stream = target.add_stream("libx264", rate=rate, options=_X264)
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        count = 0
+
+        def take(frame: Frames) -> None:
+            nonlocal count
+            picture = av.VideoFrame.from_ndarray(frame, format="rgb24")
+            small: Any = picture.reformat(width=width, height=height, format="yuv420p")
+            # The rate is constant here as everywhere in vapbench: frames keep their order, not their times.
+            small.pts, small.time_base = count, 1 / rate
+            count += 1
+            target.mux(stream.encode(small))
+
+        decode(path, take)
+        target.mux(stream.encode())
 
 
 def _poster(path: Path) -> str:

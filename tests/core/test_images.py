@@ -1,0 +1,109 @@
+"""Stills upright, pictures that move, and folders of frames."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.conftest import moving_clip
+from tests.videos import HERE, psnr
+from vapbench.core.video import FOLDER_FPS, probe, read_first_frame, read_video
+from vapbench.errors import DataError
+
+
+def test_a_picture_is_turned_as_its_exif_says() -> None:
+    frame = read_first_frame(HERE / "exif6.jpg").astype(int)
+    right = frame[:, frame.shape[1] // 2 + 4 :]
+    assert right[..., 0].mean() > 150 > right[..., 2].mean(), "the red half is on the right"
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])
+def test_every_exif_orientation(tmp_path: Path, orientation: int, suffix: str) -> None:
+    upright = moving_clip().frames[0]
+    stored = {
+        1: upright,
+        2: upright[:, ::-1],
+        3: upright[::-1, ::-1],
+        4: upright[::-1],
+        5: upright.swapaxes(0, 1),
+        6: np.rot90(upright, 1),
+        7: np.rot90(upright.swapaxes(0, 1), 2),
+        8: np.rot90(upright, -1),
+    }[orientation]
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path / f"a{suffix}"
+    Image.fromarray(np.ascontiguousarray(stored)).save(path, exif=exif, quality=95)
+    frame = read_first_frame(path)
+    assert frame.shape == upright.shape
+    assert psnr(frame, upright) > 25
+
+
+def test_sixteen_bits_are_scaled_not_cut(tmp_path: Path) -> None:
+    grey = np.linspace(0, 65535, 32 * 48).reshape(32, 48).astype(np.uint16)
+    Image.fromarray(grey).save(tmp_path / "a.png")
+    assert np.array_equal(read_first_frame(tmp_path / "a.png")[..., 1], grey >> 8)
+
+
+def test_animated_webp_is_a_video(tmp_path: Path) -> None:
+    clip = read_video(HERE / "anim.webp")
+    assert (clip.frames.shape, clip.fps) == ((13, 64, 64, 3), 8)
+    assert psnr(clip.frames, read_video(HERE / "good.mp4").frames) > 30
+    assert np.array_equal(read_first_frame(HERE / "anim.webp"), clip.frames[0])
+    named = shutil.copyfile(HERE / "anim.webp", tmp_path / "a.mp4")
+    assert np.array_equal(read_video(Path(named)).frames, clip.frames), "bytes decide, not the name"
+
+
+def test_animated_png_gives_its_very_frames(tmp_path: Path) -> None:
+    clip = moving_clip()
+    first, *rest = map(Image.fromarray, clip.frames)
+    cover = Image.new("RGB", first.size)
+    first.save(tmp_path / "a.png", save_all=True, append_images=rest, duration=125)
+    cover.save(tmp_path / "b.png", save_all=True, append_images=[first, *rest], duration=125, default_image=True)
+    for name in ("a.png", "b.png"):
+        back = read_video(tmp_path / name)
+        assert np.array_equal(back.frames, clip.frames), name
+        assert back.fps == 8
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".bmp"])
+def test_a_still_is_called_one(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a{suffix}"
+    Image.fromarray(moving_clip().frames[0]).save(path)
+    for read in (probe, read_video):
+        with pytest.raises(DataError, match=r"a still image \((PNG|JPEG|WEBP|BMP)\), no video") as caught:
+            read(path)
+        assert str(path) in str(caught.value)
+
+
+def test_a_folder_of_frames_is_read_in_the_order_of_numbers(tmp_path: Path) -> None:
+    clip = moving_clip(frames=12)
+    for number, frame in enumerate(clip.frames):
+        Image.fromarray(frame).save(tmp_path / f"frame_{number}.png")
+    (tmp_path / "._frame_0.png").write_bytes(b"left by a Mac")
+    (tmp_path / "notes.txt").write_text("12 frames")
+    back = read_video(tmp_path)
+    assert np.array_equal(back.frames, clip.frames)
+    assert back.fps == FOLDER_FPS
+    assert probe(tmp_path).frames == 12
+    assert np.array_equal(read_first_frame(tmp_path), clip.frames[0])
+
+
+def test_folders_that_are_no_video_are_called_so(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="a folder without frames"):
+        read_video(tmp_path / "empty")
+    for size in (32, 48):
+        Image.new("RGB", (size, size)).save(tmp_path / f"{size}.png")
+    with pytest.raises(DataError, match="the frame size changes"):
+        read_video(tmp_path)
+
+
+def test_a_video_named_as_an_image_counts_by_its_first_frame(tmp_path: Path) -> None:
+    path = Path(shutil.copyfile(HERE / "good.mp4", tmp_path / "a.png"))
+    assert np.array_equal(read_first_frame(path), read_video(HERE / "good.mp4").frames[0])

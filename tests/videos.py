@@ -1,0 +1,70 @@
+"""Real video files of many kinds, made where a test needs them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+
+from tests.conftest import moving_clip
+
+HERE = Path(__file__).parent / "data" / "videos"
+"""Clips of 13 frames of the mini suite, 64x64 at 8 fps, in several containers."""
+
+FRAGMENTS = {"movflags": "frag_keyframe+empty_moov"}
+LIVE = {"live": "1"}
+
+
+def encode(
+    path: Path,
+    codec: str = "libx264",
+    *,
+    pixels: str = "yuv420p",
+    frames: int = 12,
+    options: Mapping[str, str] | None = None,
+    muxer: Mapping[str, str] | None = None,
+    format: str | None = None,
+) -> Path:
+    """Write a moving clip of 48x32 at 8 fps with any codec and container."""
+    clip = moving_clip(frames=frames)
+    with av.open(str(path), "w", format=format, options=dict(muxer or {})) as container:
+        stream = container.add_stream(codec, rate=8, options=dict(options or {}))
+        stream.width, stream.height, stream.pix_fmt = clip.width, clip.height, pixels
+        for index, array in enumerate(clip.frames):
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(array), format="rgb24").reformat(format=pixels)
+            frame.pts = index
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
+
+
+def turned(path: Path, matrix: tuple[int, int, int, int]) -> Path:
+    """Write (a, b, c, d) into the display matrix of an MP4's track, in place."""
+    data = bytearray(path.read_bytes())
+    # ISO/IEC 14496-12, section 8.3.2: the matrix stands 40 bytes after the name and version of the box.
+    at = data.index(b"tkhd") + 4 + 40
+    for place, value in zip((0, 4, 12, 16), matrix, strict=True):
+        data[at + place : at + place + 4] = (value << 16).to_bytes(4, "big", signed=True)
+    path.write_bytes(data)
+    return path
+
+
+def with_aspect(path: Path, across: int, down: int) -> Path:
+    """Write a clip of 48x32 stored pixels, each ``across`` wide and ``down`` high."""
+    clip = moving_clip(frames=3)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=8)
+        stream.width, stream.height, stream.pix_fmt = clip.width, clip.height, "yuv420p"
+        stream.codec_context.sample_aspect_ratio = Fraction(across, down)
+        for array in clip.frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(array, format="rgb24")))
+        container.mux(stream.encode())
+    return path
+
+
+def psnr(one: np.ndarray, other: np.ndarray) -> float:
+    """In dB, of two arrays of 0..255."""
+    return float(10 * np.log10(255**2 / max(1e-6, ((one.astype(float) - other) ** 2).mean())))

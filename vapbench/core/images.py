@@ -1,0 +1,105 @@
+"""Pictures that Pillow reads: stills, animated WebP and PNG, and folders of frames; upright, as viewers show them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from vapbench.core.clip import Frames
+from vapbench.core.limits import MOST_IMAGE_PIXELS, MOST_PIXELS, Budget, check_frames, check_pixels
+from vapbench.errors import DataError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp"})
+
+# Decoders of these alone: Pillow guesses by content, and for PostScript it would start another program.
+_FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
+
+
+def read_image(path: Path) -> Frames:
+    """Decode an image, or the first frame of an animated one, turned as its EXIF orientation says.
+
+    Returns:
+        ``(H, W, 3)`` uint8 RGB.
+
+    Raises:
+        DataError: the file is missing, damaged, no image, or larger than is read.
+    """
+    with _opened(path, MOST_IMAGE_PIXELS) as image:
+        return _rgb(image)
+
+
+def animation(path: Path) -> Iterator[tuple[Frames, float]]:
+    """Decode an animated WebP or PNG.
+
+    Yields:
+        Frames, and for how many seconds each is shown.
+
+    Raises:
+        DataError: the file is damaged, larger than is read, or a still.
+    """
+    budget = Budget(path)
+    with _opened(path, MOST_PIXELS) as opened:
+        image: Any = opened
+        count = getattr(image, "n_frames", 1)
+        # An APNG may show another picture where animation is not supported; it is none of the frames.
+        first = int(getattr(image, "default_image", False))
+        if count - first < 2:
+            raise DataError(f"{path}: a still image ({image.format}), no video; name the video it belongs to.")
+        check_frames(path, count - first)
+        for number in range(first, count):
+            image.seek(number)
+            frame = _rgb(image)
+            budget.spend(frame.shape[1], frame.shape[0])
+            yield frame, float(image.info.get("duration", 0)) / 1000
+
+
+def frame_files(folder: Path) -> list[Path]:
+    """Images of a folder in the order of their numbers: ``9.png`` before ``10.png``.
+
+    Raises:
+        DataError: there is none.
+    """
+    files = [
+        path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+    ]
+    if not files:
+        raise DataError(f"{folder}: a folder without frames ({', '.join(sorted(IMAGE_SUFFIXES))}), no video.")
+    return sorted(files, key=lambda path: [int(t) if t.isdecimal() else t for t in re.split(r"([0-9]+)", path.name)])
+
+
+@contextmanager
+def _opened(path: Path, most: int) -> Iterator[Image]:
+    from PIL import Image
+
+    if not path.is_file():
+        raise DataError(f"{path}: no such image; check the path.")
+    try:
+        with Image.open(path, formats=_FORMATS) as image:
+            check_pixels(path, image.width, image.height, most)
+            yield image
+    except Image.DecompressionBombError as error:
+        raise DataError(f"{path}: {error}; scale it down.") from error
+    except DataError:
+        raise
+    except Exception as error:
+        # Decoders meet damage with errors of any kind: struct.error, SyntaxError, zlib.error, ….
+        raise DataError(f"{path}: not a readable image (PNG, JPEG, WebP or BMP); replace it.") from error
+
+
+def _rgb(image: Image) -> Frames:
+    from PIL import ImageOps
+
+    upright = ImageOps.exif_transpose(image)
+    if upright.mode.startswith("I"):
+        # Pillow cuts 16 bits at 255 rather than scaling them.
+        grey = (np.asarray(upright).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8)
+        return np.repeat(grey[..., None], 3, axis=-1)
+    return np.asarray(upright.convert("RGB"))

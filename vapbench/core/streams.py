@@ -1,0 +1,376 @@
+"""Video streams as FFmpeg gives them (PyAV): opened, chosen, decoded, and shown as a player shows them.
+
+Files may come from strangers: the container is told by its first bytes and never by its text, no file leads to
+another one, and :mod:`vapbench.core.limits` hold before memory is spent.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from vapbench.core.clip import Frames
+from vapbench.core.containers import IMAGES, Kind, check_header, check_whole, is_still, kind_of, stated_seconds
+from vapbench.core.limits import MOST_PIXELS, Budget, Claims, check_claims
+from vapbench.errors import DataError
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.packet import Packet
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
+
+# Decoders that give one frame for every packet. Others pack two frames in one, or none.
+_ONE_EACH = frozenset({"h264", "hevc", "vp9", "libdav1d", "av1", "mjpeg", "prores", "ffv1", "gif"})
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """What reading a video gives: not what its header says, which may be wrong."""
+
+    frames: int
+    """Number of frames that were decoded."""
+    fps: float
+    width: int
+    """Of a frame as it is displayed, in pixels."""
+    height: int
+    notes: tuple[str, ...] = ()
+    """What was done to show the frames as a player does, and what is doubtful: one phrase each."""
+
+
+@contextmanager
+def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """Open a video whose header has been checked; frames are the caller's to decode and to account for.
+
+    Yields:
+        The container and its video stream: the default one, else the one with the most pixels; no cover picture.
+
+    Raises:
+        DataError: the file is missing, is no video, has no video stream, or claims more than is read
+            (:mod:`vapbench.core.limits`).
+    """
+    if not path.is_file():
+        raise DataError(f"{path}: no such video; check the path, or fetch the data again.")
+    if path.stat().st_size == 0:
+        raise DataError(f"{path}: the file is empty; fetch or write it again.")
+    kind = kind_of(path)
+    if kind == "mov":
+        check_header(path)
+    with _open(path, kind) as container:
+        stream = _best(path, kind, container)
+        if stream.codec_context is None:
+            raise DataError(f"{path}: no decoder here reads its kind of video; re-encode it as H.264.")
+        check_claims(path, _claims(container, stream))
+        stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}
+        yield container, stream
+
+
+def first_picture(path: Path) -> Frames:
+    """Decode the first frame of a video, as it is displayed: ``(H, W, 3)`` uint8 RGB.
+
+    Raises:
+        DataError: as :func:`open_video`, or the frame is damaged, absent, or larger than is read.
+    """
+    with open_video(path) as (container, stream):
+        try:
+            frame = next(container.decode(stream), None)
+            if frame is None:
+                raise _empty(path)
+            shown = _Shown.of(frame, stream)
+            Budget(path).spend(shown.width, shown.height)
+            if frame.is_corrupt:
+                raise _damaged(path, 0, stream.frames)
+            return shown.picture(frame)
+        except _av_errors() as error:
+            raise _damaged(path, 0, stream.frames) from error
+
+
+def decode_stream(path: Path, take: Callable[[Frames], object] | None) -> VideoInfo:
+    """Decode every frame of a file's video; see :func:`vapbench.core.video.decode`."""
+    count = _Count()
+    budget = Budget(path)
+    notes: list[str] = []
+    sizes: set[tuple[int, int]] = set()
+    with open_video(path) as (container, stream):
+        kind = kind_of(path)
+        if is_still(path):
+            raise DataError(f"{path}: a still image (AVIF or HEIC), no video; name the video it belongs to.")
+        check_whole(path, kind)
+        stream.thread_type = "AUTO"
+        announced = stream.frames
+        fps = _fps(stream)
+        try:
+            for packet in _packets(container, stream, count):
+                count.add_packet(packet, stream.codec_context.name)
+                for frame in packet.decode():
+                    shown = _Shown.of(frame, stream)
+                    budget.spend(shown.width, shown.height)
+                    if count.add_frame(frame) == 1:
+                        notes += shown.notes()
+                    sizes.add((shown.width, shown.height))
+                    if take:
+                        take(shown.picture(frame))
+                if count.corrupt:
+                    raise _damaged(path, count.frames, announced)
+        except _av_errors() as error:
+            raise _damaged(path, count.frames, announced) from error
+        if kind == "gif" and stream.duration:
+            # A GIF has no rate, only a time for each frame, to a hundredth of a second.
+            fps = count.frames / float(stream.duration * (_exact(stream.time_base) or 0))
+        if kind == "mov":
+            # What the edit list leaves out at the end is not in the index.
+            announced = min(announced, len(stream.index_entries))
+        if (streams := len(_videos(container))) > 1:
+            notes.append(f"{streams} video streams, of which stream {stream.index} is used")
+    if not count.frames:
+        raise _empty(path)
+    stated = stated_seconds(path, kind)
+    if stated is not None and count.end < stated - 1.5 / fps:
+        raise _damaged(path, count.frames, round(stated * fps))
+    # Packets, not frames: a trimmed video stores more than its edit list shows.
+    if count.packets < announced or (count.frames < count.due and stream.codec_context.name in _ONE_EACH):
+        raise _damaged(path, count.frames, max(announced, count.due))
+    if len(sizes) > 1:
+        raise changing_size(path)
+    if _varies(count.times):
+        notes.append(
+            f"variable frame rate; its frames are used as stored, at {fps:.3g} fps on average. "
+            "To change that, re-encode it at a constant rate"
+        )
+    ((width, height),) = sizes
+    return VideoInfo(count.frames, fps, width, height, tuple(notes))
+
+
+def _packets(container: InputContainer, stream: VideoStream, count: _Count) -> Iterator[Packet[VideoStream]]:
+    """Packets of a stream; those of the others count by their time alone, for sound may be longer than its video."""
+    packet: Any
+    for packet in container.demux():
+        count.add_time(packet)
+        if packet.stream.index == stream.index:
+            yield packet
+
+
+def changing_size(path: Path) -> DataError:
+    """What to raise of a video whose frames differ in size."""
+    return DataError(f"{path}: the frame size changes within the video; re-encode it at one size.")
+
+
+def _open(path: Path, kind: Kind) -> InputContainer:
+    import av
+
+    try:
+        # Named, so that nothing is guessed: a text file may be a playlist that leads to other files.
+        container: InputContainer = av.open(
+            f"file:{path.absolute()}",
+            "r",
+            format=kind if kind not in IMAGES else "mov",
+            options={"max_pixels": str(MOST_PIXELS)},
+            container_options={"protocol_whitelist": "file"},
+            **_lenient_texts(),
+        )
+        return container
+    except _av_errors() as error:
+        raise DataError(
+            f"{path}: not a readable video (truncated or damaged header, or neither MP4, Matroska, AVI, GIF nor "
+            "animated WebP or PNG); fetch or write it again, or convert it: ffmpeg -i FILE OUT.mp4"
+        ) from error
+
+
+def _videos(container: InputContainer) -> list[VideoStream]:
+    """Streams that move: a cover picture is none."""
+    from av.stream import Disposition
+
+    return [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
+
+
+def _best(path: Path, kind: Kind, container: InputContainer) -> VideoStream:
+    """The stream that a player shows: the default one, of those one that moves, of those the largest."""
+    from av.stream import Disposition
+
+    videos = _videos(container)
+    if not videos:
+        kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
+        raise DataError(f"{path}: no video stream (found {kinds}); replace the file or drop the case.")
+    if len(videos) == 1:
+        return videos[0]
+    try:
+        with _open(path, kind) as another:
+            packets = Counter(packet.stream_index for packet in another.demux(another.streams.video) if packet.size)
+    except _av_errors() as error:
+        raise _damaged(path, 0, 0) from error
+
+    def rank(stream: VideoStream) -> tuple[bool, bool, int]:
+        context = stream.codec_context
+        pixels = context.width * context.height if context else 0
+        return bool(stream.disposition & Disposition.default), packets[stream.index] > 1, pixels
+
+    return max(videos, key=rank)
+
+
+@dataclass
+class _Count:
+    """What went into a decoder, and what came out."""
+
+    packets: int = 0
+    due: int = 0
+    """Frames that must come out."""
+    frames: int = 0
+    corrupt: bool = False
+    times: list[int] = field(default_factory=list)
+    end: float = 0.0
+    """Seconds at which the last packet ends."""
+    _start: int | None = None
+    """Time of the first key frame."""
+    _keyed: bool = False
+
+    def add_time(self, packet: Packet[Any]) -> None:
+        """Take note of when a packet ends, of whichever stream."""
+        if packet.pts is not None:
+            ticks = packet.pts + (packet.duration or 0)
+            self.end = max(self.end, _seconds(ticks, _exact(packet.time_base)) or 0.0)
+
+    def add_packet(self, packet: Packet[VideoStream], codec: str) -> None:
+        """Count a packet, before it is decoded."""
+        if not packet.size:
+            return
+        self.packets += 1
+        self.corrupt |= packet.is_corrupt
+        if packet.is_keyframe and not self._keyed:
+            self._keyed, self._start = True, packet.pts
+        # Frames before the first key frame, in either order, need one that is not there: every decoder drops them.
+        early = not self._keyed or (self._start is not None and packet.pts is not None and packet.pts < self._start)
+        self.due += not (early or packet.is_discard)
+
+    def add_frame(self, frame: VideoFrame) -> int:
+        """Count a frame, and return how many there are."""
+        self.frames += 1
+        self.corrupt |= frame.is_corrupt
+        if frame.pts is not None:
+            self.times.append(frame.pts)
+        return self.frames
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """How a player shows a frame: first with square pixels, then turned."""
+
+    stored: tuple[int, int]
+    """Width and height."""
+    square: int
+    """Width with square pixels; the height stays."""
+    aspect: Fraction
+    across: bool
+    """Whether rows become columns."""
+    mirrored: tuple[bool, bool]
+    """Up and down, then left and right."""
+
+    @classmethod
+    def of(cls, frame: VideoFrame, stream: VideoStream) -> _Shown:
+        aspect = _exact(stream.sample_aspect_ratio) or Fraction(1)
+        square = round(frame.width * aspect)
+        if square != frame.width:
+            square = max(2, 2 * round(frame.width * aspect / 2))
+        side_data: Any = frame.side_data
+        matrix = side_data.get("DISPLAYMATRIX")
+        # Stored at (x, y), shown at (ax + cy, bx + dy): nine numbers, of which a, b, c, d are 0, 1, 3, 4.
+        a, b, c, d = np.frombuffer(matrix, np.int32)[[0, 1, 3, 4]] if matrix else (1, 0, 0, 1)
+        across = abs(b) + abs(c) > abs(a) + abs(d)
+        return cls((frame.width, frame.height), square, aspect, across, (b < 0, c < 0) if across else (d < 0, a < 0))
+
+    @property
+    def width(self) -> int:
+        return self.stored[1] if self.across else self.square
+
+    @property
+    def height(self) -> int:
+        return self.square if self.across else self.stored[1]
+
+    def picture(self, frame: VideoFrame) -> Frames:
+        """The frame as ``(H, W, 3)`` uint8 RGB."""
+        array: Any = frame.to_ndarray(format="rgb24")
+        if self.square != frame.width:
+            from PIL import Image
+
+            size = self.square, frame.height
+            array = np.asarray(Image.fromarray(array).resize(size, Image.Resampling.BICUBIC))
+        if self.across:
+            array = array.swapaxes(0, 1)
+        return np.ascontiguousarray(array[:: -1 if self.mirrored[0] else 1, :: -1 if self.mirrored[1] else 1])
+
+    def notes(self) -> Iterator[str]:
+        """What is done, for people."""
+        if self.square != self.stored[0]:
+            yield (
+                f"its pixels are not square ({self.aspect.numerator}:{self.aspect.denominator}): "
+                f"resampled from {self.stored[0]}x{self.stored[1]} to {self.square}x{self.stored[1]}"
+            )
+        if self.across or any(self.mirrored):
+            yield "turned or mirrored as its header says"
+
+
+def _lenient_texts() -> dict[str, Any]:
+    """What keeps texts that are no UTF-8 from refusing a file: PyAV 19 does so by itself, and has no option for it."""
+    from av import __version__
+
+    return {"metadata_errors": "replace"} if int(__version__.partition(".")[0]) < 19 else {}
+
+
+def _claims(container: InputContainer, stream: VideoStream) -> Claims:
+    spans = (_seconds(container.duration, Fraction(1, 1_000_000)), _seconds(stream.duration, _exact(stream.time_base)))
+    said = [seconds for seconds in spans if seconds is not None]
+    # The least is what a negative one shows in; otherwise the longest is what reading may take.
+    seconds = (min(said) if min(said) < 0 else max(said)) if said else None
+    context = stream.codec_context
+    return Claims(stream.frames, _fps(stream), context.width, context.height, seconds)
+
+
+def _fps(stream: VideoStream) -> float:
+    return float(_exact(stream.average_rate) or _exact(stream.guessed_rate) or 0)
+
+
+class _Ratio(Protocol):
+    """A ratio as PyAV gives it: a Fraction before version 19, its own type since."""
+
+    @property
+    def numerator(self) -> int: ...
+
+    @property
+    def denominator(self) -> int: ...
+
+
+def _exact(ratio: _Ratio | None) -> Fraction | None:
+    # A ratio that the container does not give is None in PyAV 18, and 0/1 or 0/0 in 19: false in both.
+    return Fraction(ratio.numerator, ratio.denominator) if ratio else None
+
+
+def _seconds(ticks: int | None, base: Fraction | None) -> float | None:
+    return None if ticks is None or base is None else float(ticks * base)
+
+
+def _varies(times: list[int]) -> bool:
+    steps = np.diff(np.sort(times))
+    # One tick of rounding is how containers store 29.97 fps; more is a variable rate.
+    return len(steps) > 1 and bool(steps.max() - steps.min() > max(1, 0.02 * float(np.median(steps))))
+
+
+def _damaged(path: Path, read: int, announced: int) -> DataError:
+    of = f" of {announced}" if announced else ""
+    return DataError(f"{path}: truncated or damaged after {read}{of} frames; fetch or write it again.")
+
+
+def _empty(path: Path) -> DataError:
+    return DataError(f"{path}: the video stream has no frame; replace the file or drop the case.")
+
+
+def _av_errors() -> tuple[type[Exception], ...]:
+    from av.error import FFmpegError
+
+    # Frames of a format that has no way to RGB, and numbers beyond 64 bits, come as Python's own.
+    return (FFmpegError, ValueError, OverflowError)
