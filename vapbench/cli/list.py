@@ -12,6 +12,7 @@ from vapbench.cli import options as opt
 
 if TYPE_CHECKING:
     from vapbench.methods import MethodEntry
+    from vapbench.suites import Suite
 
 What = Literal["methods", "metrics", "tasks", "suites", "runs"]
 
@@ -184,6 +185,11 @@ def _tasks() -> list[dict[str, Any]]:
     ]
 
 
+def _clip(suite: Suite) -> str:
+    spec = suite.clip
+    return f"{spec.frames} frames of {spec.height}x{spec.width} at {spec.fps:g} fps" if spec else ""
+
+
 def _suites() -> list[dict[str, Any]]:
     from vapbench.suites import load_suites
 
@@ -192,8 +198,10 @@ def _suites() -> list[dict[str, Any]]:
             "name": suite.name,
             "title": suite.title,
             "summary": suite.description,
-            "clip": f"{suite.clip.frames} frames of {suite.clip.height}x{suite.clip.width} at {suite.clip.fps:g} fps",
-            "data": "--data DIR" if suite.data == "required" else "none needed",
+            "clip": _clip(suite),
+            "data": {"required": "--data DIR", "videos": f"vapbench score DIR --suite {suite.name}"}.get(
+                suite.data, "none needed"
+            ),
         }
         for suite in load_suites().values()
     ]

@@ -11,7 +11,12 @@ Task = Annotated[
     str,
     typer.Option("--task", "-t", help="Task, or a task file (.yaml).", envvar="VAPBENCH_TASK", show_default=True),
 ]
-Suite = Annotated[str, typer.Option("--suite", "-s", help="Suite, or a suite file (.yaml).", envvar="VAPBENCH_SUITE")]
+Suite = Annotated[
+    str,
+    typer.Option(
+        "--suite", "-s", help="Suite, a suite file (.yaml), or your own cases (cases.csv).", envvar="VAPBENCH_SUITE"
+    ),
+]
 Data = Annotated[
     Path | None,
     typer.Option("--data", help="Folder of the suite's data.", envvar="VAPBENCH_DATA", show_default=False),

@@ -194,6 +194,8 @@ def score(
 
     Videos belong to the case they are named after (condition--target--reference.mp4), or to the one that
     manifest.csv in the folder (columns case,video) says.
+
+    vapbench score ./videos --suite custom   (any videos: each its own case, for metrics that need nothing else)
     """
     from vapbench.cli.console import configure_logging
     from vapbench.cli.costs import print_costs
@@ -201,14 +203,14 @@ def score(
     from vapbench.cli.report import print_tables
     from vapbench.results.run import RunFolder
     from vapbench.running.costs import estimate_folder, estimate_plan, limit_calls
-    from vapbench.running.plan import columns
-    from vapbench.running.run import choose
+    from vapbench.running.run import choose, columns_for
+    from vapbench.suites import find_suite
 
     configure_logging(verbose, quiet, log_json)
     settings = settings_of(device, refresh, 0, max_failures, fail_fast, memory)
     settings = with_ray(settings, executor, workers, ray_address)
-    selection = choose(suite, data, task, limit)
-    wanted = columns(metric or selection.suite.metrics)
+    selection = choose(suite, target if find_suite(suite).data == "videos" else data, task, limit)
+    wanted = columns_for(selection.suite, metric)
     if (target / "manifest.json").is_file():
         plan, folder = None, RunFolder(target)
     else:
@@ -234,10 +236,14 @@ def _plan_videos(target: Path, panel: str, name: str | None, selection: Selectio
     from vapbench.methods import resolve_folder
     from vapbench.methods.folder import Folder
     from vapbench.running.plan import plan_run
+    from vapbench.suites.custom import name_videos
 
     method = resolve_folder(target, panel)
     if isinstance(method.method, Folder):
-        method.method.check_against(selection.cases, selection.suite.name)
+        if selection.suite.data == "videos":
+            method.method.assign(name_videos(method.method.path))
+        else:
+            method.method.check_against(selection.cases, selection.suite.name)
     return plan_run(selection.suite.name, selection.task.name, method, selection.cases, [0], results, name)
 
 

@@ -13,7 +13,7 @@ import re
 from collections import Counter
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from vapbench.errors import DataError
 
@@ -144,8 +144,15 @@ class _Cells(dict[str, str | None]):
         return None
 
 
+def _separator(handle: TextIO) -> str:
+    """What stands between the columns' names: a comma, or what spreadsheets and shells write in its place."""
+    header = handle.readline(1 << 16)
+    handle.seek(0)
+    return max(",;\t", key=header.count)
+
+
 def read_csv(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str | None]]]]:
-    """A table with a header.
+    """A table with a header, separated by commas, semicolons or tabs.
 
     Returns:
         The columns, and each row with the number of its last line; cells that a short row lacks are None.
@@ -160,7 +167,7 @@ def read_csv(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str | Non
     try:
         with path.open(encoding="utf-8-sig", newline="") as handle:
             # Strict: otherwise a quote that is never closed makes one cell of all the rows below it.
-            reader = csv.reader(handle, strict=True)
+            reader = csv.reader(handle, delimiter=_separator(handle), strict=True)
             header = next(reader, [])
             if twice := next((name for name, times in Counter(header).items() if times > 1), None):
                 raise DataError(f"{path}: the column {twice!r} is there twice; remove or rename one.")

@@ -9,7 +9,7 @@ import csv
 import io
 import logging
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -54,6 +54,11 @@ class Folder:
         """Take videos from ``path``; ``panel="last"`` keeps the right third of three-panel files."""
         self.path = path.expanduser().resolve()
         self.panel: Panel = panel
+        self._assigned: Mapping[str, Path] = {}
+
+    def assign(self, videos: Mapping[str, Path]) -> None:
+        """Say which video is whose, case -> video, whatever the videos are called."""
+        self._assigned = videos
 
     @property
     def label(self) -> str:
@@ -97,6 +102,8 @@ class Folder:
             DataError: the folder or a listed video is missing, the manifest is malformed, or two files are named
                 after the case.
         """
+        if case in self._assigned:
+            return self._assigned[case]
         listed = self._listed.get(case)
         if listed and listed.video:
             return listed.video

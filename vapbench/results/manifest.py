@@ -102,6 +102,11 @@ class _Shown(_Open):
     range: Annotated[list[float | None], Field(min_length=2, max_length=2)] | None = None
 
 
+class _Note(_Open):
+    kind: Text
+    detail: Text = ""
+
+
 class _Planned(_Open):
     condition: Text | None = None
     category: Text | None = None
@@ -114,6 +119,7 @@ class _Planned(_Open):
     reference_caption: Text | None = None
     image: Text | None = None
     target: Text | None = None
+    notes: list[_Note] = []
 
 
 class _Card(_Open):
