@@ -52,6 +52,10 @@ def test_a_reference_of_the_train_split_is_noted_from_the_data_to_the_page(prepa
     assert "1 of 54 cases" in done.stderr or "1 of 66 cases" in done.stderr
     assert "1 of 2 cases have a reference in the train split, which a trained model may have seen: " in done.stdout
     run = tmp_path / "r" / "vap-data" / "frozen"
+    shutil.copytree(run, run.with_name("other"))
+    assert (
+        "1 of 2 cases have a reference in" in vapbench("compare", "frozen", "other", "--results", tmp_path / "r").stdout
+    )
     noted = {name: case.get("notes") for name, case in RunFolder(run).manifest()["cases"].items()}
     assert [{"kind": "train-reference", "detail": first["ref_video_path"]}] in noted.values()
     assert None in noted.values()
@@ -111,6 +115,7 @@ def test_videos_without_cases_are_scored_shown_and_compared(videos: Path, tmp_pa
     assert vapbench("score", other, *shared).returncode == 0
     compared = vapbench("compare", "my-videos", "others", "--results", results)
     assert compared.returncode == 0, compared.stderr
+    assert "condition of their own" not in compared.stdout
     assert "3/3" in compared.stdout
     assert vapbench("report", "--results", results).returncode == 0
 

@@ -220,8 +220,11 @@ FLAWS = {
         index_row("x/1.mp4", A, reference_alignment_score=""),
         "1 with a blank reference_alignment_score (line 6)",
     ),
-    "no list": (index_row("x/1.mp4", split="train", ref_video_paths="["), "1 with a cell that cannot be read (line 6)"),
-    "outside": (index_row("../1.mp4", A, split="train"), "1 with a cell that cannot be read (line 6)"),
+    "no number": (
+        index_row("x/1.mp4", A, split="train", reference_alignment_score="high"),
+        "1 with a cell that cannot be read (line 6)",
+    ),
+    "outside": (index_row("../1.mp4", A, split="train"), "1 with a path out of the data (line 6)"),
     "doubled": (index_row(D, A, split="train"), "1 listed twice (line 6)"),
     "doubled, and differing": (index_row(D, A, split="test"), "1 listed twice (line 6)"),
 }

@@ -69,7 +69,7 @@ class TrainingRow:
 def training_rows(data: Path) -> list[TrainingRow]:
     """Read the training split (``split`` is ``train``) in the file's order; only those who use a video look for it.
 
-    Rows whose ``_valid`` is 0 or less are left out.
+    Rows whose ``_valid`` is 0 or less are left out, and so are those whose split is blank, which are counted.
 
     Raises:
         DataError: ``vap_data.csv`` is absent or damaged, or a video of it is in the benchmark (a leak).
@@ -85,7 +85,7 @@ def training_rows(data: Path) -> list[TrainingRow]:
         held_out |= {listed.path for path in used if (listed := index.find(path, case.where))}
     rows = []
     for found in index.videos():
-        if not any(row.trains and row.valid for row in found):
+        if not any(row.row["split"] and row.trains and row.valid for row in found):
             continue
         listed = index.one_of(found)
         if listed.path in held_out:
@@ -93,6 +93,7 @@ def training_rows(data: Path) -> list[TrainingRow]:
                 f"{listed.where}: {listed.path} is in {BENCHMARK} and must not be trained on; correct the split."
             )
         rows.append(TrainingRow(listed.where, listed.path, listed.caption, listed.kind, finder))
+    index.report()
     return rows
 
 

@@ -7,6 +7,7 @@ ends the reading with file and line.
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +19,8 @@ from vapbench.suites.table import MediaFinder, TableRow, read_table, some
 
 log = logging.getLogger(__name__)
 
+_PLAIN = re.compile(r"[A-Za-z0-9][\w.-]*(?:/[A-Za-z0-9][\w.-]*)*", re.ASCII)
+"""A path that is as it should be, to be looked up as it stands."""
 VALID = "_valid"
 """Optional column: 0 or less where the data set's authors found the video unusable."""
 _COLUMNS = (
@@ -41,6 +44,18 @@ class ListedVideo:
     def where(self) -> str:
         """File and line, for messages."""
         return self.row.where
+
+    @cached_property
+    def key(self) -> str:
+        """The path to look the video up by; empty where it leads out of the data."""
+        text = self.row["video_paths"]
+        # A hundred thousand rows are looked up, and few of them used: only those are checked with care.
+        if _PLAIN.fullmatch(text):
+            return text
+        try:
+            return self.path
+        except DataError:
+            return ""
 
     @cached_property
     def path(self) -> str:
@@ -112,10 +127,10 @@ class ListedVideo:
         if blank:
             return f"with a blank {blank[0]}"
         try:
-            _ = self.path, self.references, self.alignment, self.valid
+            _ = self.alignment, self.valid
         except DataError:
             return "with a cell that cannot be read"
-        return ""
+        return "" if self.key else "with a path out of the data"
 
 
 def is_valid(row: TableRow) -> bool:
@@ -187,11 +202,8 @@ class VideoIndex:
     def _by_path(self) -> dict[str, list[ListedVideo]]:
         found: dict[str, list[ListedVideo]] = {}
         for row in self._rows:
-            try:
-                found.setdefault(row.path, []).append(row)
-            except DataError:
-                # Of no use to a case, and counted as a flaw.
-                continue
+            if row.key:
+                found.setdefault(row.key, []).append(row)
         return found
 
     @cached_property
