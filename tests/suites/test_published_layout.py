@@ -78,6 +78,16 @@ def test_the_published_place_is_read_however_the_data_is_named(
     assert not caplog.records, "nothing to announce where nothing is out of the ordinary"
 
 
+@pytest.mark.parametrize(
+    ("place", "given"),
+    [("benchmark", "."), ("benchmark", "benchmark.csv"), (".", "."), (".", "benchmark"), ("hq", "..")],
+)
+def test_the_data_named_from_inside(data: Path, place: str, given: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    (data / "hq").mkdir()
+    monkeypatch.chdir(data / place)
+    assert ids(load(Path(given), SPEC)) == EXPECTED
+
+
 def test_the_place_of_the_official_scripts(data: Path) -> None:
     shutil.move(data / "benchmark" / "benchmark.csv", data / "benchmark.csv")
     assert ids(load(data, SPEC)) == EXPECTED

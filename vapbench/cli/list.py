@@ -193,7 +193,12 @@ def _clip(suite: Suite) -> str:
 def _suites() -> list[dict[str, Any]]:
     from vapbench.suites import load_suites
 
-    return [
+    own = {
+        "name": "FOLDER/cases.csv",
+        "title": "Cases of your own",
+        "summary": "One table beside its files, and no Python: docs/own-cases.md",
+    }
+    declared = [
         {
             "name": suite.name,
             "title": suite.title,
@@ -205,6 +210,7 @@ def _suites() -> list[dict[str, Any]]:
         }
         for suite in load_suites().values()
     ]
+    return [*declared, own]
 
 
 def _runs(results: Path) -> list[dict[str, Any]]:

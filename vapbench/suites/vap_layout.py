@@ -51,8 +51,8 @@ def find_layout(data: Path) -> Layout:
         DataError: there is none, or there are two benchmarks that differ.
     """
     if data.is_file():
-        return _by_table(data)
-    folder = _snapshot(data)
+        return _by_table(_named(data.parent) / data.name)
+    folder = _snapshot(_named(data))
     index = _first(folder / INDEX)
     if index is None and folder.name == PUBLISHED:
         index = _first(folder.parent / INDEX)
@@ -66,6 +66,11 @@ def find_layout(data: Path) -> Layout:
             "How to get the data: docs/suites.md"
         )
     return Layout(index.parent if index else folder, benchmark, index)
+
+
+def _named(folder: Path) -> Path:
+    """The folder by its own name, which ``.`` and ``..`` do not tell."""
+    return folder.resolve() if folder.name in ("", "..") else folder
 
 
 def _by_table(table: Path) -> Layout:
