@@ -59,6 +59,8 @@ def test_a_reference_of_the_train_split_is_noted_from_the_data_to_the_page(prepa
     noted = {name: case.get("notes") for name, case in RunFolder(run).manifest()["cases"].items()}
     assert [{"kind": "train-reference", "detail": first["ref_video_path"]}] in noted.values()
     assert None in noted.values()
+    splits = [case.get("reference_split") for case in RunFolder(run).manifest()["cases"].values()]
+    assert sorted(splits, key=str) == [None, "train"]
     assert vapbench("show", run).returncode == 0
     assert first["ref_video_path"] in (run / "show.html").read_text(encoding="utf-8")
     refused = vapbench("run", "-m", "frozen", "--suite", "vap-data:train_references=refuse", *shared)

@@ -11,9 +11,10 @@ import csv
 import json
 import re
 from collections import Counter
+from collections.abc import Collection
 from functools import cache
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from vapbench.errors import DataError
 
@@ -25,6 +26,7 @@ LARGEST_DECLARATION = 1 << 18
 """Bytes of a YAML file: PyYAML reads some hundred kilobytes a second."""
 LARGEST_TABLE = 256 << 20
 """Bytes of a CSV file."""
+_LONGEST_HEADER = 1 << 20
 
 _LARGEST = 1e300
 # 1e999 is infinite without ever being called so. Hashes look like that now and then; then the value is looked through.
@@ -144,15 +146,12 @@ class _Cells(dict[str, str | None]):
         return None
 
 
-def _separator(handle: TextIO) -> str:
-    """What stands between the columns' names: a comma, or what spreadsheets and shells write in its place."""
-    header = handle.readline(1 << 16)
-    handle.seek(0)
-    return max(",;\t", key=header.count)
+def read_csv(path: Path, columns: Collection[str] = ()) -> tuple[list[str], list[tuple[int, dict[str, str | None]]]]:
+    """A table with a header, its cells apart by commas, or by what spreadsheets write instead: semicolons or tabs.
 
-
-def read_csv(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str | None]]]]:
-    """A table with a header, separated by commas, semicolons or tabs.
+    Args:
+        path: the file.
+        columns: names in lower case that the header may spell in any case, and with spaces around them.
 
     Returns:
         The columns, and each row with the number of its last line; cells that a short row lacks are None.
@@ -167,8 +166,11 @@ def read_csv(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str | Non
     try:
         with path.open(encoding="utf-8-sig", newline="") as handle:
             # Strict: otherwise a quote that is never closed makes one cell of all the rows below it.
-            reader = csv.reader(handle, delimiter=_separator(handle), strict=True)
-            header = next(reader, [])
+            first = handle.readline(_LONGEST_HEADER)
+            handle.seek(0)
+            reader = csv.reader(handle, strict=True, delimiter=next((mark for mark in ",;\t" if mark in first), ","))
+            known = {name.strip().lower(): name for name in columns}
+            header = [known.get(name.strip().lower(), name) for name in next(reader, [])]
             if twice := next((name for name, times in Counter(header).items() if times > 1), None):
                 raise DataError(f"{path}: the column {twice!r} is there twice; remove or rename one.")
             rows: list[tuple[int, dict[str, str | None]]] = []

@@ -119,6 +119,7 @@ class _Planned(_Open):
     reference_caption: Text | None = None
     image: Text | None = None
     target: Text | None = None
+    reference_split: Text | None = None
     notes: list[_Note] = []
 
 

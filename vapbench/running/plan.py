@@ -320,6 +320,7 @@ def _for_manifest(case: Case, task: str, seeds: Sequence[int], root: Path | None
         "reference_caption": case.reference.caption,
         "image": relative(case.image),
         "target": relative(case.target),
+        **({"reference_split": "train"} if any(note.kind == "train-reference" for note in case.notes) else {}),
         **({"notes": [note.model_dump() for note in case.notes]} if case.notes else {}),
         **({"provenance": dict(origin)} if origin else {}),
     }
