@@ -11,6 +11,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
+
+from tests.conftest import moving_clip
+from vapbench.core.video import write_video
 
 DOCS = Path(__file__).parents[1] / "docs"
 BLOCK = re.compile(r"^```(\w+)(?: title=\"([^\"]+)\")?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -21,8 +25,18 @@ def blocks(page: str) -> list[tuple[str, str, str]]:
     return [match.groups("") for match in BLOCK.finditer((DOCS / page).read_text(encoding="utf-8"))]  # type: ignore[misc]
 
 
-@pytest.mark.parametrize("page", ["add-a-metric.md", "add-a-method.md", "add-a-task.md", "suites.md"])
+def files_of_own_cases(folder: Path) -> None:
+    """The files that the example's table names."""
+    folder.mkdir()
+    for number, name in enumerate(("orbit", "hop", "truth")):
+        write_video(folder / f"{name}.mp4", moving_clip(number))
+    Image.fromarray(moving_clip(3).frames[0]).save(folder / "start.png")
+
+
+@pytest.mark.parametrize("page", ["add-a-metric.md", "add-a-method.md", "add-a-task.md", "suites.md", "own-cases.md"])
 def test_the_examples_of_a_page_work(page: str, tmp_path: Path) -> None:
+    if page == "own-cases.md":
+        files_of_own_cases(tmp_path / "my_cases")
     ran = 0
     for language, title, text in blocks(page):
         if title:

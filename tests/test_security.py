@@ -24,7 +24,7 @@ from vapbench.methods.lora_files import find_adapter
 from vapbench.results.manifest import is_video_name
 from vapbench.results.run import column_slug, video_name
 from vapbench.suites.gallery import parse_name
-from vapbench.suites.vap_data import _identifier
+from vapbench.suites.table import identifier
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted(
@@ -260,7 +260,7 @@ def test_whatever_becomes_part_of_a_path_stays_in_its_folder(text: str) -> None:
     assert is_plain(f"{slug(text)}.html")
     assert is_plain(f"{column_slug(text, {text: text})}.jsonl")
     assert not is_video_name(text) or is_plain(text) or is_reserved(text)
-    assert not set(_identifier(text, text, text)) & set("/\\\0:")
+    assert not set(identifier(text, text, text)) & set("/\\\0:")
     assert all("/" not in part or "/" in text for part in parse_name(text) or ())
 
 

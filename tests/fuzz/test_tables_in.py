@@ -20,7 +20,7 @@ from vapbench.methods.folder import Folder
 from vapbench.report.tables import agreement as human
 from vapbench.report.tables import votes as judged
 from vapbench.study.design.sources import from_table
-from vapbench.suites import vap_data
+from vapbench.suites import own_cases, vap_data
 
 SPEC = ClipSpec(frames=5, fps=8, height=32, width=48)
 COLUMNS: dict[str, Sequence[str]] = {
@@ -28,6 +28,7 @@ COLUMNS: dict[str, Sequence[str]] = {
     "vap_data.csv": (
         *("video_paths", "ref_video_paths", "tar_video_caption", "kind", "split", "reference_alignment_score"),
     ),
+    "cases.csv": ("reference", "image", "caption", "condition", "target", "id", "reference_caption"),
     "manifest.csv": ("case", "video"),
     "table.csv": ("case", "condition", "prompt", "reference", "image", "target", "one", "two"),
     "votes.csv": ("question_id", "model_a", "model_b", "winner"),
@@ -61,6 +62,7 @@ def readers(path: Path) -> Sequence[Callable[[], Any]]:
     return {
         "benchmark.csv": (lambda: vap_data.load(folder, SPEC),),
         "vap_data.csv": (lambda: vap_data.load(folder, SPEC), lambda: vap_data.training_rows(folder)),
+        "cases.csv": (lambda: own_cases.load(None, SPEC, path),),
         "manifest.csv": (lambda: Folder(folder).video("case-1"),),
         "table.csv": (lambda: from_table(path),),
         "votes.csv": (lambda: judged.read_votes(path),),
@@ -109,6 +111,9 @@ names = st.sampled_from(sorted(COLUMNS))
 @example("vap_data.csv", [["a/1.mp4", "[" * 100_000, "x", "k", "test", "1"]])
 @example("vap_data.csv", [["a/1.mp4", '["\\ud800"]', "x", "k", "test", "1"]])
 @example("vap_data.csv", [["a/1.mp4", '["a/2.mp4"]', "x", "../k", "test", "NaN"]])
+@example("cases.csv", [["../secret.mp4", "a/1.png", "x", "c", "", "", ""]])
+@example("cases.csv", [["a/1.mp4|/etc/passwd", "a/1.png", "x", "c", "", "", ""]])
+@example("cases.csv", [["a/1.mp4", "a/1.png", "x", "c", "a/2.mp4", "x", "y"]])
 @example("manifest.csv", [["case-1", "../secret.mp4"]])
 @example("table.csv", [["nul", "c", "p", "a/1.mp4", "", "", "a/1.mp4", "a/2.mp4"]])
 def test_rows_of_anything(name: str, rows: list[list[str]]) -> None:

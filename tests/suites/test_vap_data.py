@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import SPEC, moving_clip
-from vapbench.core.case import Case
+from vapbench.core.case import Case, CaseNote
 from vapbench.core.video import write_video
 from vapbench.errors import DataError
 from vapbench.suites import Suite
@@ -61,14 +61,41 @@ def test_without_benchmark_csv_the_held_out_rows_are_the_cases(data: Path, caplo
         (case,) = load(data, SPEC)
     assert [reference.caption for reference in case.references] == [f"Caption of {B}.", f"Caption of {C}."]
     assert "1 held-out rows have reference_alignment_score <= 0" in caplog.text
+    assert f"{data}: no benchmark.csv there, nor in a folder benchmark. The 1 held-out rows" in caplog.text
+    assert [note.kind for note in case.notes] == ["held-out-rows"]
 
 
-@pytest.mark.parametrize("video", [A, B], ids=["target", "reference"])
-def test_a_leak_from_the_train_split_is_refused(data: Path, video: str) -> None:
+@pytest.mark.parametrize("split", ["train", "Train", " TRAIN ", "training"])
+def test_a_target_in_the_train_split_is_refused(data: Path, split: str) -> None:
     table(data / "benchmark.csv", BENCHMARK, (A, B, "x", "y"))
-    table(data / "vap_data.csv", INDEX, *(index_row(v, split="train" if v == video else "test") for v in (A, B)))
-    with pytest.raises(DataError, match=rf"benchmark\.csv:2: its \w+ {video} is in the train split \(vap_data\.csv:"):
+    table(data / "vap_data.csv", INDEX, index_row(A, split=split), index_row(B))
+    with pytest.raises(DataError, match=rf"benchmark\.csv:2: its target {A} is in the train split \(vap_data\.csv:2\)"):
         load(data, SPEC)
+
+
+def test_a_reference_in_the_train_split_is_kept_and_noted_or_refused_if_that_is_asked(
+    data: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    table(data / "benchmark.csv", BENCHMARK, (A, B, "x", "y"), (C, A, "x", "y"))
+    table(data / "vap_data.csv", INDEX, index_row(A), index_row(B, split="train"), index_row(C))
+    with caplog.at_level(logging.WARNING, logger="vapbench"):
+        first, second = load(data, SPEC)
+    assert first.notes == (CaseNote(kind="train-reference", detail=B),)
+    assert second.notes == ()
+    assert "1 of 2 cases have a reference in the train split" in caplog.text
+    with pytest.raises(
+        DataError, match=rf"benchmark\.csv:2: its reference {B} is in the train split \(vap_data\.csv:3\)"
+    ):
+        load(data, SPEC, train_references="refuse")
+
+
+def test_notes_are_part_of_no_key(data: Path) -> None:
+    table(data / "benchmark.csv", BENCHMARK, (A, B, "x", "y"))
+    table(data / "vap_data.csv", INDEX, index_row(A), index_row(B, split="train"))
+    (noted,) = load(data, SPEC)
+    plain = noted.model_copy(update={"notes": ()})
+    assert noted.notes
+    assert (noted.content(), noted.fields()) == (plain.content(), plain.fields())
 
 
 def test_without_an_index_the_folder_names_the_condition_and_leaks_are_said_to_be_unchecked(

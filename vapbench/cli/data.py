@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +11,11 @@ import typer
 from vapbench.cli import options as opt
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from rich.progress import Progress, TaskID
+
+    from vapbench.core.case import Case
 
 
 def register(app: typer.Typer) -> None:
@@ -58,28 +63,36 @@ def verify(
 ) -> None:
     """Read a suite's cases and decode every video.
 
-    A missing file, a malformed table or a leak from the train split ends it with one sentence; damaged videos are all
+    A malformed table or a leak from the train split ends it with one sentence; missing files and damaged videos are all
     listed.
+
+    vapbench data verify --suite vap-data --data /data/VAP-Data
+
+    vapbench data verify --suite my_cases/cases.csv
     """
     from vapbench.core.console import configure_logging, errors, output
     from vapbench.errors import DataError
     from vapbench.suites import find_suite
+    from vapbench.suites.table import MissingMedia
     from vapbench.suites.tasks import unknown_conditions
 
-    configure_logging(verbose=0, quiet=False)
+    configure_logging(verbose=1, quiet=False)
     found = find_suite(suite)
-    cases = found.cases(data)
+    try:
+        cases = found.cases(data)
+    except MissingMedia as error:
+        for line in error.lines:
+            errors().print(line, markup=False, soft_wrap=True)
+        output().print(f"{found.name}: files missing: {len(error.lines)}", markup=False)
+        raise typer.Exit(DataError.exit_code) from None
     bad = 0
-    stills = {case.image.path for case in cases} - {
-        media.path for case in cases for media in (*(r.video for r in case.references), case.target) if media
-    }
-    for media in {media.path: media for case in cases for media in case.media()}.values():
+    for read in _readers(cases, data if found.data == "videos" else None):
         try:
-            media.first_frame() if media.path in stills else media.read()
+            read()
         except DataError as error:
             bad += 1
             errors().print(str(error), markup=False, soft_wrap=True)
-    unknown = unknown_conditions(cases)
+    unknown = {} if found.own_conditions else unknown_conditions(cases)
     if unknown:
         errors().print(f"No task lists these conditions: {', '.join(sorted(unknown))}.", markup=False, soft_wrap=True)
     conditions = len({case.condition for case in cases})
@@ -133,6 +146,21 @@ def adopt_lora(
     )
 
 
+def _readers(cases: Sequence[Case], videos: Path | None) -> list[Callable[[], object]]:
+    """What decodes each file once: of a case's image, only what counts of it."""
+    from vapbench.core.video import read_video
+    from vapbench.suites.custom import name_videos
+
+    if videos is not None:
+        return [partial(read_video, video) for video in name_videos(videos).values()]
+    readers: dict[Path, Callable[[], object]] = {}
+    for case in cases:
+        readers |= {media.path: media.first_frame for media in case.media() if media.path not in readers}
+        watched = [*(reference.video for reference in case.references), *([case.target] if case.target else [])]
+        readers |= {media.path: media.read for media in watched}
+    return list(readers.values())
+
+
 def list_weights(json: opt.Json = False) -> None:
     """List metric weights: name, size, licence, and where they are if they are here."""
     from dataclasses import asdict
@@ -171,8 +199,6 @@ def fetch_weights(
     ],
 ) -> None:
     """Download weights into the cache; their licence is shown first, their hash is kept."""
-    from functools import partial
-
     from rich.progress import DownloadColumn, Progress, TimeRemainingColumn
 
     from vapbench.checkpoints.catalogue import CATALOGUE, fetch, find

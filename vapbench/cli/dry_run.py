@@ -144,7 +144,7 @@ def describe_protocol(
     from vapbench.suites import find_suite
 
     found = find_suite(suite)
-    if data is not None or found.protocol is None or task != "all":
+    if data is not None or found.protocol is None or found.clip is None or task != "all":
         return []
     protocol, described = found.protocol, []
     for method in (resolve(text, shared, found.name) for text in dict.fromkeys(methods)):

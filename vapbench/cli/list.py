@@ -12,6 +12,7 @@ from vapbench.cli import options as opt
 
 if TYPE_CHECKING:
     from vapbench.methods import MethodEntry
+    from vapbench.suites import Suite
 
 What = Literal["methods", "metrics", "tasks", "suites", "runs"]
 
@@ -183,19 +184,32 @@ def _tasks() -> list[dict[str, Any]]:
     ]
 
 
+def _clip(suite: Suite) -> str:
+    spec = suite.clip
+    return f"{spec.frames} frames of {spec.height}x{spec.width} at {spec.fps:g} fps" if spec else ""
+
+
 def _suites() -> list[dict[str, Any]]:
     from vapbench.suites import load_suites
 
-    return [
+    own = {
+        "name": "FOLDER/cases.csv",
+        "title": "Cases of your own",
+        "summary": "One table beside its files, and no Python: docs/own-cases.md",
+    }
+    declared = [
         {
             "name": suite.name,
             "title": suite.title,
             "summary": suite.description,
-            "clip": f"{suite.clip.frames} frames of {suite.clip.height}x{suite.clip.width} at {suite.clip.fps:g} fps",
-            "data": "--data DIR" if suite.data == "required" else "none needed",
+            "clip": _clip(suite),
+            "data": {"required": "--data DIR", "videos": f"vapbench score DIR --suite {suite.name}"}.get(
+                suite.data, "none needed"
+            ),
         }
         for suite in load_suites().values()
     ]
+    return [*declared, own]
 
 
 def _runs(results: Path | None) -> list[dict[str, Any]]:

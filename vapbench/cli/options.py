@@ -12,7 +12,12 @@ Task = Annotated[
     str,
     typer.Option("--task", "-t", help="Task, or a task file (.yaml).", envvar="VAPBENCH_TASK", show_default=True),
 ]
-Suite = Annotated[str, typer.Option("--suite", "-s", help="Suite, or a suite file (.yaml).", envvar="VAPBENCH_SUITE")]
+Suite = Annotated[
+    str,
+    typer.Option(
+        "--suite", "-s", help="Suite, a suite file (.yaml), or your own cases (cases.csv).", envvar="VAPBENCH_SUITE"
+    ),
+]
 OnlySuite = Annotated[str | None, typer.Option("--suite", "-s", help="Only runs of this suite.", show_default=False)]
 Data = Annotated[
     Path | None,

@@ -59,7 +59,12 @@ def open_folder(target: Path, panel: str, selection: Selection) -> ResolvedMetho
     from vapbench.methods import resolve_folder
 
     resolved = resolve_folder(target, panel)
-    _folder(resolved).survey(selection.among)
+    if selection.suite.data == "videos":
+        from vapbench.suites.custom import name_videos
+
+        _folder(resolved).assign(name_videos(_folder(resolved).path))
+    else:
+        _folder(resolved).survey(selection.among)
     return resolved
 
 

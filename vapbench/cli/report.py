@@ -201,10 +201,13 @@ def check_columns(folders: Sequence[RunFolder], metrics: Sequence[str] | None) -
 def _next_steps(folders: Sequence[RunFolder], suite: str, bounds: str) -> list[str]:
     from vapbench.files.atomic import quoted
 
-    kinds = {folder.path: folder.manifest().get("card", {}).get("kind") for folder in folders}
+    manifests = {folder.path: folder.manifest() for folder in folders}
+    kinds = {path: manifest.get("card", {}).get("kind") for path, manifest in manifests.items()}
+    given = any(case.get("image") for manifest in manifests.values() for case in manifest["cases"].values())
     shown = next((path for path, kind in kinds.items() if kind not in _REFERENCE_KINDS), folders[0].path)
-    lines = [f"Next:  vapbench show {quoted(shown)}", "           look at every clip beside its reference"]
-    if not _REFERENCE_KINDS & set(kinds.values()):
+    beside = " beside its reference" if given else ""
+    lines = [f"Next:  vapbench show {quoted(shown)}", f"           look at every clip{beside}"]
+    if given and not _REFERENCE_KINDS & set(kinds.values()):
         lines += [f"       {bounds}", f"           the floor{' and the ceiling' * ('ground-truth' in bounds)}"]
     lines += ["       vapbench list methods", "           what else there is"]
     if suite == "mini":

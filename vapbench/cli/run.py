@@ -235,6 +235,11 @@ def score(
     Videos belong to the case they are named after, at any depth: CASE.mp4, CASE__s1.mp4 or CASE_seed1.mp4 with a seed,
     CASE/video.mp4; or to the one that manifest.csv in the folder (columns case,video) says. Problems are listed first;
     with --dry-run, nothing else is done. Nothing is written into the folder.
+
+    Any videos, each a case of its own, for metrics that need nothing else:
+
+    \b
+    vapbench score ./videos --suite custom
     """
     from dataclasses import replace
 
@@ -246,14 +251,14 @@ def score(
     from vapbench.errors import UsageError
     from vapbench.results.run import RunFolder
     from vapbench.running.costs import estimate_folder, estimate_plan, limit_calls
-    from vapbench.running.plan import columns
-    from vapbench.running.run import choose
+    from vapbench.running.run import choose, columns_for
+    from vapbench.suites import find_suite
 
     configure_logging(verbose, quiet, log_json)
     settings = settings_of(device, refresh, 0, max_failures or "0.1", fail_fast, memory)
     settings = with_ray(settings, executor, workers, ray_address)
-    selection = choose(suite, data, task, limit)
-    wanted = columns(metric or selection.suite.metrics)
+    selection = choose(suite, target if find_suite(suite).data == "videos" else data, task, limit)
+    wanted = columns_for(selection.suite, metric)
     target = _run_or_folder(target, results, selection.suite.name)
     if preflight.is_run(target):
         if seed or template:

@@ -104,6 +104,8 @@ def lora(
     if bool(condition) == bool(task):
         raise UsageError("Say what to train: --condition NAME (repeatable), or --task NAME.")
     found = find_suite(suite)
+    if found.clip is None:
+        raise UsageError(f"Suite {found.name} has no training clips; --suite says which data to train on.")
     names = list(dict.fromkeys(condition or ()))
     if task:
         wanted = conditions_of(find_task(task))

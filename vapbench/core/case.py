@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, 
 from vapbench.core.clip import Clip, Frames
 from vapbench.core.limits import MOST_FRAMES, MOST_PIXELS
 from vapbench.core.video import read_first_frame, read_video
-from vapbench.errors import DataError
+from vapbench.errors import DataError, NotApplicable
 from vapbench.files.atomic import file_sha256, is_reserved
 
 Category = Literal["concept", "style", "motion", "camera"]
@@ -96,6 +96,41 @@ class Media(BaseModel):
                 self._prefetched = None
 
 
+class NoMedia(Media):
+    """A file that a case does not have: whoever asks for it learns that it does not apply to the case."""
+
+    path: Path = Path()
+    what: str
+    """What there is none of, in words: ``reference video``."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel to another process."""
+        return _no_media, (self.what,)
+
+    def read(self) -> Clip:
+        """Raise.
+
+        Raises:
+            NotApplicable: always.
+        """
+        raise NotApplicable(f"the case has no {self.what}")
+
+    def first_frame(self) -> Frames:
+        """Raise.
+
+        Raises:
+            NotApplicable: always.
+        """
+        raise NotApplicable(f"the case has no {self.what}")
+
+    def prefetch(self) -> None:
+        """There is nothing to decode."""
+
+
+def _no_media(what: str) -> NoMedia:
+    return NoMedia(what=what)
+
+
 def _unpickled(path: Path, sha256: str | None) -> Media:
     media = Media(path=path)
     if sha256:
@@ -110,6 +145,10 @@ class Reference(BaseModel):
 
     video: Media
     caption: str | None = None
+
+
+NO_REFERENCE = Reference(video=NoMedia(what="reference video"))
+NO_IMAGE = NoMedia(what="first frame")
 
 
 class ClipSpec(BaseModel):
@@ -143,11 +182,25 @@ def clip_difference(info: Any, asked: Mapping[str, Any]) -> str:
     return "" if got == wanted else f"the clip is {got}; the suite asks for {wanted}"
 
 
+NoteKind = Literal["train-reference", "leaks-unchecked", "held-out-rows", "own-condition"]
+"""What may be known of a case beside its content; how reports put it is ``vapbench.report.read.case_notes``'s."""
+
+
+class CaseNote(BaseModel):
+    """Something a reader of a case's scores must know. It is recorded in the manifest, and part of no key."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: NoteKind
+    detail: str = ""
+    """What it is about: a file, or a row."""
+
+
 class Case(BaseModel):
     """One benchmark item.
 
-    ``references`` holds one video or more of the same condition; ``image`` is what the target begins with (a video
-    counts by its first frame); ``target`` is the ground truth, where the suite has one.
+    ``references`` holds the videos of the same condition, ``image`` is what the target begins with (a video counts by
+    its first frame); a suite of videos alone has neither. ``target`` is the ground truth, where the suite has one.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -156,22 +209,22 @@ class Case(BaseModel):
     condition: Name
     category: Category | None = None
     """None while no task file lists the condition."""
-    references: tuple[Reference, ...] = Field(min_length=1)
-    image: Media
+    references: tuple[Reference, ...]
+    image: Media = NO_IMAGE
     caption: str | None = None
     target: Media | None = None
     clip: ClipSpec
+    notes: tuple[CaseNote, ...] = ()
 
     @property
     def reference(self) -> Reference:
-        """The first reference: the only one for methods that take one."""
-        return self.references[0]
+        """The first reference: the only one for methods that take one; :data:`NO_REFERENCE` for none."""
+        return self.references[0] if self.references else NO_REFERENCE
 
     def media(self) -> tuple[Media, ...]:
         """Every file of the case, each once."""
-        files = [*(reference.video for reference in self.references), self.image]
-        if self.target is not None:
-            files.append(self.target)
+        files = [reference.video for reference in self.references]
+        files += [media for media in (self.image, self.target) if media and not isinstance(media, NoMedia)]
         return tuple({media.path: media for media in files}.values())
 
     def fields(self) -> dict[str, Any]:
@@ -186,7 +239,7 @@ class Case(BaseModel):
             "id": self.id,
             "condition": self.condition,
             "references": [{"video": r.video.sha256, "caption": r.caption} for r in self.references],
-            "image": self.image.sha256,
+            "image": None if isinstance(self.image, NoMedia) else self.image.sha256,
             "caption": self.caption,
             "target": self.target.sha256 if self.target else None,
             "clip": self.clip.model_dump(),

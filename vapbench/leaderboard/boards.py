@@ -209,7 +209,8 @@ def _board(
 ) -> Board:
     declared = load_suites().get(suite)
     title = declared.title if declared else suite
-    ratio = f"{declared.clip.width} / {declared.clip.height}" if declared else "3 / 2"
+    spec = declared.clip if declared else None
+    ratio = f"{spec.width} / {spec.height}" if spec else "3 / 2"
     papers = [paper for paper in publications() if paper.suite == suite]
     if not runs:
         published = as_table(papers[0])

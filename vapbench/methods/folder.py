@@ -97,6 +97,12 @@ class Folder(Method):
         self.panel: Panel = panel
         self.ids: frozenset[str] = frozenset()
         """Of the cases that names may spell."""
+        self._assigned: Mapping[str, Path] = {}
+
+    def assign(self, videos: Mapping[str, Path]) -> None:
+        """Say which video is whose, case -> video, whatever the videos are called."""
+        self._assigned = videos
+        self._know(videos)
 
     @property
     def label(self) -> str:
@@ -237,6 +243,10 @@ class Folder(Method):
     def _matched(self) -> _Matched:
         cases = Cases(self.ids)
         found = _Matched()
+        if self._assigned:
+            found.listed.update({(case, 0): Listed(0, case, 0, path, "", {}) for case, path in self._assigned.items()})
+            found.seeds.update({case: [0] for case in self._assigned})
+            return found
         for row in self.rows:
             key = (cases.find(row.case) or row.case, row.seed)
             if key in found.listed:

@@ -111,6 +111,11 @@ class _Clip(_Open):
     fps: float = Field(allow_inf_nan=False)
 
 
+class _Note(_Open):
+    kind: Text
+    detail: Text = ""
+
+
 class _Planned(_Open):
     condition: Text | None = None
     category: Text | None = None
@@ -125,6 +130,7 @@ class _Planned(_Open):
     target: Text | None = None
     clip: _Clip | None = None
     reference_split: Text | None = None
+    notes: list[_Note] = []
 
 
 class _Card(_Open):

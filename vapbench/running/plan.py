@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from vapbench.core.case import Case, ClipSpec, check_name
+from vapbench.core.case import Case, ClipSpec, Media, NoMedia, check_name
 from vapbench.core.registry import Spec
 from vapbench.errors import UsageError, WeightsError
 from vapbench.files.atomic import content_sha256, digest, home_folder
@@ -66,11 +66,11 @@ class RunPlan:
         return tuple(sorted({job.seed for job in self.jobs}))
 
     @cached_property
-    def media_root(self) -> Path:
-        """Folder that holds every file of the planned cases, those of other shards included."""
+    def media_root(self) -> Path | None:
+        """Folder that holds every file of the planned cases, those of other shards included; None without files."""
         cases = self.undivided or self.cases.values()
-        folders = [media.path.resolve().parent for case in cases for media in case.media()]
-        return Path(os.path.commonpath(folders))
+        folders = [_unlinked(media.path).parent for case in cases for media in case.media()]
+        return Path(os.path.commonpath(folders)) if folders else None
 
     @property
     def place(self) -> str:
@@ -280,6 +280,12 @@ def _source(text: str) -> list[Path]:
     return [Path(file)] if attribute and file.endswith(".py") else []
 
 
+def _unlinked(path: Path) -> Path:
+    # Links are followed to the folder and no further: a cache of downloads keeps files under their hashes, and only
+    # the link to one has its name and suffix.
+    return path.parent.resolve() / path.name
+
+
 def _from_home(path: Path) -> str:
     # Manifests are committed and shared: whose home it was is nobody's business.
     home = home_folder()
@@ -308,22 +314,26 @@ def _by_content(value: Any) -> Any:
     return value
 
 
-def _for_manifest(case: Case, task: str, seeds: Sequence[int], root: Path, origin: Provenance) -> dict[str, Any]:
-    def relative(path: Path) -> str:
-        return path.resolve().relative_to(root).as_posix()
+def _for_manifest(case: Case, task: str, seeds: Sequence[int], root: Path | None, origin: Provenance) -> dict[str, Any]:
+    def relative(media: Media | None) -> str | None:
+        if media is None or root is None or isinstance(media, NoMedia):
+            return None
+        return _unlinked(media.path).relative_to(root).as_posix()
 
     return {
         "condition": case.condition,
         "category": case.category,
-        "tasks": sorted({task, *tasks_with(case.condition)}),
+        "tasks": sorted({task, *tasks_with(case.condition, case.category)}),
         "seeds": list(seeds),
         "fields": field_hashes(case),
-        "media": _from_home(root),
+        "media": _from_home(root) if root else None,
         "caption": case.caption,
-        "reference": relative(case.reference.video.path),
+        "reference": relative(case.reference.video),
         "reference_caption": case.reference.caption,
-        "image": relative(case.image.path),
-        "target": relative(case.target.path) if case.target else None,
+        "image": relative(case.image),
+        "target": relative(case.target),
         "clip": case.clip.model_dump(),
+        **({"reference_split": "train"} if any(note.kind == "train-reference" for note in case.notes) else {}),
+        **({"notes": [note.model_dump() for note in case.notes]} if case.notes else {}),
         **({"provenance": dict(origin)} if origin else {}),
     }

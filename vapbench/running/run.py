@@ -11,15 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vapbench.core.case import Case
-from vapbench.errors import DataError, IdentityError, VapbenchError, did_you_mean
+from vapbench.errors import DataError, IdentityError, UsageError, VapbenchError, did_you_mean
 from vapbench.files.provenance import session
 from vapbench.methods.folder import Folder
+from vapbench.metrics import REGISTRY
 from vapbench.results.run import GenerationRow, RunFolder, RunWriter, check_identity, merge_case
 from vapbench.running.context import Counts, Progress, RunContext, Settings
 from vapbench.running.device import torch_device
 from vapbench.running.generate import generate
 from vapbench.running.pending import pending, pending_scores
-from vapbench.running.plan import Column, RunPlan
+from vapbench.running.plan import Column, RunPlan, columns
 from vapbench.running.score import score
 from vapbench.running.threads import sigterm_interrupts
 from vapbench.suites import Suite, find_suite
@@ -73,7 +74,7 @@ def choose(suite: str, data: Path | None, task: str, limit: int | None = None) -
         log.warning(
             "Task %s lists %s, which neither the suite nor another task knows.%s", chosen.name, strange[0], hint
         )
-    unknown = unknown_conditions(cases, chosen)
+    unknown = {} if found.own_conditions else unknown_conditions(cases, chosen)
     if unknown:
         names = ", ".join(f"{name} ({count})" for name, count in sorted(unknown.items()))
         log.warning("No task lists these conditions: %s. Add them to a file under tasks/.", names)
@@ -82,6 +83,28 @@ def choose(suite: str, data: Path | None, task: str, limit: int | None = None) -
         conditions = ", ".join(sorted({case.condition for case in cases}))
         raise DataError(f"Suite {found.name} has no case of task {chosen.name}; its conditions: {conditions}.")
     return Selection(found, chosen, tuple(selected[:limit]), tuple(cases))
+
+
+def columns_for(suite: Suite, metrics: Sequence[str] | None) -> list[Column]:
+    """The columns of ``metrics``, or else of the suite; of videos alone, those that need nothing else.
+
+    Raises:
+        UsageError: a metric or parameter is unknown, or all of them need what the suite's cases have not.
+    """
+    wanted = columns(metrics or suite.metrics)
+    if suite.data != "videos":
+        return wanted
+    kept = [column for column in wanted if not column.metric.needs]
+    left_out = {column.label: column.metric.needs for column in wanted if column.metric.needs}
+    if not metrics:
+        built_in = [entry for entry in REGISTRY if entry.point is None]
+        left_out = {entry.name: needs for entry in built_in if (needs := entry.load().needs)}
+    said = "; ".join(f"{name} needs {' and '.join(sorted(needs))}" for name, needs in left_out.items())
+    if not kept:
+        raise UsageError(f"Suite {suite.name} is of videos alone, and {said}; name another --metric.")
+    if left_out:
+        log.warning("Suite %s is of videos alone, so these metrics are left out: %s.", suite.name, said)
+    return kept
 
 
 def execute(

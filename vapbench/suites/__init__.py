@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import importlib
 import logging
-from collections.abc import Callable
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import entry_points
+from inspect import Parameter, signature
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,15 +16,20 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from vapbench.core.case import Case, ClipSpec, Name
+from vapbench.core.registry import Spec, defaults
 from vapbench.errors import DataError, UsageError, blaming, did_you_mean
 from vapbench.files.parsing import read_yaml
 from vapbench.files.resources import resource
-from vapbench.suites.tasks import explain
+from vapbench.suites import own_cases
+from vapbench.suites.tasks import explain, find_task, select
 
 log = logging.getLogger(__name__)
 
 Reader = Callable[..., list[Case]]
-"""A suite's reader: ``(data: Path, clip: ClipSpec)`` where data is required, else ``(clip: ClipSpec)``."""
+"""A suite's reader: ``(clip: ClipSpec)`` where the suite needs no data, else ``(data: Path, clip: ClipSpec)``. Further
+parameters with defaults are the suite's options."""
+
+_FILES = re.compile(r"(.+?\.(?:ya?ml|csv|tsv))(?::(.*))?", re.IGNORECASE | re.DOTALL)
 
 
 class Protocol(BaseModel):
@@ -43,14 +51,37 @@ class Suite(BaseModel):
     description: str = ""
     reader: str
     """``module:function`` of type :data:`Reader`."""
-    data: Literal["required", "none"]
-    """Whether ``--data DIR`` must name a folder."""
-    clip: ClipSpec
-    """What every method is asked for."""
+    data: Literal["required", "optional", "none", "videos"]
+    """Whether ``--data DIR`` must name a folder; ``videos``: the folder of videos that are scored is the data."""
+    clip: ClipSpec | None = None
+    """What every method is asked for; None where the cases say so."""
     metrics: tuple[str, ...]
     """Scored unless ``--metric`` says otherwise."""
     protocol: Protocol | None = None
     """Of the task ``all``."""
+    own_conditions: bool = False
+    """Whether its conditions are its own, so that no task need list them."""
+    options: Mapping[str, Any] = Field(default_factory=dict)
+    """What the reader is given besides."""
+
+    def with_options(self, given: Mapping[str, str]) -> Suite:
+        """The suite with options as written on the command line: ``name:key=value``.
+
+        Raises:
+            UsageError: it has no such option (with a suggestion), or the value cannot be one.
+        """
+        reader: Any = self._reader()
+        known = {
+            name
+            for name, parameter in signature(reader).parameters.items()
+            if parameter.default is not Parameter.empty and name not in self.options
+        }
+        if unknown := sorted(set(given) - known):
+            raise UsageError(
+                f"Suite {self.name} has no option {unknown[0]!r}.{did_you_mean(unknown[0], known)} See docs/suites.md"
+            )
+        values = {name: value for name, value in defaults(reader, given, self.name).items() if name in given}
+        return self.model_copy(update={"options": {**self.options, **values}})
 
     def cases(self, data: Path | None) -> list[Case]:
         """Read and validate the suite's cases.
@@ -59,23 +90,42 @@ class Suite(BaseModel):
             UsageError: ``data`` is needed and absent.
             DataError: the data is not what the suite's layout says.
         """
-        if self.data == "required" and data is None:
+        if self.data in ("required", "videos") and data is None:
             raise UsageError(f"Suite {self.name} reads files: add --data DIR. Its layout: docs/suites.md")
         if self.data == "none" and data is not None:
             raise UsageError(
                 f"Suite {self.name} needs no data; drop --data, or say which suite reads {data}: --suite …"
             )
-        if data is not None and not data.is_dir():
+        if data is not None and not data.exists():
             raise DataError(f"{data}: no such folder; check --data, or fetch the data first.")
+        places = () if self.data == "none" else (data,)
+        reader = self._reader()
+        with blaming(f"Suite {self.name}: its reader {self.reader} failed"):
+            cases = reader(*places, self.clip, **self.options)
+        _refuse_duplicates(cases, self.name)
+        self._compare(cases)
+        return cases
+
+    def _reader(self) -> Reader:
         module, _, function = self.reader.partition(":")
         try:
             reader: Reader = getattr(importlib.import_module(module), function)
         except (ImportError, AttributeError, ValueError) as error:
             raise DataError(f"Suite {self.name}: its reader {self.reader} cannot be imported ({error}).") from error
-        with blaming(f"Suite {self.name}: its reader {self.reader} failed"):
-            cases = reader(data, self.clip) if self.data == "required" else reader(self.clip)
-        _refuse_duplicates(cases, self.name)
-        return cases
+        return reader
+
+    def _compare(self, cases: Sequence[Case]) -> None:
+        """Say where the data holds another number of cases than the suite was published with."""
+        if self.protocol is None:
+            return
+        counted = select(cases, find_task("all"))
+        found = Counter(case.condition for case in counted)
+        if (len(counted), len(found)) != (self.protocol.cases, self.protocol.conditions):
+            log.warning(
+                "%s: this data has %d cases of %d conditions in task all; published are %d of %d. Its numbers are not "
+                "those of the published suite.",
+                *(self.name, len(counted), len(found), self.protocol.cases, self.protocol.conditions),
+            )
 
 
 def load_suites() -> dict[str, Suite]:
@@ -98,17 +148,47 @@ def load_suites() -> dict[str, Suite]:
 
 
 def find_suite(name: str) -> Suite:
-    """Look a suite up by name, or read it from a ``.yaml`` path.
+    """Look a suite up by name, or read it from a path.
+
+    Args:
+        name: a name, a ``.yaml`` file that declares a suite, or own cases: a ``.csv`` file, or the folder of a
+            ``cases.csv``. Options may follow: ``vap-data:train_references=refuse``.
 
     Raises:
-        UsageError: there is no such suite (with a suggestion).
+        UsageError: there is no such suite or option (with a suggestion).
+        DataError: the file is no suite, or no table of cases.
     """
-    if name.endswith((".yaml", ".yml")):
-        return _read(Path(name))
+    if file := _FILES.fullmatch(name):
+        path = Path(file[1]).expanduser()
+        suite = _read(path) if path.suffix.lower() in (".yaml", ".yml") else _own(path)
+        return suite.with_options(Spec.parse(f"{suite.name}:{file[2]}").parameters) if file[2] else suite
     suites = load_suites()
-    if name not in suites:
-        raise UsageError(f"Unknown suite {name!r}.{did_you_mean(name, suites)}")
-    return suites[name]
+    if name not in suites and Path(name).expanduser().is_dir():
+        return _own(own_cases.table_in(Path(name).expanduser()))
+    spec = Spec.parse(name)
+    if spec.name not in suites:
+        raise UsageError(
+            f"Unknown suite {spec.name!r}.{did_you_mean(spec.name, suites)} For cases of your own name their table, "
+            "such as --suite my_cases/cases.csv: docs/own-cases.md"
+        )
+    return suites[spec.name].with_options(spec.parameters)
+
+
+def _own(table: Path) -> Suite:
+    """The suite that a table of somebody's own cases is: scored as the paper's suite is."""
+    suites = load_suites()
+    name = own_cases.name_of(table)
+    if name in suites:
+        raise UsageError(f"{table}: its suite would be called {name}, which there is already; rename its folder.")
+    return Suite(
+        name=name,
+        title=f"Cases of {table}",
+        reader="vapbench.suites.own_cases:load",
+        data="optional",
+        metrics=suites["vap-data"].metrics,
+        own_conditions=True,
+        options={"table": table},
+    )
 
 
 def _read(path: Path) -> Suite:

@@ -92,12 +92,16 @@ def categories() -> dict[str, Category]:
 def select(cases: Iterable[Case], task: Task) -> list[Case]:
     """Cases of the task, in the suite's order.
 
-    A case without a category takes the one the task gives its condition. ``all`` keeps cases whose condition no task
-    lists as well; :func:`unknown_conditions` names them.
+    A case without a category takes the one the task gives its condition. A case whose condition no task lists belongs
+    to ``all``, and to the task of its own category; :func:`unknown_conditions` names such conditions.
     """
     wanted = conditions_of(task)
     known = known_conditions()
-    chosen = [case for case in cases if case.condition in wanted or (task.unlisted and case.condition not in known)]
+    chosen = [
+        case
+        for case in cases
+        if case.condition in wanted or (case.condition not in known and _takes(task, case.category))
+    ]
     own = {name: category or task.category for name, category in task.conditions.items()}
     return [case if case.category else case.model_copy(update={"category": own.get(case.condition)}) for case in chosen]
 
@@ -112,12 +116,19 @@ def unknown_conditions(cases: Iterable[Case], task: Task | None = None) -> dict[
     return counts
 
 
-def tasks_with(condition: str) -> list[str]:
-    """Names of the tasks that contain a condition."""
+def tasks_with(condition: str, category: Category | None = None) -> list[str]:
+    """Names of the tasks that contain a condition of that category."""
     unknown = condition not in known_conditions()
     return [
-        task.name for task in load_tasks().values() if condition in conditions_of(task) or (unknown and task.unlisted)
+        task.name
+        for task in load_tasks().values()
+        if condition in conditions_of(task) or (unknown and _takes(task, category))
     ]
+
+
+def _takes(task: Task, category: Category | None) -> bool:
+    """Whether a case of that category belongs to the task if no task lists its condition."""
+    return task.unlisted or task.name == category
 
 
 def known_conditions() -> frozenset[str]:

@@ -1,52 +1,32 @@
-"""VAP-Data's published layout: ``benchmark.csv`` and ``vap_data.csv`` beside the videos.
+"""VAP-Data's published layout: ``benchmark.csv``, ``vap_data.csv`` and the videos they name.
 
 ``benchmark.csv`` lists the paper's cases (``video_paths, ref_video_path, tar_video_caption, ref_video_caption``);
 ``vap_data.csv`` lists every video (``video_paths, ref_video_paths`` as a JSON list, ``tar_video_caption, kind, split,
-reference_alignment_score``). Paths are relative to the folder. The first frame of the target video is the input
-image. Without ``benchmark.csv`` the held-out rows of ``vap_data.csv`` (``split`` other than ``train``) are the cases.
+reference_alignment_score``, perhaps ``_valid``). Paths are relative to the data set's folder, or to the table's. The
+first frame of the target video is the input image. Without ``benchmark.csv`` the held-out rows of ``vap_data.csv``
+(``split`` other than ``train``) are the cases, and every command says so.
 """
 
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
+from typing import Literal
 
 from pydantic import ValidationError
 
-from vapbench.core.case import Case, ClipSpec, Media, Reference
+from vapbench.core.case import Case, CaseNote, ClipSpec, Reference
 from vapbench.errors import DataError
-from vapbench.files.atomic import check_inside
-from vapbench.files.parsing import parse_json, read_csv
+from vapbench.suites.table import MediaFinder, identifiers, read_table, some
 from vapbench.suites.tasks import categories, explain
+from vapbench.suites.vap_index import ListedVideo, VideoIndex, is_valid
+from vapbench.suites.vap_layout import BENCHMARK, INDEX, PUBLISHED, Layout, find_layout
 
 log = logging.getLogger(__name__)
 
-BENCHMARK, INDEX = "benchmark.csv", "vap_data.csv"
-_BENCHMARK_COLUMNS = ("video_paths", "ref_video_path", "tar_video_caption", "ref_video_caption")
-_INDEX_COLUMNS = (
-    "video_paths",
-    "ref_video_paths",
-    "tar_video_caption",
-    "kind",
-    "split",
-    "reference_alignment_score",
-)
-
-
-@dataclass(frozen=True)
-class _Listed:
-    """One row of ``vap_data.csv``."""
-
-    line: int
-    path: str
-    references: tuple[str, ...]
-    caption: str
-    kind: str
-    split: str
-    alignment: float
+_COLUMNS = ("video_paths", "ref_video_path", "tar_video_caption", "ref_video_caption")
 
 
 @dataclass(frozen=True)
@@ -58,19 +38,22 @@ class _Wanted:
     references: tuple[tuple[str, str], ...]
     """Path and caption of each."""
     caption: str
+    listed: ListedVideo | None = None
+    """What ``vap_data.csv`` says of the target."""
+    notes: tuple[CaseNote, ...] = ()
 
 
 @dataclass(frozen=True)
 class TrainingRow:
     """A clip of the training split."""
 
-    data: Path
     where: str
     """File and line, for messages."""
     path: str
-    """Of the video, below ``data``."""
+    """Of the video, relative to the data."""
     caption: str
     condition: str
+    finder: MediaFinder = field(repr=False)
 
     def video(self) -> Path:
         """The video.
@@ -78,128 +61,208 @@ class TrainingRow:
         Raises:
             DataError: it is absent.
         """
-        return _video(self.data, self.where, self.path).path
+        path = self.finder.find(self.where, self.path).path
+        self.finder.refuse_missing()
+        return path
 
 
 def training_rows(data: Path) -> list[TrainingRow]:
     """Read the training split (``split`` is ``train``) in the file's order; only those who use a video look for it.
 
+    Rows whose ``_valid`` is 0 or less are left out, and so are those whose split is blank, which are counted.
+
     Raises:
         DataError: ``vap_data.csv`` is absent or damaged, or a video of it is in the benchmark (a leak).
     """
-    if not (data / INDEX).is_file():
+    layout = find_layout(data)
+    if layout.index is None:
         raise DataError(f"{data}: no {INDEX} there, which says what may be trained on; check --data.")
-    held_out: set[str] = set()
-    if (data / BENCHMARK).is_file():
-        for case in _read_benchmark(data / BENCHMARK):
-            held_out |= {case.target, *(path for path, _ in case.references)}
+    finder = MediaFinder(layout.folder, layout.bases)
+    index = VideoIndex(layout.index, finder)
+    held_out = set()
+    for case in _read_benchmark(layout.benchmark, finder) if layout.benchmark else ():
+        used = (case.target, *(path for path, _ in case.references))
+        held_out |= {listed.path for path in used if (listed := index.find(path, case.where))}
     rows = []
-    for listed in _read_index(data / INDEX).values():
-        if listed.split != "train":
+    for found in index.videos():
+        if not any(row.row["split"] and row.trains and row.valid for row in found):
             continue
-        where = f"{data / INDEX}:{listed.line}"
+        listed = index.one_of(found)
         if listed.path in held_out:
-            raise DataError(f"{where}: {listed.path} is in {BENCHMARK} and must not be trained on; correct the split.")
-        rows.append(TrainingRow(data, where, listed.path, listed.caption, listed.kind))
+            raise DataError(
+                f"{listed.where}: {listed.path} is in {BENCHMARK} and must not be trained on; correct the split."
+            )
+        rows.append(TrainingRow(listed.where, listed.path, listed.caption, listed.kind, finder))
+    index.report()
     return rows
 
 
-def load(data: Path, clip: ClipSpec) -> list[Case]:
-    """Read the held-out cases below ``data``.
+def load(data: Path, clip: ClipSpec, train_references: Literal["keep", "refuse"] = "keep") -> list[Case]:
+    """Read the held-out cases of a copy of VAP-Data.
+
+    Args:
+        data: its folder, its folder ``benchmark``, or the table that holds the cases.
+        clip: what every method is asked for.
+        train_references: what to do with a case whose reference is in the train split, as the official validation
+            loader may draw them: keep it, and note it on the case; or refuse it.
 
     Raises:
-        DataError: neither file is there, a column is missing, a path leaves the folder, a row is listed twice, a
-            video is absent, or a case's target or reference is in the train split (a leak).
+        DataError: neither table is there, a column is missing, a path leaves the folder, a case depends on a row that
+            is blank or doubled, a video is absent, or a case's target is in the train split (a leak).
     """
-    index = _read_index(data / INDEX) if (data / INDEX).is_file() else {}
-    if (data / BENCHMARK).is_file():
-        wanted = _read_benchmark(data / BENCHMARK)
-    elif index:
-        wanted = _held_out(data / INDEX, index)
-    else:
-        raise DataError(f"{data}: neither {BENCHMARK} nor {INDEX} is there; check --data.")
-    if not index:
-        log.warning("%s: no %s, so leaks from the train split cannot be checked.", data, INDEX)
-    for case in wanted:
-        _refuse_leak(case, index)
+    layout = find_layout(data)
+    finder = MediaFinder(layout.folder, layout.bases)
+    index = VideoIndex(layout.index, finder)
+    wanted = _read_benchmark(layout.benchmark, finder) if layout.benchmark else _held_out(layout, index)
+    wanted = _without_invalid([_looked_up(item, index, train_references) for item in wanted], index)
+    _report(layout, wanted, index)
     category = {name: str(value) for name, value in categories().items()}
-    return [_case(data, item, index, category, clip) for item in wanted]
-
-
-def _read_benchmark(path: Path) -> list[_Wanted]:
-    cases = []
-    for line, row in _rows(path, _BENCHMARK_COLUMNS):
-        where = f"{path}:{line}"
-        reference = (_safe(where, row["ref_video_path"]), row["ref_video_caption"].strip())
-        cases.append(_Wanted(where, _safe(where, row["video_paths"]), (reference,), row["tar_video_caption"].strip()))
-    if not cases:
-        raise DataError(f"{path}: no rows below the header; fetch the file again.")
-    return cases
-
-
-def _read_index(path: Path) -> dict[str, _Listed]:
-    index: dict[str, _Listed] = {}
-    for line, row in _rows(path, _INDEX_COLUMNS):
-        where = f"{path}:{line}"
-        video = _safe(where, row["video_paths"])
-        if video in index:
-            raise DataError(f"{where}: {video} is listed already in line {index[video].line}; remove one.")
-        if not row["split"].strip():
-            raise DataError(f"{where}: split is blank; write train or test, or a leak could not be told.")
-        references = tuple(_safe(where, item) for item in _json_list(where, row["ref_video_paths"]))
-        index[video] = _Listed(
-            line,
-            video,
-            references,
-            row["tar_video_caption"].strip(),
-            row["kind"].strip(),
-            row["split"].strip(),
-            _number(where, row["reference_alignment_score"]),
+    parts = [
+        (_condition(item), PurePosixPath(item.target).stem, PurePosixPath(item.references[0][0]).stem)
+        for item in wanted
+    ]
+    names = identifiers(parts, [(item.target, item.references[0][0]) for item in wanted])
+    cases = [_case(item, name, finder, category, clip) for item, name in zip(wanted, names, strict=True)]
+    finder.refuse_missing()
+    if finder.moved:
+        log.warning(
+            "%d files lie in another folder than the tables say, and were found by their names: %s",
+            len(finder.moved),
+            some([f"{path} at {found}" for path, found in finder.moved.items()]),
         )
-    return index
-
-
-def _held_out(path: Path, index: dict[str, _Listed]) -> list[_Wanted]:
-    cases, misaligned = [], 0
-    for row in index.values():
-        if row.split == "train" or not row.references:
-            continue
-        # The official loader keeps only scores above 0: below, the reference does not show the target's semantic.
-        if not row.alignment > 0:
-            misaligned += 1
-            continue
-        captions = [index[name].caption if name in index else "" for name in row.references]
-        references = tuple(zip(row.references, captions, strict=True))
-        cases.append(_Wanted(f"{path}:{row.line}", row.path, references, row.caption))
-    if misaligned:
-        log.warning("%s: %d held-out rows have reference_alignment_score <= 0 and are left out.", path, misaligned)
-    if not cases:
-        raise DataError(f"{path}: no held-out row (split other than train) with a reference; check --data.")
     return cases
 
 
-def _refuse_leak(case: _Wanted, index: dict[str, _Listed]) -> None:
-    for role, video in [("target", case.target), *(("reference", path) for path, _ in case.references)]:
-        listed = index.get(video)
-        if listed and listed.split == "train":
-            raise DataError(
-                f"{case.where}: its {role} {video} is in the train split ({INDEX}:{listed.line}): "
-                "a model may have seen it. Remove the row, or correct the split."
-            )
+def _read_benchmark(path: Path, finder: MediaFinder) -> list[_Wanted]:
+    cases: dict[_Wanted, str] = {}
+    rows = read_table(path, _COLUMNS).rows
+    if not rows:
+        raise DataError(f"{path}: no rows below the header; fetch the file again.")
+    valid = [row for row in rows if is_valid(row)]
+    for row in valid:
+        reference = (finder.inside(row.where, row["ref_video_path"]), row["ref_video_caption"])
+        target = finder.inside(row.where, row["video_paths"])
+        cases.setdefault(_Wanted("", target, (reference,), row["tar_video_caption"]), row.where)
+    if len(cases) < len(rows):
+        log.warning(
+            "%s: %d rows are left out: %d have _valid <= 0, %d repeat an earlier row.",
+            *(path, len(rows) - len(cases), len(rows) - len(valid), len(valid) - len(cases)),
+        )
+    return [replace(case, where=where) for case, where in cases.items()]
 
 
-def _case(data: Path, item: _Wanted, index: dict[str, _Listed], category: dict[str, str], clip: ClipSpec) -> Case:
-    condition = index[item.target].kind if item.target in index else PurePosixPath(item.target).parent.name
-    if not condition:
-        raise DataError(f"{item.where}: no condition for {item.target}; list it in {INDEX} with its kind.")
-    target = _video(data, item.where, item.target)
+def _held_out(layout: Layout, index: VideoIndex) -> list[_Wanted]:
+    """Rows outside the train split: what there is without ``benchmark.csv``."""
+    cases, misaligned, invalid = [], 0, 0
+    for rows in index.videos():
+        if all(row.row["split"] and row.trains for row in rows) or not any(row.references for row in rows):
+            continue
+        if not all(row.valid for row in rows):
+            invalid += 1
+        # 0 is the default of the official loader. The released recipes train on scores above 10, and validate on those
+        # above 70.
+        elif not any((row.alignment or 0.0) > 0 for row in rows):
+            misaligned += 1
+        elif not (row := index.one_of(rows)).trains:
+            cases.append(_from_index(row, index))
+    if misaligned:
+        log.warning(
+            "%s: %d held-out rows have reference_alignment_score <= 0 or none, and are left out.",
+            *(layout.index, misaligned),
+        )
+    if invalid:
+        log.warning("%s: %d held-out rows have _valid <= 0, and are left out.", layout.index, invalid)
+    kept = [case for case in cases if case.references]
+    if not kept:
+        raise DataError(f"{layout.index}: no held-out row (split other than train) with a reference; check --data.")
+    why = "" if layout.chosen else f"{layout.folder}: no {BENCHMARK} there, nor in a folder {PUBLISHED}. "
+    log.warning("%sThe %d held-out rows of %s are the cases: not the paper's.", why, len(kept), layout.index)
+    return kept
+
+
+def _from_index(row: ListedVideo, index: VideoIndex) -> _Wanted:
+    references = []
+    for path in row.references:
+        listed = index.find(path, row.where)
+        if path != row.path and (listed is None or listed.valid):
+            references.append((path, listed.caption if listed else ""))
+    note = CaseNote(kind="held-out-rows", detail=INDEX)
+    return _Wanted(row.where, row.path, tuple(references), row.caption, notes=(note,))
+
+
+def _looked_up(case: _Wanted, index: VideoIndex, train_references: str) -> _Wanted:
+    """The case with what ``vap_data.csv`` says of its videos.
+
+    Raises:
+        DataError: its target is in the train split; or a reference is, and that is to be refused.
+    """
+    target = index.find(case.target, case.where)
+    advice = "a model may have seen it. Remove the row, or correct the split."
+    if target and target.trains:
+        raise DataError(f"{case.where}: its target {case.target} is in the train split ({_short(target)}): {advice}")
+    notes = list(case.notes)
+    if target is None:
+        notes.append(CaseNote(kind="leaks-unchecked", detail=case.target))
+    for path, _ in case.references:
+        listed = index.find(path, case.where)
+        if not listed or not listed.trains:
+            continue
+        if train_references == "refuse":
+            raise DataError(f"{case.where}: its reference {path} is in the train split ({_short(listed)}): {advice}")
+        notes.append(CaseNote(kind="train-reference", detail=path))
+    return replace(case, listed=target, notes=tuple(notes))
+
+
+def _without_invalid(cases: Sequence[_Wanted], index: VideoIndex) -> list[_Wanted]:
+    kept: list[_Wanted] = []
+    left_out: list[_Wanted] = []
+    for case in cases:
+        rows = [case.listed, *(index.find(path, case.where) for path, _ in case.references)]
+        (kept if all(row is None or row.valid for row in rows) else left_out).append(case)
+    if left_out:
+        where = some([case.where for case in left_out])
+        log.warning(
+            "%d of %d cases have a video with _valid <= 0, and are left out: %s", len(left_out), len(cases), where
+        )
+    return kept
+
+
+def _report(layout: Layout, cases: Sequence[_Wanted], index: VideoIndex) -> None:
+    """Say what a reader of the numbers must know of the tables."""
+    log.info("Cases are read from %s, splits from %s.", layout.benchmark or layout.index, layout.index or "nowhere")
+    index.report()
+    kinds = [[note.kind for note in case.notes] for case in cases]
+    unlisted = [case.target for case, noted in zip(cases, kinds, strict=True) if "leaks-unchecked" in noted]
+    if layout.index is None:
+        log.warning("%s: no %s, so leaks from the train split cannot be checked.", layout.folder, INDEX)
+    elif unlisted:
+        log.warning(
+            "%s: %d of %d targets are not listed, so leaks from the train split cannot be checked, and their folder is "
+            "their condition: %s",
+            *(layout.index, len(unlisted), len(cases), some(unlisted)),
+        )
+    if trained := sum("train-reference" in noted for noted in kinds):
+        log.warning(
+            "%d of %d cases have a reference in the train split, which a trained model may have seen. They are kept, "
+            "and noted under tables; --suite vap-data:train_references=refuse refuses them.",
+            *(trained, len(cases)),
+        )
+
+
+def _short(listed: ListedVideo) -> str:
+    return f"{INDEX}:{listed.row.line}"
+
+
+def _case(item: _Wanted, name: str, finder: MediaFinder, category: dict[str, str], clip: ClipSpec) -> Case:
+    condition = _condition(item)
+    target = finder.find(item.where, item.target)
     references = tuple(
-        Reference(video=_video(data, item.where, path), caption=caption or None) for path, caption in item.references
+        Reference(video=finder.find(item.where, path), caption=caption or None) for path, caption in item.references
     )
     try:
         return Case.model_validate(
             {
-                "id": _identifier(condition, item.target, item.references[0][0]),
+                "id": name,
                 "condition": condition,
                 "category": category.get(condition),
                 "references": references,
@@ -207,56 +270,15 @@ def _case(data: Path, item: _Wanted, index: dict[str, _Listed], category: dict[s
                 "target": target,
                 "caption": item.caption or None,
                 "clip": clip,
+                "notes": item.notes,
             }
         )
     except ValidationError as error:
         raise DataError(f"{item.where}: {explain(error)}") from error
 
 
-def _video(data: Path, where: str, path: str) -> Media:
-    full = data / path
-    if not full.is_file():
-        raise DataError(f"{where}: {path} is not below {data}; fetch the videos, or correct the row.")
-    return Media(path=full)
-
-
-def _identifier(condition: str, target: str, reference: str) -> str:
-    parts = (condition, PurePosixPath(target).stem, PurePosixPath(reference).stem)
-    return "--".join(re.sub(r"[^A-Za-z0-9._-]+", "-", part) for part in parts)
-
-
-def _rows(path: Path, columns: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
-    header, rows = read_csv(path)
-    if missing := [column for column in columns if column not in header]:
-        raise DataError(f"{path}: no column {', '.join(missing)} (found: {', '.join(header)}); fetch it again.")
-    complete = []
-    for line, row in rows:
-        cells = {column: cell for column in columns if (cell := row[column]) is not None}
-        if short := [column for column in columns if column not in cells]:
-            raise DataError(f"{path}:{line}: the row ends before {short[0]}; complete it.")
-        complete.append((line, cells))
-    return complete
-
-
-def _safe(where: str, text: str) -> str:
-    try:
-        return check_inside(text)
-    except ValueError as error:
-        raise DataError(f"{where}: {error}; write it relative to the data folder, without '..'.") from error
-
-
-def _json_list(where: str, text: str) -> list[str]:
-    try:
-        value = parse_json(text) if text.strip() else []
-    except ValueError as error:
-        raise DataError(f"{where}: ref_video_paths is not a JSON list ({error}); correct the row.") from error
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise DataError(f"{where}: ref_video_paths must be a JSON list of paths; correct the row.")
-    return value
-
-
-def _number(where: str, text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise DataError(f"{where}: reference_alignment_score is {text!r}, not a number; correct the row.") from None
+def _condition(item: _Wanted) -> str:
+    condition = item.listed.kind if item.listed else PurePosixPath(item.target).parent.name
+    if not condition:
+        raise DataError(f"{item.where}: no condition for {item.target}; list it in {INDEX} with its kind.")
+    return condition

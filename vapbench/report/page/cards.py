@@ -11,6 +11,7 @@ from typing import Any
 from vapbench.core.video import VideoInfo, probe
 from vapbench.errors import DataError
 from vapbench.files.atomic import expand
+from vapbench.report.read.case_notes import texts_of
 from vapbench.report.page.media import Panel, image_panel, output_panel, video_panel
 from vapbench.report.page.parts import Part, parts_of
 from vapbench.report.read.columns import Column
@@ -74,6 +75,8 @@ class CaseCard:
     caption: str
     reference_caption: str
     panels: tuple[Panel, ...]
+    notes: tuple[str, ...]
+    """What the suite knows of the case beside its content."""
     scores: tuple[CaseScore, ...]
     generation: tuple[str, ...]
     """One line per seed: what it cost, and whether it was tried again."""
@@ -136,6 +139,7 @@ def _card(run: Evidence, case: str, panels: tuple[Panel, ...], scores: list[Case
         caption=str(planned.get("caption") or ""),
         reference_caption=str(planned.get("reference_caption") or ""),
         panels=panels,
+        notes=tuple(texts_of(planned)),
         scores=tuple(scores),
         generation=tuple(_cost(row) for row in run.generations.get(case, ())),
         remarks=remarks_on(run, case),
@@ -148,11 +152,11 @@ def _panels(run: Evidence, case: str) -> tuple[Panel, ...]:
     outputs = [_output(run, row, len(rows) > 1) for row in rows]
     outputs = outputs or [Panel("missing", "Output", message="Not generated yet.")]
     size = _size(run, rows)
-    panels = [
-        _from_manifest(run, planned, "reference", "Reference", size),
-        _from_manifest(run, planned, "image", "First frame", size),
-        *outputs,
+    # A suite of videos alone gives its cases neither, and says so.
+    shown = [
+        pair for pair in (("reference", "Reference"), ("image", "First frame")) if planned.get(pair[0], "") is not None
     ]
+    panels = [*(_from_manifest(run, planned, name, label, size) for name, label in shown), *outputs]
     if planned.get("target"):
         panels.append(_from_manifest(run, planned, "target", "Ground truth", size))
     return tuple(panels)

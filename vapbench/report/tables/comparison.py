@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from vapbench.errors import DataError, UsageError, did_you_mean
+from vapbench.report.read.case_notes import lines_of
 from vapbench.report.ranking import SHORTFALL, out_of_reach
 from vapbench.report.read.columns import Column, columns_of, rows_of
 from vapbench.report.read.evidence import Evidence, read_evidence
@@ -119,7 +120,7 @@ def _compare(runs: tuple[Evidence, Evidence], task: str | None) -> Comparison:
     columns = [replace(column, p=next(adjusted)) if column.difference else column for column in columns]
     labels = [row.label for row in rows_of(runs)]
     only = sorted({key.metric for key in set(runs[0].scores) ^ set(runs[1].scores)})
-    footers = tuple(_footers(labels, columns, len(tested), only))
+    footers = (*_footers(labels, columns, len(tested), only), *lines_of(planned))
     titled = {key: column.column.title for key, column in zip(keys, columns, strict=True)}
     remarks = remarks_of(dict(zip(labels, runs, strict=True)), titled, task, every_reason=True)
     return Comparison(runs[0].suite, task, labels[0], labels[1], tuple(columns), footers, remarks)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from vapbench.errors import UsageError, did_you_mean
+from vapbench.report.read.case_notes import lines_of
 from vapbench.report.ranking import SHORTFALL, Versus, against, out_of_reach, rank_spans
 from vapbench.report.read.columns import Column, Row, columns_of, rows_of
 from vapbench.report.read.evidence import ColumnKey, Evidence, Why, chosen, read_all
@@ -383,6 +384,7 @@ def _footers(
             ranked = "" if can or not row.competes else " and is not ranked"
             footers.append(f"{row.label} planned {planned} of the {everything} cases of this table{ranked}.")
         footers += [f"{row.label}: {note}" for note in row.notes]
+    footers += lines_of({case: planned for run in runs for case, planned in run.cases(task).items()})
     if made := made_with(runs):
         footers.append(made)
     return footers

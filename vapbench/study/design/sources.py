@@ -189,6 +189,8 @@ def _objection(case: str, names: Sequence[str], runs: Sequence[Evidence], found:
     seen = [run.cases()[case].get("fields") or {} for run in runs]
     if any(len({str(fields.get(need)) for fields in seen}) > 1 for need in needs):
         return "the runs were made for different versions of the case"
+    if not runs[0].cases()[case].get("reference"):
+        return "the case has no reference to show"
     entry = _from_manifest(case, runs[0].cases()[case])
     for path in (entry.reference, entry.image):
         if path is not None and not path.is_file():

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import logging
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import moving_clip
+from vapbench.core.video import write_video
+from vapbench.errors import DataError, NotApplicable, UsageError
+from vapbench.running.run import columns_for
+from vapbench.suites import find_suite
+from vapbench.suites.custom import load, name_videos
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    path = tmp_path / "clip.mp4"
+    write_video(path, moving_clip())
+    return path
+
+
+def put(clip: Path, folder: Path, *names: str) -> Path:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(clip, folder / name)
+    return folder
+
+
+def test_every_video_is_a_case_named_by_its_path(clip: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = put(clip, tmp_path / "v", "a.mp4", "B.MOV", "one/c d.webm", "._a.mp4", ".cache/x.mp4", "notes.txt")
+    with caplog.at_level(logging.WARNING, logger="vapbench"):
+        cases = {case.id: case for case in load(folder)}
+    assert list(cases) == ["B", "a", "one--c-d"]
+    case = cases["a"]
+    assert (case.condition, case.category, case.caption, case.references, case.media()) == ("a", None, None, (), ())
+    assert (case.clip.frames, case.clip.fps, case.clip.height, case.clip.width) == (5, 8, 32, 48)
+    assert [note.kind for note in case.notes] == ["own-condition"]
+    assert "3 videos, each a case of its own; intervals take them as independent" in caplog.text
+
+
+def test_sub_folders_are_conditions_where_there_are_several(
+    clip: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = put(clip, tmp_path / "v", "one/a.mp4", "one/b.mp4", "two/deep/a.mp4")
+    with caplog.at_level(logging.WARNING, logger="vapbench"):
+        conditions = {case.id: case.condition for case in load(folder)}
+    assert conditions == {"one--a": "one", "one--b": "one", "two--deep--a": "two"}
+    assert "clustered by the 2 sub-folders" in caplog.text
+
+
+def test_names_that_no_case_may_have_or_that_several_share(clip: Path, tmp_path: Path) -> None:
+    folder = put(
+        clip, tmp_path / "v", "视频.mp4", "图片.mp4", "x.mp4", "x.webm", "nul.mp4", f"{'y' * 200}.mp4", "_z.mp4"
+    )
+    names = name_videos(folder)
+    assert len(names) == 7
+    assert {case.id for case in load(folder)} == set(names)
+    assert name_videos(folder) == names
+    shutil.copytree(folder, tmp_path / "elsewhere")
+    assert list(name_videos(tmp_path / "elsewhere")) == list(names), "a folder's place is no part of a case's name"
+
+
+def test_linked_folders_are_followed_and_circles_end(clip: Path, tmp_path: Path) -> None:
+    put(clip, tmp_path / "run", "a.mp4")
+    (tmp_path / "v").mkdir()
+    (tmp_path / "v" / "linked").symlink_to(tmp_path / "run", target_is_directory=True)
+    (tmp_path / "run" / "back").symlink_to(tmp_path / "v", target_is_directory=True)
+    assert list(name_videos(tmp_path / "v")) == ["linked--a"]
+
+
+def test_a_damaged_video_is_a_case_and_odd_sides_are_no_matter(clip: Path, tmp_path: Path) -> None:
+    folder = put(clip, tmp_path / "v", "a.mp4")
+    (folder / "broken.mp4").write_bytes(b"no video")
+    assert [case.id for case in load(folder)] == ["a", "broken"]
+
+
+def test_a_folder_without_videos(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").touch()
+    with pytest.raises(DataError, match=r"no video there \(.*\.mp4.*\), but \.jpg"):
+        load(tmp_path)
+    with pytest.raises(DataError, match="no such folder"):
+        load(tmp_path / "gone")
+
+
+def test_what_the_case_has_not_does_not_apply(clip: Path, tmp_path: Path) -> None:
+    (case,) = load(put(clip, tmp_path / "v", "a.mp4"))
+    with pytest.raises(NotApplicable, match="the case has no reference video"):
+        case.reference.video.read()
+    with pytest.raises(NotApplicable, match="the case has no first frame"):
+        case.image.first_frame()
+
+
+def test_metrics_that_need_more_are_left_out_and_named(caplog: pytest.LogCaptureFixture) -> None:
+    suite = find_suite("custom")
+    with caplog.at_level(logging.WARNING, logger="vapbench"):
+        kept = columns_for(suite, ["temporal_flickering", "first_frame_psnr"])
+        assert [column.label for column in kept] == ["temporal_flickering"]
+        assert "these metrics are left out: first_frame_psnr needs image." in caplog.text
+        assert not any(column.metric.needs for column in columns_for(suite, None))
+        assert "text_alignment[clip] needs prompt" in caplog.text
+    with pytest.raises(UsageError, match="first_frame_psnr needs image; name another --metric"):
+        columns_for(suite, ["first_frame_psnr"])
+    assert len(columns_for(find_suite("gallery"), ["first_frame_psnr"])) == 1
