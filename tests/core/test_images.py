@@ -13,6 +13,7 @@ from tests.conftest import moving_clip
 from tests.videos import HERE, psnr
 from vapbench.core.video import FOLDER_FPS, probe, read_first_frame, read_video
 from vapbench.errors import DataError
+from vapbench.images import frame_files
 
 
 def test_a_picture_is_turned_as_its_exif_says() -> None:
@@ -87,6 +88,7 @@ def test_a_folder_of_frames_is_read_in_the_order_of_numbers(tmp_path: Path) -> N
         Image.fromarray(frame).save(tmp_path / f"frame_{number}.png")
     (tmp_path / "._frame_0.png").write_bytes(b"left by a Mac")
     (tmp_path / "notes.txt").write_text("12 frames")
+    assert [path.name for path in frame_files(tmp_path)][-3:] == ["frame_9.png", "frame_10.png", "frame_11.png"]
     back = read_video(tmp_path)
     assert np.array_equal(back.frames, clip.frames)
     assert back.fps == FOLDER_FPS

@@ -186,6 +186,17 @@ def test_edits_compressed_headers_and_endless_ones_are_refused(tmp_path: Path, s
         probe(path)
 
 
+def test_boxes_in_boxes_without_end_are_no_trouble(tmp_path: Path, small: bytes) -> None:
+    path = tmp_path / "a.mp4"
+    nested = b"".join(big(8 * (5000 - depth)) + b"moov" for depth in range(5000))
+    for data in (small + nested, nested + small, big(1) + b"ftypisom" + bytes(2)):
+        path.write_bytes(data)
+        try:
+            assert len(read_video(path)) == 25
+        except DataError as error:
+            assert str(path) in str(error)
+
+
 def test_padding_and_media_data_are_no_header(tmp_path: Path, small: bytes) -> None:
     path = tmp_path / "a.mp4"
     path.write_bytes(small)

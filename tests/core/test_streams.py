@@ -126,6 +126,38 @@ def test_counts_are_those_decoded(name: str, frames: int) -> None:
     assert len(read_video(HERE / name)) == frames
 
 
+@pytest.mark.parametrize(("codec", "pixels"), [("mjpeg", "yuvj420p"), ("libx264", "yuv420p"), ("mpeg4", "yuv420p")])
+def test_frames_that_an_avi_repeats_are_not_missing(tmp_path: Path, codec: str, pixels: str) -> None:
+    """FFmpeg writes empty chunks where a frame is shown for longer."""
+    path = tmp_path / "a.avi"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=8)
+        stream.width, stream.height, stream.pix_fmt = 48, 32, pixels
+        for index, array in enumerate(moving_clip(frames=12).frames):
+            frame = av.VideoFrame.from_ndarray(array, format="rgb24").reformat(format=pixels)
+            frame.pts = index + (4 if index > 5 else 0)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    info = probe(path)
+    assert info.frames == 12
+    assert "variable frame rate" in info.notes[0]
+
+
+@pytest.mark.parametrize("space", [1, 5, 9], ids=["BT.709", "BT.601", "BT.2020"])
+@pytest.mark.parametrize("span", [1, 2], ids=["limited", "full"])
+def test_colours_follow_the_streams_tags(tmp_path: Path, space: int, span: int) -> None:
+    path, colour = tmp_path / "a.mp4", (200, 40, 90)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=8, options={"qp": "0"})
+        stream.width, stream.height, stream.pix_fmt = 32, 32, "yuv444p"
+        stream.codec_context.colorspace, stream.codec_context.color_range = space, span
+        flat = np.full((32, 32, 3), colour, np.uint8)
+        frame = av.VideoFrame.from_ndarray(flat, format="rgb24")
+        container.mux(stream.encode(frame.reformat(format="yuv444p", dst_colorspace=space, dst_color_range=span)))
+        container.mux(stream.encode())
+    assert np.abs(read_video(path).frames[0].astype(int) - colour).max() <= 2
+
+
 def test_an_end_that_is_trimmed_is_not_missing(tmp_path: Path) -> None:
     """An edit list that shows the first second alone."""
     data = bytearray((HERE / "trim.mp4").read_bytes())

@@ -25,9 +25,10 @@ def whole(suffix: str) -> bytes:
         path = Path(folder) / f"whole{suffix}"
         if suffix == ".mp4":
             write_video(path, clip)
-        elif suffix in (".png", ".jpg", ".webp", ".bmp", ".gif"):
+        elif suffix in (".png", ".jpg", ".webp", ".bmp", ".gif", ".apng"):
             first, *rest = map(Image.fromarray, clip.frames)
-            first.save(path, **({"save_all": True, "append_images": rest} if suffix == ".gif" else {}))
+            moving = {"save_all": True, "append_images": rest, "duration": 125}
+            first.save(path, **(moving if suffix in (".gif", ".webp", ".apng") else {}))
         else:
             options = {"movflags": "frag_keyframe+empty_moov"} if suffix == ".mov" else {}
             with av.open(str(path), "w", options=options) as container:
@@ -63,7 +64,7 @@ def test_a_tampered_mp4(data: bytes) -> None:
 
 
 @fuzzed(6, 1000)
-@given(tampered(".mov", ".mkv", ".avi", ".gif", ".webm"))
+@given(tampered(".mov", ".mkv", ".avi", ".gif", ".webm", ".webp", ".apng"))
 def test_tampered_files_of_other_containers(file: tuple[str, bytes]) -> None:
     read_in_every_way(file[1], file[0])
 

@@ -75,6 +75,13 @@ def test_frames_in_a_folder_score_like_the_video(tmp_path: Path, case: Case) -> 
     assert row.note == "frames without a rate, read at 8 fps"
 
 
+def test_a_folder_without_frames_is_a_failed_row(tmp_path: Path, case: Case) -> None:
+    (tmp_path / "empty").mkdir()
+    row, _ = scored(tmp_path, case, tmp_path / "empty")
+    assert row.status == "failed"
+    assert "a folder without frames" in row.attempts[-1].message
+
+
 @pytest.mark.parametrize("suffix", [".mkv", ".mov"])
 def test_odd_sizes_are_kept_in_every_container(tmp_path: Path, case: Case, suffix: str) -> None:
     import av

@@ -23,6 +23,8 @@ MOST_SAMPLES = 10_000_000
 MOST_EDITS = 1000
 """Of edit lists: each may repeat the whole index."""
 _MOST_PARTS = 100_000
+_DEEPEST = 12
+"""FFmpeg goes less deep."""
 
 Kind = Literal["mov", "matroska", "avi", "gif", "webp", "png", "jpeg", "bmp"]
 """FFmpeg's name of the container, or the kind of image."""
@@ -175,10 +177,10 @@ def _boxes(path: Path, handle: IO[bytes], size: int) -> Iterator[tuple[bytes, in
     """Outermost boxes: name, where the contents start, where the box says it ends (perhaps beyond the file)."""
     at = 0
     for _ in range(_MOST_PARTS):
+        if at + 8 > size:
+            return
         handle.seek(at)
         head = handle.read(16)
-        if len(head) < 8:
-            return
         length, name, skip = int.from_bytes(head[:4], "big"), head[4:8], 8
         if length == 1:
             length, skip = int.from_bytes(head[8:16], "big"), 16
@@ -192,12 +194,12 @@ def _boxes(path: Path, handle: IO[bytes], size: int) -> Iterator[tuple[bytes, in
     raise DataError(f"{path}: its header has more than {_MOST_PARTS:,} boxes; write it again.")
 
 
-def _leaves(name: bytes, body: bytes) -> Iterator[tuple[bytes, bytes]]:
+def _leaves(name: bytes, body: bytes, depth: int = 0) -> Iterator[tuple[bytes, bytes]]:
     """Boxes without boxes, at any depth: name and contents."""
     if name == b"stsd":
         # Entries begin with fields of their codec, and boxes follow somewhere behind.
         yield from ((found[0], body[found.end() : found.end() + 12]) for found in _TABLES.finditer(body))
-    if name not in _PARENTS:
+    if name not in _PARENTS or depth > _DEEPEST:
         yield name, body
         return
     # Where QuickTime's box of this name holds boxes, MP4's has four bytes before them.
@@ -208,7 +210,7 @@ def _leaves(name: bytes, body: bytes) -> Iterator[tuple[bytes, bytes]]:
             if length == 1:
                 length, skip = int.from_bytes(body[at + 8 : at + 16], "big"), 16
             end = len(body) if length < skip else at + length
-            yield from _leaves(inner, body[at + skip : end])
+            yield from _leaves(inner, body[at + skip : end], depth + 1)
             at = end
 
 

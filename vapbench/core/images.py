@@ -62,17 +62,13 @@ def animation(path: Path) -> Iterator[tuple[Frames, float]]:
 
 
 def frame_files(folder: Path) -> list[Path]:
-    """Images of a folder in the order of their numbers: ``9.png`` before ``10.png``.
-
-    Raises:
-        DataError: there is none.
-    """
-    files = [
-        path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
-    ]
-    if not files:
-        raise DataError(f"{folder}: a folder without frames ({', '.join(sorted(IMAGE_SUFFIXES))}), no video.")
-    return sorted(files, key=lambda path: [int(t) if t.isdecimal() else t for t in re.split(r"([0-9]+)", path.name)])
+    """Images of a folder in the order of their numbers: ``9.png`` before ``10.png``."""
+    files = (path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and path.name[0] != ".")
+    # Every second part is a number.
+    return sorted(
+        files,
+        key=lambda path: [int(t) if n % 2 else t for n, t in enumerate(re.split(r"([0-9]+)", path.name))],
+    )
 
 
 @contextmanager

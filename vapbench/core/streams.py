@@ -132,6 +132,9 @@ def decode_stream(path: Path, take: Callable[[Frames], object] | None) -> VideoI
     if not count.frames:
         raise _empty(path)
     stated = stated_seconds(path, kind)
+    if kind == "avi":
+        # Its header counts empty chunks as well, which stand for one more showing of the frame before.
+        stated, announced = announced / fps, 0
     if stated is not None and count.end < stated - 1.5 / fps:
         raise _damaged(path, count.frames, round(stated * fps))
     # Packets, not frames: a trimmed video stores more than its edit list shows.
@@ -232,8 +235,8 @@ class _Count:
 
     def add_time(self, packet: Packet[Any]) -> None:
         """Take note of when a packet ends, of whichever stream."""
-        if packet.pts is not None:
-            ticks = packet.pts + (packet.duration or 0)
+        if (at := packet.dts if packet.pts is None else packet.pts) is not None:
+            ticks = at + (packet.duration or 0)
             self.end = max(self.end, _seconds(ticks, _exact(packet.time_base)) or 0.0)
 
     def add_packet(self, packet: Packet[VideoStream], codec: str) -> None:

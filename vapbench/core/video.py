@@ -108,7 +108,7 @@ def read_first_frame(path: str | PathLike[str]) -> Frames:
     """
     path = Path(path)
     if path.is_dir():
-        return read_image(frame_files(path)[0])
+        return read_image(_frames_in(path)[0])
     if _is_image(path):
         return read_image(path)
     return first_picture(path)
@@ -204,10 +204,16 @@ def _decode_animation(path: Path, take: Callable[[Frames], object] | None) -> Vi
     return VideoInfo(len(times), fps, width, height, notes)
 
 
+def _frames_in(folder: Path) -> list[Path]:
+    if files := frame_files(folder):
+        return files
+    raise DataError(f"{folder}: a folder without frames ({', '.join(sorted(IMAGE_SUFFIXES))}), no video.")
+
+
 def _decode_folder(path: Path, take: Callable[[Frames], object] | None) -> VideoInfo:
     budget = Budget(path)
     sizes = set()
-    files = frame_files(path)
+    files = _frames_in(path)
     for file in files:
         frame = read_image(file)
         height, width = frame.shape[:2]
