@@ -11,9 +11,9 @@ from PIL import Image
 
 from tests.conftest import moving_clip
 from tests.videos import HERE, psnr
+from vapbench.core.images import frame_files
 from vapbench.core.video import FOLDER_FPS, probe, read_first_frame, read_video
 from vapbench.errors import DataError
-from vapbench.images import frame_files
 
 
 def test_a_picture_is_turned_as_its_exif_says() -> None:

@@ -11,9 +11,9 @@ from typing import Any
 from vapbench.core.video import VideoInfo, probe
 from vapbench.errors import DataError
 from vapbench.files.atomic import expand
-from vapbench.report.read.case_notes import texts_of
 from vapbench.report.page.media import Panel, image_panel, output_panel, video_panel
 from vapbench.report.page.parts import Part, parts_of
+from vapbench.report.read.case_notes import texts_of
 from vapbench.report.read.columns import Column
 from vapbench.report.read.evidence import ColumnKey, Evidence, Outcome, State, explain, tasks_of
 from vapbench.report.read.remarks import remarks_on

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from vapbench.errors import DataError, UsageError, did_you_mean
-from vapbench.report.read.case_notes import lines_of
 from vapbench.report.ranking import SHORTFALL, out_of_reach
+from vapbench.report.read.case_notes import lines_of
 from vapbench.report.read.columns import Column, columns_of, rows_of
 from vapbench.report.read.evidence import Evidence, read_evidence
 from vapbench.report.read.remarks import Remark, remarks_of

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from vapbench.errors import UsageError, did_you_mean
-from vapbench.report.read.case_notes import lines_of
 from vapbench.report.ranking import SHORTFALL, Versus, against, out_of_reach, rank_spans
+from vapbench.report.read.case_notes import lines_of
 from vapbench.report.read.columns import Column, Row, columns_of, rows_of
 from vapbench.report.read.evidence import ColumnKey, Evidence, Why, chosen, read_all
 from vapbench.report.read.facts import made_with
