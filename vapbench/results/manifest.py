@@ -124,7 +124,6 @@ class _Planned(_Open):
     image: Text | None = None
     target: Text | None = None
     clip: _Clip | None = None
-    reference_split: Text | None = None
 
 
 class _Card(_Open):
