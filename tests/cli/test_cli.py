@@ -47,7 +47,7 @@ def test_vap_generates_and_is_scored_end_to_end(tmp_path: Path) -> None:
     done = vapbench(*arguments, "--json")
     assert done.returncode == 0, done.stderr
     (table,) = json.loads(done.stdout)
-    assert table["rows"][0]["label"] == "vap"
+    assert table["rows"][0]["label"] == "vap steps=2,frames=9,height=64,width=96"
     (run,) = (tmp_path / "mini").iterdir()
     assert run.name.startswith("vap~")
     assert RunFolder(run).manifest()["identity"]["weights"].keys() == {"sha256"}

@@ -89,6 +89,8 @@ def test_rows_of_before_sizes_were_kept_are_quoted_and_not_read(runs: Runs) -> N
     assert lines(old) == [f"old: {note} (6 of 6 clips)."]
     new = runs.write("new", cases({**FASTER, "note": note}))
     assert lines(new) == ["new: 39 frames at 24 fps against the suite's 13 at 8 (6 of 6 clips)."], "once"
+    more = runs.write("more", cases({**FASTER, "note": f"{note}; turned by 90 degrees"}))
+    assert lines(more)[1:] == ["more: turned by 90 degrees (6 of 6 clips)."]
 
 
 def test_notes_on_clips_are_counted_by_kind(runs: Runs) -> None:
@@ -109,11 +111,6 @@ def test_cut_captions_are_counted_in_their_column(runs: Runs) -> None:
     ]
     judged = {"note": "It zooms, as the reference does."}
     assert lines(runs.write("judged", cases(AS_ASKED, noted=judged))) == [], "what is true of one case stays with it"
-
-
-def test_references_from_the_train_split_are_told(runs: Runs) -> None:
-    leaky = cases(AS_ASKED) | cases(AS_ASKED, 2, extra={**SUITE, "reference_split": "train"})
-    assert lines(runs.write("vap", leaky)) == ["vap: reference from the train split (2 of 6 cases)."]
 
 
 def test_every_reason_why_cases_have_no_score_is_told_failures_first(runs: Runs) -> None:
@@ -202,14 +199,12 @@ def test_a_comparison_tells_them_in_text_and_json(runs: Runs) -> None:
 
 def test_the_page_tells_them_above_and_on_the_case(runs: Runs) -> None:
     noted = {**FASTER, "notes": (Note("turned by 90 degrees", "<b>rotate</b>"),)}
-    extra = {**SUITE, "reference_split": "train"}
-    run = runs.write("b", cases(AS_ASKED) | {"case-0": Case("condition-0", (0.1,), made=noted, extra=extra)})
+    run = runs.write("b", cases(AS_ASKED) | {"case-0": Case("condition-0", (0.1,), made=noted, extra=SUITE)})
     evidence = read_evidence(run)
     assert remarks_on(evidence, "case-1") == ()
     assert remarks_on(evidence, "case-0") == (
         "39 frames at 24 fps against the suite's 13 at 8",
         "turned by 90 degrees (<b>rotate</b>)",
-        "The reference is from the train split",
     )
     page = render_page(evidence)
     assert "b: 39 frames at 24 fps against the suite&#39;s 13 at 8 (1 of 6 clips)." in page

@@ -81,7 +81,7 @@ class CaseCard:
     generation: tuple[str, ...]
     """One line per seed: what it cost, and whether it was tried again."""
     remarks: tuple[str, ...] = ()
-    """What a reader of its scores must know: a clip of another size, a reference from the train split."""
+    """What a reader of its scores must know: a clip of another size, one that was turned."""
 
     @property
     def states(self) -> tuple[State, ...]:

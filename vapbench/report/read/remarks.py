@@ -1,7 +1,6 @@
 """What a reader of the numbers must know of runs, from their rows and manifests: one line of each kind and method.
 
-A remark comes from typed data: sizes of clips, splits of references, kinds of notes, states of cases. Free text is
-repeated, never read.
+A remark comes from typed data: sizes of clips, kinds of notes, states of cases. Free text is repeated, never read.
 """
 
 from __future__ import annotations
@@ -15,9 +14,9 @@ from vapbench.core.case import clip_difference
 from vapbench.report.read.evidence import ColumnKey, Evidence, Why
 from vapbench.results.run import GenerationRow
 
-Kind = Literal["cases", "clip", "note", "reference", "score"]
-"""Cases without a score; clips of another size, length or rate; what was noted of clips; references that a model may
-have been trained on; what a metric noted of its scores."""
+Kind = Literal["cases", "clip", "note", "score"]
+"""Cases without a score; clips of another size, length or rate; what was noted of clips; what a metric noted of its
+scores."""
 
 _SHOWN = 3
 """Reasons, sizes or notes that a line spells out."""
@@ -86,7 +85,6 @@ def remarks_of(
         found += list(_cases(label, run, titled, task, every_reason))
         found += _clips(label, run, asked, task)
         found += _notes(label, run, task)
-        found += _references(label, run, task)
         found += _scores(label, run, titled, task)
     return tuple(_merged(found))
 
@@ -104,8 +102,6 @@ def remarks_on(run: Evidence, case: str) -> tuple[str, ...]:
         lines += [f"{before}{note.kind}{f' ({note.text})' if note.text else ''}" for note in row.notes]
         if told := _told(row, planned):
             lines.append(f"{before}{told}")
-    if planned.get("reference_split") == "train":
-        lines.append("The reference is from the train split")
     return tuple(lines)
 
 
@@ -179,13 +175,6 @@ def _notes(label: str, run: Evidence, task: str | None) -> list[Remark]:
     return found
 
 
-def _references(label: str, run: Evidence, task: str | None) -> list[Remark]:
-    cases = run.cases(task)
-    count = sum(planned.get("reference_split") == "train" for planned in cases.values())
-    text = f"reference from the train split ({count} of {len(cases)} cases)"
-    return [Remark("reference", (label,), (), text, count, len(cases))] if count else []
-
-
 def _scores(label: str, run: Evidence, titled: Mapping[ColumnKey, str], task: str | None) -> Iterator[Remark]:
     """What a metric noted of its scores, by kind."""
     cases = run.cases(task)
@@ -230,8 +219,7 @@ def _planned_size(planned: Mapping[str, Any]) -> Size | None:
 
 
 def _told(row: GenerationRow, planned: Mapping[str, Any]) -> str:
-    """The free text of a clip that was made; empty where it only says what the row's size does."""
+    """The free text of a clip that was made, without what the row's size says."""
     clip = planned.get("clip")
-    if row.status != "ok" or not row.note or (clip and row.note == clip_difference(row, clip)):
-        return ""
-    return row.note
+    size = clip_difference(row, clip) if clip else ""
+    return row.note.removeprefix(size).removeprefix("; ") if row.status == "ok" else ""
