@@ -65,5 +65,6 @@ class WanImageToVideo(_ImageToVideo):
 
     weights: str = "Wan-AI/Wan2.1-I2V-14B-480P-Diffusers"
     guidance: float = 5.0
+    negative_prompt: str = "wan"
 
     pipeline_class = "WanImageToVideoPipeline"

@@ -23,6 +23,8 @@ class Method(Protocol):
     * ``not_keyed = frozenset()``: parameters that cannot change the frames (``offload``);
     * ``uses_seed = True``: False for a method that ignores the seed, which then runs once per case;
     * ``label``: name of the run folder (the method's name, with a hash of changed parameters);
+    * ``neutral = {}``: parameters that came later, at the value that means what was done before them: not keyed at that
+      value, so that earlier results stay what they are;
     * ``identity(self) -> Mapping[str, Any]``: what else decides the frames, such as weights (``{}``);
     * ``inputs(self, case) -> Sequence[Path | str]``: what it uses for this case beyond the case's own: files, which
       are keyed by content, and text (``()``);
