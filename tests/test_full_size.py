@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import runpy
 from pathlib import Path
 
@@ -47,7 +48,15 @@ def test_the_papers_protocol_is_planned_without_weights_or_data(tmp_path: Path) 
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("48 (24 conditions)") == 4
     assert "ByteDance/Video-As-Prompt-CogVideoX-5B (not on this machine)" in done.stdout
-    assert "about 40 GB (40 GB with --offload none, 30 GB with --offload model" in done.stdout
+    assert "about 46 GB (46 GB with --offload none, 36 GB with --offload model" in done.stdout
+    for line in (
+        r"  guidance +6, on its cosine schedule +the same: use_dynamic_cfg",
+        r"  shift +16 +the same: sample_shift",
+        r"  negative prompt +Wan's own \(Bright tones, overexposed, …\) +diffusers' example",
+        r"  negative prompt +empty +CogVideoX's inference/cli_demo.py",
+        r"  size +49 frames of 480x832 +VACE's 480p",
+    ):
+        assert re.search(line, done.stdout), line
     assert "49 frames of 480x832" in done.stdout
     assert "together about 99 GB to fetch, " in done.stdout  # 32 + 46 + 21, and lora's base is that of i2v
     assert "device hours to generate" in done.stdout

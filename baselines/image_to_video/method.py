@@ -66,5 +66,6 @@ class WanImageToVideo(_ImageToVideo):
 
     weights: str = "Wan-AI/Wan2.1-I2V-14B-480P-Diffusers"
     guidance: Annotated[float, Field(ge=0)] = 5.0
+    negative_prompt: str = "wan"
 
     pipeline_class = "WanImageToVideoPipeline"

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal, TYPE_CHECKING
 
 from PIL import Image
 from pydantic import Field
@@ -52,6 +52,9 @@ class StructureControl(PipelineMethod):
 
     weights: str = "Wan-AI/Wan2.1-VACE-14B-diffusers"
     guidance: Annotated[float, Field(ge=0)] = 5.0
+    negative_prompt: str = "wan"
+    shift: Annotated[float, Field(gt=0)] | None = 16.0
+    """Shift of the schedule towards noise; None is that of the checkpoint."""
     control: Literal["original", "depth", "flow"] = "original"
     """What the model is shown of the reference."""
     source: Literal["estimated", "rendered"] = "estimated"
@@ -61,12 +64,25 @@ class StructureControl(PipelineMethod):
     strength: Annotated[float, Field(ge=0)] = 1.0
     """Scale of the control."""
 
+    # Runs made before there was a shift were made with the checkpoint's.
+    neutral: ClassVar[Mapping[str, Any]] = {**PipelineMethod.neutral, "shift": None}
+
     # What decides the frames beyond the parameters. Results are kept under a hash of it, so a model that was
     # fetched again, or trained anew, never passes for the one before.
     def identity(self) -> Mapping[str, Any]:
         """The checkpoint, and the estimator where there is one."""
         estimator = self.estimator()
-        return {**super().identity(), **({"estimator": estimator.identity()} if estimator else {})}
+        if estimator is None:
+            return super().identity()
+        scale = {"depth_scale": "frame"} if self.control == "depth" else {}
+        return {**super().identity(), "estimator": estimator.identity(), **scale}
+
+    def remarks(self, cases: Sequence[Case]) -> Sequence[str]:
+        """Which model tells depth: VACE's own is another, and the paper names none."""
+        if self.control != "depth" or self.source == "rendered":
+            return []
+        model = self.depth_model if self.depth_model.count("/") == 1 else Path(self.depth_model).name
+        return [f"Depth by {model}, each frame on its own scale; VACE's own annotators are MiDaS and V2-Large."]
 
     def inputs(self, case: Case) -> Sequence[Path | str]:
         """The renderer's version: what it knows is no part of the case's files."""
@@ -74,8 +90,13 @@ class StructureControl(PipelineMethod):
 
     # 2. The models.
     def load(self, folder: Path, dtype: torch.dtype) -> Any:
-        """Load upstream's pipeline."""
-        return load_upstream_pipeline(folder, "WanVACEPipeline", dtype)
+        """Load upstream's pipeline, its schedule shifted."""
+        pipeline = load_upstream_pipeline(folder, "WanVACEPipeline", dtype)
+        if self.shift is not None:
+            scheduler = pipeline.scheduler
+            name = "flow_shift" if "flow_shift" in scheduler.config else "shift"
+            pipeline.scheduler = type(scheduler).from_config(scheduler.config, **{name: self.shift})
+        return pipeline
 
     def setup(self, device: torch.device) -> None:
         """Load the pipeline, and the estimator that the control needs."""

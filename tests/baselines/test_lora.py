@@ -30,7 +30,7 @@ from vapbench.suites import find_suite
 from vapbench.suites.mini.writer import write_vap_data
 from vapbench.suites.vap_data import training_rows
 from vapbench.training.examples import data_sha256, encoded_examples
-from vapbench.training.lora import mini_lora_config
+from vapbench.training.lora import RECIPES, LoraConfig, mini_lora_config
 from vapbench.training.lora_run import mini_samples, samples_of, trainable
 from vapbench.training.progress import watcher
 
@@ -319,6 +319,12 @@ class TestTraining:
         sizes = (ClipSpec(frames=frames, fps=8, height=64, width=64) for frames in (9, 13))
         one, two = (samples_of("vap-data", tmp_path, CONDITIONS[:1], size, None)[CONDITIONS[0]] for size in sizes)
         assert data_sha256(one) != data_sha256(two)
+
+    def test_there_are_two_recipes_and_an_adapter_knows_its_own(self) -> None:
+        plans = {name: (recipe.plan.steps, recipe.plan.learning_rate) for name, recipe in RECIPES.items()}
+        assert plans == {"short": (2_000, 5e-5), "official": (60_000, 1e-5)}
+        assert RECIPES["short"] == LoraConfig()
+        assert {(recipe.rank, recipe.alpha) for recipe in RECIPES.values()} == {(64, 64)}
 
     def test_an_adapter_trained_elsewhere_is_never_overwritten(
         self, cogvideox_i2v: Path, adapters: Path, tmp_path: Path

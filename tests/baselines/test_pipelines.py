@@ -92,6 +92,19 @@ def test_the_control_steers_and_its_strength_counts(text_of: Callable[[str], str
     assert np.array_equal(frames(without, case), frames(without, swapped))
 
 
+def test_the_schedules_shift_is_the_methods_and_the_negative_prompt_counts(
+    text_of: Callable[[str], str], mini: list[Case]
+) -> None:
+    method = loaded(text_of("vace-original"))
+    assert method.pipeline.scheduler.config.flow_shift == 16.0  # type: ignore[attr-defined]
+    own = loaded(f"{text_of('vace-original')},shift=none")
+    assert own.pipeline.scheduler.config.flow_shift == 3.0  # type: ignore[attr-defined]
+    assert not np.array_equal(frames(method, mini[0]), frames(own, mini[0]))
+    for name in ("i2v-wan", "vace-original"):
+        without = loaded(f"{text_of(name)},negative_prompt=")
+        assert not np.array_equal(frames(loaded(text_of(name)), mini[0]), frames(without, mini[0]))
+
+
 def test_the_base_within_a_vap_folder_is_the_base(cogvideox_i2v: Path, vap_around_it: Path, mini: list[Case]) -> None:
     alone, within = (frames(loaded(f"i2v:weights={folder}"), mini[0]) for folder in (cogvideox_i2v, vap_around_it))
     assert np.array_equal(alone, within)

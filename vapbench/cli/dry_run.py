@@ -219,6 +219,7 @@ def _described(
 ) -> Described:
     """Add weights, size and memory to what a method would do."""
     from vapbench.methods.hardware import footprint
+    from vapbench.methods.protocol import protocol_table
 
     method, card = work.method, work.method.card
     source = str(method.parameters.get("weights") or (card.weights if card else ""))
@@ -240,6 +241,13 @@ def _described(
     }
     if card and card.needs:
         said.append(f"  needs     {card.needs}")
+    if card and card.protocol and work.suite not in card.suites:
+        rows = protocol_table(card.protocol, method.parameters, method.changed, work.clip)
+        widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
+        said += [
+            "  protocol",
+            *(f"    {item:{widths[0]}}  {value:{widths[1]}}  {source}" for item, value, source in rows),
+        ]
     size = method.size(work.suite)
     if size is None:
         said.append(f"  memory    {_uncounted(work)}")
@@ -248,8 +256,9 @@ def _described(
     parts = ", ".join(f"{name} {billions:g} B" for name, billions in size.parameters.items())
     offloads = ", ".join(f"{gigabytes:.0f} GB with --offload {name}" for name, gigabytes in estimate.by_offload.items())
     fetch = "" if here else " to fetch"
+    width = "" if size.download_gb else " at two bytes a parameter"
     said += [
-        f"  size      about {estimate.download_gb:.0f} GB{fetch} at two bytes a parameter ({parts})",
+        f"  size      about {estimate.download_gb:.0f} GB{fetch}{width} ({parts})",
         f"  memory    about {estimate.memory_gb:.0f} GB ({offloads})",
     ]
     facts = {**facts, "size": asdict(estimate)}

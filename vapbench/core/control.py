@@ -43,9 +43,10 @@ def depth_to_rgb(depth: npt.NDArray[np.floating]) -> Frames:
 
 
 def unit_depth(depth: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
-    """Bring depth of any unit ``(F, H, W)``, larger is nearer, to 0..1 on one scale for the whole clip."""
-    low, high = float(depth.min()), float(depth.max())
-    return (depth - low) / max(high - low, 1e-6)
+    """Bring depth of any unit ``(F, H, W)``, larger is nearer, to 0..1, each frame by itself, as VACE does."""
+    low, high = depth.min(axis=(1, 2), keepdims=True), depth.max(axis=(1, 2), keepdims=True)
+    unit: npt.NDArray[np.floating] = (depth - low) / np.maximum(high - low, 1e-6)
+    return unit
 
 
 def flow_to_rgb(flow: npt.NDArray[np.floating]) -> Frames:

@@ -27,6 +27,8 @@ from vapbench.files.parsing import read_yaml
 from vapbench.files.resources import resource
 from vapbench.methods.base import Method
 from vapbench.methods.hardware import Resources, Size
+from vapbench.running.ray.demand import Resources
+from vapbench.methods.protocol import Item, Setting
 
 Kind = Literal["unified", "per-condition", "structure", "text", "outputs", "floor", "ceiling"]
 _BUILT_IN = Path(__file__).parent / "cards"
@@ -64,6 +66,8 @@ class Card(BaseModel):
     """How large it is and how much it computes."""
     sizes: Mapping[str, Size] = Field(default_factory=dict)
     """The same of other published weights it may be given, by hub id."""
+    protocol: Mapping[Item, Setting] = Field(default_factory=dict)
+    """Where steps, guidance, shift, negative prompt and size come from, on suites not named in ``suites``."""
     resources: Resources | None = None
     """What a worker of a cluster asks for, where size and kind do not say it."""
     memory: str = ""

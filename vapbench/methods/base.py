@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from vapbench.errors import blaming
@@ -30,6 +31,9 @@ class Method:
     """Raised whenever equal input may give other frames."""
     not_keyed: frozenset[str] = frozenset()
     """Parameters that cannot change the frames (``offload``)."""
+    neutral: Mapping[str, Any] = MappingProxyType({})
+    """Parameters that came later, at the value that means what was done before them: not keyed at that value, so that
+    earlier results stay what they are."""
     uses_seed: bool = True
     """False for a method that ignores the seed, which then runs once per case."""
 

@@ -90,7 +90,9 @@ class Size(BaseModel):
     petaflop: float = Field(gt=0)
     """Operations of one video at the suite's size with default parameters, in 10^15."""
     activations_gb: float = Field(default=8.0, ge=0)
-    """Allowance for everything that is not weights, in GB."""
+    """Everything that is not weights, in GB: an allowance, or what a measurement leaves."""
+    download_gb: float | None = Field(default=None, gt=0)
+    """Size of the published files, in GB; None is two bytes a parameter."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,7 @@ def footprint(
     }
     share = int(parameters.get("steps", usual_steps)) / usual_steps
     return Footprint(
-        download_gb=whole * 2,
+        download_gb=size.download_gb or whole * 2,
         memory_gb=by_offload[str(parameters.get("offload", "none"))],
         by_offload=by_offload,
         hours=videos * size.petaflop * share / petaflops / 3600,

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal, TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -55,6 +55,8 @@ class PipelineMethod(Method):
     """Denoising steps."""
     guidance: Guidance = 6.0
     """Scale of classifier-free guidance over the captions; 1 is none."""
+    negative_prompt: str = ""
+    """What guidance leads away from; ``wan`` is Wan's own long text."""
     frames: Annotated[int, Field(ge=1, le=MOST_FRAMES)] | None = None
     """Number of frames; None is the suite's."""
     height: Side | None = None
@@ -81,6 +83,8 @@ class PipelineMethod(Method):
     # Where weights come from is recorded; what they are is keyed, by `identity`. Offloading moves work, not results;
     # compiling rounds otherwise, as another device does, and devices are not keyed either.
     not_keyed = frozenset({"weights", "revision", "offload", "compile"})
+    # Parameters that came later, at the value that means what was done before: rows made then stay what they are.
+    neutral: ClassVar[Mapping[str, Any]] = {"negative_prompt": ""}
 
     def identity(self) -> Mapping[str, Any]:
         """Hash of the checkpoint folder, or hub repository and commit.
@@ -151,7 +155,7 @@ class PipelineMethod(Method):
     def sample(
         self, caption: str | None, clip: ClipSpec, generator: "torch.Generator", **own: Any
     ) -> npt.NDArray[np.float32]:
-        """Run the pipeline, guided away from the empty caption.
+        """Run the pipeline, guided away from the negative prompt.
 
         Args:
             caption: of the target.
@@ -164,7 +168,7 @@ class PipelineMethod(Method):
         """
         made: npt.NDArray[np.float32] = self.pipeline(
             prompt_embeds=self.embed(caption),
-            negative_prompt_embeds=self.embed(""),
+            negative_prompt_embeds=self.embed(self.negative_text()),
             height=clip.height,
             width=clip.width,
             num_frames=clip.frames,
@@ -175,6 +179,12 @@ class PipelineMethod(Method):
             **own,
         ).frames[0]
         return made
+
+    def negative_text(self) -> str:
+        """The negative prompt, written out."""
+        from vapbench.models import NEGATIVE_PROMPT
+
+        return NEGATIVE_PROMPT if self.negative_prompt == "wan" else self.negative_prompt
 
     @contextmanager
     def at_rest(self) -> Iterator[None]:

@@ -4,7 +4,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal, TYPE_CHECKING
 
 import numpy.typing as npt
 from pydantic import Field
@@ -24,6 +24,7 @@ ReferenceRope = Literal["before", "far", "shared"]
 class _VideoAsPrompt(PipelineMethod):
     """What both models share; the defaults are those of the official scripts."""
 
+    negative_prompt: str = "wan"
     base: str | None = None
     """Where ``weights`` is a transformer alone: folder or hub id of the model that gives everything else."""
     reference: Literal["own", "shuffled"] = "own"
@@ -36,6 +37,7 @@ class _VideoAsPrompt(PipelineMethod):
 
     # As `weights`: where it comes from is recorded, what it is is keyed.
     not_keyed = PipelineMethod.not_keyed | {"base"}
+    neutral: ClassVar[Mapping[str, Any]] = {"negative_prompt": "wan"}
 
     def identity(self) -> Mapping[str, Any]:
         """The checkpoint, and the base beside it."""
@@ -93,6 +95,8 @@ class _VideoAsPrompt(PipelineMethod):
             num_frames=clip.frames,
             num_inference_steps=self.steps,
             guidance_scale=self.guidance,
+            negative_prompt=self.negative_text(),
+            negative_reference_prompt=self.negative_text(),
             reference_rope=self.reference_rope,
             generator=generator,
             output_type="np",

@@ -206,11 +206,10 @@ def plan_run(
     undivided = tuple(cases) if shard else ()
     if shard:
         cases, results = shard.of(cases), shard.results(results)
-    not_keyed = method.method.not_keyed
     described = {
         "name": method.method.name,
         "version": method.method.version,
-        "parameters": {key: value for key, value in method.parameters.items() if key not in not_keyed},
+        "parameters": keyed_parameters(method),
         "weights": _weights(method.method, tentative),
     }
     keyed = {**described, "code": method.code} if method.code else described
@@ -222,6 +221,17 @@ def plan_run(
     identity = {"suite": suite, **described, "clip": overrides and dict(overrides)}
     folder = RunFolder(results / suite / (_checked(name) if name else run_name(method)))
     return RunPlan(suite, task, method, tuple(jobs), folder, identity, undivided, bool(name))
+
+
+def keyed_parameters(method: ResolvedMethod) -> dict[str, Any]:
+    """The parameters that are part of a result's key, see :class:`vapbench.methods.base.Method`."""
+    not_keyed: frozenset[str] = getattr(method.method, "not_keyed", frozenset())
+    neutral: Mapping[str, Any] = getattr(method.method, "neutral", {})
+    return {
+        name: value
+        for name, value in method.parameters.items()
+        if name not in not_keyed and not (name in neutral and neutral[name] == value)
+    }
 
 
 def _weights(method: Method, tentative: bool) -> dict[str, Any]:

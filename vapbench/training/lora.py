@@ -35,7 +35,7 @@ _POINTS = 50  # of the loss curve that the card keeps
 
 @dataclass(frozen=True)
 class LoraConfig:
-    """How an adapter is trained; the defaults are those of the full-size model."""
+    """How an adapter is trained; the defaults are those of the full-size model, see :data:`RECIPES`."""
 
     plan: Plan = field(
         default_factory=lambda: Plan(
@@ -63,6 +63,16 @@ class LoraConfig:
         """Return the smallest config that runs every line."""
         plan = replace(self.plan, steps=2, batch=2)
         return replace(self, plan=plan, rank=2, alpha=2, clips=2, conditions=2, looks=1, sample_steps=2)
+
+
+RECIPES = {
+    "short": LoraConfig(),
+    "official": LoraConfig(
+        Plan(steps=60_000, batch=1, learning_rate=1e-5, warmup=1_000, cooldown=0.0, weight_decay=1e-4, ema=0.99)
+    ),
+}
+"""``short`` is ours: the official repository publishes no steps or learning rate for this baseline. ``official`` has
+those of its sibling there, the expert on one node, and its warm-up; everything else is the same."""
 
 
 def mini_lora_config() -> LoraConfig:

@@ -28,7 +28,7 @@ from vapbench.training.data import SEEN_NAMES, training_specs
 from vapbench.training.examples import Examples, Sample, encoded_examples, examples_of
 from vapbench.training.latents import Latents
 from vapbench.training.loop import Run
-from vapbench.training.lora import Base, LoraConfig, Task, mini_lora_config, train_adapter
+from vapbench.training.lora import RECIPES, Base, LoraConfig, Task, mini_lora_config, train_adapter
 from vapbench.training.progress import Watcher, watcher
 from vapbench.training.prompts import captions_of
 
@@ -45,6 +45,7 @@ def train_loras(
     clip: ClipSpec,
     device: str | torch.device = "cpu",
     seed: int = 0,
+    recipe: str = "short",
     steps: int | None = None,
     smoke: bool = False,
     quiet: bool = False,
@@ -62,7 +63,8 @@ def train_loras(
         clip: size and length to train at.
         device: where to train, if not under accelerate.
         seed: of every adapter.
-        steps: other than the usual.
+        recipe: one of :data:`vapbench.training.lora.RECIPES`, at full size.
+        steps: other than the recipe's.
         smoke: a few steps of a tiny adapter, to test the machinery.
         quiet: show nothing.
 
@@ -74,7 +76,7 @@ def train_loras(
         DataError: the data is damaged, or a training clip is in the benchmark.
         WeightsError: the base cannot be loaded.
     """
-    config = mini_lora_config() if suite == "mini" else LoraConfig()
+    config = mini_lora_config() if suite == "mini" else RECIPES[recipe]
     config = replace(config, plan=replace(config.plan, seed=seed, steps=steps or config.plan.steps))
     config = config.smoke() if smoke else config
     place, share = placement(torch.device(device), conditions)
