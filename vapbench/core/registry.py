@@ -14,6 +14,7 @@ import importlib.util
 import inspect
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import chdir
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -140,7 +141,8 @@ def load_module(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
+        with chdir("."):
+            spec.loader.exec_module(module)
     except Exception as error:
         del sys.modules[name]
         raise VapbenchError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error

@@ -7,6 +7,7 @@ import random
 import sys
 import time
 import traceback
+from contextlib import chdir
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -50,9 +51,10 @@ def attempt(method: Method, case: Case, seed: int, retries: int, device: Any) ->
         made, unscored, note = None, "", ""
         began = time.perf_counter()
         try:
-            made = method.generate(case, seed)
-            if isinstance(made, str | PathLike):
-                made = Path(made)
+            with chdir("."):
+                made = method.generate(case, seed)
+                if isinstance(made, str | PathLike):
+                    made = Path(made).absolute()
             note = _difference(_info(made), case.clip)
         except NotApplicable as error:
             made, unscored = None, str(error)

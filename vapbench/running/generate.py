@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -205,7 +205,9 @@ def asking(method: Method, device: Any, settings: Settings) -> Iterator[Callable
         with Isolated(method, device, settings.retries, settings.case_timeout) as isolated:
             yield isolated
         return
-    method.setup(device)
+    # Code of others may change the working folder; ours names files relative to it.
+    with chdir("."):
+        method.setup(device)
     yield lambda case, seed: attempts.attempt(method, case, seed, settings.retries, device)
 
 
