@@ -97,3 +97,27 @@ def test_a_temporary_folder_of_somebody_else_is_not_trusted(tmp_path: Path) -> N
     places = {"VAPBENCH_CACHE": "/proc/x", "TMPDIR": str(tmp_path)}
     vapbench(*RUN, "--results", "r", cwd=tmp_path, **places)
     assert not list(theirs.iterdir())
+
+
+def test_a_method_that_changes_the_working_folder_moves_no_results(tmp_path: Path) -> None:
+    method = tmp_path / "mine"
+    method.mkdir()
+    (method / "card.yaml").write_text(
+        "{name: mine, title: Mine, summary: It wanders., kind: text, class: Mine}", encoding="utf-8"
+    )
+    (method / "method.py").write_text(
+        "import os, shutil\n"
+        "os.chdir('/')\n"
+        "class Mine:\n"
+        "    version = 1\n"
+        "    def setup(self, device):\n"
+        "        os.chdir('/')\n"
+        "    def generate(self, case, seed):\n"
+        f"        os.chdir({str(tmp_path)!r} + '/mine')\n"
+        "        shutil.copyfile(case.target.path, 'made.mp4')\n"
+        "        return 'made.mp4'\n"
+    )
+    run = [*RUN[:2], "./mine", *RUN[3:]]
+    vapbench(*run, "--results", "r", cwd=tmp_path)
+    (row,) = RunFolder(tmp_path / "r" / "mini" / "mine").current()
+    assert row.status == "ok", row.attempts

@@ -6,16 +6,20 @@ import hashlib
 import http.server
 import json
 import threading
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
+from tests.metrics import judges
 from vapbench.checkpoints import catalogue as weights
 from vapbench.errors import WeightsError
 from vapbench.files.atomic import TEMPORARY
 from vapbench.files.download import download
+from vapbench.metrics.base import Budget
+from vapbench.metrics.judge.client import ChatClient, JudgeUnreachable, Pace
 
 CONTENT = bytes(range(256)) * 4000
 
@@ -140,3 +144,51 @@ def test_a_server_that_refuses_the_rest_is_asked_for_the_whole(publisher: Publis
     download(publisher.url, partial)
     assert partial.read_bytes() == CONTENT[:400_000]
     assert [name for name, _ in publisher.asked[-2:]] == ["bytes=400000-", None]
+
+
+DEAD = "127.0.0.1:9"
+
+
+@pytest.fixture
+def dead_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every request would go to a port where nobody listens."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name.lower(), raising=False)
+        monkeypatch.setenv(name, f"http://ada:hidden@{DEAD}")
+    monkeypatch.setenv("NO_PROXY", "intranet.example")
+    monkeypatch.setenv("no_proxy", "intranet.example")
+
+
+def test_this_machine_is_reached_past_a_proxy(publisher: Publisher, dead_proxy: None) -> None:
+    assert weights.fetch("laion-aesthetic").read_bytes() == CONTENT
+    assert urllib.request.proxy_bypass("intranet.example"), "what the user excepts stays excepted"
+    with judges.Endpoint(usual=judges.says("yes")) as endpoint:
+        client = ChatClient(endpoint.url, "", 10, Pace(None), Budget(None))
+        assert client.ask({"messages": []}).text == "yes"
+
+
+@pytest.mark.parametrize("source", ["http://elsewhere.example/head.pth", "hf://owner/name/head.pth"])
+def test_a_dead_proxy_is_named_without_its_password(
+    publisher: Publisher, dead_proxy: None, monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    entry = replace(weights.CATALOGUE["laion-aesthetic"], source=source)
+    monkeypatch.setattr(weights, "CATALOGUE", {"laion-aesthetic": entry})
+    expected = rf"through the proxy {DEAD}, as HTTPS?_PROXY says; correct it, or name (elsewhere|huggingface)"
+    with pytest.raises(WeightsError, match=expected) as refused:
+        weights.fetch("laion-aesthetic")
+    assert "hidden" not in str(refused.value)
+
+
+@pytest.mark.parametrize("proxy", ["foo:bar", "http://[::1", "gopher://x"])
+def test_a_proxy_that_is_none_ends_in_a_sentence(
+    proxy: str, publisher: Publisher, monkeypatch: pytest.MonkeyPatch, dead_proxy: None
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", proxy)
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+    for source in ("http://elsewhere.example/head.pth", "hf://owner/name/head.pth"):
+        entry = replace(weights.CATALOGUE["laion-aesthetic"], source=source)
+        monkeypatch.setattr(weights, "CATALOGUE", {"laion-aesthetic": entry})
+        with pytest.raises(WeightsError, match=r"through the proxy .* as HTTPS?_PROXY says"):
+            weights.fetch("laion-aesthetic")
+    with pytest.raises(JudgeUnreachable, match="cannot be asked.*through the proxy"):
+        ChatClient("https://judge.example/v1", "", 10, Pace(None), Budget(None))

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from vapbench.errors import NotApplicable, UsageError, WeightsError, did_you_mean
 from vapbench.files.atomic import TEMPORARY, atomic_path, cache_folder, chosen_cache, expand, file_sha256, write_json
-from vapbench.files.download import Progress, download
+from vapbench.files.download import Progress, download, proxy_note
 from vapbench.files.parsing import parse_json
 
 if TYPE_CHECKING:
@@ -326,11 +326,17 @@ def _download(weights: MetricWeights, destination: Path, progress: Progress | No
 
 def _download_from_hub(source: str, destination: Path) -> None:
     from huggingface_hub import hf_hub_download
+    from huggingface_hub.constants import ENDPOINT
 
     owner, repository, file = source.removeprefix("hf://").split("/", 2)
     # Kept when the download fails: the client resumes from what is there.
     staging = destination.parent / f"{TEMPORARY}{owner}--{repository}"
-    downloaded = hf_hub_download(f"{owner}/{repository}", file, local_dir=staging)
+    try:
+        downloaded = hf_hub_download(f"{owner}/{repository}", file, local_dir=staging)
+    except Exception as error:
+        # The client lets its libraries' errors through: of httpx, of a proxy's address, ….
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise OSError(f"{reason}{proxy_note(ENDPOINT)}") from error
     Path(downloaded).replace(destination)
     shutil.rmtree(staging)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from vapbench.errors import WeightsError
 from vapbench.files.atomic import content_sha256, expand
+from vapbench.files.download import proxy_note
 from vapbench.files.resources import bundled_weights
 
 BUNDLED = "vapbench:"
@@ -115,6 +116,7 @@ def _commit(weights: str, revision: str | None, parameter: str) -> str:
 
 
 def _unreachable(weights: str, error: Exception, parameter: str) -> WeightsError:
+    from huggingface_hub.constants import ENDPOINT
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 
     reason = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -128,6 +130,7 @@ def _unreachable(weights: str, error: Exception, parameter: str) -> WeightsError
             f"The hub has no repository {weights} that you may see; check {parameter}= for its spelling."
         )
     return WeightsError(
-        f"{weights} is not on this machine and the hub cannot be reached ({reason}). Where there is a network: "
-        f"hf download {weights} --local-dir DIR, then add {parameter}=DIR to the method: --method NAME:{parameter}=DIR"
+        f"{weights} is not on this machine and the hub cannot be reached ({reason}){proxy_note(ENDPOINT)}. "
+        f"Where there is a network: hf download {weights} --local-dir DIR, then add {parameter}=DIR to the method: "
+        f"--method NAME:{parameter}=DIR"
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -37,11 +36,11 @@ def plan(
         str, typer.Option("--gpu", help="Which: b200, h200, h100, a100-80g, a100, l40s, a10g, l4.")
     ] = "h100",
     measured: Annotated[
-        list[Path] | None,
+        list[str] | None,
         typer.Option(
             "--measured",
             metavar="RUN",
-            help="Run folder whose rows say how long a case takes, repeatable. [default: the run itself, as far as it "
+            help="Run whose rows say how long a case takes, repeatable. [default: the run itself, as far as it "
             "has got]",
             show_default=False,
         ),
@@ -67,10 +66,10 @@ def plan(
     vapbench plan --nodes 8 --gpu h100
     """
     from vapbench.cli.dry_run import describe_plans, describe_protocol
+    from vapbench.cli.naming import find_run
     from vapbench.cli.run import plans_of
     from vapbench.core.console import configure_logging
     from vapbench.methods.hardware import find_gpu
-    from vapbench.results.run import RunFolder
     from vapbench.running.estimate import Machines, estimate
     from vapbench.running.plan import columns
     from vapbench.running.run import choose
@@ -82,7 +81,7 @@ def plan(
         if getattr(context.get_parameter_source("suite"), "name", "") == "DEFAULT":
             suite = "vap-data"
     machines = Machines(nodes, gpus, find_gpu(gpu))
-    given = [RunFolder(path) for path in measured or ()]
+    given = [find_run(name, None, suite=None) for name in measured or ()]
     for folder in given:
         folder.manifest()
     shared: dict[str, str | None] = {"dtype": dtype, "offload": offload}

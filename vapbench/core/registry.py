@@ -14,6 +14,7 @@ import importlib.util
 import inspect
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import chdir
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -135,7 +136,7 @@ def load_module(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
-        with blaming(f"{path} cannot be imported"):
+        with blaming(f"{path} cannot be imported"), chdir("."):
             spec.loader.exec_module(module)
     except BaseException:
         del sys.modules[name]

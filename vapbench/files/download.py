@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 Progress = Callable[[int, int | None], None]
 """Called with the bytes so far and the expected total (None where the server does not say)."""
@@ -34,6 +36,7 @@ def download(url: str, partial: Path, progress: Progress | None = None) -> None:
     Raises:
         OSError: the server refuses or cannot be reached, or the connection keeps dropping.
     """
+    bypass_proxy_locally()
     for attempt in range(1, _ATTEMPTS + 1):
         before = _size(partial)
         try:
@@ -42,9 +45,9 @@ def download(url: str, partial: Path, progress: Progress | None = None) -> None:
             if error.code != _RANGE_NOT_SATISFIABLE or not before:
                 raise
             discard(partial)
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, http.client.HTTPException, ValueError) as error:
             if attempt == _ATTEMPTS or _size(partial) <= before:
-                raise OSError(str(error) or type(error).__name__) from error
+                raise OSError(f"{str(error) or type(error).__name__}{proxy_note(url, follows_all=False)}") from error
         else:
             _validator_file(partial).unlink(missing_ok=True)
             return
@@ -55,6 +58,33 @@ def discard(partial: Path) -> None:
     """Remove what a download has left."""
     partial.unlink(missing_ok=True)
     _validator_file(partial).unlink(missing_ok=True)
+
+
+def bypass_proxy_locally() -> None:
+    """Let requests to this machine go past the proxies that the environment names."""
+    proxies = urllib.request.getproxies_environment()
+    kept = [host.strip() for host in proxies.pop("no", "").split(",") if host.strip()]
+    if proxies and "*" not in kept:
+        hosts = ",".join(dict.fromkeys([*kept, "localhost", "127.0.0.1", "::1"]))
+        # Libraries read one or the other.
+        os.environ["NO_PROXY"] = os.environ["no_proxy"] = hosts
+
+
+def proxy_note(url: str, follows_all: bool = True) -> str:
+    """Which proxy a request went through, to end a message about its failure; empty for none.
+
+    Args:
+        url: what was asked for.
+        follows_all: whether the library that asked follows ``ALL_PROXY``, as httpx does and urllib does not.
+    """
+    asked, proxies = urlsplit(url), urllib.request.getproxies()
+    proxy = proxies.get(asked.scheme) or (proxies.get("all") if follows_all else None)
+    if not proxy or urllib.request.proxy_bypass(asked.hostname or ""):
+        return ""
+    # A proxy's address may hold a password.
+    shown = proxy.rpartition("@")[2].rpartition("//")[2]
+    variable = f"{asked.scheme if proxies.get(asked.scheme) else 'all'}_proxy".upper()
+    return f" (through the proxy {shown}, as {variable} says; correct it, or name {asked.hostname} in NO_PROXY)"
 
 
 def _fetch_rest(url: str, partial: Path, progress: Progress | None) -> None:

@@ -27,7 +27,6 @@ from vapbench.files.parsing import read_yaml
 from vapbench.files.resources import resource
 from vapbench.methods.base import Method
 from vapbench.methods.hardware import Resources, Size
-from vapbench.running.ray.demand import Resources
 from vapbench.methods.protocol import Item, Setting
 
 Kind = Literal["unified", "per-condition", "structure", "text", "outputs", "floor", "ceiling"]

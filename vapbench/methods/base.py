@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from vapbench.errors import blaming
 from vapbench.results.rows import Note
@@ -29,9 +29,9 @@ class Method:
     """By default the card's."""
     version: int = 1
     """Raised whenever equal input may give other frames."""
-    not_keyed: frozenset[str] = frozenset()
+    not_keyed: ClassVar[frozenset[str]] = frozenset()
     """Parameters that cannot change the frames (``offload``)."""
-    neutral: Mapping[str, Any] = MappingProxyType({})
+    neutral: ClassVar[Mapping[str, Any]] = MappingProxyType({})
     """Parameters that came later, at the value that means what was done before them: not keyed at that value, so that
     earlier results stay what they are."""
     uses_seed: bool = True

@@ -7,6 +7,7 @@ import random
 import sys
 import time
 import traceback
+from contextlib import chdir
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
@@ -58,9 +59,10 @@ def attempt(method: Method, case: Case, seed: int, retries: int, device: Any) ->
         notes: tuple[Note, ...] = ()
         began = time.perf_counter()
         try:
-            made = method.generate(case, seed)
-            if isinstance(made, str | PathLike):
-                made = Path(made)
+            with chdir("."):
+                made = method.generate(case, seed)
+                if isinstance(made, str | PathLike):
+                    made = Path(made).absolute()
             info = _info(made, case.clip)
             note = clip_difference(info, case.clip.model_dump())
             notes = (*notes_of(method, case), *(Note(*said.split("; ", 1)) for said in info.notes))

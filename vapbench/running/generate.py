@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from copy import copy
 from dataclasses import replace
 from typing import Any
@@ -81,7 +81,8 @@ def loaded_method(method: Method, device: Any, settings: Settings) -> Iterator[C
         with Isolated(method, device, settings.retries, settings.case_timeout) as isolated:
             yield isolated
         return
-    with blaming(f"{method.name} cannot be set up"):
+    # Code of others may change the working folder; ours names files relative to it.
+    with blaming(f"{method.name} cannot be set up"), chdir("."):
         method.setup(device)
     yield lambda case, seed: attempts.attempt(method, case, seed, settings.retries, device)
 

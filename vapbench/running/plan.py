@@ -225,8 +225,7 @@ def plan_run(
 
 def keyed_parameters(method: ResolvedMethod) -> dict[str, Any]:
     """The parameters that are part of a result's key, see :class:`vapbench.methods.base.Method`."""
-    not_keyed: frozenset[str] = getattr(method.method, "not_keyed", frozenset())
-    neutral: Mapping[str, Any] = getattr(method.method, "neutral", {})
+    not_keyed, neutral = method.method.not_keyed, method.method.neutral
     return {
         name: value
         for name, value in method.parameters.items()

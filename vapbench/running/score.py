@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import chdir
 from copy import copy
 from dataclasses import dataclass
 from functools import partial
@@ -108,7 +109,8 @@ class Scorer:
         """Load what the metric needs, into a copy of it that goes when the scorer does."""
         metric = copy(column.metric)
         try:
-            metric.setup(device)
+            with chdir("."):
+                metric.setup(device)
         except NotApplicable as error:
             return cls(column, metric, unusable=str(error), device=device)
         except attempts.RAISED as error:

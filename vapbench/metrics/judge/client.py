@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from vapbench.errors import UsageError, VapbenchError
+from vapbench.files.download import bypass_proxy_locally, proxy_note
 from vapbench.files.parsing import parse_json
 from vapbench.metrics.base import Budget
 from vapbench.metrics.judge.answer import MalformedAnswer, beginning
@@ -96,7 +97,11 @@ class ChatClient:
         self._pace = pace
         self._budget = budget
         headers = {"Authorization": f"Bearer {key}"} if key else {}
-        self._http = httpx.Client(headers=headers, timeout=timeout, follow_redirects=False)
+        bypass_proxy_locally()
+        try:
+            self._http = httpx.Client(headers=headers, timeout=timeout, follow_redirects=False)
+        except (ValueError, ImportError, httpx.InvalidURL) as error:
+            raise JudgeUnreachable(f"{self._host} cannot be asked: {error}{proxy_note(self._url)}") from error
 
     def ask(self, payload: Mapping[str, Any]) -> Reply:
         """Send a request that was taken from the budget, and wait for its answer.
@@ -125,7 +130,8 @@ class ChatClient:
             problem = f"HTTP {status}: {beginning(text, quoted=False)}"
             if status != _TOO_MANY and status < 500:
                 raise JudgeUnreachable(f"{self._host} answered {problem}. {_advice(status)}".rstrip())
-        raise JudgeUnreachable(f"{self._host} gave no answer in {_ATTEMPTS} attempts; the last: {problem}")
+        said = f"{self._host} gave no answer in {_ATTEMPTS} attempts; the last: {problem}"
+        raise JudgeUnreachable(said + proxy_note(self._url))
 
     def _send(self, body: bytes) -> tuple[int, Mapping[str, str], str]:
         deadline = time.monotonic() + self._timeout
