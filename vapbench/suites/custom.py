@@ -35,7 +35,7 @@ def load(data: Path, clip: ClipSpec | None = None) -> list[Case]:
     Raises:
         DataError: there is no video.
     """
-    if (data / "manifest.json").is_file():
+    if RunFolder(data).manifest_path.is_file() and RunFolder(data).generations_path.is_file():
         return _of_run(RunFolder(data), clip)
     videos = name_videos(data)
     folders = {name: _sub_folder(video, data) for name, video in videos.items()}
