@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vapbench.stats.arrays import FloatArray, codes, group_sums
-from vapbench.stats.intervals import t_critical
+from vapbench.stats.intervals import edge_reach, t_critical
 
 MIN_CLUSTERS = 5
 """Below so many raters or items there is no interval: a spread of four is a guess."""
@@ -110,23 +110,6 @@ def two_way_covariance(scores: FloatArray, rater: npt.ArrayLike, item: npt.Array
     return Covariance(matrix, by_cell, (("raters", n_raters), ("items", n_items)))
 
 
-def clustered_covariance(scores: FloatArray, cluster: npt.ArrayLike, name: str = "conditions") -> Covariance:
-    r"""Covariance of ``P`` sums over cases that come in clusters: :math:`\frac{C}{C-1} \sum_c D_c D_c^\top`.
-
-    Args:
-        scores: ``(N, P)`` influence of each case; for means, its deviation over N.
-        cluster: ``(N,)`` labels.
-        name: what the clusters are called, for messages.
-
-    Returns:
-        The covariance, without a floor: one way of clustering cannot cancel another.
-    """
-    clusters, count = codes(cluster)
-    sums = group_sums(scores, clusters, count)
-    matrix = _inflate(sums.T @ sums, count)
-    return Covariance(matrix, np.zeros_like(matrix), ((name, count),))
-
-
 def share_interval(
     outcomes: npt.ArrayLike, rater: npt.ArrayLike, item: npt.ArrayLike, confidence: float = 0.95
 ) -> Interval:
@@ -147,7 +130,7 @@ def share_interval(
     if covariance.reason:
         return Interval(share, None, None, None, covariance.reason)
     if share in (0.0, 1.0):
-        reach = 1 - (1 - confidence) ** (1 / (covariance.degrees + 1))
+        reach = edge_reach(covariance.degrees + 1, confidence)
         low, high = (0.0, reach) if share == 0 else (1 - reach, 1.0)
         return Interval(share, low, high, None)
     return logit_interval(share, covariance.variance([1.0]), n, covariance.degrees, confidence)
