@@ -89,7 +89,7 @@ def test_intervals_that_ignore_raters_and_items_cover_far_less() -> None:
     def independent(rng: np.random.Generator) -> list[tuple[Interval, float]]:
         fit = fit_davidson(simulate_pairs(SEVEN, *random_pairs(7, 50, 40, ITEMS, rng), rng))
         floor = Covariance(fit.covariance.floor, fit.covariance.floor, (("votes", 1000),))
-        naive = Davidson(fit.strength, floor, fit.point, None, fit.votes)
+        naive = Davidson(fit.strength, floor, fit.point, None, fit.votes, pieces=fit.pieces)
         return [(naive.difference(0, b), float(truth[0] - truth[b])) for b in range(1, 7)]
 
     assert coverage(40, independent) < 0.88

@@ -20,6 +20,11 @@ MIN_CLUSTERS = 5
 """Below so many raters or items there is no interval: a spread of four is a guess."""
 
 
+NO_SPREAD = 1e-9
+"""A standard error of a share or strength that is rounding."""
+ALIKE = "the votes of all raters and items are alike, which gives no interval"
+
+
 @dataclass(frozen=True)
 class Interval:
     """An estimate and how well it is known."""
@@ -65,6 +70,11 @@ class Covariance:
         c = np.asarray(contrast, dtype=np.float64)
         return float(max(c @ self.matrix @ c, c @ self.floor @ c))
 
+    def design_effect(self, contrast: npt.ArrayLike) -> float:
+        """Variance of a linear combination over that of independent rater-item cells, at least 1."""
+        c = np.asarray(contrast, dtype=np.float64)
+        return float(self.variance(c) / floor) if (floor := float(c @ self.floor @ c)) > 0 else 1.0
+
     def transformed(self, jacobian: FloatArray) -> Covariance:
         """Covariance of ``Q`` smooth functions of the estimates, ``jacobian`` ``(Q, P)``: the delta method."""
         j = jacobian
@@ -75,6 +85,8 @@ class Covariance:
         if self.reason:
             return Interval(estimate, None, None, None, self.reason)
         error = math.sqrt(self.variance(contrast))
+        if error <= NO_SPREAD:
+            return Interval(estimate, None, None, None, ALIKE)
         half = t_critical(confidence, self.degrees) * error
         return Interval(estimate, estimate - half, estimate + half, error)
 
@@ -141,6 +153,8 @@ def logit_interval(share: float, variance: float, n: int, degrees: int, confiden
 
     The scale is taken at :math:`p = (sN + \frac12) / (N + 1)`, so that a share near 0 or 1 has a finite logit.
     """
+    if math.sqrt(variance) <= NO_SPREAD:
+        return Interval(share, None, None, None, ALIKE)
     p = (share * n + 0.5) / (n + 1)
     error = math.sqrt(variance) / (p * (1 - p))
     centre, half = math.log(p / (1 - p)), t_critical(confidence, degrees) * error
