@@ -110,15 +110,6 @@ def test_fixed_conditions_are_chosen_by_the_plan() -> None:
     assert not fixed_conditions([i // 2 for i in range(12)]), "six conditions are enough"
 
 
-def test_with_fixed_conditions_only_the_spread_within_them_counts() -> None:
-    values, clusters = [0.0, 2.0, 100.0, 102.0], ["a", "a", "b", "b"]
-    known = clustered_mean(values, clusters, fixed=True)
-    # Variance of a condition's mean is 2 / 2; of the mean of two, (1 + 1) / 4; two degrees of freedom.
-    assert known.standard_error == pytest.approx(math.sqrt(0.5))
-    assert known.high == pytest.approx(51 + 4.30265272991 * math.sqrt(0.5), rel=1e-9)
-    assert "cases of a condition do not differ" in clustered_mean([1.0, 1.0, 3.0, 3.0], clusters, fixed=True).reason
-
-
 def test_bootstrap_t_of_skewed_values_reaches_further_on_the_long_side() -> None:
     rng = np.random.default_rng(2)
     sums = np.exp(rng.normal(size=12))

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeVar
 
+from vapbench.stats.bootstrap import bootstrap_t
+
 Case = TypeVar("Case", bound=Hashable)
 
 
@@ -44,8 +46,9 @@ Bounds = tuple[float | None, float | None]
 def fixed_conditions(conditions: Iterable[Hashable]) -> bool:
     """Whether to take the conditions as they are, and cases as drawn within them: "these", not "such as these".
 
-    It is so for fewer than six conditions of two or more cases each. Which analysis it is follows from the plan alone,
-    never from the scores.
+    It is so for fewer than six conditions of two or more cases each. Cases are then clusters of their own; what
+    conditions differ by counts as spread of cases, so the analysis is conservative. Which it is follows from the plan
+    alone, never from the scores.
 
     Args:
         conditions: the condition of each planned case.
@@ -59,7 +62,6 @@ def clustered_mean(
     clusters: Sequence[Hashable],
     confidence: float = 0.95,
     bounds: Bounds = (None, None),
-    fixed: bool = False,
 ) -> Estimate:
     r"""Mean of values that come in clusters, with an interval that does not pretend they are independent.
 
@@ -68,15 +70,13 @@ def clustered_mean(
     The interval is Student's t with a cluster-robust standard error :math:`s` (:func:`_spread`), and with the quantiles
     of bootstrap-t where they reach further, as of skewed scores they do (:mod:`vapbench.stats.bootstrap`). For values
     with two bounds :math:`s` is taken to grow with the distance of the true mean from them, as that of a share does
-    (:func:`score_ends`): the interval stays inside, and is no wider than that of yes-or-no values would be. With fixed
-    conditions the quantiles are Student's.
+    (:func:`score_ends`): the interval stays inside, and is no wider than that of yes-or-no values would be.
 
     Args:
         values: one finite number per case; average seeds first (:func:`mean_within`).
-        clusters: the cluster of each value: its condition.
+        clusters: the cluster of each value: its condition, or the case itself (:func:`fixed_conditions`).
         confidence: probability that such intervals cover the mean, in (0, 1).
         bounds: what values can be; the interval ends there.
-        fixed: take the clusters as they are (:func:`fixed_conditions`).
 
     Returns:
         The estimate. ``low`` and ``high`` are None, and ``reason`` says why, with one cluster and where the clusters do
@@ -87,28 +87,24 @@ def clustered_mean(
     """
     groups = _groups(values, clusters, confidence)
     n, count, mean = len(values), len(groups), math.fsum(values) / len(values)
-    if count < 2 and not fixed:
+    if count < 2:
         return Estimate(mean, None, None, n, count, None, "one condition alone gives no interval")
-    error, degrees = _within(groups, n) if fixed else _spread(groups, n, mean)
+    error, degrees = _spread(groups, n, mean)
     # Deviations from a rounded mean are off by its last digit; a spread of that size is none.
     if error <= 4 * math.ulp(max(abs(value) for value in values)):
-        alike = "the cases of a condition do not differ" if fixed else "the conditions do not differ"
-        return Estimate(mean, None, None, n, count, 0.0, f"{alike}, which gives no interval")
+        return Estimate(mean, None, None, n, count, 0.0, "the conditions do not differ, which gives no interval")
     bottom, top = bounds
     limits = (bottom, top) if bottom is not None and top is not None and bottom < mean < top else None
-    down = up = t = t_critical(confidence, degrees)
-    if not fixed:
-        from vapbench.stats.bootstrap import bootstrap_t
-
-        sums, sizes = [math.fsum(group) for group in groups], [len(group) for group in groups]
-        reach = bootstrap_t(sums, sizes, confidence, limits or (-math.inf, math.inf))
-        down, up = (max(up, quantile) if math.isfinite(quantile) else up for quantile in reach)
+    t = t_critical(confidence, degrees)
+    sums, sizes = [math.fsum(group) for group in groups], [len(group) for group in groups]
+    reach = bootstrap_t(sums, sizes, confidence, limits or (-math.inf, math.inf))
+    down, up = (max(t, quantile) if math.isfinite(quantile) else t for quantile in reach)
     if limits:
         width = limits[1] - limits[0]
         share = (mean - limits[0]) / width
         worth = share * (1 - share) * (width / error) ** 2
         # Nothing between two bounds varies more than yes and no do: with as many clusters they know at least as much.
-        least = score_ends(share, n if fixed else n**2 / sum(len(group) ** 2 for group in groups), t)
+        least = score_ends(share, n**2 / sum(size * size for size in sizes), t)
         low = limits[0] + width * max(score_ends(share, worth, down)[0], least[0])
         high = limits[0] + width * min(score_ends(share, worth, up)[1], least[1])
     else:
@@ -118,9 +114,7 @@ def clustered_mean(
     return Estimate(mean, low, high, n, count, error)
 
 
-def clustered_share(
-    values: Sequence[float], clusters: Sequence[Hashable], confidence: float = 0.95, fixed: bool = False
-) -> Estimate:
+def clustered_share(values: Sequence[float], clusters: Sequence[Hashable], confidence: float = 0.95) -> Estimate:
     r"""Share of yes among yes-or-no values that come in clusters; parts of 1 are shares of seeds that say yes.
 
     Wilson's score interval for as many independent values as the clusters are worth, :math:`\hat p (1 - \hat p) / s^2`,
@@ -132,7 +126,6 @@ def clustered_share(
         values: per case, in [0, 1].
         clusters: as in :func:`clustered_mean`.
         confidence: likewise.
-        fixed: likewise.
 
     Raises:
         ValueError: as in :func:`clustered_mean`, or a value outside [0, 1].
@@ -141,13 +134,13 @@ def clustered_share(
     if not all(0 <= value <= 1 for value in values):
         raise ValueError("shares are made of values between 0 and 1")
     n, count, share = len(values), len(groups), math.fsum(values) / len(values)
-    if count < 2 and not fixed:
+    if count < 2:
         return Estimate(share, None, None, n, count, None, "one condition alone gives no interval")
     if share in (0.0, 1.0):
-        reach = edge_reach(n if fixed else count, confidence)
+        reach = edge_reach(count, confidence)
         low, high = (0.0, reach) if share == 0 else (1 - reach, 1.0)
         return Estimate(share, low, high, n, count, None)
-    error, degrees = _within(groups, n) if fixed else _spread(groups, n, share)
+    error, degrees = _spread(groups, n, share)
     worth = min(n, share * (1 - share) / error**2) if error > 1e-9 else n
     low, high = score_ends(share, worth, t_critical(confidence, degrees))
     return Estimate(share, low, high, n, count, error)
@@ -211,16 +204,6 @@ def _small_sample(sizes: tuple[int, ...]) -> tuple[float, float]:
     trace = p2 - 2 * p3 + p2 * p2
     squared = p4 - 4 * p5 + 2 * p2 * p4 + 2 * (p3 * p3 + p4 * p2) - 4 * p2 * p3 * p2 + p2**4
     return p2 / trace, max(1.0, trace**2 / squared)
-
-
-def _within(groups: Sequence[Sequence[float]], n: int) -> tuple[float, float]:
-    """Standard error of a mean over fixed clusters of independent values, and its degrees of freedom."""
-    variance = 0.0
-    for group in groups:
-        centre = math.fsum(group) / len(group)
-        free = max(1, len(group) - 1)
-        variance += len(group) * math.fsum((value - centre) ** 2 for value in group) / free
-    return math.sqrt(variance) / n, max(1, n - len(groups))
 
 
 def mean_within(pairs: Iterable[tuple[Case, float]]) -> Mapping[Case, float]:

@@ -306,18 +306,18 @@ def _with_interval(
 ) -> Cell:
     if not scored:
         return cell
-    clusters = [condition_of(case, cases[case]) for case in scored]
-    values, fixed = list(scored.values()), kind.fixed
+    conditions = [condition_of(case, cases[case]) for case in scored]
+    values, clusters = list(scored.values()), list(scored) if kind.fixed else conditions
     if kind.share:
-        estimate = clustered_share(values, clusters, CONFIDENCE, fixed)
+        estimate = clustered_share(values, clusters, CONFIDENCE)
     else:
-        estimate = clustered_mean(values, clusters, CONFIDENCE, kind.column.range, fixed)
+        estimate = clustered_mean(values, clusters, CONFIDENCE, kind.column.range)
     return replace(
         cell,
         mean=estimate.mean,
         low=estimate.low,
         high=estimate.high,
-        conditions=estimate.clusters,
+        conditions=len(set(conditions)),
         no_interval=estimate.reason,
     )
 
@@ -368,7 +368,7 @@ def _footers(
         counted = _span({cell.conditions for cell in filled if cell.low is not None})
         footers.append(
             f"Mean over cases, seeds averaged within a case; brackets: {CONFIDENCE:.0%} interval, "
-            f"{_interval_kinds(kinds)}, {'cases within' if units.fixed else 'clustered by condition:'} {counted} "
+            f"{_interval_kinds(kinds)}, {'by case within' if units.fixed else 'clustered by condition:'} {counted} "
             f"conditions (statistics {STATISTICS_VERSION})" + (f"; some have none: {lacking}." if lacking else ".")
         )
     elif filled:
@@ -405,7 +405,7 @@ def _footers(
 
 def _interval_kinds(kinds: Sequence[_Kind]) -> str:
     """How the intervals of a table's columns are made."""
-    wide = "score interval" if kinds[0].fixed else "score interval with t or bootstrap-t"
+    wide = "score interval with t or bootstrap-t"
     shares = [kind.column.title for kind in kinds if kind.share]
     if not shares:
         return wide
