@@ -203,7 +203,7 @@ class Comparison:
                         **{"metric": column.column.metric, "title": column.column.title},
                         **{"mean_a": column.mean_a, "mean_b": column.mean_b},
                         **{name: getattr(found, key, None) for name, key in _DIFFERENCE.items()},
-                        **{"p": column.p, "n": column.n, "total": column.total},
+                        **{"n": column.n, "total": column.total},
                         **{"better": labels.get(column.verdict, ""), "reason": column.reason},
                     }
                 )
@@ -222,7 +222,7 @@ class Comparison:
         return str(self.to_dataframe().to_html())
 
 
-_DIFFERENCE = {"difference": "mean", "low": "low", "high": "high"}
+_DIFFERENCE = {"difference": "mean", "low": "low", "high": "high", "p": "adjusted"}
 
 
 class ClipMetric:

@@ -151,7 +151,7 @@ def test_significant_marks_follow_the_direction_and_never_tell_what_few_conditio
     metric_data(METRIC, higher_is_better=False)
     model = summarise([runs.write("a", spread(0.8)), runs.write("b", spread(0.2))], "all")[0]
     assert marked(model) == {"a": "underlined", "b": "bold"}
-    few = [runs.write(name, spread(level, conditions=4), suite="few") for name, level in (("a", 0.8), ("b", 0.2))]
+    few = [runs.write(name, spread(level, conditions=2), suite="few") for name, level in (("a", 0.8), ("b", 0.2))]
     assert marked(summarise(few, "all")[0]) == {"a": "", "b": ""}
 
 
@@ -182,9 +182,9 @@ def test_the_dagger_needs_significance(table: TableModel) -> None:
 
 
 def test_few_conditions_make_no_dagger(runs: Runs, metric_data: Callable[..., None]) -> None:
-    folders = [runs.write(name, spread(level, conditions=4)) for name, level in (("vap", 0.8), ("i2v", 0.5))]
+    folders = [runs.write(name, spread(level, conditions=2)) for name, level in (("vap", 0.8), ("i2v", 0.5))]
     model = summarise(folders, "all", reference="vap")[0]
-    # Of sixteen sign patterns two are as far out: nothing can be significant.
+    # Two conditions are taken as given, so four cases are flipped: of sixteen patterns two are as far out.
     assert model.cells[1][0].versus is not None and model.cells[1][0].versus.p == 0.125
     assert not any(entry.dagger for line in grid_of(model, "ablation").groups[0].lines for entry in line.entries)
 
@@ -354,7 +354,7 @@ def test_footers_of_columns_that_a_style_hides_are_hidden(table: TableModel) -> 
 
 
 def test_footers_explain_only_what_is_printed(table: TableModel) -> None:
-    assert any("brackets: 95% t interval" in text for text in grid_of(table, "wide").footers)
+    assert any("brackets: 95% interval" in text for text in grid_of(table, "wide").footers)
     for style in ("paper", "ablation"):
         footers = grid_of(table, style).footers
         assert not any("brackets" in text or text.startswith("#:") for text in footers)

@@ -11,6 +11,7 @@ from rich.console import Console
 from vapbench.report.render.terminal import lines, print_table
 from vapbench.report.tables.summary import summarise
 from vapbench.results.run import Failure
+from vapbench.stats.intervals import clustered_mean
 
 from .conftest import Case, Runs
 
@@ -35,7 +36,9 @@ def text(runs: Runs, metric_data: Callable[..., None]) -> Callable[[int | None],
 
 
 def test_a_wide_terminal_shows_intervals_beside_the_means(text: Callable[[int | None], str]) -> None:
-    assert "57.5 [47.2, 67.8]" in text(140).replace("57.5  [", "57.5 [")
+    known = clustered_mean([0.5, 0.55, 0.6, 0.65], "abcd")
+    assert known.low is not None and known.high is not None
+    assert f"57.5 [{100 * known.low:.1f}, {100 * known.high:.1f}]" in text(140).replace("57.5  [", "57.5 [")
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 100, 120, 160])

@@ -8,6 +8,16 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from benchmarks.coverage import (
+    NORMAL,
+    POPULATIONS,
+    SKEWED,
+    Scores,
+    comparisons,
+    mean_coverage,
+    ranks_error,
+    separated_coverage,
+)
 from tests.stats.designs import SEVEN, random_pairs
 from vapbench.stats.arrays import FloatArray
 from vapbench.stats.clusters import Covariance, Interval
@@ -82,6 +92,50 @@ def test_choice_shares_cover(raters: int) -> None:
     assert 0.93 <= covered <= 0.97, f"{covered:.1%}"
 
 
+@pytest.mark.parametrize("scores", POPULATIONS, ids=lambda scores: scores.name)
+def test_intervals_of_seven_conditions_hold(scores: Scores) -> None:
+    assert mean_coverage(scores, 7, unequal=False, trials=300) >= 0.92
+    assert mean_coverage(scores, 7, unequal=True, trials=150) >= 0.92
+
+
+@pytest.mark.parametrize("scores", [NORMAL, SKEWED], ids=lambda scores: scores.name)
+def test_equal_methods_and_equal_columns_are_rarely_told_apart(scores: Scores) -> None:
+    assert ranks_error(scores, 9, 7, unequal=False, trials=250) <= 0.09
+    compared = comparisons(scores, 7, unequal=True, trials=150)
+    assert compared.any_wrong <= 0.09 and compared.covers >= 0.91
+
+
+def test_fewer_than_six_conditions_are_conservative_about_themselves() -> None:
+    assert mean_coverage(NORMAL, 4, unequal=False, trials=250) >= 0.92
+    assert ranks_error(NORMAL, 5, 4, unequal=False, trials=150) <= 0.1
+
+
+def test_what_holm_cannot_find_in_seven_columns_is_found() -> None:
+    assert comparisons(NORMAL, 7, unequal=False, trials=60, gap=8.0).found > 0.8
+
+
+def test_separated_votes_are_covered() -> None:
+    assert separated_coverage(0.95, 48, 60) >= 0.9
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("conditions", [7, 10, 27, 48])
+@pytest.mark.parametrize("unequal", [False, True])
+@pytest.mark.parametrize("scores", POPULATIONS, ids=lambda scores: scores.name)
+def test_intervals_hold_at_every_size(scores: Scores, unequal: bool, conditions: int) -> None:
+    covered = mean_coverage(scores, conditions, unequal, 2_000)
+    # Shares are discrete, and conservative where they are.
+    assert 0.925 <= covered <= (1.0 if scores.share or unequal else 0.975), f"{covered:.1%}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("conditions", [7, 10, 24, 48])
+@pytest.mark.parametrize("methods", [2, 9, 14])
+def test_family_wise_error_of_ranks(methods: int, conditions: int) -> None:
+    error = ranks_error(NORMAL, methods, conditions, False, 1_000)
+    assert 0.02 <= error <= 0.07, f"{error:.1%}"
+
+
 def test_intervals_that_ignore_raters_and_items_cover_far_less() -> None:
     truth = population_strengths()
     two_way = davidson_once(50, 40, truth)
@@ -89,7 +143,7 @@ def test_intervals_that_ignore_raters_and_items_cover_far_less() -> None:
     def independent(rng: np.random.Generator) -> list[tuple[Interval, float]]:
         fit = fit_davidson(simulate_pairs(SEVEN, *random_pairs(7, 50, 40, ITEMS, rng), rng))
         floor = Covariance(fit.covariance.floor, fit.covariance.floor, (("votes", 1000),))
-        naive = Davidson(fit.strength, floor, fit.point, None, fit.votes)
+        naive = Davidson(fit.strength, floor, fit.point, None, fit.votes, pieces=fit.pieces)
         return [(naive.difference(0, b), float(truth[0] - truth[b])) for b in range(1, 7)]
 
     assert coverage(40, independent) < 0.88

@@ -9,10 +9,15 @@ import numpy as np
 import pytest
 
 from tests.stats.designs import SEVEN, random_pairs, seven_methods
+from vapbench.stats.clusters import Covariance
 from vapbench.stats.davidson import SeparationError, bootstrap_davidson, fit_davidson, fit_davidson_counts
+from vapbench.stats.intervals import t_critical
 from vapbench.stats.luce import fit_luce
+from vapbench.stats.newton import components, maximise
+from vapbench.stats.profile import separated
 from vapbench.stats.shares import choice_share
 from vapbench.stats.simulate import simulate_choices, simulate_pairs
+from vapbench.stats.strengths import rank_intervals
 from vapbench.stats.votes import LEFT, RIGHT, TIE, PairVotes, choices
 
 
@@ -137,8 +142,93 @@ def test_a_method_that_always_wins_is_regularised_and_says_so() -> None:
 
 
 def test_methods_never_compared_are_not_invented() -> None:
-    rows = [(0, 1, LEFT), (1, 0, LEFT), (2, 3, LEFT), (3, 2, LEFT)] * 5
-    assert "regularised; separation" in fit_davidson(pair_votes(*rows, n=4)).point.notes
+    rows = [(a, b, outcome) for a, b in ((0, 1), (1, 0), (2, 3), (3, 2)) for outcome in (LEFT, RIGHT)] * 5
+    fit = fit_davidson(pair_votes(*rows, n=4))
+    assert [piece.tolist() for piece in fit.pieces] == [[0, 1], [2, 3]] and not fit.point.notes
+    for across in (fit.difference(0, 2), fit.win_probability(1, 3)):
+        assert (across.low, across.high, across.reason) == (None, None, "never compared, not even through others")
+    assert np.isnan(fit.ranks().p[0, 2]) and not fit.ranks().better[0][2]
+    assert sum(share.estimate for share in fit.luce_shares()[:2]) == pytest.approx(1), "within a piece"
+    with pytest.raises(SeparationError, match="never compared"):
+        fit_davidson(pair_votes(*rows, n=4), strict=True)
+
+
+def test_pieces_meet_through_other_methods() -> None:
+    met = np.zeros((5, 5), dtype=bool)
+    met[0, 3] = met[3, 4] = met[2, 1] = True
+    assert [piece.tolist() for piece in components(met)] == [[0, 3, 4], [1, 2]]
+
+
+def quasi_separated() -> PairVotes:
+    """A never loses on the left: 24 of 24; on the right it wins 22 of 24."""
+    index = np.arange(48)
+    outcome = np.where(index < 24, LEFT, np.where(index < 46, RIGHT, LEFT))
+    return PairVotes(2, (index >= 24) * 1, (index < 24) * 1, outcome, index % 48, index)
+
+
+def test_separation_that_the_side_effect_makes_is_found() -> None:
+    fit = fit_davidson(quasi_separated())
+    assert fit.point.notes == ("regularised; separation",)
+    assert fit.diverging == ((0, 1),) and fit.side_diverges and fit.side is not None and fit.side.low is None
+    assert fit_davidson(quasi_separated(), side_effect=False).point.notes == (), "46 of 48 is no separation"
+    with pytest.raises(SeparationError, match="only on one side"):
+        fit_davidson(quasi_separated(), strict=True)
+
+
+def test_intervals_of_separated_votes_are_those_of_the_profile_likelihood() -> None:
+    optimize = pytest.importorskip("scipy.optimize")
+    fit = fit_davidson(quasi_separated())
+    t = t_critical(0.95, fit.covariance.degrees)
+    effect = fit.covariance.design_effect([1, -1])
+
+    def fall(gap: float) -> float:
+        # 24 wins of 24 on the left, 22 of 24 on the right; the side effect is free.
+        def lost(side: float) -> float:
+            left, right = gap + side, gap - side
+            return float(24 * np.logaddexp(0, -left) + 22 * np.logaddexp(0, -right) + 2 * np.logaddexp(0, right))
+
+        best = optimize.minimize_scalar(lost, bounds=(-20, 20), method="bounded", options={"xatol": 1e-10}).fun
+        return 2 * (best - (22 * math.log(24 / 22) + 2 * math.log(12))) / effect
+
+    known = fit.difference(0, 1)
+    assert known.low == pytest.approx(optimize.brentq(lambda gap: fall(gap) - t * t, 0, 8), abs=2e-3)
+    assert known.high == math.inf and fit.win_probability(0, 1).high == 1
+    assert fit.ranks().text(0) == "1" and fit.ranks().p[0, 1] < 0.001
+
+
+def test_votes_that_say_nothing_of_two_methods_leave_everything_possible() -> None:
+    # 0 beats 1 and 2 always; of 1 and 2 nothing is known but through it.
+    rows = [(0, 1, LEFT), (1, 0, RIGHT), (0, 2, LEFT), (2, 0, RIGHT)] * 6
+    fit = fit_davidson(pair_votes(*rows))
+    assert fit.difference(1, 2).low is None and "any difference possible" in fit.difference(1, 2).reason
+    assert fit.difference(0, 1).low is not None and not fit.ranks().better[1][2]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_whether_votes_are_separated_is_what_the_solver_would_find(seed: int) -> None:
+    """The linear programme against the likelihood: it has a maximum exactly where no direction is endless."""
+    rng = np.random.default_rng(seed)
+    features = rng.integers(-1, 2, (6, 3, 3)).astype(float)
+    counts = rng.integers(0, 2, (6, 3)).astype(float)
+    direction = separated(features, counts)
+    solution = maximise(features, counts[None], np.zeros(3))
+    eigenvalues = np.linalg.eigvalsh(solution.information[0])
+    assert (direction is not None) == (np.abs(solution.beta).max() > 8 or eigenvalues[0] < 1e-6)
+
+
+def test_ranks_agree_with_the_multivariate_t_distribution() -> None:
+    stats = pytest.importorskip("scipy.stats")
+    matrix = np.array([[1.0, 0.3, 0.1], [0.3, 2.0, 0.2], [0.1, 0.2, 0.5]])
+    covariance = Covariance(matrix, np.zeros((3, 3)), (("conditions", 9),))
+    estimates = np.array([0.0, 2.5, 0.4])
+    p = rank_intervals(estimates, covariance, draws=200_000).p
+    pairs = np.array([[1, -1, 0], [1, 0, -1], [0, 1, -1]])
+    spread = pairs @ matrix @ pairs.T
+    errors = np.sqrt(np.diag(spread))
+    drawn = stats.multivariate_t(np.zeros(3), spread, df=8, allow_singular=True).rvs(200_000, random_state=1)
+    largest = np.abs(drawn / errors).max(axis=1)
+    assert p[0, 1] == pytest.approx((largest >= 2.5 / errors[0]).mean(), abs=0.006)
+    assert p[0, 2] == p[2, 0] == pytest.approx((largest >= 0.4 / errors[1]).mean(), abs=0.006)
 
 
 def test_always_left_is_separation_too() -> None:

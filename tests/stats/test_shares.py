@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.stats.designs import SEVEN, seven_methods
-from vapbench.stats.clusters import Covariance, two_way_covariance
+from vapbench.stats.clusters import Covariance, share_interval, two_way_covariance
 from vapbench.stats.davidson import fit_davidson
-from vapbench.stats.intervals import t_critical
+from vapbench.stats.intervals import clustered_share, edge_reach, t_critical
 from vapbench.stats.shares import choice_share, mean_win_rate, print_shares, win_share
 from vapbench.stats.simulate import simulate_choices
 from vapbench.stats.strengths import rank_intervals
@@ -75,7 +75,8 @@ def test_intervals_stay_inside_and_have_a_bound_at_the_edge() -> None:
     votes = choices((index // 20 + index % 20) % 2, 3, index % 20, index // 20)
     never = choice_share(votes).intervals[2]
     assert never.estimate == never.low == 0
-    assert never.high == pytest.approx(1 - 0.05 ** (1 / 600), rel=1e-9)
+    # Twenty raters, thirty items: what twenty independent clusters may have missed.
+    assert never.high == pytest.approx(1 - 0.05 ** (1 / 20), rel=1e-9)
     for interval in choice_share(crossed()).intervals:
         assert interval.low is not None and interval.high is not None
         assert 0 < interval.low < interval.estimate < interval.high < 1
@@ -155,3 +156,21 @@ def test_ranks_are_seeded_and_without_clusters_nothing_is_certain() -> None:
 def test_ranks_of_a_hundred_methods_take_no_seconds() -> None:
     ranks = rank_intervals(np.arange(100.0), Covariance(np.eye(100) * 0.01, np.eye(100) * 0.01, CLUSTERS))
     assert ranks.best == tuple(range(100, 0, -1))
+
+
+def test_ties_alone_have_shares_without_intervals() -> None:
+    """Half and half of nothing but ties is no certainty: [50, 50] would say that everything is known."""
+    left, right = np.tile([0, 1], 20), np.tile([1, 0], 20)
+    votes = PairVotes(2, left, right, np.full(40, TIE), np.arange(40) % 8, np.arange(40) // 8)
+    for shares in (win_share(votes), mean_win_rate(votes)):
+        assert shares.share.tolist() == pytest.approx([0.5, 0.5])
+        assert all(known.low is None and "alike" in known.reason for known in shares.intervals)
+
+
+def test_nothing_and_everything_are_bounded_by_clusters_alike() -> None:
+    """Never chosen, always left, every case yes: one bound for all of them, by the number of clusters."""
+    votes = choices(np.zeros(60, dtype=int), 2, np.arange(60) % 10, np.arange(60) // 10)
+    never = choice_share(votes).intervals[1]
+    assert (never.low, never.high) == pytest.approx((0, edge_reach(6)))
+    assert share_interval(np.ones(60), np.arange(60) % 10, np.arange(60) // 10).low == pytest.approx(1 - edge_reach(6))
+    assert clustered_share([1.0] * 60, [i // 10 for i in range(60)]).low == pytest.approx(1 - edge_reach(6))

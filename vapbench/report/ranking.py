@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from vapbench.stats.paired import EXACT_CLUSTERS
+from vapbench.stats.intervals import FEWEST_CONDITIONS, fixed_conditions
 
 Scores = Mapping[str, float]
 """Case -> score, seeds averaged."""
@@ -21,41 +21,82 @@ class Versus:
     difference: float
     """Mean of the method less the reference's, in the metric's unit."""
     low: float | None
-    """Lower end of the bootstrap interval over conditions."""
+    """Lower end of the differences that its test by itself does not reject; None if there is no interval."""
     high: float | None
     p: float
-    """Sign-flip p-value, adjusted by Holm over the column."""
+    """Sign-flip p-value, adjusted for all methods of the column."""
     n: int
     """Common cases."""
 
 
-def out_of_reach(conditions: int, tests: int, alpha: float = 0.05) -> str:
-    """Why no difference can be significant, if it is so; else empty.
+@dataclass(frozen=True)
+class Units:
+    """What the cases of a table are clustered by, in every test, rank and interval of it."""
 
-    A sign-flip test over C conditions has 2^C sign patterns, two of which are as far out as a difference that all
-    conditions share, so no p-value is below 2 / 2^C; the smallest of m counts m times after Holm.
+    of: Mapping[str, str]
+    """Case -> its condition; the case itself where conditions are fixed."""
+    fixed: bool
+    """Whether the conditions are taken as they are; see :func:`vapbench.stats.intervals.fixed_conditions`."""
+
+    @property
+    def name(self) -> str:
+        """What one of them is called, in the plural."""
+        return "cases" if self.fixed else "conditions"
+
+    @property
+    def how(self) -> str:
+        """How a footer says it."""
+        return "cases within these conditions" if self.fixed else "conditions"
+
+
+def units_of(conditions: Mapping[str, str]) -> Units:
+    """Choose by the plan, before any score is looked at.
 
     Args:
-        conditions: conditions tested on, the largest number of any of the tests.
-        tests: tests that are adjusted for each other.
+        conditions: planned case -> condition.
+    """
+    if not fixed_conditions(conditions.values()):
+        return Units(conditions, False)
+    return Units({case: case for case in conditions}, True)
+
+
+def fixed_note(conditions: Mapping[str, str]) -> str:
+    """What a reader must know of an analysis with fixed conditions."""
+    return (
+        f"With {len(set(conditions.values()))} conditions, fewer than {FEWEST_CONDITIONS}, cases are taken as drawn "
+        "and conditions as given: intervals, ranks and tests are about these conditions, not about others like them."
+    )
+
+
+def out_of_reach(units: int, name: str, alpha: float = 0.05) -> str:
+    """Why no difference can be significant, if it is so; else empty.
+
+    A pattern of signs and its opposite say the same, so of C signs one in 2^(C-1) patterns is as far out as a
+    difference that all share, however many differences are tested together.
+
+    Args:
+        units: conditions (or cases) that are flipped, the largest number of any of the tests.
+        name: what they are called.
         alpha: level.
     """
-    if not conditions or not tests or conditions > EXACT_CLUSTERS or (least := 2.0 ** (1 - conditions)) * tests < alpha:
+    from vapbench.stats.flips import least_p
+
+    if not units or (least := least_p(units)) < alpha:
         return ""
     return (
-        f"With {conditions} conditions no p-value is below {least:.3f}, {min(1.0, least * tests):.3f} after Holm over "
-        f"{tests}: no difference, however large, can be significant at {alpha:g}; that takes more conditions."
+        f"With {units} {name if units > 1 else name.removesuffix('s')} no p-value is below {least:.3f}: no difference, "
+        f"however large, can be significant at {alpha:g}; that takes more {name}."
     )
 
 
 def rank_spans(
-    scores: Sequence[Scores | None], conditions: Mapping[str, str], higher_is_better: bool | None
+    scores: Sequence[Scores | None], units: Units, higher_is_better: bool | None
 ) -> list[tuple[int, int] | None]:
     """Rank intervals of one column: best and worst rank each method may have, all at once with 95 %.
 
     Args:
         scores: per row, its scores on the same cases; None for rows that are not compared.
-        conditions: case -> condition.
+        units: what the cases are clustered by.
         higher_is_better: None: no direction, no ranks.
 
     Returns:
@@ -63,54 +104,46 @@ def rank_spans(
     """
     import numpy as np
 
-    from vapbench.stats.clusters import clustered_covariance
-    from vapbench.stats.strengths import rank_intervals
+    from vapbench.stats.arrays import codes, group_sums
+    from vapbench.stats.flips import flip_ranks
 
     compared = [index for index, values in enumerate(scores) if values]
     nothing: list[tuple[int, int] | None] = [None] * len(scores)
     if higher_is_better is None or len(compared) < 2:
         return nothing
     cases = list(scores[compared[0]] or ())
+    clusters, count = codes([units.of[case] for case in cases])
+    if out_of_reach(count, units.name):
+        return nothing
     sign = 1.0 if higher_is_better else -1.0
     matrix = sign * np.array([[(scores[row] or {})[case] for row in compared] for case in cases])
-    means = matrix.mean(axis=0)
-    covariance = clustered_covariance((matrix - means) / len(cases), np.array([conditions[case] for case in cases]))
-    if covariance.reason:
-        return nothing
-    ranks = rank_intervals(means, covariance)
+    ranks = flip_ranks(group_sums(matrix, clusters, count))
     for place, row in enumerate(compared):
         nothing[row] = (ranks.best[place], ranks.worst[place])
     return nothing
 
 
-def against(
-    scores: Sequence[Scores | None], reference: int, conditions: Mapping[str, str], total: int
-) -> list[Versus | None]:
-    """Differences of each row from the row ``reference``, with p-values adjusted by Holm over the rows.
+def against(scores: Sequence[Scores | None], reference: int, units: Units, total: int) -> list[Versus | None]:
+    """Differences of each row from the row ``reference``, with p-values adjusted over the rows.
 
     Args:
         scores: per row, its scores; None for rows that take no part.
         reference: row compared with.
-        conditions: case -> condition.
+        units: what the cases are clustered by.
         total: cases of the table; a row with less than 95 % of them in common with the reference is not tested.
     """
-    from dataclasses import replace
+    from vapbench.stats.paired import Pairs, paired_differences
 
-    from vapbench.stats.multiplicity import holm
-    from vapbench.stats.paired import paired_difference
-
-    found: list[Versus | None] = [None] * len(scores)
     base = scores[reference] or {}
+    family: dict[int, Pairs] = {}
     for row, values in enumerate(scores):
         common = [case for case in values or () if case in base]
         if row == reference or not values or len(common) < (1 - SHORTFALL) * total or not common:
             continue
-        result = paired_difference(
-            [values[case] for case in common], [base[case] for case in common], [conditions[case] for case in common]
+        family[row] = Pairs(
+            [values[case] for case in common], [base[case] for case in common], [units.of[case] for case in common]
         )
-        found[row] = Versus(result.mean, result.low, result.high, result.p, result.n)
-    tested = [row for row, versus in enumerate(found) if versus]
-    for row, p in zip(tested, holm([versus.p for versus in found if versus]), strict=True):
-        versus = found[row]
-        found[row] = replace(versus, p=float(p)) if versus else None
+    found: list[Versus | None] = [None] * len(scores)
+    for row, result in zip(family, paired_differences(list(family.values()), unit=units.name), strict=True):
+        found[row] = Versus(result.mean, result.low, result.high, result.adjusted, result.n)
     return found

@@ -86,6 +86,27 @@ def krippendorff_alpha(
     return Alpha(point, float(low), float(high), units, votes)
 
 
+def alpha_both_ways(unit: npt.ArrayLike, rater: npt.ArrayLike, value: npt.ArrayLike) -> float | None:
+    """A variant of Krippendorff's alpha (interval) that does not depend on which of two methods counts as +1.
+
+    Every unit is also read the other way round, with values of the other sign. Where the better method mostly counts as
+    +1, most agreement is expected by the marginals, and alpha is near 0 for raters who agree; this variant is not.
+
+    Args:
+        unit: as in :func:`krippendorff_alpha`.
+        rater: likewise.
+        value: ``(N,)`` 1, 0 or -1, as of :func:`canonical_outcomes`.
+    """
+    numbers, count = codes(unit)
+    values = np.asarray(value, dtype=np.float64)
+    table = _table(
+        np.concatenate([numbers, numbers + count]), np.tile(np.asarray(rater), 2), np.concatenate([values, -values])
+    )
+    whole = _coincidences(table.per_unit[None], table.per_unit[None]).sum(axis=1)
+    alpha = float(_alpha(whole, _distance(table.values, "interval"))[0])
+    return alpha if np.isfinite(alpha) else None
+
+
 @dataclass(frozen=True, eq=False)
 class RaterAgreement:
     """How far each rater agrees with the others on the same units."""

@@ -14,10 +14,15 @@ import numpy as np
 import numpy.typing as npt
 
 from vapbench.stats.arrays import FloatArray, codes, group_sums
-from vapbench.stats.intervals import t_critical
+from vapbench.stats.intervals import edge_reach, t_critical
 
 MIN_CLUSTERS = 5
 """Below so many raters or items there is no interval: a spread of four is a guess."""
+
+
+NO_SPREAD = 1e-9
+"""A standard error of a share or strength that is rounding."""
+ALIKE = "the votes of all raters and items are alike, which gives no interval"
 
 
 @dataclass(frozen=True)
@@ -65,6 +70,11 @@ class Covariance:
         c = np.asarray(contrast, dtype=np.float64)
         return float(max(c @ self.matrix @ c, c @ self.floor @ c))
 
+    def design_effect(self, contrast: npt.ArrayLike) -> float:
+        """Variance of a linear combination over that of independent rater-item cells, at least 1."""
+        c = np.asarray(contrast, dtype=np.float64)
+        return float(self.variance(c) / floor) if (floor := float(c @ self.floor @ c)) > 0 else 1.0
+
     def transformed(self, jacobian: FloatArray) -> Covariance:
         """Covariance of ``Q`` smooth functions of the estimates, ``jacobian`` ``(Q, P)``: the delta method."""
         j = jacobian
@@ -75,6 +85,8 @@ class Covariance:
         if self.reason:
             return Interval(estimate, None, None, None, self.reason)
         error = math.sqrt(self.variance(contrast))
+        if error <= NO_SPREAD:
+            return Interval(estimate, None, None, None, ALIKE)
         half = t_critical(confidence, self.degrees) * error
         return Interval(estimate, estimate - half, estimate + half, error)
 
@@ -110,23 +122,6 @@ def two_way_covariance(scores: FloatArray, rater: npt.ArrayLike, item: npt.Array
     return Covariance(matrix, by_cell, (("raters", n_raters), ("items", n_items)))
 
 
-def clustered_covariance(scores: FloatArray, cluster: npt.ArrayLike, name: str = "conditions") -> Covariance:
-    r"""Covariance of ``P`` sums over cases that come in clusters: :math:`\frac{C}{C-1} \sum_c D_c D_c^\top`.
-
-    Args:
-        scores: ``(N, P)`` influence of each case; for means, its deviation over N.
-        cluster: ``(N,)`` labels.
-        name: what the clusters are called, for messages.
-
-    Returns:
-        The covariance, without a floor: one way of clustering cannot cancel another.
-    """
-    clusters, count = codes(cluster)
-    sums = group_sums(scores, clusters, count)
-    matrix = _inflate(sums.T @ sums, count)
-    return Covariance(matrix, np.zeros_like(matrix), ((name, count),))
-
-
 def share_interval(
     outcomes: npt.ArrayLike, rater: npt.ArrayLike, item: npt.ArrayLike, confidence: float = 0.95
 ) -> Interval:
@@ -147,7 +142,7 @@ def share_interval(
     if covariance.reason:
         return Interval(share, None, None, None, covariance.reason)
     if share in (0.0, 1.0):
-        reach = 1 - (1 - confidence) ** (1 / (covariance.degrees + 1))
+        reach = edge_reach(covariance.degrees + 1, confidence)
         low, high = (0.0, reach) if share == 0 else (1 - reach, 1.0)
         return Interval(share, low, high, None)
     return logit_interval(share, covariance.variance([1.0]), n, covariance.degrees, confidence)
@@ -158,6 +153,8 @@ def logit_interval(share: float, variance: float, n: int, degrees: int, confiden
 
     The scale is taken at :math:`p = (sN + \frac12) / (N + 1)`, so that a share near 0 or 1 has a finite logit.
     """
+    if math.sqrt(variance) <= NO_SPREAD:
+        return Interval(share, None, None, None, ALIKE)
     p = (share * n + 0.5) / (n + 1)
     error = math.sqrt(variance) / (p * (1 - p))
     centre, half = math.log(p / (1 - p)), t_critical(confidence, degrees) * error

@@ -15,16 +15,18 @@ Biometrics 33 (1977). Identified by :math:`\sum \theta = 0`. Standard errors are
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from vapbench.stats.arrays import FloatArray, IntArray, codes
 from vapbench.stats.clusters import Covariance, Interval, two_way_covariance
-from vapbench.stats.newton import Solution, maximise, strongly_connected, sum_zero_basis
+from vapbench.stats.newton import Solution, basis_of, components, maximise
+from vapbench.stats.profile import Profile, separated
 from vapbench.stats.strengths import Strengths
 from vapbench.stats.votes import PairVotes
 
+SEPARATION = "regularised; separation"
 PRIOR_SD = 2.0
 """Standard deviation of the normal prior that separated data get: theta differences of 4 are still plausible."""
 
@@ -52,6 +54,10 @@ class Davidson(Strengths):
     side: Interval | None
     """delta; None if not fitted."""
     votes: int
+    diverging: tuple[tuple[int, int], ...] = ()
+    """Pairs of methods, the better first, whose difference no finite number fits."""
+    side_diverges: bool = False
+    """Whether no finite side effect fits."""
 
 
 class SeparationError(ValueError):
@@ -67,8 +73,9 @@ def fit_davidson(votes: PairVotes, side_effect: bool = True, strict: bool = Fals
         strict: refuse separated data instead of regularising them.
 
     Returns:
-        The fit. Data in which no finite strengths fit (some group of methods never loses to, or never ties
-        with, the rest) get a prior ``theta ~ N(0, 2^2)`` and a note. No vote is ever invented for a cell.
+        The fit, of each piece of the comparison graph by itself. Data in which no finite strengths fit (some group of
+        methods never loses to, or never ties with, the rest; or does so on one side) get a prior ``theta ~ N(0, 2^2)``,
+        intervals by profile likelihood, and a note. No vote is ever invented for a cell.
 
     Raises:
         SeparationError: ``strict``, and there are no finite strengths.
@@ -87,14 +94,40 @@ def fit_davidson(votes: PairVotes, side_effect: bool = True, strict: bool = Fals
             point,
             None,
             len(votes),
+            pieces=model.pieces,
         )
     covariance = _parameter_covariance(votes, model, solution)
     thetas = np.zeros((votes.n_methods, model.width))
-    thetas[:, : votes.n_methods - 1] = model.basis
+    thetas[:, : model.strengths] = model.basis
+    direction = model.direction
+    diverging, endless = _diverging(model, direction), bool(model.side and direction is not None and direction[-1])
     side = None
     if model.side and point.side is not None:
         side = covariance.interval(point.side, np.eye(model.width)[-1])
-    return Davidson(point.strength, covariance.transformed(thetas), point, side, len(votes))
+        if direction is not None:
+            side = Interval(point.side, None, None, None, "no finite strengths fit, which gives no interval")
+    profile = None if direction is None else Profile(model.features, model.cells(counts[None])[0])
+    return Davidson(
+        point.strength,
+        covariance.transformed(thetas),
+        point,
+        side,
+        len(votes),
+        diverging,
+        endless,
+        pieces=model.pieces,
+        profile=profile,
+        basis=None if profile is None else thetas,
+    )
+
+
+def _diverging(model: _Model, direction: FloatArray | None) -> tuple[tuple[int, int], ...]:
+    """Pairs that were compared and that the likelihood drives apart, the better first."""
+    if direction is None:
+        return ()
+    theta = model.basis @ direction[: model.strengths]
+    met = dict.fromkeys((min(a, b), max(a, b)) for a, b in zip(*map(np.ndarray.tolist, model.pairs), strict=True))
+    return tuple((a, b) if theta[a] > theta[b] else (b, a) for a, b in met if abs(theta[a] - theta[b]) > 1e-6)
 
 
 def fit_davidson_counts(counts: FloatArray, side_effect: bool = True, strict: bool = False) -> DavidsonPoint:
@@ -143,15 +176,18 @@ def bootstrap_davidson(votes: PairVotes, replicates: int = 2_000, seed: int = 0,
     if model.degenerate:
         return Bootstrap(np.empty((0, n)), replicates)
     solution = model.solve(counts)
-    return Bootstrap(solution.beta[solution.converged, : n - 1] @ model.basis.T, int((~solution.converged).sum()))
+    return Bootstrap(
+        solution.beta[solution.converged, : model.strengths] @ model.basis.T, int((~solution.converged).sum())
+    )
 
 
 @dataclass(frozen=True, eq=False)
 class _Model:
     """Features of the ordered pairs that were shown, for :func:`maximise`."""
 
+    pieces: tuple[IntArray, ...]
     basis: FloatArray
-    """``(n, n-1)`` orthonormal, columns summing to 0: theta = basis @ beta."""
+    """``(n, strengths)`` orthonormal, columns summing to 0 within every piece: theta = basis @ beta."""
     pairs: tuple[IntArray, IntArray]
     features: FloatArray
     """``(pairs, alternatives, P)``."""
@@ -163,6 +199,13 @@ class _Model:
     degenerate: bool
     """Whether every vote is a tie."""
     note: str = ""
+    direction: FloatArray | None = None
+    """``(P,)``: where no finite parameters fit, what grows without end."""
+
+    @property
+    def strengths(self) -> int:
+        """How many of the parameters are strengths."""
+        return int(self.basis.shape[1])
 
     @property
     def width(self) -> int:
@@ -182,8 +225,8 @@ class _Model:
         if self.degenerate:
             return DavidsonPoint(np.zeros(n), math.inf, None, 0.0, (*notes, "every vote is a tie"))
         beta = solution.beta[0]
-        strength = self.basis @ beta[: n - 1]
-        ties = math.exp(float(beta[n - 1])) if self.ties else 0.0
+        strength = self.basis @ beta[: self.strengths]
+        ties = math.exp(float(beta[self.strengths])) if self.ties else 0.0
         side = float(beta[-1]) if self.side else None
         return DavidsonPoint(strength, ties, side, float(solution.log_likelihood[0]), notes)
 
@@ -191,30 +234,47 @@ class _Model:
 def _solve(counts: FloatArray, side_effect: bool, strict: bool) -> tuple[_Model, Solution, tuple[str, ...]]:
     if counts.ndim != 3 or counts.shape[0] != counts.shape[1] or counts.shape[2] != 3 or len(counts) < 2:
         raise ValueError(f"counts must have shape (n, n, 3) with at least two methods, got {counts.shape}")
-    beats = counts[:, :, 0] + counts[:, :, 1] + (counts[:, :, 2] + counts[:, :, 1]).T
-    if strongly_connected(beats > 0):
-        model = _model(counts, side_effect, regularised=False)
-        solution = model.solve(counts[None])
-        if solution.converged[0] or model.degenerate:
+    model = _model(counts, side_effect, regularised=False)
+    if strict and len(model.pieces) > 1:
+        raise SeparationError("some methods were never compared with the others, not even through others")
+    solution = model.solve(counts[None])
+    direction = None
+    if not model.degenerate:
+        if solution.converged[0] and not _suspect(model, counts, solution):
             return model, solution, ()
+        direction = separated(model.features, model.cells(counts[None])[0])
+        if direction is None and not solution.converged[0]:
+            direction = np.zeros(model.width)
+    if direction is None:
+        return model, solution, ()
     if strict:
         raise SeparationError(
-            "some methods never lose to, or were never compared with, the others: no finite strengths fit; "
-            "collect votes on more pairs, or accept a regularised fit"
+            "some methods never lose to the others, or only on one side: no finite strengths fit; "
+            "collect more votes, or accept a regularised fit"
         )
-    model = _model(counts, side_effect, regularised=True)
+    model = replace(_model(counts, side_effect, regularised=True), direction=direction)
     solution = model.solve(counts[None])
     if not solution.converged[0]:
         raise ArithmeticError("the Davidson model does not converge on these votes, even with a prior")
-    return model, solution, ("regularised; separation",)
+    return model, solution, (SEPARATION,)
+
+
+def _suspect(model: _Model, counts: FloatArray, solution: Solution) -> bool:
+    """Whether something that never happened is so unlikely that the solver may have stopped on an endless slope."""
+    logits = model.features @ solution.beta[0]
+    chance = np.exp(logits - logits.max(axis=1, keepdims=True))
+    cells = model.cells(counts[None])[0]
+    expected = cells.sum(axis=1, keepdims=True) * chance / chance.sum(axis=1, keepdims=True)
+    return bool((expected[cells == 0] < 1e-2).any())
 
 
 def _model(counts: FloatArray, side_effect: bool, regularised: bool) -> _Model:
-    n = len(counts)
     shown = counts.sum(axis=2) > 0
     left, right = (side.astype(np.int64) for side in np.nonzero(shown))
     ties, decisive = float(counts[:, :, 1].sum()), float(counts[:, :, [0, 2]].sum())
-    basis = sum_zero_basis(n)
+    pieces = tuple(components(shown))
+    basis = basis_of(pieces)
+    strengths = basis.shape[1]
     contrast = basis[left] - basis[right]
     side = side_effect
     if side:
@@ -227,14 +287,26 @@ def _model(counts: FloatArray, side_effect: bool, regularised: bool) -> _Model:
     features = np.stack([np.concatenate([rows[name][c] for c in columns], axis=1) for name in names], axis=1)
     start = np.zeros(features.shape[2])
     precision = np.zeros(features.shape[2])
-    precision[: n - 1] = 1 / PRIOR_SD**2
+    precision[:strengths] = 1 / PRIOR_SD**2
     if ties and decisive:
-        start[n - 1] = math.log(2 * ties / decisive)
+        start[strengths] = math.log(2 * ties / decisive)
     if side:
         precision[-1] = 1 / PRIOR_SD**2
-    note = "side effect not fitted: no pair was shown both ways round" if side_effect and not side else ""
+    note = ""
+    if side_effect and not (shown & shown.T).any():
+        alone = "not fitted and cannot be told from strength" if not side else "told from strength by the model alone"
+        note = f"no pair was shown both ways round: an advantage of one side is {alone}"
     return _Model(
-        basis, (left, right), features, bool(ties), side, precision if regularised else None, start, not decisive, note
+        pieces,
+        basis,
+        (left, right),
+        features,
+        bool(ties),
+        side,
+        precision if regularised else None,
+        start,
+        not decisive,
+        note,
     )
 
 

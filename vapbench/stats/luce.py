@@ -13,8 +13,9 @@ import numpy as np
 
 from vapbench.stats.arrays import BoolArray, FloatArray, group_sums
 from vapbench.stats.clusters import two_way_covariance
-from vapbench.stats.davidson import PRIOR_SD, SeparationError
-from vapbench.stats.newton import maximise, strongly_connected, sum_zero_basis
+from vapbench.stats.davidson import PRIOR_SD, SEPARATION, SeparationError
+from vapbench.stats.newton import basis_of, components, maximise, strongly_connected
+from vapbench.stats.profile import Profile
 from vapbench.stats.strengths import Strengths
 from vapbench.stats.votes import ChoiceVotes
 
@@ -45,25 +46,34 @@ def fit_luce(votes: ChoiceVotes, strict: bool = False) -> Luce:
     sets, member = np.unique(shown, axis=0, return_inverse=True)
     member = member.reshape(-1)
     counts = group_sums(votes.credit, member.astype(np.int64), len(sets))
-    basis = sum_zero_basis(n)
-    features = np.broadcast_to(basis, (len(sets), n, n - 1)).copy()
+    pieces = components((sets.astype(np.int64).T @ sets.astype(np.int64)) > 0)
+    basis = basis_of(pieces)
+    width = basis.shape[1]
+    features = np.broadcast_to(basis, (len(sets), n, width)).copy()
     notes: tuple[str, ...] = ()
     beats = (counts > 0).astype(np.int64).T @ sets.astype(np.int64) > 0
-    solution = maximise(features, counts[None], np.zeros(n - 1), available=sets) if strongly_connected(beats) else None
+    whole = all(strongly_connected(beats[np.ix_(piece, piece)]) for piece in pieces)
+    solution = maximise(features, counts[None], np.zeros(width), available=sets) if whole else None
+    profile = None
+    if strict and len(pieces) > 1:
+        raise SeparationError("some methods were never shown with the others: no strengths compare them")
     if solution is None or not solution.converged[0]:
         if strict:
-            raise SeparationError(
-                "some methods were never chosen, or never shown with the others: no finite strengths fit"
-            )
-        notes = ("regularised; separation",)
-        prior = np.full(n - 1, 1 / PRIOR_SD**2)
-        solution = maximise(features, counts[None], np.zeros(n - 1), available=sets, precision=prior)
+            raise SeparationError("some methods were never chosen: no finite strengths fit")
+        notes = (SEPARATION,)
+        solution = maximise(
+            features, counts[None], np.zeros(width), available=sets, precision=np.full(width, 1 / PRIOR_SD**2)
+        )
         if not solution.converged[0]:
             raise ArithmeticError("the Luce model does not converge on these votes, even with a prior")
+        profile = Profile(features, counts, sets)
     strength = basis @ solution.beta[0]
     residual = votes.credit - _probabilities(strength, sets)[member]
     influence = residual @ basis @ np.linalg.inv(solution.information[0]) @ basis.T
-    return Luce(strength, two_way_covariance(influence, votes.rater, votes.item), len(votes), notes)
+    covariance = two_way_covariance(influence, votes.rater, votes.item)
+    return Luce(
+        strength, covariance, len(votes), notes, pieces=tuple(pieces), profile=profile, basis=basis if profile else None
+    )
 
 
 def _probabilities(strength: FloatArray, sets: BoolArray) -> FloatArray:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from vapbench.stats.arrays import FloatArray, LabelArray, codes
 from vapbench.stats.clusters import Covariance, Interval, logit_interval, two_way_covariance
+from vapbench.stats.intervals import edge_reach
 from vapbench.stats.votes import ChoiceVotes, PairVotes
 
 
@@ -155,7 +156,6 @@ def _with_intervals(
     inside = (share > 1e-12) & (share < 1 - 1e-12)
     independent = np.where(inside, share * (1 - share) / exposure, np.nan)
     effect = np.array(variances) / independent
-    effective = exposure / max(1.0, float(np.median(effect[inside])) if inside.any() else 1.0)
     intervals = []
     for m, value in enumerate(map(float, share)):
         if covariance.reason:
@@ -163,8 +163,8 @@ def _with_intervals(
         elif inside[m]:
             intervals.append(logit_interval(value, variances[m], int(exposure[m]), covariance.degrees, confidence))
         else:
-            # No variance can be seen at the edge; as many effective votes without exception still bound it.
-            reach = float(1 - (1 - confidence) ** (1 / effective[m]))
+            # No variance can be seen at the edge; as many raters (or items) without exception still bound it.
+            reach = edge_reach(covariance.degrees + 1, confidence)
             low, high = (0.0, reach) if value < 0.5 else (1 - reach, 1.0)
             intervals.append(Interval(value, low, high, None))
     return Shares(share, tuple(intervals), effect, covariance, n, pooled, bound)

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 from vapbench.core.case import Case
 from vapbench.errors import DataError, UsageError
-from vapbench.report.tables.votes import Agreement, Vote, agreement, win, within
+from vapbench.report.tables.votes import Agreement, Vote, agreement, win
 from vapbench.results.run import RunFolder, ScoreRow
 from vapbench.running.context import Progress, Settings
 from vapbench.running.costs import Estimate, estimate_folder, estimate_plan
 from vapbench.running.plan import Column, RunPlan
 from vapbench.running.run import Selection, execute, rescore
 from vapbench.stats.intervals import Estimate as Mean
-from vapbench.stats.intervals import clustered_mean
+from vapbench.stats.intervals import clustered_mean, clustered_share
 from vapbench.validation.controls import Control, plan_controls
 
 if TYPE_CHECKING:
@@ -132,8 +132,8 @@ def summarise(setting: Setting, votes: Sequence[Vote] = ()) -> Report:
     everything = [row for rows in (*own.values(), *controls.values()) for row in rows.values()]
     conditions = {case.id: case.condition for case in cases.values()}
 
-    def mean(values: Mapping[str, float], bounds: tuple[float | None, float | None]) -> Mean:
-        return within(clustered_mean(list(values.values()), [conditions[case] for case in values]), *bounds)
+    def of(values: Mapping[str, float]) -> list[str]:
+        return [conditions[case] for case in values]
 
     limits = setting.column.metric.range
 
@@ -143,10 +143,14 @@ def summarise(setting: Setting, votes: Sequence[Vote] = ()) -> Report:
     between = [abs(a - b) for values in repeats.values() for a, b in combinations(values, 2)]
     return Report(
         column=setting.column.label,
-        means={name: mean(values, limits) for name, values in scores.items() if values},
+        means={
+            name: clustered_mean(list(values.values()), of(values), bounds=limits)
+            for name, values in scores.items()
+            if values
+        },
         asked=len(everything),
         failed=sum(row.status == "failed" for row in everything),
-        separation=mean(wins, (0, 1)) if wins else None,
+        separation=clustered_share(list(wins.values()), of(wins)) if wins else None,
         swap_difference=math.fsum(swaps) / len(swaps) if swaps else None,
         repeat_difference=math.fsum(between) / len(between) if between else None,
         repeat_alpha=_alpha(repeats) if between else None,

@@ -181,6 +181,10 @@ class Evidence:
                 means[case] = math.fsum(values) / len(values) if len(values) > 1 else values[0]
         return means
 
+    def yes_or_no(self, column: ColumnKey) -> bool:
+        """Whether every score of a column is 1 or 0, as of a metric that says yes or no."""
+        return all(row.value in (None, 0, 1) for row in self.scores.get(column, {}).values())
+
     def outcome(self, column: ColumnKey, case: str) -> Outcome:
         """What ``column`` says of ``case``: the mean over its seeds.
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from vapbench.report.tables.comparison import ColumnComparison, Comparison
 from vapbench.report.tables.grid import ABSENT
 
-_HEADS = ("metric", "A", "B", "A - B", "95% interval", "p", "won/tied/lost", "n", "better")
+_HEADS = ("metric", "A", "B", "A - B", "95% interval", "p", "p, all", "won/tied/lost", "n", "better")
 
 
 def without_shared(comparisons: Sequence[Comparison]) -> tuple[list[Comparison], list[str]]:
@@ -39,10 +39,9 @@ def lines(comparison: Comparison) -> Iterator[str]:
     for column in comparison.columns:
         if column.reason:
             yield _flat(f"{column.column.title}: {column.reason}.")
-        if column.mcnemar:
-            test = column.mcnemar
-            cases = f"only A {test.only_a}, only B {test.only_b} cases"
-            yield _flat(f"{column.column.title}: {cases}; McNemar p = {p_text(test.p)}.")
+        if column.yes_or_no and column.difference:
+            cases = f"only A in {column.difference.wins}, only B in {column.difference.losses} cases"
+            yield _flat(f"{column.column.title}: {cases}.")
     yield from (_flat(remark.line) for remark in comparison.remarks)
     yield from map(_flat, comparison.footers)
 
@@ -58,7 +57,7 @@ def _cells(item: ColumnComparison) -> tuple[str, ...]:
     count = f"{item.n}/{item.total}"
     title = _flat(column.header)
     if difference is None:
-        return (title, *means, *[ABSENT] * 4, count, "")
+        return (title, *means, *[ABSENT] * 5, count, "")
     text = column.text(difference.mean)
     signed = text if difference.mean <= 0 else f"+{text}"
     ends = (
@@ -69,7 +68,9 @@ def _cells(item: ColumnComparison) -> tuple[str, ...]:
     won, lost = (difference.wins, difference.losses)
     if column.higher_is_better is False:
         won, lost = lost, won
-    return (title, *means, signed, ends, p_text(item.p or 0.0), f"{won}/{difference.ties}/{lost}", count, item.verdict)
+    tests = p_text(difference.p), p_text(difference.adjusted)
+    better = item.verdict or (f"({item.alone})" if item.alone else "")
+    return (title, *means, signed, ends, *tests, f"{won}/{difference.ties}/{lost}", count, better)
 
 
 def _flat(text: str) -> str:

@@ -7,17 +7,18 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from vapbench.errors import DataError, UsageError, did_you_mean
-from vapbench.report.ranking import SHORTFALL, out_of_reach
+from vapbench.report.ranking import SHORTFALL, Units, fixed_note, out_of_reach, units_of
 from vapbench.report.read.case_notes import lines_of
 from vapbench.report.read.columns import Column, columns_of, rows_of
 from vapbench.report.read.evidence import Evidence, read_evidence
 from vapbench.report.read.remarks import Remark, remarks_of
 from vapbench.report.tables.summary import condition_of, task_names
 from vapbench.results.run import RunFolder
-from vapbench.stats.multiplicity import holm
-from vapbench.stats.paired import McNemar, PairedDifference, mcnemar, paired_difference
+from vapbench.stats import STATISTICS_VERSION
+from vapbench.stats.paired import PairedDifference, Pairs, paired_differences
 
-SCHEMA = 1
+SCHEMA = 2
+ALPHA = 0.05
 
 
 @dataclass(frozen=True)
@@ -34,17 +35,26 @@ class ColumnComparison:
     """Cases that either planned."""
     difference: PairedDifference | None
     """A minus B over the common cases; None if there are too few of them to say."""
-    p: float | None
-    """Sign-flip p-value, adjusted by Holm over the table's columns."""
-    mcnemar: McNemar | None
-    """For yes-or-no scores: the exact test on the cases that differ, not adjusted."""
+    yes_or_no: bool = False
+    """Whether every score is 1 or 0: the test is then McNemar's for clustered cases."""
     reason: str = ""
     """Why there is no difference."""
 
     @property
+    def alone(self) -> str:
+        """What the column says by itself, as ranks of a report do: as :attr:`verdict`."""
+        return "" if self.difference is None else self._better(self.difference.p)
+
+    @property
     def verdict(self) -> str:
-        """``A``, ``B`` (which is better), ``differs`` where the column has no direction, or empty."""
-        if self.p is None or self.difference is None or self.p >= 0.05 or self.difference.mean == 0:
+        """``A``, ``B`` (which is better), ``differs`` where the column has no direction, or empty.
+
+        All verdicts of a table hold at once with 95 %.
+        """
+        return "" if self.difference is None else self._better(self.difference.adjusted)
+
+    def _better(self, p: float) -> str:
+        if self.difference is None or p >= ALPHA or self.difference.mean == 0:
             return ""
         if self.column.higher_is_better is None:
             return "differs"
@@ -100,7 +110,9 @@ def to_json(comparison: Comparison) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         **asdict(comparison),
-        "columns": [{**asdict(column), "verdict": column.verdict} for column in comparison.columns],
+        "columns": [
+            {**asdict(column), "verdict": column.verdict, "alone": column.alone} for column in comparison.columns
+        ],
         "footers": list(comparison.footers),
         "remarks": [remark.to_json() for remark in comparison.remarks],
     }
@@ -111,59 +123,62 @@ def _compare(runs: tuple[Evidence, Evidence], task: str | None) -> Comparison:
     shown = {name: item for run in runs for name, item in (run.manifest.get("metrics") or {}).items()}
     planned = {case: entry for run in runs for case, entry in run.cases(task).items()}
     conditions = {case: condition_of(case, entry) for case, entry in planned.items()}
-    columns = [
-        _column(column, runs[0].case_means(key, task), runs[1].case_means(key, task), conditions)
-        for column, key in zip(columns_of(keys, shown), keys, strict=True)
-    ]
-    tested = [column for column in columns if column.difference]
-    adjusted = iter(holm([column.difference.p for column in tested if column.difference]).tolist())
-    columns = [replace(column, p=next(adjusted)) if column.difference else column for column in columns]
+    units = units_of(conditions)
+    columns, pairs = [], {}
+    for place, (column, key) in enumerate(zip(columns_of(keys, shown), keys, strict=True)):
+        a, b = (run.case_means(key, task) for run in runs)
+        found, pair = _column(column, a, b, units)
+        columns.append(replace(found, yes_or_no=bool(pair) and all(run.yes_or_no(key) for run in runs)))
+        if pair:
+            pairs[place] = pair
+    for place, difference in zip(pairs, paired_differences(list(pairs.values()), unit=units.name), strict=True):
+        columns[place] = replace(columns[place], difference=difference)
     labels = [row.label for row in rows_of(runs)]
     only = sorted({key.metric for key in set(runs[0].scores) ^ set(runs[1].scores)})
-    footers = (*_footers(labels, columns, len(tested), only), *lines_of(planned))
+    footers = (*_footers(labels, columns, conditions, only), *lines_of(planned))
     titled = {key: column.column.title for key, column in zip(keys, columns, strict=True)}
     remarks = remarks_of(dict(zip(labels, runs, strict=True)), titled, task, every_reason=True)
     return Comparison(runs[0].suite, task, labels[0], labels[1], tuple(columns), footers, remarks)
 
 
 def _column(
-    column: Column, a: Mapping[str, float], b: Mapping[str, float], conditions: Mapping[str, str]
-) -> ColumnComparison:
-    common = [case for case in conditions if case in a and case in b]
-    total = len(conditions)
+    column: Column, a: Mapping[str, float], b: Mapping[str, float], units: Units
+) -> tuple[ColumnComparison, Pairs | None]:
+    """Means over the common cases, and what is to be tested, if there are enough of them."""
+    common = [case for case in units.of if case in a and case in b]
+    total = len(units.of)
     left, right = [a[case] for case in common], [b[case] for case in common]
     means = [sum(values) / len(common) if common else None for values in (left, right)]
-    plain = ColumnComparison(column, means[0], means[1], len(common), total, None, None, None)
+    plain = ColumnComparison(column, means[0], means[1], len(common), total, None)
     if not common or len(common) < (1 - SHORTFALL) * total:
-        return replace(plain, reason=f"not tested: {len(common)} of {total} cases have both scores")
-    yes_or_no = set(left) | set(right) <= {0.0, 1.0}
-    return replace(
-        plain,
-        difference=paired_difference(left, right, [conditions[case] for case in common]),
-        mcnemar=mcnemar(left, right) if yes_or_no else None,
-    )
+        return replace(plain, reason=f"not tested: {len(common)} of {total} cases have both scores"), None
+    return plain, Pairs(left, right, [units.of[case] for case in common])
 
 
-def _footers(labels: Sequence[str], columns: Sequence[ColumnComparison], tested: int, only: list[str]) -> Iterator[str]:
+def _footers(
+    labels: Sequence[str], columns: Sequence[ColumnComparison], conditions: Mapping[str, str], only: list[str]
+) -> Iterator[str]:
+    units, differences = units_of(conditions), [column.difference for column in columns if column.difference]
     yield (
-        f"{labels[0]} minus {labels[1]}, paired by case, seeds averaged; brackets: 95% bootstrap over conditions "
-        f"(BCa); p: sign-flip by condition, adjusted by Holm over the {tested} tested columns of this table."
+        f"{labels[0]} minus {labels[1]}, paired by case, seeds averaged; p: sign-flip of {units.how}; brackets: the "
+        "differences it does not reject, 95%; p, all: adjusted for the "
+        f"{len(differences)} tested columns together (step-down max-t; statistics {STATISTICS_VERSION})."
     )
-    if reason := out_of_reach(max((c.difference.clusters for c in columns if c.difference), default=0), tested):
+    yield "Better: A or B by p, all; (A) or (B) in that column alone, by p, as ranks of vapbench report are."
+    if units.fixed:
+        yield fixed_note(conditions)
+    if reason := out_of_reach(max((difference.clusters for difference in differences), default=0), units.name):
         yield reason
-    methods = {column.difference.exact for column in columns if column.difference}
-    if methods:
-        ways = {True: "all sign patterns", False: "10,000 drawn sign patterns (p is never 0)"}
-        yield f"The sign-flip test tried {' or '.join(ways[exact] for exact in sorted(methods, reverse=True))}."
-    few = {column.difference.clusters for column in columns if column.difference and column.difference.low is None}
-    if few:
-        least = 2 / 2 ** max(few)
-        yield (
-            f"{max(few)} condition{'s' * (max(few) > 1)}: fewer than five give no interval, and no p below {least:.2g} "
-            "before Holm, whatever the difference; compare over more conditions."
-        )
-    if any(column.mcnemar for column in columns):
-        yield "McNemar: exact, on the cases that differ; it takes cases as independent and is not adjusted."
+    ways = {True: "all sign patterns", False: "10,000 drawn sign patterns (p is never 0)"}
+    if tried := {difference.exact for difference in differences}:
+        yield f"The sign-flip test tried {' or '.join(ways[exact] for exact in sorted(tried, reverse=True))}."
+    lacking: dict[str, list[str]] = {}
+    for column in columns:
+        if column.difference and column.difference.reason:
+            lacking.setdefault(column.difference.reason, []).append(column.column.title)
+    yield from (f"No interval for {', '.join(titles)}: {reason}." for reason, titles in lacking.items())
+    if any(column.yes_or_no for column in columns):
+        yield "Of yes-or-no scores the sign-flip test is McNemar's for clustered cases (exact for one case each)."
     yield "Columns: " + "; ".join(f"{c.column.title} is {c.column.definition}" for c in columns) + "."
     if only:
         yield f"Only one of the two was scored with: {', '.join(only)}."

@@ -28,7 +28,7 @@ def marks_of(model: TableModel, column: int, mark: Mark) -> Marks:
         column: which of its columns.
         mark: ``displayed``: by the digits shown, so that equal prints get equal marks. ``significant``: best is
             whatever is not significantly worse than the best mean, second the same among the others; by sign-flip
-            tests over conditions, adjusted by Holm over the rows compared. Where that is every row, as with few
+            tests over conditions, adjusted for all rows compared (max-t). Where that is every row, as with few
             conditions, none is marked. Rows without cases of their own, such as published ones, cannot be tested.
             Preferences are marked by rank intervals either way.
     """
@@ -56,17 +56,15 @@ def explanation(mark: Mark) -> str:
         return "Bold is best and underlined second best of the column, by the digits shown."
     return (
         "Bold is not significantly worse than the best of the column, underlined not significantly worse than the best "
-        f"of the others: sign-flip by condition, adjusted by Holm over the methods compared, p < {ALPHA:g}. "
+        f"of the others: sign-flip by condition, adjusted for the methods compared (max-t), p < {ALPHA:g}. "
         "In a column without bold nothing is significantly worse than the best."
     )
 
 
 def _not_worse(model: TableModel, column: int, rows: Sequence[int]) -> frozenset[int]:
     """The best of ``rows``, and those that are not significantly worse."""
-    import numpy as np
-
-    from vapbench.stats.multiplicity import holm
-    from vapbench.stats.paired import sign_flip
+    from vapbench.report.ranking import units_of
+    from vapbench.stats.paired import Pairs, paired_differences
 
     if not rows:
         return frozenset()
@@ -75,7 +73,8 @@ def _not_worse(model: TableModel, column: int, rows: Sequence[int]) -> frozenset
     others = [row for row in rows if row != leader]
     # Ranked rows have a score for every case of the table.
     cases = list(model.scores[leader][column])
-    conditions = [model.conditions[case] for case in cases]
-    values = {row: np.array([model.scores[row][column][case] for case in cases]) for row in rows}
-    p = holm([sign_flip(values[leader] - values[row], conditions)[0] for row in others]) if others else ()
-    return frozenset({leader, *(row for row, value in zip(others, p, strict=True) if value >= ALPHA)})
+    units = units_of(model.conditions)
+    clusters = [units.of[case] for case in cases]
+    values = {row: [model.scores[row][column][case] for case in cases] for row in rows}
+    tests = paired_differences([Pairs(values[leader], values[row], clusters) for row in others])
+    return frozenset({leader, *(row for row, test in zip(others, tests, strict=True) if test.adjusted >= ALPHA)})

@@ -11,14 +11,15 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from vapbench.errors import UsageError, did_you_mean
-from vapbench.report.ranking import SHORTFALL, Versus, against, out_of_reach, rank_spans
+from vapbench.report.ranking import SHORTFALL, Units, Versus, against, fixed_note, out_of_reach, rank_spans, units_of
 from vapbench.report.read.case_notes import lines_of
 from vapbench.report.read.columns import Column, Row, columns_of, rows_of
 from vapbench.report.read.evidence import ColumnKey, Evidence, Why, chosen, read_all
 from vapbench.report.read.facts import made_with
 from vapbench.report.read.remarks import Remark, remarks_of
 from vapbench.results.run import RunFolder
-from vapbench.stats.intervals import clustered_mean
+from vapbench.stats import STATISTICS_VERSION
+from vapbench.stats.intervals import clustered_mean, clustered_share
 
 CONFIDENCE = 0.95
 
@@ -216,15 +217,20 @@ def _table(
     columns = tuple(titled[key] for key in keys)
     cells, comparable, base = [], _comparable(rows, runs, task), _reference(rows, reference)
     conditions = {case: condition_of(case, planned) for run in runs for case, planned in run.cases(task).items()}
+    units = units_of(conditions)
     scored = [[run.case_means(key, task) for key in keys] for run in runs]
+    kinds = [
+        _Kind(titled[key], units.fixed, titled[key].range == (0, 1) and all(run.yes_or_no(key) for run in runs))
+        for key in keys
+    ]
     for run, values in zip(runs, scored, strict=True):
-        measured = (_cell(run, key, task, scores) for key, scores in zip(keys, values, strict=True))
-        cells.append([_bounded(cell, column) for cell, column in zip(measured, columns, strict=True)])
+        found = zip(keys, kinds, values, strict=True)
+        cells.append([_cell(run, key, kind, task, scores) for key, kind, scores in found])
     for index, column in enumerate(columns):
-        _rank(column, index, cells, comparable, [values[index] for values in scored], conditions)
+        _rank(column, index, cells, comparable, [values[index] for values in scored], units)
         if base is not None:
             total = len(_cases_of(runs, task))
-            versus = against([values[index] for values in scored], base, conditions, total)
+            versus = against([values[index] for values in scored], base, units, total)
             for line, difference in zip(cells, versus, strict=True):
                 line[index] = replace(line[index], versus=difference)
     return TableModel(
@@ -234,7 +240,7 @@ def _table(
         columns,
         rows,
         tuple(tuple(line) for line in cells),
-        tuple(_footers(columns, rows, runs, cells, comparable, task, base)),
+        tuple(_footers(columns, rows, runs, cells, comparable, task, base, conditions, kinds)),
         base,
         tuple(map(tuple, scored)),
         conditions,
@@ -258,22 +264,33 @@ def _rank(
     cells: Sequence[list[Cell]],
     comparable: Sequence[bool],
     scored: Sequence[Mapping[str, float]],
-    conditions: Mapping[str, str],
+    units: Units,
 ) -> None:
     """Fill in places and rank intervals of one column."""
     ranked = [can and line[index].complete for line, can in zip(cells, comparable, strict=True)]
     places = places_of(column, [line[index].mean if can else None for line, can in zip(cells, ranked, strict=True)])
     scores = [values if can else None for values, can in zip(scored, ranked, strict=True)]
-    spans = rank_spans(scores, conditions, column.higher_is_better)
+    spans = rank_spans(scores, units, column.higher_is_better)
     for line, place, span in zip(cells, places, spans, strict=True):
         line[index] = replace(line[index], place=place, ranks=span)
 
 
-def _cell(run: Evidence, key: ColumnKey, task: str | None, scored: Mapping[str, float]) -> Cell:
+@dataclass(frozen=True)
+class _Kind:
+    """Which interval the means of a column get."""
+
+    column: Column
+    fixed: bool
+    """Whether conditions are taken as they are."""
+    share: bool
+    """Whether every score is yes (1) or no (0)."""
+
+
+def _cell(run: Evidence, key: ColumnKey, kind: _Kind, task: str | None, scored: Mapping[str, float]) -> Cell:
     cases = run.cases(task)
     if len(scored) == len(cases):
         # The usual case, without asking each row again what became of it.
-        return _with_interval(Cell(None, None, None, len(scored), len(cases)), scored, cases)
+        return _with_interval(Cell(None, None, None, len(scored), len(cases)), kind, scored, cases)
     why = run.why(key, task)
     states = {state: sum(each.count for each in why if each.state == state) for state in ("failed", "unscored")}
     # What is not scored yet needs no reason beside what failed or does not apply.
@@ -290,30 +307,28 @@ def _cell(run: Evidence, key: ColumnKey, task: str | None, scored: Mapping[str, 
         reasons=max(1, len(reasons)),
         why=why,
     )
-    return _with_interval(cell, scored, cases)
+    return _with_interval(cell, kind, scored, cases)
 
 
-def _with_interval(cell: Cell, scored: Mapping[str, float], cases: Mapping[str, Mapping[str, Any]]) -> Cell:
+def _with_interval(
+    cell: Cell, kind: _Kind, scored: Mapping[str, float], cases: Mapping[str, Mapping[str, Any]]
+) -> Cell:
     if not scored:
         return cell
-    clusters = [condition_of(case, cases[case]) for case in scored]
-    estimate = clustered_mean(list(scored.values()), clusters, CONFIDENCE)
+    conditions = [condition_of(case, cases[case]) for case in scored]
+    values, clusters = list(scored.values()), list(scored) if kind.fixed else conditions
+    if kind.share:
+        estimate = clustered_share(values, clusters, CONFIDENCE)
+    else:
+        estimate = clustered_mean(values, clusters, CONFIDENCE, kind.column.range)
     return replace(
         cell,
         mean=estimate.mean,
         low=estimate.low,
         high=estimate.high,
-        conditions=estimate.clusters,
+        conditions=len(set(conditions)),
         no_interval=estimate.reason,
     )
-
-
-def _bounded(cell: Cell, column: Column) -> Cell:
-    """Cut the interval at what the metric can be: with few conditions it would reach beyond."""
-    bottom, top = column.range
-    low = cell.low if cell.low is None or bottom is None else max(cell.low, bottom)
-    high = cell.high if cell.high is None or top is None else min(cell.high, top)
-    return replace(cell, low=low, high=high)
 
 
 def _comparable(rows: Sequence[Row], runs: Sequence[Evidence], task: str | None) -> list[bool]:
@@ -346,7 +361,10 @@ def _footers(
     comparable: Sequence[bool],
     task: str | None,
     reference: int | None,
+    conditions: Mapping[str, str],
+    kinds: Sequence[_Kind],
 ) -> list[str]:
+    units = units_of(conditions)
     filled = [cell for line in cells for cell in line if cell.mean is not None]
     footers = []
     if not columns:
@@ -354,27 +372,32 @@ def _footers(
             f"{row.label}: {said}." for row, run in zip(rows, runs, strict=True) if (said := run.without_video(task))
         ]
         footers += lost or ["No scores yet; see: vapbench score --help"]
+    lacking = "; ".join(dict.fromkeys(cell.no_interval for cell in filled if cell.no_interval))
     if any(cell.low is not None for cell in filled):
-        conditions = _span({cell.conditions for cell in filled if cell.low is not None})
+        counted = _span({cell.conditions for cell in filled if cell.low is not None})
         footers.append(
-            f"Mean over cases, seeds averaged within a case; brackets: {CONFIDENCE:.0%} t interval, "
-            f"clustered by condition ({conditions} conditions), cut at the metric's range."
+            f"Mean over cases, seeds averaged within a case; brackets: {CONFIDENCE:.0%} interval, "
+            f"{_interval_kinds(kinds)}, {'by case within' if units.fixed else 'clustered by condition:'} {counted} "
+            f"conditions (statistics {STATISTICS_VERSION})" + (f"; some have none: {lacking}." if lacking else ".")
         )
     elif filled:
-        footers.append(f"Mean over cases, seeds averaged within a case; no interval: {filled[0].no_interval}.")
+        footers.append(f"Mean over cases, seeds averaged within a case; no interval: {lacking}.")
+    if units.fixed and filled:
+        footers.append(fixed_note(conditions))
     if any(cell.ranks for cell in filled):
         footers.append(
-            f"#: ranks a method may have, all of a column at once with {CONFIDENCE:.0%} (max-t over all pairs, "
-            "clustered by condition)."
+            f"#: ranks a method may have, all of a column at once with {CONFIDENCE:.0%} (sign-flip max-t over all "
+            f"pairs; signs of {units.how} are flipped)."
         )
     if reference is not None:
         footers.append(
-            f"Tests against {rows[reference].label}: sign-flip by condition on common cases, Holm over the methods of "
-            f"a column; none with less than {1 - SHORTFALL:.0%} of the cases."
+            f"Tests against {rows[reference].label}: sign-flip of {units.how} on common cases, adjusted for the "
+            f"methods of a column (max-t); none with less than {1 - SHORTFALL:.0%} of the cases."
         )
-        tests = max((sum(c.versus is not None for c in column) for column in zip(*cells, strict=True)), default=0)
-        if reason := out_of_reach(max((cell.conditions for cell in filled), default=0), tests):
-            footers.append(reason)
+    if reference is not None or sum(row.competes for row in rows) > 1:
+        flipped = max((cell.n if units.fixed else cell.conditions for cell in filled), default=0)
+        if reason := out_of_reach(flipped, units.name):
+            footers.append(reason if reference is not None else f"#: no ranks. {reason}")
     if columns:
         footers.append("Columns: " + "; ".join(f"{c.title} is {c.definition}" for c in columns) + ".")
     everything = len(_cases_of(runs, task))
@@ -388,6 +411,16 @@ def _footers(
     if made := made_with(runs):
         footers.append(made)
     return footers
+
+
+def _interval_kinds(kinds: Sequence[_Kind]) -> str:
+    """How the intervals of a table's columns are made."""
+    wide = "score interval with t or bootstrap-t"
+    shares = [kind.column.title for kind in kinds if kind.share]
+    if not shares:
+        return wide
+    alone = f"score interval for {' and '.join(shares)}"
+    return alone if len(shares) == len(kinds) else f"{alone}, else {wide}"
 
 
 def _extent(runs: Sequence[Evidence], task: str | None) -> str:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from vapbench.errors import DataError
 from vapbench.files.parsing import read_csv, read_json_records
 from vapbench.stats.intervals import Estimate as Mean
-from vapbench.stats.intervals import clustered_mean
+from vapbench.stats.intervals import clustered_share
 
 Winner = Literal["model_a", "model_b", "tie"]
 _TIES = frozenset({"tie", "bothbad", "bothgood", "tiebothbad", "tiebothgood", "draw", "both", "neither", "equal"})
@@ -125,20 +124,12 @@ def agreement(
             f"None of the {len(votes)} votes prefers one of these runs to another on a judged case. Votes name runs as "
             f"their folders are called ({', '.join(scores)}), and cases by id; give every run, or raise --limit."
         )
-    return Agreement(within(clustered_mean(agreed, clusters), 0, 1), ties, elsewhere)
+    return Agreement(clustered_share(agreed, clusters), ties, elsewhere)
 
 
 def win(a: float, b: float) -> float:
     """1 if ``a`` is higher, 0 if ``b`` is, one half if they are equal."""
     return 1.0 if a > b else 0.5 if a == b else 0.0
-
-
-def within(mean: Mean, low: float | None, high: float | None) -> Mean:
-    """An estimate whose interval ends where its values do; t intervals know no bounds."""
-    if mean.low is None or mean.high is None:
-        return mean
-    low, high = -math.inf if low is None else low, math.inf if high is None else high
-    return replace(mean, low=max(low, mean.low), high=min(high, mean.high))
 
 
 def _vote(record: Any, where: str) -> Vote:

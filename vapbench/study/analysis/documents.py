@@ -6,6 +6,7 @@ import math
 from dataclasses import asdict, is_dataclass
 from typing import Any
 
+from vapbench.stats import STATISTICS_VERSION
 from vapbench.stats.clusters import Interval
 from vapbench.study.analysis.results import StudyResult
 from vapbench.study.protocol import ANALYSIS_VERSION
@@ -58,6 +59,7 @@ def _provenance(result: StudyResult) -> dict[str, Any]:
         "protocol_sha256": protocol.sha256,
         "votes_sha256": ballots.head,
         "analysis_version": ANALYSIS_VERSION,
+        "statistics_version": STATISTICS_VERSION,
         "seed": protocol.seed,
         "raters": len(result.people),
         "excluded_raters": len(result.excluded),

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import numpy as np
 
 from vapbench.errors import DataError
-from vapbench.stats.agreement import canonical_outcomes, krippendorff_alpha, raw_agreement
-from vapbench.stats.arrays import IntArray, LabelArray, codes
+from vapbench.stats.agreement import alpha_both_ways, canonical_outcomes, krippendorff_alpha, raw_agreement
+from vapbench.stats.arrays import IntArray, LabelArray
 from vapbench.stats.clusters import Interval
-from vapbench.stats.davidson import Davidson, fit_davidson
+from vapbench.stats.davidson import SEPARATION, Davidson, fit_davidson
 from vapbench.stats.luce import fit_luce
 from vapbench.stats.quality import circular_triads, side_bias
 from vapbench.stats.shares import Shares, choice_share, mean_win_rate, win_share
@@ -93,13 +93,11 @@ def analyse_votes(terms: Terms, votes: Sequence[Vote], repeats: Sequence[Vote] =
 def _question(terms: Terms, key: str, votes: Sequence[Vote], repeats: Sequence[Vote]) -> QuestionResult:
     try:
         found = _estimate(terms, votes)
+        pieces = _pieces(terms, votes, found)
     except ArithmeticError as error:
         raise DataError(f"The votes on {key} cannot be analysed: {error}.") from error
     names = list(terms.names.values())
-    fit, ranks = found.fit, found.fit.ranks(seed=terms.seed)
-    order = [int(m) for m in np.argsort(-fit.strength, kind="stable")]
-    luce = fit.luce_shares()
-    pairs = [(a, b) for place, a in enumerate(order) for b in order[place + 1 :]]
+    whole = pieces[0].found.fit if len(pieces) == 1 else None
     return QuestionResult(
         question=key,
         wording=terms.questions[key],
@@ -107,15 +105,67 @@ def _question(terms: Terms, key: str, votes: Sequence[Vote], repeats: Sequence[V
         ties=sum(vote.choice == "tie" for vote in votes),
         raters=len({vote.rater for vote in votes}),
         items=len({vote.case for vote in votes}),
-        methods=tuple(_method(names[m], m, found, luce[m], ranks) for m in order),
-        pairs=tuple(_pair(names, a, b, found, ranks) for a, b in pairs),
-        categories=_categories(terms, votes, order),
-        tie_odds=fit.point.ties if isinstance(fit, Davidson) else None,
-        side=fit.side if isinstance(fit, Davidson) else None,
+        methods=tuple(method for piece in pieces for method in piece.methods(found)),
+        pieces=tuple(piece.names for piece in pieces),
+        pairs=tuple(pair for piece in pieces for pair in piece.pairs()),
+        categories=_categories(terms, votes, [m for piece in pieces for m in piece.members]),
+        tie_odds=whole.point.ties if isinstance(whole, Davidson) else None,
+        side=whole.side if isinstance(whole, Davidson) else None,
         left_share=found.left_share,
-        agreement=_agreement(found, votes, repeats, terms.seed),
-        notes=found.notes,
+        agreement=_agreement(names, found, votes, repeats, terms.seed),
+        notes=_notes(pieces),
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _Piece:
+    """Methods that were compared with each other, if only through others, analysed by themselves."""
+
+    members: tuple[int, ...]
+    """Numbers in the terms, strongest first."""
+    order: tuple[int, ...]
+    """The same, as the piece numbers them."""
+    names: tuple[str, ...]
+    found: _Found
+    luce: tuple[Interval, ...]
+    ranks: Ranks
+
+    def methods(self, whole: _Found) -> Iterator[MethodResult]:
+        """Shares are of all votes, the rest of the piece."""
+        for name, m, own in zip(self.names, self.members, self.order, strict=True):
+            group = "" if len(self.names) == len(whole.shown) else f" of {{{', '.join(self.names)}}}"
+            rank = f"{self.ranks.text(own)}{group}" if len(self.names) > 1 else ""
+            yield _method(name, m, own, rank, whole, self)
+
+    def pairs(self) -> Iterator[PairResult]:
+        """The stronger first in each."""
+        named = list(zip(self.names, self.order, strict=True))
+        for place, (name, a) in enumerate(named):
+            for other, b in named[place + 1 :]:
+                yield _pair((name, other), a, b, self.found, self.ranks)
+
+
+def _pieces(terms: Terms, votes: Sequence[Vote], found: _Found) -> list[_Piece]:
+    """Analyse each piece of the comparison graph alone: no tie, side effect or prior may carry over to another."""
+    names, pieces = list(terms.names.values()), []
+    for members in (piece.tolist() for piece in found.fit.pieces):
+        part, own = terms, found
+        if len(members) < 2:
+            alone = Interval(float("nan"), None, None, None, "never compared with another method")
+            nothing = Ranks((1,), (1,), np.full(1, np.nan), ((False,),), np.full((1, 1), np.nan), alone.reason)
+            pieces.append(_Piece((members[0],), (0,), (names[members[0]],), found, (alone,), nothing))
+            continue
+        if len(members) < len(names):
+            codes = [list(terms.names)[m] for m in members]
+            part = replace(terms, names={code: terms.names[code] for code in codes})
+            own = _estimate(part, [vote for vote in votes if vote.order[0] in codes])
+        order = [int(m) for m in np.argsort(-own.fit.strength, kind="stable")]
+        numbers = tuple(members[m] for m in order)
+        ranks = own.fit.ranks(seed=terms.seed)
+        pieces.append(
+            _Piece(numbers, tuple(order), tuple(names[m] for m in numbers), own, own.fit.luce_shares(), ranks)
+        )
+    return pieces
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,33 +254,60 @@ def choice_votes(terms: Terms, votes: Sequence[Vote]) -> ChoiceVotes:
     return ChoiceVotes(credit, rater, item, None if shown.all() else shown)
 
 
-def _method(name: str, m: int, found: _Found, luce: Interval, ranks: Ranks) -> MethodResult:
-    share = found.share
+def _method(name: str, m: int, own: int, rank: str, whole: _Found, piece: _Piece) -> MethodResult:
+    """One method: ``m`` of all, ``own`` of its piece."""
+    share = whole.share
     effect = float(share.design_effect[m]) if share else float("nan")
+    first = float(piece.ranks.first[own])
     return MethodResult(
         name,
-        int(found.shown[m]),
+        int(whole.shown[m]),
         share.intervals[m] if share else None,
         float(share.bound[m]) if share else 1.0,
-        found.mean_win_rate.intervals[m] if found.mean_win_rate else None,
-        luce,
-        float(found.fit.elo()[m]),
-        ranks.text(m),
-        None if ranks.reason else float(ranks.first[m]),
+        whole.mean_win_rate.intervals[m] if whole.mean_win_rate else None,
+        piece.luce[own],
+        float(piece.found.fit.elo()[own]),
+        rank,
+        first if np.isfinite(first) else None,
         effect if np.isfinite(effect) else None,
     )
 
 
-def _pair(names: Sequence[str], a: int, b: int, found: _Found, ranks: Ranks) -> PairResult:
+def _pair(names: tuple[str, str], a: int, b: int, found: _Found, ranks: Ranks) -> PairResult:
     return PairResult(
-        names[a],
-        names[b],
+        *names,
         int(found.wins[a, b]),
         int(found.ties[a, b]),
         int(found.wins[b, a]),
         found.fit.win_probability(a, b),
         ranks.better[a][b] or ranks.better[b][a],
+        None if ranks.reason else float(ranks.p[a, b]),
     )
+
+
+def _notes(pieces: Sequence[_Piece]) -> tuple[str, ...]:
+    """What a reader must know of the fits, methods by name."""
+    said = []
+    if len(pieces) > 1:
+        groups = ", ".join("{" + ", ".join(piece.names) + "}" for piece in pieces)
+        said.append(f"the comparisons fall into {groups}: nothing is known, ranked or compared across them")
+    for piece in pieces:
+        where = f"{{{', '.join(piece.names)}}}: " if len(pieces) > 1 else ""
+        said += [where + _named(note, piece) for note in piece.found.notes if len(piece.names) > 1]
+    return tuple(said)
+
+
+def _named(note: str, piece: _Piece) -> str:
+    """A note of a fit, and what has no finite fit by name."""
+    fit = piece.found.fit
+    if note != SEPARATION:
+        return note
+    names = dict(zip(piece.order, piece.names, strict=True))
+    ends = [f"{names[a]} over {names[b]}" for a, b in fit.diverging] if isinstance(fit, Davidson) else []
+    if isinstance(fit, Davidson) and fit.side_diverges:
+        ends.append("the advantage of a side")
+    what = f"no finite number fits {', '.join(ends)}; " if ends else ""
+    return f"{note} ({what}intervals by profile likelihood)"
 
 
 def _categories(terms: Terms, votes: Sequence[Vote], order: Sequence[int]) -> tuple[CategoryResult, ...]:
@@ -255,15 +332,19 @@ def _category(terms: Terms, name: str, votes: Sequence[Vote], order: Sequence[in
         except ArithmeticError as error:
             note = f"cannot be analysed: {error}"
         else:
-            chosen = found.share if terms.kind == "best_of_n" else None
-            shares = chosen.intervals if chosen else found.fit.luce_shares()
-            note = "; ".join(dict.fromkeys((*found.notes, *(share.reason for share in shares if share.reason))))
+            chosen, pieces = found.share if terms.kind == "best_of_n" else None, _pieces(terms, votes, found)
+            if chosen or len(pieces) == 1:
+                shares = chosen.intervals if chosen else found.fit.luce_shares()
+            reasons = (share.reason for share in shares if share and share.reason)
+            note = "; ".join(dict.fromkeys((*_notes(pieces), *reasons)))
     methods = tuple(CategoryShare(names[m], shown[m], shares[m]) for m in order)
     raters, items = len({vote.rater for vote in votes}), len({vote.case for vote in votes})
     return CategoryResult(name, len(votes), raters, items, methods, note)
 
 
-def _agreement(found: _Found, votes: Sequence[Vote], repeats: Sequence[Vote], seed: int) -> Agreement:
+def _agreement(
+    names: Sequence[str], found: _Found, votes: Sequence[Vote], repeats: Sequence[Vote], seed: int
+) -> Agreement:
     rater = np.array([vote.rater for vote in votes])
     first = {(vote.rater, vote.cell): vote.chosen for vote in votes}
     again = [vote for vote in repeats if (vote.rater, vote.cell) in first]
@@ -275,17 +356,18 @@ def _agreement(found: _Found, votes: Sequence[Vote], repeats: Sequence[Vote], se
         once = _first_of_each(rater, unit)
         unit, rater, value = unit[once], rater[once], value[once]
         alpha = krippendorff_alpha(unit, rater, value, "nominal", seed=seed)
-        return Agreement(alpha, None, raw_agreement(unit, rater, value), (same, len(again)), None)
-    unit, value = canonical_outcomes(found.pairs)
-    # Which of two methods counts as +1 is arbitrary, but expected disagreement depends on it: with the better one
-    # always first, raters who agree look as if they said the same to everything. Every other item is read in reverse.
-    value = np.where(codes(found.pairs.item)[0] % 2 == 1, -value, value)
+        return Agreement(alpha, None, None, raw_agreement(unit, rater, value), (same, len(again)), None)
+    # Which of two methods counts as +1 is a choice that alpha depends on: it is the first by name.
+    place = np.argsort(np.argsort(names, kind="stable"))
+    named = replace(found.pairs, left=place[found.pairs.left], right=place[found.pairs.right])
+    unit, value = canonical_outcomes(named)
     once = _first_of_each(rater, unit)
     unit, rater, value = unit[once], rater[once], value[once]
     decisive = value != 0
     triads = circular_triads(found.pairs)
     return Agreement(
         krippendorff_alpha(unit, rater, value, "interval", seed=seed),
+        alpha_both_ways(unit, rater, value),
         krippendorff_alpha(unit[decisive], rater[decisive], value[decisive], seed=seed) if decisive.any() else None,
         raw_agreement(unit, rater, value),
         (same, len(again)),

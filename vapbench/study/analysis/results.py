@@ -27,8 +27,9 @@ class MethodResult:
     luce_share: Interval
     """How often it would be chosen of all, under the fitted model; compares with a preference rate."""
     elo: float
+    """The mean of a piece is 1000."""
     rank: str
-    """``1`` or ``1-2``: ranks the votes leave possible, all methods at once."""
+    """``1`` or ``1-2``: ranks the votes leave possible, all methods at once; ``1 of {a, b}`` within a piece."""
     first: float | None
     """Probability of being the best; None without an interval."""
     design_effect: float | None
@@ -49,6 +50,8 @@ class PairResult:
     """That ``a`` is preferred to ``b`` in a decisive vote without side effect, by the model."""
     certain: bool
     """Whether the votes tell the two apart, all pairs at once."""
+    p: float | None
+    """p-value of no difference, adjusted for all pairs; None without an interval."""
 
     @property
     def n(self) -> int:
@@ -61,7 +64,10 @@ class Agreement:
     """How far raters agree, with each other and with themselves."""
 
     alpha: Alpha
-    """Krippendorff; pairs: interval data, a tie half-way; best of n: nominal."""
+    """Krippendorff; pairs: interval data, +1 for the first of two methods by name, a tie half-way; else nominal."""
+    both_ways: float | None
+    """Pairs: the same with every vote read both ways round, so that no method comes first. Not Krippendorff's: where
+    the better method often comes first, his alpha takes most agreement as expected."""
     alpha_decisive: Alpha | None
     """Pairs: nominal, ties left out."""
     raw: float | None
@@ -108,9 +114,11 @@ class QuestionResult:
     raters: int
     items: int
     methods: tuple[MethodResult, ...]
-    """Strongest first."""
+    """Piece by piece, strongest first."""
+    pieces: tuple[tuple[str, ...], ...]
+    """Methods that were compared with each other, if only through others; nothing is known across pieces."""
     pairs: tuple[PairResult, ...]
-    """The stronger first in each."""
+    """Those within pieces; the stronger first in each."""
     categories: tuple[CategoryResult, ...]
     """Empty where the cases are of one category."""
     tie_odds: float | None

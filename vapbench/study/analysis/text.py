@@ -7,6 +7,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
+from vapbench.stats import STATISTICS_VERSION
 from vapbench.stats.clusters import Interval
 from vapbench.stats.shares import print_shares
 from vapbench.study.analysis.results import Agreement, QuestionResult, StudyResult
@@ -89,7 +90,7 @@ def report_lines(result: StudyResult) -> list[str]:
         "",
         "Brackets: 95 % intervals, two-way cluster-robust (raters and items), t on the smaller number of clusters.",
         f"Protocol {protocol.sha256[:12]}, votes {result.ballots.head[:12]}, analysis {protocol.analysis_version}, "
-        f"seed {protocol.seed}.",
+        f"statistics {STATISTICS_VERSION}, seed {protocol.seed}.",
     ]
     return lines
 
@@ -155,7 +156,7 @@ def question_lines(kind: TrialKind, question: QuestionResult, everyone: Question
 
 
 def _pair_table(question: QuestionResult, everyone: QuestionResult) -> list[str]:
-    luce = print_shares([method.luce_share.estimate for method in question.methods])
+    luce = _luce_column(question)
     wins = print_shares([method.share.estimate if method.share else 0.0 for method in question.methods])
     before = {method.name: method.luce_share for method in everyone.methods}
     rows = [
@@ -165,7 +166,7 @@ def _pair_table(question: QuestionResult, everyone: QuestionResult) -> list[str]
             f"{luce[row]} {_range(method.luce_share)}",
             _percent(method.mean_win_rate),
             f"{wins[row]} of {100 * method.share_bound:.1f}",
-            f"{method.elo:.0f}",
+            f"{method.elo:.0f}" if len(question.pieces) == 1 else "",
             f"{method.shown:,}",
             _percent(before[method.name]),
         )
@@ -202,13 +203,26 @@ def _choice_table(question: QuestionResult, everyone: QuestionResult) -> list[st
     return _table(header, rows)
 
 
+def _luce_column(question: QuestionResult) -> list[str]:
+    """Luce shares as printed: those of a piece sum to 100."""
+    shown: list[str] = []
+    for piece in question.pieces:
+        shares = [method.luce_share.estimate for method in question.methods if method.name in piece]
+        shown += print_shares(shares) if len(piece) > 1 else [""]
+    return shown
+
+
+def _p(p: float) -> str:
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
 def _duels(question: QuestionResult) -> list[str]:
     rows = [
         (f"{duel.a} over {duel.b}", _percent(duel.win_probability), f"{duel.wins}/{duel.ties}/{duel.losses}",
-         f"{duel.n:,}", "yes" if duel.certain else "no")
+         f"{duel.n:,}", "" if duel.p is None else _p(duel.p), "yes" if duel.certain else "no")
         for duel in question.pairs
     ]  # fmt: skip
-    return _table(("pair", "win probability %", "won/tied/lost", "n", "told apart"), rows)
+    return _table(("pair", "win probability %", "won/tied/lost", "n", "p", "told apart"), rows)
 
 
 def _category_lines(question: QuestionResult, share: str) -> list[str]:
@@ -235,27 +249,30 @@ def _footers(question: QuestionResult, pair: bool) -> list[str]:
         lines.append(
             "Choice share: how often a method was chosen of all, cases weighing the same: the preference rate."
         )
-    lines.append('Ranks and "told apart" hold for all methods at once (95 %, max-t).')
+    lines.append('Ranks and "told apart" hold for all methods at once (95 %, max-t); p is adjusted for all pairs.')
     if question.left_share is not None:
         side = f"; model's left advantage {_plain(question.side)} log-odds" if question.side else ""
         lines.append(f"Side: {_percent(question.left_share)} % of decisive votes for the left{side}.")
-    lines.append(_agreement_line(agreement))
+    lines.append(_agreement_line(agreement, pair))
     if agreement.circular:
         circular, complete = agreement.circular
         said = f"{circular} of {complete} triads are circular (chance: a quarter)" if complete else "no complete triads"
         lines.append(f"Transitivity, three methods judged by one rater on one case: {said}.")
     lines += [f"Note: {note}." for note in question.notes]
-    reasons = {method.luce_share.reason for method in question.methods} - {""}
+    intervals = [share for method in question.methods for share in (method.luce_share, method.share) if share]
+    reasons = {interval.reason for interval in (*intervals, *(duel.win_probability for duel in question.pairs))} - {""}
     return [*lines, *(f"Note: {reason}." for reason in sorted(reasons))]
 
 
-def _agreement_line(agreement: Agreement) -> str:
+def _agreement_line(agreement: Agreement, pair: bool) -> str:
     alpha = agreement.alpha
     reason = f" ({alpha.reason})" if alpha.reason else ""
     raw = f", {agreement.raw:.0%} of pairs of votes equal" if agreement.raw is not None else ""
+    both = "" if agreement.both_ways is None else f", {agreement.both_ways:.2f} with every vote read both ways round"
     same, repeats = agreement.repeats
     return (
-        f"Agreement: Krippendorff's alpha {_alpha(alpha.alpha, alpha.low, alpha.high)}{reason}{raw}; "
+        f"Agreement: Krippendorff's alpha{' (interval; +1 is the first of two by name)' if pair else ' (nominal)'} "
+        f"{_alpha(alpha.alpha, alpha.low, alpha.high)}{reason}{both}{raw}; "
         f"repeats answered alike {same} of {repeats}."
     )
 
