@@ -9,8 +9,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from vapbench.report.model import Cell
 from vapbench.report.tables.comparison import compare
-from vapbench.report.tables.summary import Cell, summarise
+from vapbench.report.tables.summary import summarise
 from vapbench.results.run import RunFolder
 
 ROWS = {

@@ -12,9 +12,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from vapbench.files.atomic import write_text
+from vapbench.report.model import TableModel
 from vapbench.report.render.formats import render
 from vapbench.report.tables.published import as_table, publications
-from vapbench.report.tables.summary import TableModel, summarise
+from vapbench.report.tables.summary import summarise
 from vapbench.results.run import RunFolder
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
     from vapbench.core.clip import Clip
     from vapbench.metrics.base import Metric, Score
+    from vapbench.report.model import TableModel
     from vapbench.report.read.evidence import Evidence
     from vapbench.report.tables.comparison import Comparison as ComparisonModel
-    from vapbench.report.tables.summary import TableModel
     from vapbench.running.context import Settings
 
 StrPath = str | os.PathLike[str]

@@ -16,12 +16,12 @@ from tests.fuzz.hostile import MEGABYTE, TEXTS, files_below, fuzzed, held, texts
 from tests.report.conftest import Case, Runs
 from tests.study.conftest import Population, collect, make_protocol, rechain, write_log, write_protocol
 from vapbench.leaderboard.site import build
+from vapbench.report.model import Cell, TableModel
 from vapbench.report.read.columns import Column, Row
 from vapbench.report.render.csv import harmless
 from vapbench.report.render.formats import render
 from vapbench.report.render.latex import escape
 from vapbench.report.render.terminal import lines
-from vapbench.report.tables.summary import Cell, TableModel
 from vapbench.study.analysis.ballots import load_ballots
 from vapbench.study.analysis.exporting import export
 from vapbench.study.folder import StudyFolder

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from vapbench.errors import DataError, UsageError
+from vapbench.report.model import TableModel
 from vapbench.report.read.evidence import read_evidence
 from vapbench.report.render.figures import write_figure
 from vapbench.report.render.vbench import eval_results
@@ -17,7 +18,7 @@ from vapbench.report.tables.breakdown import breakdown, lines
 from vapbench.report.tables.grid import grid_of
 from vapbench.report.tables.preference import with_votes
 from vapbench.report.tables.published import publications, with_published
-from vapbench.report.tables.summary import TableModel, summarise
+from vapbench.report.tables.summary import summarise
 from vapbench.results.run import Failure
 
 from .conftest import Case, Runs

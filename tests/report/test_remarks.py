@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from vapbench.metrics.base import CAPTION_CUT
+from vapbench.report.model import TableModel
 from vapbench.report.page.page import render_page
 from vapbench.report.read.evidence import read_evidence
 from vapbench.report.read.remarks import remarks_on
@@ -18,7 +19,7 @@ from vapbench.report.render import terminal
 from vapbench.report.render.formats import render, render_all
 from vapbench.report.tables.comparison import compare
 from vapbench.report.tables.comparison import to_json as compared
-from vapbench.report.tables.summary import TableModel, summarise
+from vapbench.report.tables.summary import summarise
 from vapbench.results.run import Failure, Note, RunFolder
 
 from .conftest import Case, Runs

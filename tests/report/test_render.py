@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vapbench.errors import DataError, UsageError
+from vapbench.report.model import Cell, TableModel
 from vapbench.report.read.columns import Column, Row
 from vapbench.report.render.csv import harmless, to_csv
 from vapbench.report.render.formats import render, render_all
@@ -26,7 +27,7 @@ from vapbench.report.tables.agreement import HumanVote
 from vapbench.report.tables.grid import grid_of
 from vapbench.report.tables.preference import with_votes
 from vapbench.report.tables.published import as_table, beside_published, publications, read_publication, with_published
-from vapbench.report.tables.summary import Cell, TableModel, summarise
+from vapbench.report.tables.summary import summarise
 from vapbench.results.run import Failure
 
 from .conftest import METRIC, Case, Runs

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from vapbench.errors import DataError, UsageError
+from vapbench.report.model import Cell, TableModel
 from vapbench.report.read.columns import _differences
 from vapbench.report.read.evidence import read_evidence
 from vapbench.report.render.json import to_json
-from vapbench.report.tables.summary import Cell, TableModel, summarise
+from vapbench.report.tables.summary import summarise
 from vapbench.results.run import Failure, GenerationRow, RunFolder, RunWriter, params8
 
 from .conftest import METRIC, Case, Runs

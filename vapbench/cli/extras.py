@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from vapbench.report.model import TableModel
     from vapbench.report.tables.agreement import HumanVote, MetricAgreement
-    from vapbench.report.tables.summary import TableModel
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import typer
 from vapbench.cli import options as opt
 
 if TYPE_CHECKING:
-    from vapbench.report.tables.summary import TableModel
+    from vapbench.report.model import TableModel
 
 _Task = Annotated[
     str | None, typer.Option("--task", "-t", help="Only this task. [default: every task]", show_default=False)

@@ -18,10 +18,11 @@ from vapbench.files.parsing import read_text
 from vapbench.leaderboard.check import check_submission
 from vapbench.leaderboard.studies import Study, read_studies
 from vapbench.leaderboard.submission import MANIFEST, Submission, read_submission
+from vapbench.report.model import TableModel
 from vapbench.report.read.columns import REFERENCE_KINDS, Column, rows_of
 from vapbench.report.read.evidence import Evidence, read_all
 from vapbench.report.tables.published import as_table, publications, with_published
-from vapbench.report.tables.summary import TableModel, tables_of, task_names
+from vapbench.report.tables.summary import tables_of, task_names
 from vapbench.results.run import RunFolder, runs_below
 from vapbench.suites import load_suites
 

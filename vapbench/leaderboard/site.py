@@ -30,9 +30,9 @@ from vapbench.leaderboard.views import (
     preferences_of,
     summary_of,
 )
+from vapbench.report.model import TableModel
 from vapbench.report.render.csv import to_csv
 from vapbench.report.render.json import to_json
-from vapbench.report.tables.summary import TableModel
 
 METHODOLOGY = 2
 """Raised whenever a rule on the methodology page changes."""

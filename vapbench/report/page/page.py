@@ -15,10 +15,11 @@ from typing import Any
 
 from vapbench.errors import UsageError, did_you_mean
 from vapbench.files.atomic import canonical_json, write_text
+from vapbench.report.model import TableModel
 from vapbench.report.page.cards import CaseCard, cards_of, strips_of
 from vapbench.report.read.evidence import Evidence, read_evidence
 from vapbench.report.read.facts import facts_of
-from vapbench.report.tables.summary import TableModel, summarise_run
+from vapbench.report.tables.summary import summarise_run
 from vapbench.results.run import RunFolder
 
 _TEMPLATES = Path(__file__).parent / "templates"

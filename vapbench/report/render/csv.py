@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 
-from vapbench.report.tables.summary import Cell, TableModel
+from vapbench.report.model import Cell, TableModel
 
 FIELDS = (
     *("suite", "task", "method", "kind", "published", "metric", "version", "title", "unit"),

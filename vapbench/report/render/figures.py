@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from vapbench.errors import UsageError, did_you_mean
 from vapbench.files.atomic import atomic_path
+from vapbench.report.model import TableModel
 from vapbench.report.tables.breakdown import breakdown
-from vapbench.report.tables.summary import TableModel
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

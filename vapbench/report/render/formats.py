@@ -6,9 +6,9 @@ import json
 from collections.abc import Sequence
 from typing import Literal
 
+from vapbench.report.model import TableModel
 from vapbench.report.tables.grid import Style, grid_of
 from vapbench.report.tables.marks import Mark
-from vapbench.report.tables.summary import TableModel
 
 Format = Literal["latex", "markdown", "html", "csv", "json"]
 

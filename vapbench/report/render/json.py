@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from vapbench.report.model import Cell, TableModel
 from vapbench.report.read.columns import Column
-from vapbench.report.tables.summary import Cell, TableModel
 
 SCHEMA = 1
 

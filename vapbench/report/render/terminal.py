@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
+from vapbench.report.model import Cell, TableModel
 from vapbench.report.read.columns import Column
-from vapbench.report.tables.summary import Cell, TableModel
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from vapbench.errors import DataError
 from vapbench.files.parsing import read_csv, read_json_records
+from vapbench.report.model import TableModel
 from vapbench.report.read.columns import Column, labels_by_name
-from vapbench.report.tables.summary import TableModel
 from vapbench.stats.clusters import Interval
 
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from vapbench.report.model import TableModel
 from vapbench.report.read.columns import Column
 from vapbench.report.tables.grid import ABSENT
-from vapbench.report.tables.summary import TableModel
 
 
 @dataclass(frozen=True)

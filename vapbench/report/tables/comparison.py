@@ -7,12 +7,13 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from vapbench.errors import DataError, UsageError, did_you_mean
+from vapbench.report.model import condition_of
 from vapbench.report.ranking import SHORTFALL, Units, fixed_note, out_of_reach, units_of
 from vapbench.report.read.case_notes import lines_of
 from vapbench.report.read.columns import Column, columns_of, rows_of
 from vapbench.report.read.evidence import Evidence, read_evidence
 from vapbench.report.read.remarks import Remark, remarks_of
-from vapbench.report.tables.summary import condition_of, task_names
+from vapbench.report.tables.summary import task_names
 from vapbench.results.run import RunFolder
 from vapbench.stats import STATISTICS_VERSION
 from vapbench.stats.paired import PairedDifference, Pairs, paired_differences

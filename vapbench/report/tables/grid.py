@@ -1,6 +1,6 @@
 """A table as it is printed: texts and marks, decided once for every renderer.
 
-A :class:`Grid` is made from a :class:`~vapbench.report.tables.summary.TableModel` by a style. Which numbers are bold,
+A :class:`Grid` is made from a :class:`~vapbench.report.model.TableModel` by a style. Which numbers are bold,
 underlined or marked by a dagger is decided here, on the digits shown, so that LaTeX, Markdown and HTML never disagree.
 """
 
@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from vapbench.report.model import Cell, TableModel
 from vapbench.report.read.columns import Column, Row
 from vapbench.report.render.terminal import interval_text, rank_text
 from vapbench.report.tables.marks import ALPHA, Mark, Marks, explanation, marks_of
-from vapbench.report.tables.summary import Cell, TableModel
 
 Style = Literal["paper", "wide", "ablation"]
 STYLES: tuple[Style, ...] = ("paper", "wide", "ablation")

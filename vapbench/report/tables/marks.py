@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from vapbench.report.tables.summary import TableModel
+from vapbench.report.model import TableModel
 
 Mark = Literal["displayed", "significant"]
 ALPHA = 0.05

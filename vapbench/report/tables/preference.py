@@ -8,9 +8,9 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 from vapbench.errors import DataError
+from vapbench.report.model import Cell, TableModel, places_of
 from vapbench.report.read.columns import Column
 from vapbench.report.tables.agreement import HumanVote, as_labelled
-from vapbench.report.tables.summary import Cell, TableModel, places_of
 
 if TYPE_CHECKING:
     from vapbench.stats.shares import Shares

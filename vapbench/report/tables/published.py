@@ -12,9 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from vapbench.errors import DataError
 from vapbench.files.parsing import parse_json, read_text
 from vapbench.files.resources import resource
+from vapbench.report.model import Cell, TableModel, places_of
 from vapbench.report.read.columns import Column, Row
 from vapbench.report.tables.preference import PREFERENCE
-from vapbench.report.tables.summary import Cell, TableModel, places_of
 
 
 class _Strict(BaseModel):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
+from vapbench.report.model import Cell, TableModel, places_of
 from vapbench.report.read.columns import Column, rows_of
 from vapbench.report.read.evidence import Evidence
-from vapbench.report.tables.summary import Cell, TableModel, places_of
 from vapbench.results.sets import SetResult, read_results, videos_digest
 
 _HASH_DIGITS = 12

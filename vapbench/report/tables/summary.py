@@ -1,117 +1,26 @@
-"""Tables: methods by metrics, from rows alone.
+"""Tables from run folders: methods by metrics, from rows alone.
 
-A :class:`TableModel` holds everything that any renderer prints; renderers only lay it out. It is a pure
-function of the run folders: no clock, no video, no network.
+It is a pure function of the run folders: no clock, no video, no network.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from vapbench.errors import UsageError, did_you_mean
-from vapbench.report.ranking import SHORTFALL, Units, Versus, against, fixed_note, out_of_reach, rank_spans, units_of
+from vapbench.report.model import CONFIDENCE, Cell, TableModel, condition_of, places_of
+from vapbench.report.ranking import SHORTFALL, Units, against, fixed_note, out_of_reach, rank_spans, units_of
 from vapbench.report.read.case_notes import lines_of
 from vapbench.report.read.columns import Column, Row, columns_of, rows_of
-from vapbench.report.read.evidence import ColumnKey, Evidence, Why, chosen, read_all
+from vapbench.report.read.evidence import ColumnKey, Evidence, chosen, read_all
 from vapbench.report.read.facts import made_with
-from vapbench.report.read.remarks import Remark, remarks_of
+from vapbench.report.read.remarks import remarks_of
+from vapbench.report.tables.sets import with_sets
 from vapbench.results.run import RunFolder
 from vapbench.stats import STATISTICS_VERSION
 from vapbench.stats.intervals import clustered_mean, clustered_share
-
-CONFIDENCE = 0.95
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One method's aggregate in one column.
-
-    ``n + failed + unscored + missing == total``: every planned case is accounted for.
-    """
-
-    mean: float | None
-    """Mean over the scored cases, in the metric's own unit; None if there are none."""
-    low: float | None
-    high: float | None
-    n: int
-    """Cases with a score."""
-    total: int
-    """Cases planned."""
-    failed: int = 0
-    """Cases whose generation or scoring failed."""
-    unscored: int = 0
-    """Cases the method or metric does not apply to."""
-    reason: str = ""
-    """The commonest reason why a case has no score."""
-    reasons: int = 1
-    """How many different ones there are."""
-    why: tuple[Why, ...] = ()
-    """Every reason why a case has no score, and how often."""
-    conditions: int = 0
-    """Conditions among the scored cases: what the interval is clustered by."""
-    no_interval: str = ""
-    """Why a mean has no interval."""
-    place: int | None = None
-    """Place among the methods that can be compared, by the digits shown; ties share it. None: not ranked."""
-    ranks: tuple[int, int] | None = None
-    """Best and worst rank the method may have: intervals of a column hold at once with 95 %."""
-    versus: Versus | None = None
-    """Difference from the reference method, if the table has one."""
-    published: bool = False
-    """Whether the number is a paper's, not measured here."""
-    votes: int = 0
-    """Votes behind a column of preferences, whose cases are those voted on; 0 in every other."""
-
-    @property
-    def missing(self) -> int:
-        """Cases that nobody has generated or scored yet."""
-        return self.total - self.n - self.failed - self.unscored
-
-    @property
-    def complete(self) -> bool:
-        """Whether every planned case has a score; an incomplete cell is shown and never ranked."""
-        return 0 < self.n == self.total
-
-    @property
-    def gone(self) -> tuple[str, ...]:
-        """What became of the cases without a score: ``("1 failed", "2 unscored")``."""
-        counts = ((self.failed, "failed"), (self.unscored, "unscored"), (self.missing, "missing"))
-        return tuple(f"{count} {word}" for count, word in counts if count)
-
-    def account(self) -> str:
-        """Where the cases went, in words: ``10 of 12 cases: 2 unscored (the case has no caption)``."""
-        text = f"{self.n} of {self.total} cases"
-        if self.gone:
-            text += f": {', '.join(self.gone)}"
-        if self.reason:
-            text += f" ({self.reason})" if self.reasons == 1 else f" (most often: {self.reason})"
-        return text
-
-
-@dataclass(frozen=True)
-class TableModel:
-    """One table: a suite, a task, methods x metrics."""
-
-    title: str
-    suite: str
-    task: str | None
-    """None: every planned case."""
-    columns: tuple[Column, ...]
-    rows: tuple[Row, ...]
-    cells: tuple[tuple[Cell, ...], ...]
-    """``cells[row][column]``."""
-    footers: tuple[str, ...]
-    """What a reader must know: how intervals are made, what the columns are, who is not ranked."""
-    reference: int | None = None
-    """Row that the others are compared with."""
-    scores: tuple[tuple[Mapping[str, float], ...], ...] = ()
-    """``scores[row][column]``: case -> score, seeds averaged; what the cells, breakdowns and figures are made of."""
-    conditions: Mapping[str, str] = field(default_factory=dict)
-    """Case -> condition."""
-    remarks: tuple[Remark, ...] = ()
-    """What the rows know beyond their scores, a line each."""
 
 
 def summarise(
@@ -138,8 +47,6 @@ def summarise(
         UsageError: no run has a case of ``task``, or is called ``reference`` (with a suggestion).
         DataError: a folder is no run folder, or is damaged.
     """
-    from vapbench.report.tables.sets import with_sets  # It extends what is made here.
-
     suites: dict[str, list[Evidence]] = {}
     for run in read_all(folders):
         if metrics is not None:
@@ -248,11 +155,6 @@ def _table(
     )
 
 
-def condition_of(case: str, planned: Mapping[str, Any]) -> str:
-    """What a planned case is clustered by."""
-    return str(planned.get("condition", case))
-
-
 def _reference(rows: Sequence[Row], label: str | None) -> int | None:
     labels = [row.label for row in rows]
     return labels.index(label) if label in labels else None
@@ -336,21 +238,6 @@ def _comparable(rows: Sequence[Row], runs: Sequence[Evidence], task: str | None)
     competitors = [run for row, run in zip(rows, runs, strict=True) if row.competes]
     everything = set(_cases_of(competitors, task))
     return [row.competes and set(run.cases(task)) == everything for row, run in zip(rows, runs, strict=True)]
-
-
-def places_of(column: Column, means: Sequence[float | None]) -> list[int | None]:
-    """Places by displayed digits, so that equal prints get equal places; none if fewer than two compete.
-
-    Args:
-        column: direction, scale and digits.
-        means: per row, in the metric's unit; None for rows that are not ranked.
-    """
-    shown = [None if mean is None else round(mean * column.scale, column.digits) for mean in means]
-    ranked = [value for value in shown if value is not None]
-    if column.higher_is_better is None or len(ranked) < 2:
-        return [None] * len(means)
-    sign = 1 if column.higher_is_better else -1
-    return [None if value is None else 1 + sum(sign * other > sign * value for other in ranked) for value in shown]
 
 
 def _footers(
