@@ -66,7 +66,7 @@ results: $(VENV)/installed ## Make the rows of results/mini anew, in build/rows:
 	$(BIN)/vapbench run --suite mini --task zero-shot $(addprefix --method ,$(MINI)) --results build/rows
 
 tables: $(VENV)/installed ## Write docs/tables/ from the committed rows
-	$(BIN)/python docs/write_tables.py
+	$(BIN)/python docs/scripts/write_tables.py
 
 board: $(VENV)/installed ## Build the board of the committed rows: leaderboard/site/index.html
 	$(BIN)/vapbench leaderboard build --results results --no-videos

@@ -3,7 +3,7 @@
     python benchmarks/coverage.py [--trials 600] [--write]
 
 Scores are drawn with conditions that differ and cases that are alike within them; then rows of results/mini are
-resampled by condition. ``--write`` puts the table into docs/statistics.md. All draws are seeded: the same trials give
+resampled by condition. ``--write`` puts the table into docs/design/statistics.md. All draws are seeded: the same trials give
 the same table.
 """
 
@@ -218,7 +218,7 @@ def resampled_rows(conditions: int, trials: int) -> Iterator[tuple[str, float, f
 
 
 def tables(trials: int) -> Iterator[str]:
-    """The tables of docs/statistics.md, line by line."""
+    """The tables of docs/design/statistics.md, line by line."""
     yield f"`python benchmarks/coverage.py --write`, {trials:,} trials, seed {SEED}, statistics {STATISTICS_VERSION}."
     yield ""
     yield from _block(
@@ -291,7 +291,7 @@ def main() -> None:
         print(line, flush=True)
         lines.append(line)
     if options.write:
-        page = ROOT / "docs" / "statistics.md"
+        page = ROOT / "docs" / "design" / "statistics.md"
         before, rest = page.read_text(encoding="utf-8").split("<!-- coverage -->\n")
         after = rest.partition("<!-- /coverage -->")[2]
         text = before + "<!-- coverage -->\n" + "\n".join(lines) + "\n<!-- /coverage -->" + after

@@ -3,7 +3,7 @@
     python benchmarks/full_size.py
 
 Nothing is downloaded: models are built on torch's meta device. The numbers are those of the cards' ``size`` and of the
-table in docs/full-size.md; tests/test_full_size.py compares them.
+table in docs/guides/full-size.md; tests/test_full_size.py compares them.
 """
 
 from __future__ import annotations

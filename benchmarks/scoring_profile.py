@@ -1,6 +1,6 @@
 """Print where the time goes when one clip is scored with the paper's four columns and ViCLIP, as a table in Markdown.
 
-Decoding, each network, and everything else; docs/scoring-profile.md holds the output. Networks have the published
+Decoding, each network, and everything else; docs/lab/scoring-profile.md holds the output. Networks have the published
 architectures with seeded random weights.
 
     python benchmarks/scoring_profile.py                             49 frames of 480 x 720: minutes on two cores

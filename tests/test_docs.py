@@ -18,7 +18,7 @@ from vapbench.core.video import write_video
 
 DOCS = Path(__file__).parents[1] / "docs"
 BLOCK = re.compile(r"^```(\w+)(?: title=\"([^\"]+)\")?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-LIMITS = {"add-a-metric.md": ("sharpness.py", 13), "add-a-method.md": ("my_method/method.py", 18)}
+LIMITS = {"guides/add-a-metric.md": ("sharpness.py", 13), "guides/add-a-method.md": ("my_method/method.py", 18)}
 
 
 def blocks(page: str) -> list[tuple[str, str, str]]:
@@ -33,9 +33,9 @@ def files_of_own_cases(folder: Path) -> None:
     Image.fromarray(moving_clip(3).frames[0]).save(folder / "start.png")
 
 
-@pytest.mark.parametrize("page", ["add-a-metric.md", "add-a-method.md", "add-a-task.md", "suites.md", "own-cases.md"])
+@pytest.mark.parametrize("page", ["guides/add-a-metric.md", "guides/add-a-method.md", "guides/add-a-task.md", "reference/suites.md", "guides/own-cases.md"])
 def test_the_examples_of_a_page_work(page: str, tmp_path: Path) -> None:
-    if page == "own-cases.md":
+    if page == "guides/own-cases.md":
         files_of_own_cases(tmp_path / "my_cases")
     ran = 0
     for language, title, text in blocks(page):
@@ -59,12 +59,12 @@ def test_the_examples_of_a_page_work(page: str, tmp_path: Path) -> None:
     assert ran
 
 
-@pytest.mark.parametrize("path", sorted((DOCS / "metrics").glob("*.md")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted((DOCS / "reference" / "metrics").glob("*.md")), ids=lambda path: path.stem)
 def test_a_metrics_page_is_complete_and_its_example_holds(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     for part in ("Formula.", "Range, direction.", "Needs.", "Weights, licence.", "## Caveats", "## Example"):
         assert part in text, f"{path.name} lacks {part}"
-    examples = [code for language, _, code in blocks(f"metrics/{path.name}") if language == "python"]
+    examples = [code for language, _, code in blocks(f"reference/metrics/{path.name}") if language == "python"]
     assert examples
     for code in examples:
         exec(compile(code, str(path), "exec"), {})
@@ -76,7 +76,7 @@ def test_every_built_in_metric_has_a_page_of_its_own() -> None:
     from vapbench.metrics import REGISTRY, sets
 
     for name in [entry.name for registry in (REGISTRY, sets.REGISTRY) for entry in registry if entry.point is None]:
-        page = DOCS / "metrics" / f"{name.replace('[', '-').rstrip(']')}.md"
+        page = DOCS / "reference" / "metrics" / f"{name.replace('[', '-').rstrip(']')}.md"
         assert page.is_file(), f"{name} has no {page.name}"
         text = page.read_text(encoding="utf-8")
         assert text.startswith(f"# `{name}`\n"), f"{page.name} is not headed by {name}"
@@ -88,9 +88,9 @@ def test_every_built_in_metric_has_a_page_of_its_own() -> None:
 
 
 def test_every_metric_of_vbenchs_has_a_page_in_the_index() -> None:
-    index = (DOCS / "metrics.md").read_text(encoding="utf-8")
-    for path in (DOCS / "metrics").glob("*.md"):
-        assert f"(metrics/{path.name})" in index, f"docs/metrics.md does not link to {path.name}"
+    index = (DOCS / "reference" / "metrics.md").read_text(encoding="utf-8")
+    for path in (DOCS / "reference" / "metrics").glob("*.md"):
+        assert f"(metrics/{path.name})" in index, f"docs/reference/metrics.md does not link to {path.name}"
 
 
 @pytest.mark.parametrize("page", LIMITS)
@@ -110,7 +110,7 @@ def test_every_command_the_docs_name_exists() -> None:
 
 def test_the_committed_tables_are_those_of_the_committed_rows(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, DOCS / "write_tables.py", tmp_path], capture_output=True, text=True, check=False
+        [sys.executable, DOCS / "scripts" / "write_tables.py", tmp_path], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     made, kept = ({path.name: path.read_text() for path in folder.iterdir()} for folder in (tmp_path, DOCS / "tables"))
@@ -120,11 +120,11 @@ def test_the_committed_tables_are_those_of_the_committed_rows(tmp_path: Path) ->
 
 
 def test_the_mini_suites_page_shows_the_committed_rows() -> None:
-    command = [sys.executable, DOCS / "mini_tables.py", DOCS.parent / "results" / "mini"]
+    command = [sys.executable, DOCS / "scripts" / "mini_tables.py", DOCS.parent / "results" / "mini"]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    page = (DOCS / "mini.md").read_text(encoding="utf-8")
+    page = (DOCS / "start" / "mini.md").read_text(encoding="utf-8")
     for table in printed.strip().split("\n\n"):
-        assert table in page, "docs/mini.md is not of these rows; run: python docs/mini_tables.py results/mini"
+        assert table in page, "docs/start/mini.md is not of these rows; run: python docs/scripts/mini_tables.py results/mini"
 
 
 @pytest.mark.skipif(not shutil.which("pdflatex"), reason="pdflatex is not installed")

@@ -77,7 +77,7 @@ def test_every_room_has_its_floor_and_they_are_few() -> None:
 
 
 def test_the_page_of_the_map_has_every_room_once() -> None:
-    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "design" / "architecture.md").read_text(encoding="utf-8")
     cells = re.findall(r"^\| (`.*?) \|", page, re.MULTILINE)
     assert sorted(re.findall(r"`(\w+)(?:/|\.py)`", " ".join(cells))) == sorted(ROOMS)
 

@@ -176,7 +176,7 @@ def test_every_missing_file_is_listed(folder: Path) -> None:
 
 
 def test_a_folder_without_a_table_and_a_table_that_is_not_there(folder: Path) -> None:
-    with pytest.raises(UsageError, match=r"no cases\.csv there; docs/own-cases\.md .* --suite custom"):
+    with pytest.raises(UsageError, match=r"no cases\.csv there; docs/guides/own-cases\.md .* --suite custom"):
         find_suite(str(folder))
     with pytest.raises(DataError, match="no such table"):
         find_suite(str(folder / "other.csv")).cases(None)

@@ -52,7 +52,7 @@ def prepare(
     from vapbench.suites.mini.writer import write_vap_data
 
     if suite != "mini":
-        raise UsageError(f"{suite} is not made here; only mini is. See docs/suites.md for where to get it.")
+        raise UsageError(f"{suite} is not made here; only mini is. See docs/reference/suites.md for where to get it.")
     write_vap_data(out, train_clips)
     output().print(f"{out}: written. Use it with --suite vap-data --data {quoted(out)}", markup=False, soft_wrap=True)
 

@@ -131,7 +131,7 @@ def _lines(report: Report) -> list[str]:
         left = f"{votes.ties} ties and {votes.elsewhere} votes on other cases or runs are left out"
         lines.append(f"  sides with people's votes         {_percent(votes.accuracy)}; {left}")
     lines.append(f"  unusable answers                  {report.failed} of {report.asked}")
-    return [*lines, "", "What these mean: docs/judge.md"]
+    return [*lines, "", "What these mean: docs/guides/judge.md"]
 
 
 def _mean(mean: Estimate) -> str:

@@ -195,7 +195,7 @@ def _suites() -> list[dict[str, Any]]:
     own = {
         "name": "FOLDER/cases.csv",
         "title": "Cases of your own",
-        "summary": "One table beside its files, and no Python: docs/own-cases.md",
+        "summary": "One table beside its files, and no Python: docs/guides/own-cases.md",
     }
     declared = [
         {

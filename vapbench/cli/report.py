@@ -175,7 +175,7 @@ def _write_vbench(folders: Sequence[RunFolder], task: str | None) -> None:
             written += 1
     if not written:
         raise DataError(
-            "No run has a complete column of VBench's definition; see docs/metrics.md, and: vapbench score --help"
+            "No run has a complete column of VBench's definition; see docs/reference/metrics.md, and: vapbench score --help"
         )
 
 
@@ -213,7 +213,7 @@ def _next_steps(folders: Sequence[RunFolder], suite: str, bounds: str) -> list[s
     if suite == "mini":
         lines.insert(0, "Tiny models and procedural video: these numbers are never to be set beside the paper's.")
         lines += ["       vapbench run --method vap --suite vap-data --data DIR --task camera"]
-        lines += ["           the released models on a GPU; docs/full-size.md says how"]
+        lines += ["           the released models on a GPU; docs/guides/full-size.md says how"]
     return lines
 
 

@@ -232,7 +232,7 @@ def check_class(cls: type[Any]) -> None:
     if not (isinstance(cls, type) and issubclass(cls, Method)) or cls.generate is Method.generate:
         raise UsageError(
             f"{cls.__name__} is no method: derive it from vapbench.Method and write generate(case, seed); "
-            "see docs/add-a-method.md"
+            "see docs/guides/add-a-method.md"
         )
     for name, wanted in (("setup", ["self", "device"]), ("generate", ["self", "case", "seed"])):
         given = list(inspect.signature(getattr(cls, name)).parameters)
@@ -272,7 +272,7 @@ def _entries(where: Path, origin: str, folder: Path | None) -> Iterator[MethodEn
 def _in_folder(folder: Path) -> MethodEntry:
     if not (folder / "card.yaml").is_file():
         raise UsageError(
-            f"{folder}: no card.yaml there. A method folder holds card.yaml and method.py: docs/add-a-method.md; "
+            f"{folder}: no card.yaml there. A method folder holds card.yaml and method.py: docs/guides/add-a-method.md; "
             "to score videos you have, use: vapbench score DIR"
         )
     cards = read_cards(folder / "card.yaml")

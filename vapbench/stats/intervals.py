@@ -1,7 +1,7 @@
 """Means and shares over cases, with intervals that hold for as few conditions as a task has.
 
 Sums are exactly rounded (:func:`math.fsum`), so the order of the cases never changes a digit. What the intervals cover
-is simulated by ``benchmarks/coverage.py`` and printed in docs/statistics.md.
+is simulated by ``benchmarks/coverage.py`` and printed in docs/design/statistics.md.
 """
 
 from __future__ import annotations

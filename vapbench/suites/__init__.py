@@ -78,7 +78,7 @@ class Suite(BaseModel):
         }
         if unknown := sorted(set(given) - known):
             raise UsageError(
-                f"Suite {self.name} has no option {unknown[0]!r}.{did_you_mean(unknown[0], known)} See docs/suites.md"
+                f"Suite {self.name} has no option {unknown[0]!r}.{did_you_mean(unknown[0], known)} See docs/reference/suites.md"
             )
         values = {name: value for name, value in defaults(reader, given, self.name).items() if name in given}
         return self.model_copy(update={"options": {**self.options, **values}})
@@ -91,7 +91,7 @@ class Suite(BaseModel):
             DataError: the data is not what the suite's layout says.
         """
         if self.data in ("required", "videos") and data is None:
-            raise UsageError(f"Suite {self.name} reads files: add --data DIR. Its layout: docs/suites.md")
+            raise UsageError(f"Suite {self.name} reads files: add --data DIR. Its layout: docs/reference/suites.md")
         if self.data == "none" and data is not None:
             raise UsageError(
                 f"Suite {self.name} needs no data; drop --data, or say which suite reads {data}: --suite …"
@@ -169,7 +169,7 @@ def find_suite(name: str) -> Suite:
     if spec.name not in suites:
         raise UsageError(
             f"Unknown suite {spec.name!r}.{did_you_mean(spec.name, suites)} For cases of your own name their table, "
-            "such as --suite my_cases/cases.csv: docs/own-cases.md"
+            "such as --suite my_cases/cases.csv: docs/guides/own-cases.md"
         )
     return suites[spec.name].with_options(spec.parameters)
 

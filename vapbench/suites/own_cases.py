@@ -3,7 +3,7 @@
     reference,image,caption,condition
     orbit.mp4,teapot.png,"The camera circles a teapot.",orbit
 
-``docs/own-cases.md`` says what each column holds.
+``docs/guides/own-cases.md`` says what each column holds.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def table_in(folder: Path) -> Path:
     """
     if not (folder / TABLE).is_file():
         raise UsageError(
-            f"{folder}: no {TABLE} there; docs/own-cases.md says how to write one. To score videos that belong to no "
+            f"{folder}: no {TABLE} there; docs/guides/own-cases.md says how to write one. To score videos that belong to no "
             f"cases: vapbench score {folder} --suite custom"
         )
     return folder / TABLE
@@ -98,7 +98,7 @@ def load(data: Path | None, clip: ClipSpec | None, table: Path = Path(TABLE)) ->
         DataError: it cannot be read, a cell holds what it must not, or a file is not there.
     """
     if not table.is_file():
-        raise DataError(f"{table}: no such table; write it, or correct --suite: docs/own-cases.md")
+        raise DataError(f"{table}: no such table; write it, or correct --suite: docs/guides/own-cases.md")
     folder = table.parent if data is None else data
     if not folder.is_dir():
         raise DataError(f"{folder}: no folder; --data names the one that the paths in {table} are relative to.")
@@ -136,7 +136,7 @@ def _read(path: Path) -> Table:
             raise
         raise DataError(f"{str(error).partition(';')[0]}. {_allowed()}") from None
     if not table.rows:
-        raise DataError(f"{path}: no rows below the header; write a row per case: docs/own-cases.md")
+        raise DataError(f"{path}: no rows below the header; write a row per case: docs/guides/own-cases.md")
     for column in table.columns:
         if column == "seed":
             log.warning("%s: the column seed is not used; seeds are a run's: --seed 0 --seed 1", path)

@@ -63,7 +63,7 @@ def find_layout(data: Path) -> Layout:
         hint = f"did you mean --data {inside}?" if inside else "check --data."
         raise DataError(
             f"{data}: neither {BENCHMARK} nor {INDEX} is there, nor {PUBLISHED}/{BENCHMARK}; {hint} "
-            "How to get the data: docs/suites.md"
+            "How to get the data: docs/reference/suites.md"
         )
     return Layout(index.parent if index else folder, benchmark, index)
 

@@ -1,6 +1,6 @@
 """Take the README's picture of the board: the built site's first page in Chromium.
 
-python docs/board_picture.py leaderboard/site/index.html docs/board.png
+python docs/scripts/board_picture.py leaderboard/site/index.html docs/pictures/board.png
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Draw the README's contact sheet from runs on the mini suite: one case of each category, every method.
 
-    python docs/figures.py results/mini docs/mini.png
+    python docs/scripts/figures.py results/mini docs/pictures/mini.png
 
-Needs the videos of the runs, which are not in git: generate them first (docs/mini.md).
+Needs the videos of the runs, which are not in git: generate them first (docs/start/mini.md).
 """
 
 from __future__ import annotations

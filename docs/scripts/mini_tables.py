@@ -1,6 +1,6 @@
-"""Print the tables of docs/mini.md as Markdown, from the committed rows.
+"""Print the tables of docs/start/mini.md as Markdown, from the committed rows.
 
-python docs/mini_tables.py results/mini
+python docs/scripts/mini_tables.py results/mini
 """
 
 from __future__ import annotations

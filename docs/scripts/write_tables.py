@@ -1,6 +1,6 @@
 """Write docs/tables/: the paper-style tables of the committed rows, as Markdown and LaTeX.
 
-    python docs/write_tables.py [FOLDER]
+    python docs/scripts/write_tables.py [FOLDER]
 
 FOLDER is docs/tables by default. The same rows give the same bytes; a test holds that the committed files are theirs.
 """
@@ -18,7 +18,7 @@ from vapbench.report.tables.published import as_table, publications
 from vapbench.report.tables.summary import summarise
 from vapbench.results.run import RunFolder
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 SUITE, REFERENCE = "mini", "i2v"
 TASKS = {"mini-all": "all", "mini-zero-shot": "zero-shot"}
 """File name -> task of the suite: conditions that were trained on, and those that were not."""
