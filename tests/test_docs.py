@@ -33,7 +33,16 @@ def files_of_own_cases(folder: Path) -> None:
     Image.fromarray(moving_clip(3).frames[0]).save(folder / "start.png")
 
 
-@pytest.mark.parametrize("page", ["guides/add-a-metric.md", "guides/add-a-method.md", "guides/add-a-task.md", "reference/suites.md", "guides/own-cases.md"])
+@pytest.mark.parametrize(
+    "page",
+    [
+        "guides/add-a-metric.md",
+        "guides/add-a-method.md",
+        "guides/add-a-task.md",
+        "reference/suites.md",
+        "guides/own-cases.md",
+    ],
+)
 def test_the_examples_of_a_page_work(page: str, tmp_path: Path) -> None:
     if page == "guides/own-cases.md":
         files_of_own_cases(tmp_path / "my_cases")
@@ -124,7 +133,9 @@ def test_the_mini_suites_page_shows_the_committed_rows() -> None:
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     page = (DOCS / "start" / "mini.md").read_text(encoding="utf-8")
     for table in printed.strip().split("\n\n"):
-        assert table in page, "docs/start/mini.md is not of these rows; run: python docs/scripts/mini_tables.py results/mini"
+        assert table in page, (
+            "docs/start/mini.md is not of these rows; run: python docs/scripts/mini_tables.py results/mini"
+        )
 
 
 @pytest.mark.skipif(not shutil.which("pdflatex"), reason="pdflatex is not installed")

@@ -28,7 +28,9 @@ def bounds() -> dict[str, str]:
 
 
 def test_the_table_of_bounds_is_that_of_the_package() -> None:
-    rows = re.findall(r"^\| ([\w-]+) \| ([\d.]+) \| ", (ROOT / "docs" / "design" / "versions.md").read_text("utf-8"), re.MULTILINE)
+    rows = re.findall(
+        r"^\| ([\w-]+) \| ([\d.]+) \| ", (ROOT / "docs" / "design" / "versions.md").read_text("utf-8"), re.MULTILINE
+    )
     assert dict(rows) == bounds()
 
 

@@ -175,7 +175,8 @@ def _write_vbench(folders: Sequence[RunFolder], task: str | None) -> None:
             written += 1
     if not written:
         raise DataError(
-            "No run has a complete column of VBench's definition; see docs/reference/metrics.md, and: vapbench score --help"
+            "No run has a complete column of VBench's definition; see docs/reference/metrics.md, and: "
+            "vapbench score --help"
         )
 
 

@@ -92,8 +92,8 @@ def report(
 
     For a study that is closed (vapbench study close, or the administration page); before that it prints how far the
     study is. Applies the protocol's exclusion rules, and prints what changes without them. Writes report.txt,
-    report.json, leaderboard.json and figures (forest plot, categories, win probabilities). docs/guides/study.md says what each
-    number means.
+    report.json, leaderboard.json and figures (forest plot, categories, win probabilities).
+    docs/guides/study.md says what each number means.
 
     \b
     vapbench study report my-study

@@ -28,7 +28,8 @@ def plan(
         Path | None,
         typer.Option(
             "--table",
-            help="Instead of runs: a CSV of cases (case,condition,reference,… in docs/guides/study.md), a column per method.",
+            help="Instead of runs: a CSV of cases (case,condition,reference,… in docs/guides/study.md), a column "
+            "per method.",
             show_default=False,
         ),
     ] = None,

@@ -272,7 +272,8 @@ def _entries(where: Path, origin: str, folder: Path | None) -> Iterator[MethodEn
 def _in_folder(folder: Path) -> MethodEntry:
     if not (folder / "card.yaml").is_file():
         raise UsageError(
-            f"{folder}: no card.yaml there. A method folder holds card.yaml and method.py: docs/guides/add-a-method.md; "
+            f"{folder}: no card.yaml there. A method folder holds card.yaml and method.py: "
+            "docs/guides/add-a-method.md; "
             "to score videos you have, use: vapbench score DIR"
         )
     cards = read_cards(folder / "card.yaml")

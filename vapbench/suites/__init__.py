@@ -78,7 +78,8 @@ class Suite(BaseModel):
         }
         if unknown := sorted(set(given) - known):
             raise UsageError(
-                f"Suite {self.name} has no option {unknown[0]!r}.{did_you_mean(unknown[0], known)} See docs/reference/suites.md"
+                f"Suite {self.name} has no option {unknown[0]!r}.{did_you_mean(unknown[0], known)} "
+                "See docs/reference/suites.md"
             )
         values = {name: value for name, value in defaults(reader, given, self.name).items() if name in given}
         return self.model_copy(update={"options": {**self.options, **values}})

@@ -73,7 +73,8 @@ def table_in(folder: Path) -> Path:
     """
     if not (folder / TABLE).is_file():
         raise UsageError(
-            f"{folder}: no {TABLE} there; docs/guides/own-cases.md says how to write one. To score videos that belong to no "
+            f"{folder}: no {TABLE} there; docs/guides/own-cases.md says how to write one. To score videos that "
+            "belong to no "
             f"cases: vapbench score {folder} --suite custom"
         )
     return folder / TABLE
