@@ -10,7 +10,7 @@ import sys
 import typer
 
 from vapbench.cli import check as checking
-from vapbench.cli import data, results, status, study, tables
+from vapbench.cli import data, power, results, status, study, tables
 from vapbench.cli import leaderboard as publishing
 from vapbench.cli import list as listing
 from vapbench.cli import plan as planning
@@ -32,6 +32,7 @@ app = typer.Typer(
 )
 running.register(app)
 planning.register(app)
+power.register(app)
 reporting.register(app)
 tables.register(app)
 listing.register(app)

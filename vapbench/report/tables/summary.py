@@ -107,6 +107,8 @@ class TableModel:
     """``scores[row][column]``: case -> score, seeds averaged; what the cells, breakdowns and figures are made of."""
     conditions: Mapping[str, str] = field(default_factory=dict)
     """Case -> condition."""
+    categories: Mapping[str, str] = field(default_factory=dict)
+    """Case -> category."""
 
 
 def summarise(
@@ -238,6 +240,7 @@ def _table(
         base,
         tuple(map(tuple, scored)),
         conditions,
+        {case: str(plan.get("category", "none")) for run in runs for case, plan in run.cases(task).items()},
     )
 
 
