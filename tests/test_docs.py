@@ -111,7 +111,7 @@ def test_an_extension_stays_short(page: str) -> None:
 
 def test_every_command_the_docs_name_exists() -> None:
     known = {"run", "generate", "score", "report", "compare", "table", "show", "list", "check", "data", "train"}
-    known |= {"study", "leaderboard", "plan", "results", "status"}
+    known |= {"study", "leaderboard", "plan", "results", "status", "power"}
     for path in [*DOCS.rglob("*.md"), DOCS.parent / "README.md"]:
         for command in re.findall(r"`vapbench (\w+)", path.read_text(encoding="utf-8")):
             assert command in known, f"{path.name} names vapbench {command}"
