@@ -21,7 +21,7 @@ import sys
 
 import numpy as np
 
-from vapbench import Clip
+from vapbench import Clip, Method
 
 
 class Unspeakable(Exception):
@@ -29,7 +29,7 @@ class Unspeakable(Exception):
         raise RuntimeError("no words")
 
 
-class Crashy:
+class Crashy(Method):
     version = 1
 
     def __init__(self, where: str = "generate"):
@@ -61,10 +61,10 @@ class Crashy:
 METRIC = """
 import sys
 
-from vapbench import Score
+from vapbench import Metric, Score
 
 
-class Mine:
+class Mine(Metric):
     name, version, higher_is_better, unit, needs = "mine", 1, True, "", frozenset()
 
     def __init__(self, where: str = "score"):

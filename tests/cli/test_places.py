@@ -107,9 +107,9 @@ def test_a_method_that_changes_the_working_folder_moves_no_results(tmp_path: Pat
     )
     (method / "method.py").write_text(
         "import os, shutil\n"
+        "from vapbench import Method\n"
         "os.chdir('/')\n"
-        "class Mine:\n"
-        "    version = 1\n"
+        "class Mine(Method):\n"
         "    def setup(self, device):\n"
         "        os.chdir('/')\n"
         "    def generate(self, case, seed):\n"

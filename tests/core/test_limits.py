@@ -19,8 +19,7 @@ import pytest
 from PIL import Image
 
 from tests.conftest import moving_clip
-from vapbench import containers
-from vapbench.core import limits
+from vapbench.core import containers, limits
 from vapbench.core.video import pad_video, probe, read_first_frame, read_video, write_video
 from vapbench.errors import DataError
 

@@ -32,10 +32,9 @@ def power(
 ) -> None:
     """Say what the smallest difference is that each task can show, and how many conditions a difference needs.
 
-    vapbench power                            every suite's tasks, in SDs of a case's difference
-
+    \b
+    vapbench power  # every suite's tasks, in SDs of a case's difference
     vapbench power --difference 0.5 --methods 7 --seeds 3
-
     vapbench power --suite vap-data --data DIR --sd 22
 
     80 % power, 5 % for all pairs of methods together. Assumed: 40 % of the variance of a difference is between

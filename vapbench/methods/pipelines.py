@@ -20,6 +20,7 @@ from vapbench.checkpoints.folder import checkpoint_folder, checkpoint_identity
 from vapbench.core.case import Case, ClipSpec, Reference
 from vapbench.core.clip import Clip
 from vapbench.core.limits import MOST_FRAMES, MOST_PIXELS
+from vapbench.core.registry import EmptyText
 from vapbench.errors import UsageError, VapbenchError
 from vapbench.files.atomic import digest
 from vapbench.methods.base import Method
@@ -55,7 +56,7 @@ class PipelineMethod(Method):
     """Denoising steps."""
     guidance: Guidance = 6.0
     """Scale of classifier-free guidance over the captions; 1 is none."""
-    negative_prompt: str = ""
+    negative_prompt: EmptyText = ""
     """What guidance leads away from; ``wan`` is Wan's own long text."""
     frames: Annotated[int, Field(ge=1, le=MOST_FRAMES)] | None = None
     """Number of frames; None is the suite's."""
