@@ -76,7 +76,7 @@ class Run:
     @property
     def parameters(self) -> dict[str, Any]:
         """The method's parameters, defaults included."""
-        return dict(self.evidence.identity.get("parameters") or {})
+        return dict(self.evidence.identity.parameters)
 
     @property
     def videos(self) -> dict[tuple[str, int], Path]:

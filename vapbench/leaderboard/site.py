@@ -33,6 +33,7 @@ from vapbench.leaderboard.views import (
 from vapbench.report.model import TableModel
 from vapbench.report.render.csv import to_csv
 from vapbench.report.render.json import to_json
+from vapbench.results.manifest import FileRole, PlannedCase
 
 METHODOLOGY = 2
 """Raised whenever a rule on the methodology page changes."""
@@ -174,9 +175,9 @@ def _case_pages(site: _Site, board: Board) -> None:
     conditions: dict[str, list[tuple[str, str, str, Clip]]] = {}
     for case, planner in board.cases.items():
         planned = planner.run.cases()[case]
-        condition, page = str(planned.get("condition") or ""), _case_page(board, case)
+        condition, page = planned.condition or "", _case_page(board, case)
         first = site.media.given(planner, planned, "image", f"First frame of {case}")
-        conditions.setdefault(condition, []).append((case, page, str(planned.get("caption") or ""), first))
+        conditions.setdefault(condition, []).append((case, page, planned.caption or "", first))
         site.add(
             page,
             "case.html",
@@ -185,8 +186,8 @@ def _case_pages(site: _Site, board: Board) -> None:
             board=board,
             case=case,
             condition=condition,
-            caption=str(planned.get("caption") or ""),
-            reference_caption=str(planned.get("reference_caption") or ""),
+            caption=planned.caption or "",
+            reference_caption=planned.reference_caption or "",
             clips=list(_clips(site, board, case, planner, planned)),
             columns=board.whole.columns,
             lines=list(case_lines(board, case)),
@@ -201,13 +202,14 @@ def _case_pages(site: _Site, board: Board) -> None:
     )
 
 
-def _clips(site: _Site, board: Board, case: str, planner: Entry, planned: Mapping[str, Any]) -> Iterator[Clip]:
-    for name, label in (("reference", "Reference"), ("image", "First frame"), ("target", "Ground truth")):
-        if planned.get(name):
-            yield site.media.given(planner, planned, name, label)
+def _clips(site: _Site, board: Board, case: str, planner: Entry, planned: PlannedCase) -> Iterator[Clip]:
+    roles: dict[FileRole, str] = {"reference": "Reference", "image": "First frame", "target": "Ground truth"}
+    for role, label in roles.items():
+        if planned.file(role):
+            yield site.media.given(planner, planned, role, label)
     # Floors and ceilings after the methods, as on the board.
     for entry in sorted(board.entries, key=lambda entry: entry.bounds):
-        if case in entry.run.manifest.get("cases", {}):
+        if case in entry.run.manifest.cases:
             rows = entry.run.generations.get(case, ())
             page = f"method/{board.slug}/{entry.slug}.html"
             for row in rows or (None,):
@@ -221,7 +223,7 @@ def _compare_page(site: _Site, board: Board) -> None:
     for case, planner in board.cases.items():
         planned = planner.run.cases()[case]
         reference = site.media.given(planner, planned, "reference", "Reference").source
-        named = {"id": case, "page": prefix + _case_page(board, case), "condition": str(planned.get("condition") or "")}
+        named = {"id": case, "page": prefix + _case_page(board, case), "condition": planned.condition or ""}
         cases.append({**named, "reference": prefix + reference if reference else ""})
     scores = {row.label: values for row, values in zip(table.rows, table.scores, strict=True)}
     methods: dict[str, Any] = {}

@@ -95,21 +95,21 @@ class RunFolder:
         """Rows of one metric column (see :func:`column_slug`)."""
         return self.path / "scores" / f"{column}.jsonl"
 
-    def manifest(self) -> dict[str, Any]:
+    def manifest(self) -> Manifest:
         """Read the manifest.
 
         Raises:
             DataError: it is absent, damaged or of another schema.
         """
         try:
-            value: dict[str, Any] = parse_json(read_text(self.manifest_path))
+            value = parse_json(read_text(self.manifest_path))
             schema = value.get("schema", SCHEMA) if isinstance(value, dict) else SCHEMA
             if schema != SCHEMA:
                 raise DataError(
                     f"{self.manifest_path} has schema {schema!r:.40}, this version reads {SCHEMA}; "
                     "use the version that wrote it, or write elsewhere with --results DIR."
                 )
-            Manifest.model_validate(value)
+            return Manifest.of(value)
         except FileNotFoundError:
             raise DataError(f"{self.path} is no run folder (no manifest.json); see: vapbench list runs") from None
         except ValidationError as error:
@@ -118,7 +118,6 @@ class RunFolder:
             raise DataError(f"{self.manifest_path}: {field:.200}: {first['msg']}; restore it.") from error
         except ValueError as error:
             raise DataError(f"{self.manifest_path}: not valid JSON ({error}); restore it, or delete it.") from error
-        return value
 
     def generations(self) -> dict[str, GenerationRow]:
         """Last row of every key, in the order they were written."""
@@ -239,13 +238,14 @@ class RunWriter:
         self._lock.check()
         manifest: dict[str, Any] = {"schema": SCHEMA, "identity": dict(identity), "cases": {}, "sessions": []}
         if self.folder.manifest_path.exists():
-            manifest = self.folder.manifest()
+            manifest = dict(self.folder.manifest().document)
             check_identity(self.folder.path, manifest["identity"], identity)
-        for name, case in cases.items():
-            manifest["cases"][name] = merge_case(manifest["cases"].get(name, {}), case)
+        known, started = manifest.get("cases", {}), {"started": now(), "host": socket.gethostname(), "pid": os.getpid()}
+        planned = {name: merge_case(known.get(name, {}), case) for name, case in cases.items()}
+        manifest["cases"] = {**known, **planned}
         manifest["metrics"] = {**manifest.get("metrics", {}), **metrics}
-        manifest["card"] = {**manifest.get("card", {}), **card}
-        manifest["sessions"].append({"started": now(), "host": socket.gethostname(), "pid": os.getpid(), **session})
+        manifest["card"] = {**(manifest.get("card") or {}), **card}
+        manifest["sessions"] = [*manifest.get("sessions", ()), {**started, **session}]
         write_json(self.folder.manifest_path, manifest)
         fields = {"run": str(self.folder.path), "cases": len(cases), "argv": list(session.get("argv", ()))}
         log.info("%s: begun", self.folder.path, extra={"event": "begin", "fields": fields})
@@ -253,9 +253,10 @@ class RunWriter:
     def end(self, counts: Mapping[str, Any], device: str) -> None:
         """Close the session that :meth:`begin` opened, with what came of it and the device it was made on."""
         self._lock.check()
-        manifest = self.folder.manifest()
-        manifest["sessions"][-1] |= {"ended": now(), "counts": dict(counts), "device": device}
-        write_json(self.folder.manifest_path, manifest)
+        manifest = self.folder.manifest().document
+        *before, session = manifest["sessions"]
+        ended = {**session, "ended": now(), "counts": dict(counts), "device": device}
+        write_json(self.folder.manifest_path, {**manifest, "sessions": [*before, ended]})
         fields = {"run": str(self.folder.path), "device": device, **counts}
         log.info("%s: ended", self.folder.path, extra={"event": "end", "fields": fields})
 

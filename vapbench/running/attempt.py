@@ -64,7 +64,7 @@ def attempt(method: Method, case: Case, seed: int, retries: int, device: Any) ->
                 if isinstance(made, str | PathLike):
                     made = Path(made).absolute()
             info = _info(made, case.clip)
-            note = clip_difference(info, case.clip.model_dump())
+            note = clip_difference(info, case.clip)
             notes = (*notes_of(method, case), *(Note(*said.split("; ", 1)) for said in info.notes))
         except NotApplicable as error:
             made, unscored = None, str(error)
