@@ -308,3 +308,22 @@ def test_null_stands_for_nothing_in_old_manifests(tmp_path: Path) -> None:
     write_json(folder.manifest_path, {"identity": {**IDENTITY, "parameters": None}, "card": None})
     manifest = folder.manifest()
     assert (manifest.identity.parameters, manifest.card.kind, manifest.cases) == ({}, None, {})
+
+
+def test_a_reader_that_asks_again_is_told_what_was_written_since(tmp_path: Path) -> None:
+    reader, folder = RunFolder(tmp_path), RunFolder(tmp_path)
+    assert reader.current() == []
+    with RunWriter(folder) as writer:
+        writer.begin(IDENTITY, {"c1": {}}, {})
+        assert list(reader.manifest().cases) == ["c1"]
+        assert reader.manifest() is reader.manifest(), "parsed once"
+        for key in ("k1", "k2"):
+            writer.append(row(key))
+            assert [made.key for made in reader.current()] == [key]
+            assert list(reader.generations())[-1] == key
+        writer.end({}, "cpu")
+        assert reader.manifest().sessions[-1].device == "cpu"
+    reader.current().clear()
+    assert len(reader.current()) == 1, "what a reader is given is its own"
+    folder.generations_path.unlink()
+    assert reader.current() == []

@@ -18,12 +18,12 @@ import logging
 import os
 import shutil
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from pydantic import ValidationError
 
@@ -67,14 +67,20 @@ __all__ = [
 ]
 
 _LONGEST_SLUG = 160
+T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class RunFolder:
-    """One ``runs/<suite>/<method>`` folder, for reading."""
+    """One ``runs/<suite>/<method>`` folder, for reading.
+
+    Manifest and generations are parsed once and kept until their file changes: a reader may ask as often as it likes,
+    also while somebody writes. Scores, of which there may be millions, are read each time.
+    """
 
     path: Path
+    _kept: dict[Path, tuple[object, Any]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def manifest_path(self) -> Path:
@@ -96,11 +102,14 @@ class RunFolder:
         return self.path / "scores" / f"{column}.jsonl"
 
     def manifest(self) -> Manifest:
-        """Read the manifest.
+        """What ``manifest.json`` holds now.
 
         Raises:
             DataError: it is absent, damaged or of another schema.
         """
+        return self._until_changed(self.manifest_path, self._read_manifest)
+
+    def _read_manifest(self) -> Manifest:
         try:
             value = parse_json(read_text(self.manifest_path))
             schema = value.get("schema", SCHEMA) if isinstance(value, dict) else SCHEMA
@@ -121,15 +130,33 @@ class RunFolder:
 
     def generations(self) -> dict[str, GenerationRow]:
         """Last row of every key, in the order they were written."""
-        return last_of_each_key(read_rows(self.generations_path, GenerationRow))
+        return last_of_each_key(self._generation_rows())
 
     def current(self) -> list[GenerationRow]:
         """The row that counts for every case and seed: the last one written."""
         rows: dict[tuple[str, int], GenerationRow] = {}
-        for row in read_rows(self.generations_path, GenerationRow):
+        for row in self._generation_rows():
             rows.pop((row.case, row.seed), None)
             rows[row.case, row.seed] = row
         return list(rows.values())
+
+    def _generation_rows(self) -> list[GenerationRow]:
+        path = self.generations_path
+        return self._until_changed(path, lambda: read_rows(path, GenerationRow))
+
+    def _until_changed(self, path: Path, read: Callable[[], T]) -> T:
+        """What was read from a file, if it is the same file still."""
+        # Asked before reading: what is written meanwhile is read the next time. Rows are appended, and a manifest is
+        # replaced by another file, so no change leaves all three as they were.
+        try:
+            status = path.stat()
+            state = (status.st_ino, status.st_size, status.st_mtime_ns)
+        except OSError:
+            return read()
+        if path not in self._kept or self._kept[path][0] != state:
+            self._kept[path] = state, read()
+        kept: T = self._kept[path][1]
+        return kept
 
     def columns(self) -> list[str]:
         """Slugs of the metric columns that have rows."""
