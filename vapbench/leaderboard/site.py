@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from vapbench.errors import UsageError
+from vapbench.files.text import encodable, for_public_page
 from vapbench.leaderboard.boards import BADGES, Board, Entry, Leaderboard, collect, headline, slug
 from vapbench.leaderboard.changelog import Change, update_changelog
 from vapbench.leaderboard.media import Clip, MediaFiles
@@ -39,9 +39,6 @@ METHODOLOGY = 2
 """Raised whenever a rule on the methodology page changes."""
 
 _TEMPLATES = Path(__file__).parent / "templates"
-_UNPRINTABLE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]"
-)
 _MARK = ".vapbench-site"
 
 
@@ -271,17 +268,12 @@ def _common_pages(site: _Site, changes: Sequence[Change], data: Mapping[str, str
 def _data(boards: Sequence[Board]) -> Iterator[tuple[str, str]]:
     for board in boards:
         tables = json.dumps([to_json(table) for table in board.tables], indent=1, ensure_ascii=False) + "\n"
-        yield f"data/{board.slug}.json", _encodable(tables)
+        yield f"data/{board.slug}.json", encodable(tables)
         for table in board.tables:
-            yield f"data/{board.slug}-{slug(table.task or 'all')}.csv", _encodable(to_csv(table))
+            yield f"data/{board.slug}-{slug(table.task or 'all')}.csv", encodable(to_csv(table))
         for study in board.studies:
             document = study.model_dump_json(by_alias=True, indent=1) + "\n"
-            yield f"data/{board.slug}-study-{slug(study.study)}.json", _encodable(document)
-
-
-def _encodable(text: str) -> str:
-    """Text without half characters, which no file takes."""
-    return text.encode("utf-8", "replace").decode("utf-8")
+            yield f"data/{board.slug}-study-{slug(study.study)}.json", encodable(document)
 
 
 def _page(boards: Sequence[Board], board: Board, number: int) -> str:
@@ -340,17 +332,10 @@ def _environment() -> Any:
         loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
-        finalize=_clean,
+        finalize=for_public_page,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-
-
-def _clean(value: Any) -> Any:
-    """Text without what UTF-8 or HTML cannot hold, or what would turn the reading direction around."""
-    if isinstance(value, str) and not hasattr(value, "__html__"):
-        return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", value)
-    return value
 
 
 @cache
