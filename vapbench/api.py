@@ -76,12 +76,12 @@ class Run:
     @property
     def parameters(self) -> dict[str, Any]:
         """The method's parameters, defaults included."""
-        return dict(self.evidence.identity.get("parameters") or {})
+        return dict(self.evidence.identity.parameters)
 
     @property
     def videos(self) -> dict[tuple[str, int], Path]:
         """(case, seed) -> its video, for those that are there and unchanged."""
-        folder = RunFolder(self.path)
+        folder = self.evidence.folder
         found = {(row.case, row.seed): folder.video_of(row) for row in folder.current()}
         return {key: path for key, path in found.items() if path}
 

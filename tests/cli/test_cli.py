@@ -50,7 +50,7 @@ def test_vap_generates_and_is_scored_end_to_end(tmp_path: Path) -> None:
     assert table["rows"][0]["label"] == "vap steps=2,frames=9,height=64,width=96"
     (run,) = (tmp_path / "mini").iterdir()
     assert run.name.startswith("vap~")
-    assert RunFolder(run).manifest()["identity"]["weights"].keys() == {"sha256"}
+    assert RunFolder(run).manifest().document["identity"]["weights"].keys() == {"sha256"}
 
 
 def test_runs_are_listed_with_what_tells_them_apart() -> None:
@@ -153,8 +153,8 @@ def test_other_results_and_other_writers_are_refused(tmp_path: Path) -> None:
         busy = vapbench(*arguments, "--refresh", "all")
     assert busy.returncode == 3
     assert "is being written by" in busy.stderr
-    manifest = folder.manifest()
-    manifest["identity"]["version"] = 99
+    manifest = {**folder.manifest().document}
+    manifest["identity"] = {**manifest["identity"], "version": 99}
     folder.manifest_path.write_text(json.dumps(manifest))
     other = vapbench(*arguments)
     assert other.returncode == 3

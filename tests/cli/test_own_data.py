@@ -56,10 +56,11 @@ def test_a_reference_of_the_train_split_is_noted_from_the_data_to_the_page(prepa
     assert (
         "1 of 2 cases have a reference in" in vapbench("compare", "frozen", "other", "--results", tmp_path / "r").stdout
     )
-    noted = {name: case.get("notes") for name, case in RunFolder(run).manifest()["cases"].items()}
-    assert [{"kind": "train-reference", "detail": first["ref_video_path"]}] in noted.values()
-    assert None in noted.values()
-    splits = [case.get("reference_split") for case in RunFolder(run).manifest()["cases"].values()]
+    cases = RunFolder(run).manifest().cases.values()
+    noted = [[(note.kind, note.detail) for note in case.notes] for case in cases]
+    assert [("train-reference", first["ref_video_path"])] in noted
+    assert [] in noted
+    splits = [case.reference_split for case in cases]
     assert sorted(splits, key=str) == [None, "train"]
     assert vapbench("show", run).returncode == 0
     assert first["ref_video_path"] in (run / "show.html").read_text(encoding="utf-8")
@@ -103,8 +104,8 @@ def test_videos_without_cases_are_scored_shown_and_compared(videos: Path, tmp_pa
     assert sorted(videos.rglob("*")) == before
     run = results / "custom" / "my-videos"
     manifest = RunFolder(run).manifest()
-    assert set(manifest["cases"]) == {"one--a-clip-1-", "one--b", "two--a-clip-1-"}
-    assert all(case["reference"] is case["image"] is None for case in manifest["cases"].values())
+    assert set(manifest.cases) == {"one--a-clip-1-", "one--b", "two--a-clip-1-"}
+    assert all(case.reference is case.image is None for case in manifest.cases.values())
     assert all(row.note == "" for row in RunFolder(run).current()), "nobody asked for another size"
     again = vapbench("score", videos, *shared)
     assert "generate" not in again.stderr
@@ -142,8 +143,8 @@ def test_own_cases_are_run_and_score_finished_videos(videos: Path, tmp_path: Pat
     assert "No task lists" not in done.stderr
     assert "the case has no caption" in done.stdout
     assert vapbench("run", "-m", "frozen", *shared, "--task", "motion", cwd=tmp_path).returncode == 0
-    (case,) = RunFolder(tmp_path / "r" / "my_cases" / "frozen").manifest()["cases"].values()
-    assert case["tasks"] == ["all", "motion"]
+    (case,) = RunFolder(tmp_path / "r" / "my_cases" / "frozen").manifest().cases.values()
+    assert case.tasks == ["all", "motion"]
     (tmp_path / "outputs").mkdir()
     shutil.copy(videos / "one" / "b.mp4", tmp_path / "outputs" / "hop--a-clip-1---b.mp4")
     scored = vapbench("score", "outputs", *shared, cwd=tmp_path)

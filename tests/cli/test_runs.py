@@ -15,6 +15,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from vapbench.cli import app
+from vapbench.files.parsing import read_text
 
 ROOT = Path(__file__).parents[2]
 ONE = ["--task", "camera", "--limit", "1", "--metric", "first_frame_psnr", "-q"]
@@ -128,3 +129,17 @@ def test_readers_leave_a_run_as_it_is(tmp_path: Path) -> None:
     page = tmp_path.with_name(f"{tmp_path.name}-page.html")
     vapbench("show", run, "--out", str(page))
     assert contents(tmp_path) == before
+
+
+def test_a_finished_run_reads_its_manifest_once(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    command = ["run", "-m", "frozen", *ONE[:-1]]
+    tables = vapbench(*command).stdout
+    read: list[str] = []
+
+    def counted(path: Path) -> str:
+        read.append(str(path))
+        return read_text(path)
+
+    monkeypatch.setattr("vapbench.results.run.read_text", counted)
+    assert vapbench(*command).stdout == tables
+    assert read == ["runs/mini/frozen/manifest.json"]

@@ -169,7 +169,7 @@ def test_any_text_survives_as_a_row(text: str, value: Any) -> None:
         assert row.note == row.attempts[0].message == row.attempts[0].traceback == kept
         (score,) = folder.scores("m").values()
         assert score.note == score.parts["raw"] == kept
-        assert folder.manifest()["cases"]["case-1"]["caption"] == text
+        assert folder.manifest().cases["case-1"].caption == text
         assert held(lambda: render_page(read_evidence(folder))).encode()  # type: ignore[union-attr]
 
 

@@ -106,7 +106,7 @@ def test_a_site_of_hostile_texts(said: list[str]) -> None:
                 for n in range(2)
             }
             run = runs.write(name, cases)
-            manifest = run.manifest() | {"card": {"title": title, "kind": kind, "notes": [note]}}
+            manifest = {**run.manifest().document} | {"card": {"title": title, "kind": kind, "notes": [note]}}
             manifest["identity"]["parameters"] = {"prompt": note}
             manifest["metrics"] = {"temporal_flickering": {"title": title, "unit": kind}}
             from vapbench.files.atomic import write_json

@@ -68,7 +68,7 @@ def content(folder: RunFolder) -> dict[str, Any]:
     return {
         "made": {row.case: (row.status, row.sha256, folder.video_of(row) is not None) for row in folder.current()},
         "scores": {row.case: row.value for row in folder.scores("brightness").values()},
-        "cases": list(folder.manifest()["cases"]),
+        "cases": list(folder.manifest().cases),
     }
 
 
@@ -87,7 +87,7 @@ def test_what_two_sites_made_is_one_run(tmp_path: Path) -> None:
     assert (merged.generations, merged.scores, merged.videos, merged.outdone) == (4, 3, 3, 1)
     assert merged.equal == 2, "b: its row and its score"
     assert {name: data for name, data in bytes_of(tmp_path).items() if name in before} == before
-    assert len(target.manifest()["sessions"]) == 2
+    assert len(target.manifest().sessions) == 2
 
 
 def test_merging_again_adds_nothing_and_later_work_is_added(tmp_path: Path) -> None:

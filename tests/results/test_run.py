@@ -6,13 +6,14 @@ import multiprocessing
 import os
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.conftest import moving_clip
 from vapbench.core.video import write_video
 from vapbench.errors import DataError, IdentityError
-from vapbench.files.atomic import content_sha256, file_sha256
+from vapbench.files.atomic import content_sha256, file_sha256, write_json
 from vapbench.files.journal import seal
 from vapbench.files.lock import holder
 from vapbench.results.run import (
@@ -158,9 +159,9 @@ def test_planned_cases_and_sessions_accumulate(tmp_path: Path) -> None:
             writer.begin(IDENTITY, {case: {"condition": "a"}}, {"argv": ["vapbench"]})
             writer.end({"generated": 1}, "cpu")
     manifest = folder.manifest()
-    assert list(manifest["cases"]) == ["c1", "c2"]
-    assert len(manifest["sessions"]) == 2
-    assert manifest["sessions"][0]["counts"] == {"generated": 1}
+    assert list(manifest.cases) == ["c1", "c2"]
+    assert len(manifest.sessions) == 2
+    assert manifest.sessions[0].counts == {"generated": 1}
 
 
 def _hold(path: str, ready: object, done: object) -> None:
@@ -253,3 +254,76 @@ def test_the_hash_of_a_large_file_is_remembered_until_the_file_changes(tmp_path:
     with large.open("r+b") as handle:
         handle.write(b"changed")
     assert content_sha256(large) == file_sha256(large) != first
+
+
+def test_what_a_manifest_holds_beside_is_kept_byte_for_byte(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    with RunWriter(folder) as writer:
+        writer.begin(
+            IDENTITY, {"c1": {"condition": "a"}}, {"argv": ["vapbench"]}, {"m": {"scale": 100}}, {"title": "M"}
+        )
+        writer.end({"generated": {"ok": 1}}, "cpu")
+    later: dict[str, Any] = json.loads(folder.manifest_path.read_text())
+    later = {"of a later version": [1, 1.0, None, "\u00e9"], **later}
+    later["cases"]["c1"] |= {"mood": {"b": 1, "a": 2}, "clip": {"fps": 8, "frames": 9, "width": 2, "height": 4, "x": 0}}
+    later["sessions"][0]["weather"] = "fair"
+    later["card"]["colour"] = "red"
+    write_json(folder.manifest_path, later)
+    with RunWriter(folder) as writer:
+        writer.begin(IDENTITY, {}, {})
+        writer.end({}, "cpu")
+    text = folder.manifest_path.read_text()
+    written = json.loads(text)
+    assert (written["sessions"].pop()["device"], len(written["sessions"])) == ("cpu", 1)
+    assert json.dumps(written) == json.dumps(later), "order, numbers and unknown fields are as they were"
+    assert folder.manifest().document == json.loads(text)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("identity", None),
+        ("identity", {"suite": "s"}),
+        ("cases", []),
+        ("cases", {"c": {"seeds": ["0"]}}),
+        ("cases", {"c": {"clip": {"frames": 9}}}),
+        ("metrics", {"m": {"scale": "100"}}),
+        ("sessions", [7]),
+        ("sessions", [{"counts": [1]}]),
+        ("card", {"notes": "one"}),
+    ],
+)
+def test_a_manifest_of_other_types_is_refused_in_a_sentence_that_names_the_field(
+    tmp_path: Path, field: str, value: object
+) -> None:
+    folder = RunFolder(tmp_path)
+    write_json(folder.manifest_path, {"schema": 1, "identity": IDENTITY, "cases": {}, field: value})
+    with pytest.raises(DataError, match=rf"manifest\.json: {field}.*; restore it\.") as refused:
+        folder.manifest()
+    assert "\n" not in str(refused.value)
+
+
+def test_null_stands_for_nothing_in_old_manifests(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    write_json(folder.manifest_path, {"identity": {**IDENTITY, "parameters": None}, "card": None})
+    manifest = folder.manifest()
+    assert (manifest.identity.parameters, manifest.card.kind, manifest.cases) == ({}, None, {})
+
+
+def test_a_reader_that_asks_again_is_told_what_was_written_since(tmp_path: Path) -> None:
+    reader, folder = RunFolder(tmp_path), RunFolder(tmp_path)
+    assert reader.current() == []
+    with RunWriter(folder) as writer:
+        writer.begin(IDENTITY, {"c1": {}}, {})
+        assert list(reader.manifest().cases) == ["c1"]
+        assert reader.manifest() is reader.manifest(), "parsed once"
+        for key in ("k1", "k2"):
+            writer.append(row(key))
+            assert [made.key for made in reader.current()] == [key]
+            assert list(reader.generations())[-1] == key
+        writer.end({}, "cpu")
+        assert reader.manifest().sessions[-1].device == "cpu"
+    reader.current().clear()
+    assert len(reader.current()) == 1, "what a reader is given is its own"
+    folder.generations_path.unlink()
+    assert reader.current() == []

@@ -279,7 +279,7 @@ def test_results_of_other_parameters_are_refused(tmp_path: Path, make_case: Make
         run(newer, cases, tmp_path / "r")
     outcome = run(newer, cases, tmp_path / "r", refresh="all")
     assert rows(outcome)[cases[0].id].status == "ok"
-    assert RunFolder(tmp_path / "r" / "suite" / "mover.before-1").manifest()["identity"]["version"] == 1
+    assert RunFolder(tmp_path / "r" / "suite" / "mover.before-1").manifest().identity.version == 1
     other = plan(Mover(), cases, tmp_path / "r", steps=30)
     assert other.folder.path.name.startswith("mover~")
 
@@ -376,7 +376,7 @@ def test_a_clip_of_another_size_is_noted(tmp_path: Path, make_case: Make) -> Non
     row = rows(outcome)[case.id]
     assert row.note == "the clip is 3x32x48 at 8 fps; the suite asks for 5x32x48 at 8 fps"
     assert (row.frames, row.height, row.width, row.fps) == (3, 32, 48, 8.0)
-    assert outcome.plan.folder.manifest()["cases"][case.id]["clip"] == case.clip.model_dump()
+    assert outcome.plan.folder.manifest().document["cases"][case.id]["clip"] == case.clip.model_dump()
 
 
 def test_what_a_method_says_of_a_clip_is_kept_in_its_row(tmp_path: Path, make_case: Make) -> None:

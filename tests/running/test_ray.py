@@ -200,8 +200,8 @@ def test_rows_are_those_of_the_local_executor_whatever_kills_a_worker(
     ]
     assert ours == theirs
 
-    sessions = outcome.plan.folder.manifest()["sessions"]
-    assert sessions[-1]["device"].startswith("ray: ")
+    sessions = outcome.plan.folder.manifest().sessions
+    assert sessions[-1].device.startswith("ray: ")
     files = {path: path.stat().st_mtime_ns for path in outcome.plan.folder.path.rglob("*") if path.is_file()}
     again = run(folder, [*cases, deadly], "ray", OnRay(cluster.address, 2))
     assert (again.generated.kept, again.generated.done, again.scored.done) == (9, 0, 0)
@@ -267,7 +267,7 @@ def test_ctrl_c_leaves_a_run_that_any_executor_resumes(cluster: Any, tmp_path: P
     kept = run.current()
     assert 2 <= len(kept) < 8
     assert all(run.video_of(row) for row in kept)
-    assert run.manifest()["sessions"][-1]["ended"]
+    assert run.manifest().sessions[-1].ended
     subprocess.run(command, check=True, capture_output=True)
     assert len(run.current()) == 8
     assert [row for row in run.current() if row.key in {row.key for row in kept}] == kept

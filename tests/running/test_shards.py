@@ -36,7 +36,7 @@ def content(folder: RunFolder) -> dict[str, Any]:
     scores = [row for column in folder.columns() for row in folder.scores(column).values()]
     plain = [{k: v for k, v in asdict(row).items() if k not in VOLATILE} for row in (*rows, *scores)]
     videos = {path.name: file_sha256(path) for path in folder.videos.iterdir()}
-    return {"rows": plain, "videos": videos, "cases": folder.manifest()["cases"]}
+    return {"rows": plain, "videos": videos, "cases": folder.manifest().cases}
 
 
 @pytest.mark.parametrize("count", [1, 2, 5, 9])

@@ -105,14 +105,16 @@ def _command() -> str:
 
 
 def _fail(message: str, code: int) -> None:
-    from vapbench.core.console import errors, visible
+    from vapbench.core.console import errors
+    from vapbench.files.text import visible
 
     errors().print(f"[red]error[/red] {_escape(visible(message))}", soft_wrap=True)
     sys.exit(code)
 
 
 def _print_trace(trace: str) -> None:
-    from vapbench.core.console import errors, visible
+    from vapbench.core.console import errors
+    from vapbench.files.text import visible
 
     errors().print(visible(trace.rstrip()), style="dim", markup=False, soft_wrap=True)
 

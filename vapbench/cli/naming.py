@@ -78,7 +78,7 @@ def run_folders(runs: Sequence[str] | None, results: Path | None, suite: str | N
         named = runs_below(places(results))
     # Two paths may lead to one folder, by a link or by another spelling.
     folders = without_copies(list({folder.path.resolve(): folder for folder in named}.values()))
-    return [f for f in folders if f.manifest()["identity"]["suite"] == suite] if suite else folders
+    return [f for f in folders if f.manifest().identity.suite == suite] if suite else folders
 
 
 def without_copies(folders: Sequence[RunFolder]) -> list[RunFolder]:
@@ -86,7 +86,7 @@ def without_copies(folders: Sequence[RunFolder]) -> list[RunFolder]:
     kept: dict[tuple[str, str], list[RunFolder]] = {}
     for folder in folders:
         # Folders of several suites may lie side by side: the name alone says little.
-        namesakes = kept.setdefault((folder.manifest()["identity"]["suite"], folder.path.name), [])
+        namesakes = kept.setdefault((folder.manifest().identity.suite, folder.path.name), [])
         if not any(_says_the_same(folder, other) for other in namesakes):
             namesakes.append(folder)
     for (suite, name), runs in kept.items():

@@ -35,9 +35,10 @@ def is_run(target: Path) -> bool:
     if folder.generations_path.exists():
         return True
     try:
-        return "suite" in folder.manifest()["identity"]
+        folder.manifest()
     except DataError:
         return False
+    return True
 
 
 @dataclass(frozen=True)
@@ -226,7 +227,7 @@ def _print(console: Console, text: str, indent: int) -> None:
     """Print a line; on a terminal, what does not fit goes on below, further in."""
     from rich.text import Text
 
-    from vapbench.core.console import visible
+    from vapbench.files.text import visible
 
     text = visible(text)
     if not console.is_terminal:

@@ -140,7 +140,7 @@ def print_tables(
         return
     extras = extras or Extras()
     # As the runs were told to score them: what a suite names first is what it is about.
-    known = list(dict.fromkeys(name for folder in folders for name in folder.manifest().get("metrics") or ()))
+    known = list(dict.fromkeys(name for folder in folders for name in folder.manifest().metrics))
     order = [name for text in metrics or () for name in known if text == name or text.startswith(f"{name}:")] or known
     tables = summarise(folders, task, metrics, order=order)
     extras.check(tables)
@@ -203,8 +203,8 @@ def _next_steps(folders: Sequence[RunFolder], suite: str, bounds: str) -> list[s
     from vapbench.files.atomic import quoted
 
     manifests = {folder.path: folder.manifest() for folder in folders}
-    kinds = {path: manifest.get("card", {}).get("kind") for path, manifest in manifests.items()}
-    given = any(case.get("image") for manifest in manifests.values() for case in manifest["cases"].values())
+    kinds = {path: manifest.card.kind for path, manifest in manifests.items()}
+    given = any(case.image for manifest in manifests.values() for case in manifest.cases.values())
     shown = next((path for path, kind in kinds.items() if kind not in _REFERENCE_KINDS), folders[0].path)
     beside = " beside its reference" if given else ""
     lines = [f"Next:  vapbench show {quoted(shown)}", f"           look at every clip{beside}"]

@@ -39,8 +39,9 @@ def status(
     """
     from dataclasses import asdict
 
-    from vapbench.core.console import configure_logging, output, print_json, visible
+    from vapbench.core.console import configure_logging, output, print_json
     from vapbench.errors import UsageError
+    from vapbench.files.text import visible
     from vapbench.results.status import status_of
 
     configure_logging(verbose=0, quiet=False)

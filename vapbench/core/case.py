@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
@@ -168,16 +167,16 @@ class ClipSpec(BaseModel):
         return self
 
 
-def clip_difference(info: Any, asked: Mapping[str, Any]) -> str:
+def clip_difference(info: Any, asked: Any) -> str:
     """How a clip differs from what a suite asks for, in words; empty if it does not.
 
     Args:
         info: what has its ``frames``, ``height``, ``width`` and ``fps``.
-        asked: the same of the clip spec, by name.
+        asked: what has the same: a clip spec.
     """
     got, wanted = (
         f"{size['frames']}x{size['height']}x{size['width']} at {size['fps'] or 0:g} fps"
-        for size in ({name: getattr(info, name) for name in ClipSpec.model_fields}, asked)
+        for size in ({name: getattr(of, name) for name in ClipSpec.model_fields} for of in (info, asked))
     )
     return "" if got == wanted else f"the clip is {got}; the suite asks for {wanted}"
 

@@ -10,6 +10,8 @@ from collections import Counter
 from functools import cache
 from typing import TYPE_CHECKING
 
+from vapbench.files.text import visible
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -105,8 +107,3 @@ class _ConsoleHandler(logging.Handler):
         colour = "red" if record.levelno >= logging.ERROR else "yellow"
         word = "error" if record.levelno >= logging.ERROR else "note"
         errors().print(f"[{colour}]{word}[/{colour}] {escape(visible(record.getMessage()))}", soft_wrap=True)
-
-
-def visible(text: str) -> str:
-    """Text that a terminal only shows: what could drive it, or cannot be encoded, is replaced."""
-    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)

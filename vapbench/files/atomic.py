@@ -17,11 +17,12 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from vapbench.files.text import encodable
+
 log = logging.getLogger(__name__)
 
 TEMPORARY = ".partial-"
 """Prefix of a file that is still being written; whoever owns the folder may delete it."""
-
 
 _DEVICES = frozenset(
     {"CON", "PRN", "AUX", "NUL", *(f"{port}{number}" for port in ("COM", "LPT") for number in range(1, 10))}
@@ -65,9 +66,8 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
 
 def canonical_json(value: Any) -> str:
     """JSON with one spelling per value: sorted keys, no spaces, no NaN. What every key is a hash of."""
-    text = _CANONICAL.encode(value)
     # Names of files and words of models may hold half a character, which UTF-8 does not.
-    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+    return encodable(_CANONICAL.encode(value))
 
 
 def digest(value: Any) -> str:

@@ -58,7 +58,7 @@ class Entry:
     @property
     def bounds(self) -> bool:
         """Whether it is a floor or a ceiling, which does not compete."""
-        return (self.run.manifest.get("card") or {}).get("kind") in REFERENCE_KINDS
+        return self.run.manifest.card.kind in REFERENCE_KINDS
 
     @property
     def badges(self) -> tuple[str, ...]:
@@ -264,7 +264,7 @@ def _entries(
                 f"{run.folder.path}: reproduced needs {REPRODUCED_SHARE:.0%} of its {total} cases made again, "
                 f'badges.json has "regenerated": {said.regenerated}; make more, or attest recomputed.'
             )
-        seen_by_people = any(method.shows(run.folder.path, run.identity) for method in compared)
+        seen_by_people = any(method.shows(run.folder.path, run.manifest.document["identity"]) for method in compared)
         entries.append(Entry(row.label, slug(name), run, badge, seen_by_people, submission))
     return entries
 

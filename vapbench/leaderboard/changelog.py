@@ -124,8 +124,8 @@ def _why(known: dict[str, str], now: dict[str, str]) -> str:
 
 
 def _date(entry: Entry) -> str:
-    sessions = entry.run.manifest.get("sessions") or [{}]
-    return str(sessions[-1].get("ended") or sessions[-1].get("started") or "")[:10]
+    sessions = entry.run.manifest.sessions
+    return (sessions[-1].ended or sessions[-1].started or "")[:10] if sessions else ""
 
 
 def _hash(line: str) -> str:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from vapbench.core.video import VIDEO_SUFFIXES, probe, read_first_frame
 from vapbench.files.atomic import TEMPORARY, expand, file_sha256
 from vapbench.leaderboard.boards import Entry
 from vapbench.report.page.media import playable
 from vapbench.report.read.evidence import explain
+from vapbench.results.manifest import FileRole, PlannedCase
 from vapbench.results.run import GenerationRow
 
 _PLAYABLE = frozenset({".mp4", ".m4v", ".webm"})
@@ -74,15 +74,15 @@ class MediaFiles:
             return Clip(label, "video", source, note=note, page=page)
         return Clip(label, "none", why=ELSEWHERE, note=note, page=page)
 
-    def given(self, entry: Entry, planned: Mapping[str, Any], name: str, label: str) -> Clip:
+    def given(self, entry: Entry, planned: PlannedCase, role: FileRole, label: str) -> Clip:
         """A reference, first frame or ground truth. Paths in submissions are never followed."""
-        path = expand(str(planned.get("media") or "")) / str(planned.get(name) or "")
-        trusted = self.wanted and entry.submission is None and planned.get(name)
+        path = expand(planned.media or "") / (planned.file(role) or "")
+        trusted = self.wanted and entry.submission is None and planned.file(role)
         if not trusted or path.suffix.lower() not in VIDEO_SUFFIXES | _IMAGES or not path.is_file():
             return Clip(label, "none", why=ELSEWHERE)
         if path.suffix.lower() in _IMAGES:
             return Clip(label, "image", self._add(path, self._hash(path)))
-        if name == "image":
+        if role == "image":
             # A video counts by its first frame; showing the video would show the answer.
             frame = f"media/{self._hash(path)[:24]}-first.png"
             self.first_frames[frame] = path

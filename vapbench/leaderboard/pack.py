@@ -53,7 +53,7 @@ def pack(
         said = Submission(
             schema_=1,
             id=out.name,
-            title=str((manifest.get("card") or {}).get("title") or out.name),
+            title=manifest.card.title or out.name,
             submitter=submitter,
             contact=contact,
             licence=licence,
@@ -83,7 +83,7 @@ def pack(
         (out / "videos").mkdir()
         for row in made:
             shutil.copyfile(folder.videos / str(row.video), out / "videos" / str(row.video))
-    write_json(out / "manifest.json", _published(manifest))
+    write_json(out / "manifest.json", _published(manifest.document))
     write_json(out / MANIFEST, said.model_dump(mode="json", by_alias=True))
     return said
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from vapbench.errors import UsageError
+from vapbench.files.text import encodable, for_public_page
 from vapbench.leaderboard.boards import BADGES, Board, Entry, Leaderboard, collect, headline, slug
 from vapbench.leaderboard.changelog import Change, update_changelog
 from vapbench.leaderboard.media import Clip, MediaFiles
@@ -33,14 +33,12 @@ from vapbench.leaderboard.views import (
 from vapbench.report.model import TableModel
 from vapbench.report.render.csv import to_csv
 from vapbench.report.render.json import to_json
+from vapbench.results.manifest import FileRole, PlannedCase
 
 METHODOLOGY = 2
 """Raised whenever a rule on the methodology page changes."""
 
 _TEMPLATES = Path(__file__).parent / "templates"
-_UNPRINTABLE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]"
-)
 _MARK = ".vapbench-site"
 
 
@@ -174,9 +172,9 @@ def _case_pages(site: _Site, board: Board) -> None:
     conditions: dict[str, list[tuple[str, str, str, Clip]]] = {}
     for case, planner in board.cases.items():
         planned = planner.run.cases()[case]
-        condition, page = str(planned.get("condition") or ""), _case_page(board, case)
+        condition, page = planned.condition or "", _case_page(board, case)
         first = site.media.given(planner, planned, "image", f"First frame of {case}")
-        conditions.setdefault(condition, []).append((case, page, str(planned.get("caption") or ""), first))
+        conditions.setdefault(condition, []).append((case, page, planned.caption or "", first))
         site.add(
             page,
             "case.html",
@@ -185,8 +183,8 @@ def _case_pages(site: _Site, board: Board) -> None:
             board=board,
             case=case,
             condition=condition,
-            caption=str(planned.get("caption") or ""),
-            reference_caption=str(planned.get("reference_caption") or ""),
+            caption=planned.caption or "",
+            reference_caption=planned.reference_caption or "",
             clips=list(_clips(site, board, case, planner, planned)),
             columns=board.whole.columns,
             lines=list(case_lines(board, case)),
@@ -201,13 +199,14 @@ def _case_pages(site: _Site, board: Board) -> None:
     )
 
 
-def _clips(site: _Site, board: Board, case: str, planner: Entry, planned: Mapping[str, Any]) -> Iterator[Clip]:
-    for name, label in (("reference", "Reference"), ("image", "First frame"), ("target", "Ground truth")):
-        if planned.get(name):
-            yield site.media.given(planner, planned, name, label)
+def _clips(site: _Site, board: Board, case: str, planner: Entry, planned: PlannedCase) -> Iterator[Clip]:
+    roles: dict[FileRole, str] = {"reference": "Reference", "image": "First frame", "target": "Ground truth"}
+    for role, label in roles.items():
+        if planned.file(role):
+            yield site.media.given(planner, planned, role, label)
     # Floors and ceilings after the methods, as on the board.
     for entry in sorted(board.entries, key=lambda entry: entry.bounds):
-        if case in entry.run.manifest.get("cases", {}):
+        if case in entry.run.manifest.cases:
             rows = entry.run.generations.get(case, ())
             page = f"method/{board.slug}/{entry.slug}.html"
             for row in rows or (None,):
@@ -221,7 +220,7 @@ def _compare_page(site: _Site, board: Board) -> None:
     for case, planner in board.cases.items():
         planned = planner.run.cases()[case]
         reference = site.media.given(planner, planned, "reference", "Reference").source
-        named = {"id": case, "page": prefix + _case_page(board, case), "condition": str(planned.get("condition") or "")}
+        named = {"id": case, "page": prefix + _case_page(board, case), "condition": planned.condition or ""}
         cases.append({**named, "reference": prefix + reference if reference else ""})
     scores = {row.label: values for row, values in zip(table.rows, table.scores, strict=True)}
     methods: dict[str, Any] = {}
@@ -269,17 +268,12 @@ def _common_pages(site: _Site, changes: Sequence[Change], data: Mapping[str, str
 def _data(boards: Sequence[Board]) -> Iterator[tuple[str, str]]:
     for board in boards:
         tables = json.dumps([to_json(table) for table in board.tables], indent=1, ensure_ascii=False) + "\n"
-        yield f"data/{board.slug}.json", _encodable(tables)
+        yield f"data/{board.slug}.json", encodable(tables)
         for table in board.tables:
-            yield f"data/{board.slug}-{slug(table.task or 'all')}.csv", _encodable(to_csv(table))
+            yield f"data/{board.slug}-{slug(table.task or 'all')}.csv", encodable(to_csv(table))
         for study in board.studies:
             document = study.model_dump_json(by_alias=True, indent=1) + "\n"
-            yield f"data/{board.slug}-study-{slug(study.study)}.json", _encodable(document)
-
-
-def _encodable(text: str) -> str:
-    """Text without half characters, which no file takes."""
-    return text.encode("utf-8", "replace").decode("utf-8")
+            yield f"data/{board.slug}-study-{slug(study.study)}.json", encodable(document)
 
 
 def _page(boards: Sequence[Board], board: Board, number: int) -> str:
@@ -338,17 +332,10 @@ def _environment() -> Any:
         loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
-        finalize=_clean,
+        finalize=for_public_page,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-
-
-def _clean(value: Any) -> Any:
-    """Text without what UTF-8 or HTML cannot hold, or what would turn the reading direction around."""
-    if isinstance(value, str) and not hasattr(value, "__html__"):
-        return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", value)
-    return value
 
 
 @cache

@@ -101,8 +101,10 @@ def preferences_of(board: Board, study: Study) -> list[tuple[str, list[Preferenc
 
 
 def _page_of(board: Board, method: Compared) -> str:
-    shown = (entry for entry in board.entries if method.shows(entry.run.folder.path, entry.run.identity))
-    return next((f"method/{board.slug}/{entry.slug}.html" for entry in shown), "")
+    for entry in board.entries:
+        if method.shows(entry.run.folder.path, entry.run.manifest.document["identity"]):
+            return f"method/{board.slug}/{entry.slug}.html"
+    return ""
 
 
 def _percent(share: float | None) -> str:
@@ -176,7 +178,7 @@ def gone_of(board: Board, entry: Entry, pages: Mapping[str, str]) -> list[Gone]:
 def card_of(entry: Entry) -> list[Fact]:
     """What a method is and how it was run; of a submission, what its submitter says."""
     said = entry.submission
-    facts = [Fact("Kind", str((entry.run.manifest.get("card") or {}).get("kind") or "unknown"))]
+    facts = [Fact("Kind", entry.run.manifest.card.kind or "unknown")]
     if said is not None:
         code = f"{said.code.repository} at {said.code.commit[:12]}" if said.code else "closed"
         facts += [

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from vapbench.report.ranking import Versus
 from vapbench.report.read.columns import Column, Row
@@ -119,8 +118,3 @@ def places_of(column: Column, means: Sequence[float | None]) -> list[int | None]
         return [None] * len(means)
     sign = 1 if column.higher_is_better else -1
     return [None if value is None else 1 + sum(sign * other > sign * value for other in ranked) for value in shown]
-
-
-def condition_of(case: str, planned: Mapping[str, Any]) -> str:
-    """What a planned case is clustered by."""
-    return str(planned.get("condition", case))

@@ -246,7 +246,7 @@ def _merged_manifest(folders: Sequence[RunFolder]) -> dict[str, Any]:
     Raises:
         DataError: they disagree on what matters.
     """
-    manifests = [folder.manifest() for folder in folders]
+    manifests = [folder.manifest().document for folder in folders]
     first = manifests[0]
     merged: dict[str, Any] = {**first, "cases": {}, "metrics": {}, "card": {}}
     for folder, manifest in zip(folders, manifests, strict=True):
@@ -289,7 +289,7 @@ def _agree(folders: Sequence[RunFolder], values: Sequence[object], what: str) ->
 
 
 def _write_manifest(target: RunFolder, manifest: Mapping[str, Any], sources: Sequence[RunFolder], argv: Any) -> None:
-    old = target.manifest() if target.manifest_path.exists() else {}
+    old = target.manifest().document if target.manifest_path.exists() else {}
     if old and all(old.get(key) == value for key, value in manifest.items()):
         return
     record = {"when": now(), "argv": list(argv), "sources": len(sources)}

@@ -18,12 +18,12 @@ import logging
 import os
 import shutil
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from pydantic import ValidationError
 
@@ -67,14 +67,20 @@ __all__ = [
 ]
 
 _LONGEST_SLUG = 160
+T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class RunFolder:
-    """One ``runs/<suite>/<method>`` folder, for reading."""
+    """One ``runs/<suite>/<method>`` folder, for reading.
+
+    Manifest and generations are parsed once and kept until their file changes: a reader may ask as often as it likes,
+    also while somebody writes. Scores, of which there may be millions, are read each time.
+    """
 
     path: Path
+    _kept: dict[Path, tuple[object, Any]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def manifest_path(self) -> Path:
@@ -95,21 +101,24 @@ class RunFolder:
         """Rows of one metric column (see :func:`column_slug`)."""
         return self.path / "scores" / f"{column}.jsonl"
 
-    def manifest(self) -> dict[str, Any]:
-        """Read the manifest.
+    def manifest(self) -> Manifest:
+        """What ``manifest.json`` holds now.
 
         Raises:
             DataError: it is absent, damaged or of another schema.
         """
+        return self._until_changed(self.manifest_path, self._read_manifest)
+
+    def _read_manifest(self) -> Manifest:
         try:
-            value: dict[str, Any] = parse_json(read_text(self.manifest_path))
+            value = parse_json(read_text(self.manifest_path))
             schema = value.get("schema", SCHEMA) if isinstance(value, dict) else SCHEMA
             if schema != SCHEMA:
                 raise DataError(
                     f"{self.manifest_path} has schema {schema!r:.40}, this version reads {SCHEMA}; "
                     "use the version that wrote it, or write elsewhere with --results DIR."
                 )
-            Manifest.model_validate(value)
+            return Manifest.of(value)
         except FileNotFoundError:
             raise DataError(f"{self.path} is no run folder (no manifest.json); see: vapbench list runs") from None
         except ValidationError as error:
@@ -118,19 +127,36 @@ class RunFolder:
             raise DataError(f"{self.manifest_path}: {field:.200}: {first['msg']}; restore it.") from error
         except ValueError as error:
             raise DataError(f"{self.manifest_path}: not valid JSON ({error}); restore it, or delete it.") from error
-        return value
 
     def generations(self) -> dict[str, GenerationRow]:
         """Last row of every key, in the order they were written."""
-        return last_of_each_key(read_rows(self.generations_path, GenerationRow))
+        return last_of_each_key(self._generation_rows())
 
     def current(self) -> list[GenerationRow]:
         """The row that counts for every case and seed: the last one written."""
         rows: dict[tuple[str, int], GenerationRow] = {}
-        for row in read_rows(self.generations_path, GenerationRow):
+        for row in self._generation_rows():
             rows.pop((row.case, row.seed), None)
             rows[row.case, row.seed] = row
         return list(rows.values())
+
+    def _generation_rows(self) -> list[GenerationRow]:
+        path = self.generations_path
+        return self._until_changed(path, lambda: read_rows(path, GenerationRow))
+
+    def _until_changed(self, path: Path, read: Callable[[], T]) -> T:
+        """What was read from a file, if it is the same file still."""
+        # Asked before reading: what is written meanwhile is read the next time. Rows are appended, and a manifest is
+        # replaced by another file, so no change leaves all three as they were.
+        try:
+            status = path.stat()
+            state = (status.st_ino, status.st_size, status.st_mtime_ns)
+        except OSError:
+            return read()
+        if path not in self._kept or self._kept[path][0] != state:
+            self._kept[path] = state, read()
+        kept: T = self._kept[path][1]
+        return kept
 
     def columns(self) -> list[str]:
         """Slugs of the metric columns that have rows."""
@@ -239,13 +265,14 @@ class RunWriter:
         self._lock.check()
         manifest: dict[str, Any] = {"schema": SCHEMA, "identity": dict(identity), "cases": {}, "sessions": []}
         if self.folder.manifest_path.exists():
-            manifest = self.folder.manifest()
+            manifest = dict(self.folder.manifest().document)
             check_identity(self.folder.path, manifest["identity"], identity)
-        for name, case in cases.items():
-            manifest["cases"][name] = merge_case(manifest["cases"].get(name, {}), case)
+        known, started = manifest.get("cases", {}), {"started": now(), "host": socket.gethostname(), "pid": os.getpid()}
+        planned = {name: merge_case(known.get(name, {}), case) for name, case in cases.items()}
+        manifest["cases"] = {**known, **planned}
         manifest["metrics"] = {**manifest.get("metrics", {}), **metrics}
-        manifest["card"] = {**manifest.get("card", {}), **card}
-        manifest["sessions"].append({"started": now(), "host": socket.gethostname(), "pid": os.getpid(), **session})
+        manifest["card"] = {**(manifest.get("card") or {}), **card}
+        manifest["sessions"] = [*manifest.get("sessions", ()), {**started, **session}]
         write_json(self.folder.manifest_path, manifest)
         fields = {"run": str(self.folder.path), "cases": len(cases), "argv": list(session.get("argv", ()))}
         log.info("%s: begun", self.folder.path, extra={"event": "begin", "fields": fields})
@@ -253,9 +280,10 @@ class RunWriter:
     def end(self, counts: Mapping[str, Any], device: str) -> None:
         """Close the session that :meth:`begin` opened, with what came of it and the device it was made on."""
         self._lock.check()
-        manifest = self.folder.manifest()
-        manifest["sessions"][-1] |= {"ended": now(), "counts": dict(counts), "device": device}
-        write_json(self.folder.manifest_path, manifest)
+        manifest = self.folder.manifest().document
+        *before, session = manifest["sessions"]
+        ended = {**session, "ended": now(), "counts": dict(counts), "device": device}
+        write_json(self.folder.manifest_path, {**manifest, "sessions": [*before, ended]})
         fields = {"run": str(self.folder.path), "device": device, **counts}
         log.info("%s: ended", self.folder.path, extra={"event": "end", "fields": fields})
 

@@ -11,9 +11,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from vapbench.files.lock import Owner, holder
+from vapbench.results.manifest import Manifest, Session
 from vapbench.results.run import Failure, GenerationRow, RunFolder, ScoreRow, column_slug
 
 State = Literal["running", "died", "finished", "stopped"]
@@ -81,10 +82,9 @@ def status_of(folder: RunFolder) -> RunStatus:
     """
     manifest = folder.manifest()
     held = holder(folder.path)
-    sessions: Sequence[Mapping[str, Any]] = manifest.get("sessions") or [{}]
-    session = sessions[-1]
-    since = str(session.get("started") or "")
-    planned = {(case, seed) for case, item in (manifest.get("cases") or {}).items() for seed in item.get("seeds") or ()}
+    session = manifest.sessions[-1] if manifest.sessions else None
+    since = (session.started if session else None) or ""
+    planned = {(case, seed) for case, item in manifest.cases.items() for seed in item.seeds}
     made = {(row.case, row.seed): row for row in folder.current() if not planned or (row.case, row.seed) in planned}
     stages = [_stage(GENERATE, list(made.values()), len(planned) or len(made), since)]
     fruitless = stages[0].failed + stages[0].unscored
@@ -102,7 +102,7 @@ def status_of(folder: RunFolder) -> RunStatus:
 
 
 def _columns(
-    folder: RunFolder, manifest: Mapping[str, Any], made: Mapping[tuple[str, int], GenerationRow]
+    folder: RunFolder, manifest: Manifest, made: Mapping[tuple[str, int], GenerationRow]
 ) -> Iterable[tuple[str, list[ScoreRow]]]:
     """Columns that have rows, then metrics that were asked for and have none yet."""
     begun = set()
@@ -112,7 +112,7 @@ def _columns(
         if rows:
             begun.add(next(iter(rows.values())).metric)
         yield column, current
-    for metric in manifest.get("metrics") or {}:
+    for metric in manifest.metrics:
         if metric not in begun:
             yield column_slug(metric, {}), []
 
@@ -185,32 +185,31 @@ def _median(values: Sequence[float]) -> float | None:
     return statistics.median(values) if values else None
 
 
-def _state(held: Owner | None, session: Mapping[str, Any], complete: bool) -> State:
+def _state(held: Owner | None, session: Session | None, complete: bool) -> State:
     if held:
         return "died" if held.is_dead else "running"
-    if "ended" not in session and session:
+    if session and session.ended is None:
         return "died"
     return "finished" if complete else "stopped"
 
 
-def _words(state: State, held: Owner | None, session: Mapping[str, Any], last: datetime | None) -> str:
+def _words(state: State, held: Owner | None, session: Session | None, last: datetime | None) -> str:
     seen = f"; last row {ago((datetime.now(UTC) - last).total_seconds())}" if last else ""
     if state == "running":
         elsewhere = "" if held and held.is_here else " (as its lock says; its machine cannot be asked from here)"
         return f"running: {held}{seen}{elsewhere}"
     if state == "died":
-        where = f"process {session.get('pid')} on {session.get('host')}"
+        where = f"process {session.pid} on {session.host}" if session else "its process"
         return f"died: {where} did not come to its end{seen}; the same command resumes"
-    if state == "stopped" and _did_all_it_was_asked(session):
-        return f"ended {session.get('ended')}: the last command did all it was asked; the run has more to do"
-    return f"{state} {session.get('ended') or ''}".rstrip() + (
-        "" if state == "finished" else "; the same command resumes"
-    )
+    ended = (session.ended if session else None) or ""
+    if state == "stopped" and session and _did_all_it_was_asked(session):
+        return f"ended {ended}: the last command did all it was asked; the run has more to do"
+    return f"{state} {ended}".rstrip() + ("" if state == "finished" else "; the same command resumes")
 
 
-def _did_all_it_was_asked(session: Mapping[str, Any]) -> bool:
+def _did_all_it_was_asked(session: Session) -> bool:
     """Whether a session did its cases and columns, which may be fewer than those of the run."""
-    tallies = [tally for tally in (session.get("counts") or {}).values() if isinstance(tally, Mapping)]
+    tallies = [tally for tally in session.counts.values() if isinstance(tally, Mapping)]
     counted = ("kept", "ok", "failed", "unscored")
     return bool(tallies) and all(
         sum(tally.get(name) or 0 for name in counted) >= (tally.get("total") or 0) for tally in tallies

@@ -20,6 +20,7 @@ from vapbench.core.clip import Clip
 from vapbench.core.video import VideoInfo, probe
 from vapbench.errors import NotApplicable, text_of
 from vapbench.files.atomic import canonical_json
+from vapbench.files.text import escaped
 from vapbench.methods.base import Method, notes_of
 from vapbench.metrics.base import Score
 from vapbench.results.run import Failure, Note
@@ -64,7 +65,7 @@ def attempt(method: Method, case: Case, seed: int, retries: int, device: Any) ->
                 if isinstance(made, str | PathLike):
                     made = Path(made).absolute()
             info = _info(made, case.clip)
-            note = clip_difference(info, case.clip.model_dump())
+            note = clip_difference(info, case.clip)
             notes = (*notes_of(method, case), *(Note(*said.split("; ", 1)) for said in info.notes))
         except NotApplicable as error:
             made, unscored = None, str(error)
@@ -95,13 +96,13 @@ def checked(name: str, answer: object) -> Score:
     if value is not None and not np.isfinite(value):
         raise ValueError(f"{name} answered {value}, which is no score")
     canonical_json(dict(answer.parts))
-    return Score(value, dict(answer.parts), _printable(answer.note), _printable(answer.kind))
+    return Score(value, dict(answer.parts), escaped(answer.note), escaped(answer.kind))
 
 
 def failure_of(error: BaseException) -> Failure:
     """Describe an exception for a row."""
     text = "".join(traceback.format_exception(error))
-    return Failure(type(error).__name__, _printable(text_of(error)) or type(error).__name__, _printable(text))
+    return Failure(type(error).__name__, escaped(text_of(error)) or type(error).__name__, escaped(text))
 
 
 def is_transient(error: BaseException) -> bool:
@@ -170,8 +171,3 @@ def _info(made: object, spec: ClipSpec) -> VideoInfo:
             else info
         )
     raise TypeError(f"generate must return a Clip or a Path, not {type(made).__name__}")
-
-
-def _printable(text: str) -> str:
-    # Lone surrogates (from undecodable file names) cannot be written as UTF-8.
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -129,12 +129,12 @@ def seconds_by_card(method: ResolvedMethod, suite: str, gpu: Gpu) -> Rate:
 def _fits(folder: RunFolder, work: Work) -> bool:
     """Whether a run measured this method at this size."""
     try:
-        identity = folder.manifest()["identity"]
-    except (DataError, KeyError):
+        identity = folder.manifest().identity
+    except DataError:
         return False
-    ours, theirs = work.method.parameters, identity.get("parameters") or {}
+    ours, theirs = work.method.parameters, identity.parameters
     same = all(theirs[key] == value for key, value in ours.items() if key in theirs)
-    return bool(identity.get("name") == work.method.method.name and identity.get("suite") == work.suite and same)
+    return identity.name == work.method.method.name and identity.suite == work.suite and same
 
 
 def _measured_videos(folder: RunFolder) -> Rate | None:
@@ -160,8 +160,7 @@ def _measured_scores(folder: RunFolder, columns: Sequence[str]) -> Rate:
 
 
 def _made_on(folder: RunFolder) -> str:
-    sessions = folder.manifest().get("sessions") or [{}]
-    devices = sorted({str(session["device"]) for session in sessions if session.get("device")} - {"auto"})
+    devices = sorted({session.device for session in folder.manifest().sessions if session.device} - {"auto"})
     return f", made on {', '.join(devices)}: not scaled to other devices" if devices else ""
 
 

@@ -15,9 +15,10 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from vapbench.core.console import errors, visible
+from vapbench.core.console import errors
 from vapbench.core.traces import last_lines
 from vapbench.errors import in_one_line
+from vapbench.files.text import visible
 from vapbench.running.context import Counts
 
 if TYPE_CHECKING:

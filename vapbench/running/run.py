@@ -155,6 +155,8 @@ def _work(
             *(outcome.generated, outcome.scored),
         )
         record = session(settings.argv, settings.device, plan.seeds)
+        if plan.place:
+            record["videos_from"] = plan.place
         writer.begin(plan.identity, plan.manifest_cases(), record, _shown(columns), plan.manifest_card())
         _run_stages(context, ray)
 
@@ -210,8 +212,8 @@ def rescore(
         DataError: the run belongs to another suite, or another process is writing the folder.
         TooManyFailures: more failed than the settings allow.
     """
-    identity = folder.manifest()["identity"]
-    made_for = identity["suite"]
+    manifest = folder.manifest()
+    made_for = manifest.identity.suite
     if made_for != selection.suite.name:
         raise DataError(
             f"{folder.path} was made for suite {made_for}, not {selection.suite.name}; add --suite {made_for}."
@@ -225,7 +227,7 @@ def rescore(
     ray = _ray(settings)
     with sigterm_interrupts(), RunWriter(folder) as writer:
         context = RunContext(folder, cases, columns, writer, settings, progress)
-        writer.begin(identity, {}, session(settings.argv, settings.device), _shown(columns))
+        writer.begin(manifest.document["identity"], {}, session(settings.argv, settings.device), _shown(columns))
         _run_stages(context, ray)
     return context.scored
 
@@ -234,7 +236,7 @@ def _check_or_set_aside(plan: RunPlan, settings: Settings) -> None:
     """Refuse results of another identity; ``--refresh all`` moves them out of the way instead."""
     path = plan.folder.path
     try:
-        check_identity(path, plan.folder.manifest()["identity"], plan.identity)
+        check_identity(path, plan.folder.manifest().document["identity"], plan.identity)
     except IdentityError:
         if settings.refresh != "all":
             raise
@@ -251,8 +253,8 @@ def _refuse_another_folder(plan: RunPlan) -> None:
     videos are the same; or its videos were made again, and then it lies where it did.
     """
     method = plan.method.method
-    sessions = plan.folder.manifest()["sessions"]
-    before = next((one["videos_from"] for one in reversed(sessions) if one.get("videos_from")), "")
+    sessions = plan.folder.manifest().sessions
+    before = next((one.videos_from for one in reversed(sessions) if one.videos_from), "")
     if not isinstance(method, Folder) or before in ("", plan.place) or plan.named:
         return
     held = [row for row in plan.folder.generations().values() if row.status != "unscored"]
@@ -284,11 +286,11 @@ def _finished(
     """Whether nothing is left to do or to record; fills the outcome's tallies with what is kept."""
     if not plan.folder.manifest_path.exists():
         return False
-    manifest = plan.folder.manifest()
-    known = manifest["cases"]
+    document = plan.folder.manifest().document
+    known, metrics = document.get("cases", {}), document.get("metrics", {})
     if any(known.get(name) != merge_case(known.get(name, {}), case) for name, case in plan.manifest_cases().items()):
         return False
-    if any(manifest["metrics"].get(name) != shown for name, shown in _shown(columns).items()):
+    if any(metrics.get(name) != shown for name, shown in _shown(columns).items()):
         return False
     made = pending(plan, settings.refresh)
     scored = pending_scores(plan.folder, plan.cases, columns, plan.seeds, settings.refresh)

@@ -77,12 +77,12 @@ def name_videos(folder: Path) -> dict[str, Path]:
 
 
 def _of_run(run: RunFolder, clip: ClipSpec | None) -> list[Case]:
-    planned = run.manifest()["cases"]
+    planned = run.manifest().cases
     cases = []
     for row in run.current():
         if row.video and row.case in planned:
             spec = clip or _spec(run.videos / row.video)
-            cases.append(Case(id=row.case, condition=str(planned[row.case]["condition"]), references=(), clip=spec))
+            cases.append(Case(id=row.case, condition=planned[row.case].condition or row.case, references=(), clip=spec))
     if not cases:
         raise DataError(f"{run.path}: the run has no video; make it again: vapbench score DIR --suite custom")
     return cases

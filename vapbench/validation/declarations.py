@@ -87,7 +87,7 @@ def _check_generations(folder: RunFolder) -> None:
 
 def _check_harmless(folder: RunFolder) -> None:
     """The rules that submissions to the board are held to."""
-    problems = manifest_problems(folder.manifest()) + row_problems(folder.path)
+    problems = manifest_problems(folder.manifest().document) + row_problems(folder.path)
     if problems:
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         raise DataError(problems[0] + more)

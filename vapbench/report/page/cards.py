@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
 from vapbench.core.video import VideoInfo, probe
 from vapbench.errors import DataError
@@ -15,9 +14,12 @@ from vapbench.report.page.media import Panel, image_panel, output_panel, video_p
 from vapbench.report.page.parts import Part, parts_of
 from vapbench.report.read.case_notes import texts_of
 from vapbench.report.read.columns import Column
-from vapbench.report.read.evidence import ColumnKey, Evidence, Outcome, State, explain, tasks_of
+from vapbench.report.read.evidence import ColumnKey, Evidence, Outcome, State, explain
 from vapbench.report.read.remarks import remarks_on
+from vapbench.results.manifest import FileRole, PlannedCase
 from vapbench.results.run import GenerationRow
+
+_GIVEN: dict[FileRole, str] = {"reference": "Reference", "image": "First frame"}
 
 
 @dataclass(frozen=True)
@@ -133,11 +135,11 @@ def _card(run: Evidence, case: str, panels: tuple[Panel, ...], scores: list[Case
     planned = run.cases()[case]
     return CaseCard(
         id=case,
-        condition=str(planned.get("condition") or ""),
-        category=str(planned.get("category") or ""),
-        tasks=tasks_of(planned),
-        caption=str(planned.get("caption") or ""),
-        reference_caption=str(planned.get("reference_caption") or ""),
+        condition=planned.condition or "",
+        category=planned.category or "",
+        tasks=tuple(planned.tasks),
+        caption=planned.caption or "",
+        reference_caption=planned.reference_caption or "",
         panels=panels,
         notes=tuple(texts_of(planned)),
         scores=tuple(scores),
@@ -153,12 +155,10 @@ def _panels(run: Evidence, case: str) -> tuple[Panel, ...]:
     outputs = outputs or [Panel("missing", "Output", message="Not generated yet.")]
     size = _size(run, rows)
     # A suite of videos alone gives its cases neither, and says so.
-    shown = [
-        pair for pair in (("reference", "Reference"), ("image", "First frame")) if planned.get(pair[0], "") is not None
-    ]
-    panels = [*(_from_manifest(run, planned, name, label, size) for name, label in shown), *outputs]
-    if planned.get("target"):
-        panels.append(_from_manifest(run, planned, "target", "Ground truth", size))
+    shown = [(role, label) for role, label in _GIVEN.items() if planned.file(role) is not None]
+    panels = [*(_from_manifest(planned, role, label, size) for role, label in shown), *outputs]
+    if planned.target:
+        panels.append(_from_manifest(planned, "target", "Ground truth", size))
     return tuple(panels)
 
 
@@ -178,14 +178,14 @@ def _output(run: Evidence, row: GenerationRow, several: bool) -> Panel:
     return output_panel(video, label)
 
 
-def _from_manifest(run: Evidence, planned: Mapping[str, Any], name: str, label: str, fits: VideoInfo | None) -> Panel:
-    given = planned.get(name)
+def _from_manifest(planned: PlannedCase, role: FileRole, label: str, fits: VideoInfo | None) -> Panel:
+    given = planned.file(role)
     if not given:
         return Panel("missing", label, message="The manifest names no file.")
-    path = expand(str(planned.get("media", ""))) / str(given)
+    path = expand(planned.media or "") / given
     if not path.is_file():
         return Panel("missing", label, message=f"{path} is not there; the data has moved, or was never fetched.")
-    return image_panel(path, label, fits) if name == "image" else video_panel(path, label, fits)
+    return image_panel(path, label, fits) if role == "image" else video_panel(path, label, fits)
 
 
 def _size(run: Evidence, rows: Iterable[GenerationRow]) -> VideoInfo | None:

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import re
 from pathlib import Path
 from typing import Any
 
 from vapbench.errors import UsageError, did_you_mean
 from vapbench.files.atomic import canonical_json, write_text
+from vapbench.files.text import for_page
 from vapbench.report.model import TableModel
 from vapbench.report.page.cards import CaseCard, cards_of, strips_of
 from vapbench.report.read.evidence import Evidence, read_evidence
@@ -23,7 +23,6 @@ from vapbench.report.tables.summary import summarise_run
 from vapbench.results.run import RunFolder
 
 _TEMPLATES = Path(__file__).parent / "templates"
-_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 
 
 def write_page(folder: RunFolder, output: Path, case: str | None = None) -> Path:
@@ -85,18 +84,11 @@ def _template() -> Any:
         loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
-        finalize=_clean,
+        finalize=for_page,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     return environment.get_template("show.html")
-
-
-def _clean(value: Any) -> Any:
-    """Text without what UTF-8 or HTML cannot hold: lone surrogates, control characters, noncharacters."""
-    if isinstance(value, str) and not hasattr(value, "__html__"):
-        return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", value)
-    return value
 
 
 def _summary(table: TableModel) -> list[dict[str, str]]:

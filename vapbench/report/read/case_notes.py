@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Mapping
+
+from vapbench.results.manifest import PlannedCase
 
 _TEXTS = {
     "train-reference": "a reference in the train split, which a trained model may have seen",
@@ -14,15 +15,15 @@ _TEXTS = {
 _SHOWN = 3
 
 
-def lines_of(cases: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def lines_of(cases: Mapping[str, PlannedCase]) -> list[str]:
     """One line per kind of note: how many of the cases have it, and the first of them.
 
     Args:
-        cases: id -> what the manifest says of the case.
+        cases: planned cases by id.
     """
     noted: dict[str, list[str]] = {}
     for name, case in cases.items():
-        for kind in dict.fromkeys(_kinds(case)):
+        for kind in dict.fromkeys(note.kind for note in case.notes):
             noted.setdefault(kind, []).append(name)
     lines = []
     for kind, names in noted.items():
@@ -33,13 +34,6 @@ def lines_of(cases: Mapping[str, Mapping[str, Any]]) -> list[str]:
     return lines
 
 
-def texts_of(case: Mapping[str, Any]) -> list[str]:
+def texts_of(case: PlannedCase) -> list[str]:
     """The notes of one case: what, and of which file."""
-    notes = case.get("notes") or ()
-    return [
-        f"It has {_TEXTS.get(note['kind'], note['kind'])}: {note['detail']}" for note in notes if note.get("detail")
-    ]
-
-
-def _kinds(case: Mapping[str, Any]) -> Iterable[str]:
-    return (str(note["kind"]) for note in case.get("notes") or ())
+    return [f"It has {_TEXTS.get(note.kind, note.kind)}: {note.detail}" for note in case.notes if note.detail]

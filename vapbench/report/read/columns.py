@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from vapbench.report.read.evidence import ColumnKey, Evidence
+from vapbench.results.manifest import ColumnDisplay
 from vapbench.results.run import params8
 
 log = logging.getLogger(__name__)
@@ -92,12 +93,12 @@ class Row:
         return self.kind not in REFERENCE_KINDS and not self.published
 
 
-def columns_of(keys: Sequence[ColumnKey], shown: Mapping[str, Mapping[str, Any]]) -> tuple[Column, ...]:
+def columns_of(keys: Sequence[ColumnKey], shown: Mapping[str, ColumnDisplay]) -> tuple[Column, ...]:
     """Columns with their display data, titled so that no two read alike.
 
     Args:
         keys: the columns.
-        shown: metric name -> title, higher_is_better, unit, scale and digits, as the runs' manifests recorded them.
+        shown: metric name -> how its values are shown, as the runs' manifests recorded it.
     """
     return _tell_apart([_column(key, shown.get(key.metric)) for key in keys])
 
@@ -108,7 +109,7 @@ def rows_of(runs: Sequence[Evidence]) -> tuple[Row, ...]:
     labels = list(names)
     for name in dict.fromkeys(names):
         alike = [index for index, other in enumerate(names) if other == name]
-        parameters = [runs[index].identity.get("parameters") or {} for index in alike]
+        parameters = [runs[index].identity.parameters for index in alike]
         # A run in the folder of its bare name has every parameter at its default.
         default = next(
             (values for index, values in zip(alike, parameters, strict=True) if _is_default(runs[index])), None
@@ -140,14 +141,12 @@ def _ends(paths: Sequence[Path]) -> list[str]:
     return list(map(str, paths))
 
 
-def _column(key: ColumnKey, shown: Mapping[str, Any] | None) -> Column:
+def _column(key: ColumnKey, shown: ColumnDisplay | None) -> Column:
     plain = Column(key.metric, key.version, json.loads(key.params), title=key.metric)
     if shown is not None:
-        known = {
-            name: shown[name] for name in ("title", "higher_is_better", "unit", "scale", "digits") if name in shown
-        }
-        low, high = shown.get("range", (None, None))
-        return replace(plain, **known, range=(low, high))
+        known = shown.model_fields_set & {"title", "higher_is_better", "unit", "scale", "digits"}
+        low, high = shown.range or (None, None)
+        return replace(plain, **{name: getattr(shown, name) for name in known}, range=(low, high))
     try:
         from vapbench.metrics import resolve
 
@@ -166,18 +165,16 @@ def _column(key: ColumnKey, shown: Mapping[str, Any] | None) -> Column:
 
 
 def _row(label: str, run: Evidence) -> Row:
-    card = run.manifest.get("card") or {}
-    title, kind = str(card.get("title") or run.method), str(card.get("kind") or "")
-    notes = tuple(str(note) for note in card.get("notes") or ())
+    card = run.manifest.card
+    title, kind, notes = card.title or run.method, card.kind or "", tuple(card.notes or ())
     return Row(label, run.method, kind, title, notes, run=run.folder.path.name)
 
 
 def _changed(run: Evidence) -> Mapping[str, Any] | None:
     """Parameters that are not at their default; None where a run of before this was recorded cannot tell."""
-    recorded: Mapping[str, Any] | None = (run.manifest.get("card") or {}).get("changed")
-    if recorded is not None:
-        return recorded
-    digits, values = run.folder.path.name.partition("~")[2], run.identity.get("parameters") or {}
+    if run.manifest.card.changed is not None:
+        return run.manifest.card.changed
+    digits, values = run.folder.path.name.partition("~")[2], run.identity.parameters
     if not digits:
         return {} if _is_default(run) else None
     try:
@@ -228,7 +225,7 @@ def _has_identity(metric: str) -> bool:
 
 
 def _is_default(run: Evidence) -> bool:
-    return bool(run.folder.path.name == run.identity.get("name"))
+    return run.folder.path.name == run.identity.name
 
 
 def _differences(parameters: Sequence[Mapping[str, Any]], default: Mapping[str, Any] | None = None) -> list[str]:

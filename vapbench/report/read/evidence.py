@@ -19,6 +19,7 @@ from typing import Any, Literal, NamedTuple
 from vapbench.errors import in_one_line
 from vapbench.files.atomic import canonical_json
 from vapbench.metrics.base import CAPTION_CUT
+from vapbench.results.manifest import Identity, Manifest, PlannedCase
 from vapbench.results.run import Failure, GenerationRow, RunFolder, ScoreRow, Status
 from vapbench.running.plan import needed_sha256
 from vapbench.stats.intervals import mean_within
@@ -106,22 +107,21 @@ class Evidence:
     """One run folder, read once."""
 
     folder: RunFolder
-    manifest: Mapping[str, Any]
+    manifest: Manifest
     generations: Mapping[str, tuple[GenerationRow, ...]]
     """Case -> its current generations by seed, without those of an earlier version of the case."""
     scores: Mapping[ColumnKey, Mapping[tuple[str, int], Score]]
     """Column -> (case, seed) -> score, without scores of a video that is no longer the current one."""
 
     @property
-    def identity(self) -> Mapping[str, Any]:
+    def identity(self) -> Identity:
         """What the run is: suite, method (``name``), version, parameters, weights."""
-        identity: Mapping[str, Any] = self.manifest.get("identity") or {}
-        return identity
+        return self.manifest.identity
 
     @property
     def method(self) -> str:
         """Name of the method, whatever the run is called."""
-        return str(self.identity.get("name") or self.label)
+        return self.identity.name or self.label
 
     @property
     def label(self) -> str:
@@ -131,10 +131,10 @@ class Evidence:
     @property
     def suite(self) -> str:
         """Name of the suite."""
-        return str(self.identity.get("suite") or self.folder.path.parent.name)
+        return self.identity.suite or self.folder.path.parent.name
 
-    def cases(self, task: str | None = None) -> Mapping[str, Mapping[str, Any]]:
-        """Planned cases of a task (None: all), id -> what the manifest says of them."""
+    def cases(self, task: str | None = None) -> Mapping[str, PlannedCase]:
+        """Planned cases of a task (None: all) by id."""
         return self._by_task.get(task, {})
 
     @property
@@ -192,8 +192,7 @@ class Evidence:
         would favour whatever does not crash.
         """
         seeds = self.outcomes(column, case)
-        planned = self.manifest.get("cases", {}).get(case, {}).get("seeds", ())
-        if not seeds or set(planned) - {made.seed for made in self.generations[case]}:
+        if not seeds or self._planned_seeds(case) - {made.seed for made in self.generations[case]}:
             # A seed that failed says more than one that is still to come.
             failed = (outcome for outcome in seeds if outcome.state == "failed")
             return next(failed, Outcome("missing", reason="not generated yet"))
@@ -208,11 +207,11 @@ class Evidence:
         return Outcome("scored", mean_within(values)[case], "; ".join(notes))
 
     @cached_property
-    def _by_task(self) -> dict[str | None, dict[str, Mapping[str, Any]]]:
-        planned: Mapping[str, Mapping[str, Any]] = self.manifest.get("cases") or {}
-        found: dict[str | None, dict[str, Mapping[str, Any]]] = {None: dict(planned)}
+    def _by_task(self) -> dict[str | None, dict[str, PlannedCase]]:
+        planned = self.manifest.cases
+        found: dict[str | None, dict[str, PlannedCase]] = {None: dict(planned)}
         for name, case in planned.items():
-            for task in tasks_of(case):
+            for task in case.tasks:
                 found.setdefault(task, {})[name] = case
         return found
 
@@ -222,9 +221,12 @@ class Evidence:
         return {
             case: tuple(row.seed for row in made)
             for case, made in self.generations.items()
-            if all(row.status == "ok" for row in made)
-            and not set(self.cases().get(case, {}).get("seeds", ())) - {row.seed for row in made}
+            if all(row.status == "ok" for row in made) and not self._planned_seeds(case) - {row.seed for row in made}
         }
+
+    def _planned_seeds(self, case: str) -> set[int]:
+        planned = self.manifest.cases.get(case)
+        return set(planned.seeds) if planned else set()
 
 
 def read_evidence(folder: RunFolder, parts: bool = True) -> Evidence:
@@ -271,9 +273,9 @@ def read_all(folders: Iterable[RunFolder]) -> list[Evidence]:
             gc.enable()
 
 
-def tasks_of(case: Mapping[str, Any]) -> tuple[str, ...]:
-    """Names of the tasks that contain a planned case."""
-    return tuple(str(task) for task in case.get("tasks") or ())
+def condition_of(case: str, planned: PlannedCase) -> str:
+    """What a planned case is clustered by."""
+    return case if planned.condition is None else planned.condition
 
 
 def explain(failure: Failure | None) -> str:
@@ -319,16 +321,17 @@ def _add_standing(
 class _Dependencies:
     """The case fields that scores depend on, as the manifest has them now (a caption may have been edited since)."""
 
-    def __init__(self, manifest: Mapping[str, Any]) -> None:
-        self._metrics: Mapping[str, Any] = manifest.get("metrics") or {}
-        self._fields = {name: case.get("fields") for name, case in (manifest.get("cases") or {}).items()}
+    def __init__(self, manifest: Manifest) -> None:
+        self._metrics = manifest.metrics
+        self._fields = {name: case.fields for name, case in manifest.cases.items()}
         self._known: dict[tuple[str, ...], dict[str, str]] = {}
 
     def of(self, metric: str) -> Mapping[str, str]:
         """Case -> hash of what the metric needs of it, where that is known."""
-        needs = self._metrics.get(metric, {}).get("needs")
-        if needs is None:
+        shown = self._metrics.get(metric)
+        if shown is None or shown.needs is None:
             return {}
+        needs = shown.needs
         if tuple(needs) not in self._known:
             self._known[tuple(needs)] = {
                 case: needed_sha256(needs, fields)

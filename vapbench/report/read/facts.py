@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vapbench.report.read.evidence import Evidence
+from vapbench.results.manifest import Session
 
 _HEX = frozenset("0123456789abcdef")
 
@@ -27,41 +28,40 @@ class Fact:
 
 def facts_of(run: Evidence) -> list[Fact]:
     """What decides the run's frames, then what they were made on; the last session speaks for all."""
-    identity = run.identity
-    sessions: Sequence[Mapping[str, Any]] = run.manifest.get("sessions") or ()
-    last: Mapping[str, Any] = sessions[-1] if sessions else {}
-    facts = [Fact("Method", f"{run.method} v{identity.get('version', '?')}")]
-    facts += [Fact(_title(name), *_shorten(value)) for name, value in _rest_of(identity)]
+    sessions = run.manifest.sessions
+    last = sessions[-1] if sessions else Session()
+    facts = [Fact("Method", f"{run.method} v{run.identity.version}")]
+    facts += [Fact(_title(name), *_shorten(value)) for name, value in _rest_of(run.manifest.document["identity"])]
     seeds = sorted({row.seed for rows in run.generations.values() for row in rows})
     facts.append(Fact("Seeds", ", ".join(map(str, seeds)) or "none yet"))
     if commit := commit_of(last):
         facts.append(Fact("Commit", commit))
-    if device := last.get("device"):
-        facts.append(Fact("Device", *_shorten(device)))
-    if started := last.get("started"):
+    if last.device:
+        facts.append(Fact("Device", *_shorten(last.device)))
+    if last.started:
         more = f", in {len(sessions)} sessions" if len(sessions) > 1 else ""
-        facts.append(Fact("Last session", f"{started}{more}", minor=True))
-    if argv := last.get("argv"):
-        command = argv if isinstance(argv, str) else shlex.join(map(str, argv))
+        facts.append(Fact("Last session", f"{last.started}{more}", minor=True))
+    if last.argv:
+        command = last.argv if isinstance(last.argv, str) else shlex.join(last.argv)
         facts.append(Fact("Command", command, minor=True))
     facts += [Fact(_title(name), _flat(value), minor=True) for name, value in _environment(last)]
     return facts
 
 
-def commit_of(session: Mapping[str, Any]) -> str:
+def commit_of(session: Session) -> str:
     """Commit of a session, twelve digits, and whether there were changes on top; empty if unknown."""
-    git = session.get("git")
+    git = session.git
     if isinstance(git, Mapping):
         commit = str(git.get("commit") or "")[:12]
         return f"{commit} with uncommitted changes" if commit and git.get("dirty") else commit
-    return str(git)[:12] if git else ""
+    return git[:12] if git else ""
 
 
 def made_with(runs: Sequence[Evidence]) -> str:
     """Version and commit of the code that made and scored the runs, every session of theirs; empty if unknown."""
-    sessions = [session for run in runs for session in run.manifest.get("sessions") or ()]
+    sessions = [session for run in runs for session in run.manifest.sessions]
     commits = list(dict.fromkeys(filter(None, map(commit_of, sessions))))
-    packages = (session.get("packages") or {} for session in sessions)
+    packages = (session.packages for session in sessions)
     versions = list(dict.fromkeys(str(known["vapbench"]) for known in packages if "vapbench" in known))
     named = f"vapbench {', '.join(versions)}" if versions else "vapbench"
     return f"Made with {named} at commit {', '.join(commits)}." if commits else ""
@@ -73,12 +73,10 @@ def _rest_of(identity: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             yield name, value
 
 
-def _environment(session: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    environment = session.get("environment")
-    source = environment if isinstance(environment, Mapping) else session
+def _environment(session: Session) -> Iterator[tuple[str, Any]]:
     for name in ("python", "platform", "packages"):
-        if source.get(name):
-            yield name, source[name]
+        if value := getattr(session, name):
+            yield name, value
 
 
 def _title(name: str) -> str:

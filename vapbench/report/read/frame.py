@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from vapbench.report.read.columns import rows_of
-from vapbench.report.read.evidence import Evidence
+from vapbench.report.read.evidence import Evidence, condition_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,7 +53,7 @@ def frame_of(runs: Sequence[Evidence]) -> pd.DataFrame:
                     rows.append(
                         (
                             *(run.suite, tasks.get(case), method, parameters),
-                            *(case, planned.get("condition", case), planned.get("category"), made.seed),
+                            *(case, condition_of(case, planned), planned.category, made.seed),
                             *(key.metric, key.version, "" if key.params == "{}" else key.params),
                             *(outcome.value, outcome.state, outcome.reason),
                         )

@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 from vapbench.core.case import clip_difference
 from vapbench.report.read.evidence import ColumnKey, Evidence, Why
+from vapbench.results.manifest import PlannedCase
 from vapbench.results.run import GenerationRow
 
 Kind = Literal["cases", "clip", "note", "score"]
@@ -195,7 +196,7 @@ def _first(parts: Sequence[str], others: str) -> str:
 def _asked(runs: Iterable[Evidence], task: str | None) -> dict[str, Size]:
     """What the suite asks for each case; a method that needs another clip spec does not speak for the suite."""
     found: dict[str, Size] = {}
-    for run in sorted(runs, key=lambda run: bool(run.identity.get("clip"))):
+    for run in sorted(runs, key=lambda run: bool(run.identity.clip)):
         for case, planned in run.cases(task).items():
             if case not in found and (size := _planned_size(planned)):
                 found[case] = size
@@ -213,13 +214,14 @@ def _size(row: GenerationRow) -> Size | None:
     return Size(row.frames, row.height, row.width, round(row.fps, 2))
 
 
-def _planned_size(planned: Mapping[str, Any]) -> Size | None:
-    clip = planned.get("clip")
-    return Size(clip["frames"], clip["height"], clip["width"], round(clip["fps"], 2)) if clip else None
+def _planned_size(planned: PlannedCase) -> Size | None:
+    clip = planned.clip
+    return Size(clip.frames, clip.height, clip.width, round(clip.fps, 2)) if clip else None
 
 
-def _told(row: GenerationRow, planned: Mapping[str, Any]) -> str:
+def _told(row: GenerationRow, planned: PlannedCase) -> str:
     """The free text of a clip that was made, without what the row's size says."""
-    clip = planned.get("clip")
-    size = clip_difference(row, clip) if clip else ""
-    return row.note.removeprefix(size).removeprefix("; ") if row.status == "ok" else ""
+    if row.status != "ok" or not row.note:
+        return ""
+    size = clip_difference(row, planned.clip) if planned.clip else ""
+    return row.note.removeprefix(size).removeprefix("; ")

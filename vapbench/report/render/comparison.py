@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from vapbench.files.text import in_a_row
 from vapbench.report.tables.comparison import ColumnComparison, Comparison
 from vapbench.report.tables.grid import ABSENT
 
@@ -17,13 +18,13 @@ def without_shared(comparisons: Sequence[Comparison]) -> tuple[list[Comparison],
         return list(comparisons), []
     shared = [note for note in comparisons[0].footers if all(note in other.footers for other in comparisons)]
     kept = [replace(c, footers=tuple(note for note in c.footers if note not in shared)) for c in comparisons]
-    return kept, list(map(_flat, shared))
+    return kept, list(map(in_a_row, shared))
 
 
 def lines(comparison: Comparison) -> Iterator[str]:
     """The comparison as lines of plain text: a title, an aligned table, and its notes."""
     task = f" · {comparison.task}" if comparison.task else ""
-    yield _flat(f"{comparison.suite}{task}: A = {comparison.a}, B = {comparison.b}")
+    yield in_a_row(f"{comparison.suite}{task}: A = {comparison.a}, B = {comparison.b}")
     yield ""
     if not comparison.columns:
         yield "No column in common; score both runs: vapbench score --help"
@@ -38,12 +39,12 @@ def lines(comparison: Comparison) -> Iterator[str]:
     yield ""
     for column in comparison.columns:
         if column.reason:
-            yield _flat(f"{column.column.title}: {column.reason}.")
+            yield in_a_row(f"{column.column.title}: {column.reason}.")
         if column.yes_or_no and column.difference:
             cases = f"only A in {column.difference.wins}, only B in {column.difference.losses} cases"
-            yield _flat(f"{column.column.title}: {cases}.")
-    yield from (_flat(remark.line) for remark in comparison.remarks)
-    yield from map(_flat, comparison.footers)
+            yield in_a_row(f"{column.column.title}: {cases}.")
+    yield from (in_a_row(remark.line) for remark in comparison.remarks)
+    yield from map(in_a_row, comparison.footers)
 
 
 def p_text(p: float) -> str:
@@ -55,7 +56,7 @@ def _cells(item: ColumnComparison) -> tuple[str, ...]:
     column, difference = item.column, item.difference
     means = [ABSENT if mean is None else column.text(mean) for mean in (item.mean_a, item.mean_b)]
     count = f"{item.n}/{item.total}"
-    title = _flat(column.header)
+    title = in_a_row(column.header)
     if difference is None:
         return (title, *means, *[ABSENT] * 5, count, "")
     text = column.text(difference.mean)
@@ -71,8 +72,3 @@ def _cells(item: ColumnComparison) -> tuple[str, ...]:
     tests = p_text(difference.p), p_text(difference.adjusted)
     better = item.verdict or (f"({item.alone})" if item.alone else "")
     return (title, *means, signed, ends, *tests, f"{won}/{difference.ties}/{lost}", count, better)
-
-
-def _flat(text: str) -> str:
-    """Text from files on one line, without the control characters that could drive a terminal."""
-    return "".join(c if c.isprintable() else " " for c in text)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from vapbench.errors import UsageError, did_you_mean
 from vapbench.files.atomic import atomic_path
+from vapbench.files.text import in_a_row
 from vapbench.report.model import TableModel
 from vapbench.report.tables.breakdown import breakdown
 
@@ -268,4 +269,4 @@ def _legend(model: TableModel, columns: Sequence[int]) -> str:
 
 def _flat(text: str) -> str:
     """Printable text in which ``$`` starts no formula."""
-    return "".join(c if c.isprintable() else " " for c in text).replace("$", r"\$")
+    return in_a_row(text).replace("$", r"\$")

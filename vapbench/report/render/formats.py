@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Literal
 
+from vapbench.files.text import encodable
 from vapbench.report.model import TableModel
 from vapbench.report.tables.grid import Style, grid_of
 from vapbench.report.tables.marks import Mark
@@ -30,7 +31,7 @@ def render_all(models: Sequence[TableModel], style: Style, format_: Format, mark
     if format_ == "csv":
         from vapbench.report.render.csv import to_csv
 
-        return _encodable(to_csv(*models))
+        return encodable(to_csv(*models))
     texts = [render(model, style, format_, mark) for model in models]
     if standalone:
         from vapbench.report.render.latex import document
@@ -45,12 +46,7 @@ def render(model: TableModel, style: Style, format_: Format, mark: Mark = "displ
 
     CSV and JSON hold every column's unrounded numbers whatever the style; the others print what the style shows.
     """
-    return _encodable(_render(model, style, format_, mark))
-
-
-def _encodable(text: str) -> str:
-    # A title may hold half a character, which no file takes.
-    return text.encode("utf-8", "replace").decode("utf-8")
+    return encodable(_render(model, style, format_, mark))
 
 
 def _render(model: TableModel, style: Style, format_: Format, mark: Mark) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from vapbench.files.text import in_a_row
 from vapbench.report.tables.grid import Entry, Grid, Line
 
 _ACTIVE = frozenset("\\`*_[]<>#|~&")
@@ -27,8 +28,7 @@ def to_markdown(grid: Grid) -> str:
 
 def escape(text: str) -> str:
     """Text without meaning for Markdown or HTML, on one line."""
-    flat = "".join(character if character.isprintable() else " " for character in text)
-    return "".join(f"\\{character}" if character in _ACTIVE else character for character in flat)
+    return "".join(f"\\{character}" if character in _ACTIVE else character for character in in_a_row(text))
 
 
 def _cells(line: Line, counts: bool) -> list[str]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
+from vapbench.files.text import in_a_row
 from vapbench.report.model import Cell, TableModel
 from vapbench.report.read.columns import Column
 
@@ -256,7 +257,7 @@ def _one_line(text: str) -> str:
     What no terminal shows at once is cut: the time to break a text into lines grows with the square of its length.
     """
     shown = text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
-    return "".join(c if c.isprintable() else " " for c in shown)
+    return in_a_row(shown)
 
 
 def _wrap(text: str, width: int | None) -> list[str]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from vapbench.files.text import in_a_row
 from vapbench.report.model import TableModel
 from vapbench.report.read.columns import Column
 from vapbench.report.tables.grid import ABSENT
@@ -58,7 +59,7 @@ def lines(item: Breakdown) -> Iterator[str]:
         (name, *(_text(item.column, part) for part in parts))
         for name, parts in zip(item.conditions, item.parts, strict=True)
     ]
-    rows = [tuple("".join(c if c.isprintable() else " " for c in text) for text in row) for row in rows]
+    rows = [tuple(map(in_a_row, row)) for row in rows]
     widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
     yield f"{item.column.header} by condition"
     for first, *rest in rows:

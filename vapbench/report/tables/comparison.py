@@ -7,11 +7,10 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from vapbench.errors import DataError, UsageError, did_you_mean
-from vapbench.report.model import condition_of
 from vapbench.report.ranking import SHORTFALL, Units, fixed_note, out_of_reach, units_of
 from vapbench.report.read.case_notes import lines_of
 from vapbench.report.read.columns import Column, columns_of, rows_of
-from vapbench.report.read.evidence import Evidence, read_evidence
+from vapbench.report.read.evidence import Evidence, condition_of, read_evidence
 from vapbench.report.read.remarks import Remark, remarks_of
 from vapbench.report.tables.summary import task_names
 from vapbench.results.run import RunFolder
@@ -121,7 +120,7 @@ def to_json(comparison: Comparison) -> dict[str, Any]:
 
 def _compare(runs: tuple[Evidence, Evidence], task: str | None) -> Comparison:
     keys = sorted(set(runs[0].scores) & set(runs[1].scores))
-    shown = {name: item for run in runs for name, item in (run.manifest.get("metrics") or {}).items()}
+    shown = {name: item for run in runs for name, item in run.manifest.metrics.items()}
     planned = {case: entry for run in runs for case, entry in run.cases(task).items()}
     conditions = {case: condition_of(case, entry) for case, entry in planned.items()}
     units = units_of(conditions)

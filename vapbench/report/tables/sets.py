@@ -91,7 +91,7 @@ def _videos_now(run: Evidence, task: str | None) -> str:
     return videos_digest(
         (row.case, row.seed, row.sha256)
         for row in made
-        if row.status == "ok" and row.sha256 and run.cases()[row.case].get("target") is not None
+        if row.status == "ok" and row.sha256 and run.cases()[row.case].target is not None
     )
 
 

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from vapbench.errors import UsageError, did_you_mean
-from vapbench.report.model import CONFIDENCE, Cell, TableModel, condition_of, places_of
+from vapbench.report.model import CONFIDENCE, Cell, TableModel, places_of
 from vapbench.report.ranking import SHORTFALL, Units, against, fixed_note, out_of_reach, rank_spans, units_of
 from vapbench.report.read.case_notes import lines_of
 from vapbench.report.read.columns import Column, Row, columns_of, rows_of
-from vapbench.report.read.evidence import ColumnKey, Evidence, chosen, read_all
+from vapbench.report.read.evidence import ColumnKey, Evidence, chosen, condition_of, read_all
 from vapbench.report.read.facts import made_with
 from vapbench.report.read.remarks import remarks_of
 from vapbench.report.tables.sets import with_sets
+from vapbench.results.manifest import PlannedCase
 from vapbench.results.run import RunFolder
 from vapbench.stats import STATISTICS_VERSION
 from vapbench.stats.intervals import clustered_mean, clustered_share
@@ -75,7 +75,7 @@ def task_names(runs: Sequence[Evidence]) -> list[str | None]:
     ``[None]`` (every planned case) if no case belongs to a task.
     """
     sizes = {task: frozenset(_cases_of(runs, task)) for task in _tasks(runs)}
-    categories = {str(case.get("category")) for run in runs for case in run.cases().values()}
+    categories = {str(case.category) for run in runs for case in run.cases().values()}
     # A run of one category is that category's table, whatever wider task it may also belong to.
     ordered = sorted(sizes, key=lambda task: (len(sizes[task]), task not in categories, task))
     names: list[str | None] = []
@@ -95,7 +95,7 @@ def tables_of(
     """Tables of one suite. Rows and columns are titled once, so that they read alike in every table."""
     first = {name: place for place, name in enumerate(order)}
     keys = sorted({key for run in runs for key in run.scores}, key=lambda key: (first.get(key.metric, len(first)), key))
-    shown = {name: item for run in runs for name, item in (run.manifest.get("metrics") or {}).items()}
+    shown = {name: item for run in runs for name, item in run.manifest.metrics.items()}
     titled = dict(zip(keys, columns_of(keys, shown), strict=True))
     labelled = sorted(
         zip(rows_of(runs), runs, strict=True),
@@ -213,9 +213,7 @@ def _cell(run: Evidence, key: ColumnKey, kind: _Kind, task: str | None, scored: 
     return _with_interval(cell, kind, scored, cases)
 
 
-def _with_interval(
-    cell: Cell, kind: _Kind, scored: Mapping[str, float], cases: Mapping[str, Mapping[str, Any]]
-) -> Cell:
+def _with_interval(cell: Cell, kind: _Kind, scored: Mapping[str, float], cases: Mapping[str, PlannedCase]) -> Cell:
     if not scored:
         return cell
     conditions = [condition_of(case, cases[case]) for case in scored]

@@ -12,7 +12,8 @@ from vapbench.errors import DataError, UsageError, did_you_mean
 from vapbench.files.atomic import expand
 from vapbench.files.parsing import read_csv
 from vapbench.files.walk import find_inside
-from vapbench.report.read.evidence import Evidence, read_evidence
+from vapbench.report.read.evidence import Evidence, condition_of, read_evidence
+from vapbench.results.manifest import PlannedCase
 from vapbench.results.run import RunFolder
 
 CASE_COLUMNS = ("case", "condition", "category", "prompt", "reference", "image", "target")
@@ -91,7 +92,7 @@ def from_runs(results: Path, suite: str, methods: Sequence[str], task: str | Non
         for name, video in zip(names, found, strict=True):
             videos[name][case] = cast(Path, video)
     made = [
-        SourceMethod(name, videos[name], str(run.folder.path), run.identity)
+        SourceMethod(name, videos[name], str(run.folder.path), run.manifest.document["identity"])
         for name, run in zip(names, runs, strict=True)
     ]
     # A run's folder may be anywhere, and then its name is no method's.
@@ -186,10 +187,10 @@ def _objection(case: str, names: Sequence[str], runs: Sequence[Evidence], found:
         return f"no current video of {', '.join(lacking)}"
     # Two runs may have been made before and after a caption or picture was changed.
     needs = ("prompt", "reference", "image")
-    seen = [run.cases()[case].get("fields") or {} for run in runs]
+    seen = [run.cases()[case].fields or {} for run in runs]
     if any(len({str(fields.get(need)) for fields in seen}) > 1 for need in needs):
         return "the runs were made for different versions of the case"
-    if not runs[0].cases()[case].get("reference"):
+    if not runs[0].cases()[case].reference:
         return "the case has no reference to show"
     entry = _from_manifest(case, runs[0].cases()[case])
     for path in (entry.reference, entry.image):
@@ -198,20 +199,20 @@ def _objection(case: str, names: Sequence[str], runs: Sequence[Evidence], found:
     return ""
 
 
-def _from_manifest(case: str, planned: Mapping[str, Any]) -> SourceCase:
-    root = expand(str(planned.get("media", "")))
+def _from_manifest(case: str, planned: PlannedCase) -> SourceCase:
+    root = expand(planned.media or "")
 
-    def path(name: str) -> Path | None:
-        return root / str(planned[name]) if planned.get(name) else None
+    def path(name: str | None) -> Path | None:
+        return root / name if name else None
 
     return SourceCase(
         case,
-        str(planned["condition"]),
-        reference=path("reference") or root,
-        category=_category(planned.get("category")),
-        prompt=str(planned.get("caption") or ""),
-        image=path("image"),
-        target=path("target"),
+        condition_of(case, planned),
+        reference=path(planned.reference) or root,
+        category=_category(planned.category),
+        prompt=planned.caption or "",
+        image=path(planned.image),
+        target=path(planned.target),
     )
 
 
