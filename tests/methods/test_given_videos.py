@@ -76,6 +76,17 @@ def test_frames_in_a_folder_score_like_the_video(tmp_path: Path, case: Case) -> 
     assert row.notes == (Note("frames without a rate, read at 8 fps"),)
 
 
+def test_a_missing_number_among_frames_is_noted(tmp_path: Path, case: Case) -> None:
+    frames = tmp_path / "frames"
+    frames.mkdir()
+    for number, frame in enumerate(read_video(GOOD).frames):
+        Image.fromarray(frame).save(frames / f"v2_{2 * number}.png")
+    assert len(scored(tmp_path, case, frames)[0].notes) == 1, "every second number is no gap"
+    (frames / "v2_10.png").unlink()
+    row, _ = scored(tmp_path, case, frames)
+    assert row.notes[1:] == (Note("numbers of frames are missing, and the others are joined", "the first is 10"),)
+
+
 def test_a_folder_without_frames_is_a_failed_row(tmp_path: Path, case: Case) -> None:
     (tmp_path / "empty").mkdir()
     row, _ = scored(tmp_path, case, tmp_path / "empty")
