@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import textwrap
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from typing import NamedTuple
 import pytest
 
 from vapbench.cli import main
-from vapbench.core.traces import last_lines
+from vapbench.core.traces import last_lines, shows_own_code
 from vapbench.results.run import RunFolder
 
 CARD = "name: crashy\ntitle: Crashy\nsummary: It crashes.\nkind: unified\nclass: Crashy\n"
@@ -224,6 +225,24 @@ def test_where_a_library_raised_the_users_own_line_is_shown_too() -> None:
         "    two",
         "ValueError: bad",
     ]
+
+
+def test_a_bad_file_is_one_sentence_without_a_traceback(tmp_path: Path) -> None:
+    (tmp_path / "clips").mkdir()
+    (tmp_path / "clips" / "a.mp4").write_bytes(b"no video at all" * 99)
+    (tmp_path / "clips" / "b.mp4").write_bytes((Path(__file__).parents[1] / "data/videos/good.mp4").read_bytes())
+    options = ("--suite", "custom", "--metric", "temporal_flickering", "--results", "r", "-q")
+    command = [sys.executable, "-m", "vapbench", "score", "clips", *options]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "failed a seed 0: DataError" in done.stderr and "a.mp4: not a readable video" in done.stderr
+    assert "File " not in done.stderr and "raceback" not in done.stderr
+
+
+def test_sources_of_compiled_modules_are_not_the_users_code() -> None:
+    trace = 'Traceback\n  File "av/error.py", line 1, in err_check\n    raise\n  File "<string>", line 1, in x\n'
+    assert not shows_own_code(trace)
+    assert shows_own_code(trace + '  File "/home/me/method.py", line 7, in generate\n')
 
 
 def test_text_that_is_no_traceback_is_shown_as_it_is() -> None:

@@ -45,6 +45,13 @@ def test_other_encodings_are_refused_in_a_sentence(content: bytes, tmp_path: Pat
         find_task(str(path))
 
 
+def test_a_quotation_mark_that_is_never_closed_is_not_called_an_encoding(tmp_path: Path) -> None:
+    path = tmp_path / "cases.csv"
+    path.write_text('id,text\n1,"a dog\n2,a cat\n')
+    with pytest.raises(DataError, match=r"cases\.csv: a quotation mark is never closed; mend the row"):
+        read_csv(path)
+
+
 def test_a_manifest_that_an_editor_saved_with_a_mark_is_read(tmp_path: Path) -> None:
     run = Path(__file__).parents[2] / "results" / "mini" / "frozen"
     text = RunFolder(run).manifest_path.read_text(encoding="utf-8")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.conftest import moving_clip
 from vapbench.core.case import Case
@@ -17,6 +18,8 @@ from vapbench.methods import resolve_folder
 from vapbench.methods.folder import Folder, write_manifest_template
 from vapbench.methods.preflight import Problem, look, refuse_none
 from vapbench.running.plan import plan_run
+
+NAMED = "a folder of frames is read where it is called after a case"
 
 
 @pytest.fixture
@@ -183,13 +186,13 @@ def test_the_preflight_has_a_line_for_every_problem_file(outputs: Path, make_cas
         f"{ids[4]}.MP4": ("differs", "9 frames, 64x64, 24 fps instead of 5 frames, 48x32, 8 fps", ""),
         "notes.txt": ("not read", "", ""),
         f"{ids[7]}.flv": ("not read", f"named after {ids[7]}; convert it to MP4", ""),
-        "deep/": ("not read", "2 images; frames must be made a video first", ""),
+        "deep/": ("not read", f"2 images; {NAMED}", ""),
     }
     # Without time to decode, headers alone tell most of it.
     assert look(method, cases, [0], seconds=0).not_decoded == 3
 
 
-def test_folders_of_frames_are_named_for_what_they_are(outputs: Path, make_case: Callable[..., Case]) -> None:
+def test_folders_of_frames_are_read_if_called_after_a_case(outputs: Path, make_case: Callable[..., Case]) -> None:
     cases = [make_case(number) for number in range(3)]
     write_video(outputs / f"{cases[1].id}.mp4", moving_clip())
     for name in (f"{cases[0].id}__s0", cases[1].id, "thumbnails"):
@@ -199,14 +202,18 @@ def test_folders_of_frames_are_named_for_what_they_are(outputs: Path, make_case:
     method = Folder(outputs)
     method.survey(cases)
     found = look(method, cases, [0])
+    broken = outputs / f"{cases[0].id}__s0" / "0.png"
     assert found.missing == [cases[2].id]
     assert [(one.kind, one.file, one.text) for one in found.problems] == [
-        ("damaged", f"{cases[0].id}__s0", "a folder of images; make it a video first."),
-        ("not read", "thumbnails/", "3 images; frames must be made a video first"),
-        ("not read", f"{cases[1].id}/", "3 images; frames must be made a video first"),
+        ("damaged", f"{cases[0].id}__s0", f"{broken}: not a readable image (PNG, JPEG, WebP or BMP); replace it."),
+        ("not read", "thumbnails/", f"3 images; {NAMED}"),
+        ("not read", f"{cases[1].id}/", f"3 images; {NAMED}"),
     ]
-    with pytest.raises(DataError, match="a folder of images; make it a video first"):
-        method.generate(cases[0], 0)
+    for number in range(3):
+        Image.new("RGB", (48, 32), (number, 0, 0)).save(broken.with_name(f"{number}.png"))
+    assert method.generate(cases[0], 0) == broken.parent
+    told = look(method, cases, [0]).problems[0]
+    assert (told.kind, told.text) == ("differs", "3 frames instead of 5 frames")
     assert method.generate(cases[1], 0) == outputs / f"{cases[1].id}.mp4"
 
 
@@ -215,7 +222,7 @@ def test_folders_of_frames_are_named_for_what_they_are(outputs: Path, make_case:
     [
         ([], "outs is empty; put videos there, such as vidu_orbit--t0--r0.mp4"),
         ([".DS_Store"], r"outs is empty \(1 hidden files aside\)"),
-        (["0.png", "1.png"], r"holds no video \(2 \.png\); frames must be made a video first"),
+        (["0.png", "1.png"], r"holds no video \(2 \.png\); name a folder of frames after its case, such as vidu"),
         (["all.zip"], r"holds no video \(1 \.zip\); convert them"),
         (["x.mp4"], "none of its 1 videos is named after a case of the task, such as vidu_orbit--t0--r0.mp4"),
         (["vidu_orbit--t0--r0__s3.mp4"], "no video with seed 0; there are seeds 3"),

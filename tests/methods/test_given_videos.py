@@ -22,6 +22,7 @@ from vapbench.leaderboard.media import MediaFiles
 from vapbench.methods.folder import Folder
 from vapbench.metrics import resolve
 from vapbench.report.page.media import output_panel
+from vapbench.results.rows import Note
 from vapbench.results.run import GenerationRow
 from vapbench.study.design.blinding import common_spec, native_formats
 
@@ -56,7 +57,7 @@ def test_equal_bytes_and_streams_score_alike(tmp_path: Path, case: Case) -> None
     assert expected["first_frame_psnr"] == 60
     for name in ("a.MP4", "a.m4v", "a.mkv", "a.bin"):
         row, values = scored(tmp_path, case, Path(shutil.copyfile(GOOD, tmp_path / name)))
-        assert (row.status, row.note, values) == ("ok", "", expected), name
+        assert (row.status, row.note, row.notes, values) == ("ok", "", (), expected), name
         assert str(row.video).endswith(".mp4")
     for name in ("same.mkv", "same.mov", "two.mp4"):
         row, values = scored(tmp_path, case, HERE / name)
@@ -72,7 +73,18 @@ def test_frames_in_a_folder_score_like_the_video(tmp_path: Path, case: Case) -> 
         Image.fromarray(frame).save(frames / f"{number}.png")
     row, values = scored(tmp_path, case, frames)
     assert (row.status, values) == ("ok", expected)
-    assert row.note == "frames without a rate, read at 8 fps"
+    assert row.notes == (Note("frames without a rate, read at 8 fps"),)
+
+
+def test_a_missing_number_among_frames_is_noted(tmp_path: Path, case: Case) -> None:
+    frames = tmp_path / "frames"
+    frames.mkdir()
+    for number, frame in enumerate(read_video(GOOD).frames):
+        Image.fromarray(frame).save(frames / f"v2_{2 * number}.png")
+    assert len(scored(tmp_path, case, frames)[0].notes) == 1, "every second number is no gap"
+    (frames / "v2_10.png").unlink()
+    row, _ = scored(tmp_path, case, frames)
+    assert row.notes[1:] == (Note("numbers of frames are missing, and the others are joined", "the first is 10"),)
 
 
 def test_a_folder_without_frames_is_a_failed_row(tmp_path: Path, case: Case) -> None:
@@ -101,12 +113,13 @@ def test_odd_sizes_are_kept_in_every_container(tmp_path: Path, case: Case, suffi
 
 def test_rows_say_what_was_done_and_what_was_decoded(tmp_path: Path, case: Case) -> None:
     row, values = scored(tmp_path, case, HERE / "rot270.mp4")
-    assert row.note == "turned or mirrored as its header says"
+    assert row.notes == (Note("turned or mirrored as its header says"),)
     assert (values["first_frame_psnr"] or 0) > 50
-    assert scored(tmp_path, case, HERE / "two.mp4")[0].note.startswith("2 video streams")
+    two = scored(tmp_path, case, HERE / "two.mp4")[0]
+    assert two.notes == (Note("2 video streams, of which stream 1 is used"),)
     assert scored(tmp_path, case, HERE / "trim.mp4")[0].note.startswith("the clip is 9x64x64 at 8 fps;")
-    assert scored(tmp_path, case, HERE / "frag_whole.mp4")[0].note == ""
-    assert scored(tmp_path, case, HERE / "anim.webp")[0].note == ""
+    assert scored(tmp_path, case, HERE / "frag_whole.mp4")[0].notes == ()
+    assert scored(tmp_path, case, HERE / "anim.webp")[0].notes == ()
 
 
 @pytest.mark.parametrize("name", ["whole.webm", "frag_whole.mp4", "whole.gif", "anim.webp", "good.mp4"])

@@ -56,6 +56,14 @@ def test_a_released_output_is_not_compared_with_its_own_first_frame(tmp_path: Pa
             score(same, case)
 
 
+def test_a_ground_truth_begins_with_its_cases_image(tmp_path: Path) -> None:
+    output = page(tmp_path / "page")
+    (case,) = load(tmp_path / "page", SPEC)
+    assert [note.kind for note in case.notes] == ["image-from-output"]
+    for same in (output, remuxed(output, tmp_path / "x.mkv")):
+        assert score(same, case.model_copy(update={"target": Media(path=output), "notes": ()})).value == 60.0
+
+
 def test_another_video_that_begins_alike_is_compared(tmp_path: Path) -> None:
     output = page(tmp_path / "page")
     (case,) = load(tmp_path / "page", SPEC)
@@ -88,5 +96,6 @@ def test_scoring_the_gallery_says_why_there_is_no_number(tmp_path: Path) -> None
     )
     assert done.returncode == 0, done.stderr
     assert "0 of 1 cases: 1 unscored (the case's first frame was taken from this very video" in done.stdout
+    assert "1 of 1 cases have a first frame that was taken from their released output." in " ".join(done.stdout.split())
     (row,) = RunFolder(tmp_path / "r/gallery/page").scores("first_frame_psnr").values()
     assert (row.status, row.value) == ("unscored", None)

@@ -5,10 +5,12 @@ import shutil
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from tests.conftest import moving_clip
 from vapbench.core.video import write_video
 from vapbench.errors import DataError, NotApplicable, UsageError
+from vapbench.files.walk import VIDEO_SUFFIXES
 from vapbench.running.run import columns_for
 from vapbench.suites import find_suite
 from vapbench.suites.custom import load, name_videos
@@ -76,9 +78,19 @@ def test_a_damaged_video_is_a_case_and_odd_sides_are_no_matter(clip: Path, tmp_p
     assert [case.id for case in load(folder)] == ["a", "broken"]
 
 
+def test_every_suffix_that_scoring_reads_is_a_case(clip: Path, tmp_path: Path) -> None:
+    for suffix in VIDEO_SUFFIXES - {".webp"}:
+        shutil.copy(clip, tmp_path / f"{suffix[1:]}{suffix.upper()}")
+    frames = [Image.fromarray(frame) for frame in moving_clip().frames]
+    frames[0].save(tmp_path / "webp.webp", save_all=True, append_images=frames[1:], duration=125)
+    frames[0].save(tmp_path / "still.webp")
+    assert {case.id for case in load(tmp_path)} >= {suffix[1:] for suffix in VIDEO_SUFFIXES}
+    assert "still" not in name_videos(tmp_path)
+
+
 def test_a_folder_without_videos(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").touch()
-    with pytest.raises(DataError, match=r"no video there \(.*\.mp4.*\), but \.jpg"):
+    with pytest.raises(DataError, match=r"no video there \(.*\.mp4.*\): it holds \.jpg"):
         load(tmp_path)
     with pytest.raises(DataError, match="no such folder"):
         load(tmp_path / "gone")

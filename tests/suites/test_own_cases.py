@@ -182,6 +182,11 @@ def test_a_folder_without_a_table_and_a_table_that_is_not_there(folder: Path) ->
         find_suite(str(folder / "other.csv")).cases(None)
 
 
+def test_an_empty_table_is_called_empty(folder: Path) -> None:
+    with pytest.raises(DataError, match=r"cases\.csv: the file is empty; write a header and a row per case"):
+        read(write(folder))
+
+
 def test_declared_suites_come_before_folders(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "mini").mkdir()
     monkeypatch.chdir(folder)

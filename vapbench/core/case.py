@@ -181,7 +181,7 @@ def clip_difference(info: Any, asked: Any) -> str:
     return "" if got == wanted else f"the clip is {got}; the suite asks for {wanted}"
 
 
-NoteKind = Literal["train-reference", "leaks-unchecked", "held-out-rows", "own-condition"]
+NoteKind = Literal["train-reference", "leaks-unchecked", "held-out-rows", "own-condition", "image-from-output"]
 """What may be known of a case beside its content; how reports put it is ``vapbench.report.read.case_notes``'s."""
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,6 +70,18 @@ def frame_files(folder: Path) -> list[Path]:
         files,
         key=lambda path: [int(t) if n % 2 else t for n, t in enumerate(re.split(r"([0-9]+)", path.name))],
     )
+
+
+def first_gap(files: Sequence[Path]) -> int | None:
+    """The first number that a folder's frames skip; None where their numbers go up in equal steps, or are none."""
+    found = [re.findall(r"[0-9]+", path.stem) for path in files]
+    if not all(found):
+        return None
+    numbers = [int(parts[-1]) for parts in found]
+    steps = [after - before for before, after in pairwise(numbers)]
+    if not steps or min(steps) < 1 or min(steps) == max(steps):
+        return None
+    return next(number + min(steps) for number, step in zip(numbers, steps, strict=False) if step > min(steps))
 
 
 @contextmanager

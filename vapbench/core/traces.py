@@ -13,6 +13,11 @@ _ELSEWHERE = (str(Path(__file__).parents[1]), *(sysconfig.get_path(name) for nam
 """Where code lies that the user did not write: the harness, Python, installed packages."""
 
 
+def shows_own_code(trace: str) -> bool:
+    """Whether code of the user's own is among a traceback's frames."""
+    return any(line.startswith(_FRAME) and not _is_elsewhere(line) for line in trace.splitlines())
+
+
 def last_lines(trace: str) -> list[str]:
     """The last two frames of the user's own code, the one that raised, and the exception.
 
@@ -30,7 +35,8 @@ def last_lines(trace: str) -> list[str]:
 
 def _is_elsewhere(frame: str) -> bool:
     path = frame.removeprefix(_FRAME)
-    return path.startswith((*_ELSEWHERE, "<"))
+    # Compiled modules name their sources by a relative path, ``av/error.py``.
+    return path.startswith((*_ELSEWHERE, "<")) or not Path(path.partition('"')[0]).is_absolute()
 
 
 def _joined(frames: Sequence[Sequence[str]], chosen: Sequence[int]) -> Iterator[str]:

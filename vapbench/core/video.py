@@ -18,7 +18,7 @@ import numpy as np
 
 from vapbench.core.clip import Clip, Frames
 from vapbench.core.containers import IMAGES, SUFFIXES, check_whole, kind_of, suffix_of
-from vapbench.core.images import IMAGE_SUFFIXES, animation, frame_files, read_image
+from vapbench.core.images import IMAGE_SUFFIXES, animation, first_gap, frame_files, read_image
 from vapbench.core.limits import Budget
 from vapbench.core.streams import VideoInfo, changing_size, decode_stream, first_picture
 from vapbench.errors import DataError
@@ -223,7 +223,9 @@ def _decode_folder(path: Path, take: Callable[[Frames], object] | None) -> Video
             raise changing_size(path)
         if take:
             take(frame)
-    return VideoInfo(len(files), FOLDER_FPS, width, height, ("a folder of images has no frame rate",))
+    gap = first_gap(files)
+    gaps = () if gap is None else (f"numbers of frames are missing, and the others are joined; the first is {gap}",)
+    return VideoInfo(len(files), FOLDER_FPS, width, height, ("a folder of images has no frame rate", *gaps))
 
 
 def _is_image(path: Path) -> bool:

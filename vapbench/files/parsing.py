@@ -206,6 +206,10 @@ class _Cells(dict[str, str | None]):
         return None
 
 
+_NEVER_CLOSED = "unexpected end of data"
+"""What the csv module says where a quoted cell goes on to the end of the file."""
+
+
 def read_csv(path: Path, columns: Collection[str] = ()) -> tuple[list[str], list[tuple[int, dict[str, str | None]]]]:
     """A table with a header, its cells apart by commas, or by what spreadsheets write instead: semicolons or tabs.
 
@@ -239,6 +243,9 @@ def read_csv(path: Path, columns: Collection[str] = ()) -> tuple[list[str], list
                     raise DataError(f"{path}:{reader.line_num}: the row has more cells than the header; mend it.")
                 rows.append((reader.line_num, _Cells(zip(header, cells, strict=False))))
     except (ValueError, csv.Error) as error:
-        reason = _explain(error) if isinstance(error, UnicodeDecodeError) else error
-        raise DataError(f"{path}: not a UTF-8 CSV file ({reason}); save it as UTF-8.") from error
+        if isinstance(error, UnicodeDecodeError):
+            raise DataError(f"{path}: not a UTF-8 CSV file ({_explain(error)}); save it as UTF-8.") from error
+        if str(error) == _NEVER_CLOSED:
+            raise DataError(f"{path}: a quotation mark is never closed; mend the row, or double the mark.") from error
+        raise DataError(f"{path}: not a CSV file ({error}); save it as one, in UTF-8.") from error
     return header, rows

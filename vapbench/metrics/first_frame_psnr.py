@@ -25,8 +25,8 @@ class FirstFramePsnr(Metric):
     the clip (bicubic, aspect not kept, as VAP prepares it).
     Range: 0 to 60 dB, higher is better. 60 means identical; an autoencoder and H.264 leave 20 to 45.
     Source: the usual definition, for image-to-video methods; VBench-I2V asks the same of DINO features. No weights.
-    A video is not compared with itself: where the case's image is the first frame of the very video that is scored, as
-    with the released outputs of the gallery, the clip is unscored.
+    A released output is not compared with itself: where the suite has no images and took a case's from its output, as
+    the gallery does, that output is unscored. A ground truth begins with its case's image, and has its 60.
     """
 
     name = "first_frame_psnr"
@@ -43,14 +43,18 @@ class FirstFramePsnr(Metric):
         """Score one clip.
 
         Raises:
-            NotApplicable: the case's image was taken from this very video.
+            NotApplicable: the suite took the case's image from this very video.
         """
         given = fit(Clip(clip.image[None], clip.clip.fps), 1, clip.clip.fps, clip.clip.height, clip.clip.width)
         difference = clip.frames[0].astype(np.float64) - given.frames[0]
         error = float(np.mean(difference**2))
-        if not error and _is_source(case.image, clip.clip):
+        if not error and _from_output(case) and _is_source(case.image, clip.clip):
             raise NotApplicable("the case's first frame was taken from this very video: it has no image of its own")
         return Score(min(_MOST, 10 * math.log10(255**2 / error)) if error else _MOST, {"mean_squared_error": error})
+
+
+def _from_output(case: Case) -> bool:
+    return any(note.kind == "image-from-output" for note in case.notes)
 
 
 def _is_source(image: Media, clip: Clip) -> bool:

@@ -166,7 +166,7 @@ def _info(made: object, spec: ClipSpec) -> VideoInfo:
     if isinstance(made, Path):
         info = probe(made)
         return (
-            replace(info, fps=spec.fps, notes=(f"frames without a rate, read at {spec.fps:g} fps",))
+            replace(info, fps=spec.fps, notes=(f"frames without a rate, read at {spec.fps:g} fps", *info.notes[1:]))
             if made.is_dir()
             else info
         )

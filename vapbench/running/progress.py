@@ -15,9 +15,9 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from vapbench.core.console import errors
-from vapbench.core.traces import last_lines
-from vapbench.errors import in_one_line
+from vapbench.core.console import errors, visible
+from vapbench.core.traces import last_lines, shows_own_code
+from vapbench.errors import DataError, in_one_line
 from vapbench.files.text import visible
 from vapbench.running.context import Counts
 
@@ -58,6 +58,9 @@ class Silent:
         self._told = True
         said = in_one_line(failure.type, failure.message)
         errors().print(f"[red]failed[/red] {escape(visible(f'{label}: {said}'))}", soft_wrap=True)
+        if failure.type == DataError.__name__ and not shows_own_code(failure.traceback):
+            # The sentence names the file and what to do; how it was found out is no help.
+            return
         for line in last_lines(failure.traceback):
             errors().print(visible(line), style="dim", markup=False, soft_wrap=True)
         if hint:

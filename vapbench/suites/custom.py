@@ -7,21 +7,18 @@ clustered by, is the sub-folder the video lies in, where there are several of th
 from __future__ import annotations
 
 import logging
-import os
-from collections.abc import Iterator
 from pathlib import Path
 
 from vapbench.core.case import Case, CaseNote, ClipSpec, check_name
 from vapbench.core.video import probe, read_video
 from vapbench.errors import DataError
 from vapbench.files.atomic import digest
+from vapbench.files.walk import VIDEO_SUFFIXES, walk
 from vapbench.results.run import RunFolder
 from vapbench.suites.table import identifier, identifiers, some
 
 log = logging.getLogger(__name__)
 
-SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".gif"})
-"""Of videos, in small letters."""
 _UNREAD = ClipSpec(frames=1, fps=1, height=2, width=2)
 
 
@@ -65,12 +62,12 @@ def name_videos(folder: Path) -> dict[str, Path]:
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; check the path.")
-    videos = sorted(path for path in _files(folder) if path.suffix.lower() in SUFFIXES)
+    walked = walk(folder)
+    videos = sorted(walked.videos)
     if not videos:
-        seen = sorted({path.suffix or path.name for path in _files(folder)})
-        raise DataError(
-            f"{folder}: no video there ({', '.join(sorted(SUFFIXES))}), but {some(seen) or 'nothing'}; check the path."
-        )
+        seen = sorted({path.suffix or path.name for path in walked.files})
+        held = f"it holds {some(seen)}" if seen else "it is empty"
+        raise DataError(f"{folder}: no video there ({', '.join(sorted(VIDEO_SUFFIXES))}): {held}; check the path.")
     inside = [video.relative_to(folder) for video in videos]
     names = identifiers([path.with_suffix("").parts for path in inside], [[path.as_posix()] for path in inside])
     return {_legal(name, path.as_posix()): video for name, path, video in zip(names, inside, videos, strict=True)}
@@ -86,16 +83,6 @@ def _of_run(run: RunFolder, clip: ClipSpec | None) -> list[Case]:
     if not cases:
         raise DataError(f"{run.path}: the run has no video; make it again: vapbench score DIR --suite custom")
     return cases
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    seen: set[str] = set()
-    for place, folders, files in os.walk(folder, followlinks=True):
-        real = os.path.realpath(place)
-        # A link may lead back to where the walk came from.
-        folders[:] = [] if real in seen else sorted(name for name in folders if not name.startswith("."))
-        seen.add(real)
-        yield from (Path(place) / name for name in files if not name.startswith("."))
 
 
 def _sub_folder(video: Path, folder: Path) -> str:

@@ -1,8 +1,8 @@
 """The project page's layout: ``…/{ours,ref}/<condition>--<target>--<reference>.mp4``, at any depth, links followed.
 
 ``ref`` holds the reference video, ``ours`` the released output of the same case. The page has no captions, and no
-separate input image: the output's first frame stands in for it, so that ``first_frame_psnr`` says nothing of the
-released outputs, and is unscored.
+separate input image: the output's first frame stands in for it, which each case notes: ``first_frame_psnr`` says
+nothing of the released outputs, and is unscored.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from vapbench.core.case import Case, ClipSpec, Media, Reference
+from vapbench.core.case import Case, CaseNote, ClipSpec, Media, Reference
 from vapbench.errors import DataError
 from vapbench.files.walk import walk
 from vapbench.suites.tasks import categories, explain
@@ -54,6 +54,7 @@ def load(data: Path, clip: ClipSpec) -> list[Case]:
                     references=(Reference(video=Media(path=reference)),),
                     image=Media(path=video),
                     clip=clip,
+                    notes=(CaseNote(kind="image-from-output"),),
                 )
             except ValidationError as error:
                 raise DataError(f"{video}: {explain(error)}; rename the file.") from error

@@ -56,6 +56,8 @@ def read_table(path: Path, required: Sequence[str]) -> Table:
     if is_pointer(path):
         raise DataError(f"{path}: a Git LFS pointer, not the table itself; fetch it with: git lfs pull")
     header, rows = read_csv(path)
+    if not header:
+        raise DataError(f"{path}: the file is empty; write a header and a row per case, or fetch it again.")
     names = {column: _plain(column) for column in header if column.strip()}
     if twice := sorted({name for name in names.values() if list(names.values()).count(name) > 1}):
         raise DataError(f"{path}: the column {twice[0]} is there twice; remove or rename one.")

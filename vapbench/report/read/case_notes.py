@@ -10,6 +10,7 @@ _TEXTS = {
     "train-reference": "a reference in the train split, which a trained model may have seen",
     "leaks-unchecked": "a target that no table lists, so whether a model was trained on it is not known",
     "held-out-rows": "no row in benchmark.csv: they are held-out rows of vap_data.csv, not the paper's benchmark",
+    "image-from-output": "a first frame that was taken from their released output",
     "own-condition": "a condition of their own, so intervals take videos as independent",
 }
 _SHOWN = 3
