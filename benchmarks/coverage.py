@@ -3,8 +3,8 @@
     python benchmarks/coverage.py [--trials 600] [--write]
 
 Scores are drawn with conditions that differ and cases that are alike within them; then rows of results/mini are
-resampled by condition. ``--write`` puts the table into docs/design/statistics.md. All draws are seeded: equal trials give
-the same table.
+resampled by condition. ``--write`` puts the table into docs/design/statistics.md. All draws are seeded: equal trials
+give the same table.
 """
 
 from __future__ import annotations

@@ -72,6 +72,31 @@ def test_the_examples_of_a_page_work(page: str, tmp_path: Path) -> None:
     assert ran
 
 
+def test_the_page_of_the_python_api_runs_as_a_notebook_would(tmp_path: Path) -> None:
+    code = [text for language, _, text in blocks("start/python.md") if language == "python"]
+    (tmp_path / "page.py").write_text("\n".join(code), encoding="utf-8")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("VAPBENCH_")}
+    done = subprocess.run(
+        [sys.executable, "-W", "error::DeprecationWarning:__main__", "page.py"],
+        cwd=tmp_path,
+        env={**environment, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "frozen minus noise" in done.stdout
+
+
+def test_the_page_of_the_python_api_lists_the_columns_of_the_frame() -> None:
+    from vapbench.report.read.frame import SCHEMA
+
+    page = (DOCS / "start" / "python.md").read_text(encoding="utf-8")
+    assert dict(re.findall(r"^\| `(\w+)` \| (\w+ \| .+) \|$", page, re.MULTILINE)) == {
+        name: f"{kind} | {meaning}" for name, (kind, meaning) in SCHEMA.items()
+    }
+
+
 @pytest.mark.parametrize("path", sorted((DOCS / "reference" / "metrics").glob("*.md")), ids=lambda path: path.stem)
 def test_a_metrics_page_is_complete_and_its_example_holds(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
