@@ -332,6 +332,7 @@ def run(
     plan = plan_run(
         *(selection.suite.name, selection.task.name, resolved, selection.cases, seeds, _results(results), name),
         among=selection.among,
+        suite_version=selection.suite.version,
     )
     execute(plan, wanted, _settings(device, refresh, retries, max_failures), watch(not progress))
     return Run(plan.folder.path)
@@ -390,7 +391,10 @@ def score(
         rescore(RunFolder(path), selection, wanted, settings, watch(not progress))
         return Run(path)
     method = resolve_folder(path)
-    plan = plan_run(selection.suite.name, selection.task.name, method, selection.cases, [0], _results(results), name)
+    plan = plan_run(
+        *(selection.suite.name, selection.task.name, method, selection.cases, [0], _results(results), name),
+        suite_version=selection.suite.version,
+    )
     execute(plan, wanted, settings, watch(not progress))
     return Run(plan.folder.path)
 
