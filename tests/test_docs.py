@@ -17,6 +17,7 @@ from PIL import Image
 
 import vapbench
 from tests.conftest import moving_clip
+from tests.test_layers import IMPORTS
 from vapbench.core.video import write_video
 
 ROOT = Path(__file__).parents[1]
@@ -213,6 +214,16 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     text = (site / "reference" / "api" / "index.html").read_text(encoding="utf-8")
     for name in set(vapbench.__all__) - {"__version__"}:
         assert f'id="{getattr(vapbench, name).__module__}.{name}"' in text, f"docs/reference/api.md lacks {name}"
+
+
+def test_the_walk_through_a_run_only_goes_down() -> None:
+    page = (DOCS / "design" / "architecture.md").read_text(encoding="utf-8")
+    walk = re.findall(r"^\| `([\w/]+)\.py` \|", page.partition("## A plan, followed through a run")[2], re.MULTILINE)
+    assert 3 <= len(walk) <= 5
+    for place, module in enumerate(walk):
+        assert not IMPORTS[module] & set(walk[:place]), f"{module} imports what stands above it"
+    for path in re.findall(r"`((?:cli|running|results|report|core|metrics|stats|files)/[\w/]+\.py)`", page):
+        assert (ROOT / "vapbench" / path).is_file(), f"the page names {path}"
 
 
 def test_the_committed_tables_are_those_of_the_committed_rows(tmp_path: Path) -> None:
