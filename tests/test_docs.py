@@ -212,6 +212,7 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     made = {path.parent.relative_to(site).as_posix() for path in site.rglob("index.html")}
     assert {path.relative_to(DOCS).with_suffix("").as_posix() for path in DOCS.rglob("*.md")} - made <= {"index"}
     text = (site / "reference" / "api" / "index.html").read_text(encoding="utf-8")
+    assert not re.search(r":\w+:(<code>|`)", text), "a docstring's role is shown as it is written"
     for name in set(vapbench.__all__) - {"__version__"}:
         assert f'id="{getattr(vapbench, name).__module__}.{name}"' in text, f"docs/reference/api.md lacks {name}"
 

@@ -7,6 +7,7 @@ The page is no part of the repository: `make docs` writes it.
 
 from __future__ import annotations
 
+import html
 import inspect
 import re
 import sys
@@ -62,7 +63,7 @@ def paragraphs(text: str) -> Iterator[str]:
 
 def code(text: str) -> str:
     """An option, as code in a table."""
-    return f"`{' '.join(text.split()).replace('|', chr(92) + '|')}`"
+    return f"<code>{html.escape(' '.join(text.split()), quote=False).replace('|', '&#124;')}</code>"
 
 
 def cell(text: str) -> str:
