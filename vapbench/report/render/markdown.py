@@ -1,10 +1,11 @@
-"""Tables in Markdown, as GitHub renders it."""
+"""Tables in Markdown, as GitHub and the documentation site render it."""
 
 from __future__ import annotations
 
 from vapbench.report.tables.grid import Entry, Grid, Line
 
-_ACTIVE = frozenset("\\`*_[]<>#|~&")
+# Not every Markdown knows a backslash before these three.
+_ESCAPED = {character: f"\\{character}" for character in "\\`*_[]>#|"} | {"<": "&lt;", "&": "&amp;", "~": "&#126;"}
 
 
 def to_markdown(grid: Grid) -> str:
@@ -28,7 +29,7 @@ def to_markdown(grid: Grid) -> str:
 def escape(text: str) -> str:
     """Text without meaning for Markdown or HTML, on one line."""
     flat = "".join(character if character.isprintable() else " " for character in text)
-    return "".join(f"\\{character}" if character in _ACTIVE else character for character in flat)
+    return "".join(_ESCAPED.get(character, character) for character in flat)
 
 
 def _cells(line: Line, counts: bool) -> list[str]:
