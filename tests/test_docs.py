@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from PIL import Image
 
 import vapbench
@@ -215,6 +216,13 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     assert not re.search(r":\w+:(<code>|`)", text), "a docstring's role is shown as it is written"
     for name in set(vapbench.__all__) - {"__version__"}:
         assert f'id="{getattr(vapbench, name).__module__}.{name}"' in text, f"docs/reference/api.md lacks {name}"
+
+
+def test_the_citation_and_the_changelog_are_of_this_version() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["version"] == vapbench.__version__
+    assert {"cff-version", "message", "title", "authors", "license"} <= citation.keys()
+    assert f"\n## {vapbench.__version__}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 
 
 def test_the_walk_through_a_run_only_goes_down() -> None:
