@@ -30,7 +30,12 @@ TEST_PACKAGES = ("pytest", "hypothesis", "choix", "evalica", "krippendorff")
 RUN = ("run", "--task", "camera", "--limit", "1", "-m", "vap", "-m", "lora", "-m", "vace-depth", "-m", "ground-truth")
 # A few seconds each: what opens, reads and writes, and each library's own corner.
 TESTS = (
-    *("tests/test_video.py", "tests/test_store.py", "tests/test_control.py", "tests/models/test_loading.py"),
+    *(
+        "tests/core/test_video.py",
+        "tests/results/test_run.py",
+        "tests/core/test_control.py",
+        "tests/models/test_loading.py",
+    ),
     *("tests/metrics/test_mini_metrics.py", "tests/metrics/test_torchmetrics.py", "tests/suites/test_vap_data.py"),
     *("tests/study/test_server.py", "tests/study/test_exporting.py", "tests/cli/test_tables.py", "tests/stats"),
 )

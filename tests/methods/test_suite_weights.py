@@ -12,7 +12,7 @@ from tests.methods.test_loading import CARD, CODE, folder
 from tests.methods.test_vap import COGVIDEOX
 from vapbench.core.case import Case
 from vapbench.errors import UsageError, WeightsError
-from vapbench.methods import resolve
+from vapbench.methods import methods, resolve
 from vapbench.methods.pipelines import wrong_references
 from vapbench.running.plan import plan_run
 
@@ -81,3 +81,12 @@ def test_a_wrong_reference_is_of_another_condition_and_always_the_same(
     straight = plan_run("s", "all", resolve(f"vap:weights={COGVIDEOX}"), cases[:1], [0], tmp_path)
     assert plan.jobs[0].key != straight.jobs[0].key
     assert shuffled.method.inputs(cases[0])[0] == swapped[cases[0].id][0].video.path
+
+
+@pytest.mark.parametrize("suite", ["mini", "vap-data", "gallery"])
+def test_every_card_makes_its_method_on_the_suites_it_has_weights_for(suite: str, tmp_path: Path) -> None:
+    for entry in methods():
+        if entry.card is None or entry.card.suites.get(suite, {}) is None:
+            continue
+        text = f"folder:path={tmp_path}" if entry.name == "folder" else entry.name
+        assert resolve(text, suite=suite).method.name == entry.name

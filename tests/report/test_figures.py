@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -174,3 +175,23 @@ def test_vbench_gets_its_own_columns_only_and_only_whole(runs: Runs, metric_data
         "aesthetic_quality is incomplete: finish the run first, as VBench's form has no missing scores.",
         "dynamic_degree[dis] is not defined as in VBench.",
     ]
+
+
+def test_agreement_across_methods_has_an_interval_and_a_correlation_per_case(model: TableModel) -> None:
+    votes = votes_for("i2v", "vap", "lora") + votes_for("vap", "i2v", "lora", raters=1)
+    (result,) = metric_agreement(model, votes)
+    assert result.spearman is not None and result.spearman_ends is not None
+    assert -1 <= result.spearman_ends[0] <= result.spearman <= result.spearman_ends[1] <= 1
+    # Scores fall from vap over i2v to lora; per case i2v wins most votes, vap some, lora none: ranks 3 2 1 and 2 3 1.
+    assert result.per_case is not None and result.per_case.mean == pytest.approx(0.5)
+    assert result.per_case.n == 11, "one case has no score of lora"
+    assert result.by_category == (), "one category"
+
+
+def test_a_metric_that_only_tells_categories_apart_is_seen_within_them(model: TableModel) -> None:
+    halves = {case: "camera" if index < 6 else "style" for index, case in enumerate(model.conditions)}
+    right = [vote for vote in votes_for("vap", "i2v") if halves[vote.case] == "camera"]
+    wrong = [vote for vote in votes_for("i2v", "vap") if halves[vote.case] == "style"]
+    (result,) = metric_agreement(replace(model, categories=halves), right + wrong)
+    assert result.accuracy.estimate == pytest.approx(0.5)
+    assert [(name, known.estimate) for name, known in result.by_category] == [("camera", 1), ("style", 0)]

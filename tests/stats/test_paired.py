@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from vapbench.stats.paired import Pairs, fair_coin_p, paired_difference, paired_differences
-from vapbench.stats.power import design_effect, votes_for_shares, votes_per_pair
+from vapbench.stats.power import (
+    Spread,
+    conditions_needed,
+    design_effect,
+    smallest_difference,
+    votes_for_shares,
+    votes_per_pair,
+)
 
 
 def test_no_difference_is_no_evidence() -> None:
@@ -105,3 +112,31 @@ def test_planning_for_equal_methods_is_refused() -> None:
 def test_design_effect() -> None:
     assert design_effect(1, 1, 0.5, 0.5) == 1
     assert design_effect(11, 5, 0.1, 0.05) == pytest.approx(2.2)
+
+
+def test_the_smallest_difference_is_found_four_times_in_five() -> None:
+    """The closed form against the real engine: two methods, ten conditions of two cases."""
+    spread = Spread(between=0.4, seeds=0.0)
+    least = smallest_difference(10, cases=2, spread=spread)
+    assert least is not None
+    rng, found = np.random.default_rng(0), []
+    cluster = np.arange(20) // 2
+    for _ in range(300):
+        gaps = rng.normal(0, np.sqrt(0.4), 10)[cluster] + rng.normal(least, np.sqrt(0.6), 20)
+        found.append(paired_difference(gaps, np.zeros(20), cluster).p < 0.05)
+    assert 0.74 <= np.mean(found) <= 0.87
+
+
+def test_more_of_anything_shows_less_and_some_tasks_show_nothing() -> None:
+    usual = smallest_difference(24, cases=2, methods=7)
+    assert usual is not None
+    for more in ({"conditions": 48}, {"cases": 4}, {"seeds": 3}, {"methods": 2}):
+        other = smallest_difference(**({"conditions": 24, "cases": 2, "methods": 7} | more))
+        assert other is not None and other < usual
+    assert smallest_difference(5, cases=1) is None and smallest_difference(2, cases=2) is None
+    assert smallest_difference(5, cases=2) is not None, "ten cases of these conditions"
+    needed = conditions_needed(usual, cases=2, methods=7)
+    assert needed == 24
+    assert conditions_needed(0.001) is None
+    with pytest.raises(ValueError, match="equal methods"):
+        conditions_needed(0)

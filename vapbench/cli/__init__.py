@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from vapbench.cli import check as checking
-from vapbench.cli import data, export, results, status, study, tables
+from vapbench.cli import data, export, power, results, status, study, tables
 from vapbench.cli import leaderboard as publishing
 from vapbench.cli import list as listing
 from vapbench.cli import plan as planning
@@ -52,6 +52,7 @@ def _options(
 
 running.register(app)
 planning.register(app)
+power.register(app)
 reporting.register(app)
 tables.register(app)
 export.register(app)

@@ -87,6 +87,12 @@ class Extras:
         return metric_agreement(table, self.ballots) if self.votes else []
 
 
+def _with_ends(value: float, low: float | None, high: float | None) -> str:
+    """``0.71 [0.50, 0.84]``."""
+    ends = "" if low is None or high is None else f" [{low:.2f}, {high:.2f}]"
+    return f"{value:.2f}{ends}".replace("-", "\N{MINUS SIGN}")
+
+
 def _agreement_lines(results: Sequence[MetricAgreement]) -> Iterator[str]:
     """A small table for each question, and for each number of preferences where columns differ in it."""
     blocks: dict[str, list[tuple[str, str, str]]] = {}
@@ -95,9 +101,13 @@ def _agreement_lines(results: Sequence[MetricAgreement]) -> Iterator[str]:
         why = f" ({interval.reason})" if interval.reason else ""
         rank = f", Spearman over {methods} methods" if methods >= 3 else ""
         ends = "" if interval.low is None or interval.high is None else f" [{interval.low:.2f}, {interval.high:.2f}]"
-        rho = "" if result.spearman is None else f"{result.spearman:.2f}".replace("-", "\N{MINUS SIGN}")
+        rho = "" if result.spearman is None else _with_ends(result.spearman, *(result.spearman_ends or (None, None)))
+        if result.per_case is not None:
+            rho += f", per case {_with_ends(result.per_case.mean, result.per_case.low, result.per_case.high)}"
         block = blocks.setdefault(f"{result.question}, of {result.preferences:,} preferences{why}{rank}", [])
         block.append((result.column.header, f"{interval.estimate:.2f}{ends}", rho))
+        for category, known in result.by_category:
+            block.append((f"  on {category}", _with_ends(known.estimate, known.low, known.high), ""))
     if blocks:
         yield ""
         yield "Agreement with people: share of their preferences that the metric shares; 0.50 is chance"
@@ -106,4 +116,4 @@ def _agreement_lines(results: Sequence[MetricAgreement]) -> Iterator[str]:
         yield title
         widths = [max(len(row[index]) for row in rows) for index in range(3)]
         for name, agrees, rho in rows:
-            yield f"  {name:<{widths[0]}}  {agrees:<{widths[1]}}  {rho:>{widths[2]}}".rstrip()
+            yield f"  {name:<{widths[0]}}  {agrees:<{widths[1]}}  {rho}".rstrip()

@@ -173,6 +173,9 @@ def parameters(cls: type[Any], spec: Spec, fixed: Mapping[str, Any] = MappingPro
     if unknown := set(given) - set(signature):
         name = min(unknown)
         raise UsageError(f"{spec.name} has no parameter {name!r}.{did_you_mean(name, signature)}")
+    # A card may say that a text is empty; on the command line that is a slip.
+    if empty := [name for name, value in spec.parameters.items() if value == "" != signature[name].default]:
+        raise UsageError(f"{spec.name}: {empty[0]}= has no value; give one, or leave it out.")
     values = defaults(cls, given, spec.name)
     if missing := [name for name in signature if name not in values]:
         raise UsageError(f"{spec.name} needs {missing[0]}: write {spec.name}:{missing[0]}=…")
@@ -216,8 +219,6 @@ _CONFIG = ConfigDict(allow_inf_nan=False)
 
 def _convert(owner: str, parameter: inspect.Parameter, value: Any) -> Any:
     annotation = Any if parameter.annotation is parameter.empty else parameter.annotation
-    if value == "":
-        raise UsageError(f"{owner}: {parameter.name}= has no value; give one, or leave it out.")
     if value in ("none", "None", "null"):
         value = None if type(None) in getattr(annotation, "__args__", ()) else value
     try:

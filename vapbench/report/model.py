@@ -102,6 +102,8 @@ class TableModel:
     """Case -> condition."""
     remarks: tuple[Remark, ...] = ()
     """What the rows know beyond their scores, a line each."""
+    categories: Mapping[str, str] = field(default_factory=dict)
+    """Case -> category."""
 
 
 def places_of(column: Column, means: Sequence[float | None]) -> list[int | None]:

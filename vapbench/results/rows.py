@@ -146,6 +146,8 @@ def _check(row: GenerationRow | ScoreRow) -> None:
 
 def _readable(path: Path, content: bytes, kind: type[Row]) -> Iterator[Row]:
     """Line by line, what can be read."""
+    import msgspec
+
     for number, line in enumerate(content.split(b"\n")[:-1], start=1):
         try:
             schema = unseal(line).get("schema")
@@ -156,7 +158,8 @@ def _readable(path: Path, content: bytes, kind: type[Row]) -> Iterator[Row]:
                 )
             row: Row = _decoders()[kind].decode(line)
             _check(row)
-        except (ValueError, AttributeError, RecursionError) as error:
+        # Up to msgspec 0.20 at least, its errors are no ValueError.
+        except (msgspec.DecodeError, ValueError, AttributeError, RecursionError) as error:
             log.warning(
                 "%s:%d is not a readable row (%s); it counts as never written: "
                 "the command that made this run makes it again.",

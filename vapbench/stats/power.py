@@ -1,9 +1,105 @@
-"""How many votes a study needs. Closed forms for a first idea; a simulation through the real design for the plan."""
+"""How many votes, conditions and cases tell methods apart. Closed forms; a study's plan simulates its real design."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from statistics import NormalDist
+
+from vapbench.stats.flips import least_p
+from vapbench.stats.intervals import FEWEST_CONDITIONS, t_critical
+
+MOST_CONDITIONS = 5_000
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How the difference of two methods varies from case to case."""
+
+    sd: float = 1.0
+    """Standard deviation over cases, of one seed each; differences are then in the same unit."""
+    between: float = 0.4
+    """Part of the variance that conditions differ by: what more cases of a condition cannot average away."""
+    seeds: float = 0.3
+    """Part of the variance that is of the seed alone: what more seeds average away."""
+
+    def error(self, conditions: int, cases: int, seeds: int) -> float:
+        """Standard error of the mean difference over ``conditions`` of ``cases`` each."""
+        within = max(0.0, 1 - self.between - self.seeds) + self.seeds / seeds
+        return self.sd * math.sqrt((self.between + within / cases) / conditions)
+
+
+def smallest_difference(
+    conditions: int,
+    cases: int = 2,
+    methods: int = 2,
+    seeds: int = 1,
+    spread: Spread | None = None,
+    power: float = 0.8,
+    alpha: float = 0.05,
+) -> float | None:
+    r"""The smallest true mean difference that ranks of a column find.
+
+    .. math:: (t_{1-\alpha/2K} + t_{power})\, s, \qquad K = \tbinom{methods}{2}
+
+    with t on the conditions less one: of one pair what the sign-flip test finds, of many an upper bound, as max-t knows
+    how they depend on each other. Fewer than six conditions are analysed by case
+    (:func:`vapbench.stats.intervals.fixed_conditions`): the difference is then one in these conditions.
+
+    Args:
+        conditions: of the task.
+        cases: of each condition.
+        methods: that are ranked.
+        seeds: of each case.
+        spread: how differences vary; None: in units of their standard deviation.
+        power: probability of finding it.
+        alpha: level of all pairs together.
+
+    Returns:
+        The difference in the unit of ``spread``; None if no difference, however large, can be found.
+    """
+    _check(alpha, power, max(1, methods - 1), 1.0)
+    if min(conditions, cases, seeds) < 1:
+        raise ValueError("conditions, cases and seeds must be 1 or more")
+    fixed = conditions < FEWEST_CONDITIONS and cases > 1
+    units = conditions * cases if fixed else conditions
+    if least_p(units) >= alpha:
+        return None
+    error = (spread or Spread()).error(units, 1 if fixed else cases, seeds)
+    pairs = math.comb(max(methods, 2), 2)
+    return (t_critical(1 - alpha / pairs, units - 1) + t_critical(2 * power - 1, units - 1)) * error
+
+
+def conditions_needed(
+    difference: float,
+    cases: int = 2,
+    methods: int = 2,
+    seeds: int = 1,
+    spread: Spread | None = None,
+    power: float = 0.8,
+    alpha: float = 0.05,
+) -> int | None:
+    """The fewest conditions, six or more, that find a difference; None if 5,000 do not.
+
+    Arguments as :func:`smallest_difference`.
+
+    Raises:
+        ValueError: a difference of 0, or another argument out of range.
+    """
+    if difference == 0:
+        raise ValueError("no number of conditions tells equal methods apart")
+
+    def found(conditions: int) -> bool:
+        least = smallest_difference(conditions, cases, methods, seeds, spread, power, alpha)
+        return least is not None and least <= abs(difference)
+
+    low, high = FEWEST_CONDITIONS, MOST_CONDITIONS
+    if not found(high):
+        return None
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if found(middle) else (middle + 1, high)
+    return low
 
 
 def votes_per_pair(

@@ -10,8 +10,10 @@ from pathlib import Path
 from vapbench.errors import DataError
 from vapbench.files.parsing import read_csv, read_json_records
 from vapbench.report.model import TableModel
+from vapbench.report.ranking import Units, units_of
 from vapbench.report.read.columns import Column, labels_by_name
 from vapbench.stats.clusters import Interval
+from vapbench.stats.intervals import Estimate, clustered_mean
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,12 @@ class MetricAgreement:
     """Pairs (chosen, passed over) with both scores."""
     spearman: float | None
     """Rank correlation of the methods' means with their shares of votes; None below three methods."""
+    spearman_ends: tuple[float, float] | None
+    """95 % of resamples of the conditions (or cases) lie between: of these methods, on cases such as these."""
+    per_case: Estimate | None
+    """Mean over cases of the rank correlation of scores with votes within a case; None below three methods."""
+    by_category: tuple[tuple[str, Interval], ...]
+    """Accuracy within each category of cases; empty where there is one: a metric may only tell categories apart."""
     methods: tuple[str, ...]
     means: tuple[float, ...]
     """Per method, in the metric's unit, over the cases voted on."""
@@ -132,7 +140,99 @@ def _agreement(model: TableModel, index: int, votes: Sequence[HumanVote]) -> Met
     sign = 1 if column.higher_is_better else -1
     spearman = _spearman([sign * mean for mean in means], list(shares)) if len(methods) >= 3 else None
     accuracy = share_interval(outcomes, raters, cases)
-    return MetricAgreement(column, votes[0].question, accuracy, len(hits), spearman, methods, means, shares)
+    within = _Within(methods, sign, scores, compared, units_of(model.conditions))
+    return MetricAgreement(
+        column,
+        votes[0].question,
+        accuracy,
+        len(hits),
+        spearman,
+        within.ends() if spearman is not None else None,
+        within.per_case() if len(methods) >= 3 else None,
+        _by_category(hits, model.categories),
+        methods,
+        means,
+        shares,
+    )
+
+
+def _by_category(
+    hits: Sequence[tuple[float, HumanVote]], categories: Mapping[str, str]
+) -> tuple[tuple[str, Interval], ...]:
+    from vapbench.stats.clusters import share_interval
+
+    groups: dict[str, list[tuple[float, HumanVote]]] = {}
+    for hit, vote in hits:
+        groups.setdefault(categories.get(vote.case, "none"), []).append((hit, vote))
+    if len(groups) < 2:
+        return ()
+    return tuple(
+        (name, share_interval([h for h, _ in some], [v.rater for _, v in some], [v.case for _, v in some]))
+        for name, some in sorted(groups.items())
+    )
+
+
+@dataclass(frozen=True)
+class _Within:
+    """Scores and votes case by case."""
+
+    methods: tuple[str, ...]
+    sign: int
+    scores: Mapping[str, Mapping[str, float]]
+    compared: Sequence[tuple[HumanVote, Sequence[str]]]
+    units: Units
+
+    def _won(self) -> dict[str, dict[str, list[float]]]:
+        """Case -> method -> what it won of each vote that showed it."""
+        won: dict[str, dict[str, list[float]]] = {}
+        for vote, here in self.compared:
+            for method in here:
+                share = 1 / len(here) if vote.chosen is None else float(method == vote.chosen)
+                won.setdefault(vote.case, {}).setdefault(method, []).append(share)
+        return won
+
+    def per_case(self) -> Estimate | None:
+        """Rank correlations within cases that have three methods and not all equal."""
+        found = {}
+        for case, won in self._won().items():
+            here = [method for method in self.methods if method in won]
+            if len(here) < 3:
+                continue
+            scores = [self.sign * self.scores[method][case] for method in here]
+            rho = _spearman(scores, [_mean(won[method]) for method in here])
+            if rho is not None:
+                found[case] = rho
+        if not found:
+            return None
+        return clustered_mean(list(found.values()), [self.units.of[case] for case in found], bounds=(-1, 1))
+
+    def ends(self, replicates: int = 999) -> tuple[float, float] | None:
+        """Percentiles over resamples of whole conditions, with their scores and votes; None for fewer than five."""
+        import numpy as np
+
+        won = self._won()
+        units = sorted({self.units.of[case] for case in won})
+        if len(units) < 5:
+            return None
+        place = {unit: row for row, unit in enumerate(units)}
+        sums = np.zeros((4, len(units), len(self.methods)))
+        for case, by in won.items():
+            row = place[self.units.of[case]]
+            for m, method in enumerate(self.methods):
+                if case in self.scores[method]:
+                    sums[:2, row, m] += (self.sign * self.scores[method][case], 1)
+                if method in by:
+                    sums[2:, row, m] += (math.fsum(by[method]), len(by[method]))
+        weights = np.random.default_rng(0).multinomial(len(units), np.full(len(units), 1 / len(units)), size=replicates)
+        total, count, chosen, shown = (weights @ part for part in sums)
+        known = (count > 0).all(axis=1) & (shown > 0).all(axis=1)
+        means, shares = total[known] / count[known], chosen[known] / shown[known]
+        each = (_spearman(a.tolist(), b.tolist()) for a, b in zip(means, shares, strict=True))
+        drawn = [rho for rho in each if rho is not None]
+        if len(drawn) < 0.9 * replicates:
+            return None
+        low, high = np.quantile(drawn, [0.025, 0.975])
+        return float(low), float(high)
 
 
 def _scored(vote: HumanVote, scores: Mapping[str, Mapping[str, float]]) -> list[str]:

@@ -153,6 +153,7 @@ def _table(
         tuple(map(tuple, scored)),
         conditions,
         remarks_of({row.label: run for row, run in labelled}, {key: titled[key].title for key in keys}, task),
+        {case: str(plan.get("category", "none")) for run in runs for case, plan in run.cases(task).items()},
     )
 
 

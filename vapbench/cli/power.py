@@ -1,0 +1,113 @@
+"""``power``: what a task can tell apart, before anything is generated."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from vapbench.cli import options as opt
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(power)
+
+
+def power(
+    suite: Annotated[str | None, typer.Option("--suite", "-s", help="Only this suite.", show_default=False)] = None,
+    data: opt.Data = None,
+    methods: Annotated[int, typer.Option(min=2, help="Methods that are ranked together.")] = 2,
+    seeds: Annotated[int, typer.Option(min=1, help="Seeds of each case.")] = 1,
+    difference: Annotated[
+        float | None,
+        typer.Option(min=1e-9, help="Expected difference: say how many conditions find it.", show_default=False),
+    ] = None,
+    sd: Annotated[
+        float, typer.Option(min=1e-9, help="SD of a difference over cases; differences are in its unit.")
+    ] = 1.0,
+    json: opt.Json = False,
+) -> None:
+    """Say what the smallest difference is that each task can show, and how many conditions a difference needs.
+
+    vapbench power                            every suite's tasks, in SDs of a case's difference
+
+    vapbench power --difference 0.5 --methods 7 --seeds 3
+
+    vapbench power --suite vap-data --data DIR --sd 22
+
+    80 % power, 5 % for all pairs of methods together. Assumed: 40 % of the variance of a difference is between
+    conditions, 30 % is of the seed. docs/guides/power.md says where that comes from.
+    """
+    import json as jsonlib
+
+    from vapbench.core.console import output
+    from vapbench.stats.power import Spread, conditions_needed, smallest_difference
+
+    spread, rows = Spread(sd), []
+    for name, task, conditions, cases in _tasks(suite, data):
+        each = max(1, round(cases / conditions))
+        least = smallest_difference(conditions, each, methods, seeds, spread)
+        rows.append({"suite": name, "task": task, "conditions": conditions, "cases": cases, "smallest": least})
+    needed = {
+        cases: conditions_needed(difference, cases, methods, seeds, spread) if difference else None
+        for cases in (1, 2, 4, 8)
+    }
+    if json:
+        found: dict[str, Any] = {"methods": methods, "seeds": seeds, "sd": sd, "tasks": rows}
+        found |= {"difference": difference, "conditions_needed": needed} if difference else {}
+        output().print_json(jsonlib.dumps(found))
+        return
+    for line in _lines(rows, needed if difference else {}, difference, methods, seeds, sd):
+        output().print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _tasks(wanted: str | None, data: Path | None) -> list[tuple[str, str, int, int]]:
+    """Suite, task, conditions, cases; of a suite without its data what its protocol says of all."""
+    from vapbench.errors import UsageError
+    from vapbench.suites import find_suite, load_suites
+    from vapbench.suites.tasks import load_tasks, select
+
+    # A folder is of one suite, and may come from the environment.
+    data = data if wanted else None
+    found = []
+    for suite in [find_suite(wanted)] if wanted else load_suites().values():
+        if suite.data == "required" and data is None:
+            if suite.protocol:
+                found.append((suite.name, "all", suite.protocol.conditions, suite.protocol.cases))
+            continue
+        cases = suite.cases(data)
+        for task in load_tasks().values():
+            if chosen := Counter(case.condition for case in select(cases, task)):
+                found.append((suite.name, task.name, len(chosen), sum(chosen.values())))
+    if not found:
+        raise UsageError("Without its data nothing is known of the suite's tasks; name its folder with --data DIR.")
+    return found
+
+
+def _lines(
+    rows: list[dict[str, Any]],
+    needed: dict[int, int | None],
+    difference: float | None,
+    methods: int,
+    seeds: int,
+    sd: float,
+) -> list[str]:
+    unit = "SD of a case's difference" if sd == 1 else f"the unit of SD {sd:g}"
+    lines = [
+        f"Smallest difference that ranks find, {methods} methods, {seeds} seed{'s' * (seeds > 1)}, in {unit}:",
+        f"{'suite':<12}{'task':<12}{'conditions':>10}{'cases':>7}{'smallest':>10}",
+    ]
+    for row in rows:
+        least = "none" if row["smallest"] is None else f"{row['smallest']:.2f}"
+        here = "  (of these conditions)" if row["conditions"] < 6 else ""
+        lines.append(f"{row['suite']:<12}{row['task']:<12}{row['conditions']:>10}{row['cases']:>7}{least:>10}{here}")
+    if needed:
+        lines += ["", f"A difference of {difference:g} is found with:"]
+        for cases, count in needed.items():
+            enough = "no number of conditions" if count is None else f"{count} conditions, {count * cases} cases"
+            lines.append(f"  {cases} case{'s' * (cases > 1)} a condition: {enough}")
+    assumed = "40 % of the variance between conditions, 30 % of the seed"
+    return [*lines, "", f"80 % power, 5 % for all pairs together; assumed: {assumed} (docs/guides/power.md)."]
