@@ -8,15 +8,21 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 from PIL import Image
 
+import vapbench
 from tests.conftest import moving_clip
+from tests.test_layers import IMPORTS
 from vapbench.core.video import write_video
 
-DOCS = Path(__file__).parents[1] / "docs"
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
 BLOCK = re.compile(r"^```(\w+)(?: title=\"([^\"]+)\")?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LIMITS = {"guides/add-a-metric.md": ("sharpness.py", 13), "guides/add-a-method.md": ("my_method/method.py", 18)}
 
@@ -68,6 +74,31 @@ def test_the_examples_of_a_page_work(page: str, tmp_path: Path) -> None:
     assert ran
 
 
+def test_the_page_of_the_python_api_runs_as_a_notebook_would(tmp_path: Path) -> None:
+    code = [text for language, _, text in blocks("start/python.md") if language == "python"]
+    (tmp_path / "page.py").write_text("\n".join(code), encoding="utf-8")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("VAPBENCH_")}
+    done = subprocess.run(
+        [sys.executable, "-W", "error::DeprecationWarning:__main__", "page.py"],
+        cwd=tmp_path,
+        env={**environment, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "frozen minus noise" in done.stdout
+
+
+def test_the_page_of_the_python_api_lists_the_columns_of_the_frame() -> None:
+    from vapbench.report.read.frame import SCHEMA
+
+    page = (DOCS / "start" / "python.md").read_text(encoding="utf-8")
+    assert dict(re.findall(r"^\| `(\w+)` \| (\w+ \| .+) \|$", page, re.MULTILINE)) == {
+        name: f"{kind} | {meaning}" for name, (kind, meaning) in SCHEMA.items()
+    }
+
+
 @pytest.mark.parametrize("path", sorted((DOCS / "reference" / "metrics").glob("*.md")), ids=lambda path: path.stem)
 def test_a_metrics_page_is_complete_and_its_example_holds(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
@@ -109,12 +140,99 @@ def test_an_extension_stays_short(page: str) -> None:
     assert sum(1 for line in text.splitlines() if line.strip()) <= limit
 
 
+def pages() -> list[Path]:
+    """Every page of the repository."""
+    folders = [ROOT / name for name in ("docs", "baselines", "benchmarks", "examples", "leaderboard")]
+    return sorted([*ROOT.glob("*.md"), *(path for folder in folders for path in folder.rglob("*.md"))])
+
+
+FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+
+
+def typed_commands(text: str) -> Iterator[str]:
+    """What a page shows as typed into a terminal: in a sentence, or on lines of their own."""
+    joined = text.replace("\\\n", " ")
+    for block in FENCED.findall(joined):
+        yield from re.findall(r"^(?:\$ )?vapbench ([^#\n]+)", block, re.MULTILINE)
+    yield from re.findall(r"`vapbench ([^`]+)`", FENCED.sub("", joined))
+
+
 def test_every_command_the_docs_name_exists() -> None:
-    known = {"run", "generate", "score", "report", "compare", "table", "show", "list", "check", "data", "train"}
-    known |= {"study", "leaderboard", "plan", "results", "status", "power"}
-    for path in [*DOCS.rglob("*.md"), DOCS.parent / "README.md"]:
-        for command in re.findall(r"`vapbench (\w+)", path.read_text(encoding="utf-8")):
-            assert command in known, f"{path.name} names vapbench {command}"
+    from typer.main import get_command
+
+    from vapbench.cli import app
+
+    for path in pages():
+        if path == DOCS / "reference" / "cli.md":
+            continue
+        for typed in typed_commands(path.read_text(encoding="utf-8")):
+            command: Any = get_command(app)
+            for part in re.split(r"\|\||&&|;", typed)[0].split():
+                word = part.split("|")[0]
+                inner = getattr(command, "commands", {})
+                if word in inner:
+                    command = inner[word]
+                elif "targets" in inner:  # check TARGET…
+                    command = inner["targets"]
+                elif word.startswith("--"):
+                    known = {name for option in command.params for name in (*option.opts, *option.secondary_opts)}
+                    assert word.partition("=")[0] in {*known, "--help"}, f"{path.name}: vapbench {typed}"
+                else:
+                    assert not inner or word in "…", f"{path.name}: vapbench {typed}"
+
+
+def anchors(text: str) -> set[str]:
+    """What headings are called in links."""
+    headings = re.findall(r"^#+ (.+)$", FENCED.sub("", text), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("path", pages(), ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_links_lead_somewhere(path: Path) -> None:
+    for link in re.findall(r"\]\(([^)\s]+)\)", path.read_text(encoding="utf-8")):
+        if "://" in link or link.startswith("mailto:"):
+            continue
+        name, _, anchor = link.partition("#")
+        target = (path.parent / name).resolve() if name else path
+        assert target.exists() and target.is_relative_to(ROOT), f"{path.name} links to {link}"
+        if path.is_relative_to(DOCS):
+            assert target.is_relative_to(DOCS), f"{path.name} links to {link}, which is no part of the site"
+        assert not anchor or anchor in anchors(target.read_text(encoding="utf-8")), f"{path.name} links to {link}"
+
+
+def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
+    shutil.copytree(DOCS, tmp_path / "docs")
+    shutil.copy(ROOT / "zensical.toml", tmp_path)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    for command in (["docs/scripts/write_cli.py"], ["-m", "zensical", "build", "--strict"]):
+        done = subprocess.run(
+            [sys.executable, *command], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+    site = tmp_path / "build" / "docs"
+    made = {path.parent.relative_to(site).as_posix() for path in site.rglob("index.html")}
+    assert {path.relative_to(DOCS).with_suffix("").as_posix() for path in DOCS.rglob("*.md")} - made <= {"index"}
+    text = (site / "reference" / "api" / "index.html").read_text(encoding="utf-8")
+    assert not re.search(r":\w+:(<code>|`)", text), "a docstring's role is shown as it is written"
+    for name in set(vapbench.__all__) - {"__version__"}:
+        assert f'id="{getattr(vapbench, name).__module__}.{name}"' in text, f"docs/reference/api.md lacks {name}"
+
+
+def test_the_citation_and_the_changelog_are_of_this_version() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["version"] == vapbench.__version__
+    assert {"cff-version", "message", "title", "authors", "license"} <= citation.keys()
+    assert f"\n## {vapbench.__version__}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_the_walk_through_a_run_only_goes_down() -> None:
+    page = (DOCS / "design" / "architecture.md").read_text(encoding="utf-8")
+    walk = re.findall(r"^\| `([\w/]+)\.py` \|", page.partition("## A plan, followed through a run")[2], re.MULTILINE)
+    assert 3 <= len(walk) <= 5
+    for place, module in enumerate(walk):
+        assert not IMPORTS[module] & set(walk[:place]), f"{module} imports what stands above it"
+    for path in re.findall(r"`((?:cli|running|results|report|core|metrics|stats|files)/[\w/]+\.py)`", page):
+        assert (ROOT / "vapbench" / path).is_file(), f"the page names {path}"
 
 
 def test_the_committed_tables_are_those_of_the_committed_rows(tmp_path: Path) -> None:

@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from vapbench.errors import UsageError
-from vapbench.results.run import RunFolder
+from vapbench.results.places import RUNS, places
+from vapbench.results.run import RunFolder, runs_below
 
 if TYPE_CHECKING:
     import numpy as np
@@ -331,6 +332,7 @@ def run(
     plan = plan_run(
         *(selection.suite.name, selection.task.name, resolved, selection.cases, seeds, _results(results), name),
         among=selection.among,
+        suite_version=selection.suite.version,
     )
     execute(plan, wanted, _settings(device, refresh, retries, max_failures), watch(not progress))
     return Run(plan.folder.path)
@@ -389,7 +391,10 @@ def score(
         rescore(RunFolder(path), selection, wanted, settings, watch(not progress))
         return Run(path)
     method = resolve_folder(path)
-    plan = plan_run(selection.suite.name, selection.task.name, method, selection.cases, [0], _results(results), name)
+    plan = plan_run(
+        *(selection.suite.name, selection.task.name, method, selection.cases, [0], _results(results), name),
+        suite_version=selection.suite.version,
+    )
     execute(plan, wanted, settings, watch(not progress))
     return Run(plan.folder.path)
 
@@ -406,26 +411,29 @@ def load_run(run: StrPath) -> Run:
 
 
 def load_runs(*folders: StrPath, suite: str | None = None) -> Runs:
-    """Every run in the folders, at any depth.
+    """Every run in the folders.
 
     Args:
-        folders: folders that hold runs; by default ``./runs`` (or ``VAPBENCH_RESULTS``) and ``./results``, those
-            that exist.
+        folders: folders that hold runs, at any depth; by default those the commands read: ``VAPBENCH_RESULTS``, or
+            else ``./runs`` and, at the top of a clone, the committed rows of ``./results``. Of two runs that have one
+            suite and name, that of the first folder counts.
         suite: only runs of this suite.
 
     Raises:
         UsageError: a folder that was named is not there.
         DataError: a run is damaged.
     """
-    wanted = [Path(folder) for folder in folders] or [
-        path for path in (_results(None), Path("results")) if path.is_dir()
-    ]
-    for folder in wanted:
-        if not folder.is_dir():
+    for folder in folders:
+        if not Path(folder).is_dir():
             raise UsageError(f"{folder}: no such folder of runs; make a run: vapbench run --help")
-    manifests = {path.resolve(): path.parent for folder in wanted for path in sorted(folder.rglob("manifest.json"))}
-    runs = [load_run(path) for path in manifests.values()]
-    return Runs(found for found in runs if suite is None or found.suite == suite)
+    if folders:
+        below = [path for folder in folders for path in sorted(Path(folder).rglob("manifest.json"))]
+        # Two paths may lead to one run.
+        found = list({path.resolve(): path.parent for path in below}.values())
+    else:
+        found = [folder.path for folder in runs_below(places())]
+    runs = map(load_run, found)
+    return Runs(run for run in runs if suite is None or run.suite == suite)
 
 
 def table(
@@ -523,7 +531,7 @@ def _path(path: StrPath | None) -> Path | None:
 
 
 def _results(results: StrPath | None) -> Path:
-    return Path(results if results is not None else os.environ.get("VAPBENCH_RESULTS", "runs"))
+    return Path(results if results is not None else os.environ.get("VAPBENCH_RESULTS") or RUNS)
 
 
 def _settings(device: str, refresh: Refresh, retries: int, max_failures: float) -> Settings:

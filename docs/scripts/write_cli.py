@@ -2,12 +2,14 @@
 
     python docs/scripts/write_cli.py [FILE]
 
-The same app gives the same bytes; a test holds that the committed page is its own.
+The page is no part of the repository: `make docs` writes it.
 """
 
 from __future__ import annotations
 
+import html
 import inspect
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -61,12 +63,14 @@ def paragraphs(text: str) -> Iterator[str]:
 
 def code(text: str) -> str:
     """An option, as code in a table."""
-    return f"`{' '.join(text.split()).replace('|', chr(92) + '|')}`"
+    return f"<code>{html.escape(' '.join(text.split()), quote=False).replace('|', '&#124;')}</code>"
 
 
 def cell(text: str) -> str:
     """A help text in a table."""
-    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
+    text = " ".join(text.split()).replace("<", "&lt;")
+    # A bracket would begin a link: "[default: mini]" names no page.
+    return re.sub(r"([|\[\]*_])", r"\\\1", text)
 
 
 def page() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -119,3 +120,20 @@ def test_a_folder_without_runs_is_named(tmp_path: Path) -> None:
         vb.load_runs(tmp_path / "absent")
     assert len(vb.load_runs(tmp_path)) == 0
     assert list(vb.load_runs(tmp_path).to_dataframe().columns) == list(SCHEMA)
+
+
+def test_runs_are_looked_for_where_the_commands_look(
+    tmp_path: Path, folder: Path, made: vb.Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("VAPBENCH_RESULTS", raising=False)
+    monkeypatch.chdir(tmp_path)
+    # A folder called results that is no clone's holds somebody's own files.
+    shutil.copytree(RESULTS / "mini" / "noise", tmp_path / "results" / "mini" / "noise")
+    assert len(vb.load_runs()) == 0
+    shutil.copytree(made.path, tmp_path / "runs" / "mini" / "frozen")
+    assert [run.path for run in vb.load_runs()] == [Path("runs/mini/frozen")]
+    monkeypatch.setenv("VAPBENCH_RESULTS", str(folder))
+    assert {run.path.parent for run in vb.load_runs()} == {made.path.parent}
+    monkeypatch.delenv("VAPBENCH_RESULTS")
+    monkeypatch.chdir(RESULTS.parent)
+    assert RESULTS / "mini" / "vap" in {run.path.resolve() for run in vb.load_runs()}

@@ -255,7 +255,7 @@ def test_hostile_names_stay_text_in_html() -> None:
 def test_hostile_names_keep_a_markdown_table_together() -> None:
     lines = [line for line in render(hostile_table(), "wide", "markdown").splitlines() if line.startswith("|")]
     assert {len(re.findall(r"(?<!\\)\|", line)) for line in lines} == {5}
-    assert "<script>" not in render(hostile_table(), "wide", "markdown").replace("\\<script\\>", "")
+    assert "<script" not in render(hostile_table(), "wide", "markdown")
 
 
 @given(st.text())

@@ -45,9 +45,9 @@ def build(
     vapbench leaderboard build
     vapbench leaderboard build --no-videos --out /tmp/site
     """
-    from vapbench.cli.naming import places
     from vapbench.core.console import configure_logging, output
     from vapbench.leaderboard.site import build as build_site
+    from vapbench.results.places import places
 
     configure_logging(verbose=0, quiet=False)
     built = build_site(places(results), leaderboard, out or leaderboard / "site", videos)

@@ -3,33 +3,16 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vapbench.cli import options as opt
+from vapbench.results.places import RUNS, places
 
 if TYPE_CHECKING:
     from vapbench.results.run import RunFolder
 
 log = logging.getLogger(__name__)
-
-
-def places(results: Path | None) -> tuple[Path, ...]:
-    """Folders that are searched for runs, first ones first.
-
-    The one the user names; or else ``runs``, where new ones go, and at the top of a clone ``results``, which holds
-    the committed rows.
-    """
-    from vapbench.files.resources import clone
-
-    named = results or os.environ.get("VAPBENCH_RESULTS")
-    if named:
-        return (Path(named),)
-    top, committed = clone(), Path("results")
-    beside = top is not None and committed.resolve() == top / committed
-    return (opt.RUNS, committed) if beside else (opt.RUNS,)
 
 
 def where(results: Path | None) -> str:
@@ -40,7 +23,7 @@ def where(results: Path | None) -> str:
 def own_folder(folder: RunFolder) -> Path:
     """Where files about a run go: the run itself, or its place below ``runs`` if its rows are committed ones."""
     if any(folder.path.resolve().is_relative_to(place.resolve()) for place in places(None)[1:]):
-        return opt.RUNS / folder.path.resolve().parent.name / folder.path.resolve().name
+        return RUNS / folder.path.resolve().parent.name / folder.path.resolve().name
     return folder.path
 
 

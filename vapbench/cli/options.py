@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from vapbench.results.places import RUNS as RUNS
+
 Task = Annotated[
     str,
     typer.Option("--task", "-t", help="Task, or a task file (.yaml).", envvar="VAPBENCH_TASK", show_default=True),
@@ -209,5 +211,4 @@ LogJson = Annotated[
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only errors and the result.")]
 Verbose = Annotated[int, typer.Option("--verbose", "-v", count=True, help="Say more.", show_default=False)]
 
-RUNS = Path("runs")
 SUITE = "mini"

@@ -470,7 +470,10 @@ def plans_of(
     _refuse_one_name_for_many(resolved, name)
     piece = Shard.parse(shard) if shard else None
     plans = [
-        plan_run(suite, task, item, cases, seeds or [0], results, name, selection.among, tentative, piece)
+        plan_run(
+            *(suite, task, item, cases, seeds or [0], results, name, selection.among, tentative, piece),
+            suite_version=selection.suite.version,
+        )
         for item in resolved
     ]
     return without_empty(plans, piece, len(cases))

@@ -27,6 +27,7 @@ from vapbench.files.atomic import atomic_path
 __all__ = [
     "FOLDER_FPS",
     "IMAGE_SUFFIXES",
+    "READER_VERSION",
     "VIDEO_SUFFIXES",
     "VideoInfo",
     "decode",
@@ -40,6 +41,10 @@ __all__ = [
 
 log = logging.getLogger(__name__)
 
+READER_VERSION = 2
+"""Raised when a file is read as other frames than before. It is recorded with every session of a run, and told under
+tables. 2: rotation, EXIF, square pixels and the default stream are as players show them; 1: frames as they are stored.
+"""
 VIDEO_SUFFIXES = SUFFIXES | {".m4v", ".apng"}
 """What videos are called. What a file is, its bytes say: WebP and PNG are videos where they are animated."""
 FOLDER_FPS = 8.0

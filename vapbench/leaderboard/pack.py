@@ -16,7 +16,7 @@ from vapbench.leaderboard.submission import MANIFEST, Code, Output, Submission
 from vapbench.results.run import Failure, GenerationRow, RunFolder, ScoreRow
 
 _KEPT = ("condition", "category", "tasks", "seeds", "fields", "caption", "reference_caption", "provenance")
-_SESSION = ("started", "ended", "seeds", "device", "git", "counts")
+_SESSION = ("started", "ended", "seeds", "device", "git", "versions", "counts")
 
 
 def pack(

@@ -204,6 +204,8 @@ class Session(_Open):
     """Stage -> counts of its results."""
     videos_from: Text | None = None
     """Folder that finished videos were taken from."""
+    versions: dict[Text, Any] | Text | None = None
+    """Versions that are part of no key: ``suite`` and video ``reader``."""
 
 
 class Manifest(_Open):

@@ -54,6 +54,8 @@ class RunPlan:
     """Cases of all shards, where this is one."""
     named: bool = False
     """Whether the user named the run, and it is not called after its method."""
+    suite_version: int = 1
+    """Recorded, not keyed: the cases' own content is."""
 
     @cached_property
     def cases(self) -> dict[str, Case]:
@@ -171,6 +173,7 @@ def plan_run(
     among: Sequence[Case] = (),
     tentative: bool = False,
     shard: Shard | None = None,
+    suite_version: int = 1,
 ) -> RunPlan:
     """Lay out a run. Nothing is loaded; files are only hashed.
 
@@ -185,6 +188,7 @@ def plan_run(
         among: every case of the suite, for methods that look across cases; by default those of the task.
         tentative: whether absent weights are only noted, for a plan that is shown and not run.
         shard: the piece of the cases to plan, each with all its seeds; it may be empty.
+        suite_version: version of the suite, which the run records.
 
     Raises:
         DataError: a file of a case is missing.
@@ -220,7 +224,7 @@ def plan_run(
         jobs += [Job(case, seed, generation_key(keyed, content, inputs, seed)) for seed in seeds]
     identity = {"suite": suite, **described, "clip": overrides and dict(overrides)}
     folder = RunFolder(results / suite / (_checked(name) if name else run_name(method)))
-    return RunPlan(suite, task, method, tuple(jobs), folder, identity, undivided, bool(name))
+    return RunPlan(suite, task, method, tuple(jobs), folder, identity, undivided, bool(name), suite_version)
 
 
 def keyed_parameters(method: ResolvedMethod) -> dict[str, Any]:

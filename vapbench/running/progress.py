@@ -15,7 +15,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from vapbench.core.console import errors, visible
+from vapbench.core.console import errors
 from vapbench.core.traces import last_lines, shows_own_code
 from vapbench.errors import DataError, in_one_line
 from vapbench.files.text import visible

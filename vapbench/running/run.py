@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vapbench.core.case import Case
+from vapbench.core.video import READER_VERSION
 from vapbench.errors import DataError, IdentityError, UsageError, VapbenchError, did_you_mean
 from vapbench.files.provenance import session
 from vapbench.methods.folder import Folder
@@ -154,7 +155,7 @@ def _work(
             *(plan.folder, plan.cases, columns, writer, settings, progress, plan),
             *(outcome.generated, outcome.scored),
         )
-        record = session(settings.argv, settings.device, plan.seeds)
+        record = session(settings.argv, settings.device, plan.seeds) | _versions(plan.suite_version)
         if plan.place:
             record["videos_from"] = plan.place
         writer.begin(plan.identity, plan.manifest_cases(), record, _shown(columns), plan.manifest_card())
@@ -227,7 +228,8 @@ def rescore(
     ray = _ray(settings)
     with sigterm_interrupts(), RunWriter(folder) as writer:
         context = RunContext(folder, cases, columns, writer, settings, progress)
-        writer.begin(manifest.document["identity"], {}, session(settings.argv, settings.device), _shown(columns))
+        record = session(settings.argv, settings.device) | _versions(selection.suite.version)
+        writer.begin(manifest.document["identity"], {}, record, _shown(columns))
         _run_stages(context, ray)
     return context.scored
 
@@ -271,6 +273,11 @@ def missing_outputs(folder: RunFolder, cases: Sequence[Case]) -> list[Generation
     """Rows of cases the method had nothing for (an output folder without them, a condition without a LoRA)."""
     wanted = {case.id for case in cases}
     return [row for row in folder.current() if row.status == "unscored" and row.case in wanted]
+
+
+def _versions(suite: int) -> dict[str, Any]:
+    """What a session records of the versions that are part of no key."""
+    return {"versions": {"suite": suite, "reader": READER_VERSION}}
 
 
 def _shown(columns: Sequence[Column]) -> dict[str, dict[str, Any]]:

@@ -59,6 +59,9 @@ class Suite(BaseModel):
     """Scored unless ``--metric`` says otherwise."""
     protocol: Protocol | None = None
     """Of the task ``all``."""
+    version: int = Field(default=1, ge=1)
+    """Raised by whatever moves a number: another case, condition or caption, another clip, other tasks. It is recorded
+    with every session of a run, and told under tables; keys hold the content of each case itself."""
     own_conditions: bool = False
     """Whether its conditions are its own, so that no task need list them."""
     options: Mapping[str, Any] = Field(default_factory=dict)

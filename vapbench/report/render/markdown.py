@@ -1,11 +1,12 @@
-"""Tables in Markdown, as GitHub renders it."""
+"""Tables in Markdown, as GitHub and the documentation site render it."""
 
 from __future__ import annotations
 
 from vapbench.files.text import in_a_row
 from vapbench.report.tables.grid import Entry, Grid, Line
 
-_ACTIVE = frozenset("\\`*_[]<>#|~&")
+# Not every Markdown knows a backslash before these three.
+_ESCAPED = {character: f"\\{character}" for character in "\\`*_[]>#|"} | {"<": "&lt;", "&": "&amp;", "~": "&#126;"}
 
 
 def to_markdown(grid: Grid) -> str:
@@ -28,7 +29,7 @@ def to_markdown(grid: Grid) -> str:
 
 def escape(text: str) -> str:
     """Text without meaning for Markdown or HTML, on one line."""
-    return "".join(f"\\{character}" if character in _ACTIVE else character for character in in_a_row(text))
+    return "".join(_ESCAPED.get(character, character) for character in in_a_row(text))
 
 
 def _cells(line: Line, counts: bool) -> list[str]:

@@ -12,6 +12,7 @@ from vapbench.report.read.case_notes import lines_of
 from vapbench.report.read.columns import Column, columns_of, rows_of
 from vapbench.report.read.evidence import Evidence, condition_of, read_evidence
 from vapbench.report.read.remarks import Remark, remarks_of
+from vapbench.report.read.versions import version_lines
 from vapbench.report.tables.summary import task_names
 from vapbench.results.run import RunFolder
 from vapbench.stats import STATISTICS_VERSION
@@ -135,7 +136,8 @@ def _compare(runs: tuple[Evidence, Evidence], task: str | None) -> Comparison:
         columns[place] = replace(columns[place], difference=difference)
     labels = [row.label for row in rows_of(runs)]
     only = sorted({key.metric for key in set(runs[0].scores) ^ set(runs[1].scores)})
-    footers = (*_footers(labels, columns, conditions, only), *lines_of(planned))
+    versions = version_lines(dict(zip(labels, runs, strict=True)))
+    footers = (*_footers(labels, columns, conditions, only), *lines_of(planned), *versions)
     titled = {key: column.column.title for key, column in zip(keys, columns, strict=True)}
     remarks = remarks_of(dict(zip(labels, runs, strict=True)), titled, task, every_reason=True)
     return Comparison(runs[0].suite, task, labels[0], labels[1], tuple(columns), footers, remarks)

@@ -12,6 +12,7 @@ from typing import Literal
 
 from vapbench.report.model import Cell, TableModel
 from vapbench.report.read.columns import Column, Row
+from vapbench.report.read.versions import VERSIONS
 from vapbench.report.render.terminal import interval_text, rank_text
 from vapbench.report.tables.marks import ALPHA, Mark, Marks, explanation, marks_of
 
@@ -118,7 +119,7 @@ def grid_of(model: TableModel, style: Style, mark: Mark = "displayed") -> Grid:
         footers = [text.partition("; brackets: ")[0] + "." * ("; brackets: " in text) for text in footers]
         footers = [text for text in footers if not text.startswith("#:")]
     # What made the numbers comes last: a reader of the table asks for it last.
-    footers.sort(key=lambda text: text.startswith("Made with "))
+    footers.sort(key=lambda text: text.startswith((VERSIONS, "Made with ")))
     footers[:0] = [remark.line for remark in model.remarks]
     if model.conditions:
         footers.insert(0, f"{len(model.conditions)} cases of {len(set(model.conditions.values()))} conditions.")

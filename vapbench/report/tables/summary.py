@@ -16,6 +16,7 @@ from vapbench.report.read.columns import Column, Row, columns_of, rows_of
 from vapbench.report.read.evidence import ColumnKey, Evidence, chosen, condition_of, read_all
 from vapbench.report.read.facts import made_with
 from vapbench.report.read.remarks import remarks_of
+from vapbench.report.read.versions import version_lines
 from vapbench.report.tables.sets import with_sets
 from vapbench.results.manifest import PlannedCase
 from vapbench.results.run import RunFolder
@@ -294,6 +295,7 @@ def _footers(
             footers.append(f"{row.label} planned {planned} of the {everything} cases of this table{ranked}.")
         footers += [f"{row.label}: {note}" for note in row.notes]
     footers += lines_of({case: planned for run in runs for case, planned in run.cases(task).items()})
+    footers += version_lines({row.label: run for row, run in zip(rows, runs, strict=True)})
     if made := made_with(runs):
         footers.append(made)
     return footers
