@@ -8,12 +8,16 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
+from typer.main import get_command
 
 from tests.conftest import moving_clip
+from vapbench import cli
 from vapbench.core.video import write_video
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -109,12 +113,29 @@ def test_an_extension_stays_short(page: str) -> None:
     assert sum(1 for line in text.splitlines() if line.strip()) <= limit
 
 
-def test_every_command_the_docs_name_exists() -> None:
-    known = {"run", "generate", "score", "report", "compare", "table", "show", "list", "check", "data", "train"}
-    known |= {"study", "leaderboard", "plan", "results", "status"}
+def commands_of_the_docs() -> Iterator[tuple[str, str]]:
+    """Page and what follows ``vapbench``, in running text and in blocks of code."""
     for path in [*DOCS.rglob("*.md"), DOCS.parent / "README.md"]:
-        for command in re.findall(r"`vapbench (\w+)", path.read_text(encoding="utf-8")):
-            assert command in known, f"{path.name} names vapbench {command}"
+        text = path.read_text(encoding="utf-8").replace("\\\n", " ")
+        code = "\n".join(re.findall(r"^ *```.*?^ *```", text, re.MULTILINE | re.DOTALL))
+        lines = re.findall(r"^ *(?:\$ )?vapbench (.+)", code, re.MULTILINE)
+        for line in [*lines, *re.findall(r"`vapbench ([^`\n]+)`", text)]:
+            yield path.name, re.split(r"[|#;&]", line)[0].strip()
+
+
+def test_every_command_and_option_the_docs_name_exists() -> None:
+    app: Any = get_command(cli.app)
+    named = list(commands_of_the_docs())
+    assert len(named) > 100
+    for page, line in named:
+        words, command = line.split(), app
+        while words and words[0] in getattr(command, "commands", ()):
+            command = command.commands[words.pop(0)]
+        inner = getattr(command, "commands", {})
+        assert "targets" in inner or not (inner and words and re.match("[a-z]", words[0])), f"{page}: vapbench {line}"
+        known = {name for each in inner.get("targets", command).params for name in (*each.opts, *each.secondary_opts)}
+        unknown = [word for word in words if re.match("--?[a-z]", word) and word.split("=")[0] not in known]
+        assert not set(unknown) - {"--help", "-h"}, f"{page}: vapbench {line}"
 
 
 def test_the_committed_tables_are_those_of_the_committed_rows(tmp_path: Path) -> None:

@@ -122,7 +122,9 @@ def adopt_lora(
     A file that lies in its place already (OUT/CONDITION) is left there, any other is copied there. The forms of
     diffusers, peft, ComfyUI, kohya's scripts and finetrainers are read. Only the trainer knows which clips it saw.
 
-    vapbench data adopt-lora ghibli.safetensors --condition vidu_ghibli --base zai-org/CogVideoX-5b-I2V --out loras
+    \b
+    vapbench data adopt-lora ghibli.safetensors --condition vidu_ghibli \\
+        --base zai-org/CogVideoX-5b-I2V --out loras
     """
     from vapbench.checkpoints.folder import checkpoint_folder
     from vapbench.core.case import check_name

@@ -33,9 +33,10 @@ def export(
     ] = None,
     results: opt.ReadResults = None,
 ) -> None:
-    """Write the scores that count now as one frame: a row per case, seed and column.
+    """Write the scores that count now as one frame.
 
-    Rows of replaced videos are left out; what failed or does not apply is there, without a value and with its reason.
+    It has a row per case, seed and column. Rows of replaced videos are left out; what failed or
+    does not apply is there, without a value and with its reason.
 
     \b
     vapbench export --format parquet --out scores.parquet

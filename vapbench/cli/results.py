@@ -14,7 +14,7 @@ from vapbench.cli import options as opt
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    group = typer.Typer(rich_markup_mode=None, help="Merge shards and sites; break the lock of a run that died.")
+    group = typer.Typer(rich_markup_mode=None, help="Merge, unlock, remove and tidy runs.")
     group.command()(merge)
     group.command()(unlock)
     app.add_typer(group, name="results")
