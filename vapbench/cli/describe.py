@@ -87,7 +87,7 @@ def _method(name: str) -> Description | None:
     from vapbench.cli.parameters import parameter_docs, shown
     from vapbench.methods import find, methods
 
-    by_path = name.startswith((".", "/", "~")) or ("/" in name and Path(name).is_dir())
+    by_path = "/" in name and not name.endswith((".yaml", ".yml", ".csv", ".tsv")) and ".py:" not in name
     if not by_path and name not in {entry.name for entry in methods()}:
         return None
     entry = find(name)
