@@ -155,6 +155,8 @@ def _work(
             *(outcome.generated, outcome.scored),
         )
         record = session(settings.argv, settings.device, plan.seeds)
+        if plan.place:
+            record["videos_from"] = plan.place
         writer.begin(plan.identity, plan.manifest_cases(), record, _shown(columns), plan.manifest_card())
         _run_stages(context, ray)
 
