@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import yaml
 from PIL import Image
+from typer.main import get_command
 
 import vapbench
 from tests.conftest import moving_clip
@@ -158,7 +159,6 @@ def typed_commands(text: str) -> Iterator[str]:
 
 
 def test_every_command_the_docs_name_exists() -> None:
-    from typer.main import get_command
 
     from vapbench.cli import app
 

@@ -66,7 +66,7 @@ def test_metrics_are_listed_with_the_weights_they_lack(tmp_path: Path) -> None:
     listed = json.loads(vapbench("list", "metrics", "--json", VAPBENCH_CACHE=tmp_path, VAPBENCH_WEIGHTS="").stdout)
     metrics = {row["name"]: row for row in listed}
     assert metrics["dynamic_degree[raft]"]["weights"] == ["raft-large (not here)"]
-    assert "score-set" in metrics["fvd"]["title"] and "torchmetrics:image.<Class>" in metrics
+    assert "score RUN" in metrics["fvd"]["title"] and "torchmetrics:image.<Class>" in metrics
 
 
 def test_report_show_list_and_check_read_what_run_wrote(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_videos_you_have_are_scored_and_missing_ones_listed(tmp_path: Path) -> N
         (["run", "-m", "vpa"], 2, "Unknown method 'vpa'. Did you mean vap"),
         (["run", "-m", "vap:stpes=3"], 2, "vap has no parameter 'stpes'. Did you mean steps"),
         (["run", "-m", "frozen", "--task", "camrea"], 2, "Unknown task 'camrea'. Did you mean camera"),
-        (["run", "-m", "frozen", "--metric", "fvd:model=X"], 2, "vapbench score-set RUN --metric fvd:model=X"),
+        (["run", "-m", "frozen", "--metric", "fvd:model=X"], 2, "vapbench score RUN --metric fvd:model=X"),
         (["run", "-m", "frozen", "--metric", "aesthetics"], 2, "Unknown metric 'aesthetics'. Did you mean aesthetic"),
         (["run", "-m", "frozen", "--suite", "vapdata"], 2, "Unknown suite 'vapdata'. Did you mean vap-data"),
         (["run", "-m", "frozen", "--suite", "vap-data"], 2, "add --data DIR"),

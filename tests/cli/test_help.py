@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +15,7 @@ from typer.testing import CliRunner
 
 import vapbench
 from vapbench.cli import app
+from vapbench.cli.help import FirstScreen
 
 
 def commands(group: Any = None, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -48,6 +51,39 @@ def test_examples_are_commands_with_options_that_exist() -> None:
             known = {option for each in taken for option in (*each.opts, *each.secondary_opts)}
             unknown = [word for word in words if word.startswith("-") and word.split("=")[0] not in known]
             assert not unknown, f"the help of {' '.join(path)} shows {example}"
+
+
+def test_the_first_screen_says_of_every_command_what_its_own_help_says() -> None:
+    shown = CliRunner().invoke(app, [], env={"COLUMNS": "80"}, terminal_width=80).output
+    for path, command in COMMANDS.items():
+        if len(path) == 1:
+            summary = (command.help or inspect.getdoc(command.callback) or "").split("\n\n")[0]
+            assert re.search(rf"^  {path[0]} +{re.escape(summary)}$", shown, re.MULTILINE), path
+    assert set(FirstScreen.entries) == {path[0] for path in COMMANDS}
+
+
+@pytest.mark.parametrize("command", ["run", "generate", "score"])
+def test_many_options_stand_under_headings(command: str) -> None:
+    shown = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "80"}, terminal_width=80).output
+    headings = re.findall(r"^([A-Z][\w ]+):$", shown, re.MULTILINE)
+    wanted = ["What", "A folder of videos", "Where", "Devices", "Failures", "Output"]
+    assert [heading for heading in headings if heading != "Arguments"] == [
+        heading for heading in wanted if heading != "A folder of videos" or command == "score"
+    ]
+
+
+def test_help_imports_no_command_and_a_command_imports_no_other() -> None:
+    code = "import sys\nfrom typer.testing import CliRunner\nfrom vapbench.cli import app\nimport vapbench.cli.help\n"
+    code += "assert CliRunner().invoke(app, sys.argv[1:]).exit_code == 0\n"
+    code += "print(' '.join(sorted(name for name in sys.modules if name.startswith('vapbench.cli.'))))"
+    loaded = {
+        arguments: subprocess.run(
+            [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True
+        ).stdout.split()
+        for arguments in (("--help",), ("list", "--help"))
+    }
+    assert loaded["--help",] == ["vapbench.cli.help"]
+    assert loaded["list", "--help"] == ["vapbench.cli.help", "vapbench.cli.list", "vapbench.cli.options"]
 
 
 def test_the_version_is_told() -> None:

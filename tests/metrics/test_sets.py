@@ -131,11 +131,11 @@ def test_the_command(network: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert made.exit_code == 0, made.output
     values = {}
     for name in ("ground-truth", "frozen"):
-        command = ["score-set", str(tmp_path / "mini" / name), "--task", "camera", "--metric", f"fvd:model={network}"]
+        command = ["score", "-q", str(tmp_path / "mini" / name), "--task", "camera", "--metric", f"fvd:model={network}"]
         done = runner.invoke(app, command)
         assert done.exit_code == 0, done.output
         assert "n=3 videos" in done.stdout
-        values[name] = float(done.stdout.split(": ")[1].split()[0])
+        values[name] = float(done.stdout.split(f"fvd:model={network}: ")[1].split()[0])
     assert values["ground-truth"] < values["frozen"]
     kept = [path for path in tmp_path.glob("mini/*/sets/*.json")]
     assert len(kept) == 2
@@ -163,7 +163,7 @@ def test_reports_show_what_was_kept(network: Path, tmp_path: Path) -> None:
     mini = tmp_path / "mini"
     for name in ("ground-truth", "frozen", "noise"):
         # Without --task: the same cases under another name.
-        invoke("score-set", mini / name, "--metric", f"fvd:model={network}")
+        invoke("score", mini / name, "--metric", f"fvd:model={network}")
     (table,) = json.loads(invoke("report", "--results", tmp_path, "--json"))
     assert [column["title"] for column in table["columns"]] == ["Temporal flickering", "FVD"]
     column = table["columns"][1]
@@ -181,19 +181,39 @@ def test_reports_show_what_was_kept(network: Path, tmp_path: Path) -> None:
     (table,) = json.loads(invoke("report", "--results", tmp_path, "--json"))
     cell = next(row["cells"][1] for row in table["rows"] if row["label"] == "frozen")
     assert cell["mean"] is None
-    assert "its videos are others since: vapbench score-set" in cell["reason"]
+    assert "its videos are others since: vapbench score" in cell["reason"]
 
 
 def test_too_few_videos_have_no_value_and_are_no_failure(network: Path, tmp_path: Path) -> None:
     arguments = ("--task", "camera", "--limit", 1, "--metric", "temporal_flickering", "--results", tmp_path)
     invoke("run", "-q", "-m", "frozen", *arguments)
-    said = invoke("score-set", tmp_path / "mini" / "frozen", "--metric", f"fvd:model={network}", "--json")
-    assert json.loads(said)["value"] is None
+    said = invoke("score", tmp_path / "mini" / "frozen", "--metric", f"fvd:model={network}", "--json")
+    assert json.loads(said)[0]["rows"][0]["cells"][0]["mean"] is None
     (table,) = json.loads(invoke("report", "--results", tmp_path, "--json"))
     cell = table["rows"][0]["cells"][1]
     assert (cell["mean"], cell["n"], cell["unscored"]) == (None, 0, 1)
     assert "at least 2 videos" in cell["reason"]
     (path,) = (tmp_path / "mini" / "frozen" / "sets").glob("*.json")
     path.write_text("{")
-    with pytest.raises(DataError, match=r"sets/fvd-.*cannot be read.*score-set again"):
+    with pytest.raises(DataError, match=r"sets/fvd-.*cannot be read.*score again"):
         summarise([RunFolder(tmp_path / "mini" / "frozen")])
+
+
+def test_one_command_scores_clips_and_sets(network: Path, tmp_path: Path) -> None:
+    arguments = ("--task", "camera", "--limit", 3, "--metric", "temporal_flickering", "--results", tmp_path)
+    invoke("run", "-q", "-m", "frozen", *arguments)
+    run, fvd = tmp_path / "mini" / "frozen", f"fvd:model={network}"
+    both = ("--task", "camera", "--metric", fvd, "--metric", "first_frame_psnr")
+    planned = json.loads(invoke("score", run, *both, "--dry-run", "--json"))
+    assert (planned["sets"], [column["column"] for column in planned["columns"]]) == ([fvd], ["first_frame_psnr"])
+    assert not (run / "sets").exists()
+    (table,) = json.loads(invoke("score", run, *both, "--json"))
+    assert [column["title"] for column in table["columns"]] == ["First frame PSNR", "FVD"]
+    assert [cell["n"] for cell in table["rows"][0]["cells"]] == [3, 3]
+    # Videos of one's own: taken in, then compared as a set.
+    shutil.copytree(run / "videos", tmp_path / "mine")
+    mine = ("score", tmp_path / "mine", "--task", "camera", "--results", tmp_path, "--name", "mine", "--json")
+    (table,) = json.loads(invoke(*mine, "--metric", fvd))
+    assert table["rows"][0]["cells"][0]["n"] == 3
+    refused = CliRunner().invoke(app, ["score", str(run), "--limit", "2", "--metric", fvd])
+    assert "takes every video of the task" in str(refused.exception)

@@ -10,15 +10,7 @@ from typing import Annotated
 
 import typer
 
-from vapbench.cli import check as checking
-from vapbench.cli import data, export, power, results, status, study, tables
-from vapbench.cli import leaderboard as publishing
-from vapbench.cli import list as listing
-from vapbench.cli import plan as planning
-from vapbench.cli import report as reporting
-from vapbench.cli import run as running
-from vapbench.cli import score_set as set_scoring
-from vapbench.cli import train as training
+from vapbench.cli.help import Entry, FirstScreen
 
 _INTERRUPTED = 130
 
@@ -31,8 +23,35 @@ def _show_version(asked: bool) -> None:
         raise typer.Exit
 
 
+_RUN, _LOOK, _COMPARE = "Run a method, or score videos you have", "Look", "Compare and write up"
+_PUBLISH, _STUDY, _PREPARE = "Publish", "Ask people", "Prepare and tidy"
+
+FirstScreen.entries = {
+    "run": Entry("run", _RUN, "Generate, score, report; resume."),
+    "score": Entry("score", _RUN, "Score a run, or videos you have."),
+    "generate": Entry("run", _RUN, "Generate videos, and score them later."),
+    "plan": Entry("plan", _RUN, "Estimate device hours, wall time and storage."),
+    "power": Entry("power", _RUN, "Say what the smallest difference is that each task can show."),
+    "list": Entry("list", _LOOK, "List methods, metrics, tasks, suites or runs."),
+    "describe": Entry("describe", _LOOK, "Explain a method, metric, task or suite."),
+    "status": Entry("status", _LOOK, "Say how far runs are: progress, time left, failures by type."),
+    "show": Entry("report", _LOOK, "Write a page that plays every case."),
+    "report": Entry("report", _COMPARE, "Print tables of finished runs."),
+    "compare": Entry("tables", _COMPARE, "Is A better than B?"),
+    "table": Entry("tables", _COMPARE, "Write the table for the paper."),
+    "export": Entry("export", _COMPARE, "Write the scores that count now as one frame."),
+    "leaderboard": Entry("leaderboard", _PUBLISH, "Build the public board; check submissions to it."),
+    "study": Entry("study", _STUDY, "Run a human preference study."),
+    "check": Entry("check", _PREPARE, "Check declarations, methods, results; or a judge."),
+    "data": Entry("data", _PREPARE, "Prepare and verify suites; fetch metric weights."),
+    "train": Entry("train", _PREPARE, "Train checkpoints."),
+    "results": Entry("results", _PREPARE, "Merge, unlock, remove and tidy runs."),
+}
+"""The first screen, by what people do."""
+
 app = typer.Typer(
     name="vapbench",
+    cls=FirstScreen,
     help="Benchmark semantic-controlled video generation: run a method on a task, score it, tabulate it.\n\n"
     "Begin with: vapbench run --method vap --task camera",
     no_args_is_help=True,
@@ -48,23 +67,6 @@ def _options(
         bool, typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=_show_version)
     ] = False,
 ) -> None: ...
-
-
-running.register(app)
-planning.register(app)
-power.register(app)
-reporting.register(app)
-tables.register(app)
-export.register(app)
-listing.register(app)
-checking.register(app)
-data.register(app)
-training.register(app)
-publishing.register(app)
-study.register(app)
-set_scoring.register(app)
-results.register(app)
-status.register(app)
 
 
 def main() -> None:

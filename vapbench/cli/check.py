@@ -27,7 +27,7 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(
         cls=_Check,
         rich_markup_mode=None,
-        help="Check declarations, methods, results: vapbench check [TARGET…]; or a judge: vapbench check judge",
+        help="Check declarations, methods, results; or a judge.\n\nvapbench check [TARGET…], or vapbench check judge",
     )
     group.command(_TARGETS)(check)
     group.command("judge")(judging.check_judge)

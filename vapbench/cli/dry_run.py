@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -88,6 +88,7 @@ def show_scores(
     plan: RunPlan | None,
     costs: Sequence[Paid] | None,
     looked: Preflight | None,
+    sets: Sequence[str] = (),
 ) -> None:
     """Print what scoring a run, or a folder of videos, would do, and the columns that lack weights.
 
@@ -99,6 +100,7 @@ def show_scores(
         plan: of a folder of videos.
         costs: what paid columns cost, to print all as one JSON document; None to print lines.
         looked: what is known of the folder of videos.
+        sets: metrics of the whole set that are asked for.
     """
     from dataclasses import asdict
 
@@ -110,12 +112,14 @@ def show_scores(
     counts = {column.label: len(new) + sum(column in job.columns for job in jobs) for column in wanted}
     if costs is None:
         print_lines([f"{folder.path}", *(f"  {label}: {count} videos to score" for label, count in counts.items())])
-        print_lines(describe_columns(wanted))
+        print_lines(f"  {text}: every video of a case with a ground-truth video, as one set" for text in sets)
+        print_lines(describe_columns(wanted) if wanted else [])
         return
     lacks = {column.label: absent_of(column.metric.name, column.params) for column in wanted}
     columns = [{"column": label, "to_score": count, "lacks": lacks[label]} for label, count in counts.items()]
     told = {"preflight": looked.document()} if looked else {}
-    print_document({"run": str(folder.path), **told, "columns": columns, "paid": [asdict(cost) for cost in costs]})
+    paid = [asdict(cost) for cost in costs]
+    print_document({"run": str(folder.path), **told, "columns": columns, "sets": list(sets), "paid": paid})
 
 
 def print_document(document: Mapping[str, object]) -> None:
@@ -294,7 +298,7 @@ def _identity(weights: Mapping[str, object]) -> str:
     return f"({said})" if said else ""
 
 
-def print_lines(lines: Sequence[str]) -> None:
+def print_lines(lines: Iterable[str]) -> None:
     """Print lines as they are."""
     for line in lines:
         output().print(line, soft_wrap=True, markup=False)

@@ -33,19 +33,19 @@ def export(
     ] = None,
     results: opt.ReadResults = None,
 ) -> None:
-    """Write the scores that count now as one frame: a row per case, seed and column.
+    """Write the scores that count now as one frame.
 
-    Rows of replaced videos are left out; what failed or does not apply is there, without a value and with its reason.
+    It has a row per case, seed and column. Rows of replaced videos are left out; what failed or
+    does not apply is there, without a value and with its reason.
 
     \b
     vapbench export --format parquet --out scores.parquet
     vapbench export vap i2v --format dataset --out scores
     """
+    from vapbench.api import Run, Runs
     from vapbench.cli.naming import run_folders, where
     from vapbench.core.console import configure_logging
     from vapbench.errors import UsageError
-    from vapbench.report.read.evidence import read_all
-    from vapbench.report.read.frame import frame_of
     from vapbench.report.render.export import export as write
 
     configure_logging(verbose=0, quiet=False)
@@ -54,7 +54,7 @@ def export(
         raise UsageError(
             f"No runs in {where(results)}{f' of suite {suite}' if suite else ''}; make one: vapbench run --help"
         )
-    frame = frame_of(read_all(folders))
+    frame = Runs(Run(folder.path) for folder in folders).to_dataframe()
     path = out or Path("scores" if format_ == "dataset" else f"scores.{format_}")
     for file in write(frame, format_, path):
         typer.echo(str(file))

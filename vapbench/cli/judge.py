@@ -40,7 +40,7 @@ def check_judge(
     ] = None,
     device: opt.Device = "auto",
     refresh: opt.Refresh = "missing",
-    max_failures: opt.MaxFailures = "0.1",
+    max_failures: opt.MaxFailures = None,
     max_judge_calls: opt.MaxJudgeCalls = None,
     dry_run: opt.DryRun = False,
     json: opt.Json = False,
@@ -59,8 +59,8 @@ def check_judge(
     from dataclasses import asdict
 
     from vapbench.cli.costs import print_costs
+    from vapbench.cli.execute import say_stopped
     from vapbench.cli.naming import find_run
-    from vapbench.cli.run import settings_of
     from vapbench.core.console import configure_logging, output, print_json
     from vapbench.errors import BudgetSpent
     from vapbench.report.tables.votes import read_votes
@@ -71,7 +71,7 @@ def check_judge(
     from vapbench.validation.judge import check, estimates, set_up
 
     configure_logging(verbose, quiet)
-    settings = settings_of(device, refresh, 0, max_failures, False)
+    settings = opt.Execution(device=device, refresh=refresh, max_failures=max_failures).settings()
     ballots = read_votes(votes) if votes else []
     (column,) = columns([metric])
     setting = set_up([find_run(name, results, suite=None) for name in runs], choose(suite, data, task), column, limit)
@@ -87,8 +87,6 @@ def check_judge(
     try:
         report = check(setting, settings, progress(quiet), ballots)
     except BudgetSpent as error:
-        from vapbench.cli.run import say_stopped
-
         say_stopped(Path(runs[0]).name, error)
         raise typer.Exit(1) from None
     _print(report, as_json=json)

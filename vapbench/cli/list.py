@@ -27,9 +27,12 @@ def list_(
     results: opt.ReadResults = None,
     json: opt.Json = False,
 ) -> None:
-    """List what there is.
+    """List methods, metrics, tasks, suites or runs.
 
-    Methods, metrics, tasks, suites, or the runs of the results folder.
+    A line each, the runs being those of the results folder. For all there is to say of one:
+
+    \b
+    vapbench describe vap
     """
     from vapbench.core.console import configure_logging, errors, print_json
 
@@ -38,40 +41,60 @@ def list_(
     if json:
         print_json(rows)
     elif rows:
-        _print(rows)
+        _print(what, rows)
     else:
         errors().print(f"No {what} here.")
 
 
-def _print(rows: list[dict[str, Any]]) -> None:
-    """Print names beside what they are, under a heading per group."""
+def _print(what: What, rows: list[dict[str, Any]]) -> None:
+    """Print a line each, under a heading per group: what does not fit a terminal is cut, a file gets whole lines."""
+    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     from vapbench.core.console import output
+    from vapbench.files.text import visible
 
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
+    lines: list[tuple[str, ...]] = []
     group = None
     for row in rows:
         if row.get("group") != group:
             group = row.get("group")
-            table.add_row(Text(f"{group}", style="bold"), "")
-        details = [f"{key}: {_plain(value)}" for key, value in row.items() if key not in _SHOWN_APART and value]
-        text = Text(row["title"])
-        for line in (row["summary"], " · ".join(details)):
-            if line:
-                text.append(f"\n{line}", style="dim")
-        table.add_row(Text(f"  {row['name']}" if group else row["name"], style="cyan"), text)
-    output().print(table)
+            lines.append((f"{group}", "", ""))
+        lines.append((row["name"], *_SHOWN[what](row)))
+    console = output() if output().is_terminal else Console(highlight=False, width=_WHOLE)
+    name, title, _ = (max(len(line[column]) for line in lines) for column in range(3))
+    # Names are whole, titles as far as they are short; the summary takes the room that is left.
+    widths = (name, min(title, _TITLE), max(1, console.width - name - min(title, _TITLE) - 2 * _GAP))
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, _GAP, 0, 0))
+    for width, style in zip(widths, ("cyan", "", "dim"), strict=True):
+        table.add_column(style=style, no_wrap=True, overflow="ellipsis", max_width=width)
+    for line in lines:
+        heading = "bold" if not line[1] + line[2] else ""
+        table.add_row(*(Text(visible(" ".join(text.split())), heading) for text in line))
+    console.print(table)
 
 
-_SHOWN_APART = {"group", "name", "title", "summary"}
+_GAP = 2
+_TITLE = 34
+_WHOLE = 10_000
+"""Characters of a line that is read by a program, and must not be cut."""
 
 
-def _plain(value: Any) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+def _of_title(row: dict[str, Any]) -> tuple[str, str]:
+    return row["title"], row["summary"]
+
+
+def _of_metric(row: dict[str, Any]) -> tuple[str, str]:
+    return {"higher": "higher is better", "lower": "lower is better"}.get(row.get("better", ""), ""), row["title"]
+
+
+def _of_run(row: dict[str, Any]) -> tuple[str, str]:
+    counts = [f"{row[key]} {key}" for key in ("videos", "failed", "no video") if row[key]]
+    return row["title"], ", ".join([*counts, f"{len(row['scored'])} columns"])
+
+
+_SHOWN = {"methods": _of_title, "metrics": _of_metric, "tasks": _of_title, "suites": _of_title, "runs": _of_run}
 
 
 def _methods() -> list[dict[str, Any]]:
@@ -152,17 +175,17 @@ def _metrics() -> list[dict[str, Any]]:
                 "summary": "",
                 "better": "higher" if metric.higher_is_better else "lower",
                 "needs": sorted(metric.needs),
-                "weights": _weights(entry.name),
+                "weights": weights_of(entry.name),
                 "from": origin,
             }
         )
     others = {"torchmetrics:image.<Class>": "Any image metric of torchmetrics: PSNR, SSIM, LPIPS, …"}
-    others |= {entry.name: f"Of a whole run: vapbench score-set RUN --metric {entry.name}:…" for entry in SETS}
+    others |= {entry.name: f"Of a whole run: vapbench score RUN --metric {entry.name}:…" for entry in SETS}
     rows += [{"name": name, "title": title, "summary": ""} for name, title in others.items()]
     return rows
 
 
-def _weights(metric: str) -> list[str]:
+def weights_of(metric: str) -> list[str]:
     """Files of the catalogue that a metric loads, and whether they are here."""
     from vapbench.checkpoints.catalogue import CATALOGUE, locate
 
@@ -184,7 +207,8 @@ def _tasks() -> list[dict[str, Any]]:
     ]
 
 
-def _clip(suite: Suite) -> str:
+def clip_text(suite: Suite) -> str:
+    """What a suite asks of every clip; empty where its cases say so."""
     spec = suite.clip
     return f"{spec.frames} frames of {spec.height}x{spec.width} at {spec.fps:g} fps" if spec else ""
 
@@ -202,7 +226,7 @@ def _suites() -> list[dict[str, Any]]:
             "name": suite.name,
             "title": suite.title,
             "summary": suite.description,
-            "clip": _clip(suite),
+            "clip": clip_text(suite),
             "data": {"required": "--data DIR", "videos": f"vapbench score DIR --suite {suite.name}"}.get(
                 suite.data, "none needed"
             ),

@@ -1,29 +1,55 @@
-"""Options that several commands share, declared once. Each can also be set as ``VAPBENCH_<NAME>``."""
+"""Options that several commands share, declared once. Many can also be set as ``VAPBENCH_<NAME>``.
+
+Those of ``run``, ``generate`` and ``score`` come in records (:class:`Cases`, :class:`Generation`, :class:`Scoring`,
+:class:`Execution`, :class:`Output`), which :func:`flat` spells out for Typer.
+"""
 
 from __future__ import annotations
 
 import math
+import sys
+from collections.abc import Callable
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
+from functools import wraps
+from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 import typer
 
+from vapbench.cli.help import DEVICES, FAILURES, OUTPUT, WHAT, WHERE
 from vapbench.results.places import RUNS as RUNS
+
+if TYPE_CHECKING:
+    from vapbench.running.context import Settings
 
 Task = Annotated[
     str,
-    typer.Option("--task", "-t", help="Task, or a task file (.yaml).", envvar="VAPBENCH_TASK", show_default=True),
+    typer.Option(
+        "--task",
+        "-t",
+        help="Task, or a task file (.yaml).",
+        envvar="VAPBENCH_TASK",
+        show_default=True,
+        rich_help_panel=WHAT,
+    ),
 ]
 Suite = Annotated[
     str,
     typer.Option(
-        "--suite", "-s", help="Suite, a suite file (.yaml), or your own cases (cases.csv).", envvar="VAPBENCH_SUITE"
+        "--suite",
+        "-s",
+        help="Suite, a suite file (.yaml), or your own cases (cases.csv).",
+        envvar="VAPBENCH_SUITE",
+        rich_help_panel=WHAT,
     ),
 ]
 OnlySuite = Annotated[str | None, typer.Option("--suite", "-s", help="Only runs of this suite.", show_default=False)]
 Data = Annotated[
     Path | None,
-    typer.Option("--data", help="Folder of the suite's data.", envvar="VAPBENCH_DATA", show_default=False),
+    typer.Option(
+        "--data", help="Folder of the suite's data.", envvar="VAPBENCH_DATA", show_default=False, rich_help_panel=WHAT
+    ),
 ]
 Methods = Annotated[
     list[str],
@@ -32,6 +58,7 @@ Methods = Annotated[
         "-m",
         metavar="METHOD",
         help="Method, repeatable: a name, name:steps=50,guidance=6, or ./folder with card.yaml and method.py.",
+        rich_help_panel=WHAT,
     ),
 ]
 AnyMethods = Annotated[
@@ -42,6 +69,7 @@ AnyMethods = Annotated[
         metavar="METHOD",
         help="Method as in run, repeatable. [default: those of the paper's table]",
         show_default=False,
+        rich_help_panel=WHAT,
     ),
 ]
 Metrics = Annotated[
@@ -51,13 +79,24 @@ Metrics = Annotated[
         metavar="METRIC",
         help="Metric, repeatable: a name, or my.py:MyMetric. Default: the suite's.",
         show_default=False,
+        rich_help_panel=WHAT,
     ),
 ]
 Seeds = Annotated[
-    list[int] | None, typer.Option("--seed", metavar="N", help="Seed, repeatable. [default: 0]", show_default=False)
+    list[int] | None,
+    typer.Option(
+        "--seed",
+        metavar="N",
+        help="Seed, repeatable. [default: 0; of a folder of videos, those found]",
+        show_default=False,
+        rich_help_panel=WHAT,
+    ),
 ]
 Limit = Annotated[
-    int | None, typer.Option("--limit", min=1, help="Only the first N cases of the task.", show_default=False)
+    int | None,
+    typer.Option(
+        "--limit", min=1, help="Only the first N cases of the task.", show_default=False, rich_help_panel=WHAT
+    ),
 ]
 Columns = Annotated[
     list[str] | None,
@@ -68,7 +107,9 @@ Columns = Annotated[
         show_default=False,
     ),
 ]
-Results = Annotated[Path, typer.Option("--results", help="Where runs are kept.", envvar="VAPBENCH_RESULTS")]
+Results = Annotated[
+    Path, typer.Option("--results", help="Where runs are kept.", envvar="VAPBENCH_RESULTS", rich_help_panel=WHERE)
+]
 ReadResults = Annotated[
     Path | None,
     typer.Option(
@@ -80,7 +121,9 @@ ReadResults = Annotated[
 ]
 Name = Annotated[
     str | None,
-    typer.Option("--name", help="Name of the run folder, instead of the method's.", show_default=False),
+    typer.Option(
+        "--name", help="Name of the run folder, instead of the method's.", show_default=False, rich_help_panel=WHERE
+    ),
 ]
 Device = Annotated[
     str,
@@ -88,6 +131,7 @@ Device = Annotated[
         "--device",
         help="cpu, cuda, cuda:1, mps; auto takes an accelerator if there is one.",
         envvar="VAPBENCH_DEVICE",
+        rich_help_panel=DEVICES,
     ),
 ]
 Executor = Annotated[
@@ -97,6 +141,7 @@ Executor = Annotated[
         help="local: one device in this process. ray: every device of this machine or of a Ray cluster, scoring while "
         "generating; rows are the same.",
         envvar="VAPBENCH_EXECUTOR",
+        rich_help_panel=DEVICES,
     ),
 ]
 Workers = Annotated[
@@ -107,6 +152,7 @@ Workers = Annotated[
         help="With --executor ray: how many generate at once. [default: one for each device there is]",
         envvar="VAPBENCH_WORKERS",
         show_default=False,
+        rich_help_panel=DEVICES,
     ),
 ]
 RayAddress = Annotated[
@@ -117,6 +163,7 @@ RayAddress = Annotated[
         "on this machine]",
         envvar="VAPBENCH_RAY_ADDRESS",
         show_default=False,
+        rich_help_panel=DEVICES,
     ),
 ]
 Dtype = Annotated[
@@ -126,6 +173,7 @@ Dtype = Annotated[
         help="Type of weights and computation. [default: the method's]",
         envvar="VAPBENCH_DTYPE",
         show_default=False,
+        rich_help_panel=DEVICES,
     ),
 ]
 Offload = Annotated[
@@ -135,6 +183,7 @@ Offload = Annotated[
         help="Keep idle weights in main memory: slower, far less accelerator memory.",
         envvar="VAPBENCH_OFFLOAD",
         show_default=False,
+        rich_help_panel=DEVICES,
     ),
 ]
 
@@ -155,15 +204,25 @@ Memory = Annotated[
         help="GB a metric may work in; more frames than fit are taken in pieces. [default: a quarter of what is free]",
         envvar="VAPBENCH_MEMORY",
         show_default=False,
+        rich_help_panel=DEVICES,
     ),
 ]
 Refresh = Annotated[
     Literal["missing", "failed", "all"],
-    typer.Option("--refresh", help="What to do again: only what is missing, failed rows too, or everything."),
+    typer.Option(
+        "--refresh",
+        help="What to do again: only what is missing, failed rows too, or everything.",
+        rich_help_panel=FAILURES,
+    ),
 ]
 Retries = Annotated[
     int,
-    typer.Option("--retries", min=0, help="More attempts after out-of-memory, a timeout, HTTP 429 or 5xx."),
+    typer.Option(
+        "--retries",
+        min=0,
+        help="More attempts after out-of-memory, a timeout, HTTP 429 or 5xx.",
+        rich_help_panel=FAILURES,
+    ),
 ]
 CaseTimeout = Annotated[
     float | None,
@@ -174,12 +233,19 @@ CaseTimeout = Annotated[
         help="Seconds a method may take for a case. One that hangs is ended: a failed row, and the run goes on.",
         envvar="VAPBENCH_CASE_TIMEOUT",
         show_default=False,
+        rich_help_panel=FAILURES,
     ),
 ]
 MaxFailures = Annotated[
-    str, typer.Option("--max-failures", help="Stop above this many failures: a count, or a fraction below 1.")
+    str | None,
+    typer.Option(
+        "--max-failures",
+        help="Stop above this many failures: a count (0: at the first), or a fraction below 1. [default: 0.1; of a "
+        "folder of videos, every one is tried, and the exit code is 1 if any failed]",
+        show_default=False,
+        rich_help_panel=FAILURES,
+    ),
 ]
-FailFast = Annotated[bool, typer.Option("--fail-fast", help="Stop at the first failure.")]
 MaxJudgeCalls = Annotated[
     int | None,
     typer.Option(
@@ -187,6 +253,7 @@ MaxJudgeCalls = Annotated[
         min=1,
         help="Stop before more requests than this to judges that are paid by the call; the same command goes on.",
         show_default=False,
+        rich_help_panel=FAILURES,
     ),
 ]
 ShardOption = Annotated[
@@ -195,10 +262,13 @@ ShardOption = Annotated[
         "--shard",
         help="Only piece i of n of the cases (2/8), kept under RESULTS/shard-2of8; then: vapbench results merge.",
         show_default=False,
+        rich_help_panel=WHERE,
     ),
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON to standard output.")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.", rich_help_panel=OUTPUT)
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON to standard output.", rich_help_panel=OUTPUT)]
 LogJson = Annotated[
     Path | None,
     typer.Option(
@@ -206,9 +276,139 @@ LogJson = Annotated[
         help="Append what happens to this file, one JSON object a line; - is standard error, free of progress with -q.",
         envvar="VAPBENCH_LOG_JSON",
         show_default=False,
+        rich_help_panel=OUTPUT,
     ),
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only errors and the result.")]
-Verbose = Annotated[int, typer.Option("--verbose", "-v", count=True, help="Say more.", show_default=False)]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="No progress, only errors and the result.", rich_help_panel=OUTPUT)
+]
+Verbose = Annotated[
+    int, typer.Option("--verbose", "-v", count=True, help="Say more.", show_default=False, rich_help_panel=OUTPUT)
+]
 
 SUITE = "mini"
+
+
+@dataclass(frozen=True)
+class Cases:
+    """Which cases."""
+
+    task: Task = "all"
+    suite: Suite = SUITE
+    data: Data = None
+    seed: Seeds = None
+    limit: Limit = None
+
+
+@dataclass(frozen=True)
+class Generation:
+    """By which methods, and how."""
+
+    method: Methods
+    dtype: Dtype = None
+    offload: Offload = None
+    shard: ShardOption = None
+    retries: Retries = 1
+    case_timeout: CaseTimeout = None
+
+    @property
+    def shared(self) -> dict[str, str | None]:
+        """Parameters for every method that has them."""
+        return {"dtype": self.dtype, "offload": self.offload}
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """By which metrics, and how."""
+
+    metric: Metrics = None
+    memory: Memory = None
+    max_judge_calls: MaxJudgeCalls = None
+
+
+@dataclass(frozen=True)
+class Execution:
+    """Where, on what, and what becomes of failures."""
+
+    results: Results = RUNS
+    name: Name = None
+    device: Device = "auto"
+    executor: Executor = "local"
+    workers: Workers = None
+    ray_address: RayAddress = None
+    refresh: Refresh = "missing"
+    max_failures: MaxFailures = None
+
+    def settings(self, generation: Generation | None = None, scoring: Scoring | None = None) -> Settings:
+        """How the run behaves.
+
+        Raises:
+            UsageError: a value is no number of failures, or an option of Ray's is given without it.
+        """
+        from vapbench.errors import UsageError
+        from vapbench.running.context import FailureLimit, Settings
+        from vapbench.running.threads import OnRay
+
+        if self.executor == "local" and (self.workers, self.ray_address) != (None, None):
+            option = "--workers" if self.workers is not None else "--ray-address"
+            raise UsageError(
+                f"{option} goes with --executor ray; without it, one device of this process runs everything."
+            )
+        return Settings(
+            device=self.device,
+            refresh=self.refresh,
+            retries=generation.retries if generation else 0,
+            max_failures=FailureLimit.parse(self.max_failures or "0.1"),
+            argv=["vapbench", *sys.argv[1:]],
+            memory=int(scoring.memory * 1e9) if scoring and scoring.memory else None,
+            case_timeout=generation.case_timeout if generation else None,
+            ray=OnRay(self.ray_address, self.workers) if self.executor == "ray" else None,
+        )
+
+
+@dataclass(frozen=True)
+class Output:
+    """What is said, and how."""
+
+    dry_run: DryRun = False
+    json: Json = False
+    log_json: LogJson = None
+    quiet: Quiet = False
+    verbose: Verbose = 0
+
+    def begin(self) -> None:
+        """Set up what is said along the way."""
+        from vapbench.core.console import configure_logging
+
+        configure_logging(self.verbose, self.quiet, self.log_json)
+
+
+def flat(command: Callable[..., None]) -> Callable[..., None]:
+    """Let Typer see the fields of the records that a command takes as options of the command itself."""
+    hints = get_type_hints(command, include_extras=True)
+    records = {name: kind for name, kind in hints.items() if is_dataclass(kind) and isinstance(kind, type)}
+    shown: list[Parameter] = []
+    for name, parameter in signature(command).parameters.items():
+        if name not in records:
+            shown.append(parameter.replace(kind=Parameter.KEYWORD_ONLY, annotation=hints[name]))
+            continue
+        types = get_type_hints(records[name], include_extras=True)
+        shown += [
+            Parameter(each.name, Parameter.KEYWORD_ONLY, default=_default(each), annotation=types[each.name])
+            for each in fields(records[name])
+        ]
+
+    @wraps(command)
+    def with_records(**given: Any) -> None:
+        made = {
+            name: kind(**{each.name: given.pop(each.name) for each in fields(kind)}) for name, kind in records.items()
+        }
+        command(**made, **given)
+
+    with_records.__signature__ = Signature(shown)  # type: ignore[attr-defined]
+    with_records.__annotations__ = {parameter.name: parameter.annotation for parameter in shown}
+    return with_records
+
+
+def _default(each: Field[Any]) -> Any:
+    return Parameter.empty if each.default is MISSING else each.default

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vapbench.cli import options as opt
+from vapbench.cli.help import DEVICES, Command
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command()(plan)
+    app.command(cls=Command)(plan)
 
 
 def plan(
@@ -30,10 +31,11 @@ def plan(
     metric: opt.Metrics = None,
     seed: opt.Seeds = None,
     limit: opt.Limit = None,
-    nodes: Annotated[int, typer.Option("--nodes", min=1, help="Machines.")] = 1,
-    gpus: Annotated[int, typer.Option("--gpus", min=1, help="GPUs of each machine.")] = 8,
+    nodes: Annotated[int, typer.Option("--nodes", min=1, help="Machines.", rich_help_panel=DEVICES)] = 1,
+    gpus: Annotated[int, typer.Option("--gpus", min=1, help="GPUs of each machine.", rich_help_panel=DEVICES)] = 8,
     gpu: Annotated[
-        str, typer.Option("--gpu", help="Which: b200, h200, h100, a100-80g, a100, l40s, a10g, l4.")
+        str,
+        typer.Option("--gpu", help="Which: b200, h200, h100, a100-80g, a100, l40s, a10g, l4.", rich_help_panel=DEVICES),
     ] = "h100",
     measured: Annotated[
         list[str] | None,
@@ -42,6 +44,7 @@ def plan(
             metavar="RUN",
             help="Run whose rows say how long a case takes, repeatable. [default: the run itself, as far as it "
             "has got]",
+            rich_help_panel=DEVICES,
             show_default=False,
         ),
     ] = None,
@@ -66,8 +69,8 @@ def plan(
     vapbench plan --nodes 8 --gpu h100
     """
     from vapbench.cli.dry_run import describe_plans, describe_protocol
+    from vapbench.cli.execute import plans_of
     from vapbench.cli.naming import find_run
-    from vapbench.cli.run import plans_of
     from vapbench.core.console import configure_logging
     from vapbench.methods.hardware import find_gpu
     from vapbench.running.estimate import Machines, estimate
@@ -84,12 +87,13 @@ def plan(
     given = [find_run(name, None, suite=None) for name in measured or ()]
     for folder in given:
         folder.manifest()
-    shared: dict[str, str | None] = {"dtype": dtype, "offload": offload}
+    generation = opt.Generation(method, dtype, offload)
+    cases = opt.Cases(task, suite, data, seed, limit)
     wanted = columns(metric or find_suite(suite).metrics)
-    described = describe_protocol(suite, data, task, method, shared, seed)
+    described = describe_protocol(suite, data, task, method, generation.shared, seed)
     if not described:
         selection = choose(suite, data, task, limit)
-        plans = plans_of(method, selection, shared, seed, results, None, True, None)
+        plans = plans_of(selection, cases, generation, opt.Execution(results=results), tentative=True)
         described = describe_plans(plans, wanted, "missing")
     estimates = [
         estimate(one.work, [column.slug for column in wanted], machines, [*given, *one.folders]) for one in described

@@ -113,7 +113,11 @@ def plan_videos(
             print_document({"preflight": found.document(), "error": str(error)})
         raise
     suite, task = selection.suite.name, selection.task.name
-    return plan_run(suite, task, resolved, selection.cases, wanted, results, name, selection.among), found
+    plan = plan_run(
+        *(suite, task, resolved, selection.cases, wanted, results, name, selection.among),
+        suite_version=selection.suite.version,
+    )
+    return plan, found
 
 
 def _folder(resolved: ResolvedMethod) -> Folder:

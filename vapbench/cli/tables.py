@@ -46,21 +46,17 @@ def compare(
     vapbench compare vap i2v
     vapbench compare runs/mini/vap results/mini/vap --task camera
     """
+    from vapbench import api
     from vapbench.cli.naming import find_run
     from vapbench.core.console import configure_logging, output, print_json
-    from vapbench.report.render.comparison import lines, without_shared
-    from vapbench.report.tables.comparison import compare as compare_runs
     from vapbench.report.tables.comparison import to_json
 
     configure_logging(verbose=0, quiet=False)
-    comparisons = compare_runs(find_run(a, results, suite), find_run(b, results, suite), task)
+    found = api.compare(find_run(a, results, suite).path, find_run(b, results, suite).path, task)
     if json:
-        print_json([to_json(comparison) for comparison in comparisons])
+        print_json([to_json(model) for model in found.models])
         return
-    parts, shared = without_shared(comparisons)
-    for block in (*map(lines, parts), *([shared] if shared else [])):
-        for line in ("", *block):
-            output().print(line, markup=False, highlight=False, emoji=False, soft_wrap=True)
+    output().print(f"\n{found}", markup=False, highlight=False, emoji=False, soft_wrap=True)
 
 
 def table(

@@ -92,7 +92,12 @@ class Folder(Method):
     not_keyed = frozenset({"path"})
 
     def __init__(self, path: Path, panel: Panel = "all") -> None:
-        """Take videos from ``path``; ``panel="last"`` keeps the right third of three-panel files."""
+        """Take videos from a folder.
+
+        Args:
+            path: the folder.
+            panel: ``all``, or ``last`` for the right third of ``[reference | target | output]`` videos.
+        """
         self.path = expand(path).resolve()
         self.panel: Panel = panel
         self.ids: frozenset[str] = frozenset()

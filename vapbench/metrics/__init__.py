@@ -72,7 +72,7 @@ def resolve(text: str) -> tuple[Metric, dict[str, Any]]:
     from vapbench.metrics.sets import REGISTRY as SETS
 
     if spec.name in {entry.name for entry in SETS}:
-        raise UsageError(f"{spec.name} is of a whole run, not of a video: vapbench score-set RUN --metric {text}")
+        raise UsageError(f"{spec.name} is of a whole run, not of a video: vapbench score RUN --metric {text}")
     entry = REGISTRY.find(_with_variant(spec.name))
     return _build(entry.load(), spec, entry.origin)
 

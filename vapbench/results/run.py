@@ -160,7 +160,8 @@ class RunFolder:
 
     def columns(self) -> list[str]:
         """Slugs of the metric columns that have rows."""
-        return sorted(path.stem for path in (self.path / "scores").glob("*.jsonl"))
+        files = (self.path / "scores").glob("*.jsonl")
+        return sorted(path.stem for path in files if not path.name.startswith(TEMPORARY))
 
     def scores(self, column: str) -> dict[str, ScoreRow]:
         """Last row of every key of one metric column, in the order they were written.

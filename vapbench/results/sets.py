@@ -90,5 +90,5 @@ def _read(path: Path) -> SetResult:
             if number is not None and not math.isfinite(number):
                 raise ValueError(f"{number} is no value")
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path} cannot be read ({error}); delete it, and run vapbench score-set again.") from None
+        raise DataError(f"{path} cannot be read ({error}); delete it, and run vapbench score again.") from None
     return result

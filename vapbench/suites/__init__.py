@@ -73,7 +73,7 @@ class Suite(BaseModel):
         Raises:
             UsageError: it has no such option (with a suggestion), or the value cannot be one.
         """
-        reader: Any = self._reader()
+        reader: Any = self.reader_function()
         known = {
             name
             for name, parameter in signature(reader).parameters.items()
@@ -103,14 +103,19 @@ class Suite(BaseModel):
         if data is not None and not data.exists():
             raise DataError(f"{data}: no such folder; check --data, or fetch the data first.")
         places = () if self.data == "none" else (data,)
-        reader = self._reader()
+        reader = self.reader_function()
         with blaming(f"Suite {self.name}: its reader {self.reader} failed"):
             cases = reader(*places, self.clip, **self.options)
         _refuse_duplicates(cases, self.name)
         self._compare(cases)
         return cases
 
-    def _reader(self) -> Reader:
+    def reader_function(self) -> Reader:
+        """Import the reader.
+
+        Raises:
+            DataError: there is none of that name.
+        """
         module, _, function = self.reader.partition(":")
         try:
             reader: Reader = getattr(importlib.import_module(module), function)

@@ -1,4 +1,4 @@
-"""Columns of set metrics: one number per run, kept by ``vapbench score-set``, set beside the means of a table."""
+"""Columns of set metrics: one number per run, kept by ``vapbench score``, set beside the means of a table."""
 
 from __future__ import annotations
 
@@ -68,9 +68,9 @@ def _cell(result: SetResult | None, run: Evidence, task: str | None) -> Cell:
     total = len(run.cases(task))
     empty = Cell(None, None, None, 0, total)
     if result is None:
-        return replace(empty, reason="not scored with this metric: vapbench score-set")
+        return replace(empty, reason="not scored with this metric: vapbench score")
     if result.videos != _videos_now(run, task):
-        return replace(empty, reason="its videos are others since: vapbench score-set")
+        return replace(empty, reason="its videos are others since: vapbench score")
     if result.value is None:
         return replace(empty, unscored=total, reason=result.note)
     return Cell(

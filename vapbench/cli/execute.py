@@ -1,0 +1,150 @@
+"""What ``run``, ``generate`` and ``score`` do once their options are read: plan, execute, say what came of it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from vapbench.cli.options import Cases, Execution, Generation
+from vapbench.core.console import errors
+
+if TYPE_CHECKING:
+    from vapbench.errors import VapbenchError
+    from vapbench.methods import ResolvedMethod
+    from vapbench.methods.preflight import Preflight
+    from vapbench.running.context import Settings
+    from vapbench.running.plan import Column, RunPlan
+    from vapbench.running.run import Outcome, Selection
+    from vapbench.running.shards import Shard
+
+
+def plans_of(
+    selection: Selection, cases: Cases, generation: Generation, execution: Execution, tentative: bool
+) -> list[RunPlan]:
+    """Lay out one run for each method; ``tentative`` where weights may be absent, since nothing will be run."""
+    from vapbench.methods import resolve
+    from vapbench.running.plan import plan_run
+    from vapbench.running.shards import Shard
+
+    suite, task, results, name = selection.suite.name, selection.task.name, execution.results, execution.name
+    resolved = [resolve(text, generation.shared, suite) for text in dict.fromkeys(generation.method)]
+    _refuse_one_name_for_many(resolved, name)
+    piece = Shard.parse(generation.shard) if generation.shard else None
+    plans = [
+        plan_run(
+            *(suite, task, item, selection.cases, cases.seed or [0], results, name, selection.among),
+            tentative=tentative,
+            shard=piece,
+            suite_version=selection.suite.version,
+        )
+        for item in resolved
+    ]
+    return _without_empty(plans, piece, len(selection.cases))
+
+
+def _refuse_one_name_for_many(resolved: list[ResolvedMethod], name: str | None) -> None:
+    from vapbench.errors import UsageError
+
+    if name and len(resolved) > 1:
+        raise UsageError(f"--name {name} cannot stand for {len(resolved)} methods; give one --method, or no --name.")
+
+
+def _without_empty(plans: list[RunPlan], shard: Shard | None, cases: int) -> list[RunPlan]:
+    """Leave out plans that a shard left without a case; where none is left, that is all there is to do."""
+    found = [plan for plan in plans if plan.jobs]
+    if shard and not found:
+        text = f"Shard {shard} has no case: there are {cases}. Nothing to do."
+        errors().print(text, markup=False, soft_wrap=True)
+        raise typer.Exit(0)
+    return found
+
+
+def say_merge(shard: str | None, results: Path) -> None:
+    """Say what to do with a finished shard."""
+    if shard is None:
+        return
+    from vapbench.files.atomic import quoted
+    from vapbench.running.shards import Shard
+
+    into, pieces = quoted(results), Shard.parse(shard).pattern
+    text = f"Shard {shard} is done. When all are: vapbench results merge {into}/{pieces} --into {into}"
+    errors().print(text, markup=False, soft_wrap=True)
+
+
+def execute_all(
+    plans: list[RunPlan],
+    wanted: Sequence[Column],
+    settings: Settings,
+    selection: Selection,
+    quiet: bool,
+    looked: Preflight | None = None,
+) -> bool:
+    """Run one method after another; one that fails too often, or a budget that ends, does not keep others from running.
+
+    Args:
+        plans: what to run.
+        wanted: columns to score.
+        settings: how to run.
+        selection: cases that were asked for.
+        quiet: whether to say little.
+        looked: what was said of a folder of videos before.
+
+    Returns:
+        Whether any failed too often, or lacks scores that the budget did not reach.
+    """
+    from vapbench.cli.preflight import say_failed
+    from vapbench.errors import BudgetSpent, TooManyFailures
+    from vapbench.files.atomic import quoted
+    from vapbench.running.progress import progress
+    from vapbench.running.run import execute
+
+    stopped = False
+    for plan in plans:
+        try:
+            outcome = execute(plan, wanted, settings, progress(quiet))
+        except (TooManyFailures, BudgetSpent) as error:
+            stopped = True
+            say_stopped(plan.folder.path.name, error)
+            continue
+        failed = outcome.generated.all_failed + outcome.scored.all_failed
+        if failed:
+            again = "again: --refresh failed" if looked is None else "mend the files and run again"
+            hint = f"{failed} failed; why: vapbench show {quoted(plan.folder.path)}; {again}"
+            errors().print(f"{plan.folder.path.name}: {hint}", markup=False, soft_wrap=True)
+        stopped = stopped or (settings.every_case and outcome.generated.all_failed > 0)
+        if looked is None:
+            _announce(outcome, selection)
+        elif not quiet:
+            say_failed(outcome, looked)
+    return stopped
+
+
+def say_stopped(run: str, error: VapbenchError) -> None:
+    """Say that a run stopped before its end, and how to go on."""
+    import shlex
+
+    from rich.markup import escape
+
+    from vapbench.errors import BudgetSpent
+
+    if isinstance(error, BudgetSpent):
+        text = f"{run}: {error} Go on with: {shlex.join(['vapbench', *sys.argv[1:]])}"
+        errors().print(text, markup=False, soft_wrap=True)
+    else:
+        errors().print(f"[red]error[/red] {escape(f'{run}: {error}')}", soft_wrap=True)
+
+
+def _announce(outcome: Outcome, selection: Selection) -> None:
+    """Say which cases the method had nothing for."""
+    from vapbench.running.run import missing_outputs
+
+    missing = missing_outputs(outcome.plan.folder, selection.cases)
+    if not missing:
+        return
+    names = ", ".join(row.case for row in missing[:3]) + (", …" if len(missing) > 3 else "")
+    said = f"{len(missing)} of {len(selection.cases)} cases unscored: {names}"
+    errors().print(f"{outcome.plan.folder.path.name}: {said} ({missing[0].note})", soft_wrap=True, markup=False)
