@@ -152,7 +152,9 @@ def test_compare_says_which_is_better_and_in_what(vapbench: Command, results: Pa
 def test_notes_that_all_tables_share_are_printed_once(vapbench: Command, results: Path) -> None:
     for command in (("report",), ("compare", "vap", "i2v")):
         done = vapbench(*command, "--suite", "mini", "--results", results)
-        assert done.out.count("Columns: ") == 1 and done.out.rstrip().splitlines()[-1].startswith(("Columns", "Made"))
+        assert done.out.count("Columns: ") == 1 and done.out.rstrip().splitlines()[-1].startswith(
+            ("Columns", "Versions", "Made")
+        )
 
 
 def test_runs_are_named_as_tables_label_them(vapbench: Command, results: Path) -> None:
