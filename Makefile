@@ -8,7 +8,7 @@ NEWER ?= 3.14
 MINUTES ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help run test tests test-slow short lint types newest-types format bench results tables audit clean board docs
+.PHONY: help run test tests test-slow test-installs short lint types newest-types format bench results tables audit clean board docs
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,7 +24,10 @@ tests: $(VENV)/installed-dev ## The tests alone
 	$(BIN)/python -m pytest -n auto -m "not slow"
 
 test-slow: $(VENV)/installed-dev ## The long forms of tests
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m "slow and not installs"
+
+test-installs: $(VENV)/installed-dev ## The wheel and the lowest bounds in fresh environments: minutes and gigabytes each
+	$(BIN)/python -m pytest -m installs
 
 short: $(VENV)/installed-dev ## One clip of each family and a few tests, with every other Python found here
 	$(BIN)/python .ci/short_form.py --others --minutes $(MINUTES)

@@ -57,6 +57,7 @@ def test_an_interpreter_that_is_not_here_is_said() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.installs
 def test_the_short_form_passes_at_the_lowest_bounds() -> None:
     running = f"{sys.version_info.major}.{sys.version_info.minor}"
     command = [sys.executable, str(SHORT), running, "--lowest", "--minutes", "15"]

@@ -84,6 +84,7 @@ def test_the_wheel_lists_and_runs_everything(wheel: Path, tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
+@pytest.mark.installs
 @pytest.mark.parametrize("version", ["3.11", "3.12", "3.13", "3.14"])
 def test_the_readmes_first_command_works_in_a_fresh_environment(wheel: Path, tmp_path: Path, version: str) -> None:
     finding = [*UV, "python", "find", "--no-python-downloads", "--no-project", version]
