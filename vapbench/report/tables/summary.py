@@ -262,9 +262,14 @@ def _footers(
     lacking = "; ".join(dict.fromkeys(cell.no_interval for cell in filled if cell.no_interval))
     if any(cell.low is not None for cell in filled):
         counted = _span({cell.conditions for cell in filled if cell.low is not None})
+        shown = [
+            kind
+            for kind, column in zip(kinds, zip(*cells, strict=True), strict=True)
+            if any(cell.low is not None for cell in column)
+        ]
         footers.append(
             f"Mean over cases, seeds averaged within a case; brackets: {CONFIDENCE:.0%} interval, "
-            f"{_interval_kinds(kinds)}, {'by case within' if units.fixed else 'clustered by condition:'} {counted} "
+            f"{_interval_kinds(shown)}, {'by case within' if units.fixed else 'clustered by condition:'} {counted} "
             f"conditions (statistics {STATISTICS_VERSION})" + (f"; some have none: {lacking}." if lacking else ".")
         )
     elif filled:
