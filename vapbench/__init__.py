@@ -38,7 +38,6 @@ _EXPORTS = {
     "ClipSpec": "vapbench.core.case",
     "ClipView": "vapbench.metrics.view",
     "DataError": "vapbench.errors",
-    "EmptyText": "vapbench.core.registry",
     "DepthEstimator": "vapbench.methods.estimators",
     "FlowEstimator": "vapbench.methods.estimators",
     "Media": "vapbench.core.case",
@@ -100,7 +99,6 @@ if TYPE_CHECKING:
     from vapbench.core.control import depth_to_rgb as depth_to_rgb
     from vapbench.core.control import flow_to_rgb as flow_to_rgb
     from vapbench.core.control import unit_depth as unit_depth
-    from vapbench.core.registry import EmptyText as EmptyText
     from vapbench.core.video import read_video as read_video
     from vapbench.core.video import write_video as write_video
     from vapbench.errors import DataError as DataError

@@ -16,12 +16,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from vapbench.errors import UsageError
+from vapbench.errors import DataError, UsageError
 from vapbench.results.places import RUNS, places
 from vapbench.results.run import RunFolder, runs_below
 
@@ -375,27 +375,32 @@ def score(
         DataError: the run is of another suite, or the folder holds no video of a case.
         TooManyFailures: more failed than ``max_failures`` allows; everything finished is kept.
     """
-    from vapbench.methods import resolve_folder
-    from vapbench.running.plan import columns, plan_run
+    from vapbench.results.run import is_run
+    from vapbench.running.plan import plan_run
     from vapbench.running.progress import progress as watch
-    from vapbench.running.run import choose, execute, rescore
+    from vapbench.running.run import choose, columns_for, execute, open_folder, rescore
+    from vapbench.suites import find_suite
 
     path = target.path if isinstance(target, Run) else Path(target)
-    made = (path / "manifest.json").is_file()
+    made = is_run(path)
     if suite is None:
         suite = Run(path).suite if made else "mini"
-    selection = choose(suite, _path(data), task, None)
-    wanted = columns(selection.suite.metrics if metrics is None else metrics)
+    selection = choose(suite, path if find_suite(suite).data == "videos" else _path(data), task, None)
+    wanted = columns_for(selection.suite, metrics)
     settings = _settings(device, refresh, 0, max_failures)
     if made:
         rescore(RunFolder(path), selection, wanted, settings, watch(not progress))
         return Run(path)
-    method = resolve_folder(path)
+    method, folder = open_folder(path, "all", selection)
+    if not (seeds := folder.seeds(selection.cases)):
+        raise DataError(f"{path}: no video of any case of the task; see: vapbench score {path} --dry-run")
     plan = plan_run(
-        *(selection.suite.name, selection.task.name, method, selection.cases, [0], _results(results), name),
+        *(selection.suite.name, selection.task.name, method, selection.cases, seeds, _results(results), name),
+        among=selection.among,
         suite_version=selection.suite.version,
     )
-    execute(plan, wanted, settings, watch(not progress))
+    # Finished videos cost nothing to try: all of them are, whatever fails.
+    execute(plan, wanted, replace(settings, every_case=True), watch(not progress))
     return Run(plan.folder.path)
 
 

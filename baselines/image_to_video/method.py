@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from PIL import Image
 from pydantic import Field
 
-from vapbench import Case, ClipSpec, EmptyText, PipelineMethod, load_upstream_pipeline, plain_caption
+from vapbench import Case, ClipSpec, PipelineMethod, load_upstream_pipeline, plain_caption
 
 if TYPE_CHECKING:
     import torch
@@ -66,6 +66,6 @@ class WanImageToVideo(_ImageToVideo):
 
     weights: str = "Wan-AI/Wan2.1-I2V-14B-480P-Diffusers"
     guidance: Annotated[float, Field(ge=0)] = 5.0
-    negative_prompt: EmptyText = "wan"
+    negative_prompt: str = "wan"
 
     pipeline_class = "WanImageToVideoPipeline"

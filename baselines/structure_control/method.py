@@ -26,7 +26,6 @@ from vapbench import (
     Clip,
     ClipSpec,
     DepthEstimator,
-    EmptyText,
     FlowEstimator,
     PipelineMethod,
     depth_to_rgb,
@@ -53,7 +52,7 @@ class StructureControl(PipelineMethod):
 
     weights: str = "Wan-AI/Wan2.1-VACE-14B-diffusers"
     guidance: Annotated[float, Field(ge=0)] = 5.0
-    negative_prompt: EmptyText = "wan"
+    negative_prompt: str = "wan"
     shift: Annotated[float, Field(gt=0)] | None = 16.0
     """Shift of the schedule towards noise; None is that of the checkpoint."""
     control: Literal["original", "depth", "flow"] = "original"

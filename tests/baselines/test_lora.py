@@ -209,7 +209,7 @@ def test_an_adapter_without_a_card_names_the_command_that_writes_it(
             main()
         assert done.value.code == 0
         assert f"--method lora:adapters={copy}" in capsys.readouterr().out
-    assert inputs_of(method, cases[CONDITIONS[0]]) == [copy / CONDITIONS[0] / "pytorch_lora_weights.safetensors"]
+    assert inputs_of(method, cases[CONDITIONS[0]]) == (copy / CONDITIONS[0] / "pytorch_lora_weights.safetensors",)
     two = [cases[name] for name in CONDITIONS]
     (remark,) = remarks_of(method, two)
     assert "trained elsewhere, on clips not known here: 1 of 2 conditions (mini_bolumo)" in remark

@@ -41,7 +41,7 @@ def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for name in ("frozen", "i2v"):
         shutil.copytree(ROOT / "results" / "mini" / name, tmp_path / "results" / "mini" / name)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("vapbench.files.resources.clone", lambda: tmp_path)
+    monkeypatch.setattr("vapbench.results.places.clone", lambda: tmp_path)
     before = contents(tmp_path / "results")
     yield tmp_path
     assert contents(tmp_path / "results") == before, "committed rows are never written"

@@ -152,7 +152,7 @@ def test_short_rows_below_many_columns_take_what_they_hold(tmp_path: Path) -> No
 def test_what_would_be_misread_in_silence_is_refused(tmp_path: Path) -> None:
     for text, by in {
         "case,video,case\na,x,b\n": "'case' is there twice",
-        'case,video\na,"x\nb,y\n': "unexpected end of data",
+        'case,video\na,"x\nb,y\n': "a quotation mark is never closed",
         "case,video\na,x,y\n": "more cells than the header",
     }.items():
         (tmp_path / "manifest.csv").write_text(text)

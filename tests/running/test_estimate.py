@@ -114,5 +114,5 @@ def test_a_plan_measures_by_the_run_itself_as_far_as_it_has_got(tmp_path: Path) 
     assert "measured: median of 4 rows of r/mini/frozen, made on cpu" in text
     assert "measured: mean of 4 videos" in text
     refused = vapbench("plan", *common, "--measured", "nowhere", cwd=tmp_path)
-    assert refused.returncode == 3
-    assert "nowhere is no run folder" in refused.stderr
+    assert refused.returncode == 2
+    assert "No run 'nowhere'" in refused.stderr

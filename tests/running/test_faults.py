@@ -171,7 +171,7 @@ def test_a_video_replaced_behind_our_back_is_noticed_wherever_it_is_read(
     problems = [finding.problem for finding in check_run(folder) if not finding.ok]
     assert any(f"changed since: {victim.name}" in problem for problem in problems)
     metric = Brightness()
-    selection: Any = SimpleNamespace(suite=SimpleNamespace(name="suite"), cases=tuple(cases))
+    selection: Any = SimpleNamespace(suite=SimpleNamespace(name="suite", version=1), cases=tuple(cases))
     with caplog.at_level(logging.WARNING, logger="vapbench"):
         rescore(folder, selection, [Column(metric, {}, ())], Settings(device="cpu"), Watcher())
     assert f"1 videos are missing or were changed since, and are not scored: {victim.name}" in caplog.text

@@ -432,4 +432,6 @@ def test_intervals_end_where_the_metric_does(tmp_path: Path, make_case: Make) ->
     outcome = run(Mover(), cases, tmp_path / "r", metrics=[Share()])
     (table,) = summarise([outcome.plan.folder], "camera")
     cell = table.cells[0][0]
-    assert (cell.mean, cell.low, cell.high) == (0.5, 0.0, 1.0)
+    assert cell.mean == 0.5
+    assert 0 <= cell.low < 0.01
+    assert 0.99 < cell.high <= 1

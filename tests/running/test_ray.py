@@ -20,11 +20,12 @@ from vapbench.core.case import Case
 from vapbench.errors import UsageError
 from vapbench.files.atomic import file_sha256
 from vapbench.methods import Card, ResolvedMethod, methods, resolve
-from vapbench.methods.hardware import Resources, to_generate, to_score
+from vapbench.methods.hardware import Resources
 from vapbench.metrics import REGISTRY
 from vapbench.results.run import RunFolder
 from vapbench.running.context import FailureLimit, Settings
 from vapbench.running.plan import columns, plan_run
+from vapbench.running.ray.demand import to_generate, to_score
 from vapbench.running.ray.pool import _packed
 from vapbench.running.ray.workers import Generating, Scoring
 from vapbench.running.run import Outcome, choose, execute

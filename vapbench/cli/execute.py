@@ -112,7 +112,8 @@ def execute_all(
             continue
         failed = outcome.generated.all_failed + outcome.scored.all_failed
         if failed:
-            again = "again: --refresh failed" if looked is None else "mend the files and run again"
+            mended = looked is not None and not outcome.scored.all_failed
+            again = "mend the files and run again" if mended else "again: --refresh failed"
             hint = f"{failed} failed; why: vapbench show {quoted(plan.folder.path)}; {again}"
             errors().print(f"{plan.folder.path.name}: {hint}", markup=False, soft_wrap=True)
         stopped = stopped or (settings.every_case and outcome.generated.all_failed > 0)

@@ -30,7 +30,9 @@ def power(
     ] = 1.0,
     json: opt.Json = False,
 ) -> None:
-    """Say what the smallest difference is that each task can show, and how many conditions a difference needs.
+    """Say what the smallest difference is that each task can show.
+
+    With --difference also how many conditions that needs.
 
     \b
     vapbench power  # every suite's tasks, in SDs of a case's difference
@@ -73,7 +75,7 @@ def _tasks(wanted: str | None, data: Path | None) -> list[tuple[str, str, int, i
     data = data if wanted else None
     found = []
     for suite in [find_suite(wanted)] if wanted else load_suites().values():
-        if suite.data == "required" and data is None:
+        if suite.data in ("required", "videos") and data is None:
             if suite.protocol:
                 found.append((suite.name, "all", suite.protocol.conditions, suite.protocol.cases))
             continue

@@ -24,23 +24,6 @@ _BAR_FROM = 40
 """Videos from which looking at them shows progress."""
 
 
-def is_run(target: Path) -> bool:
-    """Whether a folder is a run rather than a folder of videos: other programs write a ``manifest.json`` as well."""
-    from vapbench.errors import DataError
-    from vapbench.results.run import RunFolder
-
-    folder = RunFolder(target)
-    if not folder.manifest_path.is_file():
-        return False
-    if folder.generations_path.exists():
-        return True
-    try:
-        folder.manifest()
-    except DataError:
-        return False
-    return True
-
-
 @dataclass(frozen=True)
 class Saying:
     """How much is said, and where."""
@@ -49,24 +32,6 @@ class Saying:
     json: bool
     quiet: bool
     verbose: int
-
-
-def open_folder(target: Path, panel: str, selection: Selection) -> ResolvedMethod:
-    """A folder of videos as a method that knows the suite's cases.
-
-    Raises:
-        DataError: it is no folder, or its manifest is malformed.
-    """
-    from vapbench.methods import resolve_folder
-
-    resolved = resolve_folder(target, panel)
-    if selection.suite.data == "videos":
-        from vapbench.suites.custom import name_videos
-
-        _folder(resolved).assign(name_videos(_folder(resolved).path))
-    else:
-        _folder(resolved).survey(selection.among)
-    return resolved
 
 
 def plan_videos(

@@ -84,11 +84,12 @@ def score(
 
     output.begin()
     settings = execution.settings(scoring=scoring)
-    data = target if find_suite(cases.suite).data == "videos" else cases.data
+    suite = find_suite(cases.suite)
+    target = _run_or_folder(target, execution.results, suite.name)
+    data = target if suite.data == "videos" else cases.data
     selection = choose(cases.suite, data, cases.task, cases.limit)
     sets, clips = _sets_and_clips(scoring.metric or (), cases.limit)
     wanted = columns_for(selection.suite, clips) if clips or not sets else []
-    target = _run_or_folder(target, execution.results, selection.suite.name)
     work = _Work.on(target, selection, cases, panel, template, execution, output)
     if output.dry_run:
         work.describe(selection, wanted, list(sets), execution.refresh, scoring.max_judge_calls, output.json)
@@ -125,14 +126,15 @@ class _Work:
         """Open a run, or look through a folder of videos and say what was found."""
         from vapbench.cli import preflight
         from vapbench.errors import UsageError
-        from vapbench.results.run import RunFolder
+        from vapbench.results.run import RunFolder, is_run
+        from vapbench.running.run import open_folder
 
-        if preflight.is_run(target):
+        if is_run(target):
             if cases.seed or template:
                 raise UsageError(f"{target} is a run; --seed and --template go with a folder of videos.")
             return cls(RunFolder(target))
         say = preflight.Saying(output.dry_run, output.json, output.quiet, output.verbose)
-        method = preflight.open_folder(target, panel, selection)
+        method, _ = open_folder(target, panel, selection)
         plan, found = preflight.plan_videos(
             *(method, cases.seed, execution.name, selection, execution.results, template, say)
         )
@@ -245,7 +247,7 @@ def _bounds(selection: Selection, cases: opt.Cases, metrics: Sequence[str], resu
 
     methods = ["frozen", *(["ground-truth"] if any(case.target for case in selection.cases) else [])]
     options: list[tuple[str, object]] = [("--method", method) for method in methods]
-    options += [("--suite", selection.suite.name), ("--task", selection.task.name)]
+    options += [("--suite", cases.suite), ("--task", cases.task)]
     options += [("--data", cases.data)] if cases.data else []
     options += [("--limit", cases.limit)] if cases.limit else []
     options += [("--metric", metric) for metric in metrics]

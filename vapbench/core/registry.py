@@ -19,16 +19,12 @@ from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import MappingProxyType, ModuleType
-from typing import Annotated, Any
+from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from vapbench.errors import UsageError, blaming, did_you_mean
 from vapbench.files.atomic import digest, expand
-
-_EMPTY = "may be empty"
-EmptyText = Annotated[str, _EMPTY]
-"""Type of a parameter whose text may be empty on the command line: ``negative_prompt=``."""
 
 PLUGIN = "vapbench_plugin_"
 """How the names of modules begin that were imported by path."""
@@ -177,17 +173,14 @@ def parameters(cls: type[Any], spec: Spec, fixed: Mapping[str, Any] = MappingPro
     if unknown := set(given) - set(signature):
         name = min(unknown)
         raise UsageError(f"{spec.name} has no parameter {name!r}.{did_you_mean(name, signature)}")
-    # A card may say that a text is empty; on the command line that is a slip, but where the parameter's type allows it.
-    if empty := [name for name, value in spec.parameters.items() if value == "" and not _may_be_empty(signature[name])]:
+    # A card may say that a text is empty; on the command line that is a slip, but where the class allows it.
+    allowed: frozenset[str] = getattr(cls, "may_be_empty", frozenset())
+    if empty := [name for name, value in spec.parameters.items() if value == "" and name not in allowed]:
         raise UsageError(f"{spec.name}: {empty[0]}= has no value; give one, or leave it out.")
     values = defaults(cls, given, spec.name)
     if missing := [name for name in signature if name not in values]:
         raise UsageError(f"{spec.name} needs {missing[0]}: write {spec.name}:{missing[0]}=…")
     return values
-
-
-def _may_be_empty(parameter: inspect.Parameter) -> bool:
-    return _EMPTY in getattr(parameter.annotation, "__metadata__", ())
 
 
 def defaults(cls: type[Any], given: Mapping[str, Any], owner: str) -> dict[str, Any]:

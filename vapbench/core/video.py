@@ -162,7 +162,7 @@ def write_lossless(path: Path, clip: Clip) -> None:
 
     with atomic_path(path) as temporary:
         temporary.touch()
-        with av.open(str(temporary), "w", format="matroska") as container:
+        with av.open(f"file:{temporary.absolute()}", "w", format="matroska") as container:
             container.flags |= 0x400  # AVFMT_FLAG_BITEXACT
             rate = Fraction(clip.fps).limit_denominator(100_000)
             stream = container.add_stream("ffv1", rate=rate, options={"threads": "1"})

@@ -31,6 +31,8 @@ class Method:
     """Raised whenever equal input may give other frames."""
     not_keyed: ClassVar[frozenset[str]] = frozenset()
     """Parameters that cannot change the frames (``offload``)."""
+    may_be_empty: ClassVar[frozenset[str]] = frozenset()
+    """Parameters whose text may be empty on the command line (``negative_prompt=``)."""
     neutral: ClassVar[Mapping[str, Any]] = MappingProxyType({})
     """Parameters that came later, at the value that means what was done before them: not keyed at that value, so that
     earlier results stay what they are."""

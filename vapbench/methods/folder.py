@@ -12,7 +12,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -139,7 +139,9 @@ class Folder(Method):
             # The name alone: a row outlives the place of the folder.
             raise NotApplicable(f"no video for this case{others} in {self.path.name}")
         if self.panel == "last":
-            return _last_panel(read_video(video), video)
+            clip = read_video(video)
+            # A folder of frames has no rate of its own.
+            return _last_panel(replace(clip, fps=case.clip.fps) if video.is_dir() else clip, video)
         info = probe(video)
         if info.width / info.height > _SUSPICIOUS_ASPECT:
             log.warning(
@@ -222,6 +224,9 @@ class Folder(Method):
         Raises:
             DataError: the manifest is malformed.
         """
+        if self._assigned:
+            # Every video is spoken for; a table that lies there is somebody else's.
+            return ()
         here = [path for path in self.walked.files if path.parent == self.path and folded(path.name) == MANIFEST]
         return _read_manifest(here[0]) if here else ()
 
@@ -268,10 +273,12 @@ class Folder(Method):
                 found.add(place, video)
             elif video not in taken:
                 found.strays.append(video)
+        with_video = set(found.named)
         for folder in self.frame_folders:
-            place = cases.place(Path(f"{folder.relative_to(self.path)}.mp4"))
+            relative = folder.relative_to(self.path)
+            place = None if REFERENCES in relative.parts[:-1] else cases.place(Path(f"{relative}.mp4"))
             # Whoever keeps a video keeps its frames beside it now and then.
-            if place is not None and (place.case, place.seed or 0) not in found.named:
+            if place is not None and (place.case, place.seed or 0) not in with_video:
                 found.add(place, folder)
         listed = {key for key, row in found.listed.items() if row.video or row.problem}
         for case, seed in sorted({*listed, *found.named}):

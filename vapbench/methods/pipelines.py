@@ -20,7 +20,6 @@ from vapbench.checkpoints.folder import checkpoint_folder, checkpoint_identity
 from vapbench.core.case import Case, ClipSpec, Reference
 from vapbench.core.clip import Clip
 from vapbench.core.limits import MOST_FRAMES, MOST_PIXELS
-from vapbench.core.registry import EmptyText
 from vapbench.errors import UsageError, VapbenchError
 from vapbench.files.atomic import digest
 from vapbench.methods.base import Method
@@ -56,7 +55,7 @@ class PipelineMethod(Method):
     """Denoising steps."""
     guidance: Guidance = 6.0
     """Scale of classifier-free guidance over the captions; 1 is none."""
-    negative_prompt: EmptyText = ""
+    negative_prompt: str = ""
     """What guidance leads away from; ``wan`` is Wan's own long text."""
     frames: Annotated[int, Field(ge=1, le=MOST_FRAMES)] | None = None
     """Number of frames; None is the suite's."""
@@ -84,6 +83,7 @@ class PipelineMethod(Method):
     # Where weights come from is recorded; what they are is keyed, by `identity`. Offloading moves work, not results;
     # compiling rounds otherwise, as another device does, and devices are not keyed either.
     not_keyed = frozenset({"weights", "revision", "offload", "compile"})
+    may_be_empty = frozenset({"negative_prompt"})
     # Parameters that came later, at the value that means what was done before: rows made then stay what they are.
     neutral: ClassVar[Mapping[str, Any]] = {"negative_prompt": ""}
 

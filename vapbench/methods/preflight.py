@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from vapbench.core.containers import IMAGES, kind_of
 from vapbench.core.streams import VideoInfo, open_video
 from vapbench.core.video import IMAGE_SUFFIXES, probe
 from vapbench.errors import DataError
@@ -289,17 +290,14 @@ def _look_into(path: Path, decode: bool) -> tuple[VideoInfo | None, bool]:
     if path.is_symlink() and not path.exists():
         raise DataError(f"{path}: a link to {path.readlink()}, which is not there; mend the link.")
     if path.is_dir():
-        return probe(path), True
+        # It is read at the suite's rate, whatever that is.
+        return (replace(probe(path), fps=0.0), True) if decode else (None, False)
     if not path.is_file():
         raise DataError(f"{path}: no file but a device or pipe; replace it.")
-    header = None
-    try:
-        header = _header(path)
-    except DataError:
-        # An animated image has no such header.
-        if path.suffix.lower() not in IMAGE_SUFFIXES:
-            raise
-    if not decode or (header and header.frames * header.width * header.height > _MOST_DECODED):
+    if kind_of(path) in IMAGES:
+        return (probe(path), True) if decode else (None, False)
+    header = _header(path)
+    if not decode or header.frames * header.width * header.height > _MOST_DECODED:
         return header, False
     return probe(path), True
 

@@ -11,7 +11,6 @@ from pydantic import Field
 
 from vapbench.checkpoints.folder import checkpoint_folder, checkpoint_identity, local_folder
 from vapbench.core.case import Case, ClipSpec, Reference
-from vapbench.core.registry import EmptyText
 from vapbench.errors import NotApplicable, WeightsError
 from vapbench.methods.pipelines import Guidance, PipelineMethod, wrong_references
 
@@ -25,7 +24,7 @@ ReferenceRope = Literal["before", "far", "shared"]
 class _VideoAsPrompt(PipelineMethod):
     """What both models share; the defaults are those of the official scripts."""
 
-    negative_prompt: EmptyText = "wan"
+    negative_prompt: str = "wan"
     base: str | None = None
     """Where ``weights`` is a transformer alone: folder or hub id of the model that gives everything else."""
     reference: Literal["own", "shuffled"] = "own"

@@ -154,7 +154,6 @@ class PlannedCase(_Open):
     """As ``reference``."""
     target: Text | None = None
     clip: ClipSize | None = None
-    reference_split: Text | None = None
     notes: list[CaseNote] = []
 
     def file(self, role: FileRole) -> str | None:
@@ -204,7 +203,7 @@ class Session(_Open):
     """Stage -> counts of its results."""
     videos_from: Text | None = None
     """Folder that finished videos were taken from."""
-    versions: dict[Text, Any] | Text | None = None
+    versions: Any = None
     """Versions that are part of no key: ``suite`` and video ``reader``."""
 
 

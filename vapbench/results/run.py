@@ -186,6 +186,20 @@ class RunFolder:
         return path if path.is_file() and file_sha256(path) == row.sha256 else None
 
 
+def is_run(target: Path) -> bool:
+    """Whether a folder is a run rather than a folder of videos: other programs write a ``manifest.json`` as well."""
+    folder = RunFolder(target)
+    if not folder.manifest_path.is_file():
+        return False
+    if folder.generations_path.exists():
+        return True
+    try:
+        folder.manifest()
+    except DataError:
+        return False
+    return True
+
+
 def runs_below(places: Sequence[Path], suite: str = "*", named: str | None = None) -> list[RunFolder]:
     """Runs of results folders, sorted within each; of two that have one suite and name, that of the first folder.
 

@@ -346,7 +346,6 @@ def _for_manifest(case: Case, task: str, seeds: Sequence[int], root: Path | None
         "image": relative(case.image),
         "target": relative(case.target),
         "clip": case.clip.model_dump(),
-        **({"reference_split": "train"} if any(note.kind == "train-reference" for note in case.notes) else {}),
         **({"notes": [note.model_dump() for note in case.notes]} if case.notes else {}),
         **({"provenance": dict(origin)} if origin else {}),
     }

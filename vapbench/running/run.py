@@ -14,6 +14,7 @@ from vapbench.core.case import Case
 from vapbench.core.video import READER_VERSION
 from vapbench.errors import DataError, IdentityError, UsageError, VapbenchError, did_you_mean
 from vapbench.files.provenance import session
+from vapbench.methods import ResolvedMethod, resolve_folder
 from vapbench.methods.folder import Folder
 from vapbench.metrics import REGISTRY
 from vapbench.results.run import GenerationRow, RunFolder, RunWriter, check_identity, merge_case
@@ -25,6 +26,7 @@ from vapbench.running.plan import Column, RunPlan, columns
 from vapbench.running.score import score
 from vapbench.running.threads import sigterm_interrupts
 from vapbench.suites import Suite, find_suite
+from vapbench.suites.custom import name_videos
 from vapbench.suites.tasks import (
     Task,
     conditions_of,
@@ -84,6 +86,23 @@ def choose(suite: str, data: Path | None, task: str, limit: int | None = None) -
         conditions = ", ".join(sorted({case.condition for case in cases}))
         raise DataError(f"Suite {found.name} has no case of task {chosen.name}; its conditions: {conditions}.")
     return Selection(found, chosen, tuple(selected[:limit]), tuple(cases))
+
+
+def open_folder(target: Path, panel: str, selection: Selection) -> tuple[ResolvedMethod, Folder]:
+    """A folder of videos as a method that knows the suite's cases.
+
+    Raises:
+        DataError: it is no folder, or its manifest is malformed.
+    """
+    resolved = resolve_folder(target, panel)
+    folder = resolved.method
+    if not isinstance(folder, Folder):
+        raise TypeError(f"the folder method is a {type(folder).__name__}")
+    if selection.suite.data == "videos":
+        folder.assign(name_videos(folder.path))
+    else:
+        folder.survey(selection.among)
+    return resolved, folder
 
 
 def columns_for(suite: Suite, metrics: Sequence[str] | None) -> list[Column]:
@@ -223,8 +242,11 @@ def rescore(
     lost = [row.video for row in folder.current() if row.status == "ok" and folder.video_of(row) is None]
     if lost:
         log.warning("%d videos are missing or were changed since, and are not scored: %s, …", len(lost), lost[0])
-    if not pending_scores(folder, cases, columns, None, settings.refresh).jobs:
-        return Counts()
+    todo = pending_scores(folder, cases, columns, None, settings.refresh)
+    if not (todo.jobs or todo.restored):
+        kept = Counts(total=todo.kept, kept=todo.kept, kept_failed=todo.kept_failed)
+        settings.max_failures.check(kept, "scores")
+        return kept
     ray = _ray(settings)
     with sigterm_interrupts(), RunWriter(folder) as writer:
         context = RunContext(folder, cases, columns, writer, settings, progress)

@@ -74,7 +74,8 @@ def training_rows(data: Path) -> list[TrainingRow]:
     Raises:
         DataError: ``vap_data.csv`` is absent or damaged, or a video of it is in the benchmark (a leak).
     """
-    layout = find_layout(data)
+    # Whatever table was named: what is held out decides what may be trained on.
+    layout = find_layout(data.parent if data.is_file() else data)
     if layout.index is None:
         raise DataError(f"{data}: no {INDEX} there, which says what may be trained on; check --data.")
     finder = MediaFinder(layout.folder, layout.bases)

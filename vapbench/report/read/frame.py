@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from vapbench.report.read.columns import rows_of
-from vapbench.report.read.evidence import Evidence, condition_of
+from vapbench.report.read.evidence import Evidence, Outcome, condition_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,6 +28,7 @@ SCHEMA: dict[str, tuple[str, str]] = {
     "reason": ("string", "why there is no score, or the metric's note"),
 }
 """Column -> pandas type and meaning; ``vapbench export`` writes the same."""
+NOT_GENERATED = Outcome("missing", reason="not generated yet")
 
 
 def frame_of(runs: Sequence[Evidence]) -> pd.DataFrame:
@@ -49,11 +50,14 @@ def frame_of(runs: Sequence[Evidence]) -> pd.DataFrame:
         tasks = _smallest_tasks(run)
         for key in sorted(run.scores):
             for case, planned in run.cases().items():
-                for made, outcome in zip(run.generations.get(case, ()), run.outcomes(key, case), strict=True):
+                made = [row.seed for row in run.generations.get(case, ())]
+                by_seed = dict(zip(made, run.outcomes(key, case), strict=True))
+                for seed in sorted({*planned.seeds, *made}):
+                    outcome = by_seed.get(seed, NOT_GENERATED)
                     rows.append(
                         (
                             *(run.suite, tasks.get(case), method, parameters),
-                            *(case, condition_of(case, planned), planned.category, made.seed),
+                            *(case, condition_of(case, planned), planned.category, seed),
                             *(key.metric, key.version, "" if key.params == "{}" else key.params),
                             *(outcome.value, outcome.state, outcome.reason),
                         )

@@ -20,6 +20,7 @@ from vapbench.metrics.base import PaidMetric, weights_of
 from vapbench.results.run import Failure, GenerationRow, ScoreRow
 from vapbench.running.attempt import Attempted
 from vapbench.running.context import Counts, Progress, RunContext, Settings
+from vapbench.running.device import torch_device
 from vapbench.running.generate import generation_row
 from vapbench.running.pending import ScoreJob, ScoresOnDisk, pending, scorable
 from vapbench.running.plan import Column, Job, RunPlan
@@ -206,7 +207,9 @@ class _Scores:
             self._context.record(row, (row.failure,) if row.failure else ())
 
     def give_up(self, job: ScoreJob, losses: tuple[Failure, ...]) -> None:
-        self.take(job, [Scorer(column, column.metric).row(job, losses[-1]) for column in job.columns], losses)
+        device = torch_device("cpu")
+        rows = [Scorer(column, column.metric, device=device).row(job, losses[-1]) for column in job.columns]
+        self.take(job, rows, losses)
 
 
 def _by_place(columns: Sequence[Column]) -> tuple[list[Column], list[Column]]:
