@@ -137,3 +137,31 @@ def test_runs_are_looked_for_where_the_commands_look(
     monkeypatch.delenv("VAPBENCH_RESULTS")
     monkeypatch.chdir(RESULTS.parent)
     assert RESULTS / "mini" / "vap" in {run.path.resolve() for run in vb.load_runs()}
+
+
+def test_a_folder_of_videos_is_scored_with_the_seeds_it_holds(made: vb.Run, tmp_path: Path) -> None:
+    videos = tmp_path / "theirs"
+    videos.mkdir()
+    for (case, _), video in made.videos.items():
+        (videos / f"{case}__s1.mp4").write_bytes(video.read_bytes())
+    (videos / "manifest.json").write_text("{}")  # somebody else's: this is no run
+    run = vb.score(videos, metrics=FREE[:1], task="camera", results=tmp_path / "r", progress=False)
+    frame = run.to_dataframe()
+    assert set(frame.loc[frame["status"] == "scored", "seed"]) == {1}
+    assert (frame["status"] == "scored").sum() == 2
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(vb.DataError, match="no video of any case"):
+        vb.score(tmp_path / "empty", task="camera", results=tmp_path / "r", progress=False)
+
+
+def test_a_metric_edited_and_set_back_has_its_own_scores_again(made: vb.Run, tmp_path: Path) -> None:
+    source = tmp_path / "level.py"
+    text = "import vapbench as vb\n\n\nclass Level(vb.Metric):\n    def score(self, clip, case):\n        return {}\n"
+
+    def scored(value: str) -> set[float]:
+        source.write_text(text.format(value))
+        run = vb.score(made, metrics=[f"{source}:Level"], task="camera", progress=False)
+        frame = run.to_dataframe()
+        return set(frame.loc[frame["metric"] == "level", "value"])
+
+    assert [scored("1.0"), scored("2.0"), scored("1.0")] == [{1.0}, {2.0}, {1.0}]

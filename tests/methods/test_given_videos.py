@@ -16,8 +16,10 @@ from tests.running.test_generate import run
 from tests.videos import HERE, encode
 from vapbench.cli import app
 from vapbench.core.case import Case, ClipSpec, Media
+from vapbench.core.clip import Clip
 from vapbench.core.containers import SUFFIXES, suffix_of
-from vapbench.core.video import read_first_frame, read_video
+from vapbench.core.video import read_first_frame, read_video, write_lossless
+from vapbench.errors import DataError
 from vapbench.leaderboard.media import MediaFiles
 from vapbench.methods.folder import Folder
 from vapbench.metrics import resolve
@@ -210,3 +212,26 @@ def test_study_pictures_are_upright(tmp_path: Path) -> None:
     assert np.abs(read_video(tmp_path / "media" / f"{name}.mp4").frames[0].astype(int) - upright).mean() < 4
     picture = read_first_frame(tmp_path / "media" / f"{store.image(HERE / 'exif6.jpg')}.png").astype(int)
     assert picture[:, 40:, 0].mean() > 150 > picture[:, 40:, 2].mean()
+
+
+def test_two_folders_of_frames_for_one_case_are_ambiguous(tmp_path: Path, case: Case) -> None:
+    for place in ("a", "b", "ref"):
+        folder = tmp_path / place / case.id
+        folder.mkdir(parents=True)
+        for number in range(3):
+            Image.fromarray(np.zeros((64, 64, 3), np.uint8)).save(folder / f"{number}.png")
+    method = Folder(tmp_path)
+    method.survey([case])
+    with pytest.raises(DataError, match="both .* are named after"):
+        method.video(case.id)
+    shutil.rmtree(tmp_path / "b")
+    method = Folder(tmp_path)
+    method.survey([case])
+    assert method.video(case.id) == tmp_path / "a" / case.id, "those below ref/ are references"
+
+
+def test_frames_are_kept_in_a_results_folder_of_any_name(tmp_path: Path) -> None:
+    path = tmp_path / "run:1" / "x.mkv"
+    path.parent.mkdir()
+    write_lossless(path, Clip(np.zeros((2, 16, 16, 3), np.uint8), 8))
+    assert len(read_video(path)) == 2

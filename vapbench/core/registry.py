@@ -16,6 +16,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import chdir
 from dataclasses import dataclass
+from importlib.machinery import SourceFileLoader
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import MappingProxyType, ModuleType
@@ -24,7 +25,7 @@ from typing import Any
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from vapbench.errors import UsageError, blaming, did_you_mean
-from vapbench.files.atomic import digest, expand
+from vapbench.files.atomic import digest, expand, file_sha256
 
 PLUGIN = "vapbench_plugin_"
 """How the names of modules begin that were imported by path."""
@@ -118,6 +119,14 @@ class Registry:
         return found[0]
 
 
+class _Uncached(SourceFileLoader):
+    """Compiles the file itself: the cache beside it cannot tell edits of one second and one length apart."""
+
+    def path_stats(self, path: str) -> Mapping[str, Any]:
+        """Have none, so that no cache is read or written."""
+        raise OSError
+
+
 def load_module(path: Path) -> ModuleType:
     """Import a Python file by path, once per content of ``path``.
 
@@ -127,10 +136,11 @@ def load_module(path: Path) -> ModuleType:
     """
     if not path.is_file():
         raise UsageError(f"{path}: no such file; write it, or check the path.")
-    name = f"{PLUGIN}{digest(str(path.resolve()))[:12]}"
+    # By content too: a file that was edited since, as beside a notebook, is another module.
+    name = f"{PLUGIN}{digest([str(path.resolve()), file_sha256(path)])[:12]}"
     if name in sys.modules:
         return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, path)
+    spec = importlib.util.spec_from_file_location(name, path, loader=_Uncached(name, str(path)))
     if spec is None or spec.loader is None:
         raise UsageError(f"{path}: not a Python file.")
     module = importlib.util.module_from_spec(spec)
