@@ -286,7 +286,8 @@ def wait_until(true: Callable[[], object], seconds: float = 180.0) -> None:
 def test_weights_that_are_absent_end_the_run_with_their_own_words(cluster: Any, folder: Path, make_case: Make) -> None:
     text = METHOD.replace('(self.marks / f"setup-{os.getpid()}").touch()', 'raise WeightsError("no weights in DIR")')
     text = text.replace(
-        "from vapbench import Clip", "from vapbench import Clip\nfrom vapbench.errors import WeightsError"
+        "from vapbench import Clip, Method",
+        "from vapbench import Clip, Method\nfrom vapbench.errors import WeightsError",
     )
     (folder / "method" / "method.py").write_text(text)
     with pytest.raises(Exception, match="no weights in DIR") as caught:
