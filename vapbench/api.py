@@ -7,8 +7,8 @@
     vb.compare(run, "i2v").to_dataframe()
     vb.metric("temporal_flickering")("clip.mp4")
 
-The command line is a client of the same functions. Every verb takes paths as strings or :class:`~pathlib.Path`, and
-raises a :class:`vapbench.VapbenchError` of one sentence.
+The verbs stand on the same rooms as the commands (``running``, ``report``), so both give the same rows and tables. Every
+verb takes paths as strings or :class:`~pathlib.Path`, and raises a :class:`vapbench.VapbenchError` of one sentence.
 """
 
 from __future__ import annotations
