@@ -7,7 +7,7 @@
     vb.compare(run, "i2v").to_dataframe()
     vb.metric("temporal_flickering")("clip.mp4")
 
-The verbs stand on the same rooms as the commands (``running``, ``report``), so both give the same rows and tables. Every
+The verbs stand on the same rooms as the commands (``running``, ``report``): both give the same rows and tables. Every
 verb takes paths as strings or :class:`~pathlib.Path`, and raises a :class:`vapbench.VapbenchError` of one sentence.
 """
 
