@@ -32,7 +32,7 @@ def put_back(source: str) -> str:
 def test_an_argument_that_the_newest_release_dropped_is_found(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "vapbench", tmp_path / "vapbench", ignore=shutil.ignore_patterns("bundled", "__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    video = tmp_path / "vapbench" / "video.py"
+    video = tmp_path / "vapbench" / "core" / "video.py"
     video.write_text(put_back(video.read_text("utf-8")), "utf-8")
     command = [sys.executable, str(SCRIPT), "3.14", "--source", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
