@@ -19,7 +19,7 @@ from vapbench.files.atomic import file_sha256
 from vapbench.results.run import GenerationRow, RunFolder, RunWriter
 from vapbench.study.design.assign import Design
 from vapbench.study.design.blinding import BlindSpec, common_spec, conform
-from vapbench.study.design.planning import Planned, Wanted, session_roles, write_study
+from vapbench.study.design.planning import Planned, Wanted, session_minutes, session_roles, sketch_study, write_study
 from vapbench.study.design.sources import Sources, from_runs, from_table
 from vapbench.study.folder import StudyFolder
 from vapbench.study.leaks import find_leaks, protocol_leaks
@@ -145,6 +145,36 @@ def test_pairs_of_one_video_come_from_ground_truth_and_expect_no_side(planned: P
         assert check.candidates[0] not in shown
     # Enough in a session for a side to show.
     assert planned.protocol.session.identical * len(planned.protocol.questions) >= 3
+
+
+def test_another_design_of_the_same_videos_encodes_nothing(
+    sources: Sources, planned: Planned, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError("encoded again")
+
+    monkeypatch.setattr("vapbench.study.design.blinding.write_video", refuse)
+    again = write_study(sources, wanted(votes_per_cell=1, raters=3), StudyFolder(planned.folder.path.parent / "again"))
+    assert again.folder.open() == again.protocol
+    assert not set(again.protocol.media) & set(planned.protocol.media)
+
+
+def test_a_forecast_lays_out_the_same_design_and_writes_nothing(
+    sources: Sources, planned: Planned, tmp_path: Path
+) -> None:
+    sketch = sketch_study(sources, wanted(), StudyFolder(tmp_path / "none"))
+    assert not list(tmp_path.iterdir())
+    assert session_roles(sketch.protocol) == session_roles(planned.protocol)
+    assert session_minutes(sketch.protocol) == session_minutes(planned.protocol)
+    assert sketch.spec == planned.spec and sketch.protocol.raters == planned.protocol.raters
+
+
+def test_sessions_make_up_for_the_votes_that_will_not_count(sources: Sources, tmp_path: Path) -> None:
+    nobody = sketch_study(sources, wanted(attrition=0, exclusion=0), StudyFolder(tmp_path)).protocol
+    some = sketch_study(sources, wanted(attrition=0.4, exclusion=0.2), StudyFolder(tmp_path)).protocol
+    cells = CASES * 3
+    assert nobody.session.trials == -(-cells * 2 // 8)
+    assert some.session.trials * 8 * 0.8 * 0.8 >= cells * 2 > (some.session.trials - 1) * 8 * 0.8 * 0.8
 
 
 def test_best_of_n_checks_show_as_many_as_a_trial(sources: Sources, tmp_path: Path) -> None:
@@ -322,7 +352,7 @@ def test_the_command_plans_and_says_what_it_can_find_out(results: Path, tmp_path
     assert done.returncode == 0, done.stderr
     assert "Blinded to 48x32, 8 fps, 16 frames (2 s)" in done.stdout
     assert "64x48, 16 fps, 40 frames" in done.stdout
-    assert "\n5 raters x " in done.stdout, "with fewer there would be no interval"
+    assert "\n6 raters x " in done.stdout, "with fewer than five that count there would be no interval"
     assert f"Next:  vapbench study serve {tmp_path}/studies/mini" in done.stdout
     assert StudyFolder(tmp_path / "studies/mini").protocol().id == "mini"
     assert media_id("x") not in done.stdout

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
+import numpy as np
+
 from tests.study.conftest import make_protocol
-from vapbench.study.analysis.text import underpowered
-from vapbench.study.design.simulation import Assumptions, Forecast, Power, forecast
+from vapbench.study.analysis.text import check_share_lines, underpowered
+from vapbench.study.design.assign import Design
+from vapbench.study.design.simulation import Assumptions, Forecast, Power, forecast, simulate_sessions
 
 QUICK = Assumptions(designs=1, replicates=12)
 
@@ -30,10 +34,40 @@ def test_equal_seeds_give_equal_forecasts() -> None:
 
 
 def test_a_study_that_would_miss_a_large_difference_is_said_to() -> None:
-    weak = Forecast((Power(0.55, 0.05, 0.2), Power(0.75, 0.41, 0.2)), 40, 40, 2, 3, 0.02)
+    weak = Forecast((Power(0.55, 0.05, 0.2), Power(0.75, 0.41, 0.2)), 40, 40, 2, 3, 0.02, (None, 80))
     (line, _) = underpowered(weak)
     assert "even 75:25 is told apart in 41 of 100" in line and "--votes-per-cell" in line
     assert underpowered(replace(weak, powers=(Power(0.75, 0.8, 0.2),))) == []
+
+
+def test_the_closed_form_agrees_with_the_simulation() -> None:
+    protocol = make_protocol(cases=48, trials=24, raters=30)
+    needed = forecast(protocol, replace(QUICK, replicates=1)).raters_needed[3]
+    assert needed is not None
+    found = forecast(protocol.model_copy(update={"raters": needed}), replace(QUICK, designs=2, replicates=40))
+    assert 0.7 < found.powers[3].power < 0.92
+
+
+def test_what_no_number_of_raters_finds_takes_more_cases() -> None:
+    few, many = (forecast(make_protocol(cases=n, trials=12), QUICK).raters_needed for n in (8, 48))
+    assert few[0] is None and many[4] is not None
+    assert list(many[2:]) == sorted(many[2:], reverse=True, key=lambda raters: raters or 10_000)
+
+
+def test_whoever_is_excluded_leaves_room_for_others() -> None:
+    design = Design(make_protocol(cases=12, trials=20))
+    histories = simulate_sessions(design, 30, 0.0, np.random.default_rng(0), excluded=0.3)
+    kept = [history for history in histories if history]
+    assert 12 < len(kept) < 28
+    votes = Counter(trial.cell for history in kept for trial in history if trial.role == "main")
+    assert min(votes[cell.id] for cell in design.cells) >= design.protocol.votes_per_cell
+
+
+def test_checks_that_take_more_than_a_third_are_warned_of() -> None:
+    (line,) = check_share_lines(Counter({"main": 7, "gold": 3, "training": 2}))
+    assert line.startswith("Warning: 42% of a session's")
+    (line,) = check_share_lines(Counter({"main": 20, "gold": 3, "training": 2}))
+    assert line.startswith("20% of")
 
 
 def test_too_few_raters_are_told_so() -> None:

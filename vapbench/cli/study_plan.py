@@ -47,9 +47,15 @@ def plan(
     raters: Annotated[
         int | None,
         typer.Option(
-            "--raters", min=1, help="[default: as many as keep a pass at 26 trials, at least 5]", show_default=False
+            "--raters", min=1, help="[default: as many as keep a pass at 26 trials, at least 6]", show_default=False
         ),
     ] = None,
+    attrition: Annotated[
+        float, typer.Option("--attrition", min=0, max=0.9, help="Share of raters assumed to leave midway.")
+    ] = 0.2,
+    exclusion: Annotated[
+        float, typer.Option("--exclusion", min=0, max=0.9, help="Share of raters assumed to be excluded by the rules.")
+    ] = 0.1,
     name: Annotated[
         str | None, typer.Option("--id", help="Name of the study. [default: suite and task]", show_default=False)
     ] = None,
@@ -59,6 +65,7 @@ def plan(
         typer.Option("--seed", help="Seed of the generations to show. [default: the lowest]", show_default=False),
     ] = None,
     study_seed: Annotated[int, typer.Option("--study-seed", min=0, help="Of assignment, checks and analysis.")] = 0,
+    dry_run: opt.DryRun = False,
     results: opt.Results = opt.RUNS,
     json: opt.Json = False,
     quiet: opt.Quiet = False,
@@ -66,9 +73,11 @@ def plan(
     """Plan a preference study from finished runs.
 
     Blinds every video, makes checks with known answers from ground truth, freezes the protocol, and simulates the study
-    through the real assigner and estimator: power, interval width, rater-minutes.
+    through the real assigner and estimator: power, interval width, raters needed, rater-minutes. With --dry-run only
+    the last, in seconds. Videos are encoded once: another design of the same ones takes none of that again.
 
     \b
+    vapbench study plan -m vap -m i2v --raters 40 --dry-run
     vapbench study plan --suite mini --method vap --method i2v
     vapbench study serve
     """
@@ -78,8 +87,8 @@ def plan(
     from vapbench.files.atomic import quoted
     from vapbench.study.analysis.text import plan_document, plan_lines
     from vapbench.study.design.blinding import native_formats
-    from vapbench.study.design.planning import QUESTIONS, Wanted, write_study
-    from vapbench.study.design.simulation import forecast
+    from vapbench.study.design.planning import QUESTIONS, Wanted, sketch_study, write_study
+    from vapbench.study.design.simulation import Assumptions, forecast
     from vapbench.study.design.sources import from_runs, from_table
     from vapbench.study.folder import StudyFolder
 
@@ -92,20 +101,27 @@ def plan(
     except ValueError as error:
         raise UsageError(f"--id: {error}.") from None
     asked = tuple(dict.fromkeys(questions or QUESTIONS))
-    wanted = Wanted(identifier, kind, asked, votes_per_cell, raters, study_seed)
+    wanted = Wanted(
+        identifier, kind, asked, votes_per_cell, raters, study_seed, attrition=attrition, exclusion=exclusion
+    )
+    assumed = Assumptions(dropout=attrition, excluded=exclusion)
     folder = StudyFolder(studies / identifier)
     with errors().status("Blinding …") as status:
         shown = None if quiet else lambda what: status.update(f"Blinding {what}")
-        planned = write_study(sources, wanted, folder, shown or (lambda _: None))
+        if dry_run:
+            planned = sketch_study(sources, wanted, folder)
+        else:
+            planned = write_study(sources, wanted, folder, shown or (lambda _: None))
         status.update("Simulating …")
-        expected = forecast(planned.protocol, seed=study_seed)
+        expected = forecast(planned.protocol, assumed, seed=study_seed)
     if json:
         print_json(plan_document(planned, expected))
         return
     formats = native_formats(
         {method.name: [method.videos[case.id] for case in sources.cases] for method in sources.methods}
     )
-    for line in plan_lines(planned, expected, formats, dict(sources.left_out)):
+    for line in plan_lines(planned, expected, assumed, formats, dict(sources.left_out)):
         output().print(line, markup=False, soft_wrap=True, emoji=False)
     output().print()
-    output().print(f"Next:  vapbench study serve {quoted(folder.path)}", markup=False, soft_wrap=True)
+    following = "the same without --dry-run" if dry_run else f"vapbench study serve {quoted(folder.path)}"
+    output().print(f"Next:  {following}", markup=False, soft_wrap=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import math
 from dataclasses import dataclass
 from statistics import NormalDist
@@ -10,6 +11,10 @@ from vapbench.stats.flips import least_p
 from vapbench.stats.intervals import FEWEST_CONDITIONS, t_critical
 
 MOST_CONDITIONS = 5_000
+MOST_RATERS = 5_000
+_LOGISTIC_VARIANCE = math.pi**2 / 3
+_SHRINKS = (16 * math.sqrt(3) / (15 * math.pi)) ** 2
+"""How a normal spread draws a logistic curve's middle towards 1/2 (the logit as a probit of this scale)."""
 
 
 @dataclass(frozen=True)
@@ -158,6 +163,66 @@ def design_effect(votes_per_rater: float, votes_per_item: float, rater_rho: floa
         item_rho: correlation of two votes on one item.
     """
     return 1 + max(votes_per_rater - 1, 0) * rater_rho + max(votes_per_item - 1, 0) * item_rho
+
+
+@dataclass(frozen=True)
+class Voting:
+    """How a study asks: what closed forms need to know of it."""
+
+    votes: float
+    """Usable votes on a question by each rater."""
+    methods: int
+    items: int
+    two: bool = True
+    """Whether two methods are compared at a time, not all."""
+    rater_sd: float = 0.5
+    """Spread of raters' tastes, per method, on the log scale."""
+    item_sd: float = 0.8
+    """Spread of items, likewise."""
+    ties: float = 0.5
+    """nu of the Davidson model; 0 where ties are no answer."""
+
+    @property
+    def pairs(self) -> int:
+        """Pairs of methods that the votes are spread over; 0 where all are shown at once."""
+        return math.comb(self.methods, 2) if self.two else 0
+
+    def correlations(self) -> tuple[float, float]:
+        """Correlation of two votes on one pair of methods by one rater, and on one item."""
+        rater, item = 2 * self.rater_sd**2, 2 * self.item_sd**2
+        whole = rater + item + _LOGISTIC_VARIANCE
+        return rater / whole, item / whole
+
+    def seen_logit(self, logit: float) -> float:
+        """Log-odds in the crowd, of what has ``logit`` for an average rater and item."""
+        return logit / math.sqrt(1 + _SHRINKS * 2 * (self.rater_sd**2 + self.item_sd**2))
+
+
+def raters_needed(voting: Voting, win_rate: float, alpha: float = 0.05, power: float = 0.8) -> int | None:
+    """The fewest raters who tell two neighbouring methods apart; None if 5,000 do not, as with too few items.
+
+    Args:
+        voting: the study. Of pairs :func:`votes_per_pair`, else :func:`votes_for_shares` of the best two of equally
+            spaced methods, each with the :func:`design_effect` that so many raters give.
+        win_rate: share of decisive votes for the better of two, among average raters and items; not 1/2.
+        alpha: two-sided level, of this pair alone.
+        power: probability of detecting it.
+    """
+    rater_rho, item_rho = voting.correlations()
+    gap = voting.seen_logit(math.log(win_rate / (1 - win_rate)))
+    if voting.pairs:
+        votes, rate = voting.votes / voting.pairs * 2 / (2 + voting.ties), 1 / (1 + math.exp(-gap))
+    else:
+        votes, weights = voting.votes, [math.exp(-gap * place) for place in range(voting.methods)]
+        first, second = (weight / sum(weights) for weight in weights[:2])
+
+    def enough(raters: int) -> bool:
+        effect = design_effect(votes, raters * votes / voting.items, rater_rho, item_rho)
+        if voting.pairs:
+            return raters * votes >= votes_per_pair(rate, alpha, power, design_effect=effect)
+        return raters * votes >= votes_for_shares(first, second, alpha, power, design_effect=effect)
+
+    return bisect.bisect_left(range(1, MOST_RATERS + 1), True, key=enough) + 1 if enough(MOST_RATERS) else None
 
 
 def _quantile(probability: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -15,13 +16,17 @@ from vapbench.study.design.blinding import BlindSpec
 from vapbench.study.design.planning import Planned, session_minutes, session_roles
 from vapbench.study.design.simulation import Assumptions, Forecast
 from vapbench.study.protocol import TrialKind
+from vapbench.study.votes import TrialRole
 
 _GAP = "  "
 POWER = 0.8
 """What a study is usually planned for."""
+MOST_CHECKS = 1 / 3
 
 
-def plan_lines(planned: Planned, forecast: Forecast, formats: dict[str, str], left_out: dict[str, str]) -> list[str]:
+def plan_lines(
+    planned: Planned, forecast: Forecast, assumed: Assumptions, formats: dict[str, str], left_out: dict[str, str]
+) -> list[str]:
     """What will be asked of whom, what that can find out, and what it costs."""
     protocol = planned.protocol
     minutes = session_minutes(protocol)
@@ -48,9 +53,19 @@ def plan_lines(planned: Planned, forecast: Forecast, formats: dict[str, str], le
         f"{protocol.raters} raters x {minutes:.0f} minutes = {protocol.raters * minutes:,.0f} rater-minutes: {passes}"
         f"{roles['main']} trials, {roles['gold']} gold, {roles['identical']} identical, {roles['repeat']} repeats, "
         f"{roles['training']} training.",
-        *_forecast_lines(planned, forecast),
+        *check_share_lines(roles),
+        *_forecast_lines(planned, forecast, assumed),
     ]
     return lines
+
+
+def check_share_lines(roles: Counter[TrialRole]) -> list[str]:
+    """How much of a session asks nothing about the methods, and what to do if it is much."""
+    share = 1 - roles["main"] / roles.total()
+    said = f"{share:.0%} of a session's trials are checks, repeats and practice"
+    if share <= MOST_CHECKS:
+        return [f"{said}."]
+    return [f"Warning: {said}, more than a third: longer sessions (fewer --raters), or one --question, cost less."]
 
 
 def plan_document(planned: Planned, forecast: Forecast) -> dict[str, Any]:
@@ -64,6 +79,7 @@ def plan_document(planned: Planned, forecast: Forecast) -> dict[str, Any]:
         "leaks": [str(leak) for leak in planned.leaks],
         "notes": list(planned.notes),
         "raters": planned.protocol.raters,
+        "check_share": 1 - (roles := session_roles(planned.protocol))["main"] / roles.total(),
         "minutes_per_rater": minutes,
         "rater_minutes": planned.protocol.raters * minutes,
         "forecast": asdict(forecast),
@@ -95,12 +111,12 @@ def report_lines(result: StudyResult) -> list[str]:
     return lines
 
 
-def _forecast_lines(planned: Planned, forecast: Forecast) -> list[str]:
+def _forecast_lines(planned: Planned, forecast: Forecast, assumed: Assumptions) -> list[str]:
     pair = planned.protocol.kind == "pair"
     per = f"{forecast.votes_per_pair:.0f} per pair of methods" if pair else "all methods in each"
-    assumed = Assumptions()
     lines = [
-        f"Simulated through the assigner, {assumed.dropout:.0%} of raters leaving midway: "
+        f"Simulated through the assigner, {assumed.dropout:.0%} of raters leaving midway and {assumed.excluded:.0%} "
+        "excluded: "
         f"{forecast.votes:.0f} votes per question, {per}, "
         f"{forecast.least_per_cell} to {forecast.most_per_cell} per cell; "
         f"no method's share of {'left' if pair else 'first'} places is over {100 * forecast.left_share:.1f} points "
@@ -111,16 +127,18 @@ def _forecast_lines(planned: Planned, forecast: Forecast) -> list[str]:
         return [*lines, f"No interval can be given: {forecast.reason}. Add --raters, or more cases."]
     rows = [
         (f"{100 * power.win_rate:.0f}:{100 - 100 * power.win_rate:.0f}", f"{power.power:.2f}",
-         f"±{100 * power.half_width:.1f} points")
-        for power in forecast.powers
+         f"±{100 * power.half_width:.1f} points", "more cases" if raters is None else f"{raters:,}")
+        for power, raters in zip(forecast.powers, forecast.raters_needed, strict=True)
     ]  # fmt: skip
+    header = ("true preference", "power", "95 % interval of the win probability", "raters for power 0.8")
     return [
         *lines,
-        *_table(("true preference", "power", "95 % interval of the win probability"), rows),
+        *_table(header, rows),
         "",
         *underpowered(forecast),
         "Power: share of simulated studies that tell neighbouring methods apart, two-sided 5 %, not corrected for many "
         "pairs.",
+        "Raters for power 0.8: by the closed form, sessions staying as long; those who leave or are excluded count.",
         f"Assumed: log-strengths vary by {assumed.rater_sd:g} (SD) among raters and {assumed.item_sd:g} among items, "
         "methods are equally far apart.",
     ]

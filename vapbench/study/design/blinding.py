@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import math
 import secrets
+import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from vapbench.core.clip import Clip, Frames
 from vapbench.core.video import pad_video, probe, read_first_frame, read_video, write_video
 from vapbench.errors import DataError
-from vapbench.files.atomic import atomic_path, file_sha256
+from vapbench.files.atomic import atomic_path, digest, file_sha256
 from vapbench.study.protocol import MediaFacts
 
+ENCODING_VERSION = 1
+"""Raise when an equal video may be encoded differently."""
+ENCODED = ".encoded"
+"""Beside the studies: blinded videos before their bytes are made equal. Never served; may be deleted."""
 _SHORTEST_SECONDS = 0.5
 _BOX_HEADER = 8
 
@@ -68,28 +74,46 @@ def conform(clip: Clip, spec: BlindSpec) -> Clip:
     return Clip(np.stack([_cover(clip.frames[i], spec.width, spec.height) for i in index]), spec.fps, clip.source)
 
 
+@dataclass(frozen=True)
+class Take:
+    """A video, as it is or spoilt on purpose."""
+
+    video: Path
+    spoilt: int = 0
+    """0: as it is; 1, 2, …: ever more noise (odd) or blur (even), which nobody could prefer."""
+    seed: int = 0
+    """Of the noise."""
+
+    def clip(self) -> Clip:
+        """Decode it."""
+        clip = read_video(self.video)
+        return spoil(clip, self.spoilt, self.seed) if self.spoilt else clip
+
+
 @dataclass
 class MediaStore:
     """The ``media/`` folder while a study is planned."""
 
     folder: Path
     spec: BlindSpec
+    encoded: Path
+    """Where encoded videos are kept: designs of the same videos share them."""
     facts: dict[str, MediaFacts] = field(default_factory=dict)
     _shared: dict[tuple[str, str], str] = field(default_factory=dict)
     """Files that several cases show (a reference, a first frame) are written once."""
 
-    def candidates(self, clips: Sequence[Callable[[], Clip]]) -> list[str]:
+    def candidates(self, takes: Sequence[Take]) -> list[str]:
         """Write the candidates of one trial, equal in size, rate, length and bytes.
 
         Args:
-            clips: decoders, called one after the other so that only one clip is in memory.
+            takes: what is shown; decoded one after the other, so that only one clip is in memory.
 
         Returns:
             Media ids, in order. They are random: nothing of the source is in them.
         """
-        names = [secrets.token_hex(16) for _ in clips]
-        for name, clip in zip(names, clips, strict=True):
-            write_video(self._path(name, ".mp4"), conform(clip(), self.spec))
+        names = [secrets.token_hex(16) for _ in takes]
+        for name, take in zip(names, takes, strict=True):
+            self._encode(self._path(name, ".mp4"), take, self.spec)
         target = max(self._path(name, ".mp4").stat().st_size for name in names) + _BOX_HEADER
         for name in names:
             pad_video(self._path(name, ".mp4"), target)
@@ -110,13 +134,17 @@ class MediaStore:
             self._shared[key] = write(source)
         return self._shared[key]
 
+    def _encode(self, path: Path, take: Take, spec: BlindSpec) -> None:
+        what = [ENCODING_VERSION, file_sha256(take.video), take.spoilt, take.seed if take.spoilt else 0, asdict(spec)]
+        kept = self.encoded / f"{digest(what)}.mp4"
+        if not kept.is_file():
+            write_video(kept, conform(take.clip(), spec))
+        with atomic_path(path) as temporary:
+            shutil.copyfile(kept, temporary)
+
     def _reference(self, video: Path) -> str:
-        clip = read_video(video)
-        width = _even(round(clip.width * self.spec.height / clip.height))
-        frames = max(1, min(self.spec.frames, math.floor(clip.seconds * self.spec.fps + 1e-6)))
         name = secrets.token_hex(16)
-        spec = BlindSpec(width, self.spec.height, self.spec.fps, frames)
-        write_video(self._path(name, ".mp4"), conform(clip, spec))
+        self._encode(self._path(name, ".mp4"), Take(video), _reference_spec(video, self.spec))
         return self._record(name, ".mp4")
 
     def _image(self, source: Path) -> str:
@@ -143,22 +171,39 @@ class MediaStore:
         return name
 
 
-def degradations(clip: Clip, count: int, seed: int) -> list[Clip]:
-    """``count`` versions of a clip that nobody could prefer: noisy, blurred, ever more so."""
+class Sketch(MediaStore):
+    """A store that writes nothing: a forecast needs to know what is shown with what, not the pictures."""
+
+    def candidates(self, takes: Sequence[Take]) -> list[str]:
+        """Ids of as many videos of the common format."""
+        return [self._note(".mp4", self.spec.width, self.spec.frames, self.spec.fps) for _ in takes]
+
+    def _reference(self, video: Path) -> str:
+        return self._note(".mp4", self.spec.width, self.spec.frames, self.spec.fps)
+
+    def _image(self, source: Path) -> str:
+        return self._note(".png", self.spec.width, 1, 0.0)
+
+    def _note(self, suffix: Literal[".mp4", ".png"], width: int, frames: int, fps: float) -> str:
+        name = secrets.token_hex(16)
+        self.facts[name] = MediaFacts(
+            sha256="0" * 64, suffix=suffix, width=width, height=self.spec.height, frames=frames, fps=fps, size=1
+        )
+        return name
+
+
+def spoil(clip: Clip, level: int, seed: int) -> Clip:
+    """A version of a clip that nobody could prefer: noisy for odd levels, blurred for even ones, ever more so."""
     import cv2
 
-    random = np.random.default_rng(seed)
-    worse = []
-    for number in range(count):
-        level = 1 + number // 2
-        if number % 2 == 0:
-            noise = random.normal(0, 60 * level, clip.frames.shape)
-            frames = np.clip(clip.frames + noise, 0, 255).astype(np.uint8)
-        else:
-            sigma = clip.height * 0.05 * level
-            frames = np.stack([np.asarray(cv2.GaussianBlur(frame, (0, 0), sigma)) for frame in clip.frames])
-        worse.append(Clip(frames, clip.fps, clip.source))
-    return worse
+    strength = (level + 1) // 2
+    if level % 2:
+        noise = np.random.default_rng([seed, level]).normal(0, 60 * strength, clip.frames.shape)
+        frames = np.clip(clip.frames + noise, 0, 255).astype(np.uint8)
+    else:
+        sigma = clip.height * 0.05 * strength
+        frames = np.stack([np.asarray(cv2.GaussianBlur(frame, (0, 0), sigma)) for frame in clip.frames])
+    return Clip(frames, clip.fps, clip.source)
 
 
 def native_formats(videos: Mapping[str, Sequence[Path]]) -> dict[str, str]:
@@ -169,6 +214,15 @@ def native_formats(videos: Mapping[str, Sequence[Path]]) -> dict[str, str]:
         shown = [f"{w}x{h}, {fps:g} fps, {frames} frames" for w, h, fps, frames in sorted(infos)]
         formats[name] = shown[0] if len(shown) == 1 else f"{shown[0]} and {len(shown) - 1} more"
     return formats
+
+
+def _reference_spec(video: Path, spec: BlindSpec) -> BlindSpec:
+    info = probe(video)
+    frames = info.frames or len(read_video(video))
+    width = _even(round(info.width * spec.height / info.height))
+    return BlindSpec(
+        width, spec.height, spec.fps, max(1, min(spec.frames, math.floor(frames / info.fps * spec.fps + 1e-6)))
+    )
 
 
 def _cover(frame: Frames, width: int, height: int) -> Frames:

@@ -6,18 +6,15 @@ import math
 import secrets
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from vapbench.core.clip import Clip
-from vapbench.core.video import read_video
 from vapbench.errors import IdentityError, UsageError
 from vapbench.files.atomic import file_sha256
 from vapbench.stats.clusters import MIN_CLUSTERS
 from vapbench.study.design.assign import session
-from vapbench.study.design.blinding import BlindSpec, MediaStore, common_spec, degradations
+from vapbench.study.design.blinding import ENCODED, BlindSpec, MediaStore, Sketch, Take, common_spec
 from vapbench.study.design.sources import SourceCase, Sources
 from vapbench.study.folder import StudyFolder
 from vapbench.study.leaks import Leak, protocol_leaks
@@ -70,6 +67,15 @@ class Wanted:
     """None: as many as keep a session at two quarters of an hour, and as an interval needs."""
     seed: int
     title: str = "Which video is better?"
+    attrition: float = 0.2
+    """Share of raters assumed to leave somewhere in the middle."""
+    exclusion: float = 0.1
+    """Share of raters assumed to be excluded by the rules, with all their votes."""
+
+    @property
+    def usable(self) -> float:
+        """Share of the votes that are left: whoever leaves has given half of theirs."""
+        return (1 - self.attrition / 2) * (1 - self.exclusion)
 
 
 @dataclass(frozen=True)
@@ -94,7 +100,7 @@ def write_study(
     Args:
         sources: cases and videos.
         wanted: what was asked for.
-        folder: where.
+        folder: where. Encoded videos are kept beside it, so that another design of them encodes nothing.
         progress: called with what is being written.
 
     Raises:
@@ -102,16 +108,43 @@ def write_study(
         IdentityError: the study has been opened.
         DataError: a video cannot be read, or is too short.
     """
+    if folder.opening_path.exists():
+        raise IdentityError(f"{folder.path} has been opened: its protocol is final. Plan another with --id NAME.")
+    spec = _spec(sources)
+    media = folder.path / "media"
+    store = MediaStore(media, spec, folder.path.parent / ENCODED)
+    _check_questions(wanted)
+    for leftover in media.glob("*") if media.is_dir() else ():
+        leftover.unlink()
+    planned = _lay_out(sources, wanted, folder, store, progress)
+    folder.save(planned.protocol, planned.key)
+    return planned
+
+
+def sketch_study(sources: Sources, wanted: Wanted, folder: StudyFolder) -> Planned:
+    """The same design without encoding or writing anything: for a forecast.
+
+    Raises:
+        UsageError: an unknown question.
+        DataError: a video cannot be read, or is too short.
+    """
+    _check_questions(wanted)
+    return _lay_out(sources, wanted, folder, Sketch(folder.path, _spec(sources), folder.path), lambda _: None)
+
+
+def _spec(sources: Sources) -> BlindSpec:
+    return common_spec([method.videos[case.id] for method in sources.methods for case in sources.cases])
+
+
+def _check_questions(wanted: Wanted) -> None:
     unknown = set(wanted.questions) - set(QUESTIONS)
     if unknown:
         raise UsageError(f"Unknown question {min(unknown)!r}. Known: {', '.join(QUESTIONS)}.")
-    if folder.opening_path.exists():
-        raise IdentityError(f"{folder.path} has been opened: its protocol is final. Plan another with --id NAME.")
-    spec = common_spec([method.videos[case.id] for method in sources.methods for case in sources.cases])
-    media = folder.path / "media"
-    for leftover in media.glob("*") if media.is_dir() else ():
-        leftover.unlink()
-    store = MediaStore(media, spec)
+
+
+def _lay_out(
+    sources: Sources, wanted: Wanted, folder: StudyFolder, store: MediaStore, progress: Callable[[str], None]
+) -> Planned:
     codes = _codes(sources)
     cases = tuple(_case(case, sources, codes, store, progress) for case in sources.cases)
     checks, notes = _checks(sources, wanted, store, progress)
@@ -136,8 +169,7 @@ def write_study(
         media=store.facts,
         seed=wanted.seed,
     )
-    folder.save(protocol, key)
-    return Planned(folder, protocol, key, spec, protocol_leaks(protocol, key.names()), tuple(notes))
+    return Planned(folder, protocol, key, store.spec, protocol_leaks(protocol, key.names()), tuple(notes))
 
 
 def session_minutes(protocol: Protocol) -> float:
@@ -178,7 +210,7 @@ def _case(
     progress(case.id)
     # Written in random order, so that neither the order of files nor their times tell methods apart.
     order = [sources.methods[i] for i in np.random.default_rng(secrets.randbits(64)).permutation(len(sources.methods))]
-    media = store.candidates([_reader(method.videos[case.id]) for method in order])
+    media = store.candidates([Take(method.videos[case.id]) for method in order])
     return StudyCase(
         id=case.id,
         condition=case.condition,
@@ -190,21 +222,13 @@ def _case(
     )
 
 
-def _reader(video: Path) -> Callable[[], Clip]:
-    return lambda: read_video(video)
-
-
-def _given(clip: Clip) -> Callable[[], Clip]:
-    return lambda: clip
-
-
 def _session(cases: Sequence[StudyCase], wanted: Wanted) -> tuple[Session, int]:
     cells = sum(_cells(len(case.candidates), wanted.kind) for case in cases)
     votes = cells * wanted.votes_per_cell
     # Fewer raters than that give no interval, whatever they vote.
-    least = max(wanted.votes_per_cell, MIN_CLUSTERS)
-    raters = wanted.raters or max(math.ceil(votes / min(LONGEST_PASS, cells)), least)
-    trials = min(cells, math.ceil(votes / raters))
+    least = math.ceil(max(wanted.votes_per_cell, MIN_CLUSTERS) / (1 - wanted.exclusion))
+    raters = wanted.raters or max(math.ceil(votes / min(LONGEST_PASS, cells) / wanted.usable), least)
+    trials = min(cells, math.ceil(votes / raters / wanted.usable))
     distance = min(10, max(1, trials // 2))
     plan = Session(
         trials=trials,
@@ -267,16 +291,17 @@ def _check(
     random: np.random.Generator,
 ) -> Check:
     assert case.target is not None
-    right = read_video(case.target)
+    right = Take(case.target)
     if question == SEMANTIC.key:
         others = _strangers(case, known)
         wrong = [others[i] for i in random.permutation(len(others))]
-        clips = [_reader(wrong[i % len(wrong)].target or case.target) for i in range(candidates - 1)]
+        wrong_takes = [Take(wrong[i % len(wrong)].target or case.target) for i in range(candidates - 1)]
         feedback = "The right answer shows the reference's effect; the others show something else."
     else:
-        clips = [_given(clip) for clip in degradations(right, candidates - 1, int(random.integers(2**31)))]
+        seed = int(random.integers(2**31))
+        wrong_takes = [replace(right, spoilt=level, seed=seed) for level in range(1, candidates)]
         feedback = "The right answer is the clean video; the others were spoilt on purpose."
-    media = store.candidates([_given(right), *clips])
+    media = store.candidates([right, *wrong_takes])
     kind = "training" if number < TRAINING_TRIALS else "gold"
     return Check(
         id=f"{kind}-{question}-{number + 1}",
@@ -294,7 +319,7 @@ def _check(
 
 def _identical(case: SourceCase, question: str, number: int, store: MediaStore) -> Check:
     assert case.target is not None
-    (video,) = store.candidates([_reader(case.target)])
+    (video,) = store.candidates([Take(case.target)])
     return Check(
         id=f"identical-{question}-{number}",
         kind="identical",

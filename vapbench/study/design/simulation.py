@@ -11,6 +11,7 @@ import numpy as np
 from vapbench.stats.arrays import FloatArray, IntArray
 from vapbench.stats.davidson import fit_davidson
 from vapbench.stats.luce import fit_luce
+from vapbench.stats.power import Voting, raters_needed
 from vapbench.stats.simulate import Tastes, simulate_choices, simulate_pairs
 from vapbench.stats.strengths import Strengths
 from vapbench.study.design.assign import Coverage, Design, RaterState, Trial, next_trial, session
@@ -31,6 +32,8 @@ class Assumptions:
     """nu of the Davidson model; 0 where the study has no ties."""
     dropout: float = 0.2
     """Share of raters who leave somewhere in the middle."""
+    excluded: float = 0.1
+    """Share of raters whom the rules exclude; their trials are given to others."""
     designs: int = 2
     """Runs of the assigner, each with other raters leaving."""
     replicates: int = 40
@@ -62,6 +65,8 @@ class Forecast:
     most_per_cell: int
     left_share: float
     """Largest distance of a method's share of left sides (or first places) from balance."""
+    raters_needed: tuple[int | None, ...]
+    """Raters to recruit for a power of 0.8 at each win rate, by the closed form; None: more items are needed."""
     reason: str = ""
     """Why there will be no intervals."""
 
@@ -76,17 +81,20 @@ class Trials:
     item: IntArray
 
 
-def simulate_sessions(design: Design, raters: int, dropout: float, rng: np.random.Generator) -> list[list[Trial]]:
-    """Let raters take trials at the same time, some of them leaving, through the real assigner.
+def simulate_sessions(
+    design: Design, raters: int, dropout: float, rng: np.random.Generator, excluded: float = 0.0
+) -> list[list[Trial]]:
+    """Let raters take trials at the same time, some of them leaving, some excluded, through the real assigner.
 
     Returns:
-        Each rater's history.
+        Each rater's history; of the excluded an empty one.
     """
     coverage = Coverage.empty(design)
     states = [RaterState(f"simulated-{index}", index) for index in range(raters)]
     length = len(session(design.protocol, states[0].rater, 0))
     leaves = np.where(rng.random(raters) < dropout, rng.integers(1, max(2, length), raters), length)
     histories: list[list[Trial]] = [[] for _ in states]
+    out = rng.random(raters) < excluded if excluded else np.zeros(raters, dtype=bool)
     active = list(range(raters))
     while active:
         place = int(rng.integers(len(active)))
@@ -94,6 +102,10 @@ def simulate_sessions(design: Design, raters: int, dropout: float, rng: np.rando
         state = RaterState(states[index].rater, index, tuple(histories[index]))
         trial = next_trial(design, coverage, state) if len(histories[index]) < leaves[index] else None
         if trial is None:
+            if out[index]:
+                for given in histories[index]:
+                    coverage.add(design, given, times=-1)
+                histories[index] = []
             active[place] = active[-1]
             active.pop()
             continue
@@ -116,7 +128,9 @@ def forecast(protocol: Protocol, assumptions: Assumptions = Assumptions(), seed:
     design = Design(protocol)
     question = protocol.questions[0].key
     runs = [
-        trials_of(design, simulate_sessions(design, protocol.raters, assumptions.dropout, rng), question)
+        trials_of(
+            design, simulate_sessions(design, protocol.raters, assumptions.dropout, rng, assumptions.excluded), question
+        )
         for _ in range(assumptions.designs)
     ]
     powers, reason = [], ""
@@ -143,8 +157,25 @@ def forecast(protocol: Protocol, assumptions: Assumptions = Assumptions(), seed:
         int(min(_least(design, run, question) for run in runs)),
         int(max(count.max() for count in counts)),
         max(_imbalance(run, len(protocol.methods)) for run in runs),
+        raters_for(protocol, assumptions),
         reason,
     )
+
+
+def raters_for(protocol: Protocol, assumptions: Assumptions) -> tuple[int | None, ...]:
+    """Raters to recruit for a power of 0.8 at each of :data:`WIN_RATES`, sessions being as long as planned."""
+    kept = (1 - assumptions.dropout / 2) * protocol.session.trials
+    voting = Voting(
+        kept,
+        len(protocol.methods),
+        len(protocol.cases),
+        protocol.kind == "pair",
+        assumptions.rater_sd,
+        assumptions.item_sd,
+        assumptions.ties if protocol.ties else 0.0,
+    )
+    needed = [raters_needed(voting, rate) for rate in WIN_RATES]
+    return tuple(None if raters is None else math.ceil(raters / (1 - assumptions.excluded)) for raters in needed)
 
 
 def trials_of(design: Design, histories: Sequence[Sequence[Trial]], question: str) -> Trials:
