@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from PIL import Image
 from tests.conftest import moving_clip
 from vapbench.core.clip import Clip
 from vapbench.core.video import probe, read_first_frame, read_video, write_video
-from vapbench.errors import DataError
+from vapbench.errors import DataError, UsageError
 from vapbench.files.atomic import file_sha256
 
 
@@ -37,6 +38,36 @@ def test_equal_frames_give_equal_bytes(tmp_path: Path) -> None:
         write_video(tmp_path / f"{attempt}.mp4", clip)
         hashes.add(file_sha256(tmp_path / f"{attempt}.mp4"))
     assert len(hashes) == 1
+
+
+class TestTheOfficialExport:
+    """As ``infer/cog_vap.py`` of Video-As-Prompt writes: PIL frames through diffusers, nothing else said."""
+
+    def test_it_is_diffusers_own_file(self, tmp_path: Path) -> None:
+        pytest.importorskip("imageio_ffmpeg")
+        from diffusers.utils import export_to_video
+
+        clip = moving_clip(frames=9, height=96, width=128, fps=16)
+        write_video(tmp_path / "a.mp4", replace(clip, export="official"))
+        export_to_video([Image.fromarray(frame) for frame in clip.frames], str(tmp_path / "b.mp4"), fps=16)
+        ours, theirs = read_video(tmp_path / "a.mp4"), read_video(tmp_path / "b.mp4")
+        assert ours.fps == theirs.fps == 16
+        assert np.array_equal(ours.frames, theirs.frames)
+        assert len(list(tmp_path.iterdir())) == 2
+        write_video(tmp_path / "fine.mp4", clip)
+        assert (tmp_path / "a.mp4").stat().st_size < (tmp_path / "fine.mp4").stat().st_size
+
+    def test_a_size_it_would_scale_is_refused(self, tmp_path: Path) -> None:
+        pytest.importorskip("imageio_ffmpeg")
+        clip = replace(moving_clip(frames=3, height=96, width=120), export="official", source="vap on case-1")
+        with pytest.raises(DataError, match="vap on case-1: the official export scales 120x96 to multiples of 16"):
+            write_video(tmp_path / "a.mp4", clip)
+        assert list(tmp_path.iterdir()) == []
+
+    def test_without_its_packages_it_says_which(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("vapbench.core.video.find_spec", lambda name: None)
+        with pytest.raises(UsageError, match=r"pip install 'vapbench\[official\]'"):
+            write_video(tmp_path / "a.mp4", replace(moving_clip(), export="official"))
 
 
 def test_frames_are_those_opencv_decodes(tmp_path: Path) -> None:

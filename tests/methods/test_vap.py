@@ -12,10 +12,11 @@ import torch
 
 from vapbench.core.case import Case
 from vapbench.core.clip import Clip
+from vapbench.core.video import write_video
 from vapbench.errors import NotApplicable, UsageError, WeightsError
 from vapbench.methods import resolve
 from vapbench.methods.base import identity_of
-from vapbench.running.plan import plan_run
+from vapbench.running.plan import keyed_parameters, plan_run
 
 PARITY = Path(__file__).parents[1] / "data" / "parity" / "vap"
 COGVIDEOX, WAN = PARITY / "cogvideox_pipeline" / "pipeline", PARITY / "wan_pipeline" / "pipeline"
@@ -115,3 +116,39 @@ def test_offload_needs_an_accelerator() -> None:
     method = resolve(f"vap:weights={COGVIDEOX},offload=model").method
     with pytest.raises(UsageError, match="on CPU use none"):
         method.setup(torch.device("cpu"))
+
+
+class TestTheOfficialRunRepeated:
+    """``generator=cuda,export=official``: noise and files as the official scripts make them."""
+
+    @pytest.mark.parametrize("name", ["vap", "vap-wan", "i2v", "i2v-wan", "lora", "vace-depth"])
+    def test_both_are_keyed_and_what_was_before_keeps_its_key(self, name: str) -> None:
+        usual = keyed_parameters(resolve(f"{name}:weights={COGVIDEOX}"))
+        assert not {"generator", "export"} & set(usual)
+        assert keyed_parameters(resolve(f"{name}:weights={COGVIDEOX},generator=cpu,export=fine")) == usual
+        official = keyed_parameters(resolve(f"{name}:weights={COGVIDEOX},generator=cuda,export=official"))
+        assert official == usual | {"generator": "cuda", "export": "official"}
+
+    def test_without_cuda_one_sentence_before_anything_is_loaded(self, tmp_path: Path) -> None:
+        method = resolve(f"vap:weights={tmp_path / 'nowhere'},generator=cuda").method
+        with pytest.raises(UsageError, match=r"generator=cuda draws the noise on a CUDA device, and this runs on cpu"):
+            method.setup(torch.device("cpu"))
+
+    def test_without_the_writers_packages_too(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("vapbench.core.video.find_spec", lambda name: None)
+        method = resolve(f"vap:weights={tmp_path / 'nowhere'},export=official").method
+        with pytest.raises(UsageError, match=r"vapbench\[official\]"):
+            method.setup(torch.device("cpu"))
+
+    def test_the_run_holds_the_official_file_of_the_same_frames(
+        self, tmp_path: Path, make_case: Callable[..., Case]
+    ) -> None:
+        pytest.importorskip("imageio_ffmpeg")
+        case = make_case(clip=CLIP)
+        fine, official = (generate(f"vap:weights={COGVIDEOX},export={export}", case) for export in ("fine", "official"))
+        assert np.array_equal(fine.frames, official.frames)
+        write_video(tmp_path / "fine.mp4", fine)
+        write_video(tmp_path / "official.mp4", official)
+        # x264 names its settings in the stream: a constant rate factor of 25 is imageio's quality 5.
+        assert b"crf=25.0" in (tmp_path / "official.mp4").read_bytes()
+        assert b"crf=12.0" in (tmp_path / "fine.mp4").read_bytes()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,9 @@ import numpy.typing as npt
 from vapbench.errors import DataError
 
 Frames = npt.NDArray[np.uint8]
+Export = Literal["fine", "official"]
+"""How frames become a file: as :func:`vapbench.core.video.write_video` does by itself, where no difference is seen, or
+as Video-As-Prompt's scripts do, through diffusers' ``export_to_video``, which costs detail."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,11 +25,13 @@ class Clip:
         frames: ``(T, H, W, 3)`` uint8 RGB, ``T >= 1``.
         fps: frames per second, positive.
         source: what the frames come from, for messages.
+        export: how the frames are to be written.
     """
 
     frames: Frames
     fps: float
     source: str = field(default="clip", compare=False)
+    export: Export = field(default="fine", compare=False)
 
     def __post_init__(self) -> None:
         """Refuse what no metric could score.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from fractions import Fraction
+from importlib.util import find_spec
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from vapbench.core.containers import IMAGES, SUFFIXES, check_whole, kind_of, suf
 from vapbench.core.images import IMAGE_SUFFIXES, animation, first_gap, frame_files, read_image
 from vapbench.core.limits import Budget
 from vapbench.core.streams import VideoInfo, changing_size, decode_stream, first_picture
-from vapbench.errors import DataError
+from vapbench.errors import DataError, UsageError
 from vapbench.files.atomic import atomic_path
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "READER_VERSION",
     "VIDEO_SUFFIXES",
     "VideoInfo",
+    "check_official_export",
     "decode",
     "pad_video",
     "probe",
@@ -53,6 +55,8 @@ FOLDER_FPS = 8.0
 # The thread count is part of what x264 writes, so it is fixed rather than taken from the machine. Macroblock-tree
 # rate control is off: with it, equal frames now and then give other bytes.
 _X264 = {"crf": "12", "preset": "fast", "threads": "4", "x264-params": "mbtree=0"}
+_MACROBLOCK = 16
+"""Sides that ``export_to_video`` leaves as they are are multiples of it; others it has scaled up."""
 
 
 def probe(path: str | PathLike[str]) -> VideoInfo:
@@ -122,14 +126,20 @@ def read_first_frame(path: str | PathLike[str]) -> Frames:
 def write_video(path: str | PathLike[str], clip: Clip) -> None:
     """Encode H.264 (yuv420p, constant rate factor 12, BT.601 limited range) at the clip's frame rate.
 
-    The file appears whole or not at all, and equal clips give equal bytes.
+    The file appears whole or not at all, and equal clips give equal bytes. A clip whose ``export`` is ``official``
+    is written as Video-As-Prompt's scripts do instead, whose bytes depend on the encoder and the number of its threads.
 
     Raises:
-        DataError: the height or width is odd, which 4:2:0 chroma cannot store.
+        DataError: the height or width is odd, which 4:2:0 chroma cannot store, or for the official export no multiple
+            of 16, which would be scaled.
+        UsageError: the packages of the official export are not installed.
         OSError: the disk is full or not writable.
     """
     import av
 
+    if clip.export == "official":
+        _write_official(Path(path), clip)
+        return
     if clip.height % 2 or clip.width % 2:
         raise DataError(
             f"{clip.source}: {clip.width}x{clip.height} has an odd side, which H.264 yuv420p cannot store; "
@@ -150,6 +160,35 @@ def write_video(path: str | PathLike[str], clip: Clip) -> None:
                 frame.pts = index
                 container.mux(stream.encode(frame))
             container.mux(stream.encode())
+
+
+def check_official_export() -> None:
+    """Refuse the official export where its packages are missing, before anything is generated.
+
+    Raises:
+        UsageError: ``imageio`` or ``imageio-ffmpeg`` is not installed.
+    """
+    if not (find_spec("imageio") and find_spec("imageio_ffmpeg")):
+        raise UsageError(
+            "export=official writes videos with imageio and its ffmpeg, which are not installed: "
+            "pip install 'vapbench[official]'"
+        )
+
+
+def _write_official(path: Path, clip: Clip) -> None:
+    """Write as ``infer/cog_vap.py`` and ``infer/wan_vap.py`` do: PIL frames, all else at its default."""
+    from diffusers.utils import export_to_video
+    from PIL import Image
+
+    check_official_export()
+    if clip.height % _MACROBLOCK or clip.width % _MACROBLOCK:
+        raise DataError(
+            f"{clip.source}: the official export scales {clip.width}x{clip.height} to multiples of {_MACROBLOCK}; "
+            "generate such a size, or leave export=official out."
+        )
+    with atomic_path(path) as temporary:
+        temporary.touch()
+        export_to_video([Image.fromarray(frame) for frame in clip.frames], str(temporary), fps=clip.fps)
 
 
 def write_lossless(path: Path, clip: Clip) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 _RESULTS = ":(exclude)results"  # What a run writes there is no change of the code that made it.
 _RECORDED = (
     *("vapbench", "torch", "torchvision", "diffusers", "transformers", "open_clip_torch", "torchmetrics"),
-    *("opencv-python-headless", "av", "numpy"),
+    *("opencv-python-headless", "av", "imageio-ffmpeg", "numpy"),
 )
 
 

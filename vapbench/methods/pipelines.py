@@ -7,7 +7,7 @@ A subclass says which pipeline it is and makes frames; ``baselines/image_to_vide
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
@@ -18,8 +18,9 @@ from pydantic import Field
 
 from vapbench.checkpoints.folder import checkpoint_folder, checkpoint_identity
 from vapbench.core.case import Case, ClipSpec, Reference
-from vapbench.core.clip import Clip
+from vapbench.core.clip import Clip, Export
 from vapbench.core.limits import MOST_FRAMES, MOST_PIXELS
+from vapbench.core.video import check_official_export
 from vapbench.errors import UsageError, VapbenchError
 from vapbench.files.atomic import digest
 from vapbench.methods.base import Method
@@ -71,6 +72,10 @@ class PipelineMethod(Method):
     """Whether the autoencoder works on tiles: less memory, and seams at most faintly visible."""
     compile: bool = False
     """Whether the transformer is compiled: minutes at the first case, faster afterwards."""
+    generator: Literal["cpu", "cuda"] = "cpu"
+    """Where noise is drawn: ``cpu`` gives every device the same, ``cuda`` the official scripts' (their seed is 42)."""
+    export: Export = "fine"
+    """How clips are written: ``official`` as the official scripts do (``export_to_video``), which costs detail."""
     pipeline: Any = field(init=False, default=None, repr=False)
 
     def __post_init__(self) -> None:
@@ -85,7 +90,7 @@ class PipelineMethod(Method):
     not_keyed = frozenset({"weights", "revision", "offload", "compile"})
     may_be_empty = frozenset({"negative_prompt"})
     # Parameters that came later, at the value that means what was done before: rows made then stay what they are.
-    neutral: ClassVar[Mapping[str, Any]] = {"negative_prompt": ""}
+    neutral: ClassVar[Mapping[str, Any]] = {"negative_prompt": "", "generator": "cpu", "export": "fine"}
 
     def identity(self) -> Mapping[str, Any]:
         """Hash of the checkpoint folder, or hub repository and commit.
@@ -111,7 +116,8 @@ class PipelineMethod(Method):
         """Load the pipeline and place it, downloading it first where ``weights`` is a hub id that is not here.
 
         Raises:
-            UsageError: offload was asked for without an accelerator.
+            UsageError: offload was asked for without an accelerator, noise from CUDA without CUDA, or the official
+                export without its packages.
             WeightsError: the checkpoint is incomplete, or of another class.
             VapbenchError: the weights do not fit into the device's memory.
         """
@@ -119,6 +125,13 @@ class PipelineMethod(Method):
 
         if self.offload != "none" and device.type == "cpu":
             raise UsageError(f"--offload {self.offload} moves weights to and from an accelerator; on CPU use none.")
+        if self.generator == "cuda" and device.type != "cuda":
+            raise UsageError(
+                f"generator=cuda draws the noise on a CUDA device, and this runs on {device}: its noise cannot be made "
+                "elsewhere; leave generator=cuda out."
+            )
+        if self.export == "official":
+            check_official_export()
         no_bars_in_logs()
         self.pipeline = self.load(checkpoint_folder(self.weights, self.revision), getattr(torch, self.dtype))
         self._embedded: dict[str, Any] = {}
@@ -144,14 +157,14 @@ class PipelineMethod(Method):
         import torch
 
         clip = self.clip_of(case)
-        generator = torch.Generator("cpu").manual_seed(seed)
+        generator = torch.Generator(self._device if self.generator == "cuda" else "cpu").manual_seed(seed)
         try:
             made = self.make(case, clip, generator)
         except torch.OutOfMemoryError as error:
             raise torch.OutOfMemoryError(f"{error} Next: {_NEXT_STEP[self.offload]}.") from error
         # An even number of latent frames comes out of CogVideoX's autoencoder with three frames too many in front.
         frames = np.asarray(made)[-clip.frames :]
-        return Clip.from_float(frames, clip.fps, f"{self.name} on {case.id}")
+        return replace(Clip.from_float(frames, clip.fps, f"{self.name} on {case.id}"), export=self.export)
 
     def sample(
         self, caption: str | None, clip: ClipSpec, generator: "torch.Generator", **own: Any

@@ -37,7 +37,7 @@ class _VideoAsPrompt(PipelineMethod):
 
     # As `weights`: where it comes from is recorded, what it is is keyed.
     not_keyed = PipelineMethod.not_keyed | {"base"}
-    neutral: ClassVar[Mapping[str, Any]] = {"negative_prompt": "wan"}
+    neutral: ClassVar[Mapping[str, Any]] = {**PipelineMethod.neutral, "negative_prompt": "wan"}
 
     def identity(self) -> Mapping[str, Any]:
         """The checkpoint, and the base beside it."""
