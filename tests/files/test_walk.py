@@ -5,7 +5,6 @@ import unicodedata
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
 from vapbench.files.walk import find_inside, walk
 
@@ -18,30 +17,6 @@ def touch(*paths: Path) -> None:
 
 def names(folder: Path, paths: tuple[Path, ...]) -> list[str]:
     return [path.relative_to(folder).as_posix() for path in paths]
-
-
-def test_every_suffix_in_any_case_is_a_video_and_what_systems_leave_is_hidden(tmp_path: Path) -> None:
-    videos = [f"{n}{suffix}" for n, suffix in enumerate([".mp4", ".MP4", ".m4v", ".MOV", ".mkv", ".WebM", ".avi"])]
-    touch(*(tmp_path / name for name in [*videos, "a.gif", "b.WEBP", "c.txt", "d.flv"]))
-    left = [".DS_Store", "._0.mp4", "Thumbs.db", "desktop.ini", ".cache/x.mp4", "__MACOSX/0.mp4"]
-    touch(*(tmp_path / name for name in left))
-    walked = walk(tmp_path)
-    assert names(tmp_path, tuple(walked.videos)) == [*videos, "a.gif", "b.WEBP"]
-    assert sorted(names(tmp_path, walked.hidden)) == sorted([*left[:4], ".cache", "__MACOSX"])
-
-
-def test_a_picture_in_webp_is_no_video_and_an_animation_is_one(tmp_path: Path) -> None:
-    pictures = [Image.new("RGB", (32, 32), colour) for colour in ("red", "blue")]
-    pictures[0].save(tmp_path / "still.webp")
-    pictures[0].save(tmp_path / "lossless.webp", lossless=True)
-    pictures[0].save(tmp_path / "moving.WEBP", save_all=True, append_images=pictures[1:], duration=125)
-    (tmp_path / "broken.webp").write_bytes(b"RIFF")
-    assert [path.name for path in walk(tmp_path).videos] == ["broken.webp", "moving.WEBP"]
-
-
-def test_a_hidden_folder_that_is_asked_for_is_looked_into(tmp_path: Path) -> None:
-    touch(tmp_path / ".outputs" / "x.mp4")
-    assert len(walk(tmp_path / ".outputs").videos) == 1
 
 
 def test_links_are_followed_once_and_loops_are_not(tmp_path: Path) -> None:

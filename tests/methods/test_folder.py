@@ -41,6 +41,37 @@ def test_videos_are_found_by_the_cases_name_and_taken_byte_for_byte(
         method.generate(make_case(1), 0)
 
 
+def test_animated_pictures_frames_and_videos_of_other_names_are_found(
+    outputs: Path, make_case: Callable[..., Case]
+) -> None:
+    cases = [make_case(number) for number in range(4)]
+    apng, frames, bare, both = (outputs / case.id for case in cases)
+    pictures = [Image.fromarray(frame) for frame in moving_clip().frames]
+    pictures[0].save(apng.with_name(f"{apng.name}.png"), save_all=True, append_images=pictures[1:], duration=125)
+    frames.mkdir()
+    for number, picture in enumerate(pictures):
+        picture.save(frames / f"{number}.png")
+    for path in (bare, both.with_name(f"{both.name}.mp4.part"), outputs / "other.bin"):
+        write_video(path.with_name("x.mp4"), moving_clip())
+        path.with_name("x.mp4").rename(path)
+    write_video(both.with_name(f"{both.name}.mp4"), moving_clip())
+    method = Folder(outputs)
+    method.survey(cases)
+    assert [method.video(case.id) for case in cases] == [
+        outputs / f"{apng.name}.png",
+        frames,
+        bare,
+        outputs / f"{both.name}.mp4",
+    ]
+    found = look(method, cases, [0])
+    assert found.missing == []
+    copy = f"{both.name}.mp4.part"
+    assert [(one.kind, one.file, one.text) for one in found.problems if one.kind != "differs"] == [
+        ("no case", "other.bin", ""),
+        ("not read", copy, f"named after {both.name}; its video is another file"),
+    ]
+
+
 def test_a_caption_is_never_a_file_name(outputs: Path, make_case: Callable[..., Case]) -> None:
     case = make_case(caption="a cat")
     write_video(outputs / "a cat.mp4", moving_clip())
@@ -205,7 +236,7 @@ def test_folders_of_frames_are_read_if_called_after_a_case(outputs: Path, make_c
     broken = outputs / f"{cases[0].id}__s0" / "0.png"
     assert found.missing == [cases[2].id]
     assert [(one.kind, one.file, one.text) for one in found.problems] == [
-        ("damaged", f"{cases[0].id}__s0", f"{broken}: not a readable image (PNG, JPEG, WebP or BMP); replace it."),
+        ("damaged", f"{cases[0].id}__s0", f"{broken}: not a readable image but a text file; replace it."),
         ("not read", "thumbnails/", f"3 images; {NAMED}"),
         ("not read", f"{cases[1].id}/", f"3 images; {NAMED}"),
     ]

@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 
 from tests.conftest import moving_clip
+from vapbench.core.clip_files import VIDEO_SUFFIXES
 from vapbench.core.video import write_video
 from vapbench.errors import DataError, NotApplicable, UsageError
-from vapbench.files.walk import VIDEO_SUFFIXES
 from vapbench.running.run import columns_for
 from vapbench.suites import find_suite
 from vapbench.suites.custom import load, name_videos
@@ -31,7 +31,8 @@ def put(clip: Path, folder: Path, *names: str) -> Path:
 
 
 def test_every_video_is_a_case_named_by_its_path(clip: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    folder = put(clip, tmp_path / "v", "a.mp4", "B.MOV", "one/c d.webm", "._a.mp4", ".cache/x.mp4", "notes.txt")
+    folder = put(clip, tmp_path / "v", "a.mp4", "B.MOV", "one/c d.webm", "._a.mp4", ".cache/x.mp4")
+    (folder / "notes.txt").write_text("no video")
     with caplog.at_level(logging.WARNING, logger="vapbench"):
         cases = {case.id: case for case in load(folder)}
     assert list(cases) == ["B", "a", "one--c-d"]
@@ -79,13 +80,27 @@ def test_a_damaged_video_is_a_case_and_odd_sides_are_no_matter(clip: Path, tmp_p
 
 
 def test_every_suffix_that_scoring_reads_is_a_case(clip: Path, tmp_path: Path) -> None:
-    for suffix in VIDEO_SUFFIXES - {".webp"}:
+    for suffix in VIDEO_SUFFIXES - {".webp", ".png"}:
         shutil.copy(clip, tmp_path / f"{suffix[1:]}{suffix.upper()}")
     frames = [Image.fromarray(frame) for frame in moving_clip().frames]
-    frames[0].save(tmp_path / "webp.webp", save_all=True, append_images=frames[1:], duration=125)
-    frames[0].save(tmp_path / "still.webp")
-    assert {case.id for case in load(tmp_path)} >= {suffix[1:] for suffix in VIDEO_SUFFIXES}
-    assert "still" not in name_videos(tmp_path)
+    for suffix in ("webp", "png"):
+        frames[0].save(tmp_path / f"{suffix}.{suffix}", save_all=True, append_images=frames[1:], duration=125)
+        frames[0].save(tmp_path / f"still.{suffix}")
+    assert set(name_videos(tmp_path)) == {suffix[1:] for suffix in VIDEO_SUFFIXES} | {"clip"}
+
+
+def test_folders_of_frames_are_videos(clip: Path, tmp_path: Path) -> None:
+    folder = put(clip, tmp_path / "v", "a.mp4")
+    for place, form in {"b.v2": "{:04}.png", "a": "{}.png", "pictures": "{}.png"}.items():
+        (folder / place).mkdir()
+        for number, frame in enumerate(moving_clip().frames):
+            name = ["cat", "dog", "eel", "fox", "gnu"][number] if place == "pictures" else number
+            Image.fromarray(frame).save(folder / place / form.format(name))
+    assert name_videos(folder) == {"a": folder / "a.mp4", "b.v2": folder / "b.v2"}
+    frames = {case.id: case.clip for case in load(folder)}["b.v2"]
+    assert (frames.frames, frames.fps, frames.height, frames.width) == (5, 8, 32, 48)
+    with pytest.raises(DataError, match="is a folder of frames, one video; name the folder that holds it: .*/v$"):
+        name_videos(folder / "b.v2")
 
 
 def test_a_folder_without_videos(tmp_path: Path) -> None:

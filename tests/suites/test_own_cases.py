@@ -3,6 +3,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -56,6 +57,31 @@ def test_a_whole_table(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     assert first.clip == ClipSpec(frames=5, fps=8, height=32, width=48)
     assert "does not say frames, fps, height, width" in caplog.text
     assert "orbit.mp4: frames 5, fps 8, height 32, width 48." in caplog.text
+
+
+def test_frames_and_animated_pictures_are_videos_too(folder: Path) -> None:
+    pictures = [Image.fromarray(frame) for frame in moving_clip(4).frames]
+    for place in ("frames", "again"):
+        (folder / place).mkdir()
+        for number, picture in enumerate(pictures):
+            picture.save(folder / place / f"{number}.png")
+    pictures[0].save(folder / "moves.png", save_all=True, append_images=pictures[1:], duration=125)
+    (folder / "empty").mkdir()
+    write(folder, "reference,target,condition", "frames,moves.png,a", "again,frames,b")
+    first, second = read(folder)
+    assert (first.clip.frames, first.clip.fps, first.clip.width) == (5, 8, 48)
+    assert first.target is not None
+    assert second.target is not None
+    assert np.array_equal(first.reference.video.read().frames, first.target.read().frames)
+    assert np.array_equal(first.image.first_frame(), moving_clip(4).frames[0])
+    assert first.reference.video.sha256 == second.reference.video.sha256 == second.target.sha256
+    (folder / "again" / "0.png").unlink()
+    write(folder, "reference,condition", "again,a")
+    (changed,) = read(folder)
+    assert changed.reference.video.sha256 != first.reference.video.sha256
+    write(folder, "reference,condition", "empty,a")
+    with pytest.raises(MissingMedia, match="empty is not below"):
+        read(folder)
 
 
 def test_the_suite_is_called_after_its_folder_or_its_table(folder: Path) -> None:

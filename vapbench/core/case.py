@@ -14,7 +14,7 @@ from vapbench.core.clip import Clip, Frames
 from vapbench.core.limits import MOST_FRAMES, MOST_PIXELS
 from vapbench.core.video import read_first_frame, read_video
 from vapbench.errors import DataError, NotApplicable
-from vapbench.files.atomic import file_sha256, is_reserved
+from vapbench.files.atomic import content_sha256, file_sha256, is_reserved
 
 Category = Literal["concept", "style", "motion", "camera"]
 
@@ -41,7 +41,7 @@ Name = Annotated[str, AfterValidator(check_name)]
 
 
 class Media(BaseModel):
-    """A video or image file, known by its content: two paths to equal bytes are the same media."""
+    """A video, image, or folder of frames, known by its content: two paths to equal bytes are the same media."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -56,14 +56,14 @@ class Media(BaseModel):
 
     @cached_property
     def sha256(self) -> str:
-        """SHA-256 of the file.
+        """SHA-256 of the file, or of a folder of frames (:func:`vapbench.files.atomic.content_sha256`).
 
         Raises:
             DataError: the file is missing.
         """
-        if not self.path.is_file():
+        if not self.path.exists():
             raise DataError(f"{self.path}: no such file; check the path, or fetch the data again.")
-        return file_sha256(self.path)
+        return content_sha256(self.path) if self.path.is_dir() else file_sha256(self.path)
 
     def read(self) -> Clip:
         """Decode all frames, or return those decoded ahead by :meth:`prefetch`.

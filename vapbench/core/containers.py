@@ -49,9 +49,15 @@ _IN_CLUSTER = frozenset({0xE7, 0xA3, 0xA0, 0xAB, 0xA7, 0xEC, 0xBF, 0x5854, 0xAF}
 _STILL_BRANDS = frozenset({b"avif", b"heic", b"heix", b"mif1"})
 
 
+def first_bytes(path: Path) -> bytes:
+    """The first 64 bytes of a file, or as many as it has."""
+    with path.open("rb") as handle:
+        return handle.read(64)
+
+
 def kind_of(path: Path) -> Kind:
     """The kind of a file, by its first bytes; MP4 and its kin have none of their own, so what is unknown is "mov"."""
-    head = _head(path)
+    head = first_bytes(path)
     if head.startswith(b"\x1a\x45\xdf\xa3"):
         return "matroska"
     if head.startswith((b"GIF87a", b"GIF89a")):
@@ -71,7 +77,7 @@ def suffix_of(path: Path) -> str:
     Returns:
         One of :data:`SUFFIXES`; ``.jpeg`` or ``.bmp`` for a still.
     """
-    kind, head = kind_of(path), _head(path)
+    kind, head = kind_of(path), first_bytes(path)
     if kind == "mov":
         return ".mp4" if head[4:8] == b"ftyp" and head[8:12] != b"qt  " else ".mov"
     if kind == "matroska":
@@ -81,8 +87,26 @@ def suffix_of(path: Path) -> str:
 
 def is_still(path: Path) -> bool:
     """Whether an MP4-like file is one picture: AVIF or HEIC."""
-    head = _head(path)
+    head = first_bytes(path)
     return head[4:8] == b"ftyp" and head[8:12] in _STILL_BRANDS
+
+
+def is_animated(path: Path) -> bool:
+    """Whether a WebP or PNG file is an animation (RFC 9649, section 2.7; PNG, third edition, section 11.3.4.1)."""
+    with path.open("rb") as handle:
+        head = handle.read(21)
+        if kind_of(path) == "webp":
+            return head[12:16] == b"VP8X" and len(head) == 21 and bool(head[20] & 2)
+        at = 8
+        for _ in range(_MOST_PARTS):
+            handle.seek(at)
+            chunk = handle.read(8)
+            if len(chunk) < 8 or chunk[4:] in (b"IDAT", b"IEND"):
+                return False
+            if chunk[4:] == b"acTL":
+                return True
+            at += 12 + int.from_bytes(chunk[:4], "big")
+    return False
 
 
 def check_whole(path: Path, kind: Kind) -> None:
@@ -166,11 +190,6 @@ def stated_seconds(path: Path, kind: Kind) -> float | None:
             scale = int.from_bytes(film[20:24] if film[:1] == b"\x01" else film[12:16], "big")
             return ticks / scale if ticks and scale else None
     return None
-
-
-def _head(path: Path) -> bytes:
-    with path.open("rb") as handle:
-        return handle.read(64)
 
 
 def _boxes(path: Path, handle: IO[bytes], size: int) -> Iterator[tuple[bytes, int, int]]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from vapbench.core.clip import Frames
 from vapbench.core.limits import MOST_IMAGE_PIXELS, MOST_PIXELS, Budget, check_frames, check_pixels
+from vapbench.core.mistaken import what_it_is
 from vapbench.errors import DataError
 
 if TYPE_CHECKING:
@@ -100,6 +101,8 @@ def _opened(path: Path, most: int) -> Iterator[Image]:
         raise
     except Exception as error:
         # Decoders meet damage with errors of any kind: struct.error, SyntaxError, zlib.error, ….
+        if it := what_it_is(path):
+            raise DataError(f"{path}: not a readable image but {it}.") from error
         raise DataError(f"{path}: not a readable image (PNG, JPEG, WebP or BMP); replace it.") from error
 
 

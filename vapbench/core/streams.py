@@ -19,6 +19,7 @@ import numpy as np
 from vapbench.core.clip import Frames
 from vapbench.core.containers import IMAGES, Kind, check_header, check_whole, is_still, kind_of, stated_seconds
 from vapbench.core.limits import MOST_PIXELS, Budget, Claims, check_claims
+from vapbench.core.mistaken import what_it_is
 from vapbench.errors import DataError
 
 if TYPE_CHECKING:
@@ -180,6 +181,8 @@ def _open(path: Path, kind: Kind) -> InputContainer:
         )
         return container
     except _av_errors() as error:
+        if it := what_it_is(path):
+            raise DataError(f"{path}: not a readable video but {it}.") from error
         raise DataError(
             f"{path}: not a readable video (truncated or damaged header, or neither MP4, Matroska, AVI, GIF nor "
             "animated WebP or PNG); fetch or write it again, or convert it: ffmpeg -i FILE OUT.mp4"

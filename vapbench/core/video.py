@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from vapbench.core.clip import Clip, Frames
-from vapbench.core.containers import IMAGES, SUFFIXES, check_whole, kind_of, suffix_of
+from vapbench.core.containers import IMAGES, check_whole, kind_of, suffix_of
 from vapbench.core.images import IMAGE_SUFFIXES, animation, first_gap, frame_files, read_image
 from vapbench.core.limits import Budget
 from vapbench.core.streams import VideoInfo, changing_size, decode_stream, first_picture
@@ -29,7 +29,6 @@ __all__ = [
     "FOLDER_FPS",
     "IMAGE_SUFFIXES",
     "READER_VERSION",
-    "VIDEO_SUFFIXES",
     "VideoInfo",
     "check_official_export",
     "decode",
@@ -47,8 +46,6 @@ READER_VERSION = 2
 """Raised when a file is read as other frames than before. It is recorded with every session of a run, and told under
 tables. 2: rotation, EXIF, square pixels and the default stream are as players show them; 1: frames as they are stored.
 """
-VIDEO_SUFFIXES = SUFFIXES | {".m4v", ".apng"}
-"""What videos are called. What a file is, its bytes say: WebP and PNG are videos where they are animated."""
 FOLDER_FPS = 8.0
 """Of a folder of frames, which has no rate of its own, where the suite says none."""
 

@@ -8,13 +8,9 @@ from __future__ import annotations
 import os
 import unicodedata
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 from vapbench.files.atomic import check_inside
-
-VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3g2", ".mkv", ".webm", ".avi", ".gif", ".webp"})
-"""Names that are looked for as videos, in lower case; what a file is, its first bytes say."""
 
 _LEFT_BEHIND = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "@eadir", "$recycle.bin"})
 
@@ -29,11 +25,6 @@ class Walked:
     """Hidden files and folders; what lies in a hidden folder is not looked at."""
     closed: tuple[Path, ...]
     """Folders that may not be read."""
-
-    @cached_property
-    def videos(self) -> list[Path]:
-        """The files that are named like videos; a WebP of one picture is none."""
-        return [path for path in self.files if is_video_name(path) and not _is_still(path)]
 
 
 def walk(folder: Path) -> Walked:
@@ -72,21 +63,6 @@ def walk(folder: Path) -> Walked:
 def is_hidden(name: str) -> bool:
     """Whether a file or folder is hidden, or one that a system leaves everywhere."""
     return name.startswith(".") or name.lower() in _LEFT_BEHIND
-
-
-def is_video_name(path: Path) -> bool:
-    """Whether a file's suffix is one of a video, in any case."""
-    return path.suffix.lower() in VIDEO_SUFFIXES
-
-
-def _is_still(path: Path) -> bool:
-    """Whether a file is a WebP without animation, by the flags of its header (RFC 9649, section 2.7)."""
-    if path.suffix.lower() != ".webp" or not path.is_file() or not os.access(path, os.R_OK):
-        return False
-    with path.open("rb") as handle:
-        head = handle.read(21)
-    webp = len(head) == 21 and head.startswith(b"RIFF") and head[8:12] == b"WEBP"
-    return webp and not (head[12:16] == b"VP8X" and head[20] & 2)
 
 
 def find_inside(folder: Path, text: str) -> Path:

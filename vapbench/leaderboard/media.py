@@ -7,18 +7,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from vapbench.core.video import VIDEO_SUFFIXES, probe, read_first_frame
-from vapbench.files.atomic import TEMPORARY, expand, file_sha256
+from vapbench.core.clip_files import is_clip
+from vapbench.core.containers import IMAGES, kind_of, suffix_of
+from vapbench.core.video import probe, read_first_frame
+from vapbench.files.atomic import TEMPORARY, content_sha256, expand
 from vapbench.leaderboard.boards import Entry
 from vapbench.report.page.media import playable
 from vapbench.report.read.evidence import explain
 from vapbench.results.manifest import FileRole, PlannedCase
 from vapbench.results.run import GenerationRow
 
-_PLAYABLE = frozenset({".mp4", ".m4v", ".webm"})
-_ENCODED = VIDEO_SUFFIXES - _PLAYABLE
-"""Shown as a copy that browsers play."""
-_IMAGES = frozenset({".png", ".jpg", ".jpeg", ".webp"})
+_PLAYABLE = frozenset({".mp4", ".webm"})
+"""By their bytes; of other videos, a copy is shown that browsers play."""
 ELSEWHERE = "No video of it is kept here."
 
 
@@ -78,9 +78,10 @@ class MediaFiles:
         """A reference, first frame or ground truth. Paths in submissions are never followed."""
         path = expand(planned.media or "") / (planned.file(role) or "")
         trusted = self.wanted and entry.submission is None and planned.file(role)
-        if not trusted or path.suffix.lower() not in VIDEO_SUFFIXES | _IMAGES or not path.is_file():
+        moves = path.is_dir() or is_clip(path)
+        if not trusted or not path.exists() or not (moves or kind_of(path) in IMAGES):
             return Clip(label, "none", why=ELSEWHERE)
-        if path.suffix.lower() in _IMAGES:
+        if not moves:
             return Clip(label, "image", self._add(path, self._hash(path)))
         if role == "image":
             # A video counts by its first frame; showing the video would show the answer.
@@ -91,7 +92,7 @@ class MediaFiles:
 
     def _hash(self, path: Path) -> str:
         if path not in self.hashes:
-            self.hashes[path] = file_sha256(path)
+            self.hashes[path] = content_sha256(path)
         return self.hashes[path]
 
     def copy_to(self, root: Path) -> None:
@@ -117,13 +118,13 @@ class MediaFiles:
                 shutil.copyfile(playable(source, probe(source)), root / name)
 
     def _video(self, path: Path, sha256: str) -> str:
-        if path.suffix.lower() not in _ENCODED:
+        if path.is_file() and suffix_of(path) in _PLAYABLE:
             return self._add(path, sha256)
         name = f"media/{sha256[:24]}-shown.mp4"
         self.copies.setdefault(name, path)
         return name
 
     def _add(self, path: Path, sha256: str) -> str:
-        name = f"media/{sha256[:24]}{path.suffix.lower()}"
+        name = f"media/{sha256[:24]}{suffix_of(path)}"
         self.files.setdefault(name, path)
         return name

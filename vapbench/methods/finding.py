@@ -76,6 +76,11 @@ class Cases:
             return Place(own, int(stem))
         return Place(own, over if seed is None else seed)
 
+    def place_of_any(self, path: PurePath) -> Place | None:
+        """The same of a folder of frames, or of a file that may have no suffix, or several: ``ID.mp4.part``."""
+        spelled = (path.with_name(f"{path.name}.mp4"), path, path.with_suffix(""))
+        return next(filter(None, map(self.place, spelled)), None)
+
 
 def _key(name: str) -> str:
     return _UNUSUAL.sub("-", folded(name).strip())

@@ -10,7 +10,6 @@ import io
 import logging
 import os
 import re
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -18,12 +17,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from vapbench.core.clip import Clip
+from vapbench.core.clip_files import ClipFiles, find_clips, is_clip
 from vapbench.core.images import frame_files
-from vapbench.core.video import IMAGE_SUFFIXES, probe, read_video
+from vapbench.core.video import probe, read_video
 from vapbench.errors import DataError, NotApplicable
 from vapbench.files.atomic import content_sha256, expand, write_text
 from vapbench.files.parsing import read_csv
-from vapbench.files.walk import Walked, find_inside, folded, is_video_name, walk
+from vapbench.files.walk import find_inside, folded
 from vapbench.methods.base import Method
 from vapbench.methods.finding import Cases, Place
 from vapbench.methods.provenance import FIELDS, Provenance, read_provenance
@@ -108,6 +108,11 @@ class Folder(Method):
         """Say which video is whose, case -> video, whatever the videos are called."""
         self._assigned = videos
         self._know(videos)
+
+    @property
+    def assigned(self) -> bool:
+        """Whether :meth:`assign` has said which video is whose."""
+        return bool(self._assigned)
 
     @property
     def label(self) -> str:
@@ -200,7 +205,7 @@ class Folder(Method):
         return next((row.provenance for row in rows if row and row.provenance and not row.problem), {})
 
     @cached_property
-    def walked(self) -> Walked:
+    def clips(self) -> ClipFiles:
         """What lies in the folder.
 
         Raises:
@@ -208,14 +213,7 @@ class Folder(Method):
         """
         if not self.path.is_dir():
             raise DataError(_no_folder(self.path))
-        return walk(self.path)
-
-    @cached_property
-    def frame_folders(self) -> Sequence[Path]:
-        """Folders of several images and no video."""
-        images = Counter(path.parent for path in self.walked.files if path.suffix.lower() in IMAGE_SUFFIXES)
-        videos = {path.parent for path in self.walked.videos}
-        return [path for path, count in images.items() if count > 1 and path not in videos and path != self.path]
+        return find_clips(self.path)
 
     @cached_property
     def rows(self) -> Sequence[Listed]:
@@ -224,10 +222,10 @@ class Folder(Method):
         Raises:
             DataError: the manifest is malformed.
         """
-        if self._assigned:
+        if self.assigned:
             # Every video is spoken for; a table that lies there is somebody else's.
             return ()
-        here = [path for path in self.walked.files if path.parent == self.path and folded(path.name) == MANIFEST]
+        here = [path for path in self.clips.walked.files if path.parent == self.path and folded(path.name) == MANIFEST]
         return _read_manifest(here[0]) if here else ()
 
     @property
@@ -253,7 +251,7 @@ class Folder(Method):
     def _matched(self) -> _Matched:
         cases = Cases(self.ids)
         found = _Matched()
-        if self._assigned:
+        if self.assigned:
             found.listed.update({(case, 0): Listed(0, case, 0, path, "", {}) for case, path in self._assigned.items()})
             found.seeds.update({case: [0] for case in self._assigned})
             return found
@@ -263,7 +261,7 @@ class Folder(Method):
                 raise DataError(f"{self.path / MANIFEST}:{row.line}: {row.case} is listed twice; remove one row.")
             found.listed[key] = row
         taken = {row.video for row in self.rows}
-        for video in self.walked.videos:
+        for video in self.clips.videos:
             relative = video.relative_to(self.path)
             # In the project page's layout the same names stand in ref/, for the references.
             if REFERENCES in relative.parts[-2:-1]:
@@ -274,12 +272,16 @@ class Folder(Method):
             elif video not in taken:
                 found.strays.append(video)
         with_video = set(found.named)
-        for folder in self.frame_folders:
-            relative = folder.relative_to(self.path)
-            place = None if REFERENCES in relative.parts[:-1] else cases.place(Path(f"{relative}.mp4"))
-            # Whoever keeps a video keeps its frames beside it now and then.
+        for path in (*self.clips.unnamed, *self.clips.frames):
+            relative = path.relative_to(self.path)
+            if REFERENCES in relative.parts[:-1]:
+                continue
+            place = cases.place_of_any(relative)
+            # Whoever keeps a video keeps its frames, or an earlier copy, beside it now and then.
             if place is not None and (place.case, place.seed or 0) not in with_video:
-                found.add(place, folder)
+                found.add(place, path)
+            elif place is None and path.is_file() and path not in taken:
+                found.strays.append(path)
         listed = {key for key, row in found.listed.items() if row.video or row.problem}
         for case, seed in sorted({*listed, *found.named}):
             found.seeds.setdefault(case, []).append(seed)
@@ -327,7 +329,7 @@ def _no_folder(path: Path) -> str:
         return f"{path}: no such folder; check the path."
     if path.suffix.lower() in _ARCHIVES:
         return f"{path} is an archive; unpack it, and score the folder: vapbench score {path.with_suffix('')}"
-    if is_video_name(path):
+    if is_clip(path):
         return f"{path} is a single video; score the folder that holds it: vapbench score {path.parent}"
     return f"{path} is no folder; give the folder that holds the videos."
 

@@ -12,11 +12,11 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from vapbench.core.clip_files import VIDEO_SUFFIXES
 from vapbench.core.containers import IMAGES, kind_of
 from vapbench.core.streams import VideoInfo, open_video
 from vapbench.core.video import IMAGE_SUFFIXES, probe
 from vapbench.errors import DataError
-from vapbench.files.walk import VIDEO_SUFFIXES
 from vapbench.methods.finding import Cases
 from vapbench.methods.folder import MANIFEST, PANELS, Folder, check_panels
 
@@ -30,7 +30,7 @@ KINDS: Mapping[Kind, str] = {
     "manifest": "in manifest.csv without a video or a case",
     "no case": "named after no case of the suite, and not scored",
     "differs": "of another size, length or rate than the suite asks for, scored as they are with a note",
-    "not read": "not looked at, for their suffix is no video's that is read",
+    "not read": "not looked at, for they are no videos that are read",
 }
 """Kinds of problems, and how a list of them begins."""
 
@@ -38,6 +38,10 @@ SECONDS = 10.0
 """How long frames are decoded."""
 _MOST_DECODED = 300_000_000
 """Pixels of one video, all frames together, beyond which only its header is read here: a few seconds of decoding."""
+_FRAMES = {
+    False: "a folder of frames is read where it is called after a case",
+    True: "a folder of frames is read where it has no video of its name beside it, and its images differ in a number",
+}
 _NEAREST = 200
 """Files for which the nearest case is looked for; each costs milliseconds."""
 
@@ -130,7 +134,7 @@ def look(
     missing = [case for case, without in lacking.items() if len(without) == len(seeds)]
     partial = {case: without for case, without in lacking.items() if 0 < len(without) < len(seeds)}
     found = Preflight(method.path, len(cases), seeds, missing, partial)
-    found.hidden = [_relative(method, path) for path in method.walked.hidden]
+    found.hidden = [_relative(method, path) for path in method.clips.walked.hidden]
     ours = {key for key in {*method.named, *method.listed} if key[0] in wanted}
     found.outside = sum(len(paths) for key, paths in method.named.items() if key[0] not in wanted)
     found.other_seeds = sum(len(paths) for key, paths in method.named.items() if key in ours and key[1] not in seeds)
@@ -160,21 +164,21 @@ def refuse_none(method: Folder, found: Preflight, cases: Sequence[Case], suite: 
     """
     if found.found:
         return
-    walked = method.walked
+    clips = method.clips
     named = {key for key in method.named if key[0] in {case.id for case in cases}}
     if named:
         seeds = ", ".join(str(seed) for seed in sorted({seed for _, seed in named}))
         asked = ", ".join(map(str, found.seeds))
         raise DataError(f"{method.path}: no video with seed {asked}; there are seeds {seeds}.")
     example = f"{cases[0].id}.mp4"
-    if walked.videos:
+    if clips.videos:
         raise DataError(
-            f"{method.path}: none of its {len(walked.videos)} videos is named after a case of the task, such as "
+            f"{method.path}: none of its {len(clips.videos)} videos is named after a case of the task, such as "
             f"{example}; check --suite {suite}, --task and --data, or list them in {MANIFEST} (case,video)."
         )
-    suffixes = Counter(path.suffix.lower() or "no suffix" for path in walked.files)
+    suffixes = Counter(path.suffix.lower() or "no suffix" for path in clips.walked.files)
     if not suffixes:
-        hidden = f" ({len(walked.hidden)} hidden files aside)" if walked.hidden else ""
+        hidden = f" ({len(clips.walked.hidden)} hidden files aside)" if clips.walked.hidden else ""
         raise DataError(f"{method.path} is empty{hidden}; put videos there, such as {example}.")
     held = ", ".join(f"{count} {suffix}" for suffix, count in suffixes.most_common(5))
     images = sum(count for suffix, count in suffixes.items() if suffix in IMAGE_SUFFIXES)
@@ -242,21 +246,23 @@ def _strays(method: Folder) -> Iterator[Problem]:
 def _not_read(method: Folder) -> Iterator[Problem]:
     cases = Cases(method.ids)
     images: Counter[Path] = Counter()
-    videos = set(method.walked.videos)
-    frames = {path for paths in method.named.values() for path in paths}
-    for path in method.walked.files:
-        if path in videos or path.parent in frames or _relative(method, path).lower() == MANIFEST:
+    copies = set(method.clips.unnamed)
+    told = {path for paths in method.named.values() for path in paths}
+    told |= {row.video for row in method.listed.values() if row.video} | {*method.clips.videos, *method.strays}
+    for path in method.clips.walked.files:
+        if path in told or path.parent in told or _relative(method, path).lower() == MANIFEST:
             continue
         if path.suffix.lower() in IMAGE_SUFFIXES:
             images[path.parent] += 1
         else:
-            place = cases.place(path.relative_to(method.path))
-            text = f"named after {place.case}; convert it to MP4" if place else ""
+            place = cases.place_of_any(path.relative_to(method.path))
+            do = "its video is another file" if path in copies else "convert it to MP4"
+            text = f"named after {place.case}; {do}" if place else ""
             yield Problem("not read", _relative(method, path), text, place.case if place else "")
     for folder, count in images.items():
         where = f"{_relative(method, folder)}/" if folder != method.path else "./"
-        yield Problem("not read", where, f"{count} images; a folder of frames is read where it is called after a case")
-    for path in method.walked.closed:
+        yield Problem("not read", where, f"{count} images; {_FRAMES[method.assigned]}")
+    for path in method.clips.walked.closed:
         yield Problem("damaged", f"{_relative(method, path)}/", "the folder may not be read; check its permissions.")
 
 

@@ -10,10 +10,11 @@ import logging
 from pathlib import Path
 
 from vapbench.core.case import Case, CaseNote, ClipSpec, check_name
-from vapbench.core.video import probe, read_video
+from vapbench.core.clip_files import VIDEO_SUFFIXES, ClipFiles, find_clips, is_numbered
+from vapbench.core.images import frame_files
+from vapbench.core.video import probe
 from vapbench.errors import DataError
 from vapbench.files.atomic import digest
-from vapbench.files.walk import VIDEO_SUFFIXES, walk
 from vapbench.results.run import RunFolder
 from vapbench.suites.table import identifier, identifiers, some
 
@@ -54,23 +55,32 @@ def load(data: Path, clip: ClipSpec | None = None) -> list[Case]:
 def name_videos(folder: Path) -> dict[str, Path]:
     """Every video below a folder by the name of its case: its path without suffix, ``--`` for ``/``.
 
-    Hidden files are left out, linked folders are followed. Where that gives one name to several videos, the names end
-    in digits of their paths.
+    A folder of numbered frames is one, unless a video of its name lies beside it. Hidden files are left out, linked
+    folders are followed. Where several videos would have one name, the names end in digits of their paths.
 
     Raises:
         DataError: there is no video.
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; check the path.")
-    walked = walk(folder)
-    videos = sorted(walked.videos)
-    if not videos:
-        seen = sorted({path.suffix or path.name for path in walked.files})
-        held = f"it holds {some(seen)}" if seen else "it is empty"
-        raise DataError(f"{folder}: no video there ({', '.join(sorted(VIDEO_SUFFIXES))}): {held}; check the path.")
-    inside = [video.relative_to(folder) for video in videos]
-    names = identifiers([path.with_suffix("").parts for path in inside], [[path.as_posix()] for path in inside])
-    return {_legal(name, path.as_posix()): video for name, path, video in zip(names, inside, videos, strict=True)}
+    clips = find_clips(folder)
+    stems = {video: video.with_suffix("") for video in (*clips.videos, *clips.unnamed)}
+    named = set(stems.values())
+    stems |= {frames: frames for frames in clips.frames if frames not in named and is_numbered(frames)}
+    if not stems:
+        raise DataError(_no_video(folder, clips))
+    videos = sorted(stems)
+    inside = [video.relative_to(folder).as_posix() for video in videos]
+    names = identifiers([stems[video].relative_to(folder).parts for video in videos], [[path] for path in inside])
+    return {_legal(name, path): video for name, path, video in zip(names, inside, videos, strict=True)}
+
+
+def _no_video(folder: Path, clips: ClipFiles) -> str:
+    if frame_files(folder) and is_numbered(folder):
+        return f"{folder} is a folder of frames, one video; name the folder that holds it: {folder.absolute().parent}"
+    seen = sorted({path.suffix or path.name for path in clips.walked.files})
+    held = f"it holds {some(seen)}" if seen else "it is empty"
+    return f"{folder}: no video there ({', '.join(sorted(VIDEO_SUFFIXES))}): {held}; check the path."
 
 
 def _of_run(run: RunFolder, clip: ClipSpec | None) -> list[Case]:
@@ -102,8 +112,7 @@ def _spec(video: Path) -> ClipSpec:
     """What a video is; of one that cannot be read, whoever reads it says why."""
     try:
         info = probe(video)
-        frames = info.frames or len(read_video(video))
     except DataError:
         return _UNREAD
     # Nobody is asked for it, so nothing is checked: sides may be odd.
-    return ClipSpec.model_construct(frames=frames, fps=info.fps, height=info.height, width=info.width)
+    return ClipSpec.model_construct(frames=info.frames, fps=info.fps, height=info.height, width=info.width)

@@ -14,8 +14,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from vapbench.core.case import Case, CaseNote, ClipSpec, Media, Reference
+from vapbench.core.clip_files import find_clips
 from vapbench.errors import DataError
-from vapbench.files.walk import walk
 from vapbench.suites.tasks import categories, explain
 
 log = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ def load(data: Path, clip: ClipSpec) -> list[Case]:
     cases: dict[str, Case] = {}
     lonely: list[Path] = []
     for folder, outputs in sorted(_groups(data).items()):
-        beside = walk(folder.parent / REFERENCES).videos
+        beside = find_clips(folder.parent / REFERENCES).videos
         references = _by_name(path for path in beside if path.parent.name == REFERENCES)
         for stem, video in _by_name(outputs).items():
             identity = parse_name(stem)
@@ -68,7 +68,7 @@ def load(data: Path, clip: ClipSpec) -> list[Case]:
 def _groups(data: Path) -> dict[Path, list[Path]]:
     """The videos of each folder of outputs."""
     found: dict[Path, list[Path]] = {}
-    for video in walk(data).videos:
+    for video in find_clips(data).videos:
         if video.parent.name == OUTPUTS and video.parent != data:
             found.setdefault(video.parent, []).append(video)
     return found

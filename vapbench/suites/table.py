@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from vapbench.core.case import Media
+from vapbench.core.images import frame_files
 from vapbench.errors import DataError
 from vapbench.files.atomic import check_inside, digest
 from vapbench.files.parsing import read_csv
@@ -138,7 +139,7 @@ class MediaFinder:
         problem = ""
         if found is None:
             problem = f"is not below {self.folder}; fetch the videos, or correct the row."
-        elif is_pointer(found):
+        elif found.is_file() and is_pointer(found):
             problem = "is a Git LFS pointer, not the file itself; fetch it with: git lfs pull"
         if problem:
             self._missing.setdefault(path, f"{where}: {path} {problem}")
@@ -146,7 +147,7 @@ class MediaFinder:
 
     def locate(self, where: str, path: str) -> Path | None:
         """The same file, or None."""
-        if here := next((full for base in self.bases if (full := base / path).is_file()), None):
+        if here := next((full for base in self.bases if _holds(full := base / path)), None):
             return here
         if path not in self.moved and (found := self._elsewhere(where, path)):
             self.moved[path] = found
@@ -183,6 +184,11 @@ class MediaFinder:
         """
         if self._missing:
             raise MissingMedia(self._missing.values())
+
+
+def _holds(path: Path) -> bool:
+    """Whether a file is there, or a folder of frames."""
+    return path.is_file() or (path.is_dir() and bool(frame_files(path)))
 
 
 def some(names: Collection[str]) -> str:

@@ -20,7 +20,7 @@ from vapbench.core.containers import IMAGES, kind_of, suffix_of
 from vapbench.core.streams import open_video
 from vapbench.core.video import VideoInfo, decode, probe, read_first_frame
 from vapbench.errors import DataError
-from vapbench.files.atomic import atomic_path, cache_folder, file_sha256
+from vapbench.files.atomic import atomic_path, cache_folder, content_sha256
 
 PREVIEW_VERSION = 2
 """Part of a cached preview's name; raised whenever the encoding below changes."""
@@ -147,7 +147,7 @@ def playable(path: Path, info: VideoInfo, scale: float = 1.0) -> Path:
         DataError: the file cannot be decoded.
     """
     width, height = (max(2, round(side * scale / 2) * 2) for side in (info.width, info.height))
-    name = f"{file_sha256(path)[:32]}-{width}x{height}-v{PREVIEW_VERSION}.mp4"
+    name = f"{content_sha256(path)[:32]}-{width}x{height}-v{PREVIEW_VERSION}.mp4"
     preview = cache_folder() / "previews" / name
     if not preview.is_file():
         preview.parent.mkdir(parents=True, exist_ok=True)

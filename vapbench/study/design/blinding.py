@@ -15,7 +15,7 @@ import numpy as np
 from vapbench.core.clip import Clip, Frames
 from vapbench.core.video import pad_video, probe, read_first_frame, read_video, write_video
 from vapbench.errors import DataError
-from vapbench.files.atomic import atomic_path, digest, file_sha256
+from vapbench.files.atomic import atomic_path, content_sha256, digest, file_sha256
 from vapbench.study.protocol import MediaFacts
 
 ENCODING_VERSION = 1
@@ -129,7 +129,7 @@ class MediaStore:
         return self._once("image", source, self._image)
 
     def _once(self, kind: str, source: Path, write: Callable[[Path], str]) -> str:
-        key = (kind, file_sha256(source))
+        key = (kind, content_sha256(source))
         if key not in self._shared:
             self._shared[key] = write(source)
         return self._shared[key]

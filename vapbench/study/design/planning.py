@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from vapbench.errors import IdentityError, UsageError
-from vapbench.files.atomic import file_sha256
+from vapbench.files.atomic import content_sha256
 from vapbench.stats.clusters import MIN_CLUSTERS
 from vapbench.study.design.assign import session
 from vapbench.study.design.blinding import ENCODED, BlindSpec, MediaStore, Sketch, Take, common_spec
@@ -197,7 +197,7 @@ def _key(sources: Sources, codes: dict[str, str]) -> Key:
                 name=method.name,
                 run=method.run,
                 identity=dict(method.identity),
-                sources={case.id: file_sha256(method.videos[case.id]) for case in sources.cases},
+                sources={case.id: content_sha256(method.videos[case.id]) for case in sources.cases},
             )
             for method in sources.methods
         }
