@@ -7,6 +7,7 @@ A scene under a condition, with a variation, is a clip. Importing this package c
     render       frames, depth and flow of a clip
     controls     its structure as a video: itself, its depth, its flow in colours
     captions     its words: by code name, or in plain words
+    grammar      conditions as families with parameters: the suite's next version
     cases        the benchmark, and the proof that training never saw it
     writer       files in VAP-Data's layout
 

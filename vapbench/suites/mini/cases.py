@@ -2,7 +2,7 @@
 
 Every condition has two cases: seen ones make the category tasks, held-out ones the task ``zero-shot``. Each
 case has scenes of its own, and target and reference differ in the main subject's shape and colour, so that
-nothing but the semantic carries over.
+nothing but the semantic carries over. The suite's next version has cases of its own, on conditions of the grammar.
 """
 
 from __future__ import annotations
@@ -13,12 +13,15 @@ from dataclasses import dataclass
 
 from vapbench.errors import DataError
 from vapbench.suites.mini.captions import clip_captions
-from vapbench.suites.mini.conditions import HELD_OUT, SEEN, Category, Condition, condition
+from vapbench.suites.mini.conditions import CATEGORIES, HELD_OUT, SEEN, Category, Condition, condition
+from vapbench.suites.mini.grammar.codes import code_of
+from vapbench.suites.mini.grammar.split import seen_conditions, zero_shot_conditions
 from vapbench.suites.mini.render import MiniClip, render_scene
 from vapbench.suites.mini.scenes import Scene, draw_scene, scene_number
 
 CASES_PER_CONDITION = 2
-_REFERENCES_FROM = 1_000  # targets are test scenes 1000, 1001, ...; references are scenes 2000, 2001, ...
+_REFERENCES_AFTER = 1_000  # targets are test scenes 1000, 1001, ...; references are scenes 2000, 2001, ...
+_GRAMMAR_FROM = 3_000  # the same from scene 4000 on
 
 
 @dataclass(frozen=True)
@@ -44,19 +47,30 @@ class MiniCase:
 
 def benchmark_cases() -> list[MiniCase]:
     """All cases: those of seen conditions by category, then the zero-shot ones."""
+    return _cases((*SEEN, *HELD_OUT), first=0)
+
+
+def grammar_cases() -> list[MiniCase]:
+    """The cases of the suite's next version, on conditions of the grammar: seen ones by category, then zero-shot."""
+    seen = [code_of(semantics) for category in CATEGORIES for semantics in seen_conditions(category)]
+    unseen = [code_of(semantics) for category in CATEGORIES for semantics in zero_shot_conditions(category)]
+    return _cases([condition(code) for code in (*seen, *unseen)], first=_GRAMMAR_FROM)
+
+
+def _cases(conditions: Iterable[Condition], first: int) -> list[MiniCase]:
     cases: list[MiniCase] = []
     used: set[int] = set()
-    for named in (*SEEN, *HELD_OUT):
+    for named in conditions:
         for _ in range(CASES_PER_CONDITION):
-            target = draw_scene(scene_number("test", len(cases)))
-            reference = _reference_for(target, used)
+            target = draw_scene(scene_number("test", first + len(cases)))
+            reference = _reference_for(target, used, first + _REFERENCES_AFTER)
             used.add(reference.number)
             cases.append(_case(named, target, reference))
     return cases
 
 
 def training_clip(name: str, index: int) -> MiniClip:
-    """The ``index``-th training scene under a seen condition.
+    """The ``index``-th training scene under a seen condition, of the suite or of its grammar.
 
     Raises:
         UsageError: there is no such condition.
@@ -77,7 +91,8 @@ def check_no_leak(train_scenes: int = 20_000, rendered: int = 500) -> None:
     Raises:
         DataError: a scene is in both; the message names it.
     """
-    numbers = sorted({spec.scene for case in benchmark_cases() for spec in (case.target, case.reference)})
+    cases = benchmark_cases() + grammar_cases()
+    numbers = sorted({spec.scene for case in cases for spec in (case.target, case.reference)})
     train = [draw_scene(scene_number("train", index)) for index in range(train_scenes)]
     find_leak([draw_scene(number) for number in numbers], train, rendered)
 
@@ -107,8 +122,7 @@ def find_leak(test: Iterable[Scene], train: Iterable[Scene], rendered: int) -> N
             )
 
 
-def _reference_for(target: Scene, used: set[int]) -> Scene:
-    index = _REFERENCES_FROM
+def _reference_for(target: Scene, used: set[int], index: int) -> Scene:
     while True:
         number = scene_number("test", index)
         scene = draw_scene(number)

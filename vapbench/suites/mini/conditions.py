@@ -7,15 +7,17 @@ give the effect away; the plain words are for training a base model that can be 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from functools import cache
 
 from vapbench.errors import UsageError, did_you_mean
 from vapbench.suites.mini.effects import camera, concept, motion, style
+from vapbench.suites.mini.grammar.codes import is_code, semantics_of
+from vapbench.suites.mini.grammar.effects import effect_of, words_of
+from vapbench.suites.mini.grammar.parameters import CATEGORIES as CATEGORIES
+from vapbench.suites.mini.grammar.parameters import Category as Category
+from vapbench.suites.mini.grammar.split import broken_rules
 from vapbench.suites.mini.scenes import seeded
 from vapbench.suites.mini.shots import Effect, Variation
-
-Category = Literal["concept", "style", "motion", "camera"]
-CATEGORIES: tuple[Category, ...] = get_args(Category)
 
 
 @dataclass(frozen=True)
@@ -85,23 +87,33 @@ HELD_OUT: tuple[Condition, ...] = tuple(c for c in _ALL if c.held_out)
 
 
 def condition(name: str) -> Condition:
-    """The condition of a code name.
+    """The condition of a code name, of the suite or of its grammar.
 
     Raises:
         UsageError: there is none of that name.
     """
-    try:
+    if name in CONDITIONS:
         return CONDITIONS[name]
-    except KeyError:
-        raise UsageError(f"the mini suite has no condition {name!r}.{did_you_mean(name, CONDITIONS)}") from None
+    if is_code(name):
+        return _of_grammar(name)
+    raise UsageError(f"the mini suite has no condition {name!r}.{did_you_mean(name, CONDITIONS)}")
 
 
 def draw_variation(name: str, seed: int) -> Variation:
     """Draw how one clip of a condition differs from its others: always the same for a name and a seed."""
     rng = seeded("variation", name, seed)
+    if is_code(name):  # Its parameters say how fast and how far.
+        return Variation(1.0, 1.0, phase=float(rng.uniform(0.0, 1.0)), grain=int(rng.integers(2**32)))
     return Variation(
         speed=float(rng.uniform(0.85, 1.2)),
         amplitude=float(rng.uniform(0.85, 1.15)),
         phase=float(rng.uniform(0.0, 1.0)),
         grain=int(rng.integers(2**32)),
     )
+
+
+@cache
+def _of_grammar(code: str) -> Condition:
+    semantics = semantics_of(code)
+    held_out = bool(broken_rules(semantics))
+    return Condition(code, semantics.category, words_of(semantics), effect_of(semantics), held_out)

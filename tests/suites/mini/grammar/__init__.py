@@ -1,0 +1,1 @@
+"""Tests of the mini suite's grammar of conditions."""
