@@ -26,7 +26,7 @@ from tests.study.conftest import key_of, make_protocol
 from vapbench.core.video import pad_video, write_video
 from vapbench.files.atomic import file_sha256
 from vapbench.study.folder import StudyFolder
-from vapbench.study.protocol import MediaFacts
+from vapbench.study.protocol import Exclusions, MediaFacts
 from vapbench.study.server.app import application
 from vapbench.study.server.serve import Links, _links
 from vapbench.study.server.service import Service
@@ -36,8 +36,12 @@ DIFFERENT = 7
 
 
 def make_study(folder: Path, **changes: Any) -> StudyFolder:
-    """A planned study: 2 methods, 3 cases, one question, one training trial, no gold; half-second videos."""
+    """A planned study: 2 methods, 3 cases, one question, one training trial, no gold; half-second videos.
+
+    Answers may come at once, and none is too fast to count: tests do not watch.
+    """
     plan: dict[str, Any] = {"methods": 2, "cases": 3, "gold": 0, "trials": 3, "repeats": 0, "training": 1}
+    plan |= {"min_play_fraction": 0.001, "exclusions": Exclusions(time_floor=0)}
     plan |= changes
     draft = make_protocol(**{name: value for name, value in plan.items() if name != "one_question"})
     if plan.get("one_question", True):

@@ -40,7 +40,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> StudyFolder:
-    return make_study(tmp_path / "study")
+    return make_study(tmp_path / "study", min_play_fraction=1.0)
 
 
 @pytest.fixture

@@ -47,7 +47,7 @@ def plan(
     raters: Annotated[
         int | None,
         typer.Option(
-            "--raters", min=1, help="[default: as many as keep a pass at 26 trials, at least 6]", show_default=False
+            "--raters", min=1, help="[default: as many as keep a pass at 26 trials, at least 7]", show_default=False
         ),
     ] = None,
     attrition: Annotated[

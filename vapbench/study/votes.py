@@ -95,7 +95,7 @@ class Rater(Frozen):
     rater: Pseudonym
     index: int = Field(ge=0)
     """Order of arrival, from 0."""
-    status: Literal["active", "finished", "screened_out", "withdrawn"] = "active"
+    status: Literal["active", "finished", "screened_out", "withdrawn", "declined", "evicted"] = "active"
     cohort: str = ""
     consent_version: str = ""
     excluded: str = ""

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from vapbench.stats.agreement import rater_agreement
-from vapbench.stats.paired import fair_coin_p
 from vapbench.study.analysis.ballots import Ballots
 from vapbench.study.protocol import Protocol
-from vapbench.study.votes import CHECK_ROLES, Vote
+from vapbench.study.rules import broken_rules, gold_right, sides, too_fast
+from vapbench.study.votes import Vote
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def unit_and_answer(vote: Vote) -> tuple[str, str]:
 
 def _standing(status: str, excluded: str) -> tuple[str, ...]:
     reasons = [f"excluded by an administrator: {excluded}"] if excluded else []
-    if status in ("withdrawn", "screened_out"):
+    if status in ("withdrawn", "screened_out", "evicted"):
         reasons.append(status.replace("_", " "))
     return tuple(reasons)
 
@@ -88,15 +88,9 @@ def _conduct(
     protocol: Protocol, rater: str, votes: Sequence[Vote], z: float | None, standing: tuple[str, ...]
 ) -> Conduct:
     rules = protocol.exclusions
-    gold, repeats, fast = _gold(protocol, votes), _repeats(votes), _fast(protocol, votes)
-    left, side_p = _sides(protocol, votes)
-    excluded = list(standing)
-    if gold[1] >= rules.gold_trials and gold[0] < rules.gold_accuracy * gold[1]:
-        excluded.append(f"gold trials: {gold[0]} of {gold[1]} right")
-    if fast[0] > rules.fast_share * fast[1]:
-        excluded.append(f"too fast: {fast[0]} of {fast[1]} votes")
-    if left[1] >= rules.side_trials and side_p < rules.side_p:
-        excluded.append(f"one side: {left[0]} of {left[1]} votes for the left")
+    gold, repeats, fast = gold_right(protocol, votes), _repeats(votes), too_fast(protocol, votes)
+    left, side_p = sides(protocol, votes)
+    excluded = (*standing, *broken_rules(protocol, votes))
     identical, flags = _identical(votes), []
     if repeats[1] >= rules.repeat_trials and repeats[0] < rules.repeat_agreement * repeats[1]:
         flags.append(f"repeats: {repeats[0]} of {repeats[1]} answered alike")
@@ -107,13 +101,7 @@ def _conduct(
     if z is not None and z < rules.outlier_z:
         flags.append(f"agreement with others: z = {z:.1f}")
     main = sum(vote.role == "main" for vote in votes)
-    return Conduct(rater, main, gold, repeats, identical, fast, left, side_p, z, tuple(excluded), tuple(flags))
-
-
-def _gold(protocol: Protocol, votes: Sequence[Vote]) -> tuple[int, int]:
-    expected = {check.id: str(check.expected) for check in protocol.checks}
-    answers = [vote.chosen == expected[vote.case] for vote in votes if vote.role == "gold"]
-    return sum(answers), len(answers)
+    return Conduct(rater, main, gold, repeats, identical, fast, left, side_p, z, excluded, tuple(flags))
 
 
 def _repeats(votes: Sequence[Vote]) -> tuple[int, int]:
@@ -128,31 +116,6 @@ def _identical(votes: Sequence[Vote]) -> tuple[int, int, int]:
     choices = [vote.choice for vote in votes if vote.role == "identical"]
     same, left = choices.count("tie"), choices.count(0)
     return same, left, len(choices) - same - left
-
-
-def _fast(protocol: Protocol, votes: Sequence[Vote]) -> tuple[int, int]:
-    timed = [vote for vote in votes if vote.role != "training"]
-    floor = protocol.exclusions.time_floor
-    fast = sum(vote.response_ms / 1000 < floor * clip_seconds(protocol, vote) for vote in timed)
-    return fast, len(timed)
-
-
-def clip_seconds(protocol: Protocol, vote: Vote) -> float:
-    """Duration of the longest clip of a vote's trial."""
-    if vote.role in CHECK_ROLES:
-        media: Sequence[str] = protocol.check(vote.case).candidates
-    else:
-        candidates = protocol.case(vote.case).candidates
-        media = [candidates[code] for code in vote.order]
-    return max(protocol.media[name].seconds for name in media)
-
-
-def _sides(protocol: Protocol, votes: Sequence[Vote]) -> tuple[tuple[int, int], float]:
-    decisive = [vote for vote in votes if vote.role in ("main", "repeat") and vote.choice != "tie"]
-    left = sum(vote.choice == 0 for vote in decisive)
-    if not decisive or protocol.kind != "pair":
-        return (left, len(decisive)), 1.0
-    return (left, len(decisive)), fair_coin_p(left, len(decisive))
 
 
 def _outliers(main: Sequence[Vote]) -> Mapping[str, float]:

@@ -139,9 +139,9 @@ class Coverage:
         self.taken[number] += times
         self.first_left[number] += times * (trial.order[0] == design.cells[number].methods[0])
 
-    def complete(self, design: Design) -> bool:
-        """Whether every cell has its votes or has them under way: newcomers are no longer needed."""
-        return bool((self.taken >= design.protocol.votes_per_cell).all())
+    def missing(self, design: Design) -> int:
+        """Votes that the cells lack, those under way not counted among them."""
+        return int(np.maximum(design.protocol.votes_per_cell - self.taken, 0).sum())
 
 
 @dataclass(frozen=True)

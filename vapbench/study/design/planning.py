@@ -226,7 +226,7 @@ def _session(cases: Sequence[StudyCase], wanted: Wanted) -> tuple[Session, int]:
     cells = sum(_cells(len(case.candidates), wanted.kind) for case in cases)
     votes = cells * wanted.votes_per_cell
     # Fewer raters than that give no interval, whatever they vote.
-    least = math.ceil(max(wanted.votes_per_cell, MIN_CLUSTERS) / (1 - wanted.exclusion))
+    least = math.ceil(max(wanted.votes_per_cell, MIN_CLUSTERS) / (1 - wanted.exclusion) / (1 - wanted.attrition))
     raters = wanted.raters or max(math.ceil(votes / min(LONGEST_PASS, cells) / wanted.usable), least)
     trials = min(cells, math.ceil(votes / raters / wanted.usable))
     distance = min(10, max(1, trials // 2))

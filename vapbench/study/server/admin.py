@@ -37,6 +37,8 @@ class _Exclusion(BaseModel):
     rater: str = Field(max_length=64)
     reason: str = Field(max_length=500)
     """Empty takes the exclusion back."""
+    evict: bool = False
+    """Whether the rater may not go on either."""
 
 
 async def _page(request: Request) -> Response:
@@ -71,7 +73,12 @@ async def _exclude(request: Request) -> Response:
     administers(request)
     service = service_of(request)
     wanted = await body_of(request, _Exclusion)
-    await service.write(lambda database: raters.exclude(database, service.clock, wanted.rater, wanted.reason.strip()))
+
+    def exclude(database: sqlite3.Connection) -> None:
+        raters.exclude(database, service.clock, wanted.rater, wanted.reason.strip(), wanted.evict)
+        service.store.settle(database, wanted.rater)
+
+    await service.write(exclude)
     return await _summarise(service)
 
 
@@ -107,11 +114,11 @@ def _summary_of(service: Service, database: sqlite3.Connection) -> dict[str, Any
 
 
 def _coverage(service: Service, database: sqlite3.Connection) -> dict[str, Any]:
-    """Votes per cell, by question and case; the order of the cells within a case says nothing of methods."""
+    """Votes that count per cell, by question and case; the order of the cells within a case says nothing of methods."""
     design, protocol = service.store.design, service.protocol
     rows = database.execute(
         "SELECT json_extract(trial, '$.cell') AS cell, count(*) AS votes FROM assignment WHERE state = 'voted' "
-        "AND json_extract(trial, '$.role') = 'main' GROUP BY 1"
+        "AND counted = 1 AND json_extract(trial, '$.role') = 'main' GROUP BY 1"
     )
     done = {row["cell"]: row["votes"] for row in rows}
     questions = []
@@ -151,6 +158,7 @@ def _raters(service: Service, database: sqlite3.Connection) -> list[dict[str, An
                 "status": row["status"] if row["place"] is not None else "invited",
                 "cohort": row["cohort"],
                 "excluded": row["excluded"],
+                "broken": row["broken"],
                 "votes": answered[who],
                 "median_seconds": ordered[len(ordered) // 2] / 1000 if ordered else None,
                 "last_us": last.get(who),

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from vapbench.study.analysis.ballots import CLOSED
 from vapbench.study.design.planning import session_minutes
 from vapbench.study.server import admin, media, raters
 from vapbench.study.server.database import StorageUnavailable
@@ -109,7 +110,7 @@ async def _state(request: Request) -> Response:
     service, rater = service_of(request), entered(request)
     protocol, database = service.protocol, service.reader
     state: dict[str, Any] = {
-        "stage": _stage(service, rater),
+        "stage": await _stage(service, rater),
         "me": rater["id"],
         "study": {
             "title": protocol.title,
@@ -125,22 +126,22 @@ async def _state(request: Request) -> Response:
     if rater["place"] is not None:
         progress = service.store.progress(database, rater["id"], rater["place"])
         state["progress"] = {"done": progress.voted + progress.skipped, "total": progress.total}
-        if rater["status"] == "finished" and progress.complete:
+        if (rater["status"] == "finished" and progress.complete) or (state["stage"] == CLOSED and progress.voted):
             state["completion"] = _completion(service, rater)
     return JSONResponse(state)
 
 
-def _stage(service: Service, rater: sqlite3.Row) -> str:
-    if rater["status"] in ("withdrawn", "screened_out"):
+async def _stage(service: Service, rater: sqlite3.Row) -> str:
+    if rater["status"] != "active":
         return str(rater["status"])
-    if rater["status"] == "finished":
-        return "finished"
     status = setting(service.reader, "status")
     if status != "open":
         return status
-    if rater["place"] is None:
-        return "consent" if not service.store.coverage.complete(service.store.design) else "full"
-    return "trials"
+    if rater["place"] is not None:
+        return "trials"
+    # Written, not read: a lease that ran out is given back when nobody else is there to do it.
+    admission = await service.write(service.store.admission)
+    return "consent" if admission == "open" else admission
 
 
 def _completion(service: Service, rater: sqlite3.Row) -> dict[str, str]:
@@ -154,8 +155,9 @@ async def _consent(request: Request) -> Response:
     given = await body_of(request, _Consent)
     if given.version != service.protocol.consent.version:
         raise Refused(409, "consent", "The consent form has changed; please read it again.")
-    if _stage(service, rater) not in ("consent", "trials"):
-        raise Refused(403, "stage", "The study takes nobody new at the moment.")
+    stage = await _stage(service, rater)
+    if stage not in ("consent", "trials"):
+        raise Refused(403, stage, "The study takes nobody new at the moment.")
     await service.write(lambda database: raters.consent(database, service.clock, rater["id"], given.version))
     return JSONResponse({"consented": True}, 201)
 
@@ -207,7 +209,12 @@ async def _closing(request: Request) -> Response:
 
 async def _withdraw(request: Request) -> Response:
     service, rater = service_of(request), entered(request)
-    await service.write(lambda database: raters.withdraw(database, service.clock, rater["id"]))
+
+    def leave(database: sqlite3.Connection) -> None:
+        raters.withdraw(database, service.clock, rater["id"])
+        service.store.settle(database, rater["id"])
+
+    await service.write(leave)
     return JSONResponse({"withdrawn": True})
 
 

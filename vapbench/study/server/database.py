@@ -22,12 +22,11 @@ from vapbench.errors import DataError
 Result = TypeVar("Result")
 Job = Callable[[sqlite3.Connection], Any]
 
-SCHEMA_VERSION = 1
 _LARGEST_BATCH = 128
 _PATIENCE_SECONDS = 2.0
 """How long a write waits for a database that somebody else has locked."""
 
-_SCHEMA = """
+_FIRST = """
 CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 
 -- Whoever has a link. place counts those who consented, in order of arrival.
@@ -81,6 +80,32 @@ CREATE VIEW rater_log AS SELECT json_object(
 ) AS record FROM rater WHERE place IS NOT NULL ORDER BY place;
 """
 
+_SECOND = """
+DROP VIEW rater_log;
+-- broken: the protocol's exclusion rules that the votes so far break. ended_us: when the rater finished, or left.
+CREATE TABLE rater_2 (
+  id TEXT PRIMARY KEY, place INTEGER UNIQUE, status TEXT NOT NULL DEFAULT 'active'
+    CHECK (status IN ('active', 'finished', 'screened_out', 'withdrawn', 'declined', 'evicted')),
+  cohort TEXT NOT NULL DEFAULT '', consent_version TEXT NOT NULL DEFAULT '', consented_us INTEGER,
+  excluded TEXT NOT NULL DEFAULT '', broken TEXT NOT NULL DEFAULT '', created_us INTEGER NOT NULL, ended_us INTEGER,
+  platform_hmac TEXT UNIQUE
+) STRICT;
+INSERT INTO rater_2 (id, place, status, cohort, consent_version, consented_us, excluded, created_us, platform_hmac)
+  SELECT id, place, status, cohort, consent_version, consented_us, excluded, created_us, platform_hmac FROM rater;
+DROP TABLE rater;
+ALTER TABLE rater_2 RENAME TO rater;
+-- Participants of a platform who may enter; empty: all whom the entry link brings.
+CREATE TABLE allowed (platform_hmac TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+CREATE VIEW rater_log AS SELECT json_object(
+  'rater', id, 'index', place, 'status', status, 'cohort', cohort, 'consent_version', consent_version,
+  'excluded', excluded
+) AS record FROM rater WHERE place IS NOT NULL ORDER BY place;
+"""
+
+_MIGRATIONS = (_FIRST, _SECOND)
+"""What leads from each version of the schema to the next; a new file goes through all of them."""
+SCHEMA_VERSION = len(_MIGRATIONS)
+
 
 class StorageUnavailable(Exception):
     """Nothing was stored: the database is locked, its disk full or not writable. Trying again later may help."""
@@ -111,10 +136,11 @@ def connect(path: Path, patience: float = _PATIENCE_SECONDS) -> sqlite3.Connecti
     database = sqlite3.connect(path, timeout=patience, isolation_level=None, check_same_thread=False)
     try:
         database.row_factory = sqlite3.Row
-        database.execute("PRAGMA foreign_keys = ON")
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = FULL")
+        # Before foreign keys are watched over: a table that others refer to may be made anew.
         _migrate(database, path)
+        database.execute("PRAGMA foreign_keys = ON")
     except sqlite3.DatabaseError as error:
         database.close()
         if isinstance(error, sqlite3.OperationalError):
@@ -129,8 +155,8 @@ def _migrate(database: sqlite3.Connection, path: Path) -> None:
     (version,) = database.execute("PRAGMA user_version").fetchone()
     if version > SCHEMA_VERSION:
         raise DataError(f"{path} was written by a later vapbench (schema {version}); update vapbench.")
-    if version == 0:
-        database.executescript(f"BEGIN IMMEDIATE;{_SCHEMA}PRAGMA user_version = {SCHEMA_VERSION};COMMIT;")
+    for number, change in enumerate(_MIGRATIONS[version:], start=version + 1):
+        database.executescript(f"BEGIN IMMEDIATE;{change}PRAGMA user_version = {number};COMMIT;")
 
 
 class Writer:

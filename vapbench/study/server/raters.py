@@ -92,13 +92,20 @@ def withdraw(database: sqlite3.Connection, clock: Clock, rater: str) -> None:
     """Leave the study: votes stay in the log, marked as withdrawn, and the platform identity is erased."""
     if rater_row(database, rater)["status"] == "withdrawn":
         return
-    set_status(database, rater, "withdrawn")
+    set_status(database, clock, rater, "withdrawn")
     database.execute("DELETE FROM rater_private WHERE rater = ?", (rater,))
     note(database, clock, "withdrawn", rater)
 
 
-def exclude(database: sqlite3.Connection, clock: Clock, rater: str, reason: str) -> None:
+def exclude(database: sqlite3.Connection, clock: Clock, rater: str, reason: str, evict: bool = False) -> None:
     """Exclude a rater from the analysis, or with an empty reason take that back.
+
+    Args:
+        database: inside a transaction.
+        clock: for the log.
+        rater: pseudonym.
+        reason: as the report prints it.
+        evict: end the rater's session as well; that is not taken back.
 
     Raises:
         Refused: no such rater.
@@ -107,6 +114,9 @@ def exclude(database: sqlite3.Connection, clock: Clock, rater: str, reason: str)
     if not changed:
         raise Refused(404, "unknown", "There is no such rater.")
     note(database, clock, "excluded" if reason else "included", rater, reason)
+    if evict:
+        set_status(database, clock, rater, "evicted")
+        note(database, clock, "evicted", rater)
 
 
 def completion_code(database: sqlite3.Connection, rater: str) -> str:

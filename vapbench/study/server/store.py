@@ -8,6 +8,7 @@ start and after a failed commit.
 from __future__ import annotations
 
 import json
+import math
 import secrets
 import sqlite3
 from collections.abc import Sequence
@@ -19,23 +20,32 @@ from pydantic import Field, StrictInt
 from vapbench.files.atomic import canonical_json, digest
 from vapbench.study.design.assign import Coverage, Design, RaterState, Trial, next_trial, trials_left
 from vapbench.study.protocol import Frozen
+from vapbench.study.rules import broken_rules
 from vapbench.study.server.database import Clock
 from vapbench.study.votes import GENESIS, LONGEST_COMMENT, Client, Vote, check_chain
 
 AHEAD = 2
 """Trials a rater may hold at once: the one on the screen, and the next, whose videos load meanwhile."""
 _CONFLICTS_KEPT = 5
+_RULES_EVERY = 10
+"""Answers between two looks at the exclusion rules; gold and the end are always looked at."""
+_ON_TIME = 0.9
+"""Of the time that watching takes: clocks and networks are not exact."""
 _SKIPPED_AT_MOST = 0.2
 """Share of trials a rater may skip for technical reasons and still have finished."""
+
+
+Admission = Literal["open", "busy", "full"]
+"""Whether newcomers may take part: yes; not now, as enough are at it; no, all votes are there."""
 
 
 class Refused(Exception):
     """A request that cannot be granted, with the HTTP status that says why."""
 
-    def __init__(self, status: int, code: str, message: str) -> None:
-        """Refuse with ``status``; ``code`` is for programs, ``message`` for people."""
+    def __init__(self, status: int, code: str, message: str, retry_seconds: int | None = None) -> None:
+        """Refuse with ``status``; ``code`` is for programs, ``message`` for people, who may try again later."""
         super().__init__(message)
-        self.status, self.code, self.message = status, code, message
+        self.status, self.code, self.message, self.retry_seconds = status, code, message, retry_seconds
 
 
 class Answer(Frozen):
@@ -123,8 +133,9 @@ class Store:
         trial = next_trial(self.design, self.coverage, self._state(database, rater, rows))
         if trial is not None:
             return self._lease(database, rater, len(rows) + 1, trial)
-        if not held:
-            set_status(database, rater, "finished")
+        if not held and rater_row(database, rater)["status"] == "active":
+            set_status(database, self.clock, rater, "finished")
+            self.settle(database, rater)
         return None
 
     def vote(self, database: sqlite3.Connection, rater: str, assignment: str, answer: Answer) -> Receipt:
@@ -147,20 +158,71 @@ class Store:
             return Receipt("conflict")
         if setting(database, "status") == "closed":
             raise Refused(410, "closed", "This study has closed; answers are no longer taken.")
-        if rater_row(database, rater)["status"] == "withdrawn":
-            raise Refused(403, "withdrawn", "You have withdrawn from this study.")
+        person = rater_row(database, rater)
+        if person["status"] in ("withdrawn", "evicted"):
+            raise Refused(403, person["status"], "You are no longer part of this study.")
         self._check_offered(trial, answer)
+        self._check_time(database, row, trial)
         vote = self._record(database, row, trial, answer)
         database.execute(
             "INSERT INTO vote (sequence, assignment, rater, record, body_sha256, hash) VALUES (?, ?, ?, ?, ?, ?)",
             (vote.sequence, assignment, rater, canonical_json(vote.model_dump(mode="json")), body, vote.hash),
         )
-        database.execute("UPDATE assignment SET state = 'voted', counted = 1 WHERE id = ?", (assignment,))
+        counts = usable(person)
+        database.execute("UPDATE assignment SET state = 'voted', counted = ? WHERE id = ?", (counts, assignment))
         if trial.role == "gold":
             self._qualify(database, rater)
-        if not row["counted"]:
-            self.coverage.add(self.design, trial)
+        self.coverage.add(self.design, trial, times=counts - row["counted"])
+        if trial.role == "gold" or row["number"] % _RULES_EVERY == 0 or person["status"] != "active":
+            self.settle(database, rater)
         return self._receipt("stored", trial, answer)
+
+    def settle(self, database: sqlite3.Connection, rater: str) -> None:
+        """Give a rater's places in the cells to others if the votes do not count, and back if they do again.
+
+        The protocol's exclusion rules are applied to the votes so far, so that what the report will leave out is asked
+        of somebody else while the study runs.
+        """
+        records = database.execute("SELECT record FROM vote WHERE rater = ? ORDER BY sequence", (rater,))
+        votes = [Vote.model_validate_json(row["record"]) for row in records]
+        broken = "; ".join(broken_rules(self.design.protocol, votes))
+        database.execute("UPDATE rater SET broken = ? WHERE id = ?", (broken, rater))
+        counts = usable(rater_row(database, rater))
+        which = "counted = 0 AND state = 'voted'" if counts else "counted = 1"
+        changed = database.execute(
+            f"UPDATE assignment SET counted = ? WHERE rater = ? AND {which} RETURNING trial",
+            (counts, rater),
+        ).fetchall()
+        for row in changed:
+            self.coverage.add(self.design, _trial(row["trial"]), times=1 if counts else -1)
+
+    def admission(self, database: sqlite3.Connection) -> Admission:
+        """Whether a newcomer may take part.
+
+        As many as were planned always may. Beyond that newcomers stand in for those whose votes do not count: as long
+        as more votes are missing than those who are at it will give.
+        """
+        self._expire(database)
+        protocol = self.design.protocol
+        (came,) = database.execute("SELECT count(*) FROM rater WHERE place IS NOT NULL").fetchone()
+        missing = self.coverage.missing(self.design)
+        if came < protocol.raters:
+            return "open"
+        if missing > self._under_way(database):
+            return "open"
+        (leases,) = database.execute(
+            "SELECT count(*) FROM assignment WHERE state = 'open' AND counted = 1 AND trial ->> 'role' = 'main'"
+        ).fetchone()
+        return "busy" if missing or leases else "full"
+
+    def _under_way(self, database: sqlite3.Connection) -> int:
+        """Main votes still to come from raters who hold a lease, at most."""
+        whole = self.design.protocol.session.trials * len(self.design.protocol.questions)
+        rows = database.execute(
+            "SELECT sum(trial ->> 'role' = 'main') AS handed FROM assignment WHERE rater IN "
+            "(SELECT rater FROM assignment WHERE state = 'open' AND counted = 1) GROUP BY rater"
+        )
+        return sum(max(0, whole - row["handed"]) for row in rows)
 
     def shown(self, database: sqlite3.Connection, rater: str, assignment: str) -> None:
         """Note when a trial was first on the screen.
@@ -198,7 +260,7 @@ class Store:
         row = rater_row(database, rater)
         if row["place"] is None:
             raise Refused(403, "consent", "Please give your consent first.")
-        if row["status"] in ("withdrawn", "screened_out"):
+        if row["status"] in ("withdrawn", "screened_out", "evicted"):
             raise Refused(403, row["status"], "You are no longer part of this study.")
         status = setting(database, "status")
         if status == "closed":
@@ -212,30 +274,34 @@ class Store:
 
     def _expire(self, database: sqlite3.Connection) -> None:
         rows = database.execute(
-            "UPDATE assignment SET counted = 0 WHERE state = 'open' AND counted = 1 AND expires_us < ? RETURNING trial",
+            "UPDATE assignment SET counted = 0 WHERE state = 'open' AND counted = 1 AND expires_us < ? "
+            "RETURNING rater, trial",
             (self.clock.now(),),
         ).fetchall()
         for row in rows:
             self.coverage.add(self.design, _trial(row["trial"]), times=-1)
+        # Whoever went away is not looked at again: do their votes count?
+        for rater in dict.fromkeys(row["rater"] for row in rows):
+            self.settle(database, rater)
 
     def _lease(self, database: sqlite3.Connection, rater: str, number: int, trial: Trial) -> Handed:
-        now = self.clock.now()
+        now, counts = self.clock.now(), usable(rater_row(database, rater))
         handed = Handed(secrets.token_urlsafe(16), number, trial)
         database.execute(
-            "INSERT INTO assignment (id, rater, number, trial, leased_us, expires_us) VALUES (?, ?, ?, ?, ?, ?)",
-            (handed.assignment, rater, number, json.dumps(asdict(trial)), now, now + self._lease_us),
+            "INSERT INTO assignment (id, rater, number, trial, counted, leased_us, expires_us) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (handed.assignment, rater, number, json.dumps(asdict(trial)), counts, now, now + self._lease_us),
         )
-        self.coverage.add(self.design, trial)
+        self.coverage.add(self.design, trial, times=counts)
         return handed
 
     def _renew(self, database: sqlite3.Connection, row: sqlite3.Row) -> Handed:
-        trial = _trial(row["trial"])
+        trial, counts = _trial(row["trial"]), usable(rater_row(database, row["rater"]))
         database.execute(
-            "UPDATE assignment SET counted = 1, expires_us = ? WHERE id = ?",
-            (self.clock.now() + self._lease_us, row["id"]),
+            "UPDATE assignment SET counted = ?, expires_us = ? WHERE id = ?",
+            (counts, self.clock.now() + self._lease_us, row["id"]),
         )
-        if not row["counted"]:
-            self.coverage.add(self.design, trial)
+        self.coverage.add(self.design, trial, times=counts - row["counted"])
         return Handed(row["id"], row["number"], trial)
 
     @property
@@ -257,6 +323,19 @@ class Store:
             offered = 0 <= answer.choice < len(trial.order)
         if not offered:
             raise Refused(422, "choice", "That answer was not offered.")
+
+    def _check_time(self, database: sqlite3.Connection, row: sqlite3.Row, trial: Trial) -> None:
+        """Refuse what nobody can have watched: trials come one after the other, and clips take their time."""
+        session, media = self.design.protocol.session, self.design.protocol.media
+        last = database.execute(
+            "SELECT json_extract(record, '$.stored_us') FROM vote WHERE rater = ? ORDER BY sequence DESC LIMIT 1",
+            (row["rater"],),
+        ).fetchone()
+        since = max(row["shown_us"] or row["leased_us"], last[0] if last else 0)
+        watched = _ON_TIME * session.min_play_fraction * max(media[name].seconds for name in trial.media)
+        left = watched - (self.clock.now() - since) / 1e6
+        if left > 0:
+            raise Refused(425, "early", "That was faster than the videos can be watched.", math.ceil(left))
 
     def _record(self, database: sqlite3.Connection, row: sqlite3.Row, trial: Trial, answer: Answer) -> Vote:
         last = database.execute("SELECT sequence, hash FROM vote ORDER BY sequence DESC LIMIT 1").fetchone()
@@ -298,7 +377,7 @@ class Store:
         ).fetchall()
         right = sum(self._right(_trial(row["trial"]), json.loads(row["record"])["choice"]) for row in rows)
         if len(rows) == first and right < needed:
-            set_status(database, rater, "screened_out")
+            set_status(database, self.clock, rater, "screened_out")
             note(database, self.clock, "screened out", rater, f"{right} of the first {first} gold trials right")
 
     def _keep_conflict(self, database: sqlite3.Connection, rater: str, assignment: str, answer: Answer) -> None:
@@ -343,9 +422,16 @@ def rater_row(database: sqlite3.Connection, rater: str) -> sqlite3.Row:
     return row
 
 
-def set_status(database: sqlite3.Connection, rater: str, status: str) -> None:
-    """Set a rater's status; a withdrawal is never undone."""
-    database.execute("UPDATE rater SET status = ? WHERE id = ? AND status <> 'withdrawn'", (status, rater))
+def set_status(database: sqlite3.Connection, clock: Clock, rater: str, status: str) -> None:
+    """Say how a rater's part ended; a withdrawal is never undone."""
+    database.execute(
+        "UPDATE rater SET status = ?, ended_us = ? WHERE id = ? AND status <> 'withdrawn'", (status, clock.now(), rater)
+    )
+
+
+def usable(rater: sqlite3.Row) -> bool:
+    """Whether a rater's votes count, as far as is known now."""
+    return rater["status"] in ("active", "finished") and not rater["excluded"] and not rater["broken"]
 
 
 def check_log(database: sqlite3.Connection, where: str) -> None:

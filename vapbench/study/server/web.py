@@ -92,7 +92,8 @@ def _cookie(service: Service, kind: str) -> str:
 
 async def _on_refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, Refused)
-    return JSONResponse({"error": error.code, "message": error.message}, error.status)
+    headers = {"Retry-After": str(error.retry_seconds)} if error.retry_seconds is not None else None
+    return JSONResponse({"error": error.code, "message": error.message}, error.status, headers)
 
 
 async def _on_invalid(request: Request, error: Exception) -> Response:

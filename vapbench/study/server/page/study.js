@@ -26,7 +26,8 @@ async function call(method, path, body) {
   return fetch(path, request);
 }
 
-const passing = (status) => status === 429 || status >= 500;
+// Too early, too often, or the server is busy: the same later.
+const passing = (status) => status === 425 || status === 429 || status >= 500;
 const pause = (tries, response) => {
   const asked = Number(response?.headers.get("Retry-After")) * 1000 || 0;
   return Math.max(asked, Math.min(15000, 400 * 2 ** tries)) * (0.75 + Math.random() / 2);
@@ -145,6 +146,8 @@ const notices = {
   paused: ["The study is paused", "Nothing is lost. Please come back a little later.", "Try again", () => start()],
   closed: ["This study has closed", "Thank you for your interest. It takes no more answers."],
   full: ["This study is complete", "Enough people have taken part already. Thank you for coming."],
+  busy: ["All places are taken at the moment", "Enough people are taking part right now. A place opens if somebody leaves: try again in half an hour.", "Try again", () => start()],
+  evicted: ["The researchers have ended your part in this study", "Please write to them with any question."],
   screened_out: ["Thank you for your time", "For this study we need answers of another kind than yours, so it ends here. Your time counts: if you came from a platform, return your submission there, and write to the researchers with any question."],
   withdrawn: ["You have left the study", "Your answers are left out of the analysis. Thank you for the time you gave."],
   unsupported: ["This browser cannot play the videos", "The study needs H.264 video. A current Chrome, Edge, Firefox or Safari plays it."],
@@ -155,6 +158,8 @@ function stop(error) {
     console.error(error);
     return notice("Something went wrong", "Your answers so far are saved. Please load the page again.", "Load again", () => location.reload());
   }
+  // Whoever was at it when the study closed is told what becomes of the answers.
+  if (error.code === "closed" && state?.stage === "trials" && state.progress) return guarded(finish)();
   notice(...(notices[error.code] ?? ["That did not work", error.message, "Load again", () => location.reload()]));
 }
 
@@ -523,8 +528,8 @@ async function finish() {
   current = null;
   await outbox.drained();
   await refresh();
-  const { completion, progress: { done, total } } = state;
-  $("done-text").textContent = completion ? `All ${done} of your answers are saved.` : done < total ? "Your answers are saved." : "Too many videos could not be loaded to count this as finished. Your answers are saved; please write to the researchers.";
+  const { completion, stage, progress: { done, total } } = state;
+  $("done-text").textContent = stage === "closed" && done < total ? `The study closed while you were taking part. Your ${done} answers are saved, and your time counts.` : completion ? `All ${done} of your answers are saved.` : done < total ? "Your answers are saved." : "Too many videos could not be loaded to count this as finished. Your answers are saved; please write to the researchers.";
   $("done-code").hidden = !completion;
   if (completion) {
     $("code").textContent = completion.code;
@@ -547,6 +552,7 @@ async function begin() {
 const start = guarded(async () => {
   if (tooSmall()) return notice("A larger screen is needed", "The videos are compared side by side, which takes a laptop or desktop. Open the same link there: nothing is lost.");
   await refresh();
+  if (state.stage === "closed" && state.completion) return finish();
   if (state.stage !== "trials" && state.stage !== "consent" && state.stage !== "finished") throw new Stop(state.stage, "");
   if (document.createElement("video").canPlayType('video/mp4; codecs="avc1.640028"') === "") throw new Stop("unsupported", "");
   outbox.flush();
