@@ -66,6 +66,7 @@ def test_the_built_in_names() -> None:
         "motion_smoothness[warp]",
         "temporal_flickering",
         "first_frame_psnr",
+        "camera_agreement",
         "semantic_alignment[embedding]",
         "text_alignment[mini-clip]",
         "aesthetic_quality[mini]",

@@ -25,6 +25,7 @@ REGISTRY = Registry(
         "motion_smoothness[warp]": "vapbench.metrics.motion_smoothness:WarpMotionSmoothness",
         "temporal_flickering": "vapbench.metrics.temporal_flickering:TemporalFlickering",
         "first_frame_psnr": "vapbench.metrics.first_frame_psnr:FirstFramePsnr",
+        "camera_agreement": "vapbench.metrics.camera_agreement:CameraAgreement",
         "semantic_alignment[embedding]": "vapbench.metrics.semantic_embedding:EmbeddingSemanticAlignment",
         "text_alignment[mini-clip]": "vapbench.metrics.mini:MiniTextAlignment",
         "aesthetic_quality[mini]": "vapbench.metrics.mini:MiniAestheticQuality",
