@@ -22,6 +22,8 @@ from vapbench.study.folder import StudyFolder
 from vapbench.study.protocol import Exclusions
 from vapbench.study.server import database as tables
 from vapbench.study.server.database import Clock
+from vapbench.study.server.payments import payments_of
+from vapbench.study.server.recruitment import Recruitment
 
 ONE = {"votes_per_cell": 1, "raters": 1}
 """A study that one rater fills."""
@@ -242,4 +244,8 @@ def test_every_cell_ends_with_its_usable_votes_whoever_leaves_cheats_or_dreams(t
     assert votes.total() < 1.5 * ballots.protocol.votes_per_cell * len(cells)
     assert raters <= came == len(ballots.raters)
     assert Counter(rater.status for rater in ballots.raters)["withdrawn"] >= raters // 5
+    paid = payments_of(folder, Recruitment())
+    assert Counter(row.rater for row in paid) == dict.fromkeys((rater.rater for rater in ballots.raters), 1)
+    assert {row.decision for row in paid} <= {"approve", "review", "partial", "return"}
+    assert all(row.answers for row in paid if row.decision == "approve")
     assert any("gold" in reason or reason == "screened out" for person in people for reason in person.excluded)

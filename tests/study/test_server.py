@@ -23,7 +23,15 @@ from vapbench.study.analysis.ballots import load_ballots
 from vapbench.study.folder import StudyFolder
 from vapbench.study.server.database import Clock
 from vapbench.study.server.raters import DAY_US, LINK_DAYS
-from vapbench.study.server.service import Completion
+from vapbench.study.server.recruitment import Recruitment
+
+PROLIFIC = Recruitment(platform="prolific", codes={"finished": "ABC123"})
+
+
+def entry_of(served: Served, participant: str, session: str = "x", study: str = "s") -> dict[str, str]:
+    """What Prolific's address brings."""
+    key = served.links.platform.partition("k=")[2].partition("&")[0]
+    return {"k": key, "PROLIFIC_PID": participant, "STUDY_ID": study, "SESSION_ID": session}
 
 
 @pytest.fixture
@@ -186,10 +194,10 @@ def test_consent_comes_first_and_its_version_is_kept(folder: StudyFolder, served
 
 
 def test_withdrawal_is_final_and_erases_the_platform_identity(folder: StudyFolder) -> None:
-    with serving(folder, raters=0, completion=Completion("ABC123")) as served:
+    with serving(folder, raters=0, recruitment=PROLIFIC) as served:
         http = httpx.Client(base_url=served.origin)
         participant = "0123456789abcdef01234567"
-        entry = {"PROLIFIC_PID": participant, "STUDY_ID": "s", "SESSION_ID": "x"}
+        entry = entry_of(served, participant)
         assert http.get("/join", params=entry).status_code == 303
         rater = Rater(http)
         http.post("/api/consent", json={"version": "1"})
@@ -211,8 +219,8 @@ def _everything(folder: StudyFolder) -> list[Any]:
 
 
 def test_a_participant_of_prolific_comes_back_as_the_same_rater_and_leaves_with_its_code(folder: StudyFolder) -> None:
-    with serving(folder, raters=0, completion=Completion("ABC123")) as served:
-        entry = {"PROLIFIC_PID": "0123456789abcdef01234567", "STUDY_ID": "s", "SESSION_ID": "x"}
+    with serving(folder, raters=0, recruitment=PROLIFIC) as served:
+        entry = entry_of(served, "0123456789abcdef01234567")
         for _ in range(2):
             http = httpx.Client(base_url=served.origin)
             assert http.get("/join", params=entry).status_code == 303
@@ -223,7 +231,7 @@ def test_a_participant_of_prolific_comes_back_as_the_same_rater_and_leaves_with_
         assert done == {"code": "ABC123", "url": "https://app.prolific.com/submissions/complete?cc=ABC123"}
         assert len(load_ballots(folder).raters) == 1
         for wrong in ("", "x" * 24, "0123456789ABCDEF01234567", "'; DROP TABLE vote; --"):
-            assert http.get("/join", params={"PROLIFIC_PID": wrong}).status_code == 400
+            assert http.get("/join", params=entry_of(served, wrong)).status_code == 403
 
 
 def test_links_of_this_study_alone_let_in(tmp_path: Path, served: Served) -> None:

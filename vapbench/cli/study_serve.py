@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vapbench.cli import options as opt
+
 if TYPE_CHECKING:
     from vapbench.study.server.serve import Links
 
@@ -23,6 +25,8 @@ def add_to(study: typer.Typer) -> None:
     study.command()(serve)
     study.command()(invite)
     study.command()(close)
+    study.command()(allow)
+    study.command()(payments)
 
 
 def serve(
@@ -45,7 +49,11 @@ def serve(
     ] = "",
     prolific: Annotated[
         str,
-        typer.Option("--prolific", help="Completion code of the study at Prolific; lets its participants in."),
+        typer.Option(
+            "--prolific",
+            help="Completion code of the study at Prolific; lets its participants in. For other platforms and codes: "
+            "study.yaml.",
+        ),
     ] = "",
 ) -> None:
     """Collect votes: serve a planned study until Ctrl-C.
@@ -60,16 +68,22 @@ def serve(
     """
     _need_server()
     from vapbench.study.folder import find_study
+    from vapbench.study.server.recruitment import Recruitment
     from vapbench.study.server.serve import serve as run
+    from vapbench.study.settings import read_settings
 
+    folder = find_study(study)
+    recruitment = read_settings(folder).recruitment
+    if prolific:
+        recruitment = Recruitment(platform="prolific", study=recruitment.study, codes={"finished": prolific})
     run(
-        find_study(study),
+        folder,
         _print,
         host=host,
         port=port,
         base_url=base_url,
         new_raters=raters,
-        prolific_code=prolific,
+        recruitment=recruitment,
     )
 
 
@@ -100,14 +114,69 @@ def close(study: Study = None) -> None:
     output().print(text, markup=False, soft_wrap=True)
 
 
+def allow(
+    ids: Annotated[Path, typer.Argument(help="A file with one participant id of the platform a line.")],
+    study: Annotated[Path | None, typer.Option("--study", help="Study folder or name.", show_default=False)] = None,
+) -> None:
+    """Let in these participants of a platform and no others, also while the study is being served."""
+    from vapbench.core.console import output
+    from vapbench.errors import DataError
+    from vapbench.files.parsing import read_text
+    from vapbench.study.folder import find_study
+    from vapbench.study.server.serve import allow_participants
+
+    try:
+        listed = [line.strip() for line in read_text(ids).splitlines() if line.strip()]
+    except (FileNotFoundError, ValueError) as error:
+        raise DataError(f"{ids}: {error}; write one participant id a line.") from None
+    folder = find_study(study)
+    output().print(f"{folder.path} lets in {allow_participants(folder, listed):,} participants, and no others.")
+
+
+def payments(
+    study: Study = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="File to write. [default: STUDY/payments.csv]", show_default=False)
+    ] = None,
+    json: opt.Json = False,
+) -> None:
+    """List who took part and what is due: approve, pay in part, look at, or nothing.
+
+    One row for each participant, with the platform's ids, how it ended, minutes, and why. A suggestion: a person
+    decides, and nobody is refused pay by a rule alone. Also while the study is being served.
+
+    \b
+    vapbench study payments my-study
+    """
+    from collections import Counter
+
+    from vapbench.core.console import output, print_json
+    from vapbench.files.atomic import write_text
+    from vapbench.study.analysis.documents import plain
+    from vapbench.study.folder import find_study
+    from vapbench.study.server.payments import pay_csv, payments_of
+    from vapbench.study.settings import read_settings
+
+    folder = find_study(study)
+    table = payments_of(folder, read_settings(folder).recruitment)
+    if json:
+        print_json([plain(row) for row in table])
+        return
+    target = out or folder.path / "payments.csv"
+    write_text(target, pay_csv(table))
+    counts = Counter(row.decision for row in table)
+    said = ", ".join(f"{count} {decision}" for decision, count in counts.most_common()) or "nobody yet"
+    output().print(f"{target}: {len(table)} participants: {said}", markup=False, soft_wrap=True)
+
+
 def _print(links: Links) -> None:
     from vapbench.core.console import output
 
     console = output()
     for number, link in enumerate(links.raters, start=1):
         console.print(f"rater {number:<3} {link}", markup=False, soft_wrap=True)
-    if links.prolific:
-        console.print(f"prolific  {links.prolific}", markup=False, soft_wrap=True)
+    if links.platform:
+        console.print(f"platform  {links.platform}", markup=False, soft_wrap=True)
     console.print(f"admin     {links.admin}", markup=False, soft_wrap=True)
     console.print("Links are secrets and are not shown again; more: vapbench study invite. Ctrl-C ends.")
     console.print("Enough votes?  vapbench study close && vapbench study report")

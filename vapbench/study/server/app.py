@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.applications import Starlette
@@ -16,6 +16,7 @@ from vapbench.study.analysis.ballots import CLOSED
 from vapbench.study.design.planning import session_minutes
 from vapbench.study.server import admin, media, raters
 from vapbench.study.server.database import StorageUnavailable
+from vapbench.study.server.recruitment import Arrival, Outcome, arrival, fits, outcome_of
 from vapbench.study.server.security import Guard
 from vapbench.study.server.service import Service
 from vapbench.study.server.store import Answer, Receipt, Refused, note, open_assignment, setting
@@ -53,6 +54,7 @@ def application(service: Service) -> Starlette:
         Route("/m/{assignment}/{slot}", _media, methods=["GET"]),
         Route("/api/state", _state),
         Route("/api/consent", _consent, methods=["POST"]),
+        Route("/api/decline", _decline, methods=["POST"]),
         Route("/api/next", _next, methods=["POST"]),
         Route("/api/shown/{assignment}", _shown, methods=["POST"]),
         Route("/api/votes/{assignment}", _vote, methods=["PUT"]),
@@ -96,12 +98,27 @@ async def _ready(request: Request) -> Response:
 
 async def _join(request: Request) -> Response:
     service, query = service_of(request), request.query_params
-    if "PROLIFIC_PID" in query and service.completion.prolific_code:
-        arrival = raters.Arrival(query["PROLIFIC_PID"], query.get("SESSION_ID", ""))
-        token = await service.write(lambda database: raters.arrive(database, service.clock, arrival))
-        return let_in(request, token, "rater", "/study")
+    who = arrival(service.recruitment, query)
+    if who is not None:
+        return await _arrive(request, who)
     token = query.get("t", "")
     if raters.rater_of(service.reader, service.clock, token) is None:
+        return page("refused.html", 403)
+    return let_in(request, token, "rater", "/study")
+
+
+async def _arrive(request: Request, who: Arrival) -> Response:
+    service, key = service_of(request), request.query_params.get("k", "")
+    if not fits(service.recruitment, who) or not raters.may_arrive(service.reader, who.participant, key):
+        return page("refused.html", 403)
+    if not service.arrivals.take("everybody"):
+        return page("crowded.html", 429)
+    platform = service.recruitment.platform
+    try:
+        token = await service.write(
+            lambda database: raters.arrive(database, service.clock, platform, who.participant, who.session)
+        )
+    except Refused:
         return page("refused.html", 403)
     return let_in(request, token, "rater", "/study")
 
@@ -126,8 +143,11 @@ async def _state(request: Request) -> Response:
     if rater["place"] is not None:
         progress = service.store.progress(database, rater["id"], rater["place"])
         state["progress"] = {"done": progress.voted + progress.skipped, "total": progress.total}
-        if (rater["status"] == "finished" and progress.complete) or (state["stage"] == CLOSED and progress.voted):
-            state["completion"] = _completion(service, rater)
+        state["outcome"] = outcome_of(rater, progress.complete, state["stage"] == CLOSED)
+    else:
+        state["outcome"] = state["stage"]
+    if given := _completion(service, rater, state["outcome"]):
+        state["completion"] = given
     return JSONResponse(state)
 
 
@@ -144,10 +164,15 @@ async def _stage(service: Service, rater: sqlite3.Row) -> str:
     return "consent" if admission == "open" else admission
 
 
-def _completion(service: Service, rater: sqlite3.Row) -> dict[str, str]:
-    if rater["cohort"] == "prolific":
-        return {"code": service.completion.prolific_code, "url": service.completion.url}
-    return {"code": raters.completion_code(service.reader, rater["id"]), "url": ""}
+def _completion(service: Service, rater: sqlite3.Row, outcome: str) -> dict[str, str] | None:
+    known: tuple[Outcome, ...] = get_args(Outcome)
+    ended = next((name for name in known if name == outcome), None)
+    if ended is None or (ended == CLOSED and rater["place"] is None):
+        return None
+    database = service.reader
+    row = database.execute("SELECT platform_id FROM rater_private WHERE rater = ?", (rater["id"],)).fetchone()
+    own = raters.completion_code(database, rater["id"])
+    return service.recruitment.completion(ended, own, row["platform_id"] if row else "")
 
 
 async def _consent(request: Request) -> Response:
@@ -160,6 +185,12 @@ async def _consent(request: Request) -> Response:
         raise Refused(403, stage, "The study takes nobody new at the moment.")
     await service.write(lambda database: raters.consent(database, service.clock, rater["id"], given.version))
     return JSONResponse({"consented": True}, 201)
+
+
+async def _decline(request: Request) -> Response:
+    service, rater = service_of(request), entered(request)
+    await service.write(lambda database: raters.decline(database, service.clock, rater["id"]))
+    return JSONResponse({"declined": True})
 
 
 async def _next(request: Request) -> Response:

@@ -10,7 +10,7 @@ import hmac
 import re
 import secrets
 import sqlite3
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from vapbench.study.server.database import Clock
 from vapbench.study.server.store import Refused, note, rater_row, set_setting, set_status, setting
@@ -20,16 +20,7 @@ LINK_DAYS = 90
 """After that a link lets nobody in."""
 ADMIN_DAYS = 30
 
-_PLATFORM_ID = re.compile(r"[0-9a-f]{24}")
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{22}")
-
-
-@dataclass(frozen=True)
-class Arrival:
-    """Prolific's parameters of a participant."""
-
-    participant: str
-    session: str
 
 
 def invite(database: sqlite3.Connection, clock: Clock, number: int, cohort: str = "") -> list[str]:
@@ -38,30 +29,64 @@ def invite(database: sqlite3.Connection, clock: Clock, number: int, cohort: str 
 
 
 def invite_administrator(database: sqlite3.Connection, clock: Clock) -> str:
-    """A token for the admin page; earlier ones no longer work."""
-    database.execute("DELETE FROM access WHERE rater IS NULL")
+    """A token for the admin page; earlier ones work until they expire, so that a restart locks nobody out."""
+    database.execute("DELETE FROM access WHERE rater IS NULL AND expires_us < ?", (clock.now(),))
     return _admit(database, clock, None, ADMIN_DAYS)
 
 
-def arrive(database: sqlite3.Connection, clock: Clock, arrival: Arrival) -> str:
-    """A token for a participant of a platform; whoever returns is the same rater.
+def entry_key(database: sqlite3.Connection) -> str:
+    """What a platform's entry link is signed with: whoever invents an id does not have it."""
+    return _keyed(database, "entry", "")[:22]
+
+
+def may_arrive(database: sqlite3.Connection, participant: str, key: str) -> bool:
+    """Whether a participant may enter: with the signed link, and listed if there is a list."""
+    (listed,) = database.execute("SELECT count(*) FROM allowed").fetchone()
+    if not hmac.compare_digest(entry_key(database).encode(), key.encode()):
+        return False
+    fingerprint = _keyed(database, "platform", participant)
+    return not listed or bool(
+        database.execute("SELECT 1 FROM allowed WHERE platform_hmac = ?", (fingerprint,)).fetchone()
+    )
+
+
+def allow(database: sqlite3.Connection, participants: Sequence[str]) -> int:
+    """Let in these participants of the platform and no others; how many are listed now."""
+    rows = [(_keyed(database, "platform", participant),) for participant in participants]
+    database.executemany("INSERT OR IGNORE INTO allowed VALUES (?)", rows)
+    return int(database.execute("SELECT count(*) FROM allowed").fetchone()[0])
+
+
+def arrive(database: sqlite3.Connection, clock: Clock, cohort: str, participant: str, session: str) -> str:
+    """A token for a participant of a platform; whoever returns in the same submission is the same rater.
 
     Raises:
-        Refused: the participant id is none of the platform's.
+        Refused: the participant came before in another submission: knowing an id is not being that person.
     """
-    if not _PLATFORM_ID.fullmatch(arrival.participant) or len(arrival.session) > 64:
-        raise Refused(400, "platform", "This link lacks the parameters of the platform; open it from there.")
-    fingerprint = _keyed(database, "platform", arrival.participant)
-    known = database.execute("SELECT id FROM rater WHERE platform_hmac = ?", (fingerprint,)).fetchone()
+    fingerprint = _keyed(database, "platform", participant)
+    known = database.execute(
+        "SELECT id, status, session_id FROM rater LEFT JOIN rater_private ON rater = id WHERE platform_hmac = ?",
+        (fingerprint,),
+    ).fetchone()
     if known is not None:
+        # Of whoever withdrew nothing is left to compare, and nothing to get at.
+        if known["status"] != "withdrawn" and not hmac.compare_digest(known["session_id"].encode(), session.encode()):
+            raise Refused(403, "returned", "You have taken part before. Please use the submission you began with.")
         return _admit(database, clock, known["id"], LINK_DAYS)
-    rater = _new_rater(database, clock, "prolific")
+    rater = _new_rater(database, clock, cohort)
     database.execute("UPDATE rater SET platform_hmac = ? WHERE id = ?", (fingerprint, rater))
     database.execute(
-        "INSERT INTO rater_private (rater, platform_id, session_id) VALUES (?, ?, ?)",
-        (rater, arrival.participant, arrival.session),
+        "INSERT INTO rater_private (rater, platform_id, session_id) VALUES (?, ?, ?)", (rater, participant, session)
     )
     return _admit(database, clock, rater, LINK_DAYS)
+
+
+def decline(database: sqlite3.Connection, clock: Clock, rater: str) -> None:
+    """Do not take part; harmless the second time, and no word after consent."""
+    row = rater_row(database, rater)
+    if row["place"] is None and row["status"] == "active":
+        set_status(database, clock, rater, "declined")
+        note(database, clock, "declined", rater)
 
 
 def rater_of(database: sqlite3.Connection, clock: Clock, token: str) -> sqlite3.Row | None:

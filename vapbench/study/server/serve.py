@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -11,9 +11,10 @@ from urllib.parse import urlsplit
 from vapbench.errors import UsageError
 from vapbench.files.atomic import quoted
 from vapbench.study.folder import StudyFolder
-from vapbench.study.server.raters import invite, invite_administrator
-from vapbench.study.server.service import Completion, Service, open_database
-from vapbench.study.server.store import set_setting, setting
+from vapbench.study.server.raters import allow, entry_key, invite, invite_administrator
+from vapbench.study.server.recruitment import BY_LINK, Recruitment
+from vapbench.study.server.service import Service, open_database
+from vapbench.study.server.store import note, set_setting, setting
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -25,8 +26,8 @@ class Links:
     admin: str
     raters: tuple[str, ...]
     """New ones: earlier links keep working, and cannot be shown again."""
-    prolific: str
-    """Address to enter at Prolific; empty without a completion code."""
+    platform: str
+    """Address to enter at the platform; empty for plain links."""
 
 
 def serve(
@@ -37,7 +38,7 @@ def serve(
     port: int = 8000,
     base_url: str = "",
     new_raters: int | None = None,
-    prolific_code: str = "",
+    recruitment: Recruitment = BY_LINK,
 ) -> None:
     """Serve ``folder`` until interrupted.
 
@@ -48,7 +49,7 @@ def serve(
         port: 0 for any free one.
         base_url: what raters type, if that is not this machine's own address: ``https://study.example.org``.
         new_raters: links to make; None makes five for a study that has none yet.
-        prolific_code: completion code of the study at Prolific, which lets its participants in.
+        recruitment: where raters come from, and where they go back to.
 
     Raises:
         UsageError: the port is taken, or the address would carry votes in the clear.
@@ -63,7 +64,7 @@ def serve(
         bound = listener.getsockname()[1]
         local = tuple(f"http://{name}:{bound}" for name in _LOOPBACK[:2])
         origins = (base_url, *local) if base_url else local
-        with Service(folder, origins, Completion(prolific_code)) as service:
+        with Service(folder, origins, recruitment) as service:
             ready(_links(service, new_raters))
             # Access logs would hold the tokens of links.
             config = uvicorn.Config(
@@ -97,20 +98,38 @@ def invite_raters(folder: StudyFolder, number: int, cohort: str = "") -> tuple[s
     return tuple(_rater_link(origin, token) for token in tokens)
 
 
+def allow_participants(folder: StudyFolder, participants: Sequence[str]) -> int:
+    """Let in these participants of the platform and no others, also while the study is being served.
+
+    Returns:
+        How many are listed now.
+
+    Raises:
+        DataError: the study's files were changed.
+    """
+    clock, database = open_database(folder, folder.protocol().sha256)
+    with closing(database):
+        database.execute("BEGIN IMMEDIATE")
+        listed = allow(database, participants)
+        note(database, clock, "allowed", detail=f"{listed} participants")
+        database.execute("COMMIT")
+    return listed
+
+
 def _links(service: Service, new_raters: int | None) -> Links:
     origin, database = service.origins[0], service.database
     database.execute("BEGIN IMMEDIATE")
     (known,) = database.execute("SELECT count(*) FROM rater").fetchone()
-    wanted = new_raters if new_raters is not None else 0 if known or service.completion.prolific_code else 5
+    wanted = new_raters if new_raters is not None else 0 if known or service.recruitment.known else 5
     tokens = invite(database, service.clock, wanted)
     admin = invite_administrator(database, service.clock)
     set_setting(database, "origin", origin)
     database.execute("COMMIT")
-    prolific = "?PROLIFIC_PID={{%PROLIFIC_PID%}}&STUDY_ID={{%STUDY_ID%}}&SESSION_ID={{%SESSION_ID%}}"
+    platform, key = service.recruitment.known, entry_key(database)
     return Links(
         admin=f"{origin}/admin/join?t={admin}",
         raters=tuple(_rater_link(origin, token) for token in tokens),
-        prolific=f"{origin}/join{prolific}" if service.completion.prolific_code else "",
+        platform=f"{origin}/join?k={key}&{platform.query}" if platform else "",
     )
 
 

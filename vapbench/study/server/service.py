@@ -16,6 +16,7 @@ from vapbench.study.design.assign import Design
 from vapbench.study.folder import StudyFolder
 from vapbench.study.server.database import Clock, Writer, connect
 from vapbench.study.server.raters import make_secret
+from vapbench.study.server.recruitment import BY_LINK, Recruitment
 from vapbench.study.server.security import Bucket
 from vapbench.study.server.store import Handed, Store, check_log, set_setting, setting
 from vapbench.study.votes import CHECK_ROLES
@@ -25,19 +26,6 @@ _GLANCE_SECONDS = 0.25
 """How long a read may wait for a lock: it holds up the event loop."""
 
 
-@dataclass(frozen=True)
-class Completion:
-    """Where raters of a platform go when they have finished."""
-
-    prolific_code: str = ""
-    """Prolific's completion code; empty: the study does not recruit there."""
-
-    @property
-    def url(self) -> str:
-        """Prolific's address that takes the code."""
-        return f"https://app.prolific.com/submissions/complete?cc={self.prolific_code}"
-
-
 @dataclass
 class Service:
     """What request handlers use. Enter it to open the study; leaving it finishes what is being written."""
@@ -45,8 +33,10 @@ class Service:
     folder: StudyFolder
     origins: tuple[str, ...]
     """Addresses that lead here, without a slash at the end; the first is the one raters use."""
-    completion: Completion = Completion()
+    recruitment: Recruitment = BY_LINK
     bucket: Bucket = field(default_factory=Bucket)
+    arrivals: Bucket = field(default_factory=lambda: Bucket(burst=60, per_second=1))
+    """How often somebody may arrive from a platform."""
 
     def __enter__(self) -> Self:
         """Freeze the protocol, take the lock, check the log of votes.

@@ -83,7 +83,7 @@ function drawRater(row, now) {
     make("td", {}, row.rater), make("td", {}, row.status.replace("_", " ")), make("td", { class: "n" }, row.votes),
     make("td", { class: "n" }, row.median_seconds === null ? "" : `${row.median_seconds.toFixed(1)} s`),
     make("td", { class: "n" }, row.gold ? `${row.gold[0]} of ${row.gold[1]}` : ""), make("td", {}, ago(row.last_us, now)),
-    make("td", {}, row.code), make("td", { class: "reason" }, row.status === "invited" ? "" : button, row.excluded ? ` ${row.excluded}` : ""));
+    make("td", {}, row.code), make("td", { class: "reason" }, row.status === "invited" ? "" : button, row.excluded || row.broken ? ` ${[row.excluded, row.broken].filter(Boolean).join("; ")}` : ""));
 }
 
 function exclude(rater) {
@@ -91,7 +91,8 @@ function exclude(rater) {
   $("reason").value = "";
   $("exclusion").returnValue = "";
   $("exclusion").onclose = () => {
-    if ($("exclusion").returnValue === "exclude") refresh("POST", "/admin/api/exclusion", { rater, reason: $("reason").value });
+    const wanted = $("exclusion").returnValue;
+    if (["exclude", "evict"].includes(wanted)) refresh("POST", "/admin/api/exclusion", { rater, reason: $("reason").value, evict: wanted === "evict" });
   };
   $("exclusion").showModal();
 }

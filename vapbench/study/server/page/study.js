@@ -51,6 +51,8 @@ async function askOrStop(method, path, body) {
   const response = await ask(method, path, body);
   if (response.ok) return response;
   const { error, message } = await response.json().catch(() => ({ error: "unknown", message: "" }));
+  // What ended in the meantime may have a code to hand in.
+  if (state && error in notices && error !== "session") state = await (await ask("GET", "/api/state")).json();
   throw new Stop(error, message);
 }
 
@@ -147,8 +149,9 @@ const notices = {
   closed: ["This study has closed", "Thank you for your interest. It takes no more answers."],
   full: ["This study is complete", "Enough people have taken part already. Thank you for coming."],
   busy: ["All places are taken at the moment", "Enough people are taking part right now. A place opens if somebody leaves: try again in half an hour.", "Try again", () => start()],
+  declined: ["You have not taken part", "Nothing about you was kept but the fact that somebody said no. Thank you for having looked."],
   evicted: ["The researchers have ended your part in this study", "Please write to them with any question."],
-  screened_out: ["Thank you for your time", "For this study we need answers of another kind than yours, so it ends here. Your time counts: if you came from a platform, return your submission there, and write to the researchers with any question."],
+  screened_out: ["Thank you for your time", "For this study we need answers of another kind than yours, so it ends here. Your time counts: hand in the code if there is one below, else return your submission to the platform you came from, and write to the researchers with any question."],
   withdrawn: ["You have left the study", "Your answers are left out of the analysis. Thank you for the time you gave."],
   unsupported: ["This browser cannot play the videos", "The study needs H.264 video. A current Chrome, Edge, Firefox or Safari plays it."],
 };
@@ -159,7 +162,9 @@ function stop(error) {
     return notice("Something went wrong", "Your answers so far are saved. Please load the page again.", "Load again", () => location.reload());
   }
   // Whoever was at it when the study closed is told what becomes of the answers.
-  if (error.code === "closed" && state?.stage === "trials" && state.progress) return guarded(finish)();
+  if (error.code === "closed" && state?.progress && current) return guarded(finish)();
+  // An end that the platform has a code for.
+  if (state?.completion && notices[error.code]) return ending(...notices[error.code]);
   notice(...(notices[error.code] ?? ["That did not work", error.message, "Load again", () => location.reload()]));
 }
 
@@ -528,17 +533,32 @@ async function finish() {
   current = null;
   await outbox.drained();
   await refresh();
-  const { completion, stage, progress: { done, total } } = state;
-  $("done-text").textContent = stage === "closed" && done < total ? `The study closed while you were taking part. Your ${done} answers are saved, and your time counts.` : completion ? `All ${done} of your answers are saved.` : done < total ? "Your answers are saved." : "Too many videos could not be loaded to count this as finished. Your answers are saved; please write to the researchers.";
+  const { outcome, progress: { done } } = state;
+  const said = {
+    finished: `All ${done} of your answers are saved.`,
+    closed: `The study closed while you were taking part. Your ${done} answers are saved, and your time counts.`,
+    technical: "Too many videos could not be loaded to count this as finished. Your answers are saved; please write to the researchers.",
+  };
+  $("place").textContent = "Finished";
+  $("track").style.width = "100%";
+  ending("Thank you", said[outcome] ?? "Your answers are saved.");
+  $("closing").hidden = false;
+}
+
+// The last page, with what to hand in where one came from.
+function ending(title, text) {
+  const { completion } = state;
+  $("done-title").textContent = title;
+  $("done-text").textContent = text;
+  $("closing").hidden = true;
   $("done-code").hidden = !completion;
   if (completion) {
     $("code").textContent = completion.code;
+    $("code-line").hidden = $("copy").hidden = !completion.code;
     $("return").hidden = !completion.url;
     if (completion.url) $("return").href = completion.url;
     $("return-note").textContent = completion.url ? "The button takes you back and hands in the code." : "Keep it: it is your proof of having taken part.";
   }
-  $("place").textContent = "Finished";
-  $("track").style.width = "100%";
   show("done");
 }
 
@@ -584,6 +604,11 @@ $("consent-form").addEventListener("submit", guarded(async (event) => {
   await refresh();
   instruct();
 }));
+$("decline").onclick = guarded(async () => {
+  await askOrStop("POST", "/api/decline", {});
+  await refresh();
+  throw new Stop("declined", "");
+});
 $("instructions-go").onclick = guarded(begin);
 $("feedback-go").onclick = () => advance();
 $("answer").addEventListener("submit", (event) => { event.preventDefault(); confirmChoice(); });
@@ -633,6 +658,7 @@ $("leave").addEventListener("close", guarded(async () => {
   if ($("leave").returnValue !== "withdraw") return;
   $("leave").returnValue = "";
   await askOrStop("POST", "/api/withdraw", {});
+  await refresh();
   throw new Stop("withdrawn", "");
 }));
 try { $("shortcuts").checked = localStorage.getItem("vapbench/shortcuts") !== "off"; } catch { /* stays on */ }
