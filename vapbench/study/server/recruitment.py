@@ -64,7 +64,7 @@ class Recruitment(Frozen):
     codes: dict[Outcome, str] = Field(default_factory=dict)
     """Outcome -> completion code; outcomes without one are told to write or to return the submission."""
     back: str = ""
-    """Address that takes people back, with ``{code}`` and ``{participant}``; empty: the platform's own, if it has one."""
+    """Address that takes people back, with ``{code}`` and ``{participant}``; empty: the platform's own, if any."""
 
     @model_validator(mode="after")
     def _codes_differ(self) -> Recruitment:
