@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.leaderboard.conftest import held_out
 from tests.report.conftest import Case, Runs
 from vapbench.cli import main
 from vapbench.results.run import Failure
@@ -225,12 +226,17 @@ def test_published_rows_alone_need_no_runs(vapbench: Command, tmp_path: Path) ->
     assert done.code == 0 and "Video-As-Prompt (VAP)" in done.out and "38.7" in done.out
 
 
-def test_leaderboard_pack_check_and_build(vapbench: Command, results: Path, tmp_path: Path) -> None:
+def test_leaderboard_pack_check_and_build(
+    vapbench: Command, results: Path, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VAPBENCH_CACHE", str(cache))
+    (tmp_path / "runs").mkdir()
     home = tmp_path / "leaderboard"
     out = home / "submissions" / "mine"
     said = ("--submitter", "A Lab", "--contact", "bench@example.org", "--licence", "CC-BY-4.0")
     code = ("--repository", "https://example.org/code", "--commit", "0123abc")
-    packed = vapbench("leaderboard", "pack", results / "mini" / "vap", out, *said, *code)
+    run = Runs(tmp_path / "runs").write("mine", held_out(0.6)).path
+    packed = vapbench("leaderboard", "pack", run, out, *said, *code)
     assert packed.code == 0 and f"vapbench leaderboard check {out}" in packed.out
     for folder in (out, out.parent):
         checked = vapbench("leaderboard", "check", folder)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import tempfile
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +15,39 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.fuzz.hostile import DEEP, changed, dumps, files_below, fuzzed, held, mutated, texts, values
-from tests.fuzz.test_rows import GENERATION, MANIFEST, SCORE, json_bytes, line
+from tests.fuzz.test_rows import GENERATION as ANY_GENERATION
+from tests.fuzz.test_rows import MANIFEST, json_bytes, line
+from tests.fuzz.test_rows import SCORE as ANY_SCORE
 from tests.study.served import Rater, Served, make_study, serving
+from vapbench.files.atomic import digest
 from vapbench.leaderboard.check import check_submissions
+from vapbench.leaderboard.roster import Rosters
 from vapbench.metrics.judge.answer import read
 from vapbench.metrics.judge.client import _reply
 from vapbench.metrics.judge.rubric import load_rubrics
 from vapbench.study.analysis.ballots import load_ballots
 from vapbench.study.analysis.exporting import export
 
+CASE = "mini_bolumo--scene-1000--scene-2000"
 SUBMISSION: dict[str, Any] = {
     "schema": 1, "id": "mine", "title": "T", "submitter": "S", "contact": "a@b.org", "licence": "MIT", "seeds": [0],
-    "outputs": [{"case": "case-1", "seed": 0, "sha256": "ab" * 32}],
+    "outputs": [{"case": CASE, "seed": 0, "sha256": "ab" * 32}],
 }  # fmt: skip
-PLANNED: dict[str, Any] = {k: v for k, v in MANIFEST["cases"]["case-1"].items() if k != "media"}
-OURS = {"submission.json": SUBMISSION, "manifest.json": MANIFEST | {"cases": {"case-1": PLANNED}}}
+THE_SUITES = {"case": CASE, "condition": "mini_bolumo", "category": "concept"}
+GENERATION = ANY_GENERATION | THE_SUITES
+SCORE = ANY_SCORE | THE_SUITES | {"case_sha256": digest({})}
+PLANNED: dict[str, Any] = {"condition": "mini_bolumo", "category": "concept", "tasks": ["one"], "seeds": [0]}
+OURS = {"submission.json": SUBMISSION, "manifest.json": MANIFEST | {"cases": {CASE: PLANNED}, "metrics": {}}}
+
+
+@cache
+def rosters() -> Rosters:
+    """The mini suite with a task of one case."""
+    known = Rosters()
+    mini = known.of("mini")
+    case = mini.cases[CASE].model_copy(update={"tasks": ["one"]})
+    known._known["mini"] = replace(mini, cases={CASE: case})
+    return known
 
 
 def check(files: dict[str, bytes]) -> dict[Path, list[str]]:
@@ -37,14 +57,14 @@ def check(files: dict[str, bytes]) -> dict[Path, list[str]]:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(data)
         before = files_below(Path(root))
-        found = held(lambda: check_submissions(folder)) or {}
+        found = held(lambda: check_submissions(folder, rosters())) or {}
         assert files_below(Path(root)) == before
         return found
 
 
 def whole(**changes: bytes) -> dict[str, bytes]:
     files = {name: json_bytes(value) for name, value in OURS.items()}
-    return files | {"generations.jsonl": line(GENERATION), "scores/m.jsonl": line(SCORE)} | changes
+    return files | {"generations.jsonl": line(GENERATION), "scores/temporal_flickering.jsonl": line(SCORE)} | changes
 
 
 def test_the_submission_that_is_tampered_with_is_a_good_one() -> None:
@@ -65,12 +85,12 @@ def test_tampered_submissions(file: tuple[str, bytes]) -> None:
 @given(changed(SUBMISSION), changed(OURS["manifest.json"]), changed(GENERATION), changed(SCORE))
 @example(SUBMISSION | {"seeds": [10**400]}, MANIFEST, GENERATION, SCORE)
 @example(SUBMISSION, MANIFEST | {"identity": {"suite": [], "name": {}}}, GENERATION | {"case": ["x"]}, SCORE)
-@example(SUBMISSION, MANIFEST | {"cases": {"case-1": {"target": 7, "condition": None}}}, GENERATION, SCORE)
+@example(SUBMISSION, MANIFEST | {"cases": {CASE: {"target": 7, "condition": None}}}, GENERATION, SCORE)
 @example(SUBMISSION, OURS["manifest.json"], GENERATION | {"status": ["ok"]}, SCORE | {"status": {}})
 @example(SUBMISSION, OURS["manifest.json"], GENERATION | {"video": None}, SCORE | {"value": 10**400})
 def test_submissions_of_other_types(said: Any, manifest: Any, generation: Any, score: Any) -> None:
     files = {"submission.json": json_bytes(said), "manifest.json": json_bytes(manifest)}
-    check(files | {"generations.jsonl": line(generation), "scores/m.jsonl": line(score)})
+    check(files | {"generations.jsonl": line(generation), "scores/temporal_flickering.jsonl": line(score)})
 
 
 @fuzzed(60, 5000)

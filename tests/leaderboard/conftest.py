@@ -8,6 +8,7 @@ import pytest
 
 from tests.report.conftest import Case, Runs, clip, metric_data, runs  # noqa: F401
 from vapbench.core.video import write_video
+from vapbench.leaderboard.roster import Rosters
 from vapbench.leaderboard.site import build
 from vapbench.results.run import Failure
 
@@ -21,6 +22,15 @@ def cases(skill: float, **changes: Case) -> dict[str, Case]:
         for i in range(12)
     }
     return made | changes
+
+
+def held_out(skill: float) -> dict[str, Case]:
+    """The mini suite's own cases of its smallest task: what a submission must have."""
+    planned = Rosters().of("mini").cases
+    return {
+        name: Case(str(case.condition), (skill + 0.01 * i,), str(case.category), case.tasks, extra={"seeds": [0]})
+        for i, (name, case) in enumerate((n, c) for n, c in planned.items() if "zero-shot" in c.tasks)
+    }
 
 
 class Board:
@@ -52,6 +62,8 @@ class Board:
 
 
 @pytest.fixture
-def board(runs: Runs, metric_data: object) -> Board:  # noqa: F811
+def board(runs: Runs, metric_data: object, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Board:  # noqa: F811
     """An empty board."""
+    # The suite's clips are drawn once for all tests.
+    monkeypatch.setenv("VAPBENCH_CACHE", str(cache))
     return Board(runs)

@@ -19,13 +19,13 @@ from vapbench.report.tables.summary import summarise
 from vapbench.results.run import RunFolder
 from vapbench.validation.declarations import check_target
 
-from .conftest import HOSTILE, Board, cases
+from .conftest import HOSTILE, Board, cases, held_out
 
 
 @pytest.fixture
 def submission(board: Board) -> Path:
     """A submission as ``pack`` makes it."""
-    run = board.runs.write("vap", cases(0.6))
+    run = board.runs.write("vap", held_out(0.6))
     out = board.home / "submissions" / "mine"
     pack(run.path, out, submitter="A Lab", contact="bench@example.org", licence="CC-BY-4.0")
     return out
@@ -40,6 +40,10 @@ def edit(path: Path, change: Callable[[Any], None]) -> None:
 def edit_row(path: Path, **changes: Any) -> None:
     first, *rest = path.read_text().splitlines()
     path.write_text("\n".join([json.dumps(json.loads(first) | changes), *rest]) + "\n")
+
+
+def edit_case(path: Path, **changes: Any) -> None:
+    edit(path, lambda manifest: next(iter(manifest["cases"].values())).update(changes))
 
 
 def bomb() -> bytes:
@@ -83,17 +87,17 @@ HARM: dict[str, tuple[Callable[[Path], object], str]] = {
     "no manifest": (lambda s: (s / "manifest.json").unlink(), "manifest.json"),
     "deep json": (lambda s: (s / "manifest.json").write_text("[" * 200_000), "not valid JSON"),
     "caption": (
-        lambda s: edit(s / "manifest.json", lambda m: m["cases"]["case-0"].update(caption=HOSTILE)),
+        lambda s: edit_case(s / "manifest.json", caption=HOSTILE),
         "holds markup or a script",
     ),
     "title": (lambda s: edit(s / "submission.json", lambda m: m.update(title="<b>best</b>")), "holds markup"),
     "reversed": (lambda s: edit(s / "submission.json", lambda m: m.update(title="a\u202eb")), "U+202E"),
     "absolute path": (
-        lambda s: edit(s / "manifest.json", lambda m: m["cases"]["case-0"].update(reference="/etc/passwd")),
+        lambda s: edit_case(s / "manifest.json", reference="/etc/passwd"),
         "is not a path inside the folder",
     ),
     "home": (
-        lambda s: edit(s / "manifest.json", lambda m: m["cases"]["case-0"].update(media="~/data")),
+        lambda s: edit_case(s / "manifest.json", media="~/data"),
         "is a folder of one machine",
     ),
     "case name": (
@@ -176,8 +180,8 @@ def test_a_score_too_large_to_be_squared_is_refused_and_keeps_no_table_from_othe
 ) -> None:
     rows = submission / "scores" / "temporal_flickering.jsonl"
     edit_row(rows, value=1e200)
-    assert any("finite number below 1e+100" in problem for problem in check_submission(submission))
-    (cell,) = summarise([RunFolder(submission)], "all")[0].cells[0]
+    assert any("outside the range of temporal_flickering" in problem for problem in check_submission(submission))
+    (cell,) = summarise([RunFolder(submission)], "zero-shot")[0].cells[0]
     assert (cell.n, cell.missing) == (11, 1), "a row that cannot be is no row"
 
 

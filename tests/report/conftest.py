@@ -12,7 +12,7 @@ import pytest
 
 from vapbench.core.clip import Clip
 from vapbench.core.video import write_video
-from vapbench.files.atomic import file_sha256
+from vapbench.files.atomic import digest, file_sha256
 from vapbench.methods import methods
 from vapbench.results.run import Failure, GenerationRow, RunFolder, RunWriter, ScoreRow, video_name
 
@@ -108,14 +108,17 @@ class Runs:
             writer.append(GenerationRow(key, **common, status="unscored", note=case.generation))
             return
         video = video_name(name, seed, "0" * 8)
-        (run.videos / video).write_bytes(self.video.read_bytes())
+        # A box of another name in each: the same frames, and bytes of its own, as of a real output.
+        box = b"free" + f"{name}-{seed}".encode()
+        (run.videos / video).write_bytes(self.video.read_bytes() + (len(box) + 4).to_bytes(4) + box)
         sha = file_sha256(run.videos / video)
         made = {"video": video, "sha256": sha, "seconds": 1.5, "peak_mb": 100.0, **case.made}
         writer.append(GenerationRow(key, **common, status="ok", **made))
         metric, version, params = column
         score: dict[str, Any] = {
             "key": f"{key}-{metric}-{version}-{sorted(params.items())}",
-            "metric": metric, "version": version, "params": params, "video_sha256": sha, "case_sha256": "", **common,
+            "metric": metric, "version": version, "params": params, "video_sha256": sha,
+            "case_sha256": digest({}), **common,
         }  # fmt: skip
         if isinstance(value, Failure):
             writer.append(ScoreRow(**score, status="failed", failure=value))

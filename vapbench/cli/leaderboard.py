@@ -14,6 +14,9 @@ _Home = Annotated[
     typer.Option("--leaderboard", help="Folder of submissions, badges and the changelog.", show_default=True),
 ]
 _HOME = Path("leaderboard")
+_Data = Annotated[
+    Path | None, typer.Option("--data", help="Data of suites that need it, to know their cases.", show_default=False)
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -35,6 +38,7 @@ def build(
     ] = True,
     results: opt.ReadResults = None,
     leaderboard: _Home = _HOME,
+    data: _Data = None,
 ) -> None:
     """Build the site from results and submissions.
 
@@ -50,7 +54,7 @@ def build(
     from vapbench.results.places import places
 
     configure_logging(verbose=0, quiet=False)
-    built = build_site(places(results), leaderboard, out or leaderboard / "site", videos)
+    built = build_site(places(results), leaderboard, out or leaderboard / "site", videos, data)
     output().print(
         f"{built.index}: {built.pages} pages, {built.videos} videos and images", markup=False, soft_wrap=True
     )
@@ -58,11 +62,14 @@ def build(
 
 def check(
     folder: Annotated[Path, typer.Argument(help="A submission, or a folder of submissions.", show_default=False)],
+    results: opt.ReadResults = None,
+    data: _Data = None,
 ) -> None:
     """Check a submission before it is sent; continuous integration runs the same.
 
-    Submissions are data: nothing in them is run, unpacked or followed. Everything that is wrong is listed, with
-    the reason.
+    Submissions are data: nothing in them is run, unpacked or followed. Everything that is wrong is listed by file and
+    row, with the reason. Cases, conditions, seeds and columns are held to what the suite says; a suite that needs data
+    says it of --data, or of our own runs.
 
     \b
     vapbench leaderboard check leaderboard/submissions/my-method
@@ -71,8 +78,10 @@ def check(
 
     from vapbench.core.console import output
     from vapbench.leaderboard.check import check_submissions
+    from vapbench.leaderboard.roster import Rosters
+    from vapbench.results.places import places
 
-    found = check_submissions(folder)
+    found = check_submissions(folder, Rosters(places(results), data))
     for path, problems in found.items():
         for problem in problems:
             output().print(f"[red]bad[/red] {escape(str(path))}: {escape(problem)}", soft_wrap=True)
@@ -94,10 +103,12 @@ def pack(
     ] = None,
     commit: Annotated[str | None, typer.Option("--commit", help="Its commit.", show_default=False)] = None,
     videos: Annotated[bool, typer.Option("--videos/--no-videos", help="Include the videos.")] = True,
+    data: _Data = None,
 ) -> None:
     """Make a submission of a run.
 
-    Copies rows, manifest and videos, leaves out paths, host names and command lines, and writes submission.json.
+    Copies rows, manifest and videos, leaves out paths, host names, command lines, and seeds and columns that the
+    suite's board does not have, and writes submission.json.
 
     \b
     vapbench leaderboard pack runs/mini/mine leaderboard/submissions/mine \\
@@ -108,8 +119,12 @@ def pack(
     from vapbench.files.atomic import quoted
     from vapbench.leaderboard.pack import code_of
     from vapbench.leaderboard.pack import pack as pack_run
+    from vapbench.leaderboard.roster import Rosters
+    from vapbench.results.places import places
 
     code = code_of(repository, commit)
-    folder = find_run(run, None, suite=None).path
-    pack_run(folder, out, submitter=submitter, contact=contact, licence=licence, code=code, videos=videos)
+    folder = find_run(run, None, suite=None)
+    roster = Rosters(places(), data).of(folder.manifest().identity.suite)
+    said = {"submitter": submitter, "contact": contact, "licence": licence}
+    pack_run(folder.path, out, **said, code=code, videos=videos, roster=roster)
     output().print(f"{out}; check it: vapbench leaderboard check {quoted(out)}", markup=False, soft_wrap=True)

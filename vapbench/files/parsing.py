@@ -89,8 +89,12 @@ def read_json_records(path: Path) -> list[Any]:
     return [parse_json(line) for line in text.split("\n") if line.strip()]
 
 
-def parse_json(text: str | bytes) -> Any:
+def parse_json(text: str | bytes, unique: bool = False) -> Any:
     """A JSON document or line; of a key listed twice, the last holds.
+
+    Args:
+        text: what to parse.
+        unique: whether a key that is listed twice is refused instead.
 
     Raises:
         ValueError: it is no JSON or UTF-8, holds NaN or a number of 1e300 or more, or is nested deeper than
@@ -99,7 +103,7 @@ def parse_json(text: str | bytes) -> Any:
     if isinstance(text, bytes):
         text = text.decode("utf-8")
     try:
-        value = _DECODER.decode(text)
+        value = (_UNIQUE if unique else _DECODER).decode(text)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     if text.count("[") + text.count("{") > DEEPEST or _PERHAPS_INFINITE.search(text):
@@ -111,7 +115,14 @@ def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is no finite number")
 
 
+def _refuse_repeated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if twice := next((name for name, times in Counter(name for name, _ in pairs).items() if times > 1), None):
+        raise ValueError(f"the key {twice:.80} is there twice")
+    return dict(pairs)
+
+
 _DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
+_UNIQUE = json.JSONDecoder(parse_constant=_refuse_constant, object_pairs_hook=_refuse_repeated)
 
 
 def _check(value: Any) -> None:

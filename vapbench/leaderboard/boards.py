@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -15,9 +15,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from vapbench.errors import DataError
 from vapbench.files.atomic import is_reserved, quoted
 from vapbench.files.parsing import read_text
+from vapbench.leaderboard.admitted import admit, labelled, table_of_reported, with_reported
 from vapbench.leaderboard.check import check_submission
+from vapbench.leaderboard.roster import Rosters
 from vapbench.leaderboard.studies import Study, read_studies
-from vapbench.leaderboard.submission import MANIFEST, Submission, read_submission
+from vapbench.leaderboard.submission import MANIFEST, Submission, read_submission, submission_digest
 from vapbench.report.model import TableModel
 from vapbench.report.read.columns import REFERENCE_KINDS, Column, rows_of
 from vapbench.report.read.evidence import Evidence, read_all
@@ -106,6 +108,8 @@ class Attested(BaseModel):
     badge: Literal["self-reported", "recomputed", "reproduced"] | None = None
     regenerated: int = Field(default=0, ge=0)
     """Cases that somebody else, or another machine, made again with equal videos or scores."""
+    submission: str | None = None
+    """Of a submission: the hash of what was verified. Another row is another submission, and self-reported."""
 
 
 @dataclass(frozen=True)
@@ -150,31 +154,32 @@ class _Badges(BaseModel):
     runs: dict[str, Attested] = Field(default_factory=dict)
 
 
-@dataclass
-class _Sources:
-    folders: list[RunFolder] = field(default_factory=list)
-    submitted: dict[Path, Submission] = field(default_factory=dict)
-
-
-def collect(results: Sequence[Path], leaderboard: Leaderboard) -> list[Board]:
+def collect(results: Sequence[Path], leaderboard: Leaderboard, data: Path | None = None) -> list[Board]:
     """Read every run and accepted submission.
 
     Full-size boards come first, and boards with measured runs before those of published rows alone.
 
+    Args:
+        results: folders of our own runs.
+        leaderboard: submissions, studies, badges.
+        data: what suites that need data read, to know their cases by.
+
     Raises:
         DataError: a run, a submission or a study cannot be read, or a run has the name of another.
     """
-    sources = _Sources(runs_below(results))
+    submitted: dict[Path, Submission] = {}
+    runs_read, rosters = read_all(runs_below(results)), Rosters(results, data)
     for path in sorted(leaderboard.submissions.glob(f"*/{MANIFEST}")):
-        if problems := check_submission(path.parent):
+        if problems := check_submission(path.parent, rosters):
             raise DataError(f"{path.parent}: {problems[0]}; see: vapbench leaderboard check {quoted(path.parent)}")
-        sources.folders.append(RunFolder(path.parent))
-        sources.submitted[path.parent] = read_submission(path.parent)
+        folder, said = RunFolder(path.parent), read_submission(path.parent)
+        runs_read.append(admit(folder, said, rosters.of(folder.manifest().identity.suite)))
+        submitted[path.parent] = said
     suites: dict[str, list[Evidence]] = {paper.suite: [] for paper in publications()}
-    for run in read_all(sources.folders):
+    for run in runs_read:
         suites.setdefault(run.suite, []).append(run)
     for runs in suites.values():
-        _refuse_namesakes(runs)
+        _refuse_namesakes(runs, submitted)
     attested = leaderboard.attested()
     studies = read_studies(leaderboard.studies)
     if boardless := [study for study in studies if study.suite not in suites]:
@@ -183,22 +188,23 @@ def collect(results: Sequence[Path], leaderboard: Leaderboard) -> list[Board]:
             "no run of that suite is in the results."
         )
     boards = [
-        _board(suite, runs, sources.submitted, attested, [study for study in studies if study.suite == suite])
+        _board(suite, runs, submitted, attested, [study for study in studies if study.suite == suite])
         for suite, runs in sorted(suites.items())
     ]
     return sorted(boards, key=lambda board: (not board.entries, board.small))
 
 
-def _refuse_namesakes(runs: Sequence[Evidence]) -> None:
-    """Badges and the changelog know a run by suite and folder: a namesake would pass for it."""
-    named: dict[str, Path] = {}
+def _refuse_namesakes(runs: Sequence[Evidence], submitted: Container[Path]) -> None:
+    """Badges and the changelog know a run by suite and folder: a namesake would pass for it, and so would "VAP"."""
+    named, read = dict[str, Path](), dict[str, Path]()
     for run in runs:
         path = run.folder.path
-        if other := named.get(path.name):
+        read_as = path.name.partition("~")[0].casefold()
+        if other := named.get(path.name) or (read.get(read_as) if path in submitted else None):
             raise DataError(
                 f"{path} has the name of {other}, and a board knows runs of {run.suite} by that; rename the later one."
             )
-        named[path.name] = path
+        named[path.name], read[read_as] = path, path
 
 
 def _board(
@@ -216,14 +222,27 @@ def _board(
     if not runs:
         published = as_table(papers[0])
         return Board(suite, slug(suite), title, (published,), published, (), ratio)
-    names = task_names(runs)
-    tables = [headline_first(table) for table in tables_of(suite, runs, names)]
+    badges = {run.folder.path: _badge(suite, run, submitted, attested) for run in runs}
+    trusted = [run for run in runs if badges[run.folder.path] != "self-reported"]
+    rows = rows_of(trusted)
+    reported = labelled([run for run in runs if run not in trusted], [row.label for row in rows])
+    # What only a submission takes part in has a table of its own, before those that are measured.
+    unmeasured = [task for task in task_names(list(reported.values())) if not any(run.cases(task) for run in trusted)]
+    tables = [table_of_reported(suite, task, reported) for task in unmeasured if reported]
+    if trusted:
+        tables += tables_of(suite, trusted, task_names(trusted))
     everything = {case for run in runs for case in run.cases()}
-    covered = set(tables[-1].conditions) == everything
-    whole = tables[-1] if covered else headline_first(tables_of(suite, runs, [None])[0])
-    tables[-1] = with_published(tables[-1], papers)
-    entries = tuple(_entries(suite, runs, submitted, attested, studies))
-    return Board(suite, slug(suite), title, tuple(tables), whole, entries, ratio, tuple(studies))
+    if set(tables[-1].conditions) == everything:
+        whole = tables[-1]
+    else:
+        whole = tables_of(suite, trusted, [None])[0] if trusted else table_of_reported(suite, None, reported)
+    *tables, last, whole = (headline_first(with_reported(table, reported)) for table in (*tables, whole))
+    entries = [
+        *(_entry(row.label, run, badges, submitted, studies) for row, run in zip(rows, trusted, strict=True)),
+        *(_entry(label, run, badges, submitted, studies) for label, run in reported.items()),
+    ]
+    shown = (*tables, with_published(last, papers))
+    return Board(suite, slug(suite), title, shown, whole, tuple(entries), ratio, tuple(studies))
 
 
 def headline(columns: Sequence[Column]) -> int:
@@ -244,29 +263,34 @@ def headline_first(table: TableModel) -> TableModel:
     )
 
 
-def _entries(
-    suite: str,
-    runs: Sequence[Evidence],
+def _badge(
+    suite: str, run: Evidence, submitted: Container[Path], attested: Mapping[str, Attested]
+) -> Literal["self-reported", "recomputed", "reproduced"]:
+    """What was verified: of a submission, only while it is the one that was verified."""
+    path = run.folder.path
+    said = attested.get(f"{suite}/{path.name}", Attested())
+    if path in submitted and said.submission != submission_digest(path):
+        return "self-reported"
+    total = len(run.cases())
+    if said.badge == "reproduced" and said.regenerated < REPRODUCED_SHARE * total:
+        raise DataError(
+            f"{path}: reproduced needs {REPRODUCED_SHARE:.0%} of its {total} cases made again, "
+            f'badges.json has "regenerated": {said.regenerated}; make more, or attest recomputed.'
+        )
+    return said.badge or ("self-reported" if path in submitted else "recomputed")
+
+
+def _entry(
+    label: str,
+    run: Evidence,
+    badges: Mapping[Path, Badge],
     submitted: Mapping[Path, Submission],
-    attested: Mapping[str, Attested],
     studies: Sequence[Study],
-) -> list[Entry]:
-    entries = []
-    compared = [method for study in studies for method in study.methods.values()]
-    for row, run in zip(rows_of(runs), runs, strict=True):
-        submission = submitted.get(run.folder.path)
-        said = attested.get(f"{suite}/{run.folder.path.name}", Attested())
-        name = f"{run.folder.path.name}-submitted" if submission else run.folder.path.name
-        badge = said.badge or ("self-reported" if submission else "recomputed")
-        total = len(run.cases())
-        if badge == "reproduced" and said.regenerated < REPRODUCED_SHARE * total:
-            raise DataError(
-                f"{run.folder.path}: reproduced needs {REPRODUCED_SHARE:.0%} of its {total} cases made again, "
-                f'badges.json has "regenerated": {said.regenerated}; make more, or attest recomputed.'
-            )
-        seen_by_people = any(method.shows(run.folder.path, run.manifest.document["identity"]) for method in compared)
-        entries.append(Entry(row.label, slug(name), run, badge, seen_by_people, submission))
-    return entries
+) -> Entry:
+    path, identity = run.folder.path, run.manifest.document["identity"]
+    seen_by_people = any(method.shows(path, identity) for study in studies for method in study.methods.values())
+    name = f"{path.name}-submitted" if path in submitted else path.name
+    return Entry(label, slug(name), run, badges[path], seen_by_people, submitted.get(path))
 
 
 def slug(name: str) -> str:

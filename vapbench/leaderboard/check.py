@@ -1,52 +1,49 @@
 """What a submission must be before it stands on the board. Submissions are data: nothing is run, unpacked or followed.
 
-The rules about rows (:func:`row_problems`) are those that the project's own ``results/`` are checked by.
+Files are looked at first (:mod:`~vapbench.leaderboard.contents`), then what they say of themselves, then every row
+against the suite's roster (:mod:`~vapbench.leaderboard.rows`). :func:`manifest_problems` and :func:`row_problems` are
+the rules that the project's own ``results/`` are held to as well.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import stat
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from vapbench.core.case import check_name
-from vapbench.core.containers import SUFFIXES, suffix_of
 from vapbench.errors import DataError, UsageError
-from vapbench.files.atomic import check_inside, file_sha256
+from vapbench.files.atomic import canonical_json, check_inside, file_sha256
 from vapbench.files.parsing import parse_json, read_text
+from vapbench.leaderboard.contents import file_problems
+from vapbench.leaderboard.roster import Roster, Rosters
+from vapbench.leaderboard.rows import SubmittedRows, date_problem, read_rows
 from vapbench.leaderboard.submission import MANIFEST, Submission, read_submission
-from vapbench.results.manifest import LARGEST_SCORE, is_seed, is_video_name
+from vapbench.leaderboard.texts import problems, problems_of_ours
+from vapbench.results.manifest import LARGEST_SCORE, Manifest, is_seed, is_video_name
 
-LIMITS = {".json": 16 << 20, ".jsonl": 64 << 20, ".md": 1 << 20, **dict.fromkeys(SUFFIXES, 256 << 20)}
-"""Suffixes a submission may hold, with the most bytes of one file."""
-MOST_BYTES = 16 << 30
-MOST_FILES = 20_000
-_DEEPEST = 2
-
-_ARCHIVES = (
-    b"PK\x03\x04",
-    b"PK\x05\x06",
-    b"\x1f\x8b",
-    b"BZh",
-    b"\xfd7zXZ",
-    b"\x28\xb5\x2f\xfd",
-    b"7z\xbc\xaf",
-    b"Rar!",
-)
-_MARKUP = re.compile(r"<\s*[!/?a-zA-Z]|javascript\s*:|data\s*:\s*text", re.IGNORECASE)
-# Control characters, and those that turn the reading direction around or cannot be seen.
-_UNSEEN = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff\ud800-\udfff]"
-)
+KINDS = ("unified", "per-condition", "structure", "text", "outputs")
+"""What a submitted method may call itself: floors and ceilings are the board's own."""
+MOST_PROBLEMS = 50
+"""So many sentences about one submission are enough."""
+LONGEST_IDENTITY = 8000
+"""Characters of a method's parameters and weights, which its page shows."""
 _PATHS = ("media", "reference", "image", "target")
+_SHOWN = ("title", "higher_is_better", "unit", "scale", "digits", "range")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
-def check_submissions(folder: Path) -> dict[Path, list[str]]:
+def check_submissions(folder: Path, rosters: Rosters | None = None) -> dict[Path, list[str]]:
     """Check one submission, or every one in a folder.
+
+    Args:
+        folder: a submission, or a folder of them.
+        rosters: what suites say of themselves; by default those that need no data.
 
     Returns:
         Folder -> what is wrong with it, each a sentence with its reason; empty if nothing is.
@@ -56,32 +53,52 @@ def check_submissions(folder: Path) -> dict[Path, list[str]]:
     """
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder; make a submission: vapbench leaderboard pack --help")
+    known = rosters or Rosters()
     single = os.path.lexists(folder / MANIFEST) or (folder / "manifest.json").exists()
     folders = [folder] if single else [path for path in sorted(folder.iterdir()) if not path.name.startswith(".")]
-    return {path: check_submission(path) for path in folders if path.name != "README.md"}
+    return {path: check_submission(path, known) for path in folders if path.name != "README.md"}
 
 
-def check_submission(folder: Path) -> list[str]:
+def check_submission(folder: Path, rosters: Rosters | None = None) -> list[str]:
     """What is wrong with one submission; files are looked at only once their names, kinds and sizes are harmless."""
     if folder.is_symlink() or not folder.is_dir():
         return ["it is no folder of its own; submit a folder with submission.json"]
     if not os.path.lexists(folder / MANIFEST):
         return [f"it has no {MANIFEST}; make a submission of a run: vapbench leaderboard pack --help"]
-    problems = list(_file_problems(folder))
-    if problems:
-        return problems
+    return list(islice(_problems(folder, rosters or Rosters()), MOST_PROBLEMS))
+
+
+def _problems(folder: Path, rosters: Rosters) -> Iterator[str]:
+    """Stage by stage: what is wrong at one keeps the next from being looked at."""
+    if found := list(islice(file_problems(folder), MOST_PROBLEMS)):
+        yield from found
+        return
     try:
         said = read_submission(folder)
         manifest = _load(folder / "manifest.json")
+        Manifest.of(manifest)
     except DataError as error:
-        return [str(error)]
-    problems = [*_text_problems(said.model_dump(), MANIFEST), *_submission_problems(folder, said)]
-    problems += manifest_problems(manifest, submitted=True)
-    if not problems:
-        problems += row_problems(folder)
-    if not problems:
-        problems += _output_problems(folder, said, manifest)
-    return problems
+        yield str(error)
+        return
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the file"
+        yield f"manifest.json: {where:.200}: {first['msg']}; pack the run anew"
+        return
+    found = [*_submission_problems(folder, said), *manifest_problems(manifest, submitted=True)]
+    if found:
+        yield from found
+        return
+    try:
+        roster = rosters.of(manifest["identity"]["suite"])
+    except DataError as error:
+        yield f"manifest.json identity.suite: {error}"
+        return
+    found = [*_suite_problems(said, manifest, roster)]
+    rows = read_rows(folder, roster, found) if not found else None
+    yield from found
+    if rows is not None and not found:
+        yield from _output_problems(folder, said, rows, roster)
 
 
 def manifest_problems(manifest: Any, submitted: bool = False) -> list[str]:
@@ -89,105 +106,63 @@ def manifest_problems(manifest: Any, submitted: bool = False) -> list[str]:
 
     Args:
         manifest: ``manifest.json``, parsed.
-        submitted: whether it comes from outside: then it may name no folder of anybody's machine.
+        submitted: whether it comes from outside: then every text in it is a stranger's, and it may name no folder of
+            anybody's machine.
     """
     if not isinstance(manifest, dict) or not isinstance(manifest.get("identity"), dict):
         return ["manifest.json has no identity; it must be the one that vapbench run wrote"]
     cases = manifest.get("cases")
     if not isinstance(cases, dict) or not cases:
         return ["manifest.json plans no case"]
-    problems = []
+    found: list[str] = []
     for name in ("suite", "name"):
-        problems += _name_problems(manifest["identity"].get(name), f"manifest.json identity.{name}")
-    problems += _text_problems(manifest.get("card") or {}, "manifest.json card")
-    problems += _text_problems(manifest.get("metrics") or {}, "manifest.json metrics")
+        found += _name_problems(manifest["identity"].get(name), f"manifest.json identity.{name}")
+    if submitted:
+        found += islice(problems(manifest, "manifest.json"), MOST_PROBLEMS)
+    else:
+        found += problems_of_ours(manifest.get("card") or {}, "manifest.json card")
+        found += problems_of_ours(manifest.get("metrics") or {}, "manifest.json metrics")
     for case, planned in cases.items():
         where = f"manifest.json case {case[:80]!r}"
-        problems += _name_problems(case, where)
+        found += _name_problems(case, where)
         if not isinstance(planned, dict):
-            problems.append(f"{where} is no object")
+            found.append(f"{where} is no object")
             continue
-        problems += _name_problems(planned.get("condition"), f"{where}: condition")
-        problems += _text_problems({k: v for k, v in planned.items() if "caption" in k or k == "provenance"}, where)
+        found += _name_problems(planned.get("condition"), f"{where}: condition")
         if submitted:
-            problems += _path_problems(planned, where)
-    return problems
+            found += _path_problems(planned, where)
+        else:
+            texts = {k: v for k, v in planned.items() if "caption" in k or k == "provenance"}
+            found += problems_of_ours(texts, where)
+    return found
 
 
 def row_problems(folder: Path) -> list[str]:
-    """What is wrong with the rows of a run, or of a submission."""
-    problems: list[str] = []
+    """What is wrong with the rows of a run of ours."""
+    found: list[str] = []
     videos: dict[tuple[str, int], str | None] = {}
     for path in _jsonl(folder, "generations*.jsonl"):
-        for where, row in _rows(path, problems):
-            problems += _row_problems(row, where)
-            if problems:
+        for where, row in _rows(path, found):
+            found += _row_problems(row, where)
+            if found:
                 continue
             video = row.get("video")
             if row["status"] == "ok" and not is_video_name(video):
-                problems.append(f"{where} names the video {video!r}: it must be a file name in videos/, without a path")
+                found.append(f"{where} names the video {video!r}: it must be a file name in videos/, without a path")
             if row["status"] == "ok" and not _SHA256.fullmatch(str(row.get("sha256"))):
-                problems.append(f"{where} has no SHA-256 of its video")
+                found.append(f"{where} has no SHA-256 of its video")
             videos[row["case"], row["seed"]] = row.get("sha256") if row["status"] == "ok" else None
-    if not videos and not problems:
-        problems.append("there is no generation: generations.jsonl is absent or empty")
+    if not videos and not found:
+        found.append("there is no generation: generations.jsonl is absent or empty")
     for path in _jsonl(folder / "scores", "*.jsonl"):
-        for where, row in _rows(path, problems):
-            problems += _row_problems(row, where) or _score_problems(row, where, videos)
-    return problems
-
-
-def _file_problems(folder: Path) -> Iterator[str]:
-    """Names, kinds and sizes, without opening more than the first bytes of a file."""
-    total = count = 0
-    for root, folders, files in os.walk(folder, followlinks=False):
-        here = Path(root)
-        depth = len(here.relative_to(folder).parts)
-        for name in sorted([*folders, *files]):
-            path = here / name
-            shown = repr(path.relative_to(folder).as_posix())
-            try:
-                # A video's name holds its case's, which may be as long as a name can be.
-                check_name(name[:160] if Path(name).suffix in SUFFIXES and is_video_name(name) else name)
-            except ValueError as error:
-                yield f"{shown}: {error}; a name must not be able to mean anything else on another machine"
-                continue
-            mode = path.lstat().st_mode
-            if stat.S_ISLNK(mode):
-                yield f"{shown} is a symbolic link, which may lead outside the submission; put the file itself there"
-            elif stat.S_ISDIR(mode):
-                if depth + 1 >= _DEEPEST or name not in ("videos", "scores"):
-                    yield f"{shown}: only the folders videos/ and scores/ belong to a submission"
-            elif not stat.S_ISREG(mode):
-                yield f"{shown} is no regular file"
-            else:
-                count, total = count + 1, total + path.lstat().st_size
-                yield from _content_problems(path, shown)
-        folders[:] = [name for name in folders if not (here / name).is_symlink() and depth + 1 < _DEEPEST]
-        if count > MOST_FILES or total > MOST_BYTES:
-            yield f"more than {MOST_FILES:,} files or {MOST_BYTES >> 30} GiB; submit fewer seeds or smaller videos"
-            return
-
-
-def _content_problems(path: Path, shown: str) -> Iterator[str]:
-    most, size = LIMITS.get(path.suffix), path.lstat().st_size
-    with path.open("rb") as handle:
-        head = handle.read(16)
-    if head.startswith(_ARCHIVES):
-        yield f"{shown} is an archive: archives are never unpacked (they may expand without end); put the files there"
-    elif most is None:
-        yield f"{shown}: a submission holds {', '.join(sorted(LIMITS))} alone"
-    elif size > most:
-        yield f"{shown} has {size >> 20:,} MiB, more than the {most >> 20} MiB of its kind"
-    elif path.suffix in SUFFIXES and suffix_of(path) != path.suffix:
-        yield f"{shown} is no {path.suffix[1:].upper()} file, whatever its name says"
+        for where, row in _rows(path, found):
+            found += _row_problems(row, where) or _score_problems(row, where, videos)
+    return found
 
 
 def _submission_problems(folder: Path, said: Submission) -> Iterator[str]:
     if said.id != folder.name:
         yield f"submission.json has the id {said.id!r}, its folder is {folder.name!r}; they must be equal"
-    if not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+|https?://\S+", said.contact):
-        yield f"submission.json: contact {said.contact!r} is neither an e-mail address nor an http(s) link"
     seen: set[tuple[str, int]] = set()
     for output in said.outputs:
         key = (output.case, output.seed)
@@ -198,38 +173,82 @@ def _submission_problems(folder: Path, said: Submission) -> Iterator[str]:
             yield f"submission.json: {output.case} has seed {output.seed}, which is not among its seeds"
 
 
-def _output_problems(folder: Path, said: Submission, manifest: Mapping[str, Any]) -> Iterator[str]:
-    ignored: list[str] = []
-    rows = [row for path in _jsonl(folder, "generations*.jsonl") for _, row in _rows(path, ignored)]
-    made: dict[tuple[str, int], str] = {}
-    for row in rows:
-        key = (row["case"], row["seed"])
-        if row["status"] == "ok" and made.setdefault(key, row["sha256"]) != row["sha256"]:
-            yield f"generations.jsonl has two videos of {key[0]} with seed {key[1]}; one is allowed"
-        if row["case"] not in manifest["cases"]:
-            yield f"generations.jsonl has case {row['case']}, which the manifest does not plan"
-    attempted = {(row["case"], row["seed"]) for row in rows}
-    lacking = [(case, seed) for case in manifest["cases"] for seed in said.seeds if (case, seed) not in attempted]
+def _suite_problems(said: Submission, manifest: Mapping[str, Any], roster: Roster) -> Iterator[str]:
+    """What the suite says otherwise than the manifest."""
+    suite, cases = roster.suite.name, manifest["cases"]
+    if sorted(said.seeds) != sorted(roster.seeds):
+        yield (
+            f"submission.json has the seeds {_few(said.seeds)}; every method on the board of {suite} is run with "
+            f"{_few(roster.seeds)}"
+        )
+    for case, planned in cases.items():
+        if case not in roster.cases:
+            yield f"manifest.json case {case!r} is none of the {len(roster.cases)} of {suite}"
+            continue
+        for name in ("condition", "category"):
+            ours = getattr(roster.cases[case], name)
+            if planned.get(name) != ours:
+                yield f"manifest.json case {case!r} has the {name} {planned.get(name)!r:.80}, in {suite} it is {ours!r}"
+    touched = {task: names for task, names in roster.tasks.items() if names & cases.keys()}
+    whole = {case for names in touched.values() if names <= cases.keys() for case in names}
+    if partial := sorted(cases.keys() & roster.cases.keys() - whole):
+        yield (
+            f"manifest.json plans {partial[0]} and not all cases of a task it is in; a submission has every case of "
+            "its tasks, failures as failed rows"
+        )
+    if (size := len(canonical_json(manifest["identity"]))) > LONGEST_IDENTITY:
+        yield f"manifest.json identity has {size:,} characters; {LONGEST_IDENTITY:,} are the most"
+    kind = (manifest.get("card") or {}).get("kind")
+    if kind not in (None, *KINDS):
+        yield f"manifest.json card.kind is {kind!r:.80}; a submitted method is one of: {', '.join(KINDS)}"
+    for number, session in enumerate(manifest.get("sessions") or ()):
+        for name in ("started", "ended"):
+            if problem := date_problem(session.get(name) or ""):
+                yield f"manifest.json session {number}: {name} {problem}"
+    yield from _display_problems(manifest.get("metrics") or {}, roster)
+
+
+def _display_problems(metrics: Mapping[str, Any], roster: Roster) -> Iterator[str]:
+    known = {key.metric: column.shown for key, column in roster.columns.items()}
+    for name, shown in metrics.items():
+        if name not in known:
+            yield f"manifest.json metrics: {name!r:.80} is no column of the board of {roster.suite.name}"
+            continue
+        ours = known[name].model_dump()
+        for field in _SHOWN:
+            if field in shown and field in known[name].model_fields_set and shown[field] != ours[field]:
+                yield (
+                    f"manifest.json metrics: {name} has the {field} {shown[field]!r:.80}, the registry's is "
+                    f"{ours[field]!r}; only the registry says how a column reads"
+                )
+
+
+def _output_problems(folder: Path, said: Submission, rows: SubmittedRows, roster: Roster) -> Iterator[str]:
+    cases = _load(folder / "manifest.json")["cases"]
+    for case, _ in rows.generations:
+        if case not in cases:
+            yield f"generations.jsonl has case {case}, which the manifest does not plan"
+    lacking = [(case, seed) for case in cases for seed in roster.seeds if (case, seed) not in rows.generations]
     if lacking:
         yield (
             f"{len(lacking)} of the planned cases and seeds have no row, first {lacking[0]}; "
             "every case takes part with every seed, failures as failed rows"
         )
-    listed = {(output.case, output.seed): output.sha256 for output in said.outputs}
+    made, listed = rows.made(), {(output.case, output.seed): output.sha256 for output in said.outputs}
     for case, seed in sorted(made.keys() ^ listed.keys()):
         where = "generations.jsonl" if (case, seed) in listed else MANIFEST
         yield f"{case} with seed {seed} is not in {where}; both must list the same outputs"
     for key in sorted(made.keys() & listed.keys()):
-        if made[key] != listed[key]:
+        if made[key].sha256 != listed[key]:
             yield f"{key[0]} with seed {key[1]}: the hashes in submission.json and generations.jsonl differ"
     if (folder / "videos").is_dir():
         yield from _video_problems(folder / "videos", rows)
 
 
-def _video_problems(videos: Path, rows: list[dict[str, Any]]) -> Iterator[str]:
+def _video_problems(videos: Path, rows: SubmittedRows) -> Iterator[str]:
     from vapbench.core.video import probe
 
-    named = {row["video"]: row["sha256"] for row in rows if row["status"] == "ok"}
+    named = {str(row.video): row.sha256 for row in rows.made().values()}
     for path in sorted(videos.iterdir()):
         if path.name not in named:
             yield f"videos/{path.name} belongs to no row; one output per case and seed, nothing else"
@@ -248,13 +267,13 @@ def _video_problems(videos: Path, rows: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def _row_problems(row: dict[str, Any], where: str) -> list[str]:
-    problems = [*_name_problems(row.get("case"), f"{where}: case")]
-    problems += _name_problems(row.get("condition"), f"{where}: condition")
+    found = [*_name_problems(row.get("case"), f"{where}: case")]
+    found += _name_problems(row.get("condition"), f"{where}: condition")
     if not is_seed(row.get("seed")):
-        problems.append(f"{where}: the seed is no whole number")
+        found.append(f"{where}: the seed is no whole number")
     if row.get("status") not in ("ok", "failed", "unscored"):
-        problems.append(f"{where}: the status is {row.get('status')!r}, not ok, failed or unscored")
-    return problems
+        found.append(f"{where}: the status is {row.get('status')!r}, not ok, failed or unscored")
+    return found
 
 
 def _score_problems(row: dict[str, Any], where: str, videos: Mapping[tuple[str, int], str | None]) -> Iterator[str]:
@@ -266,24 +285,6 @@ def _score_problems(row: dict[str, Any], where: str, videos: Mapping[tuple[str, 
         yield f"{where}: a {row['status']} score has the value {value!r}; a missing score is null, never a number"
     if key not in videos:
         yield f"{where} scores {key[0]} with seed {key[1]}, which nothing was generated for"
-
-
-def _text_problems(value: Any, where: str) -> list[str]:
-    """Strings that hold markup, or what cannot be seen."""
-    if isinstance(value, str):
-        if _MARKUP.search(value):
-            return [f"{where} holds markup or a script ({_MARKUP.search(value)[0]!r} …); write plain text"]  # type: ignore[index]
-        if unseen := _UNSEEN.search(value):
-            return [f"{where} holds the invisible character U+{ord(unseen[0]):04X}; write plain text"]
-        return []
-    if isinstance(value, dict):
-        return [
-            *(problem for name in value for problem in _text_problems(str(name), where)),
-            *(problem for name, item in value.items() for problem in _text_problems(item, f"{where}.{name!s:.60}")),
-        ]
-    if isinstance(value, list | tuple):
-        return [problem for item in value for problem in _text_problems(item, where)]
-    return []
 
 
 def _path_problems(planned: Mapping[str, Any], where: str) -> Iterator[str]:
@@ -307,29 +308,33 @@ def _name_problems(name: Any, where: str) -> list[str]:
     return []
 
 
+def _few(seeds: tuple[int, ...]) -> str:
+    return ", ".join(map(str, seeds[:4])) + (", …" if len(seeds) > 4 else "")
+
+
 def _jsonl(folder: Path, pattern: str) -> list[Path]:
     return sorted(folder.glob(pattern)) if folder.is_dir() else []
 
 
 def _load(path: Path) -> Any:
     try:
-        return parse_json(read_text(path))
+        return parse_json(read_text(path), unique=True)
     except OSError as error:
         raise DataError(f"{path.name}: {error.strerror or error}; a submission is a whole run folder") from error
     except ValueError as error:
         raise DataError(f"{path.name} is not valid JSON ({error})") from error
 
 
-def _rows(path: Path, problems: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+def _rows(path: Path, found: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
     with path.open("rb") as handle:
         for number, line in enumerate(handle, start=1):
             where = f"{path.name}:{number}"
             try:
                 row = parse_json(line)
             except ValueError as error:
-                problems.append(f"{where} is not a readable row ({error}); run it again, or remove the line")
+                found.append(f"{where} is not a readable row ({error}); run it again, or remove the line")
                 continue
             if isinstance(row, dict):
                 yield where, row
             else:
-                problems.append(f"{where} is no row")
+                found.append(f"{where} is no row")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+import unicodedata
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,15 @@ from pydantic import ValidationError
 
 from vapbench.errors import DataError, UsageError
 from vapbench.files.atomic import canonical_json, write_json
+from vapbench.leaderboard.roster import Roster
 from vapbench.leaderboard.submission import MANIFEST, Code, Output, Submission
+from vapbench.leaderboard.texts import NOTE, unfit_note
+from vapbench.report.read.evidence import ColumnKey
 from vapbench.results.run import Failure, GenerationRow, RunFolder, ScoreRow
 
-_KEPT = ("condition", "category", "tasks", "seeds", "fields", "caption", "reference_caption", "provenance")
-_SESSION = ("started", "ended", "seeds", "device", "git", "versions", "counts")
+_KEPT = ("condition", "category", "tasks", "seeds")
+"""Of a case: what it is otherwise, the suite says."""
+_SESSION = ("started", "ended", "device", "git")
 
 
 def pack(
@@ -28,6 +33,7 @@ def pack(
     licence: str,
     code: Code | None = None,
     videos: bool = True,
+    roster: Roster | None = None,
 ) -> Submission:
     """Write the submission of a run.
 
@@ -39,6 +45,7 @@ def pack(
         licence: of the videos.
         code: where the generator can be read; None if it cannot.
         videos: whether to copy the videos.
+        roster: what the suite's board takes; seeds and columns that it does not have are left out. None: all are kept.
 
     Raises:
         UsageError: ``out`` is there already, or a field is not of its form.
@@ -48,7 +55,8 @@ def pack(
     manifest = folder.manifest()
     if out.exists():
         raise UsageError(f"{out} is there already; name another folder, or remove it.")
-    made = [row for row in folder.current() if row.status == "ok"]
+    taken = [row for row in folder.current() if roster is None or row.seed in roster.seeds]
+    made = [row for row in taken if row.status == "ok"]
     try:
         said = Submission(
             schema_=1,
@@ -57,7 +65,7 @@ def pack(
             submitter=submitter,
             contact=contact,
             licence=licence,
-            seeds=tuple(sorted({row.seed for row in folder.current()})),
+            seeds=tuple(sorted({row.seed for row in taken})),
             outputs=tuple(Output(case=row.case, seed=row.seed, sha256=str(row.sha256)) for row in made),
             code=code,
         )
@@ -72,18 +80,22 @@ def pack(
                 raise DataError(f"{path} {why}; make it again (vapbench generate), or submit rows alone (--no-videos).")
     out.mkdir(parents=True)
     # Rows that count, and no others: a submission has one output per case and seed. Tracebacks name folders.
-    current = [replace(row, attempts=tuple(map(_brief, row.attempts))) for row in folder.current()]
+    current = [replace(row, attempts=tuple(map(_brief, row.attempts)), note=_plain(row.note)) for row in taken]
     _write_rows(out / "generations.jsonl", current)
-    hashes = {row.sha256 for row in made}
+    shown = {made_by.metric for made_by in roster.columns} if roster else manifest.metrics
     for column in folder.columns():
-        scores = [row for row in folder.scores(column).values() if row.video_sha256 in hashes]
-        brief = [replace(row, failure=_brief(row.failure) if row.failure else None) for row in scores]
+        scores = _current(folder.scores(column).values(), made)
+        if roster and not all(_key(row) in roster.columns for row in scores):
+            continue
+        brief = [
+            replace(row, failure=_brief(row.failure) if row.failure else None, note=_plain(row.note)) for row in scores
+        ]
         _write_rows(out / "scores" / f"{column}.jsonl", brief)
     if videos:
         (out / "videos").mkdir()
         for row in made:
             shutil.copyfile(folder.videos / str(row.video), out / "videos" / str(row.video))
-    write_json(out / "manifest.json", _published(manifest.document))
+    write_json(out / "manifest.json", _published(manifest.document, shown))
     write_json(out / MANIFEST, said.model_dump(mode="json", by_alias=True))
     return said
 
@@ -107,8 +119,26 @@ def code_of(repository: str | None, commit: str | None) -> Code | None:
         raise UsageError(f"--{field} {given} is not {forms[str(field)]}.") from None
 
 
+def _current(rows: Iterable[ScoreRow], made: Sequence[GenerationRow]) -> list[ScoreRow]:
+    """The last score of each video that is submitted."""
+    videos = {(row.case, row.seed): row.sha256 for row in made}
+    last = {(row.case, row.seed): row for row in rows if videos.get((row.case, row.seed)) == row.video_sha256}
+    return list(last.values())
+
+
+def _key(row: ScoreRow) -> ColumnKey:
+    return ColumnKey(row.metric, row.version, canonical_json(row.params))
+
+
 def _brief(failure: Failure) -> Failure:
-    return replace(failure, traceback="")
+    return Failure(_plain(failure.type), _plain(failure.message))
+
+
+def _plain(text: str) -> str:
+    """A message of a library as the board takes it: its first line, or why there is none."""
+    line = unicodedata.normalize("NFC", text.split("\n")[0])[:NOTE]
+    reason = unfit_note(line, links=True)
+    return f"the message is left out: it {reason.partition(' (')[0]}" if reason else line
 
 
 def _write_rows(path: Path, rows: Sequence[GenerationRow | ScoreRow]) -> None:
@@ -116,9 +146,10 @@ def _write_rows(path: Path, rows: Sequence[GenerationRow | ScoreRow]) -> None:
     path.write_text("".join(canonical_json(asdict(row)) + "\n" for row in rows), encoding="utf-8")
 
 
-def _published(manifest: Mapping[str, Any]) -> dict[str, Any]:
+def _published(manifest: Mapping[str, Any], shown: Container[str]) -> dict[str, Any]:
     cases = {
         name: {key: case[key] for key in _KEPT if key in case} for name, case in (manifest.get("cases") or {}).items()
     }
     sessions = [{key: session[key] for key in _SESSION if key in session} for session in manifest.get("sessions") or ()]
-    return {**manifest, "cases": cases, "sessions": sessions}
+    metrics = {name: item for name, item in (manifest.get("metrics") or {}).items() if name in shown}
+    return {**manifest, "cases": cases, "sessions": sessions, "metrics": metrics}

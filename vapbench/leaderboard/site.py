@@ -35,7 +35,7 @@ from vapbench.report.render.csv import to_csv
 from vapbench.report.render.json import to_json
 from vapbench.results.manifest import FileRole, PlannedCase
 
-METHODOLOGY = 2
+METHODOLOGY = 3
 """Raised whenever a rule on the methodology page changes."""
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -79,7 +79,9 @@ class _Site:
         )
 
 
-def build(results: Path | Sequence[Path], leaderboard: Path, out: Path, videos: bool = True) -> Built:
+def build(
+    results: Path | Sequence[Path], leaderboard: Path, out: Path, videos: bool = True, data: Path | None = None
+) -> Built:
     """Build the site.
 
     Args:
@@ -87,6 +89,7 @@ def build(results: Path | Sequence[Path], leaderboard: Path, out: Path, videos: 
         leaderboard: folder of submissions, badges and the changelog, which is appended to.
         out: replaced as a whole; media files that are still wanted stay.
         videos: copy the videos that are there; False builds from rows alone.
+        data: what suites that need data read, to hold submissions to their cases.
 
     Raises:
         DataError: a run, a submission or the changelog cannot be used as it is.
@@ -94,14 +97,14 @@ def build(results: Path | Sequence[Path], leaderboard: Path, out: Path, videos: 
     """
     _check_out(out)
     home = Leaderboard(leaderboard)
-    boards = collect([results] if isinstance(results, Path) else results, home)
+    boards = collect([results] if isinstance(results, Path) else results, home, data)
     changes = update_changelog(home.changelog, boards)
     site = _Site(boards, MediaFiles(videos))
-    data = dict(_data(boards))
+    files = dict(_data(boards))
     for board in boards:
         _board_pages(site, board)
-    _common_pages(site, changes, data)
-    _write(out, {**site.pages, **data}, site.media)
+    _common_pages(site, changes, files)
+    _write(out, {**site.pages, **files}, site.media)
     return Built(out / "index.html", len(site.pages), len(site.media.files) + len(site.media.first_frames))
 
 

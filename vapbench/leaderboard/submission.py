@@ -2,30 +2,59 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from vapbench.core.case import Name
 from vapbench.errors import DataError
-from vapbench.files.parsing import read_text
+from vapbench.files.atomic import digest, file_sha256
+from vapbench.files.parsing import parse_json, read_text
+from vapbench.leaderboard.texts import unfit_line, unfit_note
+from vapbench.results.manifest import LARGEST_SEED
 
 MANIFEST = "submission.json"
-Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+_ADDRESS = r"[!#-&(-;=?-\[\]-~]{1,300}"
+"""What an address goes on with: printed ASCII without quotes, backslash and angle brackets."""
+_CONTACT = rf"[A-Za-z0-9._%+-]{{1,64}}@[A-Za-z0-9.-]{{1,100}}\.[A-Za-z]{{2,20}}|https?://[a-zA-Z0-9]{_ADDRESS}"
+
+
+def _line(text: str) -> str:
+    if reason := unfit_line(text):
+        raise ValueError(reason)
+    return text
+
+
+def _note(text: str) -> str:
+    if reason := unfit_note(text):
+        raise ValueError(reason)
+    return text
+
+
+def _contact(text: str) -> str:
+    if not re.fullmatch(_CONTACT, text):
+        raise ValueError("is neither an e-mail address nor an http(s) link")
+    return text
+
+
+Line = Annotated[str, StringConstraints(min_length=1), AfterValidator(_line)]
+Contact = Annotated[str, AfterValidator(_contact)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-Link = Annotated[str, StringConstraints(pattern=r"^https?://[^\s\"'<>\\]{1,400}$")]
+Link = Annotated[str, StringConstraints(pattern=rf"^https?://[a-zA-Z0-9]{_ADDRESS}$")]
+Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, strict=True)
 
 
 class Output(_Strict):
     """One video: there is exactly one for a case and a seed."""
 
     case: Name
-    seed: int = Field(ge=0)
+    seed: Seed
     sha256: Sha256
 
 
@@ -39,21 +68,21 @@ class Code(_Strict):
 class Submission(_Strict):
     """``submission.json``."""
 
-    schema_: Literal[1] = Field(alias="schema")
+    schema_: int = Field(alias="schema", ge=1, le=1)
     id: Name
     """Name of the folder."""
     title: Line
     submitter: Line
-    contact: Line
+    contact: Contact
     """An e-mail address, or an http(s) link."""
     licence: Line
     """Under which the videos may be shown; an SPDX identifier if there is one."""
-    seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(min_length=1)
+    seeds: tuple[Seed, ...] = Field(min_length=1, max_length=100)
     outputs: tuple[Output, ...] = Field(min_length=1)
     """Every output; failed generations have none."""
     code: Code | None = None
     """None for closed generators."""
-    note: str = Field(default="", max_length=2000)
+    note: Annotated[str, AfterValidator(_note)] = ""
 
 
 def read_submission(folder: Path) -> Submission:
@@ -64,7 +93,9 @@ def read_submission(folder: Path) -> Submission:
     """
     path = folder / MANIFEST
     try:
-        return Submission.model_validate_json(read_text(path))
+        text = read_text(path)
+        parse_json(text, unique=True)
+        return Submission.model_validate_json(text)
     except OSError as error:
         raise DataError(f"{path}: {error.strerror or error}; write it: vapbench leaderboard pack --help") from error
     except ValidationError as error:
@@ -73,3 +104,9 @@ def read_submission(folder: Path) -> Submission:
         raise DataError(f"{path}: {where}: {first['msg']}; the format: docs/guides/leaderboard.md") from error
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: not valid UTF-8 JSON ({error}); mend it.") from error
+
+
+def submission_digest(folder: Path) -> str:
+    """Hash of everything a submission says: its JSON and its rows, which hold the hashes of its videos."""
+    files = sorted(path for path in folder.rglob("*.json*") if path.is_file())
+    return digest({path.relative_to(folder).as_posix(): file_sha256(path) for path in files})

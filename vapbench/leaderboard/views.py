@@ -117,12 +117,19 @@ def groups_of(board: Board, table: TableModel) -> list[Group]:
     lead = headline(table.columns)
     order = sorted(range(len(table.rows)), key=lambda row: _order(table.cells[row], lead))
     lines = [(table.rows[row], _line(board, table, row, entries.get(table.rows[row].label))) for row in order]
+    reported = {label for label, entry in entries.items() if entry.badge == "self-reported"}
+    checked = [(row, line) for row, line in lines if row.label not in reported]
     groups = [
-        Group("measured", "", tuple(line for row, line in lines if row.competes)),
+        Group("measured", "", tuple(line for row, line in checked if row.competes)),
         Group(
             "bounds",
             "Floors and ceilings: what the metrics say of no method at all",
-            tuple(line for row, line in lines if not row.competes and not row.published),
+            tuple(line for row, line in checked if not row.competes and not row.published),
+        ),
+        Group(
+            "reported",
+            "Self-reported: rows of their submitters, not computed again here, not ranked",
+            tuple(line for row, line in lines if row.label in reported),
         ),
     ]
     for source in dict.fromkeys(row.published for row in table.rows if row.published):

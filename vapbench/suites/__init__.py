@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import entry_points
 from inspect import Parameter, signature
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -59,6 +59,8 @@ class Suite(BaseModel):
     """Scored unless ``--metric`` says otherwise."""
     protocol: Protocol | None = None
     """Of the task ``all``."""
+    seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(default=(0,), min_length=1)
+    """Those of its board, where each case takes part with each; a run of your own may have others."""
     version: int = Field(default=1, ge=1)
     """Raised by whatever moves a number: another case, condition or caption, another clip, other tasks. It is recorded
     with every session of a run, and told under tables; keys hold the content of each case itself."""

@@ -1,0 +1,106 @@
+"""Submissions on a board: what the suite says of them, and rows below everybody's that move no number."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from vapbench.files.atomic import canonical_json
+from vapbench.leaderboard.roster import Roster
+from vapbench.leaderboard.submission import Submission
+from vapbench.report.model import Cell, TableModel
+from vapbench.report.read.columns import Column
+from vapbench.report.read.evidence import ColumnKey, Evidence, read_all
+from vapbench.report.tables.summary import tables_of
+from vapbench.results.manifest import Manifest
+from vapbench.results.run import RunFolder
+
+UNCHECKED = "Self-reported: its submitter's own rows, which nobody has computed again; not ranked."
+
+
+def admit(folder: RunFolder, said: Submission, roster: Roster) -> Evidence:
+    """A checked submission as evidence.
+
+    Cases, conditions, tasks, seeds and the display of columns are the suite's. Every case of a task it takes part in
+    is planned, whatever it planned itself: what it lacks is missing.
+    """
+    (run,) = read_all([folder])
+    tasks = {task for case in run.manifest.cases for task in roster.cases[case].tasks}
+    cases = {name: case for name, case in roster.cases.items() if tasks & set(case.tasks)}
+    identity, sessions = run.manifest.document["identity"], run.manifest.sessions[-1:]
+    document = {
+        "identity": {
+            name: identity[name] for name in ("suite", "name", "version", "parameters", "weights") if name in identity
+        },
+        "cases": {name: {**case.model_dump(), "seeds": list(roster.seeds)} for name, case in cases.items()},
+        "metrics": {
+            key.metric: column.shown.model_dump(include=column.shown.model_fields_set)
+            for key, column in roster.columns.items()
+        },
+        "card": {"title": said.title, "kind": run.manifest.card.kind or "outputs", "changed": {}},
+        "sessions": [session.model_dump(include={"started", "ended"}) for session in sessions],
+    }
+    return replace(run, manifest=Manifest.of(document))
+
+
+def table_of_reported(suite: str, task: str | None, runs: Mapping[str, Evidence]) -> TableModel:
+    """A table without rows, for a board on which nothing was measured: the columns of what was reported."""
+    alone = [tables_of(suite, [run], [task])[0] for run in runs.values() if run.cases(task)]
+    columns = {_key(column): column for table in alone for column in table.columns}
+    conditions = {case: condition for table in alone for case, condition in table.conditions.items()}
+    categories = {case: category for table in alone for case, category in table.categories.items()}
+    footer = "Nothing was measured here yet: every row is its submitter's own."
+    return TableModel(
+        alone[0].title,
+        suite,
+        task,
+        tuple(columns[key] for key in sorted(columns)),
+        (),
+        (),
+        (footer,),
+        conditions=conditions,
+        categories=categories,
+    )
+
+
+def with_reported(table: TableModel, runs: Mapping[str, Evidence]) -> TableModel:
+    """The table with self-reported rows below its own, which stay as they are.
+
+    Each is computed by itself and has no place; columns that the table lacks are left out.
+
+    Args:
+        table: rows that were measured or computed again.
+        runs: label -> the run.
+    """
+    keys = [_key(column) for column in table.columns]
+    for label, run in runs.items():
+        cases = run.cases(table.task)
+        if not any(case in run.generations for case in cases):
+            continue
+        alone = tables_of(table.suite, [run], [table.task])[0]
+        place = {_key(column): number for number, column in enumerate(alone.columns)}
+        absent = Cell(None, None, None, 0, len(cases), reason="not scored with this metric")
+        cells = [alone.cells[0][place[key]] if key in place else absent for key in keys]
+        scores = [alone.scores[0][place[key]] if key in place else {} for key in keys]
+        table = replace(
+            table,
+            rows=(*table.rows, replace(alone.rows[0], label=label, notes=(UNCHECKED,))),
+            cells=(*table.cells, tuple(replace(cell, place=None, ranks=None) for cell in cells)),
+            scores=(*table.scores, tuple(scores)),
+            conditions={**alone.conditions, **table.conditions},
+            categories={**alone.categories, **table.categories},
+        )
+    return table
+
+
+def labelled(runs: Sequence[Evidence], taken: Sequence[str]) -> dict[str, Evidence]:
+    """Self-reported runs by a label that no other row has."""
+    found: dict[str, Evidence] = {}
+    for run in runs:
+        name = run.folder.path.name
+        found[f"{name} (submitted)" if name in {*taken, *found} else name] = run
+    return found
+
+
+def _key(column: Column) -> ColumnKey:
+    return ColumnKey(column.metric, column.version, canonical_json(dict(column.params)))

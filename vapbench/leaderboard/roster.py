@@ -1,0 +1,152 @@
+"""What a suite says of itself: the cases, seeds and columns that a submission to its board may have.
+
+Nothing of it comes from a submission. Cases are the suite's where it needs no data or its data is here, and those of
+our own runs otherwise; columns are the suite's, as the registry defines them, and those of our own runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from vapbench.checkpoints.catalogue import absent_of
+from vapbench.core.case import Case
+from vapbench.errors import DataError
+from vapbench.files.atomic import canonical_json, digest
+from vapbench.report.read.evidence import ColumnKey
+from vapbench.results.manifest import ColumnDisplay, PlannedCase
+from vapbench.results.run import RunFolder, runs_below
+from vapbench.running.plan import Column, columns, field_hashes, needed_sha256
+from vapbench.suites import Suite, load_suites
+from vapbench.suites.tasks import tasks_with
+
+
+@dataclass(frozen=True)
+class RosterColumn:
+    """A column that a board has."""
+
+    key: ColumnKey
+    shown: ColumnDisplay
+    weights: str | None
+    """Hash of the files its values depend on; empty for none, None where they are not on this machine."""
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The least and the largest value it can take."""
+        low, high = self.shown.range or (None, None)
+        return (-float("inf") if low is None else low, float("inf") if high is None else high)
+
+
+@dataclass(frozen=True)
+class Roster:
+    """What one suite's board is made of."""
+
+    suite: Suite
+    cases: Mapping[str, PlannedCase]
+    columns: Mapping[ColumnKey, RosterColumn]
+    media: Mapping[str, Case]
+    """The cases with their files, where the suite's data is here; otherwise empty."""
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Each case takes part with each."""
+        return self.suite.seeds
+
+    @cached_property
+    def tasks(self) -> dict[str, frozenset[str]]:
+        """Task -> its cases."""
+        found: dict[str, set[str]] = {}
+        for name, case in self.cases.items():
+            for task in case.tasks:
+                found.setdefault(task, set()).add(name)
+        return {task: frozenset(names) for task, names in found.items()}
+
+    def case_sha256(self, column: RosterColumn, case: str) -> str | None:
+        """Hash of the fields of a case that a column looks at; None where that is not known."""
+        needs, fields = column.shown.needs, self.cases[case].fields
+        if needs is None or fields is None or not set(needs) <= set(fields):
+            return None
+        return needed_sha256(needs, fields)
+
+    def given_as(self, case: str, sha256: str) -> str:
+        """Which of a case's own files a video is, by its hash; "" for none."""
+        planned = self.cases[case]
+        fields = planned.fields or {}
+        reference = [{"video": sha256, "caption": planned.reference_caption}]
+        hashes = {"target": digest(sha256), "image": digest(sha256), "reference": digest(reference)}
+        names = {"target": "ground truth", "image": "first frame's video", "reference": "reference"}
+        return next((names[role] for role in names if fields.get(role) == hashes[role]), "")
+
+
+class Rosters:
+    """The rosters of every suite, each made when it is first asked for."""
+
+    def __init__(self, results: Sequence[Path] = (), data: Path | None = None) -> None:
+        """Know suites, our own runs and, if it is here, data.
+
+        Args:
+            results: folders of our own runs.
+            data: what suites that need data read.
+        """
+        self._results, self._data = results, data
+        self._known: dict[str, Roster] = {}
+
+    def of(self, name: str) -> Roster:
+        """The roster of a suite.
+
+        Raises:
+            DataError: there is no such suite, or its cases are not known here.
+        """
+        if name not in self._known:
+            self._known[name] = self._read(name)
+        return self._known[name]
+
+    def _read(self, name: str) -> Roster:
+        suite = load_suites().get(name)
+        if suite is None or suite.data == "videos":
+            raise DataError(f"the board has no suite {name!r:.80}; it has those of: vapbench list suites")
+        ours = [run for run in runs_below(self._results) if run.path.parent.name == name]
+        media = suite.cases(self._data if suite.data == "required" else None) if self._readable(suite) else []
+        cases = {case.id: _planned(case, suite.seeds) for case in media} or dict(_cases_of(ours))
+        if not cases:
+            raise DataError(f"the cases of {name} are not known here: name the suite's data with --data DIR")
+        known = {column.key: column for column in _columns_of(ours)}
+        known |= {column.key: column for column in map(_column, columns(suite.metrics))}
+        return Roster(suite, cases, known, {case.id: case for case in media})
+
+    def _readable(self, suite: Suite) -> bool:
+        return suite.data == "none" or self._data is not None
+
+
+def _planned(case: Case, seeds: Sequence[int]) -> PlannedCase:
+    return PlannedCase(
+        condition=case.condition,
+        category=case.category,
+        tasks=sorted(tasks_with(case.condition, case.category)),
+        seeds=list(seeds),
+        fields=field_hashes(case),
+        caption=case.caption,
+        reference_caption=case.reference.caption,
+    )
+
+
+def _cases_of(runs: Sequence[RunFolder]) -> Iterator[tuple[str, PlannedCase]]:
+    for run in runs:
+        yield from run.manifest().cases.items()
+
+
+def _column(column: Column) -> RosterColumn:
+    key = ColumnKey(column.metric.name, column.metric.version, canonical_json(dict(column.params)))
+    absent = absent_of(column.metric.name, column.params)
+    return RosterColumn(key, ColumnDisplay.model_validate(column.shown()), None if absent else column.weights_sha256)
+
+
+def _columns_of(runs: Sequence[RunFolder]) -> Iterator[RosterColumn]:
+    for run in runs:
+        shown = run.manifest().metrics
+        for name in run.columns():
+            for row in list(run.scores(name).values())[-1:]:
+                key = ColumnKey(row.metric, row.version, canonical_json(row.params))
+                yield RosterColumn(key, shown.get(row.metric, ColumnDisplay()), row.weights)

@@ -1,0 +1,119 @@
+"""What a stranger's text may be: short, in one normal form, seen as it is, and no markup."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+LINE = 120
+"""Most characters of a title, a name, a licence."""
+NOTE = 2000
+"""Most characters of any other text."""
+_MOST_MARKS = 2
+"""Combining marks on one letter: Vietnamese needs none in its normal form, Hebrew and Thai two."""
+
+_MARKUP = re.compile(r"<\s*[!/?a-zA-Z]|javascript\s*:|data\s*:\s*text|\]\s*\(|&#?\w+;|\{\{|\{%", re.IGNORECASE)
+_LINK = re.compile(r"[a-z][a-z0-9+.-]*://|\bwww\.", re.IGNORECASE)
+# Letters and marks that show nothing and are no format characters: fillers, joiners, variation selectors.
+_BLANK = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\u2800\U000e0100-\U000e01ef]")
+_UNSEEN = frozenset({"Cc", "Cf", "Co", "Cn", "Cs", "Zl", "Zp"})
+_PROMISES = re.compile(r"\b(recomputed|reproduced|verified|official|self-reported|published)\b", re.IGNORECASE)
+_EAST_ASIAN = frozenset({"CJK", "HIRAGANA", "KATAKANA", "HANGUL", "BOPOMOFO"})
+_LAST_LATIN = "\u024f"
+_VIETNAMESE = ("\u1e00", "\u1eff")
+
+
+def unfit(text: str) -> str:
+    """Why a text cannot be shown as it is, or "": what no text on the board may hold."""
+    marks = 0
+    for character in text:
+        kind = unicodedata.category(character)
+        if (kind in _UNSEEN and character not in "\n\t") or _BLANK.match(character):
+            return f"holds the invisible character U+{ord(character):04X}"
+        marks = marks + 1 if kind in ("Mn", "Me", "Mc") else 0
+        if marks > _MOST_MARKS:
+            return f"stacks more than {_MOST_MARKS} combining marks on a letter"
+    if found := _MARKUP.search(text):
+        return f"holds markup or a script ({found[0]!r} …)"
+    return ""
+
+
+def unfit_note(text: str, links: bool = False) -> str:
+    """Why a stranger's text is refused, or ""; links are for messages of failures, which pages show as text."""
+    if len(text) > NOTE:
+        return f"has {len(text):,} characters; {NOTE:,} are the most"
+    if unicodedata.normalize("NFC", text) != text:
+        return "is not in Unicode's normal form NFC"
+    if not links and (found := _LINK.search(text)):
+        return f"holds a link ({found[0]}); the repository has a field of its own"
+    return unfit(text)
+
+
+def unfit_line(text: str) -> str:
+    """Why a title, a name or a licence is refused, or "": one line that reads as nothing else."""
+    if len(text) > LINE:
+        return f"has {len(text):,} characters; {LINE} are the most"
+    if reason := unfit_note(text):
+        return reason
+    if "\n" in text or "\t" in text or "  " in text or text != text.strip():
+        return "is more than one line, or has spaces at its ends or two in a row"
+    if unicodedata.normalize("NFKC", text) != text:
+        return "holds letters that stand for plain ones (Unicode's form NFKC is another)"
+    if not any(character.isalnum() for character in text) or text[0] in "=+-@":
+        return "begins as a formula, or holds no letter"
+    if strange := next((c for c in text if unicodedata.category(c) in ("So", "Sk", "Nl", "No")), ""):
+        return f"holds the symbol U+{ord(strange):04X}; letters, digits and punctuation will do"
+    if found := _PROMISES.search(text):
+        return f"says {found[0]!r}, which is a badge of the board's own"
+    scripts = _scripts(text)
+    if len(scripts) > 1:
+        return f"mixes scripts ({' and '.join(sorted(scripts))}), so that one letter may pass for another"
+    return ""
+
+
+def script_of(text: str) -> str:
+    """The script of a line that is not written in Latin letters, as a page notes beside it; "" for Latin."""
+    return next((name.capitalize() for name in _scripts(text) if name != "LATIN"), "")
+
+
+def problems(value: Any, where: str, links: bool = False) -> Iterator[str]:
+    """Sentences on every text and name within a JSON value that a stranger sent."""
+    for place, text in _texts(value, where):
+        if reason := unfit_note(text, links):
+            yield f"{place} {reason}; write plain text"
+
+
+def problems_of_ours(value: Any, where: str) -> Iterator[str]:
+    """The same of our own, whose captions may be long and hold what they like but markup and what is not seen."""
+    for place, text in _texts(value, where):
+        if reason := unfit(text):
+            yield f"{place} {reason}; write plain text"
+
+
+def _texts(value: Any, where: str) -> Iterator[tuple[str, str]]:
+    if isinstance(value, str):
+        yield where, value
+    elif isinstance(value, Mapping):
+        for name, item in value.items():
+            yield f"{where}: a name", str(name)
+            yield from _texts(item, f"{where}.{str(name)[:60]!r}")
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _texts(item, where)
+
+
+def _scripts(text: str) -> set[str]:
+    found = set()
+    for character in text:
+        if unicodedata.category(character)[0] == "L":
+            plain = character <= _LAST_LATIN or _VIETNAMESE[0] <= character <= _VIETNAMESE[1]
+            name = unicodedata.name(character, "UNKNOWN").split()[0]
+            # Phonetic and small-capital Latin looks like plain Latin, and is another script to a reader's eye.
+            found.add("LATIN" if name == "LATIN" and plain else "PHONETIC LATIN" if name == "LATIN" else name)
+        elif unicodedata.category(character) == "Nd" and not character.isascii():
+            found.add("OTHER DIGITS")
+    east = found & _EAST_ASIAN
+    # Words in Latin letters within Chinese, Japanese or Korean text pass for nothing else.
+    return (found - _EAST_ASIAN - {"LATIN"}) | {"EAST ASIAN"} if east else found
