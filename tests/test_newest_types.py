@@ -30,7 +30,8 @@ def put_back(source: str) -> str:
 
 @pytest.mark.skipif(not KEPT.is_file(), reason="no newest releases were fetched; with a network: make newest-types")
 def test_an_argument_that_the_newest_release_dropped_is_found(tmp_path: Path) -> None:
-    shutil.copytree(ROOT / "vapbench", tmp_path / "vapbench", ignore=shutil.ignore_patterns("bundled", "__pycache__"))
+    for package in ("vapbench", "baselines/mini"):
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("bundled", "__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     video = tmp_path / "vapbench" / "core" / "video.py"
     video.write_text(put_back(video.read_text("utf-8")), "utf-8")

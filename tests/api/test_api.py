@@ -136,7 +136,8 @@ def test_runs_are_looked_for_where_the_commands_look(
     assert {run.path.parent for run in vb.load_runs()} == {made.path.parent}
     monkeypatch.delenv("VAPBENCH_RESULTS")
     monkeypatch.chdir(RESULTS.parent)
-    assert RESULTS / "mini" / "vap" in {run.path.resolve() for run in vb.load_runs()}
+    # Equal runs that were made here stand in for some of the committed ones.
+    assert any(RESULTS in run.path.resolve().parents for run in vb.load_runs())
 
 
 def test_a_folder_of_videos_is_scored_with_the_seeds_it_holds(made: vb.Run, tmp_path: Path) -> None:

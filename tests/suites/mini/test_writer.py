@@ -10,12 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vapbench.core.video import read_video
+from vapbench.core.case import ClipSpec
+from vapbench.core.clip import Clip
+from vapbench.core.video import read_video, write_video
 from vapbench.errors import DataError
-from vapbench.suites.mini import writer
+from vapbench.suites.mini import reader, writer
 from vapbench.suites.mini.cases import benchmark_cases
 from vapbench.suites.mini.conditions import SEEN
-from vapbench.suites.mini.writer import write_vap_data
+from vapbench.suites.mini.writer import DATA_VERSION, video_path, write_vap_data
 
 TRAIN_CLIPS = 2
 
@@ -92,6 +94,31 @@ def test_equal_calls_write_equal_bytes_into_an_empty_folder(tmp_path: Path, monk
     for name in ("first", "second"):
         write_vap_data(tmp_path / name)
     assert _digests(tmp_path / "first") == _digests(tmp_path / "second")
+
+
+def test_a_case_is_the_same_whatever_encoder_wrote_its_clips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    few = benchmark_cases()[:2]
+    monkeypatch.setattr(writer, "benchmark_cases", lambda: few)
+    contents = []
+    for name in ("first", "second"):
+        monkeypatch.setenv("VAPBENCH_CACHE", str(tmp_path / name))
+        contents.append([case.content() for case in reader.load(ClipSpec(frames=13, fps=8, height=64, width=64))])
+        monkeypatch.setattr(writer, "write_video", _with_a_trailing_box)
+    assert contents[0] == contents[1]
+    first, second = (_digests(tmp_path / name / f"mini-{DATA_VERSION}") for name in ("first", "second"))
+    assert set(first) == set(second)
+    assert all(first[path] != second[path] for path in first if path.endswith(".mp4"))
+
+
+def test_every_clip_of_the_benchmark_has_a_known_hash() -> None:
+    clips = {video_path(clip) for case in benchmark_cases() for clip in (case.target, case.reference)}
+    assert set(reader.known_videos()) == clips
+
+
+def _with_a_trailing_box(path: Path, clip: Clip) -> None:
+    write_video(path, clip)
+    with path.open("ab") as file:
+        file.write((8).to_bytes(4, "big") + b"free")
 
 
 def test_a_failure_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
