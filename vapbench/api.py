@@ -22,8 +22,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from vapbench.errors import DataError, UsageError
+from vapbench.files.walk import is_hidden
 from vapbench.results.places import RUNS, places
-from vapbench.results.run import RunFolder, runs_below
+from vapbench.results.run import RunFolder, readable, runs_below
 
 if TYPE_CHECKING:
     import numpy as np
@@ -385,7 +386,12 @@ def score(
     made = is_run(path)
     if suite is None:
         suite = Run(path).suite if made else "mini"
-    selection = choose(suite, path if find_suite(suite).data == "videos" else _path(data), task, None)
+    videos = find_suite(suite).data == "videos"
+    if videos and data is not None:
+        raise UsageError(f"Suite {suite} has no data but the videos in {path}; leave data out.")
+    if made and name is not None:
+        raise UsageError(f"{path} is a run, and has its name; name goes with a folder of videos.")
+    selection = choose(suite, path if videos else _path(data), task, None, watch(not progress))
     wanted = columns_for(selection.suite, metrics)
     settings = _settings(device, refresh, 0, max_failures)
     if made:
@@ -416,7 +422,7 @@ def load_run(run: StrPath) -> Run:
 
 
 def load_runs(*folders: StrPath, suite: str | None = None) -> Runs:
-    """Every run in the folders.
+    """Every run in the folders. One whose manifest is damaged is left out, and told of as a warning.
 
     Args:
         folders: folders that hold runs, at any depth; by default those the commands read: ``VAPBENCH_RESULTS``, or
@@ -426,18 +432,22 @@ def load_runs(*folders: StrPath, suite: str | None = None) -> Runs:
 
     Raises:
         UsageError: a folder that was named is not there.
-        DataError: a run is damaged.
     """
     for folder in folders:
         if not Path(folder).is_dir():
             raise UsageError(f"{folder}: no such folder of runs; make a run: vapbench run --help")
     if folders:
-        below = [path for folder in folders for path in sorted(Path(folder).rglob("manifest.json"))]
+        below = [
+            path
+            for folder in map(Path, folders)
+            for path in sorted(folder.rglob("manifest.json"))
+            if not any(map(is_hidden, path.relative_to(folder).parts))
+        ]
         # Two paths may lead to one run.
-        found = list({path.resolve(): path.parent for path in below}.values())
+        found = [RunFolder(path.parent) for path in {path.resolve(): path for path in below}.values()]
     else:
-        found = [folder.path for folder in runs_below(places())]
-    runs = map(load_run, found)
+        found = runs_below(places())
+    runs = [load_run(folder.path) for folder in readable(found)]
     return Runs(run for run in runs if suite is None or run.suite == suite)
 
 

@@ -5,16 +5,21 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import Result
+from PIL import Image
 from typer.testing import CliRunner
 
 from tests.conftest import moving_clip
+from tests.videos import turned
 from vapbench.cli import app
 from vapbench.core.case import Case
+from vapbench.core.clip import Clip
 from vapbench.core.video import write_video
 from vapbench.results.rows import GenerationRow
 from vapbench.results.run import RunFolder
@@ -248,5 +253,80 @@ def test_a_folder_with_a_manifest_json_of_another_program_is_one_of_videos(outs:
     (outs / "videos").mkdir()
     assert "outs: 6 of 6 cases found" in score(outs, "--limit", 6).stderr
     run = outs.parent / "results" / "mini" / "outs"
-    refused = score(run, "--template", outs.parent / "x.csv")
-    assert "go with a folder of videos" in str(refused.exception)
+    for option in (("--template", outs.parent / "x.csv"), ("--panel", "last"), ("--name", "x"), ("--seed", "1")):
+        refused = score(run, *option)
+        assert f"is a run; {option[0]} goes with a folder of videos" in str(refused.exception)
+
+
+def test_a_folder_of_videos_alone_has_no_other_data(outs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = score(outs, "--suite", "custom", "--data", outs.parent)
+    assert "--suite custom has no data but the videos in" in str(refused.exception)
+    monkeypatch.setenv("VAPBENCH_DATA", str(outs.parent))
+    assert score(outs, "--suite", "custom", "--dry-run").exit_code == 0, "it may be meant for another suite"
+
+
+def test_each_video_is_decoded_once_before_it_is_scored(outs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from vapbench.core import video
+
+    decoded: Counter[str] = Counter()
+    decode = video.decode_stream
+
+    def counted(path: Path, take: object) -> video.VideoInfo:
+        decoded.update([path.name] * (path.parent == outs))
+        return decode(path, take)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(video, "decode_stream", counted)
+    for suite in ("mini", "custom"):
+        decoded.clear()
+        video._probed.cache_clear()
+        done = score(outs, "--limit", 6, "--suite", suite)
+        assert done.exit_code == 0, done.output
+        assert set(decoded.values()) == {1}, f"to look at them ({suite}); the kept copies are read to score"
+
+
+def test_a_clip_of_another_size_that_fails_later_is_told(
+    outs: Path, cases: Sequence[Case], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = outs / f"{cases[0].id}.mp4"
+    write_video(broken, moving_clip(0, 20, 64, 64))
+    data = bytearray(broken.read_bytes())
+    data[-200:] = bytes(200)
+    broken.write_bytes(data)
+    monkeypatch.setattr("vapbench.methods.preflight._MOST_DECODED", 0)
+    done = score(outs, "--limit", 6)
+    assert f"{broken.name}: 20 frames instead of 13 frames" in done.stderr
+    assert f"    {cases[0].id} seed 0: {broken}: truncated or damaged" in done.stderr
+
+
+def test_a_dry_run_counts_the_seeds_that_are_asked_for_once(outs: Path, cases: Sequence[Case]) -> None:
+    for video in list(outs.glob("*.mp4")):
+        shutil.copy(video, outs / f"{video.stem}__s7.mp4")
+    assert score(outs, "--limit", 6).exit_code == 0
+
+    def to_score(*options: object) -> int:
+        document = json.loads(score(outs, "--limit", 6, "--dry-run", "--json", *options).stdout)
+        return next(each["to_score"] for each in document["columns"] if each["column"] == "temporal_flickering")
+
+    assert to_score() == 0
+    assert to_score("--refresh", "all") == 12
+    assert to_score("--refresh", "all", "--seed", 7) == 6
+    (outs / f"{cases[0].id}__s7.mp4").unlink()
+    assert to_score("--refresh", "all") == 11, "nothing is made of a video that is not there"
+
+
+def test_frames_with_several_panels_keep_what_the_reader_notes(outs: Path, cases: Sequence[Case]) -> None:
+    first, second = (case.id for case in cases[:2])
+    frames = np.concatenate([moving_clip(number, 13, 64, 64).frames for number in range(3)], axis=2)
+    (outs / f"{first}.mp4").unlink()
+    (outs / first).mkdir()
+    for number, frame in enumerate(frames):
+        Image.fromarray(frame).save(outs / first / f"{number}.png")
+    write_video(outs / f"{second}.mp4", Clip(frames.swapaxes(1, 2), 8))
+    turned(outs / f"{second}.mp4", (0, 1, -1, 0))
+    done = score(outs, "--limit", 2, "--panel", "last")
+    assert done.exit_code == 0, done.output
+    assert {row.case: [note.kind for note in row.notes] for row in rows(outs)} == {
+        first: ["frames without a rate, read at 8 fps"],
+        second: ["turned or mirrored as its header says"],
+    }
+    assert {(row.width, row.height) for row in rows(outs)} == {(64, 64)}

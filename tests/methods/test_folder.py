@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from tests.conftest import moving_clip
+from tests.videos import turned
 from vapbench.core.case import Case
 from vapbench.core.clip import Clip
 from vapbench.core.video import write_video
@@ -220,7 +221,7 @@ def test_the_preflight_has_a_line_for_every_problem_file(outputs: Path, make_cas
         "deep/": ("not read", f"2 images; {NAMED}", ""),
     }
     # Without time to decode, headers alone tell most of it.
-    assert look(method, cases, [0], seconds=0).not_decoded == 3
+    assert look(method, cases, [0], seconds=0).not_decoded == 2
 
 
 def test_folders_of_frames_are_read_if_called_after_a_case(outputs: Path, make_case: Callable[..., Case]) -> None:
@@ -397,3 +398,12 @@ def test_provenance_is_in_the_manifest_and_under_the_table(outputs: Path) -> Non
     sessions = json.loads((results / "mini" / "vidu" / "manifest.json").read_text())["sessions"]
     assert len(sessions) == 2
     assert sessions[1]["counts"]["scored"]["ok"] == 0
+
+
+def test_a_turned_clip_has_its_displayed_size_when_time_is_up(outputs: Path, make_case: Callable[..., Case]) -> None:
+    case = make_case()
+    write_video(outputs / f"{case.id}.mp4", Clip(moving_clip().frames.swapaxes(1, 2), 8))
+    turned(outputs / f"{case.id}.mp4", (0, 1, -1, 0))
+    found = look(Folder(outputs), [case], [0], seconds=-1)
+    assert found.not_decoded == 1
+    assert found.problems == [], "it is stored as 32x48, and shown as 48x32"

@@ -38,13 +38,13 @@ class Described:
 def describe_plans(plans: Sequence[RunPlan], wanted: Sequence[Column], refresh: Refresh) -> list[Described]:
     """Say what runs would do, method by method."""
     from vapbench.running.estimate import Work
-    from vapbench.running.pending import pending, pending_scores
+    from vapbench.running.pending import look_ahead
 
     described = []
     for plan in plans:
-        jobs = pending(plan, refresh).jobs
+        ahead = look_ahead(plan, wanted, refresh)
+        jobs, scores = ahead.made, ahead.scores
         spec = plan.jobs[0].case.clip
-        scores = pending_scores(plan.folder, plan.cases, wanted, None, refresh).jobs
         lines = [
             f"{plan.folder.path}",
             f"  cases     {len(plan.cases)} ({len({job.case.condition for job in plan.jobs})} conditions)",
@@ -105,11 +105,14 @@ def show_scores(
     from dataclasses import asdict
 
     from vapbench.checkpoints.catalogue import absent_of
-    from vapbench.running.pending import pending, pending_scores
+    from vapbench.running.pending import Ahead, look_ahead, pending_scores
 
-    jobs = pending_scores(folder, cases, wanted, None, refresh).jobs
-    new = [job for job in pending(plan, refresh).jobs if plan.method.method.inputs(job.case)] if plan else []
-    counts = {column.label: len(new) + sum(column in job.columns for job in jobs) for column in wanted}
+    ahead = (
+        look_ahead(plan, wanted, refresh)
+        if plan
+        else Ahead((), pending_scores(folder, cases, wanted, None, refresh).jobs)
+    )
+    counts = {column.label: len(ahead.made) + sum(column in job.columns for job in ahead.scores) for column in wanted}
     if costs is None:
         print_lines([f"{folder.path}", *(f"  {label}: {count} videos to score" for label, count in counts.items())])
         print_lines(f"  {text}: every video of a case with a ground-truth video, as one set" for text in sets)
@@ -136,8 +139,10 @@ def describe_protocol(
     methods: Sequence[str],
     shared: Mapping[str, str | None],
     seeds: Sequence[int] | None,
+    limit: int | None = None,
+    shard: str | None = None,
 ) -> list[Described]:
-    """Say what a suite's whole protocol would do where its data is not at hand.
+    """Say what a suite's protocol, or the first ``limit`` cases of it, would do where its data is not at hand.
 
     Returns:
         Nothing where there is data to plan with, or where the protocol says nothing of the task.
@@ -145,30 +150,35 @@ def describe_protocol(
     from vapbench.errors import WeightsError
     from vapbench.methods import resolve
     from vapbench.running.estimate import Work
+    from vapbench.running.shards import Shard
     from vapbench.suites import find_suite
 
     found = find_suite(suite)
     if data is not None or found.protocol is None or found.clip is None or task != "all":
         return []
     protocol, described = found.protocol, []
+    chosen: Sequence[int] = range(protocol.cases)[:limit]
+    cases = len(Shard.parse(shard).of(chosen) if shard else chosen)
+    # Which of the conditions the first cases are of, only the data says.
+    conditions = f"{protocol.conditions} conditions" if cases == protocol.cases else f"of {protocol.cases}"
     for method in (resolve(text, shared, found.name) for text in dict.fromkeys(methods)):
         size = found.clip.model_dump() | dict(method.clip)
         count = len(dict.fromkeys(seeds or [0])) if method.method.uses_seed else 1
-        videos = protocol.cases * count
+        videos = cases * count
         try:
             weights = method.method.identity()
         except WeightsError as error:
             weights = {"absent": str(error)}
         lines = [
             f"{found.name} · {method.method.name}",
-            f"  cases     {protocol.cases} ({protocol.conditions} conditions), as published; to run them: --data DIR",
+            f"  cases     {cases} ({conditions}), as published; to run them: --data DIR",
             f"  videos    {videos} of {size['frames']:g} frames of {size['height']:g}x{size['width']:g} "
             f"at {size['fps']:g} fps",
         ]
         facts = {
             "run": None,
-            "cases": protocol.cases,
-            "conditions": protocol.conditions,
+            "cases": cases,
+            "conditions": protocol.conditions if cases == protocol.cases else None,
             "videos": videos,
             "to_make": videos,
             "to_score": 0,

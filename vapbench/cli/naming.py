@@ -53,12 +53,12 @@ def find_run(name: str, results: Path | None, suite: str | None) -> RunFolder:
 
 def run_folders(runs: Sequence[str] | None, results: Path | None, suite: str | None) -> list[RunFolder]:
     """The runs a user names, each once, or every run of the results folders, of one suite if asked for."""
-    from vapbench.results.run import runs_below
+    from vapbench.results.run import readable, runs_below
 
     if runs:
         named = [find_run(name, results, suite) for name in runs]
     else:
-        named = runs_below(places(results))
+        named = readable(runs_below(places(results)))
     # Two paths may lead to one folder, by a link or by another spelling.
     folders = without_copies(list({folder.path.resolve(): folder for folder in named}.values()))
     return [f for f in folders if f.manifest().identity.suite == suite] if suite else folders
@@ -112,11 +112,11 @@ def _labels(folders: Sequence[Path]) -> dict[Path, str]:
     """What rows of tables of all these runs are called, such as ``vap reference=shuffled``."""
     from vapbench.report.read.columns import rows_of
     from vapbench.report.read.evidence import read_all
-    from vapbench.results.run import RunFolder
+    from vapbench.results.run import RunFolder, readable
 
     found: dict[Path, str] = {}
     for suite in dict.fromkeys(folder.parent.name for folder in folders):
-        here = [folder for folder in folders if folder.parent.name == suite]
-        runs = read_all([RunFolder(folder) for folder in here])
-        found.update(zip(here, (row.label for row in rows_of(runs)), strict=True))
+        here = readable(RunFolder(folder) for folder in folders if folder.parent.name == suite)
+        runs = read_all(here)
+        found.update(zip((folder.path for folder in here), (row.label for row in rows_of(runs)), strict=True))
     return found

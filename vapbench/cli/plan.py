@@ -90,7 +90,7 @@ def plan(
     generation = opt.Generation(method, dtype, offload)
     cases = opt.Cases(task, suite, data, seed, limit)
     wanted = columns(metric or find_suite(suite).metrics)
-    described = describe_protocol(suite, data, task, method, generation.shared, seed)
+    described = describe_protocol(suite, data, task, method, generation.shared, seed, limit)
     if not described:
         selection = choose(suite, data, task, limit)
         plans = plans_of(selection, cases, generation, opt.Execution(results=results), tentative=True)

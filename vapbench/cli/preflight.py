@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 _SHOWN = 10
 """Problems of a kind that are listed without -v."""
 _NAMED = 3
-_BAR_FROM = 40
-"""Videos from which looking at them shows progress."""
 
 
 @dataclass(frozen=True)
@@ -95,10 +93,12 @@ def _folder(resolved: ResolvedMethod) -> Folder:
 
 def _look(method: Folder, selection: Selection, seeds: Sequence[int], quiet: bool) -> Preflight:
     from vapbench.methods.preflight import look
+    from vapbench.running.context import WORTH_SHOWING
     from vapbench.running.progress import progress
 
     count = sum(len(set(method.seeds_of(case.id)) & set(seeds)) for case in selection.cases)
-    watcher = progress(quiet or count < _BAR_FROM)
+    # Those of cases of their own were decoded to know what they are.
+    watcher = progress(quiet or count < WORTH_SHOWING or method.assigned)
     watcher.begin(f"{method.path.name} · look at the videos", count)
     try:
         return look(method, selection.cases, seeds, step=lambda label: watcher.step(label, "ok"))
@@ -134,7 +134,8 @@ def say_failed(outcome: Outcome, found: Preflight) -> None:
     """Print the videos that turned out to be bad only when they were taken in."""
     from vapbench.core.console import errors
 
-    told = {(one.case, one.seed) for one in found.problems}
+    # A clip of another size was said to be scored all the same.
+    told = {(one.case, one.seed) for one in found.problems if one.kind != "differs"}
     asked = {job.key for job in outcome.plan.jobs}
     failed = [row for row in outcome.plan.folder.current() if row.status == "failed" and row.key in asked]
     new = [row for row in failed if (row.case, row.seed) not in told]

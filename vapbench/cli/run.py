@@ -126,7 +126,8 @@ def _describe(
 
     paid = []
     described = describe_protocol(
-        *(cases.suite, cases.data, cases.task, generation.method, generation.shared, cases.seed)
+        *(cases.suite, cases.data, cases.task, generation.method, generation.shared, cases.seed),
+        *(cases.limit, generation.shard),
     )
     if not described:
         plans = plans_of(_choose(cases), cases, generation, execution, tentative=True)

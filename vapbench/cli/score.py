@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -78,7 +79,9 @@ def score(
     vapbench score vap --suite vap-data --data DIR --metric fvd:model=./videomae
     """
     from vapbench.cli.report import print_tables
+    from vapbench.errors import UsageError
     from vapbench.running.costs import limit_calls
+    from vapbench.running.progress import progress
     from vapbench.running.run import choose, columns_for
     from vapbench.suites import find_suite
 
@@ -86,8 +89,11 @@ def score(
     settings = execution.settings(scoring=scoring)
     suite = find_suite(cases.suite)
     target = _run_or_folder(target, execution.results, suite.name)
+    # The variable may be meant for other suites.
+    if suite.data == "videos" and cases.data and str(cases.data) != os.environ.get("VAPBENCH_DATA"):
+        raise UsageError(f"--suite {cases.suite} has no data but the videos in {target}; leave --data out.")
     data = target if suite.data == "videos" else cases.data
-    selection = choose(cases.suite, data, cases.task, cases.limit)
+    selection = choose(cases.suite, data, cases.task, cases.limit, progress(output.quiet))
     sets, clips = _sets_and_clips(scoring.metric or (), cases.limit)
     wanted = columns_for(selection.suite, clips) if clips or not sets else []
     work = _Work.on(target, selection, cases, panel, template, execution, output)
@@ -130,8 +136,15 @@ class _Work:
         from vapbench.running.run import open_folder
 
         if is_run(target):
-            if cases.seed or template:
-                raise UsageError(f"{target} is a run; --seed and --template go with a folder of videos.")
+            given = {
+                "--seed": cases.seed,
+                "--template": template,
+                "--name": execution.name,
+                "--panel": panel != "all",
+            }
+            if strange := [option for option, value in given.items() if value]:
+                goes = "go" if len(strange) > 1 else "goes"
+                raise UsageError(f"{target} is a run; {' and '.join(strange)} {goes} with a folder of videos.")
             return cls(RunFolder(target))
         say = preflight.Saying(output.dry_run, output.json, output.quiet, output.verbose)
         method, _ = open_folder(target, panel, selection)

@@ -69,9 +69,9 @@ def _named(name: str, results: Path | None) -> list[RunFolder]:
 
 
 def _inside(folder: Path) -> list[RunFolder]:
-    from vapbench.results.run import RunFolder
+    from vapbench.results.run import readable, runs_below
 
-    return [RunFolder(manifest.parent) for manifest in sorted(folder.glob("*/*/manifest.json"))]
+    return readable(runs_below([folder]))
 
 
 def _lines(item: RunStatus) -> list[str]:

@@ -26,12 +26,14 @@ class Clip:
         fps: frames per second, positive.
         source: what the frames come from, for messages.
         export: how the frames are to be written.
+        notes: what was done to read the frames, and what is doubtful about them: one phrase each, kept with the row.
     """
 
     frames: Frames
     fps: float
     source: str = field(default="clip", compare=False)
     export: Export = field(default="fine", compare=False)
+    notes: tuple[str, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         """Refuse what no metric could score.

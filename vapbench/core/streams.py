@@ -80,17 +80,42 @@ def first_picture(path: Path) -> Frames:
         DataError: as :func:`open_video`, or the frame is damaged, absent, or larger than is read.
     """
     with open_video(path) as (container, stream):
+        shown, frame = _first(path, container, stream)
         try:
-            frame = next(container.decode(stream), None)
-            if frame is None:
-                raise _empty(path)
-            shown = _Shown.of(frame, stream)
-            Budget(path).spend(shown.width, shown.height)
-            if frame.is_corrupt:
-                raise _damaged(path, 0, stream.frames)
             return shown.picture(frame)
         except _av_errors() as error:
             raise _damaged(path, 0, stream.frames) from error
+
+
+def _first(path: Path, container: InputContainer, stream: VideoStream) -> tuple[_Shown, VideoFrame]:
+    try:
+        frame = next(container.decode(stream), None)
+    except _av_errors() as error:
+        raise _damaged(path, 0, stream.frames) from error
+    if frame is None:
+        raise _empty(path)
+    shown = _Shown.of(frame, stream)
+    Budget(path).spend(shown.width, shown.height)
+    if frame.is_corrupt:
+        raise _damaged(path, 0, stream.frames)
+    return shown, frame
+
+
+def _announced(stream: VideoStream, kind: Kind) -> int:
+    """Frames that the header counts; what the edit list leaves out at the end is not in the index of an MP4."""
+    return min(stream.frames, len(stream.index_entries)) if kind == "mov" else stream.frames
+
+
+def header_info(path: Path) -> VideoInfo:
+    """What a video is by its header and first frame; it may hold fewer frames, and 0 stands for a count not given.
+
+    Raises:
+        DataError: as :func:`first_picture`.
+    """
+    with open_video(path) as (container, stream):
+        frames, fps = _announced(stream, kind_of(path)), _fps(stream)
+        shown, _ = _first(path, container, stream)
+    return VideoInfo(frames, fps, shown.width, shown.height)
 
 
 def decode_stream(path: Path, take: Callable[[Frames], object] | None) -> VideoInfo:
@@ -125,9 +150,7 @@ def decode_stream(path: Path, take: Callable[[Frames], object] | None) -> VideoI
         if kind == "gif" and stream.duration:
             # A GIF has no rate, only a time for each frame, to a hundredth of a second.
             fps = count.frames / float(stream.duration * (_exact(stream.time_base) or 0))
-        if kind == "mov":
-            # What the edit list leaves out at the end is not in the index.
-            announced = min(announced, len(stream.index_entries))
+        announced = _announced(stream, kind)
         if (streams := len(_videos(container))) > 1:
             notes.append(f"{streams} video streams, of which stream {stream.index} is used")
     if not count.frames:

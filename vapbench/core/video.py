@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from fractions import Fraction
+from functools import lru_cache
 from importlib.util import find_spec
 from os import PathLike
 from pathlib import Path
@@ -32,6 +33,7 @@ __all__ = [
     "VideoInfo",
     "check_official_export",
     "decode",
+    "notes_at",
     "pad_video",
     "probe",
     "read_first_frame",
@@ -57,12 +59,19 @@ _MACROBLOCK = 16
 
 
 def probe(path: str | PathLike[str]) -> VideoInfo:
-    """Decode a video without keeping its frames.
+    """Decode a video without keeping its frames; what came of a file is remembered while the file stays as it is.
 
     Raises:
         DataError: as :func:`read_video`.
     """
-    return decode(Path(path), None)
+    path = Path(path)
+    stats = [file.stat() for file in (frame_files(path) if path.is_dir() else [path]) if file.is_file()]
+    return _probed(path, Path.cwd(), tuple((stat.st_ino, stat.st_size, stat.st_mtime_ns) for stat in stats))
+
+
+@lru_cache(maxsize=10_000)
+def _probed(path: Path, here: Path, state: tuple[tuple[int, int, int], ...]) -> VideoInfo:
+    return decode(path, None)
 
 
 def read_video(path: str | PathLike[str]) -> Clip:
@@ -83,7 +92,7 @@ def read_video(path: str | PathLike[str]) -> Clip:
     info = decode(path, frames.append)
     for note in info.notes:
         log.warning("%s: %s.", path, note)
-    return Clip(np.stack(frames), info.fps, source=str(path))
+    return Clip(np.stack(frames), info.fps, source=str(path), notes=info.notes)
 
 
 def decode(path: Path, take: Callable[[Frames], object] | None) -> VideoInfo:
@@ -267,6 +276,11 @@ def _decode_folder(path: Path, take: Callable[[Frames], object] | None) -> Video
     gap = first_gap(files)
     gaps = () if gap is None else (f"numbers of frames are missing, and the others are joined; the first is {gap}",)
     return VideoInfo(len(files), FOLDER_FPS, width, height, ("a folder of images has no frame rate", *gaps))
+
+
+def notes_at(fps: float, read: VideoInfo | Clip) -> tuple[str, ...]:
+    """What is to be noted of a folder of frames that is read at a suite's rate."""
+    return (f"frames without a rate, read at {fps:g} fps", *read.notes[1:])
 
 
 def _is_image(path: Path) -> bool:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Literal
 from vapbench.core.clip import Clip
 from vapbench.core.clip_files import ClipFiles, find_clips, is_clip
 from vapbench.core.images import frame_files
-from vapbench.core.video import probe, read_video
+from vapbench.core.video import notes_at, probe, read_video
 from vapbench.errors import DataError, NotApplicable
 from vapbench.files.atomic import content_sha256, expand, write_text
 from vapbench.files.parsing import read_csv
@@ -145,8 +145,9 @@ class Folder(Method):
             raise NotApplicable(f"no video for this case{others} in {self.path.name}")
         if self.panel == "last":
             clip = read_video(video)
-            # A folder of frames has no rate of its own.
-            return _last_panel(replace(clip, fps=case.clip.fps) if video.is_dir() else clip, video)
+            if video.is_dir():
+                clip = replace(clip, fps=case.clip.fps, notes=notes_at(case.clip.fps, clip))
+            return _last_panel(clip, video)
         info = probe(video)
         if info.width / info.height > _SUSPICIOUS_ASPECT:
             log.warning(
@@ -375,4 +376,4 @@ def check_panels(width: int, video: Path) -> None:
 def _last_panel(clip: Clip, video: Path) -> Clip:
     check_panels(clip.width, video)
     width = clip.width // PANELS
-    return Clip(clip.frames[:, :, -width:], clip.fps, str(video))
+    return replace(clip, frames=clip.frames[:, :, -width:])

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from vapbench.core.clip_files import VIDEO_SUFFIXES
 from vapbench.core.containers import IMAGES, kind_of
-from vapbench.core.streams import VideoInfo, open_video
+from vapbench.core.streams import VideoInfo, header_info
 from vapbench.core.video import IMAGE_SUFFIXES, probe
 from vapbench.errors import DataError
 from vapbench.methods.finding import Cases
@@ -302,16 +302,10 @@ def _look_into(path: Path, decode: bool) -> tuple[VideoInfo | None, bool]:
         raise DataError(f"{path}: no file but a device or pipe; replace it.")
     if kind_of(path) in IMAGES:
         return (probe(path), True) if decode else (None, False)
-    header = _header(path)
+    header = header_info(path)
     if not decode or header.frames * header.width * header.height > _MOST_DECODED:
         return header, False
     return probe(path), True
-
-
-def _header(path: Path) -> VideoInfo:
-    with open_video(path) as (_, stream):
-        context = stream.codec_context
-        return VideoInfo(stream.frames, float(stream.average_rate or 0), context.width, context.height)
 
 
 def _differing(method: Folder, case: str, seed: int, path: Path, info: VideoInfo, spec: ClipSpec) -> Iterator[Problem]:

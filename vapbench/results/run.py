@@ -18,7 +18,7 @@ import logging
 import os
 import shutil
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -33,6 +33,7 @@ from vapbench.files.journal import Journal, seal
 from vapbench.files.lock import RunLock
 from vapbench.files.parsing import parse_json, read_text
 from vapbench.files.provenance import now
+from vapbench.files.walk import is_hidden
 from vapbench.results.manifest import Manifest
 from vapbench.results.rows import (
     SCHEMA,
@@ -62,6 +63,7 @@ __all__ = [
     "import_video",
     "merge_case",
     "params8",
+    "readable",
     "score_key",
     "video_name",
 ]
@@ -203,6 +205,8 @@ def is_run(target: Path) -> bool:
 def runs_below(places: Sequence[Path], suite: str = "*", named: str | None = None) -> list[RunFolder]:
     """Runs of results folders, sorted within each; of two that have one suite and name, that of the first folder.
 
+    Hidden folders are not looked into.
+
     Args:
         places: results folders.
         suite: folder of one suite, or ``*``.
@@ -212,6 +216,8 @@ def runs_below(places: Sequence[Path], suite: str = "*", named: str | None = Non
     hidden: list[Path] = []
     for place in places:
         for path in sorted(manifest.parent for manifest in place.glob(f"{suite}/*/manifest.json")):
+            if is_hidden(path.name) or is_hidden(path.parent.name):
+                continue
             if found.setdefault((path.parent.name, path.name), path) is not path and named in (None, path.name):
                 hidden.append(path)
     if hidden:
@@ -220,6 +226,19 @@ def runs_below(places: Sequence[Path], suite: str = "*", named: str | None = Non
             "Not shown: %s. Runs of the same name in %s stand for them; to see one, name its folder.", shown, places[0]
         )
     return [RunFolder(path) for path in found.values()]
+
+
+def readable(folders: Iterable[RunFolder]) -> list[RunFolder]:
+    """The run folders whose manifest can be read; a line tells of each of the others."""
+    kept = []
+    for folder in folders:
+        try:
+            folder.manifest()
+        except DataError as error:
+            log.warning("Left out: %s", error)
+        else:
+            kept.append(folder)
+    return kept
 
 
 class RunWriter:

@@ -17,7 +17,7 @@ import numpy as np
 
 from vapbench.core.case import Case, ClipSpec, clip_difference
 from vapbench.core.clip import Clip
-from vapbench.core.video import VideoInfo, probe
+from vapbench.core.video import VideoInfo, notes_at, probe
 from vapbench.errors import NotApplicable, text_of
 from vapbench.files.atomic import canonical_json
 from vapbench.files.text import escaped
@@ -162,12 +162,8 @@ def free_memory() -> None:
 def _info(made: object, spec: ClipSpec) -> VideoInfo:
     """Size of what a method returned; a file is decoded, so that no row is ok for something that is no video."""
     if isinstance(made, Clip):
-        return VideoInfo(len(made), made.fps, made.width, made.height)
+        return VideoInfo(len(made), made.fps, made.width, made.height, made.notes)
     if isinstance(made, Path):
         info = probe(made)
-        return (
-            replace(info, fps=spec.fps, notes=(f"frames without a rate, read at {spec.fps:g} fps", *info.notes[1:]))
-            if made.is_dir()
-            else info
-        )
+        return replace(info, fps=spec.fps, notes=notes_at(spec.fps, info)) if made.is_dir() else info
     raise TypeError(f"generate must return a Clip or a Path, not {type(made).__name__}")

@@ -15,6 +15,9 @@ from vapbench.running.pending import Refresh
 from vapbench.running.plan import Column, RunPlan
 from vapbench.running.threads import INTERRUPTED, OnRay, StopFlag, finish_case_on_interrupt, run_in_order
 
+WORTH_SHOWING = 40
+"""Videos from which looking at them shows progress."""
+
 
 class Progress(Protocol):
     """Who watches a stage."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from vapbench.core.case import Case
 from vapbench.metrics.base import Budget, Cost, PaidMetric
 from vapbench.results.run import RunFolder
-from vapbench.running.pending import Refresh, pending, pending_scores
+from vapbench.running.pending import Refresh, ScoreJob, look_ahead, pending_scores
 from vapbench.running.plan import Column, RunPlan
 
 
@@ -33,23 +33,33 @@ def limit_calls(columns: Sequence[Column], limit: int | None) -> None:
 
 def estimate_plan(plan: RunPlan, columns: Sequence[Column], refresh: Refresh) -> list[Estimate]:
     """What the paid columns of a run cost: for videos that lack a score, and for those that will be made."""
-    to_make = {(job.case.id, job.seed) for job in pending(plan, refresh).jobs}
-    return estimate_folder(plan.folder, plan.cases, columns, refresh, to_make)
+    paid = _paid(columns)
+    ahead = look_ahead(plan, paid, refresh)
+    made = [(column, job.case) for job in ahead.made for column in paid]
+    return _estimates(plan.folder, paid, [*made, *_lacking(ahead.scores)])
 
 
 def estimate_folder(
-    folder: RunFolder,
-    cases: Mapping[str, Case],
-    columns: Sequence[Column],
-    refresh: Refresh,
-    to_make: Collection[tuple[str, int]] = (),
+    folder: RunFolder, cases: Mapping[str, Case], columns: Sequence[Column], refresh: Refresh
 ) -> list[Estimate]:
-    """What the paid columns of a run folder cost: for its videos that lack a score, and for those still to be made."""
-    paid = [(column, column.metric) for column in columns if isinstance(column.metric, PaidMetric)]
-    jobs = pending_scores(folder, cases, [column for column, _ in paid], None, refresh).jobs if paid else ()
+    """What the paid columns of a run folder cost: for its videos that lack a score."""
+    paid = _paid(columns)
+    jobs = pending_scores(folder, cases, paid, None, refresh).jobs if paid else ()
+    return _estimates(folder, paid, _lacking(jobs))
+
+
+def _paid(columns: Sequence[Column]) -> list[Column]:
+    return [column for column in columns if isinstance(column.metric, PaidMetric)]
+
+
+def _lacking(jobs: Sequence[ScoreJob]) -> list[tuple[Column, Case]]:
+    return [(column, job.case) for job in jobs for column in job.columns]
+
+
+def _estimates(folder: RunFolder, paid: Sequence[Column], asked: Sequence[tuple[Column, Case]]) -> list[Estimate]:
     found = []
-    for column, metric in paid:
-        lacking = {(job.row.case, job.row.seed) for job in jobs if column in job.columns} | set(to_make)
-        costs = [metric.cost(cases[case]) for case, _ in lacking]
-        found.append(Estimate(folder.path.name, column.label, len(lacking), sum(costs, Cost())))
+    for column in paid:
+        if isinstance(metric := column.metric, PaidMetric):
+            costs = [metric.cost(case) for each, case in asked if each == column]
+            found.append(Estimate(folder.path.name, column.label, len(costs), sum(costs, Cost())))
     return found

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Generic, Literal, TypeVar
 
 from vapbench.core.case import Case
+from vapbench.methods.folder import Folder
 from vapbench.results.run import GenerationRow, RunFolder, ScoreRow
 from vapbench.running.plan import Column, Job, RunPlan, field_hashes, needed_sha256
 
@@ -118,3 +119,24 @@ def pending_scores(
         sum(one.kept for one in found),
         sum(one.kept_failed for one in found),
     )
+
+
+@dataclass(frozen=True)
+class Ahead:
+    """What executing a plan would do."""
+
+    made: Sequence[Job]
+    """Videos that are made, or taken in."""
+    scores: Sequence[ScoreJob]
+    """What the videos that stay lack; each one that is made gets every column besides."""
+
+
+def look_ahead(plan: RunPlan, wanted: Sequence[Column], refresh: Refresh) -> Ahead:
+    """What is left of a plan. Of a folder of videos, cases that it has none for cost nothing."""
+    method = plan.method.method
+    jobs = pending(plan, refresh).jobs
+    replaced = {(job.case.id, job.seed) for job in jobs}
+    scores = pending_scores(plan.folder, plan.cases, wanted, plan.seeds, refresh).jobs
+    if isinstance(method, Folder):
+        jobs = [job for job in jobs if job.seed in method.seeds_of(job.case.id)]
+    return Ahead(jobs, [job for job in scores if (job.row.case, job.row.seed) not in replaced])

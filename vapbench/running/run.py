@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vapbench.core.case import Case
-from vapbench.core.video import READER_VERSION
+from vapbench.core.video import READER_VERSION, probe
 from vapbench.errors import DataError, IdentityError, UsageError, VapbenchError, did_you_mean
 from vapbench.files.provenance import session
 from vapbench.methods import ResolvedMethod, resolve_folder
 from vapbench.methods.folder import Folder
 from vapbench.metrics import REGISTRY
-from vapbench.results.run import GenerationRow, RunFolder, RunWriter, check_identity, merge_case
-from vapbench.running.context import Counts, Progress, RunContext, Settings
+from vapbench.results.run import GenerationRow, RunFolder, RunWriter, check_identity, is_run, merge_case
+from vapbench.running.context import WORTH_SHOWING, Counts, Progress, RunContext, Settings
 from vapbench.running.device import torch_device
 from vapbench.running.generate import generate
 from vapbench.running.pending import pending, pending_scores
@@ -62,14 +62,25 @@ class Outcome:
     scored: Counts
 
 
-def choose(suite: str, data: Path | None, task: str, limit: int | None = None) -> Selection:
+def choose(
+    suite: str, data: Path | None, task: str, limit: int | None = None, progress: Progress | None = None
+) -> Selection:
     """Read a suite and keep the task's cases, the first ``limit`` of them. Conditions no task knows are reported.
+
+    Args:
+        suite: its name.
+        data: folder of its data.
+        task: name of the task.
+        limit: how many cases; None for all.
+        progress: told of videos that are decoded to know what the cases of a folder of videos are.
 
     Raises:
         UsageError: an unknown suite or task, or data that is needed and absent.
         DataError: the data is not what its layout says, or the task has no case in it.
     """
     found, chosen = find_suite(suite), find_task(task)
+    if found.data == "videos" and progress and data and not is_run(data):
+        _look_through(data, progress)
     cases = found.cases(data)
     strange = sorted(conditions_of(chosen) - known_conditions() - {case.condition for case in cases})
     if strange:
@@ -86,6 +97,21 @@ def choose(suite: str, data: Path | None, task: str, limit: int | None = None) -
         conditions = ", ".join(sorted({case.condition for case in cases}))
         raise DataError(f"Suite {found.name} has no case of task {chosen.name}; its conditions: {conditions}.")
     return Selection(found, chosen, tuple(selected[:limit]), tuple(cases))
+
+
+def _look_through(folder: Path, progress: Progress) -> None:
+    """Decode every video of a folder, which each is remembered of, where that takes a while."""
+    videos = name_videos(folder)
+    if len(videos) < WORTH_SHOWING:
+        return
+    progress.begin(f"{folder.name} · look at the videos", len(videos))
+    try:
+        for name, video in videos.items():
+            with suppress(DataError):
+                probe(video)
+            progress.step(name, "ok")
+    finally:
+        progress.end()
 
 
 def open_folder(target: Path, panel: str, selection: Selection) -> tuple[ResolvedMethod, Folder]:

@@ -135,7 +135,8 @@ class MediaStore:
         return self._shared[key]
 
     def _encode(self, path: Path, take: Take, spec: BlindSpec) -> None:
-        what = [ENCODING_VERSION, file_sha256(take.video), take.spoilt, take.seed if take.spoilt else 0, asdict(spec)]
+        seed = take.seed if take.spoilt else 0
+        what = [ENCODING_VERSION, content_sha256(take.video), take.spoilt, seed, asdict(spec)]
         kept = self.encoded / f"{digest(what)}.mp4"
         if not kept.is_file():
             write_video(kept, conform(take.clip(), spec))
