@@ -81,11 +81,14 @@ def test_videos_that_are_not_read_are_named(tmp_path: Path, form: str, codec: st
     assert f"not a readable video but {named}" in str(refused.value)
 
 
-@pytest.mark.parametrize("form", ["TIFF"])
-def test_pictures_that_are_not_read_are_named(tmp_path: Path, form: str) -> None:
+@pytest.mark.parametrize(
+    ("form", "named"),
+    [("TIFF", "a TIFF image"), ("JPEG2000", "a JPEG 2000 image"), ("PPM", "of a kind that is not read")],
+)
+def test_pictures_that_are_not_read_are_named(tmp_path: Path, form: str, named: str) -> None:
     path = tmp_path / "x.png"
     Image.fromarray(np.zeros((16, 16, 3), np.uint8)).save(path, format=form)
-    with pytest.raises(DataError, match=f"{form}.*save it as PNG"):
+    with pytest.raises(DataError, match=f"{named}.*save it as PNG"):
         read_first_frame(path)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -285,3 +286,28 @@ def test_lossless_gives_the_very_same_frames_and_bytes(tmp_path: Path, size: tup
     assert np.array_equal(back.frames, clip.frames)
     assert back.fps == 12
     assert (tmp_path / "a.mkv").read_bytes() == (tmp_path / "b.mkv").read_bytes()
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".mov"])
+def test_a_variable_rate_is_the_average_of_the_frames_in_every_container(tmp_path: Path, suffix: str) -> None:
+    path, times = tmp_path / f"a{suffix}", [0, 1, 2, 3, 6, 7, 8, 12, 13, 14, 15, 20]
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=8)
+        stream.width, stream.height, stream.pix_fmt = 48, 32, "yuv420p"
+        stream.codec_context.time_base = stream.time_base = Fraction(1, 16)
+        for time, array in zip(times, moving_clip(frames=12).frames, strict=True):
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(array), format="rgb24")
+            frame.pts, frame.time_base = time, Fraction(1, 16)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    info = probe(path)
+    assert (info.frames, info.fps) == (12, 8.8), "eleven steps in 20/16 seconds"
+    assert info.notes[0].startswith("variable frame rate; its frames are used as stored, at 8.8 fps on average")
+
+
+def test_interlaced_and_high_dynamic_range_clips_are_noted(tmp_path: Path) -> None:
+    lines = {"flags": "+ilme+ildct", "x264-params": "interlaced=1"}
+    assert probe(encode(tmp_path / "a.mp4", options=lines)).notes[0].startswith("interlaced, and its frames are")
+    for name, transfer in {"PQ": "smpte2084", "HLG": "arib-std-b67"}.items():
+        path = encode(tmp_path / f"{name}.mp4", options={"x264-params": f"transfer={transfer}"})
+        assert probe(path).notes == (f"high dynamic range ({name}), shown without tone mapping",)

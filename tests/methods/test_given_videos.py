@@ -144,6 +144,26 @@ def test_a_study_takes_counts_as_decoded_and_refuses_cut_files(tmp_path: Path) -
         common_spec([*whole, cut])
 
 
+def test_a_study_shows_folders_of_frames(tmp_path: Path) -> None:
+    from vapbench.study.design.sources import from_table
+
+    frames = tmp_path / "frames"
+    frames.mkdir()
+    for number, frame in enumerate(read_video(GOOD).frames):
+        Image.fromarray(frame).save(frames / f"{number}.png")
+    shutil.copy(GOOD, tmp_path / "good.mp4")
+    table = tmp_path / "t.csv"
+    table.write_text("case,condition,reference,A,B\none,x,frames,good.mp4,frames\n")
+    sources = from_table(table)
+    videos = [method.videos["one"] for method in sources.methods]
+    assert sources.cases[0].reference == videos[1] == frames
+    assert native_formats({"b": videos[1:]}) == {"b": "64x64, 8 fps, 13 frames"}
+    (tmp_path / "empty").mkdir()
+    table.write_text("case,condition,reference,A,B\none,x,frames,good.mp4,empty\n")
+    with pytest.raises(DataError, match="empty is neither a file nor a folder of frames"):
+        from_table(table)
+
+
 def test_verify_lists_damaged_files_and_reads_stills(tmp_path: Path) -> None:
     data = tmp_path / "data"
     assert CliRunner().invoke(app, ["data", "prepare", "mini", "--out", str(data)]).exit_code == 0
@@ -203,11 +223,12 @@ def test_a_videos_suffix_is_that_of_its_bytes(tmp_path: Path) -> None:
 
 
 def test_study_pictures_are_upright(tmp_path: Path) -> None:
-    from vapbench.study.design.blinding import BlindSpec, MediaStore
+    from vapbench.study.design.blinding import BlindSpec, MediaStore, Take
 
-    store = MediaStore(tmp_path / "media", BlindSpec(64, 64, 8.0, 9))
-    (tmp_path / "media").mkdir()
-    (name,) = store.candidates([lambda: read_video(HERE / "rot270.mp4")])
+    store = MediaStore(tmp_path / "media", BlindSpec(64, 64, 8.0, 9), tmp_path / "encoded")
+    for folder in (store.folder, store.encoded):
+        folder.mkdir()
+    (name,) = store.candidates([Take(HERE / "rot270.mp4")])
     upright = read_video(GOOD).frames[0].astype(int)
     assert np.abs(read_video(tmp_path / "media" / f"{name}.mp4").frames[0].astype(int) - upright).mean() < 4
     picture = read_first_frame(tmp_path / "media" / f"{store.image(HERE / 'exif6.jpg')}.png").astype(int)

@@ -73,6 +73,11 @@ def frame_files(folder: Path) -> list[Path]:
     )
 
 
+def is_media(path: Path) -> bool:
+    """Whether a file is there, or a folder of frames."""
+    return path.is_file() or (path.is_dir() and bool(frame_files(path)))
+
+
 def first_gap(files: Sequence[Path]) -> int | None:
     """The first number that a folder's frames skip; None where their numbers go up in equal steps, or are none."""
     found = [re.findall(r"[0-9]+", path.stem) for path in files]

@@ -30,6 +30,8 @@ _KINDS: tuple[tuple[bytes, str], ...] = (
     (rb"ID3|fLaC|RIFF.{4}WAVE|\xff[\xfb\xf3\xf2\xf1\xf9]", "sound without pictures; replace it"),
     (rb".{4}ftyp(avif|avis|heic|heix|hevc|mif1|msf1)", "an AVIF or HEIC image, which is not read; save it as PNG"),
     (rb"II\*\x00|MM\x00\*", "a TIFF image, which is not read; save it as PNG"),
+    (rb"\x00\x00\x00\x0cjP  |\xff\x4f\xff\x51", "a JPEG 2000 image, which is not read; save it as PNG"),
+    (rb"P[1-7]\s|8BPS|v/1\x01", "an image of a kind that is not read (PNM, PSD or EXR); save it as PNG"),
     (rb"GIF8[79]a", "a GIF; save the image as PNG"),
     (rb"(?i)\s*(<!--.*?-->\s*)?<svg", "an SVG drawing; save it as PNG"),
     (rb"\x00+\Z", "nothing but zeros, as an interrupted copy or download leaves; fetch it again"),

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
+_HDR = {16: "PQ", 18: "HLG"}
 # Decoders that give one frame for every packet. Others pack two frames in one, or none.
 _ONE_EACH = frozenset({"h264", "hevc", "vp9", "libdav1d", "av1", "mjpeg", "prores", "ffv1", "gif"})
 
@@ -151,6 +152,7 @@ def decode_stream(path: Path, take: Callable[[Frames], object] | None) -> VideoI
             # A GIF has no rate, only a time for each frame, to a hundredth of a second.
             fps = count.frames / float(stream.duration * (_exact(stream.time_base) or 0))
         announced = _announced(stream, kind)
+        base = _exact(stream.time_base)
         if (streams := len(_videos(container))) > 1:
             notes.append(f"{streams} video streams, of which stream {stream.index} is used")
     if not count.frames:
@@ -167,6 +169,9 @@ def decode_stream(path: Path, take: Callable[[Frames], object] | None) -> VideoI
     if len(sizes) > 1:
         raise changing_size(path)
     if _varies(count.times):
+        # What headers call the average is a guess, and another one in each container.
+        span = _seconds(max(count.times) - min(count.times), base) or 0
+        fps = round((len(count.times) - 1) / span, 6) if span else fps
         notes.append(
             f"variable frame rate; its frames are used as stored, at {fps:.3g} fps on average. "
             "To change that, re-encode it at a constant rate"
@@ -299,6 +304,9 @@ class _Shown:
     """Whether rows become columns."""
     mirrored: tuple[bool, bool]
     """Up and down, then left and right."""
+    interlaced: bool = False
+    transfer: int = 0
+    """How light is coded, by ITU-T H.273."""
 
     @classmethod
     def of(cls, frame: VideoFrame, stream: VideoStream) -> _Shown:
@@ -311,7 +319,9 @@ class _Shown:
         # Stored at (x, y), shown at (ax + cy, bx + dy): nine numbers, of which a, b, c, d are 0, 1, 3, 4.
         a, b, c, d = np.frombuffer(matrix, np.int32)[[0, 1, 3, 4]] if matrix else (1, 0, 0, 1)
         across = abs(b) + abs(c) > abs(a) + abs(d)
-        return cls((frame.width, frame.height), square, aspect, across, (b < 0, c < 0) if across else (d < 0, a < 0))
+        mirrored = (b < 0, c < 0) if across else (d < 0, a < 0)
+        size = frame.width, frame.height
+        return cls(size, square, aspect, across, mirrored, frame.interlaced_frame, frame.color_trc)
 
     @property
     def width(self) -> int:
@@ -342,6 +352,10 @@ class _Shown:
             )
         if self.across or any(self.mirrored):
             yield "turned or mirrored as its header says"
+        if self.interlaced:
+            yield "interlaced, and its frames are used as stored. To change that: ffmpeg -i FILE -vf bwdif OUT.mp4"
+        if self.transfer in _HDR:
+            yield f"high dynamic range ({_HDR[self.transfer]}), shown without tone mapping"
 
 
 def _lenient_texts() -> dict[str, Any]:

@@ -44,9 +44,10 @@ __all__ = [
 
 log = logging.getLogger(__name__)
 
-READER_VERSION = 2
+READER_VERSION = 3
 """Raised when a file is read as other frames than before. It is recorded with every session of a run, and told under
-tables. 2: rotation, EXIF, square pixels and the default stream are as players show them; 1: frames as they are stored.
+tables. 3: a variable frame rate is averaged over the frames' own times; 2: rotation, EXIF, square pixels and the
+default stream are as players show them; 1: frames as they are stored.
 """
 FOLDER_FPS = 8.0
 """Of a folder of frames, which has no rate of its own, where the suite says none."""

@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from vapbench.core.case import Media
-from vapbench.core.images import frame_files
+from vapbench.core.images import is_media
 from vapbench.errors import DataError
 from vapbench.files.atomic import check_inside, digest
 from vapbench.files.parsing import read_csv
@@ -147,7 +147,7 @@ class MediaFinder:
 
     def locate(self, where: str, path: str) -> Path | None:
         """The same file, or None."""
-        if here := next((full for base in self.bases if _holds(full := base / path)), None):
+        if here := next((full for base in self.bases if is_media(full := base / path)), None):
             return here
         if path not in self.moved and (found := self._elsewhere(where, path)):
             self.moved[path] = found
@@ -184,11 +184,6 @@ class MediaFinder:
         """
         if self._missing:
             raise MissingMedia(self._missing.values())
-
-
-def _holds(path: Path) -> bool:
-    """Whether a file is there, or a folder of frames."""
-    return path.is_file() or (path.is_dir() and bool(frame_files(path)))
 
 
 def some(names: Collection[str]) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from vapbench.core.images import is_media
 from vapbench.errors import IdentityError, UsageError
 from vapbench.files.atomic import content_sha256
 from vapbench.stats.clusters import MIN_CLUSTERS
@@ -250,7 +251,7 @@ def _checks(
     sources: Sources, wanted: Wanted, store: MediaStore, progress: Callable[[str], None]
 ) -> tuple[tuple[Check, ...], list[str]]:
     """Gold, identical and training trials from ground truth: never a real method's video."""
-    known = [case for case in sources.cases if case.target is not None and case.target.is_file()]
+    known = [case for case in sources.cases if case.target is not None and is_media(case.target)]
     if not known:
         nothing = "there are no gold, identical or training trials, and no rater can be excluded by them"
         return (), [f"No case has a ground-truth video: {nothing}."]

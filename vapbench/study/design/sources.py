@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
 from vapbench.core.case import Category, check_name
+from vapbench.core.images import is_media
 from vapbench.errors import DataError, UsageError, did_you_mean
 from vapbench.files.atomic import expand
 from vapbench.files.parsing import read_csv
@@ -194,7 +195,7 @@ def _objection(case: str, names: Sequence[str], runs: Sequence[Evidence], found:
         return "the case has no reference to show"
     entry = _from_manifest(case, runs[0].cases()[case])
     for path in (entry.reference, entry.image):
-        if path is not None and not path.is_file():
+        if path is not None and not is_media(path):
             return f"{path} is missing"
     return ""
 
@@ -253,6 +254,6 @@ def _file(folder: Path, text: str | None, where: str) -> Path:
         raise DataError(f"{where}: {error}; write it relative to {folder}, without '..'.") from error
     except FileNotFoundError as error:
         raise DataError(f"{where}: no such file {error.filename}; correct the row.") from None
-    if not path.is_file():
-        raise DataError(f"{where}: {path} is no file; correct the row.")
+    if not is_media(path):
+        raise DataError(f"{where}: {path} is neither a file nor a folder of frames; correct the row.")
     return path
