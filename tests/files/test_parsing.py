@@ -57,3 +57,14 @@ def test_a_manifest_that_an_editor_saved_with_a_mark_is_read(tmp_path: Path) -> 
     text = RunFolder(run).manifest_path.read_text(encoding="utf-8")
     (tmp_path / "manifest.json").write_bytes(text.replace("\n", "\r\n").encode("utf-8-sig"))
     assert RunFolder(tmp_path).manifest() == RunFolder(run).manifest()
+
+
+@pytest.mark.parametrize("before", ["sep=;\r\n", "SEP=;\n\n", "\n\n;;\n", "\n"])
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_what_spreadsheets_put_before_the_header_is_passed_over(before: str, encoding: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(f"{before}id;text\n1;a,b\n2;c\n3;d;e\n".encode(encoding))
+    with pytest.raises(DataError, match=rf"a\.csv:{before.count(chr(10)) + 4}: the row has more cells"):
+        read_csv(path)
+    path.write_bytes(f"{before}id;text\n1;a,b\n".encode(encoding))
+    assert read_csv(path) == (["id", "text"], [(before.count("\n") + 2, {"id": "1", "text": "a,b"})])

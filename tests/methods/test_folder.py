@@ -144,6 +144,8 @@ def test_several_seeds_of_a_case(outputs: Path, make_case: Callable[..., Case]) 
         "case,video\n{one},{here}/a b.mp4\n{two},{here}/é.mp4\n",
         "case,video\n{ONE},./a b.mp4\n{two},e\u0301.mp4\n,\n",
         "case,video,seed\n{one},a b.mp4,\n{two},é.mp4,0\n",
+        "case,video,seed\n{one},a b.mp4,\n{two},é.mp4,0.0\n",
+        "sep=;\r\ncase;video\r\n{one};a b.mp4\r\n{two};é.mp4\r\n",
     ],
 )
 def test_a_manifest_is_read_as_spreadsheets_write_it(outputs: Path, make_case: Callable[..., Case], text: str) -> None:

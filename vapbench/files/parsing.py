@@ -28,6 +28,7 @@ LARGEST_DECLARATION = 1 << 18
 LARGEST_TABLE = 256 << 20
 """Bytes of a CSV file."""
 _LONGEST_HEADER = 1 << 20
+_SEPARATOR = re.compile(r"(?i)\"?sep=([,;\t])")
 
 _LARGEST = 1e300
 # 1e999 is infinite without ever being called so. Hashes look like that now and then; then the value is looked through.
@@ -240,19 +241,27 @@ def read_csv(path: Path, columns: Collection[str] = ()) -> tuple[list[str], list
         raise DataError(f"{path}: {size:,} bytes are more than the {LARGEST_TABLE:,} that are read; split it.")
     try:
         with path.open(encoding=encoding_of(path), newline="") as handle:
-            # Strict: otherwise a quote that is never closed makes one cell of all the rows below it.
-            first = handle.readline(_LONGEST_HEADER)
+            before, first, mark = 0, handle.readline(_LONGEST_HEADER), ""
+            # Spreadsheets leave rows blank, and Excel is told the separator in a line of its own.
+            while first and ((said := _SEPARATOR.match(first)) or not first.strip(" ,;\t\r\n")):
+                mark = said[1] if said else mark
+                before, first = before + 1, handle.readline(_LONGEST_HEADER)
             handle.seek(0)
-            reader = csv.reader(handle, strict=True, delimiter=next((mark for mark in ",;\t" if mark in first), ","))
+            for _ in range(before):
+                handle.readline(_LONGEST_HEADER)
+            mark = mark or next((mark for mark in ",;\t" if mark in first), ",")
+            # Strict: otherwise a quote that is never closed makes one cell of all the rows below it.
+            reader = csv.reader(handle, strict=True, delimiter=mark)
             known = {name.strip().lower(): name for name in columns}
             header = [known.get(name.strip().lower(), name) for name in next(reader, [])]
             if twice := next((name for name, times in Counter(header).items() if times > 1), None):
                 raise DataError(f"{path}: the column {twice!r} is there twice; remove or rename one.")
             rows: list[tuple[int, dict[str, str | None]]] = []
             for cells in filter(None, reader):
+                line = before + reader.line_num
                 if len(cells) > len(header):
-                    raise DataError(f"{path}:{reader.line_num}: the row has more cells than the header; mend it.")
-                rows.append((reader.line_num, _Cells(zip(header, cells, strict=False))))
+                    raise DataError(f"{path}:{line}: the row has more cells than the header; mend it.")
+                rows.append((line, _Cells(zip(header, cells, strict=False))))
     except (ValueError, csv.Error) as error:
         if isinstance(error, UnicodeDecodeError):
             raise DataError(f"{path}: not a UTF-8 CSV file ({_explain(error)}); save it as UTF-8.") from error

@@ -358,6 +358,8 @@ def _read_manifest(manifest: Path) -> list[Listed]:
 
 def _seed(text: str | None, where: str) -> int:
     text = (text or "").strip()
+    # Data frames write whole numbers as 1.0 where a cell of the column is blank.
+    text = re.sub(r"(?<=\d)\.0+$", "", text)
     if not re.fullmatch(r"-?\d{0,18}", text) or text == "-":
         raise DataError(f"{where}: seed is {text!r}; write a whole number, or nothing for 0.")
     return int(text or 0)
