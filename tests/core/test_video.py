@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import runpy
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -56,6 +57,20 @@ class TestTheOfficialExport:
         assert len(list(tmp_path.iterdir())) == 2
         write_video(tmp_path / "fine.mp4", clip)
         assert (tmp_path / "a.mp4").stat().st_size < (tmp_path / "fine.mp4").stat().st_size
+
+    def test_its_cost_is_measured_column_by_column(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        pytest.importorskip("imageio_ffmpeg")
+        script = Path(__file__).parents[2] / "benchmarks" / "exports.py"
+        write_video(tmp_path / "a.mp4", moving_clip(frames=9, height=96, width=128, fps=16))
+        monkeypatch.setattr("sys.argv", [str(script), str(tmp_path)])
+        runpy.run_path(str(script), run_name="__main__")
+        rows = [line.split(" | ") for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
+        table = {row[0].removeprefix("| "): row[1:] for row in rows[1:]}
+        assert set(table) >= {"temporal_flickering", "first_frame_psnr", "dynamic_degree[dis]", "MB"}
+        assert float(table["MB"][3]) <= 0
+        assert float(table["PSNR to the frames"][3]) < -1
 
     def test_a_size_it_would_scale_is_refused(self, tmp_path: Path) -> None:
         pytest.importorskip("imageio_ffmpeg")

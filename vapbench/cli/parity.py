@@ -1,0 +1,119 @@
+"""``check parity``: our frames beside the official script's, for whoever has the weights, the code and a GPU."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vapbench.cli import options as opt
+
+if TYPE_CHECKING:
+    from vapbench.validation.parity import Difference, Parity
+
+_BEYOND = 0.05
+"""A relative difference that rounding in bfloat16, 1 or 2 % where it was measured, does not make in one stage."""
+
+
+def check_parity(
+    weights: Annotated[
+        Path,
+        typer.Option(
+            "--weights", help="Folder of the released weights, CogVideoX's or Wan's.", show_default=False, exists=True
+        ),
+    ],
+    official: Annotated[
+        Path,
+        typer.Option(
+            "--official",
+            help="Checkout of bytedance/Video-As-Prompt; its code is run.",
+            show_default=False,
+            exists=True,
+        ),
+    ],
+    python: Annotated[
+        str | None,
+        typer.Option(
+            "--python",
+            help="Python of the environment in which the official code runs. [default: this one]",
+            show_default=False,
+        ),
+    ] = None,
+    device: Annotated[
+        str, typer.Option("--device", help="What the official script's cuda is; cpu suits tiny weights.")
+    ] = "cuda",
+    steps: Annotated[
+        int | None,
+        typer.Option("--steps", min=1, help="Denoising steps. [default: the script's 50]", show_default=False),
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", help="Folder for both recordings and the official video.")] = Path(
+        "parity"
+    ),
+    json: opt.Json = False,
+    quiet: opt.Quiet = False,
+) -> None:
+    """Compare our frames with the official script's, stage by stage.
+
+    Runs infer/cog_vap.py or infer/wan_vap.py as it is, on its own diffusers, with the weights linked to where it looks
+    for them; then vapbench with the same pictures, captions, arguments and random state. Needs one GPU that holds the
+    model; the two run one after the other.
+
+    \b
+    vapbench check parity --weights Video-As-Prompt-CogVideoX-5B \\
+        --official Video-As-Prompt --python official/bin/python
+    """
+    from dataclasses import asdict
+
+    from vapbench.core.console import configure_logging, errors, output, print_json
+    from vapbench.validation.parity import compare
+
+    configure_logging(0, quiet)
+
+    def tell(sentence: str) -> None:
+        if not quiet:
+            errors().print(sentence, markup=False)
+
+    found = compare(weights, official, out, device, steps, python or sys.executable, tell)
+    if json:
+        print_json(asdict(found))
+        return
+    for line in _lines(found, out):
+        output().print(line, markup=False, soft_wrap=True)
+
+
+def _lines(found: Parity, out: Path) -> Iterator[str]:
+    told = found.official
+    versions = ", ".join(f"{name} {version}" for name, version in told["versions"].items())
+    yield f"official infer/{found.script}: {versions}; {told['dtype']}, {told['scheduler']}"
+    yield ""
+    yield f"  {'stage':<36} {'largest':>10} {'mean':>10} {'relative':>10}"
+    yield from (_row(one) for one in found.stages)
+    for name in found.only_official:
+        yield f"  {name:<36} ours has no such stage: its tokens differ, or it is not computed"
+    if found.reading:
+        yield ""
+        yield "  decoded files, levels of 255"
+        yield from (_row(one) for one in found.reading)
+    yield ""
+    yield f"  frames: PSNR {'infinite, all pixels are equal' if found.psnr is None else f'{found.psnr:.1f} dB'}"
+    yield f"  first stage that is not equal to the last bit: {found.first() or 'none'}"
+    yield f"  first stage off by more than 5 %, which is no rounding: {found.first(_BEYOND) or 'none'}"
+    repeats = (
+        "it is that of seed 42, so generator=cuda with --seed 42 repeats it"
+        if found.seed_repeats
+        else ("it is not that of a fresh generator with seed 42: a run of vapbench draws other noise")
+    )
+    yield f"  random state at the call: {repeats}"
+    yield ""
+    yield f"Both recordings are in {out}. What these mean: docs/guides/parity.md"
+
+
+def _row(one: Difference) -> str:
+    if not one.same_shape:
+        return f"  {one.stage:<36} has another shape"
+    if one.equal:
+        return f"  {one.stage:<36} {'equal':>10}"
+    return f"  {one.stage:<36} {one.largest:>10.3g} {one.mean:>10.3g} {100 * one.relative:>8.3g} %"
