@@ -2,7 +2,7 @@
 
 Every video of a folder is decoded and written twice: as vapbench writes by itself (``export=fine``) and as
 Video-As-Prompt's scripts do (``export=official``). Both files are scored, with the video's own first frame as the
-image it was to begin with, and compared with the scores of the video as it is.
+image it was to begin with and the video itself as its reference, and compared with the scores of the video as it is.
 
     python benchmarks/exports.py FOLDER                 about 40 s a clip of 49x480x720 on one core
     python benchmarks/exports.py FOLDER --limit 4
@@ -24,15 +24,21 @@ import numpy as np
 import torch
 from PIL import Image
 
-from vapbench.core.case import Case, ClipSpec, Media
+from vapbench.core.case import Case, ClipSpec, Media, Reference
 from vapbench.core.clip import Clip, Export
+from vapbench.core.clip_files import find_clips
 from vapbench.core.video import read_video, write_video
-from vapbench.files.walk import walk
 from vapbench.metrics import resolve
 from vapbench.metrics.base import Metric
 from vapbench.metrics.view import ClipView
 
-COLUMNS = ("temporal_flickering", "motion_smoothness[warp]", "dynamic_degree[dis]", "first_frame_psnr")
+COLUMNS = (
+    "temporal_flickering",
+    "motion_smoothness[warp]",
+    "dynamic_degree[dis]",
+    "camera_agreement",
+    "first_frame_psnr",
+)
 EXPORTS: tuple[Export, ...] = ("fine", "official")
 CPU = torch.device("cpu")
 
@@ -55,7 +61,9 @@ def measure(path: Path, metrics: Mapping[str, Metric], folder: Path) -> dict[str
     first = folder / "first.png"
     Image.fromarray(source.frames[0]).save(first)
     spec = ClipSpec(frames=len(source), fps=source.fps, height=source.height, width=source.width)
-    case = Case(id="clip", condition="clip", references=(), image=Media(path=first), clip=spec)
+    case = Case(
+        id="clip", condition="clip", references=(Reference(video=Media(path=path)),), image=Media(path=first), clip=spec
+    )
     found = {"as it is": scores(source, case, metrics)}
     for export in EXPORTS:
         file = folder / f"{export}.mp4"
@@ -93,7 +101,7 @@ def main() -> None:
     metrics = {name: resolve(name)[0] for name in COLUMNS}
     for metric in metrics.values():
         metric.setup(CPU)
-    videos = walk(asked.folder).videos[: asked.limit]
+    videos = find_clips(asked.folder).videos[: asked.limit]
     if not videos:
         raise SystemExit(f"{asked.folder}: no video there")
     measured = []
