@@ -42,7 +42,7 @@ def read_provenance(row: Mapping[str, str | None], where: str) -> dict[str, str]
 
 def notes_on(origins: Sequence[Provenance]) -> list[str]:
     """What a reader of a table must know of the origins of its videos; nothing where none is told."""
-    told = [origin for origin in origins if origin]
+    told = [origin for origin in origins if any(field in origin for field in FIELDS)]
     if not told:
         return []
     parts = [f"service {_counted(told, 'service')}", f"effect {_counted(told, 'effect')}"]

@@ -105,8 +105,15 @@ class _VideoAsPrompt(PipelineMethod):
         return frames
 
     def shown(self, case: Case) -> Sequence[Reference]:
-        """The references the model is shown."""
-        return (case.references if self.reference == "own" else self._swapped[case.id])[:1]
+        """The reference the model is shown.
+
+        Raises:
+            NotApplicable: the case has none.
+        """
+        references = case.references if self.reference == "own" else self._swapped[case.id]
+        if not references:
+            raise NotApplicable("the case has 0 reference(s), not 1")
+        return references[:1]
 
     def options(self) -> dict[str, Any]:
         """Arguments that only this model's pipeline has."""

@@ -64,6 +64,9 @@ class Suite(BaseModel):
     version: int = Field(default=1, ge=1)
     """Raised by whatever moves a number: another case, condition or caption, another clip, other tasks. It is recorded
     with every session of a run, and told under tables; keys hold the content of each case itself."""
+    effect_captions: str = ""
+    """``module:function`` that writes, of a case and the name of another condition, the case's caption without its
+    effect, and with that condition's: what ``vapbench probe`` asks methods with. Empty where nobody can."""
     own_conditions: bool = False
     """Whether its conditions are its own, so that no task need list them."""
     options: Mapping[str, Any] = Field(default_factory=dict)
@@ -118,12 +121,26 @@ class Suite(BaseModel):
         Raises:
             DataError: there is none of that name.
         """
-        module, _, function = self.reader.partition(":")
-        try:
-            reader: Reader = getattr(importlib.import_module(module), function)
-        except (ImportError, AttributeError, ValueError) as error:
-            raise DataError(f"Suite {self.name}: its reader {self.reader} cannot be imported ({error}).") from error
+        reader: Reader = self._imported("reader", self.reader)
         return reader
+
+    def captions_of(self, case: Case, other: str) -> tuple[str, str] | None:
+        """The case's caption without its effect, and with that of another condition; None where nobody can say.
+
+        Raises:
+            DataError: the function that says so cannot be imported.
+        """
+        if not self.effect_captions:
+            return None
+        without, wrong = self._imported("effect_captions", self.effect_captions)(case, other)
+        return without, wrong
+
+    def _imported(self, what: str, where: str) -> Any:
+        module, _, function = where.partition(":")
+        try:
+            return getattr(importlib.import_module(module), function)
+        except (ImportError, AttributeError, ValueError) as error:
+            raise DataError(f"Suite {self.name}: its {what} {where} cannot be imported ({error}).") from error
 
     def _compare(self, cases: Sequence[Case]) -> None:
         """Say where the data holds another number of cases than the suite was published with."""

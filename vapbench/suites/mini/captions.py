@@ -6,11 +6,12 @@ cannot tell what happens. The *plain* caption says it in words. Both describe th
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from vapbench.suites.mini.conditions import Condition
+from vapbench.suites.mini.conditions import CONDITIONS, Condition
 from vapbench.suites.mini.render import MiniClip
 from vapbench.suites.mini.scenes import Background, Scene, Subject, draw_scene, seeded
 
@@ -54,6 +55,27 @@ def clip_captions(spec: MiniClip) -> Captions:
     """
     scene, condition, _ = spec.resolve()
     return caption(scene, condition, spec.variation)
+
+
+def naming_effects(text: str, scene: Scene, effects: Mapping[str, str]) -> str:
+    """A benchmark caption with the code name at its end exchanged for something else, in the same turn of phrase.
+
+    Args:
+        text: the caption.
+        scene: what it describes.
+        effects: code name -> another code name, or plain words with ``{it}`` for the main subject.
+
+    Returns:
+        The caption; as it was where it ends in no code name that ``effects`` knows.
+    """
+    subject = f"the {scene.main.colour} {scene.main.shape}"
+    for name, other in effects.items():
+        words = other.format(it=subject)
+        for turn, phrase in enumerate(_WITH_CODE):
+            if text.endswith(ending := phrase.format(effect=name)):
+                turned = (_WITH_CODE if other in CONDITIONS else _IN_WORDS)[turn]
+                return text.removesuffix(ending) + turned.format(effect=words)
+    return text
 
 
 def scene_caption(number: int, seed: int = 0) -> str:

@@ -12,20 +12,40 @@ import numpy as np
 import numpy.typing as npt
 
 from vapbench.core.case import Case
-from vapbench.errors import UsageError
-from vapbench.suites.mini.captions import clip_captions
+from vapbench.errors import NotApplicable, UsageError
+from vapbench.suites.mini.captions import clip_captions, naming_effects
 from vapbench.suites.mini.cases import MiniCase, benchmark_cases
-from vapbench.suites.mini.render import render_depth, render_flow
-from vapbench.suites.mini.writer import DATA_VERSION
+from vapbench.suites.mini.conditions import CONDITIONS
+from vapbench.suites.mini.render import MiniClip, render_depth, render_flow
+from vapbench.suites.mini.scenes import draw_scene
+from vapbench.suites.mini.writer import DATA_VERSION, video_path
 
 
 def plain_caption(case: Case) -> str:
-    """The target's caption with the effect in plain words, where the benchmark's names it by its code name.
+    """The target's caption with the effect in plain words, where the case's names it by its code name.
+
+    A caption that names none says as much in plain words.
 
     Raises:
         UsageError: the case is none of the mini suite's.
     """
-    return clip_captions(_known(case).target).plain
+    in_words = {name: condition.description for name, condition in CONDITIONS.items()}
+    return naming_effects(case.caption or "", draw_scene(_known(case).target.scene), in_words)
+
+
+def effect_captions(case: Case, other: str) -> tuple[str, str]:
+    """The target's caption without its effect, and the same caption with another condition's effect.
+
+    Args:
+        case: one of the mini suite's.
+        other: code name of the other condition.
+
+    Raises:
+        UsageError: the case is none of the mini suite's.
+    """
+    target = _known(case).target
+    captions = clip_captions(target)
+    return captions.scene, naming_effects(captions.benchmark, draw_scene(target.scene), {case.condition: other})
 
 
 def rendered_depth(case: Case) -> npt.NDArray[np.float32]:
@@ -33,8 +53,9 @@ def rendered_depth(case: Case) -> npt.NDArray[np.float32]:
 
     Raises:
         UsageError: the case is none of the mini suite's.
+        NotApplicable: its reference is no clip that the renderer made.
     """
-    return render_depth(*_known(case).reference.resolve())
+    return render_depth(*_reference(case).resolve())
 
 
 def rendered_flow(case: Case) -> npt.NDArray[np.float32]:
@@ -42,8 +63,9 @@ def rendered_flow(case: Case) -> npt.NDArray[np.float32]:
 
     Raises:
         UsageError: the case is none of the mini suite's.
+        NotApplicable: its reference is no clip that the renderer made.
     """
-    return render_flow(*_known(case).reference.resolve())
+    return render_flow(*_reference(case).resolve())
 
 
 def renderer_version(case: Case) -> str:
@@ -54,6 +76,15 @@ def renderer_version(case: Case) -> str:
     """
     _known(case)
     return f"mini-{DATA_VERSION}"
+
+
+def _reference(case: Case) -> MiniClip:
+    """What the case's reference was rendered from: any clip of the suite, not only the one that belongs to it."""
+    _known(case)
+    named = "/".join(case.reference.video.path.parts[-2:])
+    if named not in _clips():
+        raise NotApplicable(f"the renderer did not make the reference {case.reference.video.path.name}")
+    return _clips()[named]
 
 
 def _known(case: Case) -> MiniCase:
@@ -69,3 +100,8 @@ def _known(case: Case) -> MiniCase:
 @cache
 def _cases() -> dict[str, MiniCase]:
     return {case.id: case for case in benchmark_cases()}
+
+
+@cache
+def _clips() -> dict[str, MiniClip]:
+    return {video_path(spec): spec for case in benchmark_cases() for spec in (case.target, case.reference)}
