@@ -30,6 +30,7 @@ FirstScreen.entries = {
     "run": Entry("run", _RUN, "Generate, score, report; resume."),
     "score": Entry("score", _RUN, "Score a run, or videos you have."),
     "generate": Entry("run", _RUN, "Generate videos, and score them later."),
+    "probe": Entry("probe", _RUN, "Measure what reference and caption each do to a method's videos."),
     "plan": Entry("plan", _RUN, "Estimate device hours, wall time and storage."),
     "power": Entry("power", _RUN, "Say what the smallest difference is that each task can show."),
     "list": Entry("list", _LOOK, "List methods, metrics, tasks, suites or runs."),

@@ -82,7 +82,7 @@ def _cell(result: SetResult | None, run: Evidence, task: str | None) -> Cell:
         unscored=total - result.cases,
         reason="" if result.cases == total else "no output or no ground-truth video",
         conditions=result.clusters,
-        no_interval="" if result.low is not None else "there is one condition",
+        no_interval="" if result.low is not None else result.note or "there is one condition",
     )
 
 

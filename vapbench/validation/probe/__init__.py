@@ -1,0 +1,1 @@
+"""Did the reference cause it? Counterfactual cases, and what follows from what methods make of them."""

@@ -1,0 +1,167 @@
+"""A probe's report in words: the answer for each method, then its cells, as lines of a terminal and as sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from vapbench.stats.intervals import Estimate
+from vapbench.stats.paired import PairedDifference
+from vapbench.validation.probe.cells import OWN, Cell
+from vapbench.validation.probe.difficulty import Slope
+from vapbench.validation.probe.effects import Effect, Verdict
+from vapbench.validation.probe.report import MethodReport, Report
+
+_ABSENT = "\N{EN DASH}"
+_REFERENCES: Mapping[str, str] = {
+    "own": "own reference",
+    "another": "another of the condition",
+    "wrong": "wrong reference",
+    "reversed": "reference reversed",
+    "still": "reference standing still",
+    "none": "no reference",
+    "both": "two references",
+}
+_CAPTIONS: Mapping[str, str] = {
+    "own": "own caption",
+    "without": "caption without effect",
+    "empty": "empty caption",
+    "wrong": "wrong caption",
+}
+_SAID: Mapping[str, Mapping[Verdict, str]] = {
+    "reference": {
+        "reads": "reads its reference",
+        "unchanged": "ignores its reference: the output is unchanged with a wrong one",
+        "changes": "changes with its reference, but not towards what it shows",
+        "against": "is led away from the effect by its reference",
+        "unknown": "reference: not known",
+    },
+    "caption": {
+        "reads": "follows its caption",
+        "unchanged": "ignores its caption: the output is unchanged without the effect's words",
+        "changes": "owes nothing that can be told to its caption",
+        "against": "is led away from the effect by its caption",
+        "unknown": "caption: not known",
+    },
+    "two references": {
+        "reads": "gains from a second reference",
+        "unchanged": "ignores a second reference",
+        "changes": "gains nothing that can be told from a second reference",
+        "against": "loses by a second reference",
+        "unknown": "two references: not known",
+    },
+}
+
+
+def cell_name(cell: Cell) -> str:
+    """A cell in words; what is the case's own goes without saying, except in the own cell."""
+    if cell.caption == "own":
+        return _REFERENCES[cell.reference] + (", own caption" if cell.reference == "own" else "")
+    if cell.reference == "own":
+        return _CAPTIONS[cell.caption]
+    return f"{_REFERENCES[cell.reference]}, {_CAPTIONS[cell.caption]}"
+
+
+def ordered(cells: list[Cell]) -> list[Cell]:
+    """Cells as they are read: references under the own caption, captions under the own reference, the rest."""
+    references, captions = list(_REFERENCES), list(_CAPTIONS)
+
+    def place(cell: Cell) -> tuple[int, int, int]:
+        block = 0 if cell.caption == "own" else 1 if cell.reference == "own" else 2
+        return block, references.index(cell.reference), captions.index(cell.caption)
+
+    return sorted(cells, key=place)
+
+
+def verdict(effect: Effect) -> str:
+    """What an effect says of the method, in one clause."""
+    return _SAID[effect.name][effect.verdict]
+
+
+def lines(report: Report) -> Iterator[str]:
+    """The report for a terminal."""
+    count = f"{report.cases} cases of {report.conditions} conditions"
+    yield f"{report.suite} · {report.task} · {count} · {report.title}, {report.unit}"
+    yield ""
+    yield from _effects(report)
+    yield ""
+    for method in report.methods:
+        known = [effect for effect in method.effects if effect.name in _SAID]
+        yield f"{method.method} {'; '.join(verdict(effect) for effect in known)}."
+    yield ""
+    for method in report.methods:
+        yield from _cells(report, method)
+    yield from report.notes
+
+
+def _effects(report: Report) -> Iterator[str]:
+    names = list(dict.fromkeys(effect.name for method in report.methods for effect in method.effects))
+    heads = ["method", *(f"{name} effect" if name in ("reference", "caption") else name for name in names)]
+    rows = [heads]
+    for method in report.methods:
+        found = {effect.name: _difference(effect.difference, report) for effect in method.effects}
+        rows.append([method.method, *(found.get(name, _ABSENT) for name in names)])
+    yield from _aligned(rows)
+
+
+def _cells(report: Report, method: MethodReport) -> Iterator[str]:
+    summaries = {summary.cell: summary for summary in method.cells}
+    rows = [[method.method, report.title, "n", "moved by", "unchanged"]]
+    for cell in ordered(list(summaries)):
+        found = summaries[cell]
+        own = cell == OWN
+        moved = "" if own or found.change is None else f"{found.change:.1f}"
+        rows.append(
+            [
+                f"  {cell_name(cell)}",
+                _mean(found.score, report),
+                f"{found.score.n if found.score else 0}/{found.total}",
+                moved,
+                f"{found.unchanged}/{found.compared}" if found.compared and not own else "",
+            ]
+        )
+    yield from _aligned(rows)
+    yield from (f"  {line}" for line in _lost(method))
+    yield f"  caption mismatch 0 to 1: {_slope(method.caption_mismatch, report)}"
+    yield f"  structural dissimilarity 0 to 1: {_slope(method.dissimilarity, report)}"
+    yield ""
+
+
+def _lost(method: MethodReport) -> Iterator[str]:
+    """Every reason why cases have no score."""
+    reasons: dict[str, list[str]] = {}
+    for summary in method.cells:
+        for reason, count in summary.lost.items():
+            reasons.setdefault(reason, []).append(f"{cell_name(summary.cell)} ({count})")
+    yield from (f"no score: {', '.join(cells)}: {reason}" for reason, cells in reasons.items())
+
+
+def _aligned(rows: list[list[str]]) -> Iterator[str]:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        yield "  ".join(f"{text:<{width}}" for text, width in zip(row, widths, strict=True)).rstrip()
+
+
+def _mean(score: Estimate | None, report: Report) -> str:
+    return _ABSENT if score is None else _number(score.mean, report) + _ends(score.low, score.high, report)
+
+
+def _difference(difference: PairedDifference | None, report: Report) -> str:
+    if difference is None:
+        return _ABSENT
+    return _number(difference.mean, report, "+") + _ends(difference.low, difference.high, report)
+
+
+def _slope(slope: Slope, report: Report) -> str:
+    if slope.estimate is None:
+        return f"{_ABSENT} ({slope.reason})"
+    told = _number(slope.estimate.mean, report, "+") + _ends(slope.estimate.low, slope.estimate.high, report)
+    return f"{told}, of {slope.n} outputs from {slope.low:.2f} to {slope.high:.2f}"
+
+
+def _ends(low: float | None, high: float | None, report: Report) -> str:
+    return "" if low is None or high is None else f" [{_number(low, report)}, {_number(high, report)}]"
+
+
+def _number(value: float, report: Report, sign: str = "") -> str:
+    text = f"{value * report.scale:{sign}.{report.digits}f}"
+    return text.lstrip("+-") if float(text) == 0 else text
