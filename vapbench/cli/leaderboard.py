@@ -1,4 +1,4 @@
-"""``leaderboard``: the static site, and the check of what is submitted to it."""
+"""``leaderboard``: the static site, and the check and rescoring of what is submitted to it."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ def register(app: typer.Typer) -> None:
     group.command()(build)
     group.command()(check)
     group.command()(pack)
+    group.command()(rescore)
     app.add_typer(group, name="leaderboard")
 
 
@@ -103,12 +104,17 @@ def pack(
     ] = None,
     commit: Annotated[str | None, typer.Option("--commit", help="Its commit.", show_default=False)] = None,
     videos: Annotated[bool, typer.Option("--videos/--no-videos", help="Include the videos.")] = True,
+    link: Annotated[
+        str | None,
+        typer.Option("--link", help="Where the videos lie, instead of in the submission.", show_default=False),
+    ] = None,
     data: _Data = None,
 ) -> None:
     """Make a submission of a run.
 
     Copies rows, manifest and videos, leaves out paths, host names, command lines, and seeds and columns that the
-    suite's board does not have, and writes submission.json.
+    suite's board does not have, and writes submission.json. Videos of full-size suites are large: put the run's
+    folder videos/ on any web host, and name the place with --link; their hashes are in the rows.
 
     \b
     vapbench leaderboard pack runs/mini/mine leaderboard/submissions/mine \\
@@ -126,5 +132,59 @@ def pack(
     folder = find_run(run, None, suite=None)
     roster = Rosters(places(), data).of(folder.manifest().identity.suite)
     said = {"submitter": submitter, "contact": contact, "licence": licence}
-    pack_run(folder.path, out, **said, code=code, videos=videos, roster=roster)
+    pack_run(folder.path, out, **said, code=code, videos=videos and not link, link=link, roster=roster)
     output().print(f"{out}; check it: vapbench leaderboard check {quoted(out)}", markup=False, soft_wrap=True)
+
+
+def rescore(
+    submission: Annotated[Path, typer.Argument(help="The submission.", show_default=False)],
+    sample: Annotated[
+        int | None,
+        typer.Option(
+            "--sample", min=1, help="Videos to draw, by the submission's hash; default: all.", show_default=False
+        ),
+    ] = None,
+    videos: Annotated[
+        Path | None,
+        typer.Option("--videos", help="Folder of the videos, if not in the submission.", show_default=False),
+    ] = None,
+    results: opt.ReadResults = None,
+    leaderboard: _Home = _HOME,
+    data: _Data = None,
+    device: Annotated[str, typer.Option("--device", help="What metrics run on: auto, cpu, cuda.")] = "auto",
+) -> None:
+    """Score a submission's videos anew, compare row by row, and write its badge.
+
+    The suite's own cases and data are used, nothing of the submission's but its videos. Videos that are the ground
+    truth, a reference, a floor, another submission's or one another are found, by hash and then by pixels. What agrees
+    is "recomputed" in badges.json, for as long as no row changes, and is ranked; what does not is "self-reported".
+
+    \b
+    vapbench leaderboard rescore leaderboard/submissions/mine
+    vapbench leaderboard rescore leaderboard/submissions/mine --sample 24 --data DIR
+    """
+    from rich.progress import Progress
+
+    from vapbench.core.console import errors, output
+    from vapbench.leaderboard.boards import Leaderboard
+    from vapbench.leaderboard.rescore import rescore as score_anew
+    from vapbench.leaderboard.rescore import write_badge
+    from vapbench.leaderboard.roster import Rosters
+    from vapbench.results.places import places
+
+    home, rosters = Leaderboard(leaderboard), Rosters(places(results), data)
+    with Progress(console=errors(), transient=True) as bar:
+        task = bar.add_task("videos", total=None)
+        found = score_anew(
+            submission,
+            rosters,
+            home,
+            sample=sample,
+            videos=videos,
+            device=device,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    write_badge(home, found)
+    for line in found.lines():
+        output().print(line, markup=False, soft_wrap=True)
+    raise typer.Exit(0 if found.verified else 3)

@@ -110,6 +110,10 @@ class Attested(BaseModel):
     """Cases that somebody else, or another machine, made again with equal videos or scores."""
     submission: str | None = None
     """Of a submission: the hash of what was verified. Another row is another submission, and self-reported."""
+    videos: int = Field(default=0, ge=0)
+    """Of a submission: videos that were scored anew."""
+    of: int = Field(default=0, ge=0)
+    """Of so many."""
 
 
 @dataclass(frozen=True)

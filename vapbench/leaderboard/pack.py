@@ -33,6 +33,7 @@ def pack(
     licence: str,
     code: Code | None = None,
     videos: bool = True,
+    link: str | None = None,
     roster: Roster | None = None,
 ) -> Submission:
     """Write the submission of a run.
@@ -45,6 +46,7 @@ def pack(
         licence: of the videos.
         code: where the generator can be read; None if it cannot.
         videos: whether to copy the videos.
+        link: where they are otherwise, each under its file's name.
         roster: what the suite's board takes; seeds and columns that it does not have are left out. None: all are kept.
 
     Raises:
@@ -68,6 +70,7 @@ def pack(
             seeds=tuple(sorted({row.seed for row in taken})),
             outputs=tuple(Output(case=row.case, seed=row.seed, sha256=str(row.sha256)) for row in made),
             code=code,
+            videos=link,
         )
     except ValidationError as error:
         first = error.errors()[0]

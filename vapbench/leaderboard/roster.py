@@ -90,7 +90,7 @@ class Rosters:
             results: folders of our own runs.
             data: what suites that need data read.
         """
-        self._results, self._data = results, data
+        self.results, self._data = results, data
         self._known: dict[str, Roster] = {}
 
     def of(self, name: str) -> Roster:
@@ -107,7 +107,7 @@ class Rosters:
         suite = load_suites().get(name)
         if suite is None or suite.data == "videos":
             raise DataError(f"the board has no suite {name!r:.80}; it has those of: vapbench list suites")
-        ours = [run for run in runs_below(self._results) if run.path.parent.name == name]
+        ours = [run for run in runs_below(self.results) if run.path.parent.name == name]
         media = suite.cases(self._data if suite.data == "required" else None) if self._readable(suite) else []
         cases = {case.id: _planned(case, suite.seeds) for case in media} or dict(_cases_of(ours))
         if not cases:

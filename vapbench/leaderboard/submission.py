@@ -82,6 +82,8 @@ class Submission(_Strict):
     """Every output; failed generations have none."""
     code: Code | None = None
     """None for closed generators."""
+    videos: Link | None = None
+    """Where the videos are, each under its row's name; None if they are in the folder, or nowhere."""
     note: Annotated[str, AfterValidator(_note)] = ""
 
 

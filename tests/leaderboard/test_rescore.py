@@ -1,0 +1,242 @@
+"""Specification of rescoring: an honest submission is ranked after it, a forged one is named for what it is."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import vapbench as vb
+from vapbench.cli import app
+from vapbench.core.clip import Clip
+from vapbench.core.video import read_video, write_video
+from vapbench.errors import DataError, UsageError
+from vapbench.files.atomic import file_sha256
+from vapbench.leaderboard.boards import Leaderboard, collect
+from vapbench.leaderboard.check import check_submission
+from vapbench.leaderboard.likeness import ALIKE, difference, small
+from vapbench.leaderboard.pack import pack
+from vapbench.leaderboard.rescore import Rescored, rescore
+from vapbench.leaderboard.roster import Rosters
+from vapbench.leaderboard.views import groups_of
+
+METRICS = ["first_frame_psnr", "temporal_flickering"]
+CASES = sorted(name for name, case in Rosters().of("mini").cases.items() if "zero-shot" in case.tasks)
+
+
+@pytest.fixture(scope="module")
+def rosters() -> Rosters:
+    return Rosters()
+
+
+@pytest.fixture(scope="module")
+def honest(tmp_path_factory: pytest.TempPathFactory, rosters: Rosters) -> Path:
+    """Videos of a method that turns the left half of the truth into its negative, scored and packed."""
+    root = tmp_path_factory.mktemp("honest")
+    (root / "videos").mkdir()
+    for name in CASES:
+        target = rosters.of("mini").media[name].target
+        assert target is not None
+        clip = read_video(target.path)
+        frames = clip.frames.copy()
+        frames[:, :, : frames.shape[2] // 2] = 255 - frames[:, :, : frames.shape[2] // 2]
+        write_video(root / "videos" / f"{name}.mp4", Clip(frames, clip.fps))
+    scored = vb.score(
+        root / "videos",
+        suite="mini",
+        task="zero-shot",
+        metrics=METRICS,
+        name="mine",
+        results=root / "runs",
+        progress=False,
+    )
+    said: dict[str, Any] = {"submitter": "A Lab", "contact": "bench@example.org", "licence": "CC-BY-4.0"}
+    pack(scored.path, root / "mine", **said, roster=rosters.of("mini"))
+    return root / "mine"
+
+
+@pytest.fixture
+def home(honest: Path, tmp_path: Path) -> Leaderboard:
+    """A leaderboard to which it was sent."""
+    shutil.copytree(honest, tmp_path / "board" / "submissions" / "mine")
+    return Leaderboard(tmp_path / "board")
+
+
+def mine(home: Leaderboard) -> Path:
+    return home.submissions / "mine"
+
+
+def rows(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    read = [json.loads(line) for line in path.read_text().splitlines()]
+    for row in read:
+        change(row)
+    path.write_text("".join(json.dumps(row) + "\n" for row in read))
+
+
+def replace_video(folder: Path, case: str, source: Path) -> None:
+    """Another video in place of a case's, with its hash wherever one stands: the check finds nothing."""
+    made = [json.loads(line) for line in (folder / "generations.jsonl").read_text().splitlines()]
+    (old,) = (row for row in made if row["case"] == case)
+    shutil.copyfile(source, folder / "videos" / old["video"])
+    new = file_sha256(source)
+    for path in [*folder.glob("*.json*"), *(folder / "scores").iterdir()]:
+        path.write_text(path.read_text().replace(old["sha256"], new))
+
+
+def group_of(home: Leaderboard, results: Path) -> str:
+    """Among which rows the submission stands."""
+    (board,) = (board for board in collect([results], home) if board.suite == "mini")
+    groups = groups_of(board, board.tables[-1])
+    (found,) = (group.name for group in groups if "mine" in [line.label for line in group.lines])
+    return found
+
+
+def command(*words: object) -> tuple[int, str]:
+    done = CliRunner().invoke(app, list(map(str, words)), env={"COLUMNS": "200"})
+    return done.exit_code, " ".join(done.output.split())
+
+
+def test_the_honest_one_goes_the_whole_way(home: Leaderboard, tmp_path: Path) -> None:
+    place = ("--leaderboard", home.path)
+    assert command("leaderboard", "check", mine(home))[0] == 0
+    assert group_of(home, tmp_path) == "reported", "before anybody looked"
+    code, said = command("leaderboard", "rescore", mine(home), *place, "--device", "cpu")
+    assert code == 0 and "12 of 12 videos" in said and "all 24 scores agree" in said and "recomputed" in said
+    attested = json.loads((home.path / "badges.json").read_text())["runs"]["mini/mine"]
+    assert attested["badge"] == "recomputed" and len(attested["submission"]) == 64
+    assert group_of(home, tmp_path) == "measured"
+    code, _ = command("leaderboard", "build", *place, "--results", tmp_path / "none", "--no-videos")
+    page = (home.path / "site" / "method" / "mini" / "mine-submitted.html").read_text()
+    assert code == 0 and "recomputed" in page and "self-reported" not in page
+
+
+def test_a_forged_one_is_found_and_stays_below(home: Leaderboard, tmp_path: Path) -> None:
+    rows(mine(home) / "scores" / "first_frame_psnr.jsonl", lambda row: row.update(value=row["value"] + 1))
+    assert check_submission(mine(home)) == [], "every number of it could be"
+    code, said = command("leaderboard", "rescore", mine(home), "--leaderboard", home.path, "--device", "cpu")
+    assert code == 3 and f"first_frame_psnr of {CASES[0]}, seed 0: submitted" in said
+    assert json.loads((home.path / "badges.json").read_text())["runs"]["mini/mine"]["badge"] == "self-reported"
+    assert group_of(home, tmp_path) == "reported"
+
+
+def found(home: Leaderboard, rosters: Rosters, **options: Any) -> Rescored:
+    return rescore(mine(home), rosters, home, device="cpu", **options)
+
+
+def test_a_failure_that_is_none_is_found(home: Leaderboard, rosters: Rosters) -> None:
+    rows(
+        mine(home) / "scores" / "first_frame_psnr.jsonl",
+        lambda row: (
+            row.update(status="failed", value=None, failure={"type": "E", "message": "no"})
+            if row["case"] == CASES[3]
+            else None
+        ),
+    )
+    (difference_found,) = found(home, rosters).differences
+    assert difference_found.theirs == "failed" and difference_found.case == CASES[3]
+
+
+@pytest.mark.parametrize("role", ["ground truth", "reference"])
+def test_a_copy_is_known_however_it_was_encoded(role: str, home: Leaderboard, rosters: Rosters, tmp_path: Path) -> None:
+    case = rosters.of("mini").media[CASES[0]]
+    video = case.target if role == "ground truth" else case.reference.video
+    assert video is not None
+    clip = read_video(video.path)
+    copied = tmp_path / "copy.mp4"
+    write_video(copied, Clip(np.ascontiguousarray(clip.frames[:, :, ::-1] // 2 + 30), clip.fps))
+    replace_video(mine(home), CASES[0], copied)
+    assert check_submission(mine(home), rosters) == [], "no hash knows it"
+    result = found(home, rosters)
+    assert f"the {role} of {CASES[0]}" in {copy.what for copy in result.copies} and not result.verified
+
+
+def test_outputs_that_are_one_another_s_are_known(home: Leaderboard, rosters: Rosters, tmp_path: Path) -> None:
+    made = [json.loads(line) for line in (mine(home) / "generations.jsonl").read_text().splitlines()]
+    video = next(mine(home) / "videos" / row["video"] for row in made if row["case"] == CASES[1])
+    clip = read_video(video)
+    again = tmp_path / "again.mp4"
+    write_video(again, Clip(np.clip(clip.frames.astype(int) + 3, 0, 255).astype(np.uint8), clip.fps))
+    replace_video(mine(home), CASES[5], again)
+    (copy,) = found(home, rosters).copies
+    assert copy.what == f"that of {CASES[1]}, seed 0" and "of 255 levels apart" in copy.how
+
+
+def test_another_submission_s_videos_are_known(home: Leaderboard, rosters: Rosters) -> None:
+    other = Path(shutil.copytree(mine(home), home.submissions / "other"))
+    said = json.loads((other / "submission.json").read_text())
+    (other / "submission.json").write_text(json.dumps({**said, "id": "other"}))
+    copies = found(home, rosters).copies
+    assert len(copies) == 12 and copies[0].what.startswith("that of other for") and copies[0].how == "the same file"
+
+
+def test_our_own_run_s_videos_are_only_noted(home: Leaderboard, honest: Path) -> None:
+    result = found(home, Rosters([honest.parent / "runs"]))
+    assert result.verified and len(result.noted) == 12, "whoever runs our method makes our videos"
+
+
+def test_a_sample_is_drawn_by_the_submission_s_hash(home: Leaderboard, rosters: Rosters) -> None:
+    drawn = found(home, rosters, sample=3)
+    assert (drawn.videos, drawn.of, drawn.rows) == (3, 12, 6)
+    assert drawn == found(home, rosters, sample=3), "the same submission, the same draw"
+
+
+@pytest.fixture
+def served(home: Leaderboard, tmp_path: Path) -> Iterator[Path]:
+    """The videos on a server, and only a link to them in the submission."""
+    away = (mine(home) / "videos").rename(tmp_path / "away")
+    handler = partial(SimpleHTTPRequestHandler, directory=away)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        said = json.loads((mine(home) / "submission.json").read_text())
+        link = f"http://127.0.0.1:{server.server_address[1]}/"
+        (mine(home) / "submission.json").write_text(json.dumps({**said, "videos": link}))
+        yield away
+        server.shutdown()
+
+
+def test_videos_are_fetched_from_a_link_and_held_to_their_hash(
+    served: Path, home: Leaderboard, rosters: Rosters
+) -> None:
+    first = sorted(served.iterdir())[0]
+    first.write_bytes(first.read_bytes() + b"\0")
+    with pytest.raises(DataError, match="is not the video that was scored: its SHA-256 is another"):
+        found(home, rosters)
+    first.write_bytes(first.read_bytes()[:-1])
+    result = found(home, rosters)
+    assert result.verified and result.videos == 12
+
+
+def test_rows_alone_cannot_be_scored(home: Leaderboard, rosters: Rosters) -> None:
+    shutil.rmtree(mine(home) / "videos")
+    with pytest.raises(UsageError, match="--videos DIR"):
+        found(home, rosters)
+
+
+def test_likeness(rosters: Rosters, honest: Path, tmp_path: Path) -> None:
+    """Changes that leave a video what it is, and a method's own output of the same scene."""
+    target = rosters.of("mini").media[CASES[0]].target
+    assert target is not None
+    frames, truth = read_video(target.path).frames.astype(int), small(target.path)
+    changes = {
+        "brighter": frames + 12,
+        "flatter": frames * 0.7 + 20,
+        "mirrored": frames[:, :, ::-1],
+        "backwards": frames[::-1],
+        "larger": frames.repeat(2, 1).repeat(2, 2),
+        "noisy": frames + np.random.default_rng(0).integers(-8, 9, frames.shape),
+    }
+    for name, changed in changes.items():
+        path = tmp_path / f"{name}.mp4"
+        write_video(path, Clip(np.ascontiguousarray(np.clip(changed, 0, 255).astype(np.uint8)), 8.0))
+        assert difference(small(path), truth) <= ALIKE, name
+    (own,) = (honest / "videos").glob(f"{CASES[0]}__*")
+    assert difference(small(own), truth) > 3 * ALIKE

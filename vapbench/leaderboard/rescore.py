@@ -1,0 +1,295 @@
+"""Scoring a submission's videos anew: what its badge rests on."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from math import isfinite
+from pathlib import Path
+from urllib.parse import quote
+
+from vapbench.core.clip import Clip
+from vapbench.errors import DataError, UsageError
+from vapbench.files.atomic import cache_folder, file_sha256, quoted, write_json
+from vapbench.files.download import download
+from vapbench.leaderboard.boards import Attested, Leaderboard
+from vapbench.leaderboard.check import check_submission
+from vapbench.leaderboard.contents import LIMITS
+from vapbench.leaderboard.likeness import Gallery, Known, Likeness
+from vapbench.leaderboard.roster import Roster, RosterColumn, Rosters
+from vapbench.leaderboard.rows import SubmittedRows, read_rows
+from vapbench.leaderboard.submission import MANIFEST, Submission, read_submission, submission_digest
+from vapbench.metrics.view import ClipView
+from vapbench.report.read.columns import REFERENCE_KINDS
+from vapbench.report.read.evidence import ColumnKey, explain
+from vapbench.results.rows import GenerationRow, ScoreRow
+from vapbench.results.run import RunFolder, runs_below
+from vapbench.running.device import torch_device
+from vapbench.running.pending import ScoreJob
+from vapbench.running.plan import columns
+from vapbench.running.score import Scorer, load_video, media_scored_against
+
+TOLERANCE = 1e-3
+"""Of a metric's range: so far two machines may be apart."""
+FLIPS = 0.02
+"""Share of a yes-or-no column's rows that may differ: a value near its threshold falls to either side."""
+
+_SHOWN = 10
+"""Sentences of a kind that are printed."""
+
+Key = tuple[str, int]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A row that we score otherwise."""
+
+    metric: str
+    case: str
+    seed: int
+    theirs: str
+    ours: str
+
+    def __str__(self) -> str:
+        """In words."""
+        return f"{self.metric} of {self.case}, seed {self.seed}: submitted {self.theirs}, computed {self.ours}"
+
+
+@dataclass
+class Rescored:
+    """What came of it."""
+
+    suite: str
+    name: str
+    digest: str
+    """Hash of the submission; the draw is seeded with it."""
+    videos: int
+    """Videos drawn."""
+    of: int
+    """Videos submitted."""
+    rows: int = 0
+    """Scores compared."""
+    differences: list[Difference] = field(default_factory=list)
+    copies: list[Likeness] = field(default_factory=list)
+    """Outputs that are no method's own."""
+    noted: list[Likeness] = field(default_factory=list)
+    """Outputs that one of our own runs made as well: no harm to a number, and worth knowing."""
+    not_computed: dict[str, str] = field(default_factory=dict)
+    """Column -> why it was not computed here."""
+
+    @property
+    def verified(self) -> bool:
+        """Whether the rows may be ranked."""
+        return self.rows > 0 and not (self.differences or self.copies or self.not_computed)
+
+    def lines(self) -> Iterator[str]:
+        """What was found, for people."""
+        yield f"{self.suite}/{self.name}: {self.videos} of {self.of} videos scored anew, {self.rows} scores compared"
+        for column, why in self.not_computed.items():
+            yield f"bad  {column} was not computed: {why}"
+        for what in (self.copies, self.differences):
+            yield from (f"bad  {each}" for each in what[:_SHOWN])
+            if len(what) > _SHOWN:
+                yield f"     … and {len(what) - _SHOWN} more"
+        yield from (f"note {each}" for each in self.noted[:_SHOWN])
+        if self.verified:
+            yield f"ok   all {self.rows} scores agree: recomputed, until a row changes"
+        else:
+            yield "bad  self-reported: it stands below and is not ranked"
+
+
+def rescore(
+    folder: Path,
+    rosters: Rosters,
+    home: Leaderboard,
+    *,
+    sample: int | None = None,
+    videos: Path | None = None,
+    device: str = "auto",
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Rescored:
+    """Score the videos of a submission with the suite's own data, and compare row by row.
+
+    Args:
+        folder: the submission.
+        rosters: what suites say of themselves, and our own runs.
+        home: the leaderboard's folder, for other submissions.
+        sample: how many videos to draw, seeded with the submission's hash; None: all.
+        videos: where the videos lie, if not in the submission; by default they are fetched from its link.
+        device: what metrics run on.
+        progress: called with the videos done and all.
+
+    Raises:
+        DataError: the check refuses it, the suite's data is not here, or a video is absent or another.
+    """
+    if problems := check_submission(folder, rosters):
+        raise DataError(f"{folder}: {problems[0]}; see: vapbench leaderboard check {quoted(folder)}")
+    said, suite = read_submission(folder), RunFolder(folder).manifest().identity.suite
+    roster = rosters.of(suite)
+    if not roster.media:
+        raise DataError(f"{suite} cannot be scored without its data: name it with --data DIR.")
+    rows, digest = read_rows(folder, roster, []), submission_digest(folder)
+    made = rows.made()
+    drawn = (
+        sorted(made) if sample is None else sorted(random.Random(digest).sample(sorted(made), min(sample, len(made))))
+    )
+    found = Rescored(suite, folder.name, digest, len(drawn), len(made))
+    place = _Videos(folder, videos, said)
+    ours, others = _ours(roster, rosters), _others(home, folder)
+    gallery, own = Gallery([*_given(roster), *others, *_bounds(ours)]), Gallery(_competing(ours))
+    scorers = dict(_scorers(roster, rows, found, torch_device(device)))
+    for number, key in enumerate(drawn):
+        path, row = place.of(made[key]), made[key]
+        found.copies += gallery.likenesses(str(row.video), str(row.sha256), path)
+        found.noted += own.likenesses(str(row.video), str(row.sha256), path)
+        gallery.add(Known(f"that of {row.case}, seed {row.seed}", str(row.sha256), path))
+        job = ScoreJob(row, path, roster.media[row.case], tuple(scorer.column for scorer in scorers.values()))
+        for column, fresh in _scored(job, scorers, device):
+            _compare(found, roster.columns[column], rows.scores[column].get(key), fresh)
+        progress(number + 1, len(drawn))
+    _forgive_flips(found, rows)
+    return found
+
+
+def write_badge(home: Leaderboard, found: Rescored) -> None:
+    """Attest what was found, in place of what was attested of the same submission before.
+
+    Raises:
+        DataError: ``badges.json`` is not of its form.
+    """
+    runs = home.attested()
+    badge = Attested(
+        badge="recomputed" if found.verified else "self-reported",
+        submission=found.digest,
+        videos=found.videos,
+        of=found.of,
+    )
+    runs[f"{found.suite}/{found.name}"] = badge
+    document = {name: said.model_dump(exclude_defaults=True) for name, said in sorted(runs.items())}
+    write_json(home.path / "badges.json", {"runs": document})
+
+
+class _Videos:
+    """Where a submission's videos are: beside its rows, in a folder, or under a link."""
+
+    def __init__(self, folder: Path, videos: Path | None, said: Submission) -> None:
+        self._folders = [videos] if videos else [folder / "videos"]
+        self._link = said.videos
+        # Known by what was submitted: another submission of that name fetches its own.
+        self._fetched = cache_folder() / "submitted" / submission_digest(folder)[:16]
+
+    def of(self, row: GenerationRow) -> Path:
+        name = str(row.video)
+        for path in [place / name for place in (*self._folders, self._fetched)]:
+            if path.is_file() and not path.is_symlink():
+                if file_sha256(path) != row.sha256:
+                    raise DataError(f"{path} is not the video that was scored: its SHA-256 is another.")
+                return path
+        if not self._link:
+            raise UsageError(
+                f"{name} is not here, and {MANIFEST} names no link to the videos; say where they lie: --videos DIR"
+            )
+        return self._fetch(name, str(row.sha256))
+
+    def _fetch(self, name: str, sha256: str) -> Path:
+        url, partial = f"{str(self._link).rstrip('/')}/{quote(name)}", self._fetched / f"{name}.part"
+        most = LIMITS[Path(name).suffix]
+
+        def bounded(done: int, total: int | None) -> None:
+            if max(done, total or 0) > most:
+                raise DataError(f"{url} is larger than the {most >> 20} MiB of a video.")
+
+        try:
+            download(url, partial, bounded)
+        except OSError as error:
+            raise DataError(f"{url}: {error}; correct the link, or say where the videos lie: --videos DIR") from error
+        if file_sha256(partial) != sha256:
+            partial.unlink()
+            raise DataError(f"{url} is not the video that was scored: its SHA-256 is another.")
+        return partial.rename(self._fetched / name)
+
+
+def _given(roster: Roster) -> Iterator[Known]:
+    for case in roster.media.values():
+        named = [("ground truth", case.target), *(("reference", item.video) for item in case.references)]
+        for what, media in named:
+            if media is not None and media.path.is_file():
+                yield Known(f"the {what} of {case.id}", media.sha256, media.path)
+
+
+def _ours(roster: Roster, rosters: Rosters) -> list[RunFolder]:
+    return [run for run in runs_below(rosters.results) if run.path.parent.name == roster.suite.name]
+
+
+def _bounds(runs: Sequence[RunFolder]) -> Iterator[Known]:
+    yield from (known for run in runs if run.manifest().card.kind in REFERENCE_KINDS for known in _outputs(run))
+
+
+def _competing(runs: Sequence[RunFolder]) -> list[Known]:
+    return [known for run in runs if run.manifest().card.kind not in REFERENCE_KINDS for known in _outputs(run)]
+
+
+def _others(home: Leaderboard, folder: Path) -> Iterator[Known]:
+    for manifest in sorted(home.submissions.glob(f"*/{MANIFEST}")):
+        if manifest.parent.resolve() != folder.resolve():
+            yield from _outputs(RunFolder(manifest.parent))
+
+
+def _outputs(run: RunFolder) -> Iterator[Known]:
+    for row in run.current():
+        if row.status == "ok" and row.sha256:
+            path = run.videos / str(row.video)
+            there = path.is_file() and not path.is_symlink()
+            yield Known(f"that of {run.path.name} for {row.case}", row.sha256, path if there else None)
+
+
+def _scorers(
+    roster: Roster, rows: SubmittedRows, found: Rescored, device: object
+) -> Iterator[tuple[ColumnKey, Scorer]]:
+    suite = {(column.metric.name, column.metric.version): column for column in columns(roster.suite.metrics)}
+    for key in rows.scores:
+        column = suite.get((key.metric, key.version))
+        if column is None or key.params != "{}":
+            found.not_computed[key.metric] = f"it is no column of {roster.suite.name} that is scored by default"
+            continue
+        scorer = Scorer.set_up(column, device)
+        if scorer.unusable or scorer.failure:
+            found.not_computed[key.metric] = scorer.unusable or explain(scorer.failure)
+        else:
+            yield key, scorer
+
+
+def _scored(job: ScoreJob, scorers: dict[ColumnKey, Scorer], device: str) -> Iterator[tuple[ColumnKey, ScoreRow]]:
+    clip = load_video(job)
+    view = ClipView(clip, job.case, torch_device(device)) if isinstance(clip, Clip) else clip
+    for key, scorer in scorers.items():
+        yield key, scorer.row(job, scorer.begin(job, view))
+    for media in media_scored_against(job):
+        media.release()
+
+
+def _compare(found: Rescored, column: RosterColumn, theirs: ScoreRow | None, ours: ScoreRow) -> None:
+    if theirs is None:
+        return
+    found.rows += 1
+    low, high = column.bounds
+    span = high - low if isfinite(high - low) else max(1.0, abs(ours.value or 0.0))
+    if theirs.status == ours.status == "ok" and theirs.value is not None and ours.value is not None:
+        if abs(theirs.value - ours.value) <= TOLERANCE * span:
+            return
+    elif theirs.status == ours.status:
+        return
+    found.differences.append(Difference(theirs.metric, theirs.case, theirs.seed, _value_of(theirs), _value_of(ours)))
+
+
+def _forgive_flips(found: Rescored, rows: SubmittedRows) -> None:
+    for key, scores in rows.scores.items():
+        own = [difference for difference in found.differences if difference.metric == key.metric]
+        yes_or_no = all(row.value in (None, 0, 1) for row in scores.values())
+        if own and yes_or_no and len(own) <= FLIPS * found.videos:
+            found.differences = [difference for difference in found.differences if difference.metric != key.metric]
+
+
+def _value_of(row: ScoreRow) -> str:
+    return row.status if row.value is None else f"{row.value:.6g}"
