@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 from torch import nn
 
 from vapbench.errors import IdentityError, UsageError
-from vapbench.training.loop import CURVE, HISTORY, STATE, Run, fit
+from vapbench.training.ahead import Ahead
+from vapbench.training.loop import CURVE, HISTORY, STATE, Run, fit, step_generator
 from vapbench.training.lora import accelerator
 from vapbench.training.plan import Plan
 from vapbench.training.progress import Silent
@@ -20,7 +24,9 @@ from vapbench.training.progress import Silent
 PLAN = Plan(steps=12, batch=4, learning_rate=1e-2, warmup=2, matrix_learning_rate=1e-2, precision="float32")
 
 
-def train(folder: Path, plan: Plan = PLAN, stop_after: int | None = None) -> tuple[nn.Module, bool]:
+def train(
+    folder: Path, plan: Plan = PLAN, stop_after: int | None = None, stopping: Callable[[], bool] = lambda: False
+) -> tuple[nn.Module, bool]:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 1))
 
@@ -28,8 +34,26 @@ def train(folder: Path, plan: Plan = PLAN, stop_after: int | None = None) -> tup
         x = torch.randn(plan.batch, 6, generator=generator)
         return {"loss": (model(x)[:, 0] - x.sum(dim=1)).square().mean()}
 
-    run = Run(folder, torch.device("cpu"), Silent())
+    run = Run(folder, torch.device("cpu"), Silent(), stopping=stopping)
     return model, fit(model, objective, plan, run, stop_after=stop_after)
+
+
+def test_asked_to_stop_it_saves_and_goes_on_another_time(tmp_path: Path) -> None:
+    whole, _ = train(tmp_path / "whole")
+    asked: list[int] = []
+
+    def stopping() -> bool:
+        asked.append(1)
+        return len(asked) == 7
+
+    _, complete = train(tmp_path / "parts", stopping=stopping)
+    assert not complete
+    assert torch.load(tmp_path / "parts" / STATE, weights_only=True)["step"] == 7
+    assert [row["step"] for row in history(tmp_path / "parts")] == [1, 2, 3, 4, 5, 6, 7]
+    resumed, complete = train(tmp_path / "parts")
+    assert complete
+    assert all(map(torch.equal, whole.parameters(), resumed.parameters()))
+    assert history(tmp_path / "whole") == history(tmp_path / "parts")
 
 
 def history(folder: Path) -> list[dict[str, float]]:
@@ -78,16 +102,36 @@ def test_it_learns_and_keeps_the_average(tmp_path: Path) -> None:
     assert sum(losses[-20:]) < 0.2 * sum(losses[:20])
 
 
-def test_a_step_whose_gradient_is_not_finite_changes_nothing(tmp_path: Path) -> None:
-    model = nn.Linear(2, 1)
-    before = [parameter.detach().clone() for parameter in model.parameters()]
+@pytest.mark.parametrize("matrix_rate", [None, 1e-2])
+def test_a_step_whose_gradient_is_not_finite_changes_nothing(tmp_path: Path, matrix_rate: float | None) -> None:
+    plan = replace(PLAN, steps=6, matrix_learning_rate=matrix_rate)
 
-    def objective(step: int, generator: torch.Generator) -> dict[str, torch.Tensor]:
-        return {"loss": model(torch.full((1, 2), float("inf"))).sum()}
+    def trained(folder: Path, steps: int) -> list[torch.Tensor]:
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 1))
 
-    fit(model, objective, Plan(steps=1, batch=1, learning_rate=1.0), Run(tmp_path, torch.device("cpu"), Silent()))
-    for old, new in zip(before, model.parameters(), strict=True):
-        assert torch.equal(old, new)
+        def objective(step: int, generator: torch.Generator) -> dict[str, torch.Tensor]:
+            size = float("inf") if step >= 3 else 1.0
+            return {"loss": (size * model(torch.randn(4, 6, generator=generator))).square().mean()}
+
+        fit(model, objective, plan, Run(folder, torch.device("cpu"), Silent()), stop_after=steps)
+        return torch.load(folder / STATE, weights_only=True)["parameters"]  # type: ignore[no-any-return]
+
+    assert all(map(torch.equal, trained(tmp_path / "finite", 3), trained(tmp_path / "more", 6)))
+
+
+def test_batches_drawn_ahead_are_those_a_step_would_draw(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(2) as executor:
+        ahead, here = (Ahead(_draw, 0, 12, where) for where in (executor, None))
+        for step in (0, 1, 2, 11):
+            first, second = step_generator(0, step), step_generator(0, step)
+            assert np.array_equal(ahead(step, first), here(step, second))
+            assert torch.equal(torch.randn(3, generator=first), torch.randn(3, generator=second))
+        assert max(ahead._drawn, default=0) < 12
+
+
+def _draw(step: int, generator: torch.Generator) -> npt.NDArray[np.uint8]:
+    return torch.randint(0, 255, (4,), dtype=torch.uint8, generator=generator).numpy()
 
 
 def test_the_rate_rises_stays_and_falls_to_zero() -> None:

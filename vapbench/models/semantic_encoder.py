@@ -99,9 +99,9 @@ class SemanticEncoder(nn.Module):
         return model.eval()
 
 
-def to_video(frames: npt.NDArray[np.uint8]) -> torch.Tensor:
-    """Turn ``(B, F, H, W, 3)`` uint8 into ``(B, 3, F, H, W)`` float32 in -1..1, channels last in memory."""
-    video = torch.from_numpy(frames).permute(0, 4, 1, 2, 3).float().div_(127.5).sub_(1)
+def to_video(frames: npt.NDArray[np.uint8], device: torch.device | str = "cpu") -> torch.Tensor:
+    """Turn ``(B, F, H, W, 3)`` uint8 into ``(B, 3, F, H, W)`` float32 in -1..1, channels last, on a device."""
+    video = torch.from_numpy(frames).to(device).permute(0, 4, 1, 2, 3).float().div_(127.5).sub_(1)
     return video.contiguous(memory_format=torch.channels_last_3d)
 
 

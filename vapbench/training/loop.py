@@ -1,7 +1,8 @@
 """The training loop of every stage: seeded, resumable, averaged.
 
 All randomness of a step comes from the seed and the step's number, so a resumed run draws what an
-uninterrupted one would have drawn, and ends with the same weights.
+uninterrupted one would have drawn, and ends with the same weights. Nothing waits for the device in a step: losses
+stay there, and are fetched many at a time.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ STATE = "state.pt"
 HISTORY = "loss.jsonl"
 CURVE = "loss.png"
 _SMOOTHING = 0.98  # of the loss that is shown while training
+_FETCHED = 25  # steps whose losses are fetched from the device at once
 
 Losses = dict[str, torch.Tensor]
 """Named scalars; ``loss`` is the one that is minimised."""
@@ -47,6 +49,8 @@ class Run(NamedTuple):
     """Seconds between saved states."""
     built_on: Mapping[str, str] = MappingProxyType({})
     """Identities of the trained parts that this stage builds on, by name; others make another result."""
+    stopping: Callable[[], bool] = lambda: False
+    """Asked after every step whether to leave with the state saved, to go on another time."""
     accelerator: Any = None
     """accelerate's ``Accelerator``, where it rules mixed precision and the backward pass; None for torch's own."""
 
@@ -107,27 +111,25 @@ def fit(
     shapes = {name: list(parameter.shape) for name, parameter in named}
     identity = digest({"plan": plan.as_dict(), "shapes": shapes, "built_on": dict(run.built_on)})
     step = _resume(run, identity, parameters, optimiser, averaged)
-    history, smooth, saved = _History(run.folder / HISTORY, step), float("nan"), time.monotonic()
+    history, saved = _History(run.folder / HISTORY, step), time.monotonic()
     last = plan.steps if stop_after is None else min(plan.steps, stop_after)
     run.watcher.begin(run.folder.name, plan.steps, step)
     model.train()
     while step < last:
-        generator = torch.Generator().manual_seed(_step_seed(plan.seed, step))
+        generator = step_generator(plan.seed, step)
         with _autocast(run, plan):
             losses = objective(step, generator)
         _backward(run, losses["loss"])
         norm = nn.utils.clip_grad_norm_(parameters, plan.clip)
-        if bool(torch.isfinite(norm)):
-            optimiser.step(plan.rate(step))
-            averaged.update(parameters, step)
-        else:
-            optimiser.clear()
+        optimiser.step(plan.rate(step), usable=torch.isfinite(norm))
+        averaged.update(parameters, step)
         step += 1
-        values = {name: float(value.detach()) for name, value in losses.items()}
-        smooth = values["loss"] if smooth != smooth else _SMOOTHING * smooth + (1 - _SMOOTHING) * values["loss"]
-        history.add(step, values | {"gradient": float(norm)})
-        run.watcher.step(step, smooth)
+        history.add(step, losses | {"gradient": norm})
+        run.watcher.step(step, history.smooth)
+        if run.stopping():
+            break
         if time.monotonic() - saved > run.save_every:
+            history.fetch()
             _save(run, identity, step, parameters, optimiser, averaged)
             saved = time.monotonic()
         if inspect is not None and inspect_every and step % inspect_every == 0 and step < plan.steps:
@@ -172,8 +174,9 @@ def _inspect(
         model.train()
 
 
-def _step_seed(seed: int, step: int) -> int:
-    return int(digest([seed, step])[:15], 16)
+def step_generator(seed: int, step: int) -> torch.Generator:
+    """The generator, on the CPU, from which a step draws everything that is random in it."""
+    return torch.Generator().manual_seed(int(digest([seed, step])[:15], 16))
 
 
 def _save(
@@ -228,15 +231,34 @@ class _History:
         with atomic_path(path) as temporary:
             temporary.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
         self._file = path.open("a", encoding="utf-8")
+        self._waiting: list[tuple[int, Losses]] = []
+        self.smooth: float | None = None
 
-    def add(self, step: int, values: dict[str, float]) -> None:
-        rounded = {name: float(f"{value:.5g}") if math.isfinite(value) else None for name, value in values.items()}
-        self._file.write(json.dumps({"step": step, **rounded}) + "\n")
-        if step % 50 == 0:
-            self._file.flush()
+    def add(self, step: int, losses: Losses) -> None:
+        self._waiting.append((step, {name: value.detach() for name, value in losses.items()}))
+        if len(self._waiting) >= _FETCHED:
+            self.fetch()
+
+    def fetch(self) -> None:
+        """Fetch what is still on the device, in one go, and write it."""
+        if not self._waiting:
+            return
+        values = torch.stack([value.float() for _, losses in self._waiting for value in losses.values()]).tolist()
+        fetched = iter(values)
+        for step, losses in self._waiting:
+            self._write(step, {name: next(fetched) for name in losses})
+        self._waiting.clear()
+        self._file.flush()
 
     def close(self) -> None:
+        self.fetch()
         self._file.close()
+
+    def _write(self, step: int, values: dict[str, float]) -> None:
+        loss = values["loss"]
+        self.smooth = loss if self.smooth is None else _SMOOTHING * self.smooth + (1 - _SMOOTHING) * loss
+        rounded = {name: float(f"{value:.5g}") if math.isfinite(value) else None for name, value in values.items()}
+        self._file.write(json.dumps({"step": step, **rounded}) + "\n")
 
 
 def read_lines(path: Path) -> Iterator[dict[str, Any]]:

@@ -33,17 +33,22 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
-        """Update every parameter that has a gradient."""
+        """Update every parameter that has a gradient; none where ``found_inf``, if it is set, is 1."""
+        unusable = getattr(self, "found_inf", None)
         for group in self.param_groups:
             for parameter in group["params"]:
                 if parameter.grad is None:
                     continue
                 state = self.state[parameter]
                 momentum = state.setdefault("momentum", torch.zeros_like(parameter))
-                momentum.lerp_(parameter.grad, 1 - _MOMENTUM)
-                update = parameter.grad.lerp(momentum, _MOMENTUM).flatten(1)  # Nesterov's
+                gradient = parameter.grad if unusable is None else torch.where(unusable > 0, momentum, parameter.grad)
+                momentum.lerp_(gradient, 1 - _MOMENTUM)
+                update = gradient.lerp(momentum, _MOMENTUM).flatten(1)  # Nesterov's
                 size = 0.2 * max(update.shape) ** 0.5
-                parameter.add_(orthogonalise(update).reshape(parameter.shape), alpha=-group["lr"] * size)
+                change = orthogonalise(update).reshape(parameter.shape)
+                if unusable is not None:
+                    change = change * (1 - unusable)
+                parameter.add_(change, alpha=-group["lr"] * size)
 
 
 def orthogonalise(matrix: torch.Tensor) -> torch.Tensor:
@@ -78,17 +83,19 @@ class Optimiser:
             self.parts.append(Muon(hidden, plan.matrix_learning_rate or 0.0))
         self.rates = [[float(group["lr"]) for group in part.param_groups] for part in self.parts]
 
-    def step(self, rate: float) -> None:
-        """Take one step at a share of the full learning rate, then clear the gradients."""
+    def step(self, rate: float, usable: torch.Tensor) -> None:
+        """Take one step at a share of the full learning rate, then clear the gradients.
+
+        Args:
+            rate: the share.
+            usable: whether the gradients are; a step whose are not changes nothing. It stays on its device.
+        """
+        unusable = 1 - usable.float()
         for part, rates in zip(self.parts, self.rates, strict=True):
             for group, full in zip(part.param_groups, rates, strict=True):
                 group["lr"] = full * rate
+            part.found_inf = unusable  # type: ignore[attr-defined]  # Where fused AdamW looks, as gradient scalers do.
             part.step()
-        self.clear()
-
-    def clear(self) -> None:
-        """Clear the gradients, which leaves out a step whose gradient is of no use."""
-        for part in self.parts:
             part.zero_grad(set_to_none=True)
 
     def state_dict(self) -> list[dict[str, Any]]:

@@ -9,7 +9,9 @@ on with short cuts of clips, and ends with whole clips: what is learnt first is 
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import MethodType
 from typing import Any
@@ -28,6 +30,7 @@ from torch.nn import functional
 from mini_recipe.cards import finish
 from vapbench.suites.mini.geometry import SIZE
 from vapbench.suites.mini.render import FRAMES, render_batch
+from vapbench.training.ahead import Ahead
 from vapbench.training.contact_sheets import save_sheet
 from vapbench.training.data import random_clips, to_frames, to_video, validation_specs
 from vapbench.training.loop import Losses, Run, fit
@@ -120,7 +123,16 @@ def shown_clips() -> torch.Tensor:
     return to_video(render_batch(validation_specs(1)[:33:3]))
 
 
-def fit_vae(vae: Any, config: VaeConfig, run: Run, clips: Clips, shown: torch.Tensor) -> bool:
+def fit_vae(
+    vae: Any,
+    config: VaeConfig,
+    run: Run,
+    clips: Clips,
+    shown: torch.Tensor,
+    *,
+    executor: Executor | None = None,
+    inspections: int = 9,
+) -> bool:
     """Train a video autoencoder, with its reconstructions on the way.
 
     Args:
@@ -129,13 +141,16 @@ def fit_vae(vae: Any, config: VaeConfig, run: Run, clips: Clips, shown: torch.Te
         run: where.
         clips: draws clips to train on.
         shown: clips to reconstruct, ``(B, 3, F, H, W)`` in -1..1 on ``run.device``.
+        executor: where to draw clips ahead; ``clips`` is then pickled.
+        inspections: how often to measure reconstructions on the way.
 
     Returns:
         Whether training is complete.
     """
+    batches = Ahead(partial(_batch, config, clips), config.plan.seed, config.plan.steps, executor)
 
     def objective(step: int, generator: torch.Generator) -> Losses:
-        video = _batch(config, step, generator, clips).to(run.device)
+        video = to_video(batches(step, generator), run.device)
         return reconstruction_losses(vae, video, config, generator)
 
     def inspect(step: int) -> None:
@@ -143,7 +158,7 @@ def fit_vae(vae: Any, config: VaeConfig, run: Run, clips: Clips, shown: torch.Te
         run.watcher.tell(f"{run.folder.name}: step {step}, validation PSNR {quality:.2f} dB")
         save_comparison(run.folder / f"step-{step:05d}.png", vae, shown[:6])
 
-    every = max(1, config.plan.steps // 9)
+    every = max(1, config.plan.steps // inspections)
     complete = fit(vae, objective, config.plan, run, inspect=inspect, inspect_every=every)
     if complete:
         inspect(config.plan.steps)
@@ -188,12 +203,12 @@ def save_comparison(path: Path, vae: Any, video: torch.Tensor) -> None:
     save_sheet(path, to_frames(pairs))
 
 
-def _batch(config: VaeConfig, step: int, generator: torch.Generator, clips: Clips) -> torch.Tensor:
+def _batch(config: VaeConfig, clips: Clips, step: int, generator: torch.Generator) -> npt.NDArray[np.uint8]:
     passed = [entry for entry in config.curriculum if step >= entry[0] * config.plan.steps]
     _, length, count = passed[-1]
     video = clips(count * config.plan.batch, generator)
     starts = torch.randint(0, FRAMES - length + 1, (len(video),), generator=generator).tolist()
-    return to_video(np.stack([clip[start : start + length] for clip, start in zip(video, starts, strict=True)]))
+    return np.stack([clip[start : start + length] for clip, start in zip(video, starts, strict=True)])
 
 
 def _spatial_norm(
