@@ -17,7 +17,7 @@ from vapbench.suites.mini import geometry as geo
 from vapbench.suites.mini.conditions import Condition, condition, draw_variation
 from vapbench.suites.mini.geometry import PIXEL, SIZE, Affines, Field
 from vapbench.suites.mini.scenes import Scene, Subject, draw_scene
-from vapbench.suites.mini.shots import Shot, Sprite, Timing, Variation
+from vapbench.suites.mini.shots import Effect, Shot, Sprite, Timing, Variation
 from vapbench.suites.mini.surfaces import (
     Colours,
     background_colours,
@@ -78,6 +78,22 @@ def render(scene: Scene, condition: Condition, variation: Variation) -> npt.NDAr
     frames[0] = render_scene(scene)
     frames[1:] = _to_uint8(_paint(scene, shot))
     return frames
+
+
+def paint_effect(scene: Scene, effect: Effect, variation: Variation, progress: geo.Curve) -> Colours:
+    """A scene under an effect at any instants.
+
+    Args:
+        scene: what is shown.
+        effect: what happens to it.
+        variation: how it varies.
+        progress: ``(n,)`` instants in 0..1, of which a clip's frames are ``i / 12``.
+
+    Returns:
+        ``(3, n, SIZE, SIZE)`` float32, of which 0..1 is shown.
+    """
+    picture = _paint(scene, effect(Timing(progress, variation), scene))
+    return np.broadcast_to(picture, (3, len(progress), SIZE, SIZE))
 
 
 def render_scene(scene: Scene) -> npt.NDArray[np.uint8]:

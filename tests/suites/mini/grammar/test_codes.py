@@ -10,8 +10,9 @@ import pytest
 from vapbench.errors import DataError, UsageError
 from vapbench.suites.mini.conditions import CATEGORIES, CONDITIONS, condition, draw_variation
 from vapbench.suites.mini.grammar.codes import code_of, is_code, semantics_of
+from vapbench.suites.mini.grammar.drawing import draw
 from vapbench.suites.mini.grammar.parameters import Camera, Concept, Motion, Style
-from vapbench.suites.mini.grammar.split import all_training_conditions, draw, zero_shot_conditions
+from vapbench.suites.mini.grammar.split import all_training_conditions, zero_shot_conditions
 from vapbench.suites.mini.scenes import seeded
 
 EVERY = [*all_training_conditions(), *(s for category in CATEGORIES for s in zero_shot_conditions(category))]

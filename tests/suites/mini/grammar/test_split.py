@@ -12,12 +12,12 @@ from vapbench.suites.mini.cases import benchmark_cases, grammar_cases, training_
 from vapbench.suites.mini.conditions import CATEGORIES, Category, condition
 from vapbench.suites.mini.grammar.codes import code_of, semantics_of
 from vapbench.suites.mini.grammar.distance import distance
+from vapbench.suites.mini.grammar.drawing import draw
 from vapbench.suites.mini.grammar.parameters import Camera, Concept, Motion, Style
 from vapbench.suites.mini.grammar.split import (
     RULES,
     all_training_conditions,
     broken_rules,
-    draw,
     seen_conditions,
     training_conditions,
     zero_shot_conditions,

@@ -5,7 +5,9 @@ parameters, scrambled: it can be read back, and says nothing to a text encoder.
 
     parameters   the families, their parameters and the values these take
     camera, style, motion, concept    what a condition does to a scene, and its plain words
+    drawing      conditions at random
+    distance     how far two conditions are apart
     codes        code names, both ways
     split        values and combinations that training never sees; training's and the benchmark's conditions
-    reading      the parameters read back from a clip; how far two conditions are apart
+    reading      the parameters read back from a clip
 """

@@ -12,8 +12,9 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from vapbench.suites.mini.grammar.drawing import draw
 from vapbench.suites.mini.grammar.motion import trajectory
-from vapbench.suites.mini.grammar.parameters import FAMILIES, Camera, Category, Concept, Motion, Semantics, Style, axes
+from vapbench.suites.mini.grammar.parameters import Camera, Category, Concept, Motion, Semantics, Style
 from vapbench.suites.mini.scenes import seeded
 
 Features = npt.NDArray[np.float64]
@@ -38,13 +39,8 @@ def features(semantics: Semantics) -> Features:
 
 @cache
 def typical(category: Category) -> float:
-    """Average distance of two conditions drawn from the values of a family at random."""
-    rng = seeded("typical distance", category)
-    family = FAMILIES[category]
-    drawn = [
-        family(**{name: axis.values[int(rng.integers(len(axis.values)))] for name, axis in axes(family).items()})
-        for _ in range(_PAIRS)
-    ]
+    """Average distance of two conditions of a family that are drawn at random."""
+    drawn = [draw(category, seeded("typical distance", index)) for index in range(_PAIRS + 1)]
     return float(np.mean([np.linalg.norm(features(a) - features(b)) for a, b in pairwise(drawn)]))
 
 
@@ -72,12 +68,12 @@ def _motion(motion: Motion) -> Features:
 
 
 def _concept(concept: Concept) -> Features:
-    outline = np.array([concept.outline == kind for kind in ("disc", "flower", "star")], dtype=float)
-    lobed = concept.outline in ("flower", "star")
+    # Low petals are near a disc, tips near petals, and a disc is near what was round before.
+    lobed = concept.depth / 0.3 * (concept.outline in ("flower", "star"))
+    shape = lobed * np.array([1.0, (concept.lobes - 5) / 2.5, 0.4 * (concept.outline == "star")])
     covered = np.array([concept.material == kind for kind in ("metal", "rings", "scales", "glow")], dtype=float)
     hue = _round(concept.hue) * (concept.material != "own")
-    shape = np.array([(concept.lobes - 5) / 2.5, 2 * concept.depth]) * lobed
-    return np.array([*outline, *shape, *covered, *hue, 1.5 * concept.growth, concept.stretch])
+    return np.array([0.5 * (concept.outline != "own"), *shape, *covered, *hue, 1.5 * concept.growth, concept.stretch])
 
 
 def _round(turns: float) -> Features:

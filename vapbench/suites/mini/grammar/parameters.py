@@ -30,6 +30,8 @@ class Axis:
     """What conditions take: rising numbers, or names."""
     circular: float | None = None
     """Length of the circle on which the numbers lie; None where they lie on a line."""
+    whole: bool = False
+    """Whether nothing lies between the values: one cannot have five petals and a half."""
 
     @property
     def named(self) -> bool:
@@ -44,10 +46,12 @@ class Axis:
             return bool(0 <= value < self.circular)
         return bool(self.values[0] <= value <= self.values[-1])
 
-    def gap(self, first: float, second: float) -> float:
-        """Distance of two numbers, the shorter way round on a circle."""
-        gap = abs(first - second)
-        return gap if self.circular is None else min(gap % self.circular, self.circular - gap % self.circular)
+    def near(self, value: float, step: float) -> float:
+        """The number a share ``step`` of the range away, round the circle or held at the ends."""
+        if self.circular is not None:
+            return (value + step * self.circular) % self.circular
+        low, high = self.values[0], self.values[-1]
+        return float(min(max(value + step * (high - low), low), high))
 
 
 def _numbers(low: float, high: float, count: int) -> Axis:
@@ -107,7 +111,7 @@ class Style(_Family):
     """Hue of the palette, in turns from red."""
     palette: Literal["straight", "reversed"] = "straight"
     """Whether dark stays dark."""
-    tones: Annotated[float, Axis((2.0, 3.0, 4.0, 6.0, 32.0))] = 32.0
+    tones: Annotated[float, Axis((2.0, 3.0, 4.0, 6.0, 32.0), whole=True)] = 32.0
     """How many tones are left; 32 look smooth."""
     texture: Texture = "plain"
     """What is printed over the tones; tiles are blocks of one colour."""
@@ -155,7 +159,7 @@ class Concept(_Family):
 
     category = "concept"
     outline: Outline = "own"
-    lobes: Annotated[float, _numbers(3.0, 8.0, 6)] = 5.0
+    lobes: Annotated[float, Axis((3.0, 4.0, 5.0, 6.0, 7.0, 8.0), whole=True)] = 5.0
     """Petals or tips."""
     depth: Annotated[float, _numbers(0.15, 0.45, 7)] = 0.15
     """How far these stand out, as a share of the radius."""
