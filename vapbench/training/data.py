@@ -12,6 +12,8 @@ import torch
 from vapbench.models.semantic_encoder import to_video as to_video
 from vapbench.suites.mini.cases import training_clip
 from vapbench.suites.mini.conditions import CONDITIONS, SEEN
+from vapbench.suites.mini.grammar.codes import code_of
+from vapbench.suites.mini.grammar.split import TRAINING_CONDITIONS, all_training_conditions
 from vapbench.suites.mini.render import MiniClip, render_batch
 from vapbench.suites.mini.scenes import scene_number
 
@@ -54,17 +56,28 @@ def judge_specs(per_condition: int, first_scene: int, names: Sequence[str] = ALL
     return specs
 
 
-def random_specs(count: int, generator: torch.Generator) -> list[MiniClip]:
-    """Draw clips of random seen conditions on random training scenes."""
+def random_specs(count: int, generator: torch.Generator, names: Sequence[str] = SEEN_NAMES) -> list[MiniClip]:
+    """Draw clips of random conditions, of the seen ones by default, on random training scenes."""
     indices = torch.randint(0, 1_000_000, (count,), generator=generator)
-    places = torch.randint(0, len(SEEN_NAMES), (count,), generator=generator)
+    places = torch.randint(0, len(names), (count,), generator=generator)
     chosen = zip(indices.tolist(), places.tolist(), strict=True)
-    return [training_clip(SEEN_NAMES[place], index) for index, place in chosen]
+    return [training_clip(names[place], index) for index, place in chosen]
 
 
 def random_clips(count: int, generator: torch.Generator) -> npt.NDArray[np.uint8]:
     """Render clips of random seen conditions on random training scenes: ``(count, F, H, W, 3)`` uint8."""
     return render_batch(random_specs(count, generator))
+
+
+@cache
+def grammar_codes(per_category: int = TRAINING_CONDITIONS) -> tuple[str, ...]:
+    """Code names of the grammar's training conditions, one of each category in turn."""
+    return tuple(code_of(semantics) for semantics in all_training_conditions(per_category))
+
+
+def grammar_clips(count: int, generator: torch.Generator) -> npt.NDArray[np.uint8]:
+    """The same as :func:`random_clips` of conditions of the grammar."""
+    return render_batch(random_specs(count, generator, grammar_codes()))
 
 
 def to_frames(video: torch.Tensor) -> npt.NDArray[np.uint8]:

@@ -9,6 +9,7 @@
     expert           VAP's expert on the frozen base
     wan_vae, vace    structure control: a tiny WanVACE on an autoencoder of its own
     cards, bundle    what is kept beside weights; what ships
+    next_version     the autoencoder of the suite's next version, being trained
 
 The training loop, the cached latents and the LoRAs per condition are :mod:`vapbench.training`.
 """
