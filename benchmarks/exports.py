@@ -1,4 +1,4 @@
-"""What writing a clip as the official scripts do costs each column that needs no weights.
+"""What writing a clip as the official scripts do costs each column that needs neither weights nor a reference.
 
 Every video of a folder is decoded and written twice: as vapbench writes by itself (``export=fine``) and as
 Video-As-Prompt's scripts do (``export=official``). Both files are scored, with the video's own first frame as the
