@@ -72,7 +72,7 @@ tables: $(VENV)/installed ## Write docs/tables/ from the committed rows
 	$(BIN)/python docs/scripts/write_tables.py
 
 board: $(VENV)/installed ## Build the board of the committed rows: leaderboard/site/index.html
-	$(BIN)/vapbench leaderboard build --results results --no-videos
+	$(BIN)/vapbench leaderboard build --results results
 
 docs: $(VENV)/installed-dev ## Build the documentation site: build/docs/index.html
 	$(BIN)/python docs/scripts/write_cli.py

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-WIDTH, HEIGHT = 1440, 1000
+WIDTH, HEIGHT = 1440, 1700
 
 
 def main(page: Path, picture: Path) -> None:

@@ -94,7 +94,7 @@ def test_columns_sort_and_numbers_that_are_missing_come_last(open_page: Callable
 
 def test_the_board_is_a_table_to_whoever_cannot_see_it(open_page: Callable[..., Page]) -> None:
     page = open_page("index.html")
-    table = page.get_by_role("table")
+    table = page.locator("#board")
     assert table.get_by_role("columnheader").all_inner_texts()[:3] == ["Method", "Verified", "Cases"]
     row = table.get_by_role("row", name="lora").first
     assert row.get_by_role("rowheader").count() == 1 and row.get_by_role("cell").count() == 3
@@ -110,6 +110,8 @@ def test_filters_narrow_are_remembered_and_can_be_reset(open_page: Callable[...,
     assert methods(page) == ["lora"] and page.locator("#count").inner_text() == "1 of 4 methods"
     page.reload()
     assert methods(page) == ["lora"]
+    page.locator("#search").fill("LOR")
+    assert methods(page) == ["lora"] and "search=LOR" in page.url
     page.locator("button[type=reset]").click()
     until(page, "document.querySelectorAll('#board tbody tr[hidden]').length === 0")
     assert len(methods(page)) == 4
@@ -191,7 +193,7 @@ def test_axe_finds_no_serious_issue(open_page: Callable[..., Page]) -> None:
     page, found = open_page("index.html"), {}
     root = page.url.removesuffix("index.html").partition("#")[0]
     names = ["index", "board/vap-data/index", "method/mini/i2v", "case/mini/case-0", "compare/mini", "gallery/mini"]
-    for name in [*names, "methodology", "changes", "data"]:
+    for name in [*names, "methodology", "changes", "data", "submit"]:
         page.goto(f"{root}{name}.html")
         bad = axe.Axe().run(page, options={"runOnly": {"type": "tag", "values": tags}}).response["violations"]
         bad = [item for item in bad if item["impact"] in ("serious", "critical")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
@@ -14,8 +15,12 @@ from tests.report.conftest import Case
 from vapbench.errors import DataError, UsageError
 from vapbench.files.atomic import file_sha256
 from vapbench.leaderboard.changelog import read_changelog
+from vapbench.leaderboard.charts import human
+from vapbench.leaderboard.site import build
 
 from .conftest import HOSTILE, Board, cases
+
+ROOT = Path(__file__).parents[2]
 
 
 class Tags(HTMLParser):
@@ -55,6 +60,8 @@ def test_every_link_and_file_is_there_and_nothing_comes_from_elsewhere(board: Bo
             assert "style" not in attrs and not any(name.startswith("on") for name in attrs)
             for name in ("src", "href", "poster"):
                 if value := attrs.get(name):
+                    if tag == "a" and value.startswith("https://arxiv.org/"):
+                        continue  # followed by whoever wants to read the paper, and by nobody else
                     assert not re.match(r"[a-z]+:|//", value), (page, tag, value)
                     target = page.parent / unquote(value.partition("#")[0])
                     assert target.resolve().is_relative_to(site.resolve()) and target.is_file(), (page, value)
@@ -66,6 +73,8 @@ def test_mini_and_full_size_stand_on_separate_boards(board: Board) -> None:
     board.build()
     full, mini = board.page("index.html"), board.page("board/mini/index.html")
     assert "Full-size board" in full and "As published (arXiv:2510.20888)" in full
+    assert "53.90" in full and "Alignment score" in full, "a paper's numbers, to its digits, under its own columns"
+    assert "70.44" not in full[full.index('id="board"') : full.index("As published")]
     assert "Mini board: toy clips" in mini and "arXiv" not in mini
     assert "method/mini/" not in full and "method/vap-data/" not in mini
 
@@ -189,3 +198,59 @@ def test_reproduced_needs_a_tenth_of_the_cases_made_again(board: Board) -> None:
     assert "reproduced" in line_of(board.page("index.html"), "vap")
     last = read_changelog(board.home / "changelog.jsonl")[-1]
     assert (last.event, last.run, last.why) == ("verified", "vap", "badge: reproduced, was recomputed")
+
+
+def test_the_first_page_says_what_this_is_and_begins_with_full_size(board: Board) -> None:
+    board.fill()
+    board.build()
+    home = board.page("index.html")
+    for said in ("A benchmark of semantic-controlled video generation", "https://arxiv.org/abs/2510.20888", "@article"):
+        assert said in home
+    assert 'href="submit.html"' in home and "leaderboard rescore" in board.page("submit.html")
+    assert home.index(">53.90<") < home.index("The playground") < home.index('id="board"')
+
+
+def test_a_method_s_page_says_the_number_of_the_board(board: Board) -> None:
+    """Also where it took part in more than the board of all cases."""
+    every = {f"more-{i}": Case(f"cond_{i}", (0.9,), tasks=("zero-shot",)) for i in range(3)}
+    board.runs.write("vap", cases(0.6) | every)
+    board.runs.write("lora", cases(0.3))
+    board.build()
+    (number,) = re.findall(r"<b>([\d.]+)</b>", line_of(board.page("index.html"), "vap"))
+    page = board.page("method/mini/vap.html")
+    assert f"<b>{number}</b>" in page and "As on the board: mini · camera · 12 cases" in page
+    assert re.search(r"zero-shot</th><td>90\.0", page), "the other task beside it"
+
+
+def test_figures_hold_what_was_measured(board: Board) -> None:
+    more = {f"style-{i}": Case(f"look_{i}", (0.5,), "style", ("all", "style")) for i in range(4)}
+    for method, skill in (("vap", 0.6), ("lora", 0.3), ("frozen", 0.1)):
+        board.runs.write(method, cases(skill) | more)
+    board.build()
+    page = board.page("index.html")
+    assert "flicker by category" in page and "vap 65.5, lora 35.5" in page and "frozen 1" not in page
+    assert "flicker against time" in page and "vap: 61.6 at 1.5 s" in page
+    assert '<td class="h' in page[page.index("flicker by condition") :]
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("mini_bolumo", "The subject swells into a balloon and floats up"),
+        ("vidu_covered_liquid_metal", "Covered liquid metal (Vidu)"),
+        ("zoom_in", "Zoom in"),
+        ("mini_unheard_of", "Unheard of"),
+    ],
+)
+def test_conditions_have_names(name: str, shown: str) -> None:
+    assert human(name) == shown
+
+
+def test_a_clone_that_ran_nothing_has_pictures(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The suite draws its own references and ground truths, wherever the rows were made."""
+    monkeypatch.setenv("VAPBENCH_CACHE", str(cache))
+    shutil.copytree(ROOT / "results" / "mini" / "i2v", tmp_path / "results" / "mini" / "i2v")
+    site = build(tmp_path / "results", tmp_path / "board", tmp_path / "site").index.parent
+    case = sorted((site / "case" / "mini").iterdir())[0].read_text()
+    assert case.count("<video") == 2 and case.count("poster=") == 2 and "No video kept here of i2v" in case
+    assert len(list((site / "media").glob("*.mp4"))) == 132

@@ -23,7 +23,7 @@ from vapbench.leaderboard.submission import MANIFEST, Submission, read_submissio
 from vapbench.report.model import TableModel
 from vapbench.report.read.columns import REFERENCE_KINDS, Column, rows_of
 from vapbench.report.read.evidence import Evidence, read_all
-from vapbench.report.tables.published import as_table, publications, with_published
+from vapbench.report.tables.published import as_table, publications
 from vapbench.report.tables.summary import tables_of, task_names
 from vapbench.results.run import RunFolder, runs_below
 from vapbench.suites import load_suites
@@ -63,6 +63,12 @@ class Entry:
         return self.run.manifest.card.kind in REFERENCE_KINDS
 
     @property
+    def date(self) -> str:
+        """When its last session ended, ``YYYY-MM-DD``; empty if unknown."""
+        sessions = self.run.manifest.sessions
+        return (sessions[-1].ended or sessions[-1].started or "")[:10] if sessions else ""
+
+    @property
     def badges(self) -> tuple[str, ...]:
         """Its verification, and whether people have compared its videos."""
         return (self.badge, "human study") if self.human_study else (self.badge,)
@@ -83,6 +89,8 @@ class Board:
     ratio: str = "3 / 2"
     """Width and height of its clips, as CSS spells it."""
     studies: tuple[Study, ...] = ()
+    papers: tuple[TableModel, ...] = ()
+    """Tables of papers, each under its own columns and to its own digits, on a board that has measured rows."""
 
     @property
     def small(self) -> bool:
@@ -245,8 +253,8 @@ def _board(
         *(_entry(row.label, run, badges, submitted, studies) for row, run in zip(rows, trusted, strict=True)),
         *(_entry(label, run, badges, submitted, studies) for label, run in reported.items()),
     ]
-    shown = (*tables, with_published(last, papers))
-    return Board(suite, slug(suite), title, shown, whole, tuple(entries), ratio, tuple(studies))
+    printed = tuple(as_table(paper) for paper in papers)
+    return Board(suite, slug(suite), title, (*tables, last), whole, tuple(entries), ratio, tuple(studies), printed)
 
 
 def headline(columns: Sequence[Column]) -> int:

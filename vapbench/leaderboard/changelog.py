@@ -69,7 +69,7 @@ def update_changelog(path: Path, boards: Sequence[Board]) -> list[Change]:
     standing: dict[tuple[str, str], dict[str, str]] = {}
     for change in changes:
         standing[change.suite, change.run] = change.columns
-    latest = max([change.date for change in changes] + [_date(e) for b in boards for e in b.entries], default="")
+    latest = max([change.date for change in changes] + [e.date for b in boards for e in b.entries], default="")
     found: list[dict[str, Any]] = []
     for board in boards:
         for entry in board.entries:
@@ -80,7 +80,7 @@ def update_changelog(path: Path, boards: Sequence[Board]) -> list[Change]:
                 event = "added" if not known else "verified" if changed == {"badge"} else "rescored"
                 why = _why(known, columns) if known else f"{entry.badge}, {len(columns) - 2} metric columns"
                 named = {"suite": key[0], "run": key[1], "why": why, "columns": columns}
-                found.append({"date": _date(entry), "event": event, **named})
+                found.append({"date": entry.date, "event": event, **named})
     for (suite, run), known in sorted(standing.items()):
         if known:
             why = "its rows are no longer in the results"
@@ -121,11 +121,6 @@ def _why(known: dict[str, str], now: dict[str, str]) -> str:
         "gone": sorted(known.keys() - now.keys()),
     }
     return "; ".join(f"{word}: {', '.join(names)}" for word, names in parts.items() if names)
-
-
-def _date(entry: Entry) -> str:
-    sessions = entry.run.manifest.sessions
-    return (sessions[-1].ended or sessions[-1].started or "")[:10] if sessions else ""
 
 
 def _hash(line: str) -> str:

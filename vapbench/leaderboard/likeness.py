@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -52,12 +53,11 @@ class Likeness:
 
 
 class Gallery:
-    """Videos that outputs are compared with, each read once."""
+    """Videos that outputs are compared with."""
 
     def __init__(self, known: list[Known]) -> None:
         """Keep them; they are read when first compared."""
         self._known = known
-        self._small: dict[Path, Small] = {}
 
     def likenesses(self, name: str, sha256: str, path: Path) -> Iterator[Likeness]:
         """What a video is a copy of: by its hash, or else by its pixels.
@@ -73,9 +73,7 @@ class Gallery:
         for known in self._known:
             if known.path is None:
                 continue
-            if known.path not in self._small:
-                self._small[known.path] = small(known.path)
-            levels = difference(mine, self._small[known.path])
+            levels = difference(mine, _small_of(known.sha256, known.path))
             if levels <= ALIKE:
                 yield Likeness(name, known.what, f"{levels:.1f} of 255 levels apart")
 
@@ -93,6 +91,12 @@ def small(path: Path) -> Small:
     frames = read_video(path).frames
     chosen = frames[np.linspace(0, len(frames) - 1, FRAMES).round().astype(int)].astype(np.float32)
     return _pooled(_pooled(chosen, 1), 2)
+
+
+@lru_cache(maxsize=4096)
+def _small_of(sha256: str, path: Path) -> Small:
+    """The video of a hash, wherever it lies."""
+    return small(path)
 
 
 def difference(one: Small, other: Small) -> float:

@@ -16,6 +16,8 @@ from vapbench.report.page.media import playable
 from vapbench.report.read.evidence import explain
 from vapbench.results.manifest import FileRole, PlannedCase
 from vapbench.results.run import GenerationRow
+from vapbench.running.plan import field_hashes
+from vapbench.suites import load_suites
 
 _PLAYABLE = frozenset({".mp4", ".webm"})
 """By their bytes; of other videos, a copy is shown that browsers play."""
@@ -34,6 +36,8 @@ class Clip:
     note: str = ""
     page: str = ""
     """What its caption links to."""
+    poster: str = ""
+    """First frame, relative to the site's root."""
 
 
 @dataclass
@@ -46,6 +50,8 @@ class MediaFiles:
     """Name under the site's root -> file."""
     first_frames: dict[str, Path] = field(default_factory=dict)
     """Name of an image under the site's root -> the video it is the first frame of."""
+    posters: dict[str, str] = field(default_factory=dict)
+    """Name of a video under the site's root -> that of its first frame."""
     copies: dict[str, Path] = field(default_factory=dict)
     """Name of a video under the site's root -> the video it is a playable copy of."""
     folders: dict[Path, bool] = field(default_factory=dict)
@@ -53,6 +59,19 @@ class MediaFiles:
     outputs: dict[tuple[Path, str], str] = field(default_factory=dict)
     """(run folder, generation) -> name under the site's root; empty where the file is not the one scored."""
     hashes: dict[Path, str] = field(default_factory=dict)
+    drawn: dict[str, Path] = field(default_factory=dict)
+    """What a suite draws itself, for a clone that ran nothing: by its hash, and by that of the case field it is."""
+
+    def draw(self, suite: str) -> None:
+        """Have a suite that needs no data draw its cases, if videos are wanted."""
+        known = load_suites().get(suite)
+        if self.wanted and known is not None and known.data == "none":
+            for case in known.cases(None):
+                hashes = field_hashes(case)
+                files = {"reference": case.reference.video, "image": case.image, "target": case.target}
+                for role, media in files.items():
+                    if media is not None and media.path.is_file():
+                        self.drawn |= {media.sha256: media.path, hashes[role]: media.path}
 
     def output(self, entry: Entry, row: GenerationRow | None, label: str, note: str = "", page: str = "") -> Clip:
         """The video of a generation."""
@@ -70,13 +89,18 @@ class MediaFiles:
             plain = row.video is not None and row.video == Path(row.video).name
             path = entry.run.folder.video_of(row) if plain else None
             self.outputs[key] = self._video(path, str(row.sha256)) if path and not path.is_symlink() else ""
+        if not self.folders[folder] and row.sha256 in self.drawn and entry.submission is None:
+            # Floors and ceilings copy what the suite draws: equal bytes are the same video.
+            self.outputs[key] = self._video(self.drawn[row.sha256], row.sha256)
         if source := self.outputs.get(key, ""):
-            return Clip(label, "video", source, note=note, page=page)
+            return Clip(label, "video", source, note=note, page=page, poster=self.posters[source])
         return Clip(label, "none", why=ELSEWHERE, note=note, page=page)
 
     def given(self, entry: Entry, planned: PlannedCase, role: FileRole, label: str) -> Clip:
         """A reference, first frame or ground truth. Paths in submissions are never followed."""
         path = expand(planned.media or "") / (planned.file(role) or "")
+        if not path.is_file():
+            path = self.drawn.get(str((planned.fields or {}).get(role)), path)
         trusted = self.wanted and entry.submission is None and planned.file(role)
         moves = path.is_dir() or is_clip(path)
         if not trusted or not path.exists() or not (moves or kind_of(path) in IMAGES):
@@ -88,7 +112,8 @@ class MediaFiles:
             frame = f"media/{self._hash(path)[:24]}-first.png"
             self.first_frames[frame] = path
             return Clip(label, "image", frame)
-        return Clip(label, "video", self._video(path, self._hash(path)))
+        source = self._video(path, self._hash(path))
+        return Clip(label, "video", source, poster=self.posters[source])
 
     def _hash(self, path: Path) -> str:
         if path not in self.hashes:
@@ -119,9 +144,12 @@ class MediaFiles:
 
     def _video(self, path: Path, sha256: str) -> str:
         if path.is_file() and suffix_of(path) in _PLAYABLE:
-            return self._add(path, sha256)
-        name = f"media/{sha256[:24]}-shown.mp4"
-        self.copies.setdefault(name, path)
+            name = self._add(path, sha256)
+        else:
+            name = f"media/{sha256[:24]}-shown.mp4"
+            self.copies.setdefault(name, path)
+        self.posters[name] = f"media/{sha256[:24]}-first.png"
+        self.first_frames.setdefault(self.posters[name], path)
         return name
 
     def _add(self, path: Path, sha256: str) -> str:

@@ -15,11 +15,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from vapbench import __version__
 from vapbench.errors import UsageError
 from vapbench.files.text import encodable, for_public_page
 from vapbench.leaderboard.boards import BADGES, Board, Entry, Leaderboard, collect, headline, slug
 from vapbench.leaderboard.changelog import Change, update_changelog
-from vapbench.leaderboard.media import Clip, MediaFiles
+from vapbench.leaderboard.charts import by_category, by_condition, human, plot_of
+from vapbench.leaderboard.media import ELSEWHERE, Clip, MediaFiles
 from vapbench.leaderboard.studies import STATISTICS
 from vapbench.leaderboard.views import (
     card_of,
@@ -33,11 +35,17 @@ from vapbench.leaderboard.views import (
 from vapbench.report.model import TableModel
 from vapbench.report.render.csv import to_csv
 from vapbench.report.render.json import to_json
+from vapbench.report.tables.published import publications
 from vapbench.results.manifest import FileRole, PlannedCase
 
 METHODOLOGY = 3
 """Raised whenever a rule on the methodology page changes."""
 
+ABOUT = (
+    "A benchmark of semantic-controlled video generation: a reference video shows a concept, a style, a motion or a "
+    "camera move, and a method must carry it onto a target image. Methods run over held-out cases; their videos are "
+    "scored by VBench's definitions and compared with intervals."
+)
 _TEMPLATES = Path(__file__).parent / "templates"
 _MARK = ".vapbench-site"
 
@@ -75,6 +83,7 @@ class _Site:
             style=style,
             script=script,
             policy=_policy(style, script),
+            about=ABOUT,
             **context,
         )
 
@@ -102,6 +111,7 @@ def build(
     site = _Site(boards, MediaFiles(videos))
     files = dict(_data(boards))
     for board in boards:
+        site.media.draw(board.suite)
         _board_pages(site, board)
     _common_pages(site, changes, files)
     _write(out, {**site.pages, **files}, site.media)
@@ -132,7 +142,14 @@ def _board_pages(site: _Site, board: Board) -> None:
             tasks=tasks,
             groups=groups,
             filters=choices,
+            paper_url=publications()[0].url,
+            release=__version__,
             # What people preferred, over all cases they saw: with the board of all cases.
+            papers=[(paper, groups_of(board, paper)) for paper in _papers(site.boards, board, index)],
+            samples=list(_samples(site, board, table)),
+            plot=plot_of(board, table),
+            bars_of=by_category(board, table),
+            heat_of=by_condition(board, table),
             studies=[(study, STATISTICS[study.statistic], preferences_of(board, study)) for study in board.studies]
             if index == len(board.tables) - 1
             else [],
@@ -141,6 +158,29 @@ def _board_pages(site: _Site, board: Board) -> None:
         _case_pages(site, board)
         _method_pages(site, board)
         _compare_page(site, board)
+
+
+def _papers(boards: Sequence[Board], board: Board, index: int) -> Sequence[TableModel]:
+    """What papers printed: below the board of their suite, and on the first page whatever board that is."""
+    if index != len(board.tables) - 1:
+        return ()
+    full = [table for other in boards if not other.small for table in other.papers or other.tables]
+    return full if board is boards[0] and board.small else board.papers
+
+
+def _samples(site: _Site, board: Board, table: TableModel) -> Iterator[tuple[str, str, list[str]]]:
+    """A case of each of a table's categories that has pictures: its condition, its page, first frames."""
+    seen = set[str]()
+    for case, planner in board.cases.items():
+        category = table.categories.get(case)
+        if category is None or category in seen:
+            continue
+        planned = planner.run.cases()[case]
+        roles: tuple[FileRole, ...] = ("reference", "target")
+        frames = [site.media.given(planner, planned, role, "").poster for role in roles]
+        if all(frames):
+            seen.add(category)
+            yield planned.condition or case, _case_page(board, case), frames
 
 
 def _method_pages(site: _Site, board: Board) -> None:
@@ -162,13 +202,18 @@ def _method_pages(site: _Site, board: Board) -> None:
             board_page=_page(site.boards, board, len(board.tables) - 1),
             entry=entry,
             row=rows[entry.label],
+            columns=board.whole.columns,
             facts=card_of(entry),
-            summary=summary_of(board.whole, entry.label),
-            extent=board.whole.title,
+            tables=[(it.task or "all cases", it.title, summary_of(it, entry.label)) for it in _with(board, entry)],
             conditions=conditions_of(board.whole, entry.label),
             gone=gone_of(board, entry, pages),
             clips=clips,
         )
+
+
+def _with(board: Board, entry: Entry) -> list[TableModel]:
+    """The tables an entry stands in, the one of most cases first, as on the board."""
+    return [table for table in board.tables[::-1] if entry.label in [row.label for row in table.rows]]
 
 
 def _case_pages(site: _Site, board: Board) -> None:
@@ -182,6 +227,7 @@ def _case_pages(site: _Site, board: Board) -> None:
             page,
             "case.html",
             ["players.js"],
+            elsewhere=ELSEWHERE,
             title=case,
             board=board,
             case=case,
@@ -266,12 +312,13 @@ def _common_pages(site: _Site, changes: Sequence[Change], data: Mapping[str, str
     )
     site.add("changes.html", "changes.html", title="Changes", changes=changes[::-1])
     site.add("data.html", "data.html", title="Data", files=files)
+    site.add("submit.html", "submit.html", title="Submit a result")
 
 
 def _data(boards: Sequence[Board]) -> Iterator[tuple[str, str]]:
     for board in boards:
-        tables = json.dumps([to_json(table) for table in board.tables], indent=1, ensure_ascii=False) + "\n"
-        yield f"data/{board.slug}.json", encodable(tables)
+        tables = [to_json(table) for table in (*board.tables, *board.papers)]
+        yield f"data/{board.slug}.json", encodable(json.dumps(tables, indent=1, ensure_ascii=False) + "\n")
         for table in board.tables:
             yield f"data/{board.slug}-{slug(table.task or 'all')}.csv", encodable(to_csv(table))
         for study in board.studies:
@@ -331,7 +378,7 @@ def _write(out: Path, files: Mapping[str, str], media: MediaFiles) -> None:
 def _environment() -> Any:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    return Environment(
+    environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
@@ -339,6 +386,8 @@ def _environment() -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["human"] = human
+    return environment
 
 
 @cache

@@ -44,6 +44,8 @@ class Line:
     badges: tuple[str, ...]
     count: str
     complete: bool
+    date: str
+    """Of its last session, ``YYYY-MM-DD``; empty if unknown."""
     numbers: tuple[Number, ...]
 
 
@@ -228,6 +230,7 @@ def _line(board: Board, table: TableModel, row: int, entry: Entry | None) -> Lin
         entry.badges if entry else ("published",),
         count,
         not what.published and all(cell.complete for cell in cells),
+        entry.date if entry else "",
         tuple(_number(column, cell) for column, cell in zip(table.columns, cells, strict=True)),
     )
 

@@ -5,12 +5,15 @@
   const heads = [...table.tHead.rows[0].cells], first = 3;
   const bodies = [...table.tBodies];
   const lines = bodies.flatMap((body) => [...body.rows].filter((row) => row.cells[0].scope === 'row'));
+  const search = $('search');
   const filters = [...form.querySelectorAll('[data-filter]')], complete = $('complete');
   const columns = [...form.querySelectorAll('[data-column]')];
   const home = heads.findIndex((head) => head.hasAttribute('aria-sort'));
   const homeDown = home > 0 && heads[home].ariaSort === 'descending';
   let sorted = home, down = homeDown;
 
+  // Hundreds of rows are laid out only near the window; a full-page capture of fewer has them all.
+  table.classList.toggle('long', lines.length > 60);
   // The style lays rows out as grids; not every browser remembers that they are a table's.
   table.role = 'table';
   for (const row of table.rows) {
@@ -26,6 +29,7 @@
     const filled = new Set();
     for (const row of lines) {
       const keep = filters.every((f) => !f.value || row.dataset[f.dataset.filter].split('|').includes(f.value))
+        && row.cells[0].textContent.toLowerCase().includes(search.value.trim().toLowerCase())
         && (!complete.checked || 'complete' in row.dataset);
       if (row.hidden === keep) row.hidden = !keep;
       count += keep;
@@ -64,6 +68,7 @@
     const state = new URLSearchParams();
     for (const f of filters) if (f.value) state.set(f.dataset.filter, f.value);
     if (complete.checked) state.set('complete', '1');
+    if (search.value) state.set('search', search.value);
     if (sorted !== home || down !== homeDown) {
       state.set('sort', heads[sorted].dataset.name);
       state.set('down', down ? '1' : '0');
@@ -80,6 +85,7 @@
       f.value = [...f.options].some((o) => (o.value) === wanted) ? wanted : '';
     }
     complete.checked = state.get('complete') === '1';
+    search.value = state.get('search') || '';
     const place = heads.findIndex((head) => head.dataset.name && head.dataset.name === state.get('sort'));
     if (place >= 0) {
       [sorted, down] = [place, state.get('down') === '1'];
@@ -108,6 +114,7 @@
     (event.target.dataset.column ? show : arrange)();
     remember();
   });
+  search.addEventListener('input', () => { arrange(); remember(); });
   form.addEventListener('submit', (event) => event.preventDefault());
   form.addEventListener('reset', () => setTimeout(() => { show(); arrange(); remember(); }));
   $('csv').addEventListener('click', () => {
