@@ -67,6 +67,8 @@ def test_the_built_in_names() -> None:
         "temporal_flickering",
         "first_frame_psnr",
         "camera_agreement",
+        "motion_agreement",
+        "style_agreement",
         "semantic_alignment[embedding]",
         "text_alignment[mini-clip]",
         "aesthetic_quality[mini]",

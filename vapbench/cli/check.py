@@ -22,16 +22,18 @@ _TARGETS = "targets"
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
+    from vapbench.cli import audit as auditing
     from vapbench.cli import judge as judging
     from vapbench.cli import parity
 
     group = typer.Typer(
         cls=_Check,
         rich_markup_mode=None,
-        help="Check declarations, methods, results; a judge; or our frames beside the official code's.\n\n"
-        "vapbench check [TARGET…], vapbench check judge, or vapbench check parity",
+        help="Check declarations, methods, results; a metric; a judge; or our frames beside the official code's.\n\n"
+        "vapbench check [TARGET…], vapbench check metric, vapbench check judge, or vapbench check parity",
     )
     group.command(_TARGETS)(check)
+    group.command("metric")(auditing.check_metric)
     group.command("judge")(judging.check_judge)
     group.command("parity")(parity.check_parity)
     app.add_typer(group, name="check")

@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 from vapbench.core.registry import Registry, Spec, defaults, load_attribute, load_module, parameters, plain
 from vapbench.errors import UsageError, blaming
-from vapbench.metrics.base import Metric, Need
+from vapbench.metrics.base import Change, Metric, Need
 
 REGISTRY = Registry(
     "metric",
@@ -26,6 +26,8 @@ REGISTRY = Registry(
         "temporal_flickering": "vapbench.metrics.temporal_flickering:TemporalFlickering",
         "first_frame_psnr": "vapbench.metrics.first_frame_psnr:FirstFramePsnr",
         "camera_agreement": "vapbench.metrics.camera_agreement:CameraAgreement",
+        "motion_agreement": "vapbench.metrics.motion_agreement:MotionAgreement",
+        "style_agreement": "vapbench.metrics.style_agreement:StyleAgreement",
         "semantic_alignment[embedding]": "vapbench.metrics.semantic_embedding:EmbeddingSemanticAlignment",
         "text_alignment[mini-clip]": "vapbench.metrics.mini:MiniTextAlignment",
         "aesthetic_quality[mini]": "vapbench.metrics.mini:MiniAestheticQuality",
@@ -91,6 +93,8 @@ def _build(cls: type[Any], spec: Spec, origin: str) -> tuple[Metric, dict[str, A
         metric = cls(**values)
     if strange := set(metric.needs) - set(get_args(Need)):
         raise UsageError(f"{spec.name}: needs {min(strange)!r}; it may need {', '.join(get_args(Need))}.")
+    if unknown := set(metric.invariant_to) - set(get_args(Change)):
+        raise UsageError(f"{spec.name}: invariant_to {min(unknown)!r}; the edits are {', '.join(get_args(Change))}.")
     with blaming(f"{spec.name} ({origin}) does not say what sets it apart (identity)"):
         identity = metric.identity()
     if identity is not None:

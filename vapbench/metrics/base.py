@@ -21,6 +21,27 @@ CAPTION_CUT = "caption cut by the encoder"
 """Kind of the note on a caption that is longer than what its text encoder reads."""
 
 Need = Literal["prompt", "reference", "image", "target", "category"]
+Change = Literal[
+    "reversed",
+    "frozen",
+    "looped",
+    "shuffled",
+    "mirrored",
+    "darker",
+    "blurred",
+    "noised",
+    "letterboxed",
+    "watermark",
+    "three-panel",
+    "copy-reference",
+    "other-condition",
+    "wrong-reference",
+    "wrong-caption",
+    "re-encoded",
+    "rescaled",
+    "mirrored-pair",
+]
+"""What ``vapbench check metric`` does to a video: :data:`vapbench.validation.audit.edits.EDITS`."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +118,8 @@ class Metric:
     unit: str = ""
     needs: frozenset[Need] = frozenset()
     """Case fields the value depends on; a case that lacks one is unscored."""
+    invariant_to: frozenset[Change] = frozenset()
+    """Edits of a video that must not move the value; ``vapbench check metric`` holds it to this."""
     title: str = ""
     """The column's header; by default the name."""
     scale: float = 1.0

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vapbench.metrics.base import Metric, Need, Score
+from vapbench.metrics.base import Change, Metric, Need, Score
 from vapbench.metrics.features.camera import Reals, camera
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ class CameraAgreement(Metric):
     range = (-1.0, 1.0)
     digits = 1
     needs: frozenset[Need] = frozenset({"reference"})
+    invariant_to: frozenset[Change] = frozenset({"darker", "rescaled", "mirrored-pair"})
 
     def score(self, clip: ClipView, case: Case) -> Score:
         """Score one clip against the (first) reference of its case.

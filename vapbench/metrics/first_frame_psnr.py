@@ -9,7 +9,7 @@ import numpy as np
 
 from vapbench.core.clip import Clip, fit
 from vapbench.errors import DataError, NotApplicable
-from vapbench.metrics.base import Metric, Need, Score
+from vapbench.metrics.base import Change, Metric, Need, Score
 
 if TYPE_CHECKING:
     from vapbench.core.case import Case, Media
@@ -38,6 +38,7 @@ class FirstFramePsnr(Metric):
     range = (0.0, _MOST)
     digits = 1
     needs: frozenset[Need] = frozenset({"image"})
+    invariant_to: frozenset[Change] = frozenset({"frozen", "looped", "mirrored-pair"})
 
     def score(self, clip: ClipView, case: Case) -> Score:
         """Score one clip.

@@ -8,7 +8,7 @@ import numpy as np
 
 from vapbench.core.clip import Frames
 from vapbench.errors import NotApplicable
-from vapbench.metrics.base import Metric, Score
+from vapbench.metrics.base import Change, Metric, Score
 
 if TYPE_CHECKING:
     from vapbench.core.case import Case
@@ -31,6 +31,7 @@ class TemporalFlickering(Metric):
     scale = 100.0
     range = (0.0, 1.0)
     digits = 2
+    invariant_to: frozenset[Change] = frozenset({"reversed", "mirrored", "mirrored-pair"})
 
     def score(self, clip: ClipView, case: Case) -> Score:
         """Score one clip.
