@@ -254,3 +254,13 @@ def test_a_clone_that_ran_nothing_has_pictures(tmp_path: Path, cache: Path, monk
     case = sorted((site / "case" / "mini").iterdir())[0].read_text()
     assert case.count("<video") == 2 and case.count("poster=") == 2 and "No video kept here of i2v" in case
     assert len(list((site / "media").glob("*.mp4"))) == 132
+
+
+def test_runs_scored_with_different_weights_share_no_column(board: Board) -> None:
+    board.fill()
+    for name, weights in (("vap", "a" * 64), ("lora", "b" * 64)):
+        path = board.results / "mini" / name / "scores" / "temporal_flickering.jsonl"
+        rows = [json.loads(line) for line in path.read_text().splitlines()]
+        path.write_text("".join(json.dumps({**row, "weights": weights, "crc": None}) + "\n" for row in rows))
+    with pytest.raises(DataError, match="different weights of temporal_flickering.*vapbench score"):
+        board.build()

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shlex
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
+import msgspec
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from vapbench.errors import DataError
 from vapbench.files.atomic import is_reserved, quoted
+from vapbench.files.journal import unseal
 from vapbench.files.parsing import read_text
 from vapbench.leaderboard.admitted import admit, labelled, table_of_reported, with_reported
 from vapbench.leaderboard.check import check_submission
@@ -25,6 +28,7 @@ from vapbench.report.read.columns import REFERENCE_KINDS, Column, rows_of
 from vapbench.report.read.evidence import Evidence, read_all
 from vapbench.report.tables.published import as_table, publications
 from vapbench.report.tables.summary import tables_of, task_names
+from vapbench.results.rows import ScoreRow
 from vapbench.results.run import RunFolder, runs_below
 from vapbench.suites import load_suites
 
@@ -89,6 +93,8 @@ class Board:
     ratio: str = "3 / 2"
     """Width and height of its clips, as CSS spells it."""
     studies: tuple[Study, ...] = ()
+    weights: Mapping[str, str] = field(default_factory=dict)
+    """Definition of a column -> hash of the weights its values depend on; columns of none are not in it."""
     papers: tuple[TableModel, ...] = ()
     """Tables of papers, each under its own columns and to its own digits, on a board that has measured rows."""
 
@@ -253,8 +259,55 @@ def _board(
         *(_entry(row.label, run, badges, submitted, studies) for row, run in zip(rows, trusted, strict=True)),
         *(_entry(label, run, badges, submitted, studies) for label, run in reported.items()),
     ]
-    printed = tuple(as_table(paper) for paper in papers)
-    return Board(suite, slug(suite), title, (*tables, last), whole, tuple(entries), ratio, tuple(studies), printed)
+    weights = weights_of(trusted)
+    return Board(
+        suite,
+        slug(suite),
+        title,
+        (*tables, last),
+        whole,
+        tuple(entries),
+        ratio,
+        tuple(studies),
+        {
+            column.definition: weights[column.metric, column.version]
+            for column in whole.columns
+            if weights.get((column.metric, column.version))
+        },
+        tuple(as_table(paper) for paper in papers),
+    )
+
+
+def weights_of(runs: Sequence[Evidence]) -> dict[tuple[str, int], str]:
+    """Metric and version -> hash of the weights that the runs were scored with; empty for none.
+
+    Raises:
+        DataError: two runs were scored with different weights: their numbers are of different columns.
+    """
+    found: dict[tuple[str, int], tuple[str, Path]] = {}
+    for run in runs:
+        for path in sorted((run.folder.path / "scores").glob("*.jsonl")):
+            row = _last_row(path)
+            if row is None or row.params:
+                continue
+            weights, key = row.weights, (row.metric, row.version)
+            known, first = found.setdefault(key, (weights, path))
+            if known != weights:
+                raise DataError(
+                    f"{path} and {first} were scored with different weights of {key[0]}, and a column is of one; "
+                    f"score the run anew: vapbench score {quoted(run.folder.path)} --metric {shlex.quote(key[0])}"
+                )
+    return {key: weights for key, (weights, _) in found.items()}
+
+
+def _last_row(path: Path) -> ScoreRow | None:
+    """The last row of a file, whose weights are the column's: a report reads no row of others."""
+    for line in path.read_bytes().split(b"\n")[-2::-1]:
+        try:
+            return msgspec.convert(unseal(line), ScoreRow)
+        except (ValueError, msgspec.ValidationError):
+            continue
+    return None
 
 
 def headline(columns: Sequence[Column]) -> int:
