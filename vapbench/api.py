@@ -36,11 +36,11 @@ if TYPE_CHECKING:
     from vapbench.report.model import TableModel
     from vapbench.report.read.evidence import Evidence
     from vapbench.report.tables.comparison import Comparison as ComparisonModel
+    from vapbench.report.tables.layout import Layout
     from vapbench.running.context import Settings
 
 StrPath = str | os.PathLike[str]
 Refresh = Literal["missing", "failed", "all"]
-Style = Literal["paper", "wide", "ablation"]
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ class Table:
     """Methods by metrics: means with intervals, ranks and counts, one table per suite and task."""
 
     models: tuple[TableModel, ...]
-    style: Style = "wide"
+    layout: Layout
 
     def to_dataframe(self) -> pd.DataFrame:
         """A row per task, method and metric.
@@ -176,7 +176,7 @@ class Table:
     def _render(self, format_: Literal["latex", "markdown", "html"], standalone: bool = False) -> str:
         from vapbench.report.render.formats import render_all
 
-        return render_all(self.models, self.style, format_, "displayed", standalone)
+        return render_all(self.models, self.layout, format_, standalone)
 
 
 @dataclass(frozen=True)
@@ -455,28 +455,36 @@ def table(
     runs: Run | StrPath | Iterable[Run | StrPath],
     task: str | None = None,
     *,
+    config: StrPath | None = None,
     metrics: Sequence[str] | None = None,
-    reference: str | None = None,
-    style: Style = "wide",
+    **layout: Any,
 ) -> Table:
     """Tabulate runs: means over cases with intervals clustered by condition, ranks, n of total.
 
     Args:
         runs: one or several, as objects or folders.
-        task: the task; None for a table per task.
-        metrics: names of the columns to show; None for all.
-        reference: label of the row that the others are tested against.
-        style: ``wide``: every column, intervals, ranks, n; ``paper``: the paper's columns, means; ``ablation``:
-            differences from ``reference``.
+        task: the task; None for a table per task, the one of most cases first.
+        config: a ``table.yaml``; what is given here overrides it.
+        metrics: columns to show, in this order; ``+name`` adds one to the style's; None for the style's.
+        layout: any other field of :class:`vapbench.report.tables.layout.Layout`: ``style`` (``wide``: every column,
+            intervals, ranks, n; ``paper``: the paper's columns, means; ``ablation``: differences from ``reference``),
+            ``reference``, ``labels`` (a mapping), ``groups`` (mappings with ``title`` and ``rows``), ``sort`` (rows by
+            the first column; ``"given"`` keeps their order), ``by_category``, ``intervals``, ``decimals``, ``caption``,
+            ``width`` (``"column"``, ``"page"`` or inches), ``notes``, ``mark``, ``published``, ``votes``.
 
     Raises:
-        UsageError: no run has a case of the task.
-        DataError: a run is damaged.
+        UsageError: no run has a case of the task, or a name is of no row or column.
+        DataError: a run or ``config`` is damaged, or a field has a value that it cannot have.
     """
-    from vapbench.report.tables.summary import summarise
+    from vapbench.report.tables.arrange import check_names, tabulate
+    from vapbench.report.tables.layout import read_layout
 
     folders = [RunFolder(_run_path(item)) for item in _several(runs)]
-    return Table(tuple(summarise(folders, task, metrics, reference)), style)
+    usual = {} if config else {"style": "wide"}
+    wanted = read_layout(_path(config), **{**usual, **layout, "task": task, "columns": metrics})
+    models = tabulate(folders, wanted)
+    check_names(models, wanted)
+    return Table(tuple(models), wanted)
 
 
 def compare(a: Run | StrPath, b: Run | StrPath, task: str | None = None) -> Comparison:

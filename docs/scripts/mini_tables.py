@@ -59,7 +59,7 @@ def tables(results: Path) -> tuple[str, str]:
 
 def column(folders: list[RunFolder], task: str) -> dict[str, Cell]:
     """Cells of the metric in a task's table, by label."""
-    (table,) = summarise(folders, task, metrics={METRIC})
+    (table,) = summarise(folders, task, metrics=[METRIC])
     return {row.label: cells[0] for row, cells in zip(table.rows, table.cells, strict=True)}
 
 

@@ -14,12 +14,14 @@ from pathlib import Path
 from vapbench.files.atomic import write_text
 from vapbench.report.model import TableModel
 from vapbench.report.render.formats import render
+from vapbench.report.tables.arrange import tabulate
+from vapbench.report.tables.layout import WIDTHS, Layout
 from vapbench.report.tables.published import as_table, publications
-from vapbench.report.tables.summary import summarise
 from vapbench.results.run import RunFolder
 
 ROOT = Path(__file__).resolve().parents[2]
-SUITE, REFERENCE = "mini", "i2v"
+SUITE = "mini"
+LAYOUT = Layout(style="paper", mark="significant", reference="i2v", width=WIDTHS["page"])
 TASKS = {"mini-all": "all", "mini-zero-shot": "zero-shot"}
 """File name -> task of the suite: conditions that were trained on, and those that were not."""
 
@@ -27,11 +29,11 @@ TASKS = {"mini-all": "all", "mini-zero-shot": "zero-shot"}
 def main(out: Path) -> None:
     """Write every table."""
     for name, model in tables().items():
-        write_text(out / f"{name}.md", render(model, "paper", "markdown", "significant"))
-        write_text(out / f"{name}.tex", render(model, "paper", "latex", "significant"))
+        write_text(out / f"{name}.md", render(model, LAYOUT, "markdown"))
+        write_text(out / f"{name}.tex", render(model, LAYOUT, "latex"))
     for paper in publications():
-        write_text(out / f"published-{paper.id}.md", render(as_table(paper), "paper", "markdown"))
-        write_text(out / f"published-{paper.id}.tex", render(as_table(paper), "paper", "latex"))
+        write_text(out / f"published-{paper.id}.md", render(as_table(paper), Layout(), "markdown"))
+        write_text(out / f"published-{paper.id}.tex", render(as_table(paper), Layout(width=WIDTHS["page"]), "latex"))
 
 
 def tables() -> Mapping[str, TableModel]:
@@ -39,7 +41,7 @@ def tables() -> Mapping[str, TableModel]:
     runs: Sequence[Path] = sorted(path.parent for path in (ROOT / "results" / SUITE).glob("*/manifest.json"))
     found = {}
     for name, task in TASKS.items():
-        (found[name],) = summarise([RunFolder(run) for run in runs], task, reference=REFERENCE)
+        (found[name],) = tabulate([RunFolder(run) for run in runs], LAYOUT.model_copy(update={"task": task}))
     return found
 
 

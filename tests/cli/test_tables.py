@@ -96,9 +96,9 @@ def test_report_has_a_table_per_task_and_suite(vapbench: Command, results: Path)
     done = vapbench("report", "--results", results)
     titles = [line for line in done.out.splitlines() if " cases x 1 seed" in line]
     assert [title.partition(" · 1")[0].partition(" · 8")[0] for title in titles][:3] == [
+        "mini · all",
         "mini · camera",
         "mini · style",
-        "mini · all",
     ]
     assert done.code == 0 and done.err == "" and "15/16" in done.out and "disk is full" in done.out
     only = vapbench("report", "--results", results, "--suite", "mini", "--task", "style").out
@@ -117,7 +117,7 @@ def test_report_by_condition_as_json_and_with_votes(vapbench: Command, results: 
     )
     for form in (["--json"], ["--format", "json"]):
         (table,) = json.loads(vapbench("report", *options, *form).out)
-        assert [row["label"] for row in table["rows"]] == ["i2v", "lora", "vap", "frozen"]
+        assert [row["label"] for row in table["rows"]] == ["i2v", "vap", "lora", "frozen"]
         assert table["by_condition"] and table["human_agreement"]
 
 
@@ -183,7 +183,7 @@ def test_a_table_of_every_style_in_every_format(vapbench: Command, results: Path
         assert name in done.out
     # Three tasks make three tables, and still one well-formed text.
     if format_ == "json":
-        assert [table["task"] for table in json.loads(done.out)] == ["camera", "style", "all"]
+        assert [table["task"] for table in json.loads(done.out)] == ["all", "camera", "style"]
     elif format_ == "csv":
         rows = list(csv.DictReader(io.StringIO(done.out)))
         assert len(rows) == 3 * 4 * 2 and {row["task"] for row in rows} == {"camera", "style", "all"}
@@ -196,7 +196,18 @@ def test_a_table_of_every_style_in_every_format(vapbench: Command, results: Path
 
 def test_a_table_goes_into_a_file(vapbench: Command, results: Path, tmp_path: Path) -> None:
     path = tmp_path / "paper" / "table.tex"
-    options = ("--results", results, "-s", "mini", "--published", "--format", "latex", "--standalone")
+    options = (
+        "--results",
+        results,
+        "-s",
+        "mini",
+        "--published",
+        "--format",
+        "latex",
+        "--standalone",
+        "--width",
+        "page",
+    )
     done = vapbench("table", *options, "--mark", "significant", "--reference", "i2v", "--out", path)
     assert (done.code, done.out.strip(), done.err) == (0, str(path), "")
     text = path.read_text()

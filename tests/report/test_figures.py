@@ -17,6 +17,7 @@ from vapbench.report.render.vbench import eval_results
 from vapbench.report.tables.agreement import HumanVote, metric_agreement, read_votes
 from vapbench.report.tables.breakdown import breakdown, lines
 from vapbench.report.tables.grid import grid_of
+from vapbench.report.tables.layout import Layout
 from vapbench.report.tables.preference import with_votes
 from vapbench.report.tables.published import publications, with_published
 from vapbench.report.tables.summary import summarise
@@ -124,7 +125,7 @@ def test_preferences_are_shares_of_choices_or_of_wins_and_marked_by_ranks(model:
     assert wins.columns[-1].title == "Mean win rate"
     assert [line[-1].mean for line in wins.cells] == pytest.approx([1.0, 0.5, 0.0])
     assert "216 votes of 6 raters on 12 cases" in wins.footers[-1]
-    assert [line.count for line in grid_of(wins, "wide").groups[0].lines] == ["12/12", "12/12", "11/12"]
+    assert [line.count for line in grid_of(wins, Layout(style="wide")).groups[0].lines] == ["12/12", "12/12", "11/12"]
     with pytest.raises(DataError, match="neither all methods at once nor all pairs"):
         with_votes(model, [*votes_for("vap", "i2v"), *votes_for("vap", "lora")])
 
@@ -132,7 +133,7 @@ def test_preferences_are_shares_of_choices_or_of_wins_and_marked_by_ranks(model:
 def test_a_preference_that_may_be_chance_has_no_winner(model: TableModel) -> None:
     split = [*votes_for("vap", "i2v"), *votes_for("i2v", "vap")]
     assert {line[-1].ranks for line in with_votes(model, split).cells} == {(1, 2), None}
-    for line in grid_of(with_votes(model, split), "paper").groups[0].lines:
+    for line in grid_of(with_votes(model, split), Layout(style="paper")).groups[0].lines:
         assert not line.entries[-1].best and not line.entries[-1].second
 
 

@@ -19,6 +19,7 @@ from vapbench.report.render import terminal
 from vapbench.report.render.formats import render, render_all
 from vapbench.report.tables.comparison import compare
 from vapbench.report.tables.comparison import to_json as compared
+from vapbench.report.tables.layout import Layout
 from vapbench.report.tables.summary import summarise
 from vapbench.results.run import Failure, Note, RunFolder
 
@@ -159,15 +160,15 @@ def test_remarks_reach_every_format(table: TableModel) -> None:
     said = "b: 39 frames at 24 fps against the suite's 13 at 8 (6 of 6 clips)."
     assert said in [line.plain for line in terminal.lines(table)]
     for format_ in ("markdown", "latex"):
-        assert said in render(table, "wide", format_).splitlines()  # type: ignore[arg-type]
-    assert f"<p>{said.replace(chr(39), '&#x27;')}</p>" in render(table, "wide", "html")
-    (plain,) = json.loads(render_all([table], "wide", "json", "displayed", False))
+        assert said in render(table, Layout(style="wide", notes="full"), format_).splitlines()  # type: ignore[arg-type]
+    assert f"<p>{said.replace(chr(39), '&#x27;')}</p>" in render(table, Layout(style="wide"), "html")
+    (plain,) = json.loads(render_all([table], Layout(style="wide"), "json"))
     assert [(r["kind"], r["methods"], r["columns"], r["count"], r["total"]) for r in plain["remarks"]] == [
         ("clip", ["b"], [], 6, 6),
         ("score", ["b"], ["flicker"], 6, 6),
     ]
     assert plain["remarks"][0]["line"] == said
-    rows = list(csv.DictReader(io.StringIO(render(table, "wide", "csv"))))
+    rows = list(csv.DictReader(io.StringIO(render(table, Layout(style="wide"), "csv"))))
     assert {row["method"]: row["remarks"] for row in rows} == {
         "a": "",
         "b": f"{said.removeprefix('b: ').rstrip('.')}; caption cut by the encoder (6 of 6 cases)",
@@ -176,8 +177,8 @@ def test_remarks_reach_every_format(table: TableModel) -> None:
 
 def test_a_csv_without_remarks_has_no_column_for_them(runs: Runs, table: TableModel) -> None:
     (silent,) = summarise([runs.write("c", cases(AS_ASKED))], "all")
-    assert "remarks" not in render(silent, "wide", "csv")
-    together = list(csv.DictReader(io.StringIO(render_all([silent, table], "wide", "csv", "displayed", False))))
+    assert "remarks" not in render(silent, Layout(style="wide"), "csv")
+    together = list(csv.DictReader(io.StringIO(render_all([silent, table], Layout(style="wide"), "csv"))))
     assert [row["remarks"] != "" for row in together] == [False, False, True]
 
 
@@ -186,7 +187,7 @@ def test_a_style_keeps_the_remarks_on_its_columns(runs: Runs, metric_data: Any) 
     cut = {"kind": CAPTION_CUT, "note": "lost"}
     runs.write("b", cases(FASTER), metric="aesthetic_quality")
     (model,) = summarise([runs.write("b", cases(FASTER, noted=cut))], "all")
-    wide, paper = render(model, "wide", "markdown"), render(model, "paper", "markdown")
+    wide, paper = render(model, Layout(style="wide"), "markdown"), render(model, Layout(style="paper"), "markdown")
     assert "39 frames" in wide and "39 frames" in paper
     assert CAPTION_CUT in wide and CAPTION_CUT not in paper
 

@@ -12,6 +12,7 @@ from tests.report.conftest import Case, Runs
 from vapbench.core.video import READER_VERSION
 from vapbench.report.render.formats import render
 from vapbench.report.tables.comparison import compare
+from vapbench.report.tables.layout import Layout
 from vapbench.report.tables.summary import summarise
 from vapbench.results.run import RunFolder
 from vapbench.stats import STATISTICS_VERSION
@@ -34,7 +35,7 @@ def test_every_table_names_suite_protocol_reader_and_statistics(runs: Runs, form
     (table,) = summarise([written(runs, "vap", {"suite": 3, "reader": 2})], "all")
     line = f"Versions: suite mini and its protocol 3; video reader 2; statistics {STATISTICS_VERSION}."
     for style in ("paper", "wide"):
-        assert line in render(table, style, format_)
+        assert line in render(table, Layout(style=style, notes="full"), format_)
 
 
 def test_rows_of_different_readers_in_one_table_are_told_by_name(runs: Runs) -> None:

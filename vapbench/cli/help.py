@@ -15,8 +15,9 @@ from typer.core import TyperCommand, TyperGroup
 
 WHAT, FOLDER, WHERE = "What", "A folder of videos", "Where"
 DEVICES, FAILURES, OUTPUT = "Devices", "Failures", "Output"
+LAYOUT = "The table"
 """Headings of options."""
-_ORDER = ("Arguments", WHAT, FOLDER, WHERE, DEVICES, FAILURES, OUTPUT)
+_ORDER = ("Arguments", WHAT, FOLDER, WHERE, LAYOUT, DEVICES, FAILURES, OUTPUT)
 
 
 @dataclass(frozen=True)

@@ -98,14 +98,9 @@ Limit = Annotated[
         "--limit", min=1, help="Only the first N cases of the task.", show_default=False, rich_help_panel=WHAT
     ),
 ]
-Columns = Annotated[
+Rows = Annotated[
     list[str] | None,
-    typer.Option(
-        "--metric",
-        metavar="METRIC",
-        help="Only this column, repeatable: a metric's name, with :key=value where columns differ in parameters.",
-        show_default=False,
-    ),
+    typer.Argument(help="Runs: folders, names or labels. Default: all there are.", show_default=False),
 ]
 Results = Annotated[
     Path, typer.Option("--results", help="Where runs are kept.", envvar="VAPBENCH_RESULTS", rich_help_panel=WHERE)

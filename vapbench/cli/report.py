@@ -9,10 +9,12 @@ import typer
 
 from vapbench.cli import options as opt
 from vapbench.cli.extras import Extras
+from vapbench.cli.layout import TableLayout
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from vapbench.report.tables.layout import Layout
     from vapbench.results.run import RunFolder
 
 
@@ -22,19 +24,10 @@ def register(app: typer.Typer) -> None:
     app.command()(show)
 
 
+@opt.flat
 def report(
-    runs: Annotated[
-        list[str] | None,
-        typer.Argument(help="Runs: folders, names or labels. Default: all there are.", show_default=False),
-    ] = None,
-    task: Annotated[
-        str | None,
-        typer.Option("--task", "-t", help="Only this task. [default: every task]", show_default=False),
-    ] = None,
-    suite: Annotated[
-        str | None, typer.Option("--suite", "-s", help="Only runs of this suite.", show_default=False)
-    ] = None,
-    metric: opt.Columns = None,
+    layout: TableLayout,
+    runs: opt.Rows = None,
     by_condition: Annotated[
         bool, typer.Option("--by-condition", help="Also every column condition by condition.")
     ] = False,
@@ -67,23 +60,27 @@ def report(
     \b
     vapbench report
     vapbench report vap frozen --task camera --figure forest.pdf
-    vapbench report --metric first_frame_psnr --metric dynamic_degree
+    vapbench report --metric first_frame_psnr --metric dynamic_degree --label vap="VAP (ours)"
+    vapbench report --metric semantic_alignment --by-category
     """
     from vapbench.cli.naming import run_folders, where
     from vapbench.core.console import configure_logging
     from vapbench.errors import UsageError
 
     configure_logging(verbose=0, quiet=False)
-    folders = run_folders(runs, results, suite)
+    wanted = layout.read(runs=runs or None, style="wide")
+    folders = run_folders(wanted.runs, results, wanted.suite)
     if not folders:
-        of_suite = f" of suite {suite}" if suite else ""
+        of_suite = f" of suite {wanted.suite}" if wanted.suite else ""
         raise UsageError(f"No runs in {where(results)}{of_suite}; make one: vapbench run --help")
     if format_ == "vbench":
-        _write_vbench(folders, task)
+        _write_vbench(folders, wanted.task)
         return
-    extras = Extras(by_condition, votes, tuple(figure or ()))
-    check_columns(folders, metric)
-    print_tables(folders, task, as_json=json or format_ == "json", next_steps=False, metrics=metric, extras=extras)
+    extras = Extras(by_condition, votes or wanted.votes, tuple(figure or ()))
+    # Votes are set against the metrics; as a column of their own they are what ``table`` writes.
+    wanted = wanted.model_copy(update={"votes": None})
+    check_columns(folders, [choice.name for choice in wanted.columns])
+    print_tables(folders, wanted, as_json=json or format_ == "json", next_steps=False, checked=True, extras=extras)
 
 
 def show(
@@ -123,10 +120,10 @@ def show(
 
 def print_tables(
     folders: Sequence[RunFolder],
-    task: str | None,
+    layout: Layout,
     as_json: bool,
     next_steps: bool,
-    metrics: Sequence[str] | None = None,
+    checked: bool = False,
     extras: Extras | None = None,
     bounds: str = "the same with --method frozen --method ground-truth",
 ) -> None:
@@ -134,15 +131,16 @@ def print_tables(
     from vapbench.core.console import errors, output, print_json
     from vapbench.report.render.json import to_json
     from vapbench.report.render.terminal import print_tables as print_terminal
-    from vapbench.report.tables.summary import summarise
+    from vapbench.report.tables.arrange import check_names, tabulate
 
     if not folders:
         return
     extras = extras or Extras()
     # As the runs were told to score them: what a suite names first is what it is about.
-    known = list(dict.fromkeys(name for folder in folders for name in folder.manifest().metrics))
-    order = [name for text in metrics or () for name in known if text == name or text.startswith(f"{name}:")] or known
-    tables = summarise(folders, task, metrics, order=order)
+    order = list(dict.fromkeys(name for folder in folders for name in folder.manifest().metrics))
+    tables = tabulate(folders, layout, order)
+    if checked:
+        check_names(tables, layout)
     extras.check(tables)
     if as_json:
         print_json([{**to_json(table), **extras.data(table)} for table in tables])

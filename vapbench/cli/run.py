@@ -43,6 +43,7 @@ def run(
     """
     from vapbench.cli.execute import execute_all, plans_of, say_merge
     from vapbench.cli.report import print_tables
+    from vapbench.report.tables.layout import read_layout
     from vapbench.running.costs import limit_calls
     from vapbench.running.plan import columns
     from vapbench.suites import find_suite
@@ -59,7 +60,8 @@ def run(
     stopped = execute_all(plans, wanted, settings, selection, output.quiet)
     folders = [plan.folder for plan in plans if plan.folder.manifest_path.exists()]
     shown = [column.label for column in wanted]
-    print_tables(folders, selection.task.name, as_json=output.json, next_steps=not output.quiet, metrics=shown)
+    layout = read_layout(None, style="wide", task=selection.task.name, columns=shown)
+    print_tables(folders, layout, as_json=output.json, next_steps=not output.quiet)
     say_merge(generation.shard, execution.results)
     raise typer.Exit(1 if stopped else 0)
 

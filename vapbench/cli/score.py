@@ -80,6 +80,7 @@ def score(
     """
     from vapbench.cli.report import print_tables
     from vapbench.errors import UsageError
+    from vapbench.report.tables.layout import read_layout
     from vapbench.running.costs import limit_calls
     from vapbench.running.progress import progress
     from vapbench.running.run import choose, columns_for
@@ -106,7 +107,8 @@ def score(
         _score_set(work.folder, selection, text, metric, params, execution.device, output.json)
     shown = [*(column.label for column in wanted), *(metric.name for metric, _ in sets.values())]
     bounds = _bounds(selection, cases, clips, execution.results)
-    print_tables([work.folder], selection.task.name, output.json, not output.quiet, metrics=shown, bounds=bounds)
+    layout = read_layout(None, style="wide", task=selection.task.name, columns=shown)
+    print_tables([work.folder], layout, output.json, not output.quiet, bounds=bounds)
     raise typer.Exit(1 if stopped else 0)
 
 

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from vapbench.cli import options as opt
+from vapbench.cli.layout import TableLayout
 
 if TYPE_CHECKING:
     from vapbench.report.model import TableModel
+    from vapbench.report.tables.layout import Layout
 
 _Task = Annotated[
     str | None, typer.Option("--task", "-t", help="Only this task. [default: every task]", show_default=False)
@@ -59,25 +61,22 @@ def compare(
     output().print(f"\n{found}", markup=False, highlight=False, emoji=False, soft_wrap=True)
 
 
+@opt.flat
 def table(
-    runs: Annotated[
-        list[str] | None,
-        typer.Argument(help="Runs: folders, names or labels. Default: all there are.", show_default=False),
-    ] = None,
+    layout: TableLayout,
+    runs: opt.Rows = None,
     style: Annotated[
-        Literal["paper", "wide", "ablation"],
+        Literal["paper", "wide", "ablation"] | None,
         typer.Option(
             "--style",
             help="paper: the paper's six columns, means. wide: every column, intervals, ranks, n. "
-            "ablation: the --reference row, the others with their difference from it.",
+            "ablation: the --reference row, the others with their difference from it. [default: paper]",
+            show_default=False,
         ),
-    ] = "paper",
+    ] = None,
     format_: Annotated[
         Literal["latex", "markdown", "html", "csv", "json"], typer.Option("--format", help="What to write.")
     ] = "markdown",
-    task: _Task = None,
-    suite: _Suite = None,
-    metric: opt.Columns = None,
     reference: Annotated[
         str | None,
         typer.Option(
@@ -87,12 +86,35 @@ def table(
         ),
     ] = None,
     mark: Annotated[
-        Literal["displayed", "significant"],
+        Literal["displayed", "significant"] | None,
         typer.Option(
             "--mark",
-            help="Bold and underlined: by the digits shown, or whatever is not significantly worse than the best.",
+            help="Bold and underlined: by the digits shown, or whatever is not significantly worse than the best. "
+            "[default: displayed]",
+            show_default=False,
         ),
-    ] = "displayed",
+    ] = None,
+    intervals: Annotated[
+        Literal["none", "brackets", "plus-minus"] | None,
+        typer.Option("--intervals", help="Beside the means. [default: the style's]", show_default=False),
+    ] = None,
+    width: Annotated[
+        str | None,
+        typer.Option(
+            "--width",
+            metavar="column|page|INCHES",
+            help="LaTeX: room there is, 3.25 inches (a column of two), 5.5 (a page), or inches. [default: column]",
+            show_default=False,
+        ),
+    ] = None,
+    notes: Annotated[
+        Literal["brief", "full"] | None,
+        typer.Option(
+            "--notes",
+            help="LaTeX: brief notes are no longer than the table; the rest are comments of the file. [default: brief]",
+            show_default=False,
+        ),
+    ] = None,
     published: Annotated[
         bool,
         typer.Option("--published", help="Add the paper's rows: below runs on its data, else as a table of their own."),
@@ -112,11 +134,31 @@ def table(
     """Write the table for the paper.
 
     Bold is best, underlined second best, by the digits shown or by significance; what is incomplete is never ranked;
-    the notes say how many cases, which definitions, which tests, which commit.
+    the notes say how many cases, which definitions, which tests, which commit. Rows are in the order they are named
+    in, else by the first column.
 
     \b
     vapbench table vap i2v lora --task all --format latex --out table.tex
+    vapbench table --label vap="VAP (ours)" --metric +first_frame_psnr --width page --format latex
     vapbench table --published --suite vap-data
+    vapbench table --config table.yaml --format latex --out table.tex
+
+    \b
+    All of it may stand in a small file beside the paper; options given as well override it:
+    \b
+      # table.yaml
+      runs: [vap, i2v, lora]
+      suite: mini
+      task: all
+      labels: {vap: VAP (ours), i2v: CogVideoX-I2V}
+      columns:
+        - {metric: semantic_alignment, title: Align., decimals: 1}
+        - dynamic_degree
+      groups:
+        - {title: One model for all, rows: [vap, i2v]}
+        - {title: One model per condition, rows: [lora]}
+      intervals: plus-minus
+      caption: Semantic control on the mini suite.
     """
     from vapbench.core.console import configure_logging
     from vapbench.errors import UsageError
@@ -126,8 +168,11 @@ def table(
     configure_logging(verbose=0, quiet=False)
     if standalone and format_ != "latex":
         raise UsageError(f"--standalone makes a LaTeX document; drop it, or write --format latex instead of {format_}.")
-    models = _models(runs, results, suite, task, metric, reference, style == "ablation", published, votes)
-    text = render_all(models, style, format_, mark, standalone)
+    wanted = layout.read(
+        **{"runs": runs or None, "style": style, "reference": reference, "mark": mark, "intervals": intervals},
+        **{"width": width, "notes": notes, "published": published or None, "votes": votes},
+    )
+    text = render_all(_models(wanted, results), wanted, format_, standalone)
     if out is None:
         typer.echo(text, nl=False)
     else:
@@ -135,46 +180,21 @@ def table(
         typer.echo(str(out))
 
 
-def _models(
-    runs: list[str] | None,
-    results: Path | None,
-    suite: str | None,
-    task: str | None,
-    metrics: list[str] | None,
-    reference: str | None,
-    ablation: bool,
-    published: bool,
-    votes: Path | None,
-) -> list[TableModel]:
+def _models(layout: Layout, results: Path | None) -> list[TableModel]:
     from vapbench.cli.naming import run_folders, where
     from vapbench.cli.report import check_columns
     from vapbench.errors import UsageError
+    from vapbench.report.tables.arrange import arranged, check_names, tabulate
     from vapbench.report.tables.published import beside_published, publications
-    from vapbench.report.tables.summary import summarise
 
-    folders = run_folders(runs, results, suite)
-    if not folders and published:
-        return beside_published([], publications())
+    folders = run_folders(layout.runs, results, layout.suite)
+    if not folders and layout.published:
+        return [arranged(model, layout) for model in beside_published([], publications())]
     if not folders:
-        of_suite = f" of suite {suite}" if suite else ""
+        of_suite = f" of suite {layout.suite}" if layout.suite else ""
         raise UsageError(f"No runs in {where(results)}{of_suite}; make one: vapbench run --help")
-    check_columns(folders, metrics)
-    models = summarise(folders, task, metrics, reference=reference)
-    if ablation and reference is None:
-        first = next((row.label for row in models[0].rows if row.competes), models[0].rows[0].label)
-        models = summarise(folders, task, metrics, reference=first)
-    if votes is not None:
-        models = _with_votes(models, votes)
-    return beside_published(models, publications()) if published else models
-
-
-def _with_votes(models: list[TableModel], path: Path) -> list[TableModel]:
-    from vapbench.errors import DataError
-    from vapbench.report.tables.agreement import read_votes
-    from vapbench.report.tables.preference import with_votes
-
-    cast = read_votes(path)
-    voted = [with_votes(model, cast) for model in models]
-    if not any(len(after.columns) > len(before.columns) for before, after in zip(models, voted, strict=True)):
-        raise DataError(f"{path}: no vote is on cases and methods of these runs; name the runs that were judged.")
-    return voted
+    if not (layout.votes or layout.published):
+        check_columns(folders, [choice.name for choice in layout.columns])
+    models = tabulate(folders, layout)
+    check_names(models, layout)
+    return models

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal, Self
 
 from vapbench.report.ranking import Versus
 from vapbench.report.read.columns import Column, Row
@@ -11,6 +12,32 @@ from vapbench.report.read.evidence import Why
 from vapbench.report.read.remarks import Remark
 
 CONFIDENCE = 0.95
+MEAN = "Mean over cases, seeds averaged within a case"
+
+# fmt: off
+FooterKind = Literal[
+    "cases", "mean", "conditions", "ranks", "tests", "power", "columns", "rows", "suite", "versions", "made", "votes",
+    "published", "marks",
+]
+# fmt: on
+"""What a line below a table is about. Renderers choose by it: nothing explains what is not printed."""
+
+
+class Footer(str):
+    """A line below a table, and what it is about."""
+
+    __slots__ = ("kind",)
+    kind: FooterKind
+
+    def __new__(cls, kind: FooterKind, text: str) -> Self:
+        """``text`` about ``kind``."""
+        made = super().__new__(cls, text)
+        made.kind = kind
+        return made
+
+    def __reduce__(self) -> tuple[type[Footer], tuple[FooterKind, str]]:
+        """For copies."""
+        return Footer, (self.kind, str(self))
 
 
 @dataclass(frozen=True)
@@ -91,7 +118,7 @@ class TableModel:
     rows: tuple[Row, ...]
     cells: tuple[tuple[Cell, ...], ...]
     """``cells[row][column]``."""
-    footers: tuple[str, ...]
+    footers: tuple[Footer, ...]
     """What a reader must know: how intervals are made, what the columns are, who is not ranked."""
     reference: int | None = None
     """Row that the others are compared with."""

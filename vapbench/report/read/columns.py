@@ -87,6 +87,12 @@ class Row:
     run: str = ""
     """Name of the run's folder: ``vap~93188c36``."""
 
+    named: str = ""
+    """What the run is called, where an author gave the row another label."""
+
+    group: str = ""
+    """Title of the group an author put it in."""
+
     @property
     def competes(self) -> bool:
         """Whether the method can be best: floors, ceilings and published rows cannot."""
@@ -128,7 +134,8 @@ def labels_by_name(rows: Sequence[Row]) -> dict[str, str]:
     """Label of a row by each name its run may have been given elsewhere, as in a study: label, folder, or bare name."""
     bare = [row.run.partition("~")[0] for row in rows]
     names = {name: row.label for name, row in zip(bare, rows, strict=True) if name and bare.count(name) == 1}
-    return names | {row.run: row.label for row in rows if row.run} | {row.label: row.label for row in rows}
+    names |= {name: row.label for row in rows for name in (row.run, row.named) if name}
+    return names | {row.label: row.label for row in rows}
 
 
 def _ends(paths: Sequence[Path]) -> list[str]:

@@ -8,20 +8,19 @@ from typing import Literal
 
 from vapbench.files.text import encodable
 from vapbench.report.model import TableModel
-from vapbench.report.tables.grid import Style, grid_of
-from vapbench.report.tables.marks import Mark
+from vapbench.report.tables.grid import grid_of
+from vapbench.report.tables.layout import Layout
 
 Format = Literal["latex", "markdown", "html", "csv", "json"]
 
 
-def render_all(models: Sequence[TableModel], style: Style, format_: Format, mark: Mark, standalone: bool) -> str:
+def render_all(models: Sequence[TableModel], layout: Layout, format_: Format, standalone: bool = False) -> str:
     """Several tables as one text of the format: one JSON list, one CSV with one head, one LaTeX document.
 
     Args:
         models: the tables.
-        style: see :func:`vapbench.report.tables.grid.grid_of`.
+        layout: how they look.
         format_: the format.
-        mark: what bold and underlined mean; see :func:`vapbench.report.tables.marks.marks_of`.
         standalone: LaTeX only: a document that compiles by itself.
     """
     if format_ == "json":
@@ -32,41 +31,31 @@ def render_all(models: Sequence[TableModel], style: Style, format_: Format, mark
         from vapbench.report.render.csv import to_csv
 
         return encodable(to_csv(*models))
-    texts = [render(model, style, format_, mark) for model in models]
+    texts = [render(model, layout, format_) for model in models]
     if standalone:
         from vapbench.report.render.latex import document
 
-        # Means fit A4; intervals, ranks and differences beside them do not.
-        return document(texts, "a4paper" if style == "paper" else "a3paper")
+        return document(texts, layout.width)
     return "\n".join(texts)
 
 
-def render(model: TableModel, style: Style, format_: Format, mark: Mark = "displayed") -> str:
+def render(model: TableModel, layout: Layout, format_: Format) -> str:
     """The table as text.
 
-    CSV and JSON hold every column's unrounded numbers whatever the style; the others print what the style shows.
+    CSV and JSON hold unrounded numbers of every column, whatever the style; the others print what the style shows.
     """
-    return encodable(_render(model, style, format_, mark))
-
-
-def _render(model: TableModel, style: Style, format_: Format, mark: Mark) -> str:
-    if format_ == "csv":
-        from vapbench.report.render.csv import to_csv
-
-        return to_csv(model)
-    if format_ == "json":
-        from vapbench.report.render.json import to_json
-
-        return json.dumps(to_json(model), ensure_ascii=False, indent=1) + "\n"
-    grid = grid_of(model, style, mark)
+    if format_ in ("csv", "json"):
+        return render_all([model], layout, format_)
+    grid = grid_of(model, layout)
     if format_ == "markdown":
         from vapbench.report.render.markdown import to_markdown
 
-        return to_markdown(grid)
+        return encodable(to_markdown(grid))
     if format_ == "html":
         from vapbench.report.render.html import to_html
 
-        return to_html(grid)
+        return encodable(to_html(grid))
     from vapbench.report.render.latex import to_latex
 
-    return to_latex(grid, label="-".join(filter(None, (model.suite, model.task))))
+    label = layout.latex_label or f"tab:{'-'.join(filter(None, (model.suite, model.task)))}"
+    return to_latex(grid, label, layout.width, layout.notes)

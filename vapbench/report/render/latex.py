@@ -1,192 +1,270 @@
-r"""Tables in LaTeX: booktabs, nothing else, pure ASCII.
+r"""Tables in LaTeX: booktabs, nothing else, as wide as a column of the venue and no wider.
 
-Whatever a label or caption holds is escaped: characters that LaTeX gives a meaning, letters with accents, arrows and
-signs. What no standard font has is written as its code point, so that the file compiles with pdfLaTeX as it is.
+Sizes are in points rather than by name: ``\small`` is another size in every class. What does not fit is made smaller,
+its labels are broken, and at last its columns continue in a second block.
 """
 
 from __future__ import annotations
 
-import textwrap
-import unicodedata
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
 
+from vapbench.report.model import Footer
+from vapbench.report.render.tex import BOLD, escape, paragraph, width, wrap
 from vapbench.report.tables.grid import Entry, Grid, Header, Line
+from vapbench.report.tables.layout import WIDTHS, Notes
 
-PREAMBLE = "% Needs \\usepackage{booktabs}. If it is wider than a column, make it a table*."
-_HEAD = 12
-"""Letters in a line of a column's head: about as wide as its numbers."""
+_POINTS = 72.27
+_SIZES = (9.0, 8.0, 7.0)
+_SMALLER = {9.0: 7.0, 8.0: 7.0, 7.0: 6.0}
+"""Size of intervals, by that of the numbers."""
+_GAP = 5.0
+_LABEL_SHARES = (1.0, 0.42, 0.3)
+"""Parts of the width that labels may take before they are broken."""
+_NOTE_SIZE, _NOTE_LINE = 7.0, 8.4
+_SLACK = 1.15
+"""Lines of prose are not full: so much more room they take."""
 
-_SPECIAL = {
-    "\\": r"\textbackslash{}",
-    "&": r"\&",
-    "%": r"\%",
-    "$": r"\$",
-    "#": r"\#",
-    "_": r"\_",
-    "{": r"\{",
-    "}": r"\}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    '"': "''",
-    "`": r"\textasciigrave{}",
-    "\N{EN DASH}": "--",
-    "\N{EM DASH}": "---",
-    "\N{MINUS SIGN}": "$-$",
-    "\N{LEFT SINGLE QUOTATION MARK}": "`",
-    "\N{RIGHT SINGLE QUOTATION MARK}": "'",
-    "\N{LEFT DOUBLE QUOTATION MARK}": "``",
-    "\N{RIGHT DOUBLE QUOTATION MARK}": "''",
-    "\N{HORIZONTAL ELLIPSIS}": r"\ldots{}",
-    "\N{MIDDLE DOT}": r"$\cdot$",
-    "\N{MULTIPLICATION SIGN}": r"$\times$",
-    "\N{PLUS-MINUS SIGN}": r"$\pm$",
-    "\N{UPWARDS ARROW}": r"$\uparrow$",
-    "\N{DOWNWARDS ARROW}": r"$\downarrow$",
-    "\N{NO-BREAK SPACE}": "~",
-    "\N{LATIN SMALL LETTER SHARP S}": r"\ss{}",
-    "\N{LATIN SMALL LETTER AE}": r"\ae{}",
-    "\N{LATIN SMALL LETTER O WITH STROKE}": r"\o{}",
-    "\N{LATIN SMALL LETTER DOTLESS I}": r"\i{}",
-    "\N{LATIN SMALL LETTER L WITH STROKE}": r"\l{}",
-}
-_ACCENTS = {
-    "\N{COMBINING GRAVE ACCENT}": r"\`",
-    "\N{COMBINING ACUTE ACCENT}": r"\'",
-    "\N{COMBINING CIRCUMFLEX ACCENT}": r"\^",
-    "\N{COMBINING TILDE}": r"\~",
-    "\N{COMBINING DIAERESIS}": r"\"",
-    "\N{COMBINING MACRON}": r"\=",
-    "\N{COMBINING BREVE}": r"\u",
-    "\N{COMBINING CARON}": r"\v",
-    "\N{COMBINING CEDILLA}": r"\c",
-    "\N{COMBINING RING ABOVE}": r"\r",
-    "\N{COMBINING DOUBLE ACUTE ACCENT}": r"\H",
-    "\N{COMBINING DOT ABOVE}": r"\.",
-}
+_ALWAYS = ("published", "marks")
+_BRIEF = (
+    "cases",
+    "mean",
+    "conditions",
+    "ranks",
+    "power",
+    "votes",
+    "rows",
+    "tests",
+    "suite",
+    "columns",
+    "versions",
+    "made",
+)
+"""Kinds of notes, the most needed first."""
 
 
-def to_latex(grid: Grid, label: str = "") -> str:
+def to_latex(grid: Grid, label: str = "", inches: float = WIDTHS["column"], notes: Notes = "full") -> str:
     r"""A ``table`` environment.
 
     Args:
         grid: the table.
-        label: of ``\label{tab:...}``; empty for none.
+        label: of ``\label{...}``; empty for none.
+        inches: width it may take.
+        notes: ``full``: all of them; ``brief``: as many as are no longer than the table, the rest as comments.
     """
-    body = "\n".join(_table(grid, label))
-    return f"{PREAMBLE}\n{body}\n"
+    return "\n".join(_Table(grid, inches * _POINTS).lines(label, notes)) + "\n"
 
 
-def document(tables: Sequence[str], paper: str) -> str:
+def document(tables: Sequence[str], inches: float) -> str:
     """A document of tables that compiles by itself.
 
     Args:
         tables: what :func:`to_latex` made.
-        paper: its size, wide enough for the tables: ``a4paper``, ``a3paper``.
+        inches: width of its text.
     """
     body = "\n".join(tables)
     return (
-        f"\\documentclass{{article}}\n\\usepackage[landscape,{paper},margin=1cm]{{geometry}}\n"
-        "\\usepackage{booktabs}\n\\setlength{\\belowcaptionskip}{6pt}\n"
-        f"\\begin{{document}}\n{body}\\end{{document}}\n"
+        f"\\documentclass[10pt]{{article}}\n\\usepackage[textwidth={inches:g}in,textheight=9in]{{geometry}}\n"
+        f"\\usepackage{{booktabs}}\n\\begin{{document}}\n{body}\\end{{document}}\n"
     )
 
 
-def escape(text: str) -> str:
-    """Any text as LaTeX that prints it; line breaks and control characters become spaces."""
-    return "".join(_escape(character) for character in unicodedata.normalize("NFC", text))
+@dataclass(frozen=True)
+class _Fit:
+    """Sizes at which a table fits."""
+
+    size: float
+    labels: float
+    """Widest that a label may be, in points."""
+    blocks: tuple[range, ...]
+    """Columns of each block."""
 
 
-def _escape(character: str) -> str:
-    if character in _SPECIAL:
-        return _SPECIAL[character]
-    if character.isascii():
-        return character if character.isprintable() else " "
-    parts = unicodedata.normalize("NFD", character)
-    if len(parts) == 2 and parts[0].isascii() and parts[0].isalpha() and parts[1] in _ACCENTS:
-        # An i or j loses its dot before it gets an accent.
-        letter = {"i": r"\i", "j": r"\j"}.get(parts[0], parts[0])
-        return f"{{{_ACCENTS[parts[1]]}{{{letter}}}}}"
-    if unicodedata.category(character)[0] in "ZC":
-        return " "
-    return rf"\texttt{{U+{ord(character):04X}}}"
+class _Table:
+    """A grid that is to be so many points wide."""
+
+    def __init__(self, grid: Grid, total: float) -> None:
+        self.grid, self.total = grid, total
+        self.rows = [line for group in grid.groups for line in group.lines]
+        self.paired = [any(_beside(line.entries[i]) for line in self.rows) for i in range(len(grid.headers))]
+        self.fit = self._fit()
+
+    def lines(self, label: str, notes: Notes) -> Iterator[str]:
+        """The environment."""
+        printed, comments = self._notes(notes)
+        inches = f"{self.total / _POINTS:g}"
+        yield rf"% Needs \usepackage{{booktabs}}. Laid out for {inches} in; --width column, page or INCHES sets it."
+        yield from (f"% {comment}" for comment in comments)
+        yield r"\begin{table}[t]"
+        yield r"\centering\sloppy"
+        # Above a table the caption needs room below it; most classes leave it above.
+        yield r"\setlength{\abovecaptionskip}{0pt}\setlength{\belowcaptionskip}{6pt}"
+        yield rf"\caption{{{' '.join(paragraph([self.grid.title]))}}}"
+        if label:
+            yield rf"\label{{{''.join(c for c in label if c.isascii() and (c.isalnum() or c in '-.:'))}}}"
+        yield rf"\fontsize{{{self.fit.size:g}}}{{{self.fit.size * 1.2:.1f}}}\selectfont"
+        small = _SMALLER[self.fit.size]
+        if any(entry.interval for line in self.rows for entry in line.entries):
+            yield rf"\def\beside#1{{{{\fontsize{{{small:g}}}{{{small * 1.2:.1f}}}\selectfont #1}}}}"
+        for number, block in enumerate(self.fit.blocks):
+            if number:
+                yield r"\par\vspace{4pt}"
+            yield from self._block(block)
+        yield r"\par\vspace{3pt}"
+        yield r"\begin{minipage}{\linewidth}\raggedright"
+        yield rf"\fontsize{{{_NOTE_SIZE:g}}}{{{_NOTE_LINE:g}}}\selectfont"
+        yield from printed
+        yield r"\end{minipage}"
+        yield r"\end{table}"
+
+    def _fit(self) -> _Fit:
+        everything = range(len(self.grid.headers))
+        count = max(1, len(everything))
+        for blocks in range(1, count + 1):
+            cut = [everything[i * count // blocks : (i + 1) * count // blocks] for i in range(blocks)]
+            for size, share in product(_SIZES, _LABEL_SHARES):
+                if all(self._width(block, size, share * self.total) <= self.total for block in cut):
+                    return _Fit(size, share * self.total, tuple(cut))
+        return _Fit(_SIZES[-1], _LABEL_SHARES[-1] * self.total, tuple(everything[i : i + 1] for i in everything))
+
+    def _width(self, block: range, size: float, labels: float) -> float:
+        texts = [part for line in self.rows for part in wrap(line.label, labels, size)]
+        first = max((width(text, size) for text in ("Method", *texts)), default=0.0)
+        counts = max(width(line.count, size) for line in self.rows) + _GAP if self.grid.counts and self.rows else 0.0
+        return first + counts + sum(_GAP + self._column(index, size) for index in block)
+
+    def _column(self, index: int, size: float) -> float:
+        head = max(width(text, size) for text in _head(self.grid.headers[index], self._body(index, size), size))
+        return max(head, self._body(index, size))
+
+    def _body(self, index: int, size: float) -> float:
+        """Width of a column's numbers with what stands beside them."""
+        entries = [line.entries[index] for line in self.rows]
+        numbers = max((width(e.text, size) * (BOLD if e.best else 1.0) for e in entries), default=0.0)
+        small = _SMALLER[size]
+        beside = (
+            width(_marks(e), small)
+            + (width(f" ({e.difference})", size) if e.difference else 0.0)
+            + (width(f" {e.interval}", small) if e.interval else 0.0)
+            for e in entries
+        )
+        return numbers + max(beside, default=0.0)
+
+    def _block(self, block: range) -> Iterator[str]:
+        between = rf"@{{\extracolsep{{\fill}}\hspace{{{_GAP:g}pt}}}}"
+        columns = "".join(between + (r"r@{\extracolsep{0pt}}l" if self.paired[index] else "r") for index in block) + (
+            f"{between}r" if self.grid.counts else ""
+        )
+        yield rf"\begin{{tabular*}}{{\linewidth}}{{@{{}}l{columns}@{{}}}}"
+        yield r"\toprule"
+        yield from self._heads(block)
+        for group in self.grid.groups:
+            yield r"\midrule"
+            if group.title:
+                # No wider than nothing: a long title would push the columns apart.
+                for text in wrap(group.title, 0.95 * self.total, self.fit.size):
+                    yield rf"\rlap{{\textit{{{escape(text)}}}}} \\"
+            for line in group.lines:
+                yield from self._line(line, block)
+        yield r"\bottomrule"
+        yield r"\end{tabular*}"
+
+    def _heads(self, block: range) -> Iterator[str]:
+        """As many lines as the longest title needs: on one line most would be wider than their numbers."""
+        size = self.fit.size
+        heads = [_head(self.grid.headers[index], self._body(index, size), size) for index in block]
+        height = max((len(head) for head in heads), default=1)
+        stacked = [[""] * (height - len(head)) + head for head in heads]
+        for number in range(height):
+            last = number == height - 1
+            cells = ["Method" if last else ""]
+            for index, head in zip(block, stacked, strict=True):
+                text = escape(head[number])
+                # What stands right of a column belongs to it, and is replaced with it.
+                after = "" if index == block[-1] and not self.grid.counts else rf"\hspace{{{_GAP:g}pt}}"
+                spanning = rf"\multicolumn{{2}}{{r@{{{after}}}}}{{{text}}}"
+                cells.append(spanning if self.paired[index] and text else text)
+                if self.paired[index] and not text:
+                    cells.append("")
+            yield _row([*cells, *(["$n$" if last else ""] if self.grid.counts else [])])
+
+    def _line(self, line: Line, block: range) -> Iterator[str]:
+        first, *rest = wrap(line.label, self.fit.labels, self.fit.size)
+        cells = [escape(first)]
+        for index in block:
+            entry = line.entries[index]
+            cells += [_number(entry), _beside(entry)] if self.paired[index] else [_number(entry)]
+        yield _row([*cells, *([escape(line.count)] if self.grid.counts else [])])
+        for text in rest:
+            yield _row([escape(text)])
+
+    def _notes(self, wanted: Notes) -> tuple[list[str], list[str]]:
+        """Notes in print, and those that are left to comments of the file."""
+        numbered = [f"{text}." for text in self.grid.notes]
+        marked = [rf"$^{{{i}}}$ {text}" for i, text in enumerate(paragraph(numbered), start=1)]
+        if wanted == "full":
+            return [*marked, *paragraph(self.grid.footers)], []
+        room = self._height() - sum(map(_height_of, numbered), 0.0) * self._note_width()
+        kept: set[Footer] = set()
+        for kind in (*_ALWAYS, *_BRIEF):
+            for footer in self.grid.footers:
+                needed = _height_of(footer) * self._note_width()
+                if footer.kind == kind and (kind in _ALWAYS or needed <= room):
+                    kept.add(footer)
+                    room -= needed
+        left = [footer for footer in self.grid.footers if footer not in kept]
+        return (
+            [*marked, *paragraph([footer for footer in self.grid.footers if footer in kept])],
+            [escape(footer) for footer in left],
+        )
+
+    def _height(self) -> float:
+        """Of the tables, in points."""
+        labels = sum(len(wrap(line.label, self.fit.labels, self.fit.size)) for line in self.rows)
+        heads = 2 + len(self.grid.groups)
+        return (labels + heads) * self.fit.size * 1.2 * len(self.fit.blocks)
+
+    def _note_width(self) -> float:
+        """Height that a point of the width of a text takes."""
+        return _NOTE_LINE * _SLACK / self.total
 
 
-def _table(grid: Grid, label: str) -> Iterator[str]:
-    columns = len(grid.headers) + 1 + grid.counts
-    yield r"\begin{table}[t]"
-    yield r"\centering"
-    yield rf"\caption{{{escape(grid.title)}}}"
-    if label:
-        yield rf"\label{{tab:{''.join(c for c in label if c.isascii() and (c.isalnum() or c in '-.:'))}}}"
-    yield r"\small"
-    yield r"\setlength{\tabcolsep}{3pt}"
-    yield rf"\begin{{tabular}}{{@{{}}l{'r' * (columns - 1)}@{{}}}}"
-    yield r"\toprule"
-    yield from _heads(grid)
-    for group in grid.groups:
-        yield r"\midrule"
-        if group.title:
-            yield rf"\multicolumn{{{columns}}}{{@{{}}l}}{{\textit{{{escape(group.title)}}}}} \\"
-        for line in group.lines:
-            yield _line(line, grid.counts)
-    yield r"\bottomrule"
-    yield r"\end{tabular}"
-    notes = [rf"$^{{{number}}}$ {escape(note)}." for number, note in enumerate(grid.notes, start=1)]
-    yield r"\par\smallskip"
-    yield r"\begin{minipage}{\linewidth}"
-    yield r"\footnotesize"
-    yield from (*notes, *map(escape, grid.footers))
-    yield r"\end{minipage}"
-    yield r"\end{table}"
+def _height_of(text: str) -> float:
+    return width(text, _NOTE_SIZE)
 
 
-def _heads(grid: Grid) -> Iterator[str]:
-    """As many lines as the longest title needs: on one line most would be wider than their numbers."""
-    heads = [_head(header) for header in grid.headers]
-    height = max((len(head) for head in heads), default=1)
-    stacked = [[""] * (height - len(head)) + head for head in heads]
-    for line in range(height):
-        last = line == height - 1
-        ends = [["Method" if last else ""], ["$n$" if last else ""] if grid.counts else []]
-        yield _row([*ends[0], *(head[line] for head in stacked), *ends[1]])
+def _head(header: Header, body: float, size: float) -> list[str]:
+    """Lines of a column's head, no wider than its numbers where its words allow it."""
+    words = [word for word in header.title.split() if word] or [""]
+    limit = max([body, *(width(word, size) for word in words)])
+    longest = 2.4 * max(body, 24.0)
+    lines = wrap(header.title, min(limit, longest), size)
+    if not header.arrow:
+        return lines
+    return [*lines[:-1], f"{lines[-1]} {header.arrow}".strip()]
 
 
-def _head(header: Header) -> list[str]:
-    """Lines of a column's head; a variant in brackets begins a line."""
-    title, bracket, variant = header.title.partition(" (")
-    parts = [title, *([f"({variant}"] if bracket else [])]
-    wrapped = [textwrap.wrap(part, _HEAD, break_long_words=False, break_on_hyphens=False) for part in parts]
-    lines = [escape(line) for part in wrapped for line in part] or [""]
-    return [*lines[:-1], " ".join(filter(None, (lines[-1], _arrow(header.arrow))))]
-
-
-def _line(line: Line, counts: bool) -> str:
-    return _row([escape(line.label), *map(_entry, line.entries), *([escape(line.count)] if counts else [])])
-
-
-def _entry(entry: Entry) -> str:
+def _number(entry: Entry) -> str:
     text = escape(entry.text)
-    if entry.best:
-        text = rf"\textbf{{{text}}}"
-    elif entry.second:
-        text = rf"\underline{{{text}}}"
+    return rf"\textbf{{{text}}}" if entry.best else rf"\underline{{{text}}}" if entry.second else text
+
+
+def _marks(entry: Entry) -> str:
+    return ",".join([*(["\N{DAGGER}"] if entry.dagger else []), *([str(entry.note)] if entry.note else [])])
+
+
+def _beside(entry: Entry) -> str:
+    """What stands beside a number, in a column of its own, so that numbers stay in line."""
     marks = [*([r"\dagger"] if entry.dagger else []), *([str(entry.note)] if entry.note else [])]
-    if marks:
-        text += f"$^{{{','.join(marks)}}}$"
+    text = f"$^{{{','.join(marks)}}}$" if marks else ""
     if entry.difference:
-        text += rf" ({escape(entry.difference)})"
+        text += rf"\ ({escape(entry.difference)})"
     if entry.interval:
-        text += rf" {{\scriptsize {escape(entry.interval)}}}"
+        text += rf"\ \beside{{{escape(entry.interval)}}}"
     return text
 
 
 def _row(cells: list[str]) -> str:
     # A row that begins with a bracket would be read as the optional argument of the row before it.
     return " & ".join(f"{{{cell}}}" if cell.startswith(("[", "*")) else cell for cell in cells) + r" \\"
-
-
-def _arrow(arrow: str) -> str:
-    return _SPECIAL.get(arrow, "")

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-Layout = Literal["inline", "stacked", "bare"]
-"""Intervals beside the mean, below it, or left out."""
+Layout = Literal["inline", "stacked"]
+"""Intervals beside the mean, or below it."""
 
 _GAP = "  "
 _LONGEST = 10_000
@@ -37,9 +37,7 @@ class _Column:
     def body_width(self, layout: Layout) -> int:
         """Width of the widest cell."""
         means, intervals = max(map(len, self.means), default=0), max(map(len, self.intervals), default=0)
-        if layout == "inline":
-            return means + (1 + intervals if intervals else 0)
-        return max(means, intervals) if layout == "stacked" else means
+        return max(means, intervals) if layout == "stacked" else means + (1 + intervals if intervals else 0)
 
     def width(self, layout: Layout) -> int:
         """Width of the column: long headers are broken between words."""
@@ -98,9 +96,9 @@ def print_tables(models: Sequence[TableModel], console: Console, below: Callable
 def print_table(model: TableModel, console: Console | None = None) -> None:
     """Print a table.
 
-    A terminal gets what fits its width: intervals beside the means, below them, or left out with a line that
-    says so; if even the means do not fit, the columns continue in a second block. Without a terminal the
-    table is plain text, one line per method, as wide as it needs to be.
+    A terminal gets what fits its width: intervals beside the means, or below them; if they do not fit, the columns
+    continue in a second block. Without a terminal the table is plain text, one line per method, as wide as it needs
+    to be.
     """
     from rich.console import Console as RichConsole
 
@@ -122,14 +120,13 @@ def lines(model: TableModel, width: int | None = None) -> list[Text]:
 
     grid = _grid(model)
     layout, blocks = _fit(grid, width)
-    output = [Text(_one_line(model.title), style="bold"), Text()]
+    count = len(set(model.conditions.values()))
+    conditions = f" · {count} condition{'' if count == 1 else 's'}" if count else ""
+    output = [Text(text, style="bold") for text in _wrap(_one_line(model.title) + conditions, width)] + [Text()]
     for block in blocks:
         output += _block(model, grid, layout, block)
         output.append(Text())
-    footers = list(model.footers)
-    if layout == "bare" and any(interval for column in grid.columns for interval in column.intervals):
-        footers.append(f"Intervals do not fit {width} columns; widen the terminal, or use --json.")
-    for note in (*grid.notes, *(remark.line for remark in model.remarks), *footers):
+    for note in (*grid.notes, *(remark.line for remark in model.remarks), *model.footers):
         output += [Text(text, style="dim") for text in _wrap(_one_line(note), width)]
     return output
 
@@ -191,11 +188,10 @@ def _count(cells: Iterable[Cell]) -> str:
 def _fit(grid: _Grid, width: int | None) -> tuple[Layout, list[list[int]]]:
     """Choose the fullest layout that fits, and which metric columns go into which block."""
     everything = list(range(len(grid.columns)))
-    candidates: tuple[Layout, ...] = ("inline", "stacked", "bare")
+    candidates: tuple[Layout, ...] = ("inline", "stacked")
     for layout in candidates:
         if width is None or grid.width(layout, everything) <= width:
             return layout, [everything]
-    # Two blocks with intervals say more than two without, so what must be split keeps them.
     blocks: list[list[int]] = [[]]
     for index in everything:
         if blocks[-1] and grid.width("stacked", [*blocks[-1], index]) > (width or 0):
@@ -208,7 +204,10 @@ def _block(model: TableModel, grid: _Grid, layout: Layout, block: Sequence[int])
     from rich.text import Text
 
     output = _headers(grid, layout, block)
+    groups = [row.group for row in model.rows]
     for number, row in enumerate(model.rows):
+        if any(groups) and (not number or row.group != groups[number - 1]):
+            output += [Text(_one_line(row.group), style="italic")] if row.group else [Text()] if number else []
         first, second = Text(grid.labels[number].ljust(grid.label_width)), Text(" " * grid.label_width)
         for index in block:
             column, cell = grid.columns[index], model.cells[number][index]

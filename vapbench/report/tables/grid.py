@@ -7,27 +7,15 @@ underlined or marked by a dagger is decided here, on the digits shown, so that L
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import dataclass
+from functools import partial
 
-from vapbench.report.model import Cell, TableModel
+from vapbench.report.model import MEAN, Cell, Footer, TableModel
 from vapbench.report.read.columns import Column, Row
-from vapbench.report.read.versions import VERSIONS
 from vapbench.report.render.terminal import interval_text, rank_text
-from vapbench.report.tables.marks import ALPHA, Mark, Marks, explanation, marks_of
-
-Style = Literal["paper", "wide", "ablation"]
-STYLES: tuple[Style, ...] = ("paper", "wide", "ablation")
-
-PAPER_COLUMNS = (
-    "text_alignment",
-    "motion_smoothness",
-    "dynamic_degree",
-    "aesthetic_quality",
-    "semantic_alignment",
-    "preference_rate",
-)
-"""Metrics of the paper's table, in its order; of each, one variant."""
+from vapbench.report.tables.arrange import only_columns, shown_columns
+from vapbench.report.tables.layout import Layout
+from vapbench.report.tables.marks import ALPHA, Marks, explanation, marks_of
 
 ABSENT = "\N{EN DASH}"
 
@@ -87,79 +75,57 @@ class Grid:
     """Whether there is a column of n."""
     notes: tuple[str, ...]
     """Footnotes, numbered from 1."""
-    footers: tuple[str, ...]
+    footers: tuple[Footer, ...]
 
 
-def grid_of(model: TableModel, style: Style, mark: Mark = "displayed") -> Grid:
+def grid_of(model: TableModel, layout: Layout) -> Grid:
     """Lay out a table.
 
     Args:
-        model: the table.
-        style: ``paper`` (the paper's six columns, means alone), ``wide`` (every column, intervals, ranks, n), or
-            ``ablation`` (the reference row as it is, the others with their difference from it).
-        mark: what bold and underlined mean; see :func:`vapbench.report.tables.marks.marks_of`.
+        model: the table, its columns and rows chosen and in order.
+        layout: its style (``paper``: means alone; ``wide``: intervals, ranks, n; ``ablation``: the reference row as it
+            is, the others with their difference from it), and what departs from the style.
     """
-    if style == "paper":
-        model = _paper_columns(model)
+    model = only_columns(model, shown_columns(model, layout))
     notes: dict[str, int] = {}
-    marks = [marks_of(model, index, mark) for index in range(len(model.columns))]
+    marks = [marks_of(model, index, layout.mark) for index in range(len(model.columns))]
     lines = [
-        (row, Line(row.label, tuple(_entries(model, number, style, marks, notes)), _count(model.cells[number])))
+        (row, Line(row.label, tuple(_entries(model, number, layout, marks, notes)), _count(model.cells[number])))
         for number, row in enumerate(model.rows)
     ]
-    footers = list(model.footers)
-    ranked = any(cell.place for line in model.cells for cell in line)
-    if ranked and (mark == "displayed" or model.scores):
-        footers.append(explanation(mark))
-    if any(entry.dagger for _, line in lines for entry in line.entries) and model.reference is not None:
-        reference = model.rows[model.reference].label
-        footers.append(f"Dagger: differs from {reference}, adjusted p < {ALPHA:g}.")
-    if style != "wide":
-        # These styles print neither intervals nor ranks, so nothing explains them.
-        footers = [text.partition("; brackets: ")[0] + "." * ("; brackets: " in text) for text in footers]
-        footers = [text for text in footers if not text.startswith("#:")]
-    # What made the numbers comes last: a reader of the table asks for it last.
-    footers.sort(key=lambda text: text.startswith((VERSIONS, "Made with ")))
-    footers[:0] = [remark.line for remark in model.remarks]
-    if model.conditions:
-        footers.insert(0, f"{len(model.conditions)} cases of {len(set(model.conditions.values()))} conditions.")
     return Grid(
         model.title,
         tuple(Header(column.title, column.arrow) for column in model.columns),
         tuple(_groups(lines)),
-        style == "wide",
+        layout.style == "wide",
         tuple(f"{account}; not ranked" for account in notes),
-        tuple(footers),
+        tuple(_footers(model, layout, [entry for _, line in lines for entry in line.entries])),
     )
 
 
-def _paper_columns(model: TableModel) -> TableModel:
-    chosen = []
-    for name in PAPER_COLUMNS:
-        variants = [i for i, column in enumerate(model.columns) if column.metric.partition("[")[0] == name]
-        # Of several variants, the one most methods have; the first of these.
-        filled = {i: sum(line[i].mean is not None for line in model.cells) for i in variants}
-        if variants:
-            chosen.append(max(variants, key=lambda i: (filled[i], -i)))
-    if not chosen:
-        return model
-    shown = {model.columns[index].title for index in chosen}
-    definitions = "; ".join(f"{c.title} is {c.definition}" for c in model.columns if c.title in shown and c.version)
-    hidden = tuple(f"{column.title}: " for column in model.columns if column.title not in shown)
-    footers = [text for text in model.footers if not text.startswith(("Columns: ", *hidden))]
-    remarks = (replace(r, columns=tuple(c for c in r.columns if c in shown)) if r.columns else r for r in model.remarks)
-    return replace(
-        model,
-        columns=tuple(model.columns[index] for index in chosen),
-        cells=tuple(tuple(line[index] for index in chosen) for line in model.cells),
-        scores=tuple(tuple(line[index] for index in chosen) for line in model.scores),
-        footers=(*footers, *([f"Columns: {definitions}."] if definitions else [])),
-        remarks=tuple(new for new, old in zip(remarks, model.remarks, strict=True) if new.columns or not old.columns),
-    )
+def _footers(model: TableModel, layout: Layout, entries: Sequence[Entry]) -> Iterator[Footer]:
+    """Lines below the table, what a reader asks for last at the end; none explains what is not printed."""
+    if model.conditions:
+        yield Footer("cases", f"{len(model.conditions)} cases of {len(set(model.conditions.values()))} conditions.")
+    yield from (Footer("rows", remark.line) for remark in model.remarks)
+    for footer in model.footers:
+        if footer.kind in ("versions", "made") or (footer.kind == "ranks" and layout.style != "wide"):
+            continue
+        if footer.kind == "mean" and layout.shown_intervals == "none":
+            footer = Footer("mean", f"{MEAN}.")
+        elif footer.kind == "mean" and layout.shown_intervals == "plus-minus":
+            footer = Footer("mean", footer.replace("brackets: ", "\N{PLUS-MINUS SIGN}: the longer arm of the "))
+        yield footer
+    if any(cell.place for line in model.cells for cell in line) and (layout.mark == "displayed" or model.scores):
+        yield Footer("marks", explanation(layout.mark))
+    if any(entry.dagger for entry in entries) and model.reference is not None:
+        reference = model.rows[model.reference].label
+        yield Footer("marks", f"Dagger: differs from {reference}, adjusted p < {ALPHA:g}.")
+    yield from (footer for footer in model.footers if footer.kind in ("versions", "made"))
 
 
 def _entries(
-    model: TableModel, number: int, style: Style, marks: Sequence[Marks], notes: dict[str, int]
+    model: TableModel, number: int, layout: Layout, marks: Sequence[Marks], notes: dict[str, int]
 ) -> Iterator[Entry]:
     for index, column in enumerate(model.columns):
         cell = model.cells[number][index]
@@ -169,13 +135,24 @@ def _entries(
         versus = cell.versus
         yield Entry(
             column.text(cell.mean),
-            interval=" ".join(filter(None, (interval_text(column, cell), rank_text(cell)))) if style == "wide" else "",
-            difference=_signed(column, versus.difference) if versus and style == "ablation" else "",
+            interval=" ".join(filter(None, _beside(column, cell, layout))),
+            difference=_signed(column, versus.difference) if versus and layout.style == "ablation" else "",
             best=number in marks[index].best,
             second=number in marks[index].second,
             dagger=versus is not None and versus.p < ALPHA,
             note=_note(cell, notes),
         )
+
+
+def _beside(column: Column, cell: Cell, layout: Layout) -> Iterator[str]:
+    if layout.shown_intervals == "brackets":
+        yield interval_text(column, cell)
+    elif layout.shown_intervals == "plus-minus" and None not in (cell.mean, cell.low, cell.high):
+        # An interval is seldom symmetric: the longer arm claims no more than is known.
+        arm = max(cell.high - cell.mean, cell.mean - cell.low)  # type: ignore[operator]
+        yield f"\N{PLUS-MINUS SIGN}{column.text(arm)}"
+    if layout.style == "wide":
+        yield rank_text(cell)
 
 
 def _note(cell: Cell, notes: dict[str, int]) -> int | None:
@@ -197,15 +174,20 @@ def _count(cells: Sequence[Cell]) -> str:
     return f"{low if low == high else f'{low}-{high}'}/{counts[0][1]}"
 
 
+def _in_group(title: str, row: Row) -> bool:
+    return row.group == title
+
+
 def _groups(lines: Sequence[tuple[Row, Line]]) -> Iterator[Group]:
     kinds: list[tuple[str, Callable[[Row], bool]]] = [
-        ("", lambda row: row.competes),
-        ("Floors and ceilings", lambda row: not row.competes and not row.published),
+        ("", lambda row: row.competes and not row.group),
+        *((title, partial(_in_group, title)) for title in dict.fromkeys(row.group for row, _ in lines if row.group)),
+        ("Floors and ceilings", lambda row: not row.competes and not row.published and not row.group),
     ]
     sources = dict.fromkeys(row.published for row, _ in lines if row.published)
     for title, belongs in kinds:
         if chosen := tuple(line for row, line in lines if belongs(row)):
             yield Group(title, chosen)
     for source in sources:
-        chosen = tuple(line for row, line in lines if row.published == source)
+        chosen = tuple(line for row, line in lines if row.published == source and not row.group)
         yield Group(f"As published ({source})", chosen)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from vapbench.report.model import TableModel
+from vapbench.report.tables.layout import Mark
 
-Mark = Literal["displayed", "significant"]
 ALPHA = 0.05
 
 
@@ -55,9 +54,8 @@ def explanation(mark: Mark) -> str:
     if mark == "displayed":
         return "Bold is best and underlined second best of the column, by the digits shown."
     return (
-        "Bold is not significantly worse than the best of the column, underlined not significantly worse than the best "
-        f"of the others: sign-flip by condition, adjusted for the methods compared (max-t), p < {ALPHA:g}. "
-        "In a column without bold nothing is significantly worse than the best."
+        "Bold is not significantly worse than the best of the column, underlined than the best of the others "
+        f"(sign-flip by condition, max-t over the methods, p < {ALPHA:g}); without bold, nothing is."
     )
 
 
@@ -73,7 +71,7 @@ def _not_worse(model: TableModel, column: int, rows: Sequence[int]) -> frozenset
     others = [row for row in rows if row != leader]
     # Ranked rows have a score for every case of the table.
     cases = list(model.scores[leader][column])
-    units = units_of(model.conditions)
+    units = units_of({case: model.conditions[case] for case in cases})
     clusters = [units.of[case] for case in cases]
     values = {row: [model.scores[row][column][case] for case in cases] for row in rows}
     tests = paired_differences([Pairs(values[leader], values[row], clusters) for row in others])

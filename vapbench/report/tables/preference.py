@@ -8,7 +8,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 from vapbench.errors import DataError
-from vapbench.report.model import Cell, TableModel, places_of
+from vapbench.report.model import Cell, Footer, TableModel, places_of
 from vapbench.report.read.columns import Column
 from vapbench.report.tables.agreement import HumanVote, as_labelled
 
@@ -132,5 +132,5 @@ def _with(model: TableModel, found: Preference) -> TableModel:
         columns=(*model.columns, found.column),
         cells=tuple(cells),
         scores=tuple((*line, {}) for line in model.scores),
-        footers=(*model.footers, found.footer),
+        footers=(*model.footers, Footer("votes", found.footer)),
     )

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from vapbench.errors import DataError
 from vapbench.files.parsing import parse_json, read_text
 from vapbench.files.resources import resource
-from vapbench.report.model import Cell, TableModel, places_of
+from vapbench.report.model import Cell, Footer, TableModel, places_of
 from vapbench.report.read.columns import Column, Row
 from vapbench.report.tables.preference import PREFERENCE
 
@@ -97,9 +97,11 @@ def as_table(paper: Publication) -> TableModel:
         places = [None] * len(values) if printed.unranked else places_of(column, values)
         for line, place in zip(cells, places, strict=True):
             line[index] = replace(line[index], place=place)
-    footers = [f"As published: {paper.title}, {paper.short}; not measured here."]
+    footers = [Footer("published", f"As published: {paper.title}, {paper.short}; not measured here.")]
     footers += [
-        f"{column.title}: none is marked best; {column.unranked}." for column in paper.columns if column.unranked
+        Footer("published", f"{column.title}: none is marked best; {column.unranked}.")
+        for column in paper.columns
+        if column.unranked
     ]
     return TableModel(paper.title, paper.suite, None, columns, rows, tuple(map(tuple, cells)), tuple(footers))
 
@@ -112,16 +114,16 @@ def beside_published(models: Sequence[TableModel], papers: Sequence[Publication]
     numbers that do not compare share no column.
 
     Args:
-        models: the tables, of each suite the small ones first.
+        models: the tables, of each suite the widest first.
         papers: the papers' tables.
     """
-    last = {model.suite: number for number, model in enumerate(models)}
-    own = {suite: [paper for paper in papers if paper.suite == suite] for suite in last}
+    first = {model.suite: number for number, model in reversed(list(enumerate(models)))}
+    own = {suite: [paper for paper in papers if paper.suite == suite] for suite in first}
     merged = [
-        with_published(model, own[model.suite]) if number == last[model.suite] else model
+        with_published(model, own[model.suite]) if number == first[model.suite] else model
         for number, model in enumerate(models)
     ]
-    return merged + [as_table(paper) for paper in papers if paper.suite not in last]
+    return merged + [as_table(paper) for paper in papers if paper.suite not in first]
 
 
 def with_published(model: TableModel, papers: Sequence[Publication]) -> TableModel:
@@ -168,16 +170,15 @@ def _with(model: TableModel, paper: Publication) -> TableModel:
         note += f"; they are over all its cases, not those of {model.task} alone"
     if model.suite != paper.suite:
         note += f"; they are of {paper.suite}, not of {model.suite}, and do not compare"
-    footers = [f"{note}."]
     if other:
-        footers.append(f"Published and measured rows differ in definition: {', '.join(dict.fromkeys(other))}.")
+        note += f". Published and measured rows differ in definition: {', '.join(dict.fromkeys(other))}"
     return replace(
         model,
         columns=tuple(columns),
         rows=(*model.rows, *(_row(paper, row) for row in paper.rows)),
         cells=tuple(cells),
         scores=tuple(scores),
-        footers=(*model.footers, *footers),
+        footers=(*model.footers, Footer("published", f"{note}.")),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from vapbench.report.model import Cell, TableModel, places_of
+from vapbench.report.model import Cell, Footer, TableModel, places_of
 from vapbench.report.read.columns import Column, rows_of
 from vapbench.report.read.evidence import Evidence
 from vapbench.results.sets import SetResult, read_results, videos_digest
@@ -24,7 +24,8 @@ def with_sets(model: TableModel, runs: Sequence[Evidence], metrics: Collection[s
     Raises:
         DataError: a result file is damaged.
     """
-    by_label = {row.label: run for row, run in zip(rows_of(runs), runs, strict=True)}
+    by_name = {row.label: run for row, run in zip(rows_of(runs), runs, strict=True)}
+    by_label = {row.label: run for row in model.rows if (run := by_name.get(row.named or row.label))}
     results = [_results(by_label.get(row.label), model.task, metrics) for row in model.rows]
     # The last column of equal definition speaks for how it is shown.
     found = {result.definition: result for line in results for result in line}
@@ -112,7 +113,6 @@ def _appended(
 ) -> TableModel:
     sizes = sorted({result.n for result in results if result})
     span = str(sizes[0]) if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
-    # Begins like the line on the other columns, which styles without this column leave out.
     footer = (
         f"Columns: {column.title} is {column.definition}, one number per run: its outputs ({span} videos) against "
         f"{shown.reference}; brackets: 95% over conditions. It depends on the number of videos."
@@ -122,5 +122,5 @@ def _appended(
         columns=(*model.columns, column),
         cells=tuple((*line, cell) for line, cell in zip(model.cells, cells, strict=True)),
         scores=tuple((*line, {}) for line in model.scores),
-        footers=(*model.footers, footer),
+        footers=(*model.footers, Footer("columns", footer)),
     )

@@ -5,44 +5,49 @@ It is a pure function of the run folders: no clock, no video, no network.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from vapbench.errors import UsageError, did_you_mean
-from vapbench.report.model import CONFIDENCE, Cell, TableModel, places_of
+from vapbench.report.model import CONFIDENCE, MEAN, Cell, Footer, FooterKind, TableModel, places_of
 from vapbench.report.ranking import SHORTFALL, Units, against, fixed_note, out_of_reach, rank_spans, units_of
 from vapbench.report.read.case_notes import lines_of
-from vapbench.report.read.columns import Column, Row, columns_of, rows_of
+from vapbench.report.read.columns import Column, Row, columns_of, labels_by_name, rows_of
 from vapbench.report.read.evidence import ColumnKey, Evidence, chosen, condition_of, read_all
 from vapbench.report.read.facts import made_with
 from vapbench.report.read.remarks import remarks_of
 from vapbench.report.read.versions import version_lines
+from vapbench.report.tables.layout import Layout
 from vapbench.report.tables.sets import with_sets
 from vapbench.results.manifest import PlannedCase
 from vapbench.results.run import RunFolder
 from vapbench.stats import STATISTICS_VERSION
 from vapbench.stats.intervals import clustered_mean, clustered_share
 
+PLAIN = Layout()
+
 
 def summarise(
     folders: Sequence[RunFolder],
     task: str | None = None,
-    metrics: Collection[str] | None = None,
+    metrics: Sequence[str] | None = None,
     reference: str | None = None,
     order: Sequence[str] = (),
+    layout: Layout = PLAIN,
 ) -> list[TableModel]:
     """Tables of the run folders: one per suite and task.
 
     Args:
         folders: run folders, in the order of the rows; ceilings go to the top and floors to the bottom.
         task: the task to tabulate; None for every task that the manifests name.
-        metrics: columns to show, as :func:`~vapbench.report.read.evidence.chosen` takes them; None for every one that
-            any of the table's cases was scored with.
+        metrics: columns to show, in this order, as :func:`~vapbench.report.read.evidence.chosen` takes them; None for
+            every one that any of the table's cases was scored with.
         reference: label of the row that the others are tested against; None: no tests.
         order: metrics whose columns come first, in this order.
+        layout: labels of rows, titles and decimals of columns, and whether columns are split by category.
 
     Returns:
-        Suites in order of first appearance; categories before the tasks that contain them.
+        Suites in order of first appearance; of each the table of most cases, then its categories.
 
     Raises:
         UsageError: no run has a case of ``task``, or is called ``reference`` (with a suggestion).
@@ -53,16 +58,82 @@ def summarise(
         if metrics is not None:
             run = replace(run, scores={key: run.scores[key] for key in chosen(run.scores, metrics)})
         suites.setdefault(run.suite, []).append(run)
+    keys = sorted({key for runs in suites.values() for run in runs for key in run.scores})
+    order = [key.metric for name in metrics or () for key in keys if key in chosen(keys, [name])] or order
     with_task = {suite: runs for suite, runs in suites.items() if task is None or any(run.cases(task) for run in runs)}
-    tables = [
-        with_sets(table, runs, metrics)
-        for suite, runs in with_task.items()
-        for table in tables_of(suite, runs, task_names(runs) if task is None else [task], reference, order)
-    ]
+    tables = []
+    for suite, runs in with_task.items():
+        *parts, whole = task_names(runs) if task is None else [task]
+        made = tables_of(suite, runs, [whole, *parts], reference, order, layout)
+        if layout.by_category:
+            tables += [by_category(table, runs, reference, order, layout) for table in made]
+        else:
+            tables += [with_sets(table, runs, metrics) for table in made]
     if task is not None and not tables and suites:
         known = {name for runs in suites.values() for name in _tasks(runs)}
         raise UsageError(f"No run has a case of task {task!r}.{did_you_mean(task, known)}")
     return tables
+
+
+def by_category(
+    model: TableModel, runs: Sequence[Evidence], reference: str | None, order: Sequence[str], layout: Layout
+) -> TableModel:
+    """The table with a column per category in place of each of its columns, and one of all its cases.
+
+    Args:
+        model: a table of the runs.
+        runs: the runs.
+        reference: as in :func:`summarise`.
+        order: as in :func:`summarise`.
+        layout: as in :func:`summarise`.
+    """
+    names = sorted(set(model.categories.values()))
+    parts = {
+        name: tables_of(model.suite, _within(runs, model, name), [None], reference, order, layout)[0] for name in names
+    }
+    columns: list[Column] = []
+    cells: list[list[Cell]] = [[] for _ in model.rows]
+    scores: list[list[Mapping[str, float]]] = [[] for _ in model.rows]
+    for column in model.columns:
+        for name, part in [*parts.items(), ("all", model)]:
+            place = part.columns.index(column) if column in part.columns else None
+            title = name if len(model.columns) == 1 else f"{column.title}, {name}"
+            columns.append(replace(column, title=title))
+            total = sum(category == name for category in model.categories.values())
+            known = {row.label: number for number, row in enumerate(part.rows)}
+            for number, row in enumerate(model.rows):
+                there = known.get(row.label)
+                lacking = Cell(None, None, None, 0, total, reason="no case of the category was planned or scored")
+                cells[number].append(lacking if there is None or place is None else part.cells[there][place])
+                scores[number].append({} if there is None or place is None else part.scores[there][place])
+    told = ", ".join(column.title for column in model.columns)
+    own = [
+        Footer(footer.kind, f"Of {name}: {footer}")
+        for name, part in parts.items()
+        for footer in part.footers
+        if footer.kind in ("conditions", "power") and footer not in model.footers
+    ]
+    return replace(
+        model,
+        title=f"{model.title} · {told} by category" if told else model.title,
+        columns=tuple(columns),
+        cells=tuple(map(tuple, cells)),
+        scores=tuple(map(tuple, scores)),
+        footers=(*model.footers, *own),
+    )
+
+
+def _within(runs: Sequence[Evidence], model: TableModel, category: str) -> list[Evidence]:
+    """The runs with the table's cases of one category alone."""
+    return [
+        replace(
+            run,
+            manifest=run.manifest.model_copy(
+                update={"cases": {n: c for n, c in run.manifest.cases.items() if model.categories.get(n) == category}}
+            ),
+        )
+        for run in runs
+    ]
 
 
 def summarise_run(run: Evidence) -> TableModel:
@@ -92,14 +163,17 @@ def tables_of(
     tasks: Sequence[str | None],
     reference: str | None = None,
     order: Sequence[str] = (),
+    layout: Layout = PLAIN,
 ) -> list[TableModel]:
     """Tables of one suite. Rows and columns are titled once, so that they read alike in every table."""
     first = {name: place for place, name in enumerate(order)}
     keys = sorted({key for run in runs for key in run.scores}, key=lambda key: (first.get(key.metric, len(first)), key))
     shown = {name: item for run in runs for name, item in run.manifest.metrics.items()}
-    titled = dict(zip(keys, columns_of(keys, shown), strict=True))
+    titled = dict(zip(keys, map(layout.restyled, columns_of(keys, shown)), strict=True))
+    rows = layout.relabelled(rows_of(runs))
+    reference = labels_by_name(rows).get(reference, reference) if reference else None
     labelled = sorted(
-        zip(rows_of(runs), runs, strict=True),
+        zip(rows, runs, strict=True),
         key=lambda pair: {"ceiling": 0, "floor": 2}.get(pair[0].kind, 1),
     )
     labels = [row.label for row, _ in labelled]
@@ -250,59 +324,68 @@ def _footers(
     reference: int | None,
     conditions: Mapping[str, str],
     kinds: Sequence[_Kind],
-) -> list[str]:
+) -> list[Footer]:
     units = units_of(conditions)
     filled = [cell for line in cells for cell in line if cell.mean is not None]
-    footers = []
+    footers: list[Footer] = []
+
+    def say(kind: FooterKind, text: str) -> None:
+        footers.append(Footer(kind, text))
+
     if not columns:
         lost = [
             f"{row.label}: {said}." for row, run in zip(rows, runs, strict=True) if (said := run.without_video(task))
         ]
-        footers += lost or ["No scores yet; see: vapbench score --help"]
+        for text in lost or ["No scores yet; see: vapbench score --help"]:
+            say("cases", text)
     lacking = "; ".join(dict.fromkeys(cell.no_interval for cell in filled if cell.no_interval))
     if any(cell.low is not None for cell in filled):
-        counted = _span({cell.conditions for cell in filled if cell.low is not None})
         shown = [
             kind
             for kind, column in zip(kinds, zip(*cells, strict=True), strict=True)
             if any(cell.low is not None for cell in column)
         ]
-        footers.append(
-            f"Mean over cases, seeds averaged within a case; brackets: {CONFIDENCE:.0%} interval, "
-            f"{_interval_kinds(shown)}, {'by case within' if units.fixed else 'clustered by condition:'} {counted} "
-            f"conditions (statistics {STATISTICS_VERSION})" + (f"; some have none: {lacking}." if lacking else ".")
+        say(
+            "mean",
+            f"{MEAN}; brackets: {CONFIDENCE:.0%} interval, {_interval_kinds(shown)}, "
+            f"{'by case within conditions' if units.fixed else 'clustered by condition'} "
+            f"(statistics {STATISTICS_VERSION})" + (f"; some have none: {lacking}." if lacking else "."),
         )
     elif filled:
-        footers.append(f"Mean over cases, seeds averaged within a case; no interval: {lacking}.")
+        say("mean", f"{MEAN}; no interval: {lacking}.")
     if units.fixed and filled:
-        footers.append(fixed_note(conditions))
+        say("conditions", fixed_note(conditions))
     if any(cell.ranks for cell in filled):
-        footers.append(
+        say(
+            "ranks",
             f"#: ranks a method may have, all of a column at once with {CONFIDENCE:.0%} (sign-flip max-t over all "
-            f"pairs; signs of {units.how} are flipped)."
+            f"pairs; signs of {units.how} are flipped).",
         )
     if reference is not None:
-        footers.append(
+        say(
+            "tests",
             f"Tests against {rows[reference].label}: sign-flip of {units.how} on common cases, adjusted for the "
-            f"methods of a column (max-t); none with less than {1 - SHORTFALL:.0%} of the cases."
+            f"methods of a column (max-t); none with less than {1 - SHORTFALL:.0%} of the cases.",
         )
     if reference is not None or sum(row.competes for row in rows) > 1:
         flipped = max((cell.n if units.fixed else cell.conditions for cell in filled), default=0)
         if reason := out_of_reach(flipped, units.name):
-            footers.append(reason if reference is not None else f"#: no ranks. {reason}")
+            say("power", reason) if reference is not None else say("ranks", f"#: no ranks. {reason}")
     if columns:
-        footers.append("Columns: " + "; ".join(f"{c.title} is {c.definition}" for c in columns) + ".")
+        say("columns", "Columns: " + "; ".join(f"{c.title} is {c.definition}" for c in columns) + ".")
     everything = len(_cases_of(runs, task))
     for row, run, can in zip(rows, runs, comparable, strict=True):
         planned = len(run.cases(task))
         if planned < everything:
             ranked = "" if can or not row.competes else " and is not ranked"
-            footers.append(f"{row.label} planned {planned} of the {everything} cases of this table{ranked}.")
-        footers += [f"{row.label}: {note}" for note in row.notes]
-    footers += lines_of({case: planned for run in runs for case, planned in run.cases(task).items()})
-    footers += version_lines({row.label: run for row, run in zip(rows, runs, strict=True)})
+            say("cases", f"{row.label} planned {planned} of the {everything} cases of this table{ranked}.")
+        footers += [Footer("rows", f"{row.label}: {note}") for note in row.notes]
+    planned_cases = {case: planned for run in runs for case, planned in run.cases(task).items()}
+    footers += [Footer("suite", text) for text in lines_of(planned_cases)]
+    labelled = {row.label: run for row, run in zip(rows, runs, strict=True)}
+    footers += [Footer("versions", text) for text in version_lines(labelled)]
     if made := made_with(runs):
-        footers.append(made)
+        say("made", made)
     return footers
 
 
