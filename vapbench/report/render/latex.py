@@ -26,22 +26,10 @@ _NOTE_SIZE, _NOTE_LINE = 7.0, 8.4
 _SLACK = 1.15
 """Lines of prose are not full: so much more room they take."""
 
-_ALWAYS = ("published", "marks")
-_BRIEF = (
-    "cases",
-    "mean",
-    "conditions",
-    "ranks",
-    "power",
-    "votes",
-    "rows",
-    "tests",
-    "suite",
-    "columns",
-    "versions",
-    "made",
-)
-"""Kinds of notes, the most needed first."""
+_ALWAYS = ("published", "marks", "mean", "ranks")
+"""Kinds of notes without which what is printed could not be read."""
+_BRIEF = ("cases", "conditions", "power", "votes", "rows", "tests", "suite", "columns", "versions", "made")
+"""The others, the most needed first."""
 
 
 def to_latex(grid: Grid, label: str = "", inches: float = WIDTHS["column"], notes: Notes = "full") -> str:
