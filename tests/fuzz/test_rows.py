@@ -18,6 +18,7 @@ from vapbench.report.page.page import render_page
 from vapbench.report.read.evidence import read_evidence
 from vapbench.report.render.formats import render
 from vapbench.report.render.terminal import lines
+from vapbench.report.tables.layout import Layout
 from vapbench.report.tables.summary import summarise_run
 from vapbench.results.run import Failure, GenerationRow, RunFolder, RunWriter, ScoreRow
 from vapbench.validation.declarations import check_run
@@ -83,7 +84,7 @@ def use(generations: bytes, scores: bytes, manifest: bytes) -> None:
             if table is not None:
                 held(lambda: lines(table, 80))
                 for form in ("latex", "markdown", "html", "csv", "json"):
-                    text = held(lambda form=form: render(table, "wide", form))  # type: ignore[misc]
+                    text = held(lambda form=form: render(table, Layout(style="wide"), form))  # type: ignore[misc]
                     assert text is None or text.encode()
         assert files_below(Path(root)) == before
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from vapbench.files.atomic import canonical_json
 from vapbench.leaderboard.roster import Roster
 from vapbench.leaderboard.submission import Submission
-from vapbench.report.model import Cell, TableModel
+from vapbench.report.model import Cell, Footer, TableModel
 from vapbench.report.read.columns import Column
 from vapbench.report.read.evidence import ColumnKey, Evidence, read_all
 from vapbench.report.tables.summary import tables_of
@@ -49,7 +49,7 @@ def table_of_reported(suite: str, task: str | None, runs: Mapping[str, Evidence]
     columns = {_key(column): column for table in alone for column in table.columns}
     conditions = {case: condition for table in alone for case, condition in table.conditions.items()}
     categories = {case: category for table in alone for case, category in table.categories.items()}
-    footer = "Nothing was measured here yet: every row is its submitter's own."
+    footer = Footer("rows", "Nothing was measured here yet: every row is its submitter's own.")
     return TableModel(
         alone[0].title,
         suite,

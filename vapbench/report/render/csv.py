@@ -32,7 +32,9 @@ def to_csv(*models: TableModel) -> str:
                 what = (model.suite, model.task or "", row.label, row.kind, row.published)
                 metric = (column.metric, column.version, column.title, column.unit)
                 remarks = ["; ".join(_remarks(model, row.label, column.title))] if remarked else []
-                writer.writerow([harmless(field) for field in (*what, *metric, *_numbers(cell), *remarks)])
+                fields = map(harmless, (*what, *metric, *_numbers(cell), *remarks))
+                # The csv module leaves a lone carriage return unquoted, and readers take it for the end of the row.
+                writer.writerow([f.replace("\r", " ") if isinstance(f, str) else f for f in fields])
     return buffer.getvalue()
 
 

@@ -78,6 +78,8 @@ _GROWTH = {9.0: 1.04, 8.0: 1.08, 7.0: 1.17, 6.0: 1.27}
 BOLD = 1.16
 """How much wider bold is."""
 _LONG_WORD = 16
+_LONGEST = 1000
+"""Letters of a label or head that are set: no table has room for more."""
 _BREAKS = re.compile(r"(?<=[-/=,_~:.])(?=[^\W_])|(?<=\s)")
 
 
@@ -94,6 +96,7 @@ def width(text: str, size: float) -> float:
 def wrap(text: str, limit: float, size: float) -> list[str]:
     """Lines no wider than ``limit`` points: broken between words, then within names, then anywhere."""
     lines = [""]
+    text = text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}\N{HORIZONTAL ELLIPSIS}"
     for piece in _BREAKS.split(text):
         if lines[-1] and width((lines[-1] + piece).rstrip(), size) > limit:
             lines.append("")
