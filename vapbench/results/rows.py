@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_type_hints
 
 from vapbench.errors import DataError
 from vapbench.files.atomic import naming
@@ -112,8 +112,14 @@ class ScoreRow:
 Row = TypeVar("Row", GenerationRow, ScoreRow)
 
 
-def read_rows(path: Path, kind: type[Row]) -> list[Row]:
+def read_rows(path: Path, kind: type[Row], light: bool = False) -> list[Row]:
     """Read a JSONL file; a line that cannot be read is reported and treated as never written.
+
+    Args:
+        path: the file.
+        kind: what its rows are.
+        light: whether the rows may be of msgspec's own class with the fields of ``kind``, checked alike and made four
+            times as fast: to be read, not to be written again.
 
     Raises:
         DataError: a row has another schema.
@@ -129,12 +135,13 @@ def read_rows(path: Path, kind: type[Row]) -> list[Row]:
     if not intact(content):
         return list(_readable(path, content, kind))
     try:
-        rows: list[Row] = _decoders()[kind].decode_lines(content)
+        rows: list[Row] = _decoders(light)[kind].decode_lines(content)
+        check: Callable[[Any], None] = check_score if kind is ScoreRow else check_generation
         for row in rows:
-            _check(row)
+            check(row)
     except (msgspec.DecodeError, ValueError, RecursionError):
         return list(_readable(path, content, kind))
-    return rows if all(row.schema == SCHEMA for row in rows) else list(_readable(path, content, kind))
+    return rows if {row.schema for row in rows} <= {SCHEMA} else list(_readable(path, content, kind))
 
 
 def _check(row: GenerationRow | ScoreRow) -> None:
@@ -170,11 +177,29 @@ def _readable(path: Path, content: bytes, kind: type[Row]) -> Iterator[Row]:
 
 
 @cache
-def _decoders() -> dict[type[Any], Any]:
+def _decoders(light: bool = False) -> dict[type[Any], Any]:
     # A report may read a million rows: checked and built by compiled code, they take a third of the time.
     import msgspec
 
-    return {kind: msgspec.json.Decoder(kind) for kind in (GenerationRow, ScoreRow)}
+    kinds = (GenerationRow, ScoreRow)
+    return {kind: msgspec.json.Decoder(_light(kind) if light else kind) for kind in kinds}
+
+
+def _light(kind: type[Any]) -> type[Any]:
+    """A class of the same fields and types that compiled code fills by itself."""
+    import msgspec
+
+    hints = get_type_hints(kind)
+    made: list[Any] = []
+    for each in fields(kind):
+        if each.default is not MISSING:
+            made.append((each.name, hints[each.name], each.default))
+        elif each.default_factory is not MISSING:
+            made.append((each.name, hints[each.name], msgspec.field(default_factory=each.default_factory)))
+        else:
+            made.append((each.name, hints[each.name]))
+    # What JSON gives has no cycles for the collector to look for.
+    return msgspec.defstruct(f"Light{kind.__name__}", made, frozen=True, gc=False)
 
 
 def last_of_each_key(rows: Sequence[Row]) -> dict[str, Row]:

@@ -165,12 +165,13 @@ class RunFolder:
         files = (self.path / "scores").glob("*.jsonl")
         return sorted(path.stem for path in files if not path.name.startswith(TEMPORARY))
 
-    def scores(self, column: str) -> dict[str, ScoreRow]:
+    def scores(self, column: str, light: bool = False) -> dict[str, ScoreRow]:
         """Last row of every key of one metric column, in the order they were written.
 
+        ``light`` is as in :func:`vapbench.results.rows.read_rows`.
         Rows of another column are reported and left out: they are a copy that somebody kept beside the file it is of.
         """
-        rows = read_rows(self.scores_path(column), ScoreRow)
+        rows = read_rows(self.scores_path(column), ScoreRow, light)
         own = _of_column(rows, column)
         if len(own) < len(rows):
             log.warning(

@@ -156,6 +156,8 @@ class Evidence:
 
     def why(self, column: ColumnKey, task: str | None = None) -> tuple[Why, ...]:
         """Why cases of a task have no score: what failed first, then what was unscored, then what is not there yet."""
+        if len(self.case_means(column, task)) == len(self.cases(task)):
+            return ()
         outcomes = [self.outcome(column, case) for case in self.cases(task)]
         counts = Counter((outcome.state, outcome.reason) for outcome in outcomes if outcome.state != "scored")
         return tuple(
@@ -172,14 +174,28 @@ class Evidence:
         return [_outcome(made, rows.get((case, made.seed)), lacking) for made in self.generations.get(case, ())]
 
     def case_means(self, column: ColumnKey, task: str | None = None) -> dict[str, float]:
-        """Case -> the value of its :meth:`outcome`, for the cases of a task that have one."""
-        rows, means = self.scores.get(column, {}), {}
+        """Case -> the value of its :meth:`outcome`, for the cases of a task that have one; computed once."""
+        if (column, task) not in self._means:
+            self._means[column, task] = self._case_means(column, task)
+        return self._means[column, task]
+
+    def _case_means(self, column: ColumnKey, task: str | None) -> dict[str, float]:
+        rows, means = self.scores.get(column, {}), dict[str, float]()
         for case in self.cases(task):
             seeds = self._to_score.get(case, ())
+            if len(seeds) == 1:
+                row = rows.get((case, seeds[0]))
+                if row is not None and row.value is not None:
+                    means[case] = row.value
+                continue
             values = [row.value for seed in seeds if (row := rows.get((case, seed))) and row.value is not None]
             if values and len(values) == len(seeds):
-                means[case] = math.fsum(values) / len(values) if len(values) > 1 else values[0]
+                means[case] = math.fsum(values) / len(values)
         return means
+
+    @cached_property
+    def _means(self) -> dict[tuple[ColumnKey, str | None], dict[str, float]]:
+        return {}
 
     def yes_or_no(self, column: ColumnKey) -> bool:
         """Whether every score of a column is 1 or 0, as of a metric that says yes or no."""
@@ -218,10 +234,11 @@ class Evidence:
     @cached_property
     def _to_score(self) -> dict[str, tuple[int, ...]]:
         """Seeds of every case that has all its planned generations."""
+        made = {case: tuple(row.seed for row in rows if row.status == "ok") for case, rows in self.generations.items()}
         return {
-            case: tuple(row.seed for row in made)
-            for case, made in self.generations.items()
-            if all(row.status == "ok" for row in made) and not self._planned_seeds(case) - {row.seed for row in made}
+            case: seeds
+            for case, seeds in made.items()
+            if len(seeds) == len(self.generations[case]) and self._planned_seeds(case).issubset(seeds)
         }
 
     def _planned_seeds(self, case: str) -> set[int]:
@@ -248,7 +265,7 @@ def read_evidence(folder: RunFolder, parts: bool = True) -> Evidence:
     manifest = folder.manifest()
     depends = _Dependencies(manifest)
     for name in folder.columns():
-        _add_standing(scores, list(folder.scores(name).values()), current, depends, parts)
+        _add_standing(scores, list(folder.scores(name, light=True).values()), current, depends, parts)
     return Evidence(
         folder,
         manifest,
@@ -299,9 +316,10 @@ def _add_standing(
     key = ColumnKey(metric, version, "")
     column: dict[tuple[str, int], Score] = {}
     expected: Mapping[str, str] = {}
+    videos = {place: made.sha256 for place, made in current.items() if made.status == "ok"}
     for score in rows:
-        made = current.get((score.case, score.seed))
-        if made is None or made.status != "ok" or made.sha256 != score.video_sha256 or score.weights != weights:
+        place = score.case, score.seed
+        if score.video_sha256 != videos.get(place) or score.weights != weights:
             continue
         if score.metric != metric or score.version != version or score.params != params:
             metric, version, params = score.metric, score.version, score.params
@@ -312,8 +330,8 @@ def _add_standing(
         value = score.value if score.status == "ok" and score.value is not None and isfinite(score.value) else None
         kept = score.parts if parts else _NOTHING
         # Rows of before notes had a kind say how much of a caption was lost among their parts.
-        kind = score.kind or (CAPTION_CUT if score.parts.get("tokens_dropped") else "")
-        column[made.case, made.seed] = Score(metric, score.status, value, score.note, score.failure, kept, kind)
+        kind = score.kind or (CAPTION_CUT if score.parts and score.parts.get("tokens_dropped") else "")
+        column[place] = Score(metric, score.status, value, score.note, score.failure, kept, kind)
         if len(column) == 1:
             scores[key] = column
 
