@@ -7,6 +7,7 @@ import json
 import sqlite3
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from vapbench.study.analysis.exporting import cell_text, export
 from vapbench.study.analysis.fastchat import from_fastchat, to_fastchat
 from vapbench.study.analysis.fit import analyse_votes
 from vapbench.study.folder import StudyFolder
-from vapbench.study.votes import Vote
+from vapbench.study.votes import Client, Vote
 
 FORMULA = '=HYPERLINK("http://evil.example","x")'
 
@@ -58,6 +59,33 @@ def test_no_cell_of_the_csv_is_a_formula(folder: StudyFolder, tmp_path: Path) ->
     assert [cell_text(value) for value in (" =1", "\t=1", -3, "a-b", None)] == ["' =1", "'\t=1", "-3", "a-b", ""]
     for start in ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20"):
         assert cell_text(f"{start}cmd|' /C calc'!A1").startswith("'")
+
+
+def test_votes_that_count_nowhere_are_marked_or_left_out(folder: StudyFolder, tmp_path: Path) -> None:
+    ballots = load_ballots(folder)
+    gone, rejected = ballots.raters[0].rater, ballots.raters[1].rater
+    states = {gone: {"status": "withdrawn"}, rejected: {"excluded": "asked for it"}}
+    raters = tuple(rater.model_copy(update=states.get(rater.rater, {})) for rater in ballots.raters)
+    client = Client(viewport=(1280, 720), browser="firefox", stalls=2)
+    votes = (ballots.votes[0].model_copy(update={"client": client}), *ballots.votes[1:])
+    changed = replace(ballots, raters=raters, votes=votes)
+
+    def rows(included_only: bool) -> list[dict[str, str]]:
+        export(changed, tmp_path, included_only)
+        with (tmp_path / "votes.csv").open(newline="", encoding="utf-8") as handle:
+            return list(csv.DictReader(handle))
+
+    whole, part = rows(False), rows(True)
+    assert {(row["rater"], row["why_not"]) for row in whole if row["counts"] == "False"} == {
+        (gone, "withdrawn"), (rejected, "excluded by an administrator: asked for it"),
+    }  # fmt: skip
+    assert [row["hash"] for row in part] == [row["hash"] for row in whole if row["counts"] == "True"]
+    first = whole[0]
+    assert (first["viewport_width"], first["browser"], first["stalls"]) == ("1280", "firefox", "2")
+    assert all(row["shown"] == f"{row['left']} | {row['right']}" for row in whole)
+    # Whoever withdrew is in no file that others pool; the rest is left out by choice.
+    judges = {battle["judge"] for battle in to_fastchat(changed)}
+    assert gone not in judges and rejected in judges
 
 
 def test_parquet_holds_the_same_rows(folder: StudyFolder, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 from tests.study.served import Served, make_study, serving
 from vapbench.study.analysis.ballots import load_ballots
 from vapbench.study.folder import StudyFolder
+from vapbench.study.settings import freeze_words, settings_path
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page, Route
@@ -78,7 +79,7 @@ def page(open_context: Callable[..., BrowserContext], served: Served) -> Page:
 
 def consent(page: Page) -> None:
     page.locator("#consent-tick").check()
-    page.locator("#consent-form button").click()
+    page.locator("#consent-form button.primary").click()
     page.locator("#instructions-go").click()
 
 
@@ -342,7 +343,7 @@ def test_an_answer_is_kept_until_the_server_itself_says_what_became_of_it(folder
 
 def test_a_network_that_dies_before_a_trial_is_waited_for(folder: StudyFolder, page: Page) -> None:
     page.locator("#consent-tick").check()
-    page.locator("#consent-form button").click()
+    page.locator("#consent-form button.primary").click()
     page.locator("#instructions-go").wait_for()
     page.context.set_offline(True)
     page.locator("#instructions-go").click()
@@ -525,7 +526,7 @@ def test_axe_finds_no_serious_issue_on_any_screen(served: Served, page: Page) ->
     page.locator("#consent").wait_for()
     found = {"consent": serious(page)}
     page.locator("#consent-tick").check()
-    page.locator("#consent-form button").click()
+    page.locator("#consent-form button.primary").click()
     page.locator("#instructions").wait_for()
     found["instructions"] = serious(page)
     page.locator("#instructions-go").click()
@@ -581,3 +582,80 @@ def test_the_admin_page_excludes_pauses_and_shows_text_as_text(
     page.locator("#pause").click()
     page.locator("#status", has_text="paused").wait_for()
     assert page.locator("#filled-of").inner_text() == "0 of 9 votes", "votes of the excluded hold no place"
+
+
+def test_a_rater_finishes_in_the_second_language_with_questions_before_and_after(
+    tmp_path: Path, open_context: Callable[..., BrowserContext]
+) -> None:
+    folder = make_study(tmp_path / "study", min_play_fraction=1.0)
+    settings_path(folder).write_text(
+        "languages: [en, de]\n"
+        "before: [{key: age, ask: {en: Age, de: Alter}, kind: number}]\n"
+        "after: [{key: screen, ask: {en: Screen, de: Schirm}, options: [{en: big, de: groß}, {en: small, de: klein}], "
+        "required: true}]\n",
+        encoding="utf-8",
+    )
+    freeze_words(folder)
+    with serving(folder) as served:
+        page = open_context(locale="de-DE").new_page()
+        page.goto(served.links.raters[0])
+        page.locator("#consent").wait_for()
+        assert page.locator("html").get_attribute("lang") == "de"
+        assert page.locator("#consent-title").inner_text() == "Welches Video ist besser?"
+        page.locator("#consent-tick").check()
+        page.locator("#consent-form button.primary").click()
+        page.locator("#survey").wait_for()
+        assert serious(page) == []
+        page.locator("#survey-0").fill("41")
+        page.locator("#survey-form button").click()
+        page.locator("#instructions-go").click()
+        for _ in range(4):
+            page.locator("#hint", has_text="Wählen").wait_for()
+            page.keyboard.press("1")
+            page.keyboard.press("Enter")
+            page.wait_for_timeout(100)
+            if page.locator("#feedback").is_visible():
+                page.keyboard.press("Enter")
+        page.locator("#survey-0").select_option("1")
+        page.locator("#survey-form button").click()
+        page.locator("#done-text", has_text="Alle 4 Antworten sind gespeichert.").wait_for()
+        page.locator("#done-code").wait_for()
+    answers = {event.kind: event.detail for event in load_ballots(folder).events or () if "answers" in event.kind}
+    assert answers == {"answers before": '{"age":41.0}', "answers after": '{"screen":"small"}'}
+
+
+def test_no_trial_is_shown_in_a_window_that_is_too_small(
+    tmp_path: Path, open_context: Callable[..., BrowserContext]
+) -> None:
+    folder = make_study(tmp_path / "study", min_play_fraction=1.0, window=(900, 500))
+    with serving(folder) as served:
+        page = open_context().new_page()
+        page.goto(served.links.raters[0])
+        consent(page)
+        page.locator("#answer").wait_for()
+        page.evaluate("Object.assign(window, { outerWidth: 700 }); dispatchEvent(new Event('resize'))")
+        page.locator("#window h1", has_text="larger window").wait_for()
+        assert page.locator("#trial").is_hidden()
+        page.keyboard.press("1")
+        page.evaluate("Object.assign(window, { outerWidth: 1280 }); dispatchEvent(new Event('resize'))")
+        page.locator("#answer").wait_for()
+        assert page.locator("input[name=choice]:checked").count() == 0
+
+
+def test_whoever_declines_is_thanked_and_asked_nothing_more(served: Served, page: Page) -> None:
+    page.locator("#decline").click()
+    page.locator("#notice-title", has_text="You have not taken part").wait_for()
+    page.reload()
+    page.locator("#notice-title", has_text="You have not taken part").wait_for()
+
+
+def test_a_study_that_closes_in_mid_trial_gives_the_code(folder: StudyFolder, served: Served, page: Page) -> None:
+    consent(page)
+    answer(page)
+    watched(page)
+    served.admin().post("/admin/api/status", json={"status": "closed"})
+    page.keyboard.press("1")
+    page.keyboard.press("Enter")
+    page.locator("#done-text", has_text="The study closed while you were taking part. Your 1 answers").wait_for()
+    assert len(page.locator("#code").inner_text()) == 8
+    assert choices(folder) == [0]

@@ -45,6 +45,12 @@ def export(
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder to write. [default: STUDY/export]", show_default=False)
     ] = None,
+    included_only: Annotated[
+        bool,
+        typer.Option(
+            "--included-only", help="Leave out of the tables who withdrew or is excluded, instead of marking."
+        ),
+    ] = False,
     unblind: Unblind = False,
 ) -> None:
     """Write votes as JSONL, CSV and Parquet.
@@ -66,7 +72,7 @@ def export(
     folder = find_study(study)
     ballots = results_of(folder, votes, unblind, "export")
     target = out or folder.path / "export"
-    for name, records in write(ballots, target).items():
+    for name, records in write(ballots, target, included_only).items():
         output().print(f"{target / name}: {records:,} records", markup=False, soft_wrap=True)
     seen = f"--votes {quoted(target / 'votes.csv')}"
     output().print(f"Next:  vapbench table {seen}", markup=False, soft_wrap=True)

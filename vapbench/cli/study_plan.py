@@ -91,6 +91,7 @@ def plan(
     from vapbench.study.design.simulation import Assumptions, forecast
     from vapbench.study.design.sources import from_runs, from_table
     from vapbench.study.folder import StudyFolder
+    from vapbench.study.settings import settings_path, write_template
 
     configure_logging(verbose=0, quiet=quiet)
     if table is not None and methods:
@@ -123,5 +124,11 @@ def plan(
     for line in plan_lines(planned, expected, assumed, formats, dict(sources.left_out)):
         output().print(line, markup=False, soft_wrap=True, emoji=False)
     output().print()
-    following = "the same without --dry-run" if dry_run else f"vapbench study serve {quoted(folder.path)}"
-    output().print(f"Next:  {following}", markup=False, soft_wrap=True)
+    if dry_run:
+        output().print("Next:  the same without --dry-run")
+        return
+    write_template(folder)
+    output().print(f"Next:  vapbench study preview {quoted(folder.path)}", markup=False, soft_wrap=True)
+    output().print(f"           every page; its words are in {settings_path(folder)}", markup=False, soft_wrap=True)
+    output().print(f"       vapbench study serve {quoted(folder.path)}", markup=False, soft_wrap=True)
+    output().print("           freezes the study and collects votes", markup=False, soft_wrap=True)

@@ -10,6 +10,7 @@ import typer
 from vapbench.cli import options as opt
 
 if TYPE_CHECKING:
+    from vapbench.study.folder import StudyFolder
     from vapbench.study.server.serve import Links
 
 Study = Annotated[
@@ -22,11 +23,35 @@ Study = Annotated[
 
 def add_to(study: typer.Typer) -> None:
     """Add the commands to the group."""
+    study.command()(preview)
     study.command()(serve)
     study.command()(invite)
     study.command()(close)
     study.command()(allow)
     study.command()(payments)
+
+
+def preview(
+    study: Study = None,
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port; 0 takes any free one.")] = 8001,
+) -> None:
+    """Look at every page as a rater and as a phone sees it, in every language; nothing is frozen.
+
+    The words are those of STUDY/study.yaml. Answers given here are thrown away.
+
+    \b
+    vapbench study preview my-study
+    """
+    _need_server()
+    from vapbench.core.console import output
+    from vapbench.study.folder import find_study
+    from vapbench.study.server.serve import preview as run
+
+    def ready(address: str) -> None:
+        output().print(f"preview   {address}", markup=False, soft_wrap=True)
+        output().print("Nothing is frozen. Edit study.yaml and start this again. Ctrl-C ends.")
+
+    run(find_study(study), ready, port=port)
 
 
 def serve(
@@ -73,6 +98,7 @@ def serve(
     from vapbench.study.settings import read_settings
 
     folder = find_study(study)
+    _freeze(folder)
     recruitment = read_settings(folder).recruitment
     if prolific:
         recruitment = Recruitment(platform="prolific", study=recruitment.study, codes={"finished": prolific})
@@ -167,6 +193,25 @@ def payments(
     counts = Counter(row.decision for row in table)
     said = ", ".join(f"{count} {decision}" for decision, count in counts.most_common()) or "nobody yet"
     output().print(f"{target}: {len(table)} participants: {said}", markup=False, soft_wrap=True)
+
+
+def _freeze(folder: StudyFolder) -> None:
+    """Put the words of study.yaml into a study that opens now, and say what has been frozen."""
+    from vapbench.core.console import output
+    from vapbench.files.atomic import write_text
+    from vapbench.study.preregistration import preregistration
+    from vapbench.study.settings import freeze_words
+
+    first = not folder.opened
+    protocol = freeze_words(folder)
+    if first:
+        folder.open()
+        text = preregistration(protocol)
+        write_text(folder.path / "preregistration.md", text)
+        output().print(text, markup=False, soft_wrap=True, emoji=False)
+        output().print(
+            f"Frozen; the same text is in {folder.path / 'preregistration.md'}", markup=False, soft_wrap=True
+        )
 
 
 def _print(links: Links) -> None:

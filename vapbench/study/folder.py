@@ -51,6 +51,11 @@ class StudyFolder:
         return self.path / "opening.json"
 
     @property
+    def opened(self) -> bool:
+        """Whether the protocol is final."""
+        return self.opening_path.exists()
+
+    @property
     def votes_path(self) -> Path:
         """``votes.db``."""
         return self.path / "votes.db"

@@ -5,9 +5,17 @@ A protocol names methods by blind codes, so a server that never reads ``key.json
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    StringConstraints,
+    model_serializer,
+    model_validator,
+)
 
 from vapbench.core.case import Category, Name
 from vapbench.files.atomic import digest
@@ -21,10 +29,25 @@ Code = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}$")]
 """Blind code of a method."""
 
 
+Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}$")]
+"""ISO 639, such as ``en``."""
+SurveyKind = Literal["choice", "number", "text"]
+
+
 class Frozen(BaseModel):
     """Base of the protocol's parts."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    ADDED: ClassVar[frozenset[str]] = frozenset()
+    """Fields that came later: written only where they say something, so that older studies keep their hashes."""
+
+    @model_serializer(mode="wrap")
+    def _written(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields: dict[str, Any] = write(self)
+        for name in self.ADDED:
+            if getattr(self, name) == type(self).model_fields[name].get_default(call_default_factory=True):
+                fields.pop(name, None)
+        return fields
 
 
 class MediaFacts(Frozen):
@@ -155,8 +178,36 @@ class Consent(Frozen):
     text: str = Field(min_length=1)
 
 
+class Instruction(Frozen):
+    """One step of the instructions."""
+
+    title: str = Field(min_length=1)
+    text: str = ""
+
+
+class Survey(Frozen):
+    """A question that is asked once, before the trials or after them."""
+
+    key: Name
+    ask: str = Field(min_length=1)
+    kind: SurveyKind = "choice"
+    options: tuple[str, ...] = ()
+    """Of a choice; answers are their numbers, from 0."""
+    required: bool = False
+
+    @model_validator(mode="after")
+    def _options_fit(self) -> Self:
+        if (self.kind == "choice") != (len(self.options) >= 2):
+            raise ValueError(f"{self.key}: a choice has at least two options, and nothing else has any")
+        return self
+
+
 class Protocol(Frozen):
     """A study as it will be run and analysed."""
+
+    ADDED: ClassVar[frozenset[str]] = frozenset(
+        {"languages", "contact", "review", "instructions", "before", "after", "window", "texts"}
+    )
 
     schema_version: Literal[1] = 1
     analysis_version: int = ANALYSIS_VERSION
@@ -182,6 +233,21 @@ class Protocol(Frozen):
     media: dict[MediaId, MediaFacts]
     seed: int = Field(ge=0)
     """Of assignment and analysis."""
+    languages: tuple[Language, ...] = Field(default=("en",), min_length=1)
+    """What raters may read it in; the texts of the protocol are in the first."""
+    contact: str = ""
+    review: str = ""
+    """Ethics review: board and number."""
+    instructions: tuple[Instruction, ...] = ()
+    """Empty: those of the page."""
+    before: tuple[Survey, ...] = ()
+    """Asked once, after consent."""
+    after: tuple[Survey, ...] = ()
+    """Asked once, after the last trial."""
+    window: tuple[int, int] | None = None
+    """Smallest width and height of the browser's window that trials are shown in, in CSS pixels."""
+    texts: dict[Language, dict[str, str]] = Field(default_factory=dict)
+    """Language -> key -> text: translations of the protocol's texts, and other words for the page's."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -190,6 +256,9 @@ class Protocol(Frozen):
             "case": [case.id for case in self.cases],
             "question": [question.key for question in self.questions],
             "check": [check.id for check in self.checks],
+            "language": self.languages,
+            "question before": [question.key for question in self.before],
+            "question after": [question.key for question in self.after],
         }.items():
             if len(set(names)) < len(names):
                 raise ValueError(f"a {what} is listed twice")

@@ -1,23 +1,81 @@
-"""``study.yaml``: what a researcher decides about a study in words, beside the protocol that ``plan`` writes."""
+"""``study.yaml``: what a researcher decides about a study in words, beside the protocol that ``plan`` writes.
+
+Until a study is opened its words come from this file; opening freezes them in the protocol. A text is one string, or
+one for each language.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from importlib.resources import files
 from pathlib import Path
+from typing import Annotated, Any
 
-from pydantic import ValidationError
+from pydantic import Field, StringConstraints, ValidationError
 
 from vapbench.errors import DataError
+from vapbench.files.atomic import write_text
 from vapbench.files.parsing import read_yaml
 from vapbench.study.folder import StudyFolder
-from vapbench.study.protocol import Frozen
+from vapbench.study.protocol import Consent, Exclusions, Frozen, Instruction, Language, Protocol, Survey, SurveyKind
 from vapbench.study.server.recruitment import BY_LINK, Recruitment
+from vapbench.study.texts import SHIPPED, shipped
 
 STUDY_FILE = "study.yaml"
+Line = Annotated[str, StringConstraints(min_length=1, max_length=20_000)]
+Text = Line | dict[Language, Line]
+
+
+class ConsentText(Frozen):
+    """What a rater agrees to."""
+
+    version: str = Field(default="1", min_length=1, max_length=64)
+    text: Text
+
+
+class QuestionText(Frozen):
+    """Other words for a planned question."""
+
+    wording: Text
+    help: Text = ""
+
+
+class Step(Frozen):
+    """One step of the instructions."""
+
+    title: Text
+    text: Text
+
+
+class SurveyText(Frozen):
+    """One question before or after the trials."""
+
+    key: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+    ask: Text
+    kind: SurveyKind = "choice"
+    options: tuple[Text, ...] = ()
+    required: bool = False
 
 
 class StudyFile(Frozen):
     """The file; everything in it is optional."""
 
+    title: Text | None = None
+    languages: tuple[Language, ...] = Field(default=("en",), min_length=1)
+    contact: Text | None = None
+    review: Text | None = None
+    """Ethics review: board and number."""
+    consent: ConsentText | None = None
+    instructions: tuple[Step, ...] = ()
+    questions: dict[str, QuestionText] = Field(default_factory=dict)
+    """Planned questions in other words, in the order in which their passes rotate."""
+    before: tuple[SurveyText, ...] = ()
+    after: tuple[SurveyText, ...] = ()
+    exclusions: Exclusions | None = None
+    window: tuple[int, int] | None = None
+    """Smallest width and height of the browser's window, in CSS pixels."""
+    texts: dict[Language, dict[str, Line]] = Field(default_factory=dict)
+    """Any text of the pages, by language and key; for a language that is not shipped, all of them."""
     recruitment: Recruitment = BY_LINK
     """Read when the study is served, and not frozen: codes and addresses may be corrected."""
 
@@ -46,3 +104,144 @@ def read_settings(folder: StudyFolder) -> StudyFile:
         raise DataError(f"{path}: {where}: {first['msg']}; correct the entry (docs/guides/study.md).") from error
     except (yaml.YAMLError, ValueError) as error:
         raise DataError(f"{path}: {error}; correct it.") from error
+
+
+def write_template(folder: StudyFolder) -> bool:
+    """Write a ``study.yaml`` to fill in, unless there is one: nobody's words are ever overwritten.
+
+    Returns:
+        Whether it was written.
+    """
+    path = settings_path(folder)
+    if path.exists():
+        return False
+    write_text(path, (files("vapbench.study") / "study.template.yaml").read_text(encoding="utf-8"))
+    return True
+
+
+def freeze_words(folder: StudyFolder) -> Protocol:
+    """Put the words of ``study.yaml`` into the protocol of a study that has not been opened; harmless on one that has.
+
+    Raises:
+        DataError: the file is not valid, or a text lacks a language.
+    """
+    protocol = folder.protocol()
+    if folder.opened:
+        return protocol
+    told = worded(protocol, read_settings(folder), str(settings_path(folder)))
+    if told != protocol:
+        folder.save(told, folder.key(protocol))
+    return told
+
+
+def worded(protocol: Protocol, file: StudyFile, where: str) -> Protocol:
+    """The protocol in the words of a study file.
+
+    Args:
+        protocol: as planned.
+        file: the words.
+        where: the file, for messages.
+
+    Raises:
+        DataError: a question was not planned, or a text lacks a language.
+    """
+    first, *others = file.languages
+    translations: dict[str, dict[str, str]] = {
+        language: dict(file.texts.get(language, {})) for language in file.languages
+    }
+    original = dict(_texts_of(protocol))
+    for language in file.languages:
+        lacking = set(shipped("en")) - set(shipped(language)) - set(translations[language])
+        if lacking:
+            raise DataError(f"{where}: texts.{language} lacks {min(lacking)}; shipped are {', '.join(SHIPPED)}.")
+
+    def put(key: str, text: Text | None) -> str:
+        """The text in the first language; the others are noted."""
+        as_planned = original.get(key, "")
+        for language in others:
+            translations[language][key] = _in_language(language, key, text, as_planned, where)
+        return _in_language(first, key, text, as_planned, where)
+
+    if strangers := set(file.questions) - {question.key for question in protocol.questions}:
+        raise DataError(
+            f"{where}: questions.{min(strangers)} was not planned; plan it with --question {min(strangers)}."
+        )
+    order = [*file.questions, *(q.key for q in protocol.questions if q.key not in file.questions)]
+    questions = []
+    for key in order:
+        own = file.questions.get(key)
+        words = put(f"question.{key}.wording", own.wording if own else None)
+        help_text = put(f"question.{key}.help", own.help or None if own else None) if not own or own.help else ""
+        questions.append(protocol.question(key).model_copy(update={"wording": words, "help": help_text}))
+    consent = file.consent
+    changes: dict[str, Any] = {
+        "title": put("title", file.title),
+        "languages": file.languages,
+        "contact": put("contact", file.contact) if file.contact else "",
+        "review": put("review", file.review) if file.review else "",
+        "consent": Consent(
+            version=consent.version if consent else protocol.consent.version,
+            text=put("consent.text", consent.text if consent else None),
+        ),
+        "instructions": tuple(
+            Instruction(title=put(f"step.{n}.title", step.title), text=put(f"step.{n}.text", step.text))
+            for n, step in enumerate(file.instructions)
+        ),
+        "questions": tuple(questions),
+        "checks": tuple(
+            check.model_copy(update={"feedback": put(f"feedback.{check.question}", None)}) if check.feedback else check
+            for check in protocol.checks
+        ),
+        "before": _survey("before", file.before, put),
+        "after": _survey("after", file.after, put),
+        "exclusions": file.exclusions or protocol.exclusions,
+        "window": file.window,
+    }
+    changes["texts"] = {language: texts for language, texts in translations.items() if texts}
+    return Protocol.model_validate(protocol.model_dump() | {name: _plain(value) for name, value in changes.items()})
+
+
+def _survey(when: str, asked: tuple[SurveyText, ...], put: Any) -> tuple[Survey, ...]:
+    return tuple(
+        Survey(
+            key=question.key,
+            ask=put(f"{when}.{question.key}.ask", question.ask),
+            kind=question.kind,
+            options=tuple(put(f"{when}.{question.key}.{n}", option) for n, option in enumerate(question.options)),
+            required=question.required,
+        )
+        for question in asked
+    )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return value.model_dump() if isinstance(value, Frozen) else value
+
+
+def _texts_of(protocol: Protocol) -> Iterator[tuple[str, str]]:
+    yield "title", protocol.title
+    yield "consent.text", protocol.consent.text
+    for question in protocol.questions:
+        yield f"question.{question.key}.wording", question.wording
+        yield f"question.{question.key}.help", question.help
+    for check in protocol.checks:
+        if check.feedback:
+            yield f"feedback.{check.question}", check.feedback
+
+
+def _in_language(language: str, key: str, text: Text | None, as_planned: str, where: str) -> str:
+    """A text in one language: from the file, or for what comes with the program from its translation."""
+    if isinstance(text, dict):
+        if language not in text:
+            raise DataError(f"{where}: {key} has no text in {language}; add one.")
+        return text[language]
+    if text is not None:
+        # One string is for every language: a name, a number, an address.
+        return text
+    if language == "en":
+        return as_planned
+    if key not in shipped(language):
+        raise DataError(f"{where}: {key} has no text in {language}; shipped are {', '.join(SHIPPED)}.")
+    return shipped(language)[key]

@@ -19,19 +19,27 @@ from vapbench.study.votes import Vote
 FASTCHAT = "fastchat.jsonl"
 
 
-def export(ballots: Ballots, folder: Path) -> dict[str, int]:
+def export(ballots: Ballots, folder: Path, included_only: bool = False) -> dict[str, int]:
     """Write everything that was collected, and a manifest with the hash of every file.
 
     ``votes.jsonl`` holds the log as it was stored (``record`` and ``hash``), with method names beside it; ``votes.csv``
     and ``votes.parquet`` are one flat row per vote; ``raters.jsonl``, ``exclusions.jsonl``, ``protocol.json`` and
     ``key.json`` are what an analysis needs besides; ``events.jsonl`` says what else happened (withdrawals, pauses,
-    comments at the end, looks at results); ``fastchat.jsonl`` is there for pair studies.
+    comments at the end, looks at results); ``fastchat.jsonl`` is there for pair studies, without those who withdrew.
+
+    Args:
+        ballots: the votes.
+        folder: where.
+        included_only: leave votes out of the tables that no analysis has, instead of marking them in ``counts`` and
+            ``why_not``. The log itself is always whole: its hashes are a chain.
 
     Returns:
         File name -> number of records.
     """
-    rows = [flat(ballots, vote) for vote in ballots.votes]
     people = conducts(ballots)
+    out = {person.rater: "; ".join(person.excluded) for person in people if person.excluded}
+    listed = [vote for vote in ballots.votes if not (included_only and vote.rater in out)]
+    rows = [flat(ballots, vote, out.get(vote.rater, "")) for vote in listed]
     written = {
         VOTES: _jsonl(folder / VOTES, (_logged(ballots, vote) for vote in ballots.votes)),
         RATERS: _jsonl(folder / RATERS, (rater.model_dump(mode="json") for rater in ballots.raters)),
@@ -45,7 +53,7 @@ def export(ballots: Ballots, folder: Path) -> dict[str, int]:
     if ballots.events is not None:
         written[EVENTS] = _jsonl(folder / EVENTS, (event.model_dump(mode="json") for event in ballots.events))
     if ballots.protocol.kind == "pair":
-        written[FASTCHAT] = _jsonl(folder / FASTCHAT, to_fastchat(ballots))
+        written[FASTCHAT] = _jsonl(folder / FASTCHAT, to_fastchat(ballots, out if included_only else ()))
     write_json(folder / "protocol.json", ballots.protocol.model_dump(mode="json"))
     write_json(folder / "key.json", ballots.key.model_dump(mode="json"))
     files = (*written, "protocol.json", "key.json")
@@ -60,8 +68,8 @@ def export(ballots: Ballots, folder: Path) -> dict[str, int]:
     return written
 
 
-def flat(ballots: Ballots, vote: Vote) -> dict[str, Any]:
-    """A vote as one row of plain values, methods by name."""
+def flat(ballots: Ballots, vote: Vote, why_not: str = "") -> dict[str, Any]:
+    """A vote as one row of plain values, methods by name; ``why_not``: why its rater is in no analysis."""
     names = ballots.key.names()
     case = next((case for case in ballots.protocol.cases if case.id == vote.case), None)
     order = [names.get(code, code) for code in vote.order]
@@ -75,11 +83,21 @@ def flat(ballots: Ballots, vote: Vote) -> dict[str, Any]:
         "question": vote.question,
         "role": vote.role,
         "shown": " | ".join(order),
+        "left": order[0] if len(order) == 2 else "",
+        "right": order[1] if len(order) == 2 else "",
         "chosen": "tie" if vote.chosen is None else names.get(vote.chosen, vote.chosen),
         "place": vote.choice if isinstance(vote.choice, int) else None,
         "response_ms": vote.response_ms,
         "client_ms": vote.client.milliseconds,
         "plays": " ".join(map(str, vote.client.plays)),
+        "stalls": vote.client.stalls,
+        "dropped_frames": vote.client.dropped_frames,
+        "hidden": vote.client.hidden,
+        "viewport_width": vote.client.viewport[0] if vote.client.viewport else None,
+        "viewport_height": vote.client.viewport[1] if vote.client.viewport else None,
+        "browser": vote.client.browser,
+        "counts": not why_not,
+        "why_not": why_not,
         "late": vote.late,
         "shown_us": vote.shown_us,
         "stored_us": vote.stored_us,
@@ -132,13 +150,17 @@ def _parquet(path: Path, rows: Sequence[dict[str, Any]]) -> int:
 
 
 def _arrow_type(pa: Any, name: str) -> Any:
-    if name == "late":
+    if name in ("late", "counts"):
         return pa.bool_()
     return pa.int64() if name in _INTEGERS else pa.string()
 
 
-_INTEGERS = frozenset({"sequence", "place", "response_ms", "client_ms", "shown_us", "stored_us"})
+_INTEGERS = frozenset(
+    {"sequence", "place", "response_ms", "client_ms", "shown_us", "stored_us", "stalls", "dropped_frames", "hidden"}
+    | {"viewport_width", "viewport_height"}
+)
 _COLUMNS = (
-    *("study", "sequence", "rater", "case", "condition", "category", "question", "role", "shown", "chosen", "place"),
-    *("response_ms", "client_ms", "plays", "late", "shown_us", "stored_us", "comment", "hash"),
+    *("study", "sequence", "rater", "case", "condition", "category", "question", "role", "shown", "left", "right"),
+    *("chosen", "place", "response_ms", "client_ms", "plays", "stalls", "dropped_frames", "hidden", "viewport_width"),
+    *("viewport_height", "browser", "counts", "why_not", "late", "shown_us", "stored_us", "comment", "hash"),
 )

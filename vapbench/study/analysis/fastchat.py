@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
@@ -10,13 +11,19 @@ from vapbench.errors import DataError
 from vapbench.report.tables.votes import read_battles, winner_of
 from vapbench.study.analysis.ballots import Ballots
 from vapbench.study.analysis.fit import Terms
+from vapbench.study.analysis.quality import consenting
 from vapbench.study.votes import Vote
 
 _CHOICES: dict[str, int | Literal["tie"]] = {"model_a": 0, "model_b": 1, "tie": "tie"}
 
 
-def to_fastchat(ballots: Ballots) -> list[dict[str, Any]]:
-    """Main votes of a pair study; ``model_a`` was shown at the left."""
+def to_fastchat(ballots: Ballots, without: Collection[str] = ()) -> list[dict[str, Any]]:
+    """Main votes of a pair study; ``model_a`` was shown at the left.
+
+    Args:
+        ballots: the votes; those of raters who withdrew are left out, as the consent form promises.
+        without: further raters to leave out.
+    """
     names = ballots.key.names()
     winner = {choice: name for name, choice in _CHOICES.items()}
     return [
@@ -31,8 +38,8 @@ def to_fastchat(ballots: Ballots) -> list[dict[str, Any]]:
             "tstamp": vote.stored_us / 1e6,
             "question": vote.question,
         }
-        for vote in ballots.votes
-        if vote.role == "main"
+        for vote in consenting(ballots)
+        if vote.rater not in without
     ]
 
 

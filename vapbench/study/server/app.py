@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import Any, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.applications import Starlette
@@ -14,13 +14,17 @@ from starlette.routing import Route
 
 from vapbench.study.analysis.ballots import CLOSED
 from vapbench.study.design.planning import session_minutes
+from vapbench.study.protocol import Protocol
 from vapbench.study.server import admin, media, raters
 from vapbench.study.server.database import StorageUnavailable
+from vapbench.study.server.preview import preview_page
 from vapbench.study.server.recruitment import Arrival, Outcome, arrival, fits, outcome_of
 from vapbench.study.server.security import Guard
 from vapbench.study.server.service import Service
 from vapbench.study.server.store import Answer, Receipt, Refused, note, open_assignment, setting
-from vapbench.study.server.web import ERRORS, body_of, entered, let_in, page, service_of
+from vapbench.study.server.survey import check_answers, words_of
+from vapbench.study.server.web import ERRORS, body_of, entered, language_of, let_in, page, service_of, spoken
+from vapbench.study.texts import page_texts, said
 
 _OUTCOMES = {"stored": 201, "repeated": 200, "conflict": 409}
 
@@ -40,6 +44,12 @@ class _Closing(BaseModel):
     comment: str = Field(min_length=1, max_length=2_000)
 
 
+class _Answers(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    when: Literal["before", "after"]
+    answers: dict[str, Annotated[str, Field(max_length=500)]] = Field(max_length=50)
+
+
 def application(service: Service) -> Starlette:
     """The application for an open study (an entered :class:`Service`)."""
     routes = [
@@ -48,6 +58,7 @@ def application(service: Service) -> Starlette:
         Route("/study", _study),
         Route("/page/study.css", _asset),
         Route("/page/study.js", _asset),
+        Route("/page/texts", _texts),
         Route("/favicon.ico", _nothing),
         Route("/healthz", _alive),
         Route("/readyz", _ready),
@@ -60,10 +71,12 @@ def application(service: Service) -> Starlette:
         Route("/api/votes/{assignment}", _vote, methods=["PUT"]),
         Route("/api/skip/{assignment}", _skip, methods=["POST"]),
         Route("/api/closing", _closing, methods=["POST"]),
+        Route("/api/answers", _answers, methods=["POST"]),
         Route("/api/withdraw", _withdraw, methods=["POST"]),
         *admin.ROUTES,
+        *([Route("/preview", _preview), Route("/page/preview.css", _asset)] if service.preview else []),
     ]
-    guard = Middleware(Guard, origins=service.origins)
+    guard = Middleware(Guard, origins=service.origins, framed=service.preview)
     app = Starlette(routes=routes, middleware=[guard], exception_handlers=ERRORS)
     app.router.redirect_slashes = False
     app.state.service = service
@@ -75,7 +88,15 @@ async def _home(request: Request) -> Response:
 
 
 async def _study(request: Request) -> Response:
-    return page("index.html")
+    return spoken(request, "index.html")
+
+
+async def _preview(request: Request) -> Response:
+    return preview_page(service_of(request).protocol)
+
+
+async def _texts(request: Request) -> Response:
+    return JSONResponse(page_texts(service_of(request).protocol, language_of(request)))
 
 
 async def _asset(request: Request) -> Response:
@@ -104,7 +125,7 @@ async def _join(request: Request) -> Response:
     token = query.get("t", "")
     if raters.rater_of(service.reader, service.clock, token) is None:
         return page("refused.html", 403)
-    return let_in(request, token, "rater", "/study")
+    return let_in(request, token, "rater", "/preview" if service.preview else "/study")
 
 
 async def _arrive(request: Request, who: Arrival) -> Response:
@@ -125,15 +146,18 @@ async def _arrive(request: Request, who: Arrival) -> Response:
 
 async def _state(request: Request) -> Response:
     service, rater = service_of(request), entered(request)
-    protocol, database = service.protocol, service.reader
+    protocol, database, language = service.protocol, service.reader, language_of(request)
     state: dict[str, Any] = {
         "stage": await _stage(service, rater),
         "me": rater["id"],
+        "preview": service.preview,
+        "answered": raters.surveys_answered(database, rater["id"]),
         "study": {
-            "title": protocol.title,
+            **words_of(protocol, language),
             "label": service.label,
             "minutes": max(1, round(session_minutes(protocol))),
-            "consent": protocol.consent.model_dump(),
+            "languages": protocol.languages,
+            "window": protocol.window,
             "block": protocol.session.block,
             "training": protocol.session.training > 0,
             "ties": protocol.ties,
@@ -198,7 +222,7 @@ async def _next(request: Request) -> Response:
     asked = await body_of(request, _Next)
     _throttle(service, rater)
     handed = await service.write(lambda database: service.store.hand_out(database, rater["id"], asked.after))
-    return Response(status_code=204) if handed is None else JSONResponse(service.describe(handed))
+    return Response(status_code=204) if handed is None else JSONResponse(service.describe(handed, language_of(request)))
 
 
 async def _shown(request: Request) -> Response:
@@ -212,15 +236,16 @@ async def _vote(request: Request) -> Response:
     answer = await body_of(request, Answer)
     _throttle(service, rater)
     receipt = await service.write(lambda database: service.store.vote(database, rater["id"], assignment, answer))
-    return JSONResponse(_answer(receipt), _OUTCOMES[receipt.outcome])
+    return JSONResponse(_answer(receipt, service.protocol, language_of(request)), _OUTCOMES[receipt.outcome])
 
 
-def _answer(receipt: Receipt) -> dict[str, Any]:
+def _answer(receipt: Receipt, protocol: Protocol, language: str) -> dict[str, Any]:
     if receipt.outcome == "conflict":
         return {"error": "conflict", "message": "Another answer to this trial was stored before; it stands."}
     answer: dict[str, Any] = {"stored": True}
     if receipt.right is not None:
-        answer["feedback"] = {"right": receipt.right, "text": receipt.feedback}
+        text = said(protocol, language, f"feedback.{receipt.question}", receipt.feedback)
+        answer["feedback"] = {"right": receipt.right, "text": text}
     return answer
 
 
@@ -235,6 +260,16 @@ async def _closing(request: Request) -> Response:
     said = await body_of(request, _Closing)
     _throttle(service, rater)
     await service.write(lambda database: note(database, service.clock, "comment", rater["id"], said.comment))
+    return JSONResponse({"stored": True}, 201)
+
+
+async def _answers(request: Request) -> Response:
+    service, rater = service_of(request), entered(request)
+    given = await body_of(request, _Answers)
+    _throttle(service, rater)
+    asked = service.protocol.before if given.when == "before" else service.protocol.after
+    checked = check_answers(asked, given.answers)
+    await service.write(lambda d: raters.keep_answers(d, service.clock, rater["id"], given.when, checked))
     return JSONResponse({"stored": True}, 201)
 
 

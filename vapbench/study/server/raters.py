@@ -10,8 +10,10 @@ import hmac
 import re
 import secrets
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+from vapbench.files.atomic import canonical_json
 from vapbench.study.server.database import Clock
 from vapbench.study.server.store import Refused, note, rater_row, set_setting, set_status, setting
 
@@ -111,6 +113,18 @@ def consent(database: sqlite3.Connection, clock: Clock, rater: str, version: str
         (version, clock.now(), rater),
     )
     note(database, clock, "consent", rater, version)
+
+
+def keep_answers(database: sqlite3.Connection, clock: Clock, rater: str, when: str, answers: Mapping[str, Any]) -> None:
+    """Store the answers to the questions before or after the trials, once; they are in the export's events."""
+    if when not in surveys_answered(database, rater):
+        note(database, clock, f"answers {when}", rater, canonical_json(dict(answers)))
+
+
+def surveys_answered(database: sqlite3.Connection, rater: str) -> list[str]:
+    """Which questions have been answered: ``before``, ``after``."""
+    rows = database.execute("SELECT kind FROM event WHERE rater = ? AND kind LIKE 'answers %'", (rater,))
+    return [row["kind"].removeprefix("answers ") for row in rows]
 
 
 def withdraw(database: sqlite3.Connection, clock: Clock, rater: str) -> None:

@@ -68,7 +68,8 @@ class Recruitment(Frozen):
 
     @model_validator(mode="after")
     def _codes_differ(self) -> Recruitment:
-        if len(set(self.codes.values())) < len(self.codes):
+        given = [code for code in self.codes.values() if code]
+        if len(set(given)) < len(given):
             raise ValueError("two outcomes have one code, so that nobody could tell them apart")
         if self.back and not self.back.startswith("https://"):
             raise ValueError("back must be an https:// address")

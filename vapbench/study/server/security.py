@@ -40,9 +40,18 @@ HEADERS: Mapping[str, str] = {
 class Guard:
     """Middleware: refuses foreign hosts, cross-site changes and what is no JSON; bounds bodies; adds the headers."""
 
-    def __init__(self, app: ASGIApp, origins: Iterable[str]) -> None:
-        """Wrap ``app``, which is reached as any of ``origins`` (``https://study.example.org``)."""
+    def __init__(self, app: ASGIApp, origins: Iterable[str], framed: bool = False) -> None:
+        """Wrap ``app``, which is reached as any of ``origins`` (``https://study.example.org``).
+
+        Args:
+            app: what answers.
+            origins: its addresses.
+            framed: whether its pages may be shown in frames of its own, as a preview does.
+        """
         self._app = app
+        own = "frame-ancestors 'self'; frame-src 'self'"
+        policy = _POLICY.replace("frame-ancestors 'none'", own) if framed else _POLICY
+        self._headers = {**HEADERS, "Content-Security-Policy": policy}
         self._origins = frozenset(origins)
         self._hosts = frozenset(urlsplit(origin).netloc for origin in self._origins)
 
@@ -55,7 +64,7 @@ class Guard:
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
+                for name, value in self._headers.items():
                     headers[name] = value
                 headers.setdefault("Cache-Control", "no-store")
             await send(message)

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
 from vapbench.errors import UsageError
 from vapbench.files.atomic import quoted
 from vapbench.study.folder import StudyFolder
-from vapbench.study.server.raters import allow, entry_key, invite, invite_administrator
+from vapbench.study.server.raters import allow, consent, entry_key, invite, invite_administrator, rater_of
 from vapbench.study.server.recruitment import BY_LINK, Recruitment
 from vapbench.study.server.service import Service, open_database
 from vapbench.study.server.store import note, set_setting, setting
+from vapbench.study.settings import read_settings, settings_path, worded
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -55,28 +58,69 @@ def serve(
         UsageError: the port is taken, or the address would carry votes in the clear.
         DataError: the study is served already, or its files were changed.
     """
-    import uvicorn
-
-    from vapbench.study.server.app import application
-
     base_url = _checked_base(base_url, host)
     with closing(_bind(host, port)) as listener:
         bound = listener.getsockname()[1]
         local = tuple(f"http://{name}:{bound}" for name in _LOOPBACK[:2])
         origins = (base_url, *local) if base_url else local
         with Service(folder, origins, recruitment) as service:
-            ready(_links(service, new_raters))
-            # Access logs would hold the tokens of links.
-            config = uvicorn.Config(
-                application(service),
-                log_level="warning",
-                access_log=False,
-                server_header=False,
-                # Raters watch between two requests; a new connection for each would cost them a round trip.
-                timeout_keep_alive=75,
-                timeout_graceful_shutdown=5,
-            )
-            uvicorn.Server(config).run(sockets=[listener])
+            links = _links(service, new_raters)
+            # Ctrl-C is how a server is meant to end.
+            with suppress(KeyboardInterrupt):
+                ready(links)
+                _run(service, listener)
+
+
+def _run(service: Service, listener: socket.socket) -> None:
+    """Answer until Ctrl-C."""
+    import uvicorn
+
+    from vapbench.study.server.app import application
+
+    # Access logs would hold the tokens of links.
+    config = uvicorn.Config(
+        application(service),
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        # Raters watch between two requests; a new connection for each would cost them a round trip.
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=5,
+    )
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+def preview(folder: StudyFolder, ready: Callable[[str], None], port: int = 8001) -> None:
+    """Serve every page of a study in a copy that is thrown away, until interrupted.
+
+    Args:
+        folder: a planned study; nothing in it changes.
+        ready: called with the address once the port is bound.
+        port: 0 for any free one.
+
+    Raises:
+        UsageError: the port is taken.
+        DataError: ``study.yaml`` is not valid, or a media file was changed.
+    """
+    protocol = folder.protocol()
+    if not folder.opened:
+        protocol = worded(protocol, read_settings(folder), str(settings_path(folder)))
+    with TemporaryDirectory() as name, closing(_bind("127.0.0.1", port)) as listener:
+        copy = StudyFolder(Path(name) / "study")
+        copy.save(protocol, folder.key(protocol))
+        (copy.path / "media").symlink_to((folder.path / "media").resolve())
+        origins = tuple(f"http://{host}:{listener.getsockname()[1]}" for host in _LOOPBACK[:2])
+        with Service(copy, origins, preview=True) as service:
+            database = service.database
+            database.execute("BEGIN IMMEDIATE")
+            (token,) = invite(database, service.clock, 1)
+            rater = rater_of(database, service.clock, token)
+            assert rater is not None
+            consent(database, service.clock, rater["id"], protocol.consent.version)
+            database.execute("COMMIT")
+            with suppress(KeyboardInterrupt):
+                ready(_rater_link(origins[0], token))
+                _run(service, listener)
 
 
 def invite_raters(folder: StudyFolder, number: int, cohort: str = "") -> tuple[str, ...]:

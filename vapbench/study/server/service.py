@@ -19,6 +19,7 @@ from vapbench.study.server.raters import make_secret
 from vapbench.study.server.recruitment import BY_LINK, Recruitment
 from vapbench.study.server.security import Bucket
 from vapbench.study.server.store import Handed, Store, check_log, set_setting, setting
+from vapbench.study.texts import said
 from vapbench.study.votes import CHECK_ROLES
 
 Result = TypeVar("Result")
@@ -34,6 +35,8 @@ class Service:
     origins: tuple[str, ...]
     """Addresses that lead here, without a slash at the end; the first is the one raters use."""
     recruitment: Recruitment = BY_LINK
+    preview: bool = False
+    """Whether this is a look at the pages, where nothing counts."""
     bucket: Bucket = field(default_factory=Bucket)
     arrivals: Bucket = field(default_factory=lambda: Bucket(burst=60, per_second=1))
     """How often somebody may arrive from a platform."""
@@ -93,7 +96,7 @@ class Service:
         """Whether raters come by HTTPS."""
         return self.origins[0].startswith("https://")
 
-    def describe(self, handed: Handed) -> dict[str, object]:
+    def describe(self, handed: Handed, language: str) -> dict[str, object]:
         """A trial as its rater sees it: addresses and words, no id of a case, method or check."""
         trial, protocol = handed.trial, self.protocol
         item = protocol.check(trial.cell) if trial.role in CHECK_ROLES else protocol.case(trial.case)
@@ -103,7 +106,10 @@ class Service:
             "assignment": handed.assignment,
             "number": handed.number,
             "training": trial.role == "training",
-            "question": {"wording": question.wording, "help": question.help},
+            "question": {
+                "wording": said(protocol, language, f"question.{question.key}.wording", question.wording),
+                "help": said(protocol, language, f"question.{question.key}.help", question.help),
+            },
             "prompt": item.prompt,
             "reference": f"{address}/reference",
             "image": f"{address}/image" if item.image else None,

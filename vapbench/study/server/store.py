@@ -76,6 +76,7 @@ class Receipt:
     right: bool | None = None
     """Training: whether the answer was the expected one."""
     feedback: str = ""
+    question: str = ""
 
 
 @dataclass(frozen=True)
@@ -363,7 +364,9 @@ class Store:
     def _receipt(self, outcome: Literal["stored", "repeated"], trial: Trial, answer: Answer) -> Receipt:
         if trial.role != "training":
             return Receipt(outcome)
-        return Receipt(outcome, self._right(trial, answer.choice), self.design.protocol.check(trial.cell).feedback)
+        return Receipt(
+            outcome, self._right(trial, answer.choice), self.design.protocol.check(trial.cell).feedback, trial.question
+        )
 
     def _right(self, trial: Trial, choice: int | str) -> bool:
         return isinstance(choice, int) and trial.order[choice] == str(self.design.protocol.check(trial.cell).expected)

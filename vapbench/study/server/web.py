@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import re
 import sqlite3
+from html import escape
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,6 +18,7 @@ from vapbench.study.server import raters
 from vapbench.study.server.database import StorageUnavailable
 from vapbench.study.server.service import Service
 from vapbench.study.server.store import Refused
+from vapbench.study.texts import best_language, page_texts
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +26,8 @@ Body = TypeVar("Body", bound=BaseModel)
 _PAGE = Path(__file__).parent / "page"
 _TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
 _RETRY_SECONDS = 2
+_LANGUAGE = "vapbench-language"
+_PLACEHOLDER = re.compile(r"\{\{([a-z0-9_.]+)\}\}")
 
 
 def service_of(request: Request) -> Service:
@@ -35,6 +40,24 @@ def page(name: str, status: int = 200) -> Response:
     """A file of the page; ``name`` is the program's own, never a request's."""
     path = _PAGE / name
     return Response(path.read_bytes(), status, media_type=_TYPES[path.suffix])
+
+
+def language_of(request: Request) -> str:
+    """The language a rater reads: chosen on the page, else what the browser asks for."""
+    chosen = (request.query_params.get("lang", ""), request.cookies.get(_LANGUAGE, ""))
+    accepted = request.headers.get("accept-language", "")[:200].split(",")
+    return best_language(service_of(request).protocol, (*filter(None, chosen), *accepted))
+
+
+def spoken(request: Request, name: str, status: int = 200) -> Response:
+    """A page of text in the rater's language, with texts put in as text."""
+    language = language_of(request)
+    texts = page_texts(service_of(request).protocol, language) | {"lang": language}
+    filled = _PLACEHOLDER.sub(lambda found: escape(texts[found[1]]), (_PAGE / name).read_text(encoding="utf-8"))
+    response = Response(filled, status, media_type="text/html")
+    if "lang" in request.query_params:
+        response.set_cookie(_LANGUAGE, language, httponly=True, samesite="lax", secure=service_of(request).secure)
+    return response
 
 
 def let_in(request: Request, token: str, kind: str, where: str) -> Response:

@@ -3,13 +3,22 @@
 
 const $ = (id) => document.getElementById(id);
 const wait = (ms) => new Promise((done) => setTimeout(done, ms));
-const screens = ["notice", "consent", "instructions", "trial", "break", "done"];
+const screens = ["notice", "consent", "survey", "instructions", "trial", "break", "done"];
+const wanted = new URLSearchParams(location.search);
+const texts = await loadTexts();
+const t = (key, values = {}) => (texts[key] ?? key).replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
 const say = (text) => { $("said").textContent = text; };
 
 let state = null;      // what /api/state said last
 let current = null;    // the trial on the screen
 let ahead = null;      // promise of the next trial with its videos, loaded while this one is watched
 let player = null;
+
+async function loadTexts() {
+  for (;;) {
+    try { return await (await fetch("/page/texts")).json(); } catch { await wait(1000); }
+  }
+}
 
 /* ---------------------------------------------------------------- talking to the server */
 
@@ -42,7 +51,7 @@ async function ask(method, path, body) {
       $("sending").textContent = outbox.waiting();
       return response;
     }
-    if (tries) $("sending").textContent = "No connection: trying again. Nothing is lost.";
+    if (tries) $("sending").textContent = t("no_connection");
     await Promise.race([wait(pause(tries, response)), new Promise((back) => addEventListener("online", back, { once: true }))]);
   }
 }
@@ -52,7 +61,7 @@ async function askOrStop(method, path, body) {
   if (response.ok) return response;
   const { error, message } = await response.json().catch(() => ({ error: "unknown", message: "" }));
   // What ended in the meantime may have a code to hand in.
-  if (state && error in notices && error !== "session") state = await (await ask("GET", "/api/state")).json();
+  if (state && endings.includes(error) && error !== "session") state = await (await ask("GET", "/api/state")).json();
   throw new Stop(error, message);
 }
 
@@ -74,7 +83,7 @@ const outbox = {
   },
   waiting() {
     const count = state?.me ? this.all().size : 0;
-    return count ? `${count} ${count > 1 ? "answers" : "answer"} on the way` : "";
+    return count ? t("answers_waiting", { n: count }) : "";
   },
   put(assignment, ballot) {
     const text = JSON.stringify(ballot);
@@ -106,6 +115,11 @@ const outbox = {
         this.drop(assignment);
         this.heard.get(assignment)?.(said);
         this.heard.delete(assignment);
+        // Nothing more is taken: better said now than after the next trial.
+        if (["closed", "withdrawn", "evicted"].includes(said.error)) {
+          await refresh();
+          throw new Stop(said.error, "");
+        }
       }
     } catch (error) {
       if (error instanceof Stop) stop(error); else throw error;
@@ -127,11 +141,13 @@ function show(name, title) {
   for (const screen of screens) $(screen).hidden = screen !== name;
   document.body.dataset.room = name === "trial" ? "viewing" : "reading";
   // Wherever there is something to withdraw from, Leave is at hand.
-  $("bar").hidden = ["notice", "consent"].includes(name);
+  $("bar").hidden = ["notice", "consent"].includes(name) || state?.outcome === "declined";
   if (name !== "trial") { player?.stop(); }
+  $("window").hidden = true;
+  guardWindow();
   document.title = title ?? $(name).querySelector("h1").textContent;
   scrollTo(0, 0);
-  $(name).querySelector("h1").focus();
+  $(name).querySelector("h1").focus({ preventScroll: true });
 }
 
 function notice(title, text, action, then) {
@@ -143,29 +159,21 @@ function notice(title, text, action, then) {
   show("notice");
 }
 
-const notices = {
-  session: ["Please use your personal link", "Open this study with the whole link from your invitation."],
-  paused: ["The study is paused", "Nothing is lost. Please come back a little later.", "Try again", () => start()],
-  closed: ["This study has closed", "Thank you for your interest. It takes no more answers."],
-  full: ["This study is complete", "Enough people have taken part already. Thank you for coming."],
-  busy: ["All places are taken at the moment", "Enough people are taking part right now. A place opens if somebody leaves: try again in half an hour.", "Try again", () => start()],
-  declined: ["You have not taken part", "Nothing about you was kept but the fact that somebody said no. Thank you for having looked."],
-  evicted: ["The researchers have ended your part in this study", "Please write to them with any question."],
-  screened_out: ["Thank you for your time", "For this study we need answers of another kind than yours, so it ends here. Your time counts: hand in the code if there is one below, else return your submission to the platform you came from, and write to the researchers with any question."],
-  withdrawn: ["You have left the study", "Your answers are left out of the analysis. Thank you for the time you gave."],
-  unsupported: ["This browser cannot play the videos", "The study needs H.264 video. A current Chrome, Edge, Firefox or Safari plays it."],
-};
+const endings = ["session", "paused", "closed", "full", "busy", "declined", "evicted", "screened_out", "withdrawn", "unsupported"];
+const retried = ["paused", "busy"];
 
 function stop(error) {
   if (!(error instanceof Stop)) {
     console.error(error);
-    return notice("Something went wrong", "Your answers so far are saved. Please load the page again.", "Load again", () => location.reload());
+    return notice(t("wrong.title"), t("wrong.text"), t("load_again"), () => location.reload());
   }
   // Whoever was at it when the study closed is told what becomes of the answers.
   if (error.code === "closed" && state?.progress && current) return guarded(finish)();
+  const { code } = error;
+  if (!endings.includes(code)) return notice(t("refused.title"), error.message, t("load_again"), () => location.reload());
   // An end that the platform has a code for.
-  if (state?.completion && notices[error.code]) return ending(...notices[error.code]);
-  notice(...(notices[error.code] ?? ["That did not work", error.message, "Load again", () => location.reload()]));
+  if (state?.completion) return ending(t(`${code}.title`), t(`${code}.text`));
+  notice(t(`${code}.title`), t(`${code}.text`), ...(retried.includes(code) ? [t("try_again"), () => start()] : []));
 }
 
 const guarded = (work) => (...what) => Promise.resolve(work(...what)).catch(stop);
@@ -175,7 +183,7 @@ const tooSmall = () => Math.max(screen.width, screen.height) < 1024 || (matchMed
 
 function progress() {
   const { done, total } = state.progress;
-  $("place").textContent = current?.training ? "Practice" : `${Math.min(done + 1, total)} of ${total}`;
+  $("place").textContent = current?.training ? t("practice") : t("trial_of", { done: Math.min(done + 1, total), total });
   $("track").style.width = `${(100 * done) / total}%`;
 }
 
@@ -332,19 +340,19 @@ const playable = (video) => new Promise((good, bad) => {
 });
 
 function lay(trial) {
-  const videos = [film(trial.blobs[0], "Reference")];
+  const videos = [film(trial.blobs[0], t("reference"))];
   const count = trial.results.length;
   $("about").replaceChildren(
-    ...(trial.image ? [make("img", { src: trial.blobs[count + 1], alt: "Picture the results start from" })] : []),
+    ...(trial.image ? [make("img", { src: trial.blobs[count + 1], alt: t("picture_alt") })] : []),
     ...(trial.prompt ? [make("p", { class: "soft" }, trial.prompt)] : []),
   );
-  const reference = make("figure", { class: "film reference" }, videos[0], make("figcaption", { class: "caption name" }, "Reference"));
+  const reference = make("figure", { class: "film reference" }, videos[0], make("figcaption", { class: "caption name" }, t("reference")));
   const films = trial.results.map((_, n) => {
-    const video = film(trial.blobs[n + 1], `Result ${n + 1}`);
+    const name = t("result", { n: n + 1 }), video = film(trial.blobs[n + 1], name);
     videos.push(video);
-    return make("label", { class: "film choice" }, video, make("span", { class: "caption" }, radio(n, `Result ${n + 1}`), make("span", { class: "name" }, `Result ${n + 1}`), key(n + 1)));
+    return make("label", { class: "film choice" }, video, make("span", { class: "caption" }, radio(n, name), make("span", { class: "name" }, name), key(n + 1)));
   });
-  const tie = make("label", { class: "extra" }, radio("tie", "No difference"), make("span", { class: "name" }, "No difference"), key("0"));
+  const tie = make("label", { class: "extra" }, radio("tie", t("no_difference")), make("span", { class: "name" }, t("no_difference")), key("0"));
   $("stage").replaceChildren(reference, ...films, ...(state.study.ties ? [make("div", { class: "extras" }, tie)] : []));
   $("stage").dataset.count = count;
   return videos;
@@ -361,6 +369,20 @@ function arrange() {
   $("stage").style.setProperty("--rows", rows);
 }
 addEventListener("resize", arrange);
+
+// A window so small that the videos are not seen side by side: no trial is shown in it. The outer size, because enlarged text
+// makes the window smaller in its own measure.
+const tooNarrow = () => state?.study.window && (outerWidth < state.study.window[0] || outerHeight < state.study.window[1]);
+function guardWindow() {
+  if ($("trial").hidden && $("window").hidden) return;
+  const small = Boolean(tooNarrow());
+  if (small === !$("window").hidden) return;
+  if (small) player?.pause();
+  $("window").hidden = !small;
+  $("trial").hidden = small;
+  if (small) $("window").querySelector("h1").focus();
+}
+addEventListener("resize", guardWindow);
 
 async function present(trial) {
   release(current);
@@ -391,10 +413,10 @@ function open(trial, videos) {
   $("stage").style.setProperty("--ratio", videos[0].videoWidth / videos[0].videoHeight);
   arrange();
   player = new Player(videos);
-  player.onchange = () => { $("play-word").textContent = player.wanted ? "Pause" : "Play"; };
+  player.onchange = () => { $("play-word").textContent = player.wanted ? t("pause") : t("play"); };
   player.onframe = () => {
     if (document.activeElement !== $("scrub") || player.wanted) $("scrub").value = Math.round((1000 * player.time) / player.duration);
-    $("scrub").setAttribute("aria-valuetext", `${player.time.toFixed(1)} of ${player.duration.toFixed(1)} seconds`);
+    $("scrub").setAttribute("aria-valuetext", t("seconds_of", { now: player.time.toFixed(1), all: player.duration.toFixed(1) }));
     $("clock").textContent = `${player.time.toFixed(1)} / ${player.duration.toFixed(1)} s`;
     if (!trial.watched && player.watched(state.study.play_fraction)) { trial.watched = true; invite(); }
   };
@@ -421,7 +443,7 @@ async function look(after) {
 function broken(trial) {
   for (const part of ["answer", "fetching"]) $(part).hidden = true;
   $("broken").hidden = false;
-  $("broken-text").textContent = "The connection may be slow. Try again, or go on: this one is then left out.";
+  $("broken-text").textContent = t("broken.text");
   $("broken-retry").onclick = guarded(() => { release(trial); trial.blobs = []; trial.complete = false; return present(trial); });
   $("broken-skip").onclick = guarded(async () => {
     await askOrStop("POST", `/api/skip/${trial.assignment}`, {});
@@ -433,9 +455,9 @@ function broken(trial) {
 const chosen = () => $("answer").elements.choice?.value ?? "";
 
 function invite() {
-  const missing = !current.watched ? "Watch all videos to the end once." : chosen() === "" ? "Choose a result." : "";
+  const missing = !current.watched ? t("hint.watch") : chosen() === "" ? t("hint.choose") : "";
   $("confirm").setAttribute("aria-disabled", String(missing !== ""));
-  $("hint").textContent = missing || "You can still change your choice.";
+  $("hint").textContent = missing || t("hint.change");
   return missing;
 }
 
@@ -476,8 +498,8 @@ const confirmChoice = guarded(async () => {
 });
 
 function explain({ right, text }) {
-  $("feedback-title").textContent = right ? "Yes" : "Most people see it differently";
-  $("feedback-text").textContent = text || (right ? "That is what there was to see." : "Watch them again if you like, then go on.");
+  $("feedback-title").textContent = right ? t("feedback.right") : t("feedback.wrong");
+  $("feedback-text").textContent = text || (right ? t("feedback.right_text") : t("feedback.wrong_text"));
   $("deciding").hidden = $("commenting").hidden = true;
   $("feedback").hidden = false;
   $("feedback-title").focus();
@@ -492,10 +514,10 @@ const advance = guarded(async () => {
   if (!next) return finish();
   const block = state.study.block;
   if (!next.training && !last.training && state.progress.done % block === 0) {
-    $("break-place").textContent = `${state.progress.done} of ${state.progress.total} done`;
+    $("break-place").textContent = t("done_of", state.progress);
     $("break-go").onclick = guarded(() => present(next));
     progress();
-    $("place").textContent = "Break";
+    $("place").textContent = t("break");
     return show("break");
   }
   return present(next);
@@ -534,14 +556,10 @@ async function finish() {
   await outbox.drained();
   await refresh();
   const { outcome, progress: { done } } = state;
-  const said = {
-    finished: `All ${done} of your answers are saved.`,
-    closed: `The study closed while you were taking part. Your ${done} answers are saved, and your time counts.`,
-    technical: "Too many videos could not be loaded to count this as finished. Your answers are saved; please write to the researchers.",
-  };
-  $("place").textContent = "Finished";
+  if (outcome === "finished" && state.study.after.length && !state.answered.includes("after")) return questionnaire("after", finish);
+  $("place").textContent = t("finished");
   $("track").style.width = "100%";
-  ending("Thank you", said[outcome] ?? "Your answers are saved.");
+  ending(t("thanks"), t(["finished", "closed", "technical"].includes(outcome) ? `done.${outcome}` : "done.saved", { n: done }));
   $("closing").hidden = false;
 }
 
@@ -557,7 +575,7 @@ function ending(title, text) {
     $("code-line").hidden = $("copy").hidden = !completion.code;
     $("return").hidden = !completion.url;
     if (completion.url) $("return").href = completion.url;
-    $("return-note").textContent = completion.url ? "The button takes you back and hands in the code." : "Keep it: it is your proof of having taken part.";
+    $("return-note").textContent = completion.url ? t("return.hands_in") : t("return.keep");
   }
   show("done");
 }
@@ -569,18 +587,38 @@ async function begin() {
   return trial ? present(trial) : finish();
 }
 
+// What study preview shows: one screen each, whatever a rater would have to do to reach it.
+async function preview(screenName) {
+  if (screenName === "phone") return notice(t("small.title"), t("small.text"));
+  if (endings.includes(screenName)) return notice(t(`${screenName}.title`), t(`${screenName}.text`));
+  if (screenName === "instructions") return instruct();
+  if (screenName === "before" || screenName === "after") { state.answered = []; return questionnaire(screenName, () => {}); }
+  if (screenName === "break") { $("break-place").textContent = t("done_of", state.progress); return show("break"); }
+  if (screenName === "done") return ending(t("thanks"), t("done.finished", { n: state.progress.total }));
+  return begin();
+}
+
 const start = guarded(async () => {
-  if (tooSmall()) return notice("A larger screen is needed", "The videos are compared side by side, which takes a laptop or desktop. Open the same link there: nothing is lost.");
+  if (wanted.has("screen") && wanted.get("screen") !== "consent") {
+    await refresh();
+    if (state.preview) return preview(wanted.get("screen"));
+  }
+  if (!wanted.has("screen") && tooSmall()) return notice(t("small.title"), t("small.text"));
   await refresh();
   if (state.stage === "closed" && state.completion) return finish();
+  if (state.preview && wanted.get("screen") === "consent") state.stage = "consent";
   if (state.stage !== "trials" && state.stage !== "consent" && state.stage !== "finished") throw new Stop(state.stage, "");
   if (document.createElement("video").canPlayType('video/mp4; codecs="avc1.640028"') === "") throw new Stop("unsupported", "");
   outbox.flush();
   if (state.stage === "finished") return finish();
-  if (state.stage === "trials") return state.progress.done ? begin() : instruct();
+  if (state.stage === "trials") return state.progress.done ? begin() : questionnaire("before", instruct);
   $("consent-title").textContent = state.study.title;
   $("consent-minutes").textContent = state.study.minutes;
-  $("consent-text").replaceChildren(...state.study.consent.text.split("\n").filter((line) => line.trim()).map(paragraph));
+  const { consent, contact, review } = state.study;
+  const more = [review && `${t("review")}: ${review}`, contact && `${t("contact")}: ${contact}`].filter(Boolean);
+  $("consent-text").replaceChildren(...[...consent.text.split("\n").filter((line) => line.trim()), ...more].map(paragraph));
+  $("languages").replaceChildren(...state.study.languages.map((name) => make("a", { href: `/study?lang=${name}`, lang: name, hreflang: name }, new Intl.DisplayNames([name], { type: "language" }).of(name))));
+  $("languages").hidden = state.study.languages.length < 2;
   $("consent-version").textContent = state.study.consent.version;
   show("consent");
 });
@@ -588,21 +626,56 @@ const start = guarded(async () => {
 // A line of the consent form may begin with a heading: "What is kept: your answers".
 function paragraph(line) {
   const [, heading, text] = /^([^:.]{1,40}): (.*)$/.exec(line) ?? [null, "", line];
-  return make("div", {}, make("dt", {}, heading || "About"), make("dd", {}, text));
+  return make("div", {}, make("dt", {}, heading || t("about")), make("dd", {}, text));
 }
 
 function instruct() {
   for (const item of document.querySelectorAll("[data-tie]")) item.hidden = !state.study.ties;
   $("instructions-training").hidden = !state.study.training;
-  $("place").textContent = "Introduction";
+  $("place").textContent = t("introduction");
+  if (state.study.instructions.length)
+    document.querySelector(".steps").replaceChildren(...state.study.instructions.map(({ title, text }) => make("li", {}, make("h2", {}, title), make("p", {}, text))));
   show("instructions");
+}
+
+/* ---------------------------------------------------------------- questions before and after */
+
+// Shows the questions that are still to be answered, then goes on.
+function questionnaire(when, then) {
+  const asked = state.study[when];
+  if (!asked.length || state.answered.includes(when)) return then();
+  $("survey-title").textContent = t(`${when}.title`);
+  $("survey-fields").replaceChildren(...asked.map((question, n) => field(question, `survey-${n}`)));
+  $("survey-form").onsubmit = guarded(async (event) => {
+    event.preventDefault();
+    const answers = {};
+    for (const { key: name } of asked) {
+      const value = new FormData($("survey-form")).get(name);
+      if (value) answers[name] = value;
+    }
+    await askOrStop("POST", "/api/answers", { when, answers });
+    state.answered.push(when);
+    await then();
+  });
+  $("place").textContent = "";
+  return show("survey");
+}
+
+function field({ key: name, ask: wording, kind, options, required }, id) {
+  const label = make("label", { for: id }, wording, ...(required ? [] : [make("span", { class: "soft" }, ` (${t("optional")})`)]));
+  const needed = required ? { required: "" } : {};
+  const input = kind === "choice"
+    ? make("select", { id, name, ...needed }, make("option", { value: "" }, required ? "" : t("no_answer")), ...options.map((text, n) => make("option", { value: String(n) }, text)))
+    : kind === "number" ? make("input", { id, name, type: "number", min: "0", max: "200", ...needed })
+    : make("textarea", { id, name, rows: "2", maxlength: "500", ...needed });
+  return make("div", { class: "field" }, label, input);
 }
 
 $("consent-form").addEventListener("submit", guarded(async (event) => {
   event.preventDefault();
   await askOrStop("POST", "/api/consent", { version: state.study.consent.version });
   await refresh();
-  instruct();
+  questionnaire("before", instruct);
 }));
 $("decline").onclick = guarded(async () => {
   await askOrStop("POST", "/api/decline", {});
@@ -615,7 +688,7 @@ $("answer").addEventListener("submit", (event) => { event.preventDefault(); conf
 $("answer").addEventListener("change", (event) => {
   if (event.target.name !== "choice") return;
   invite();
-  say(`${event.target.getAttribute("aria-label")} chosen`);
+  say(t("chosen", { name: event.target.getAttribute("aria-label") }));
 });
 $("play").onclick = () => player?.toggle();
 $("replay").onclick = () => player?.restart();
@@ -630,14 +703,14 @@ $("scrub").oninput = () => {
   player.seek(($("scrub").value / 1000) * player.duration);
 };
 $("copy").onclick = async () => {
-  await navigator.clipboard?.writeText($("code").textContent).then(() => say("Copied"), () => {});
+  await navigator.clipboard?.writeText($("code").textContent).then(() => say(t("copied")), () => {});
 };
 $("closing").addEventListener("submit", guarded(async (event) => {
   event.preventDefault();
   const comment = $("closing-text").value.trim();
   if (!comment) return;
   await askOrStop("POST", "/api/closing", { comment });
-  $("closing-said").textContent = "Thank you, it is saved.";
+  $("closing-said").textContent = t("closing.saved");
   $("closing-text").value = "";
 }));
 

@@ -1,0 +1,42 @@
+"""What was decided before the first vote, as text for a registry."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+from vapbench.study.design.assign import Design
+from vapbench.study.design.planning import session_minutes, session_roles
+from vapbench.study.protocol import Protocol
+
+
+def preregistration(protocol: Protocol) -> str:
+    """Markdown that names design, sample, questions, exclusions and analysis of a study; no method is named in it."""
+    cells, roles = len(Design(protocol).cells), session_roles(protocol)
+    pair = protocol.kind == "pair"
+    needed, first = protocol.session.qualification
+    template = (files("vapbench.study") / "preregistration.template.md").read_text(encoding="utf-8")
+    return template.format(
+        title=protocol.title,
+        id=protocol.id,
+        sha256=protocol.sha256,
+        methods=len(protocol.methods),
+        cases=len(protocol.cases),
+        suite=protocol.suite,
+        shown="two results side by side" if pair else "the results of all methods at once",
+        answers="the better one, or no difference" if protocol.ties else "the better one" if pair else "the best one",
+        questions="\n".join(f"* `{q.key}`: {q.wording} {q.help}".rstrip() for q in protocol.questions),
+        raters=protocol.raters,
+        per_cell=protocol.votes_per_cell,
+        cells=cells,
+        votes=cells * protocol.votes_per_cell,
+        **{role: roles[role] for role in ("main", "gold", "identical", "repeat", "training")},
+        minutes=max(1, round(session_minutes(protocol))),
+        needed=needed,
+        first=first,
+        **protocol.exclusions.model_dump(exclude={"version"}),
+        model="Davidson's model (Bradley-Terry with ties) with a side effect"
+        if pair
+        else "Luce's choice model and choice shares",
+        analysis_version=protocol.analysis_version,
+        seed=protocol.seed,
+    )
