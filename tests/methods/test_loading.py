@@ -105,3 +105,11 @@ def test_a_broken_module_fails_when_used(tmp_path: Path) -> None:
     path = folder(tmp_path / "other", code="class Mein: ...\n")
     with pytest.raises(UsageError, match="has no class 'Mine'. Did you mean Mein"):
         _ = find(str(path)).cls
+
+
+def test_a_card_that_was_edited_is_read_anew(tmp_path: Path) -> None:
+    path = folder(tmp_path / "mine") / "card.yaml"
+    (before,) = read_cards(path)
+    assert read_cards(path) == [before]
+    path.write_text(path.read_text().replace(before.title, before.title[::-1]))
+    assert [card.title for card in read_cards(path)] == [before.title[::-1]]

@@ -90,6 +90,20 @@ def test_embeddings(model: ViClip, tensors: dict[str, torch.Tensor]) -> None:
     torch.testing.assert_close(unit[1:], tensors["video_embed_reversed_frames"], rtol=0, atol=1e-5)
 
 
+def test_attention_never_takes_the_native_path(
+    model: ViClip, tensors: dict[str, torch.Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It holds every attention weight, which is slower and takes more memory."""
+
+    def native(*args: object, **kwargs: object) -> None:
+        raise AssertionError("torch's native attention path was taken")
+
+    monkeypatch.setattr(torch, "_native_multi_head_attention", native)
+    with torch.inference_mode():
+        model.encode_video(prepare_rounded(tensors["frames_uint8_selected"], 56)[None])
+        model.encode_text(tensors["token_ids"].long())
+
+
 def test_scores(
     metric: ViClipTextAlignment, tensors: dict[str, torch.Tensor], expected: dict[str, Any], case: Case
 ) -> None:

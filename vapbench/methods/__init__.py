@@ -10,7 +10,7 @@ import importlib
 import inspect
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, Literal
@@ -22,7 +22,7 @@ from vapbench.checkpoints.folder import BUNDLED
 from vapbench.core.case import Name
 from vapbench.core.registry import Spec, defaults, load_attribute, load_module, parameters, plain
 from vapbench.errors import DataError, UsageError, blaming, did_you_mean
-from vapbench.files.atomic import content_sha256, expand
+from vapbench.files.atomic import content_sha256, expand, file_sha256
 from vapbench.files.parsing import read_yaml
 from vapbench.files.resources import resource
 from vapbench.methods.base import Method
@@ -294,10 +294,16 @@ def read_cards(path: Path) -> list[Card]:
     Raises:
         DataError: it is not valid YAML, or not a valid card.
     """
+    return list(_read_cards(path, file_sha256(path)))
+
+
+@lru_cache
+def _read_cards(path: Path, _content: str) -> tuple[Card, ...]:
+    """Parse a file once for as long as it stays as it is: a table asks for every card with each of its runs."""
     from vapbench.suites.tasks import explain
 
     try:
         data = read_yaml(path)
-        return [Card.model_validate(item) for item in (data if isinstance(data, list) else [data])]
+        return tuple(Card.model_validate(item) for item in (data if isinstance(data, list) else [data]))
     except (yaml.YAMLError, ValidationError) as error:
         raise DataError(f"{path}: {explain(error)}") from error

@@ -121,13 +121,15 @@ class _Block(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.attn = nn.MultiheadAttention(width, width // _HEAD_WIDTH, batch_first=True)
+        # With the batch first, torch takes its native path, which holds every attention weight: slower by half, and
+        # much more memory, for the same numbers.
+        self.attn = nn.MultiheadAttention(width, width // _HEAD_WIDTH)
         self.ln_1, self.ln_2 = nn.LayerNorm(width), nn.LayerNorm(width)
         self.mlp = nn.ModuleDict({"c_fc": nn.Linear(width, 4 * width), "c_proj": nn.Linear(4 * width, width)})
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        y = self.ln_1(x)
-        x = x + self.attn(y, y, y, need_weights=False, attn_mask=mask)[0]
+        y = self.ln_1(x).transpose(0, 1)
+        x = x + self.attn(y, y, y, need_weights=False, attn_mask=mask)[0].transpose(0, 1)
         hidden = self.mlp["c_fc"](self.ln_2(x))
         out: Tensor = x + self.mlp["c_proj"](hidden * torch.sigmoid(1.702 * hidden))
         return out
