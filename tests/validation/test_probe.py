@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from vapbench.cli import app
 from vapbench.core.clip import Clip
 from vapbench.core.video import write_video
 from vapbench.errors import UsageError
+from vapbench.report.page.media import plays
 from vapbench.report.ranking import units_of
 from vapbench.results.run import RunFolder
 from vapbench.running.run import choose
@@ -110,8 +113,25 @@ def test_the_same_command_resumes_and_runs_lie_apart(said: dict[str, dict[str, A
 def test_the_words_say_what_the_numbers_say(said: dict[str, dict[str, Any]], results: Path) -> None:
     method = str(results / "deaf-to-reference")
     told = vapbench("probe", "-m", method, *SIX, "--results", str(results)).stdout
+    assert "mini-camera/index.html" in told
     assert "ignores its reference: the output is unchanged with a wrong one; follows its caption." in told
     assert "wrong reference, caption without effect" in told
+
+
+def test_figure_page_and_rows_are_written_and_say_the_same(said: dict[str, dict[str, Any]], results: Path) -> None:
+    folder = results / "probe" / "mini-camera"
+    rows = json.loads((folder / "probe.json").read_text(encoding="utf-8"))
+    assert (rows["schema"], rows["column"]) == (1, "semantic_alignment[embedding]")
+    figure = (folder / "probe.svg").read_text(encoding="utf-8")
+    assert (folder / "probe.pdf").read_bytes().startswith(b"%PDF") and (folder / "probe.png").stat().st_size > 1000
+    page = (folder / "index.html").read_text(encoding="utf-8")
+    for method in rows["methods"]:
+        for text in (figure, page):
+            assert method["method"] in text
+    links = [unquote(link) for link in re.findall(r'<video src="([^"]+)"', page)]
+    # Six cases, four cells of each: a reference, and an output of every method.
+    assert len(links) == 6 * 4 * (1 + len(rows["methods"]))
+    assert all(plays(folder / link) for link in links)
 
 
 def test_a_dry_run_says_the_cost_and_writes_nothing(tmp_path: Path) -> None:
@@ -230,3 +250,19 @@ def test_structure_is_of_edges_and_not_of_colours() -> None:
     assert structural_dissimilarity(a, a) == pytest.approx(0, abs=1e-9)
     for alike in (255 - a, (a * 0.5).astype(np.uint8), a[..., ::-1].copy()):
         assert structural_dissimilarity(a, alike) < 0.1 < 0.3 < structural_dissimilarity(a, b)
+
+
+@pytest.mark.slow
+def test_known_answers_on_the_mini_suite(tmp_path: Path) -> None:
+    """The order and intervals clear of 0, not the digits: the suite's weights will be trained anew."""
+    asked = [word for method in ("vap", "i2v:captions=plain", "frozen", "noise") for word in ("-m", method)]
+    words = ["probe", *asked, "--task", "camera", "--cells", "core", "-q", "--results", str(tmp_path), "--json"]
+    told = {method["method"].partition("~")[0]: method for method in json.loads(vapbench(*words).stdout)["methods"]}
+    assert effect(told, "vap", "reference")["verdict"] == "reads"
+    assert effect(told, "vap", "reference")["difference"]["low"] > 10
+    # The base told in words draws the effect, and owes it to the words alone.
+    assert effect(told, "i2v", "reference")["verdict"] == "unchanged"
+    assert effect(told, "i2v", "caption")["verdict"] == "reads"
+    for name in ("frozen", "noise"):
+        assert {effect(told, name, kind)["verdict"] for kind in ("reference", "caption")} == {"unchanged"}
+        assert all(effect(told, name, kind)["difference"]["mean"] == 0 for kind in ("reference", "caption"))

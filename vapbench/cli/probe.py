@@ -91,10 +91,12 @@ def probe(
     from vapbench.cli.execute import execute_all
     from vapbench.core.console import output as stdout
     from vapbench.core.console import print_json
+    from vapbench.files.atomic import quoted
     from vapbench.running.costs import limit_calls
     from vapbench.running.run import choose
+    from vapbench.validation.probe.files import write_files
     from vapbench.validation.probe.plans import set_up
-    from vapbench.validation.probe.report import analyse, to_json, write_columns
+    from vapbench.validation.probe.report import analyse, to_json
     from vapbench.validation.probe.text import lines
 
     output.begin()
@@ -115,11 +117,11 @@ def probe(
     limit_calls(setting.columns, max_judge_calls)
     stopped = execute_all(setting.plans, setting.columns, settings, selection, output.quiet)
     report = analyse(setting)
-    write_columns(setting, report)
+    written = write_files(setting, report)
     if output.json:
         print_json(to_json(report))
     else:
-        for line in lines(report):
+        for line in (*lines(report), f"Wrote {', '.join(map(quoted, written))}"):
             stdout().print(line, markup=False, soft_wrap=True)
     raise typer.Exit(1 if stopped else 0)
 

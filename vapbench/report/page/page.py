@@ -60,7 +60,7 @@ def render_page(run: Evidence, case: str | None = None) -> str:
     cards = cards_of(run, table.columns, keys, case)
     style, script = _asset("show.css").replace("/*ratio*/", _ratio(cards)), _asset("show.js")
     return str(
-        _template().render(
+        _template("show.html").render(
             title=f"{run.label} on {run.suite}",
             table=table,
             summary=_summary(table),
@@ -77,7 +77,17 @@ def render_page(run: Evidence, case: str | None = None) -> str:
     )
 
 
-def _template() -> Any:
+def render_static(name: str, **values: Any) -> str:
+    """A page of files beside it: the template ``name.html`` with its style sheet and script, and no other of either."""
+    style, script = _asset(f"{name}.css"), _asset(f"{name}.js")
+    policy = (
+        f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; media-src 'self' file:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    return str(_template(f"{name}.html").render(style=style, script=script, policy=policy, **values))
+
+
+def _template(name: str) -> Any:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
@@ -88,7 +98,7 @@ def _template() -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("show.html")
+    return environment.get_template(name)
 
 
 def _summary(table: TableModel) -> list[dict[str, str]]:

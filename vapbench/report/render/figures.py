@@ -6,7 +6,7 @@ Fonts are embedded as outlines that editors can still edit (type 42); text in SV
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -66,19 +66,21 @@ def write_figure(path: Path, model: TableModel, agreements: Sequence[MetricAgree
     Raises:
         UsageError: the table has nothing to draw, or more methods than eight for dots by condition.
     """
-    import matplotlib as mpl
-
     kind = kind_of(path)
     if kind == "human" and not agreements:
         raise UsageError("A figure of metrics against people needs votes: add --votes votes.csv of a study's export.")
     if kind != "human" and not any(cell.mean is not None for line in model.cells for cell in line):
         raise UsageError(f"{model.title} has no scores to draw; see: vapbench score --help")
+    drawn = {"forest": forest, "conditions": conditions, "matrix": matrix}
+    save_figure(path, lambda: human(agreements) if kind == "human" else drawn[kind](model))
+
+
+def save_figure(path: Path, draw: Callable[[], Figure]) -> None:
+    """Draw a figure in the settings of all, and write it as ``.pdf``, ``.svg`` or ``.png``, by the file's name."""
+    import matplotlib as mpl
+
     with mpl.rc_context(_SETTINGS):
-        figure = (
-            human(agreements)
-            if kind == "human"
-            else {"forest": forest, "conditions": conditions, "matrix": matrix}[kind](model)
-        )
+        figure = draw()
         with atomic_path(path) as temporary:
             suffix = path.suffix.lower()
             # Without a date, equal rows give equal files.

@@ -57,6 +57,8 @@ class Report:
     unit: str
     scale: float
     digits: int
+    range: tuple[float | None, float | None]
+    """Of the column."""
     contrast: CaptionLevel
     cases: int
     conditions: int
@@ -78,6 +80,7 @@ def analyse(setting: Setting) -> Report:
         unit=column.metric.unit,
         scale=column.metric.scale,
         digits=column.metric.digits,
+        range=(low, high),
         contrast=setting.contrast,
         cases=len(cases),
         conditions=len(conditions),

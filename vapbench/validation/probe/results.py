@@ -32,7 +32,7 @@ def outputs_of(setting: Setting, probe: Probe) -> dict[Cell, Outputs]:
     """Read a method's runs."""
     column = setting.columns[0]
     own = _Read(probe.own, column)
-    everything = {OWN: own.outputs({case.id: case.id for case in setting.selection.cases}, own)}
+    everything = {OWN: own.outputs({case.id: case.id for case in setting.selection.cases}, None)}
     runs = [(probe.counterfactual, [cell for cell in setting.cells if cell != OWN])]
     runs += [(probe.both, [BOTH])] if probe.both else []
     for plan, cells in runs:
@@ -54,12 +54,12 @@ class _Read:
         self.rows = {(row.case, row.seed): row for row in rows}
         self._scores = plan.folder.scores(column.slug) if there else {}
 
-    def outputs(self, ids: Mapping[str, str], own: _Read) -> Outputs:
-        """What came of the cases ``ids``, named by what they stand for."""
+    def outputs(self, ids: Mapping[str, str], own: _Read | None) -> Outputs:
+        """What came of the cases ``ids``, by what they stand for; ``own``: what outputs may have changed from."""
         scores, changes, videos, lost = [], [], {}, Counter[str]()
         for judged, case in ids.items():
             for seed in self._plan.seeds:
-                row, before = self.rows.get((judged, seed)), own.rows.get((case, seed))
+                row, before = self.rows.get((judged, seed)), own.rows.get((case, seed)) if own else None
                 score = self._score(row)
                 if score is not None and score.value is not None:
                     scores.append((case, score.value))
@@ -67,7 +67,7 @@ class _Read:
                     lost[_reason(row, score)] += 1
                 if row and (made := self._video(row)):
                     videos[case, seed] = made[0]
-                    if before and (first := own._video(before)):
+                    if own and before and (first := own._video(before)):
                         changes.append((case, change(first, made)))
         return Outputs(mean_within(_complete(scores, self._plan.seeds)), mean_within(changes), videos, dict(lost))
 

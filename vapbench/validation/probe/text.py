@@ -72,6 +72,11 @@ def ordered(cells: list[Cell]) -> list[Cell]:
     return sorted(cells, key=place)
 
 
+def effect_name(name: str) -> str:
+    """An effect in words."""
+    return f"{name} effect" if name in ("reference", "caption") else name
+
+
 def verdict(effect: Effect) -> str:
     """What an effect says of the method, in one clause."""
     return _SAID[effect.name][effect.verdict]
@@ -95,7 +100,7 @@ def lines(report: Report) -> Iterator[str]:
 
 def _effects(report: Report) -> Iterator[str]:
     names = list(dict.fromkeys(effect.name for method in report.methods for effect in method.effects))
-    heads = ["method", *(f"{name} effect" if name in ("reference", "caption") else name for name in names)]
+    heads = ["method", *map(effect_name, names)]
     rows = [heads]
     for method in report.methods:
         found = {effect.name: _difference(effect.difference, report) for effect in method.effects}
