@@ -95,7 +95,7 @@ class Rater:
     def take_part(self) -> int:
         """Consent and answer to the end; the number of answers."""
         state = json.loads(self._send("GET", "/api/state") or b"{}")
-        if state["stage"] == "full":
+        if state["stage"] in ("full", "busy"):
             return 0
         self._send("POST", "/api/consent", {"version": state["study"]["consent"]["version"]})
         answered = 0

@@ -98,7 +98,8 @@ def report(
 
     For a study that is closed (vapbench study close, or the administration page); before that it prints how far the
     study is. Applies the protocol's exclusion rules, and prints what changes without them. Writes report.txt,
-    report.json, leaderboard.json and figures (forest plot, categories, win probabilities).
+    report.json, leaderboard.json, methods.md (a methods section to begin from) and figures (forest plot, flow of
+    raters, categories, win probabilities).
     docs/guides/study.md says what each number means.
 
     \b
@@ -111,6 +112,7 @@ def report(
     from vapbench.study.analysis.documents import leaderboard_section, to_json
     from vapbench.study.analysis.figures import write_figures
     from vapbench.study.analysis.fit import analyse
+    from vapbench.study.analysis.reviewers import methods_text
     from vapbench.study.analysis.text import report_lines
     from vapbench.study.folder import find_study
     from vapbench.study.server.closing import results_of
@@ -130,13 +132,16 @@ def report(
     write_text(target / "report.txt", "\n".join(lines) + "\n")
     write_json(target / "report.json", document)
     write_json(target / "leaderboard.json", leaderboard_section(result))
+    write_text(target / "methods.md", methods_text(result))
     figures = write_figures(result, target) if result.questions else []
     if json:
         print_json(document)
         return
     for line in lines:
         output().print(line, markup=False, soft_wrap=True, emoji=False)
-    written = ", ".join(("report.txt", "report.json", "leaderboard.json", *(path.name for path in figures)))
+    written = ", ".join(
+        ("report.txt", "report.json", "leaderboard.json", "methods.md", *(path.name for path in figures))
+    )
     output().print(f"\n{target}: {written}", markup=False, soft_wrap=True)
     output().print(f"Next:  vapbench study export {quoted(folder.path)}", markup=False, soft_wrap=True)
     output().print("           the votes as tables, and for vapbench report --votes", markup=False, soft_wrap=True)

@@ -11,6 +11,7 @@ import numpy as np
 from vapbench.files.atomic import atomic_path
 from vapbench.stats.clusters import Interval
 from vapbench.study.analysis.results import MethodResult, QuestionResult, StudyResult
+from vapbench.study.analysis.reviewers import Flow, flow_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,12 +22,12 @@ _INK, _MUTED = "#1f2937", "#9ca3af"
 
 
 def write_figures(result: StudyResult, folder: Path) -> list[Path]:
-    """Write ``forest`` and, per question, ``wins-<question>`` and ``categories-<question>``, each as PNG and PDF.
+    """Write ``forest``, ``flow`` and, per question, ``wins-<question>`` and ``categories-<question>``, as PNG and PDF.
 
     Returns:
         The files.
     """
-    figures = {"forest": forest(result)}
+    figures = {"forest": forest(result), "flow": flow_diagram(flow_of(result))}
     figures |= {f"wins-{question.question}": wins(question) for question in result.questions}
     figures |= {
         f"categories-{question.question}": categories(question, result.choice)
@@ -43,6 +44,29 @@ def write_figures(result: StudyResult, folder: Path) -> list[Path]:
                 figure.savefig(temporary, dpi=200, bbox_inches="tight", metadata=metadata)
             written.append(path)
     return written
+
+
+def flow_diagram(flow: Flow) -> Figure:
+    """Raters from consent to analysis: the main line downwards, whoever was lost to the right."""
+    steps = [f"{flow.consented + flow.declined} asked for consent", f"{flow.consented} consented"]
+    steps += [f"{flow.analysed} analysed\n{flow.votes:,} votes"]
+    beside = [f"{flow.declined} declined", "\n".join(f"{count} {why}" for why, count in flow.lost) or "0 left out"]
+    tall = max(1.0, 0.28 * len(flow.lost))
+    figure = _figure(6.4, 2.4 + tall)
+    axes = figure.add_subplot(1, 1, 1)
+    axes.set_axis_off()
+    axes.set_xlim(0, 2)
+    axes.set_ylim(-0.3, 2.3)
+    box = {"boxstyle": "round,pad=0.5", "facecolor": "white", "edgecolor": _INK}
+    for place, text in enumerate(steps):
+        axes.text(0.5, 2 - place, text, ha="center", va="center", color=_INK, bbox=box, zorder=2)
+    for place, text in enumerate(beside):
+        middle = 1.5 - place
+        axes.text(1.1, middle, text, ha="left", va="center", color=_INK, bbox=box | {"edgecolor": _MUTED}, zorder=2)
+        arrow = {"arrowstyle": "->", "color": _INK}
+        axes.annotate("", (0.5, 1 - place + 0.16), (0.5, 2 - place - 0.12), arrowprops=arrow)
+        axes.annotate("", (1.02, middle), (0.5, middle), arrowprops=arrow | {"color": _MUTED})
+    return figure
 
 
 def forest(result: StudyResult) -> Figure:
