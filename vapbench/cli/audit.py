@@ -90,17 +90,24 @@ def _print(found: Audit) -> None:
 
     output().print(_heading(found), markup=False, soft_wrap=True)
     if found.effects:
+        rows = [_row(found, effect) for effect in found.effects]
         table = Table(box=None, pad_edge=False, header_style="")
-        for name in ("  edit", "", "change, + is better", "original better", "n", ""):
-            table.add_column(name, no_wrap=True, overflow="ellipsis")
-        for effect in found.effects:
-            row = (effect.verdict, change(found, effect), share(effect), str(effect.change.n))
-            table.add_row(f"  {effect.edit}", *row, EDITS[effect.edit].what, style=_STYLES[effect.verdict])
+        for number, name in enumerate(("  edit", "", "change, + is better", "original better")):
+            # A narrow terminal cuts the explanation, never a number.
+            table.add_column(name, no_wrap=True, min_width=max(len(name), *(len(row[number]) for row in rows)))
+        table.add_column(no_wrap=True, overflow="ellipsis")
+        for effect, row in zip(found.effects, rows, strict=True):
+            table.add_row(*row, EDITS[effect.edit].what, style=_STYLES[effect.verdict])
         output().print(table)
     if found.broken:
         names = ", ".join(found.broken)
         output().print(f"  declared invariant to {names}, and is not", style="red", markup=False)
     output().print()
+
+
+def _row(found: Audit, effect: Effect) -> tuple[str, str, str, str]:
+    of = "" if found.original and effect.change.n == found.original.n else f" of {effect.change.n}"
+    return f"  {effect.edit}", effect.verdict, change(found, effect), share(effect) + of
 
 
 _STYLES = {"sees": "green", "blind": "yellow", "fooled": "red", "steady": "", "disturbed": "yellow", "unclear": "dim"}
