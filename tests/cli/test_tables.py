@@ -372,3 +372,13 @@ def test_a_run_is_found_by_its_label_as_typed_and_by_its_methods_name(vapbench: 
     for name in ("ken-burns", "ken-burns zoom=2.0", "ken-burns:zoom=2.0", "ken-burns~0"):
         done = vapbench("report", name, "--task", "all", "--results", tmp_path / "r")
         assert "ken-burns zoom=2.0  " in done.out, done.err
+
+
+def test_show_takes_several_runs_and_says_what_a_case_is(vapbench: Command, results: Path) -> None:
+    done = vapbench("show", "vap", "i2v", "--results", results / "mini" / "..", "--case", "case-3")
+    assert done.code == 2 and "name one of these folders" in done.err
+    folders = (results / "mini" / "vap", results / "mini" / "i2v")
+    done = vapbench("show", *folders, "--case", "case-3")
+    assert done.code == 0 and done.out.strip() == str(results / "mini" / "show-vap-i2v.html")
+    slip = vapbench("show", folders[0], "case-3")
+    assert slip.code == 2 and f"case-3 is a case, not a run; try: vapbench show {folders[0]} --case case-3" in slip.err

@@ -53,7 +53,7 @@ class Page(HTMLParser):
 
 
 def page(run: RunFolder, case: str | None = None) -> Page:
-    return Page(write_page(run, run.path / "show.html", case).read_text(encoding="utf-8"))
+    return Page(write_page([run], run.path / "show.html", case).read_text(encoding="utf-8"))
 
 
 def decode(uri: str | None) -> bytes:
@@ -217,7 +217,7 @@ def test_equal_runs_give_equal_pages(runs: Runs, files: dict[str, str]) -> None:
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no run folder"):
-        write_page(RunFolder(tmp_path), tmp_path / "page.html")
+        write_page([RunFolder(tmp_path)], tmp_path / "page.html")
 
 
 def test_files_are_found_below_the_media_root_of_their_case(runs: Runs, files: dict[str, str]) -> None:
@@ -232,7 +232,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium")
 def test_a_browser_runs_it(runs: Runs, files: dict[str, str], tmp_path: Path) -> None:
     run = runs.write("vap", {"a": Case("zoom", (0.5,), extra=files), "b": Case("pan", (0.7,), extra=files)})
-    output = write_page(run, tmp_path / "page.html")
+    output = write_page([run], tmp_path / "page.html")
     flags = "--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-sync"
     dump = subprocess.run(
         [str(CHROMIUM), *flags.split(), f"--user-data-dir={tmp_path / 'profile'}", "--window-size=1280,900",
@@ -244,3 +244,43 @@ def test_a_browser_runs_it(runs: Runs, files: dict[str, str], tmp_path: Path) ->
     assert "2 cases" in shown.text
     assert not any("hidden" in attrs for _, attrs in shown.tags if attrs.get("id") in ("filters", "transport"))
     assert not any("controls" in attrs for attrs in shown.all("video")), "one transport replaces the players' own"
+
+
+def together(*runs: RunFolder, case: str | None = None) -> Page:
+    return Page(write_page(runs, runs[0].path / "together.html", case).read_text(encoding="utf-8"))
+
+
+def test_several_runs_show_each_case_side_by_side(runs: Runs, files: dict[str, str]) -> None:
+    lost = Failure("OSError", "no room", "trace")
+    left = runs.write("vap", {"a": Case("zoom", (0.5,), extra=files), "b": Case("pan", (0.9,), extra=files)})
+    right = runs.write(
+        "i2v", {"a": Case("zoom", (0.4,), extra=files), "b": Case("pan", generation=lost), "c": Case("pan", (0.1,))}
+    )
+    shown = together(left, right)
+    labels = [attrs["aria-label"] for attrs in shown.all("video")]
+    assert labels == [
+        *("Reference", "Output of vap", "Output of i2v", "Ground truth"),
+        *("Reference", "Output of vap", "Ground truth", "Output of i2v"),
+    ]
+    assert "OSError: no room" in shown.text and "50.0" in shown.text and "40.0" in shown.text
+    cases = shown.all("article")
+    # Disagreement, condition, and the score of each run; empty where there is none.
+    values = [str(attrs["data-values"]).split(" ") for attrs in cases]
+    assert [float(value) for value in values[0]] == pytest.approx([0.1, 1.0, 0.5, 0.4])
+    assert values[1] == ["", "0.0", "0.9", ""] and values[2] == ["", "0.0", "", "0.1"]
+    options = re.findall(r'<option value="([^"]+)">([^<]+)</option>', shown.html)
+    assert ("0 -1", "disagreement in flicker") in options and ("3 1", "i2v: flicker, worst first") in options
+    assert len(together(left, right, case="a").all("article")) == 1
+
+
+def test_a_page_of_several_runs_is_self_contained_and_escapes(runs: Runs) -> None:
+    hostile = {"a": Case("zoom", (0.5,), extra={"caption": HOSTILE}, noted={"note": HOSTILE})}
+    shown = together(runs.write("vap", hostile), runs.write("i2v", hostile))
+    assert len(shown.all("script")) == 1 and not shown.all("img", src="x")
+    assert not re.search(r"(?:src|href)=\"(?!data:|#)", shown.html)
+
+
+def test_runs_of_two_suites_have_no_page_together(runs: Runs) -> None:
+    one, other = runs.write("vap", {"a": Case("a")}), runs.write("vap", {"a": Case("a")}, suite="other")
+    with pytest.raises(DataError, match="several suites"):
+        together(one, other)

@@ -84,38 +84,69 @@ def report(
 
 
 def show(
-    run: Annotated[
-        str,
+    runs: Annotated[
+        list[str],
         typer.Argument(
-            help="A run: its folder, its name in the results folder, or its row's label.", show_default=False
+            metavar="RUN...", help="Runs: folders, names in the results folder, or labels of rows.", show_default=False
         ),
     ],
-    case: Annotated[str | None, typer.Argument(help="Only this case.", show_default=False)] = None,
+    case: Annotated[str | None, typer.Option("--case", help="Only this case.", show_default=False)] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", help="File to write. [default: RUN/show.html]", show_default=False)
+        Path | None,
+        typer.Option(
+            "--out",
+            help="File to write. [default: RUN/show.html; of several, show-A-B.html beside]",
+            show_default=False,
+        ),
     ] = None,
     results: opt.ReadResults = None,
     open_: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
 ) -> None:
     """Write a page that plays every case.
 
-    Reference, first frame and output side by side, in step, with the scores below. The page needs no network and
-    no other file: send it to anyone.
+    Reference, first frame and output side by side, in step, with the scores below. Of several runs, each case shows
+    what every run made of it; sort by where they disagree. The page needs no network and no other file: send it to
+    anyone.
 
     \b
     vapbench show vap                 # the run runs/*/vap
+    vapbench show vap i2v lora        # the same cases side by side
+    vapbench show vap i2v --case mini_bepazu--1
     vapbench show elsewhere/mini/vap  # any run folder
     """
-    from vapbench.cli.naming import find_run, own_folder
+    from vapbench.cli.naming import own_folder
     from vapbench.core.console import configure_logging, output
     from vapbench.report.page.page import write_page
 
     configure_logging(verbose=0, quiet=False)
-    folder = find_run(run, results, suite=None)
-    path = write_page(folder, out or own_folder(folder) / "show.html", case)
+    folders = _runs_to_show(runs, results)
+    usual = own_folder(folders[0]) / "show.html"
+    if len(folders) > 1:
+        usual = own_folder(folders[0]).parent / f"show-{'-'.join(folder.path.name for folder in folders)}.html"
+    path = write_page(folders, out or usual, case)
     output().print(str(path), markup=False, soft_wrap=True)
     if open_:
         typer.launch(path.resolve().as_uri())
+
+
+def _runs_to_show(names: Sequence[str], results: Path | None) -> list[RunFolder]:
+    """The runs, each once.
+
+    Raises:
+        UsageError: there is none of a name; of a name that is a case, with the command that shows it.
+    """
+    from vapbench.cli.naming import find_run
+    from vapbench.errors import UsageError
+
+    folders = [find_run(names[0], results, suite=None)]
+    for name in names[1:]:
+        try:
+            folders.append(find_run(name, results, suite=folders[0].manifest().identity.suite or None))
+        except UsageError:
+            if name in folders[0].manifest().cases:
+                raise UsageError(f"{name} is a case, not a run; try: vapbench show {names[0]} --case {name}") from None
+            raise
+    return list({folder.path.resolve(): folder for folder in folders}.values())
 
 
 def print_tables(

@@ -9,31 +9,37 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from vapbench.errors import UsageError, did_you_mean
+from vapbench.errors import DataError, UsageError, did_you_mean
 from vapbench.files.atomic import canonical_json, write_text
 from vapbench.files.text import for_page
-from vapbench.report.model import TableModel
+from vapbench.report.model import Cell, TableModel
 from vapbench.report.page.cards import CaseCard, cards_of, strips_of
+from vapbench.report.page.together import orders, shared_cases
+from vapbench.report.read.columns import Column, rows_of
 from vapbench.report.read.evidence import Evidence, read_evidence
 from vapbench.report.read.facts import facts_of
-from vapbench.report.tables.summary import summarise_run
+from vapbench.report.render.terminal import interval_text
+from vapbench.report.tables.grid import ABSENT
+from vapbench.report.tables.layout import key_of
+from vapbench.report.tables.summary import summarise_run, tables_of
 from vapbench.results.run import RunFolder
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
-def write_page(folder: RunFolder, output: Path, case: str | None = None) -> Path:
-    """Write the page of a run.
+def write_page(folders: Sequence[RunFolder], output: Path, case: str | None = None) -> Path:
+    """Write the page of a run, or of several with the same case side by side.
 
     Outputs are embedded byte for byte. References, first frames and ground truths larger than the output are
     embedded as previews (kept in the cache folder, so a second page is quick), and the page says so. What
     cannot be shown (a file that has moved, a failed generation) is a panel that says why.
 
     Args:
-        folder: the run.
+        folders: the runs, all of one suite.
         output: where the page goes; replaced as a whole.
         case: show this case alone; None for all planned cases.
 
@@ -41,14 +47,57 @@ def write_page(folder: RunFolder, output: Path, case: str | None = None) -> Path
         ``output``.
 
     Raises:
-        DataError: ``folder`` is no run folder, or is damaged.
-        UsageError: the run has no case of that name (with a suggestion).
+        DataError: a folder is no run folder, or is damaged, or the runs are of several suites.
+        UsageError: no run has a case of that name (with a suggestion).
     """
-    run = read_evidence(folder)
-    if case is not None and case not in run.cases():
-        raise UsageError(f"{folder.path} has no case {case!r}.{did_you_mean(case, run.cases())}")
-    write_text(output, render_page(run, case))
+    runs = [read_evidence(folder) for folder in folders]
+    if len({run.suite for run in runs}) > 1:
+        named = ", ".join(f"{run.folder.path} is of {run.suite}" for run in runs)
+        raise DataError(f"Runs of several suites share no case: {named}.")
+    cases = {name for run in runs for name in run.cases()}
+    if case is not None and case not in cases:
+        raise UsageError(
+            f"{' and '.join(str(f.path) for f in folders)} has no case {case!r}.{did_you_mean(case, cases)}"
+        )
+    write_text(output, render_page(runs[0], case) if len(runs) == 1 else render_together(runs, case))
     return output
+
+
+def render_together(runs: Sequence[Evidence], case: str | None = None) -> str:
+    """The page of several runs as HTML."""
+    labelled = {row.label: run for row, run in zip(rows_of(runs), runs, strict=True)}
+    table = tables_of(runs[0].suite, runs, [None])[0]
+    keys = [key_of(column) for column in table.columns]
+    shared = shared_cases(labelled, table.columns, keys, case)
+    cards = [item.card for item in shared]
+    style, script = _asset("show.css").replace("/*ratio*/", _ratio(cards)), _asset("show.js")
+    means = {
+        row.label: [_mean(column, cell) for column, cell in zip(table.columns, cells, strict=True)]
+        for row, cells in zip(table.rows, table.cells, strict=True)
+    }
+    return str(
+        _template("together.html").render(
+            title=f"{', '.join(labelled)} on {runs[0].suite}",
+            labels=list(labelled),
+            table=table,
+            means=means,
+            accounts=list(dict.fromkeys(c.account() for line in table.cells for c in line if not c.complete)),
+            shared=shared,
+            cards=cards,
+            orders=orders(table, list(labelled)),
+            only=case,
+            filters=_filters(cards),
+            style=style,
+            script=script,
+            policy=_policy(style, script),
+        )
+    )
+
+
+def _mean(column: Column, cell: Cell) -> tuple[str, str, str]:
+    """Mean, interval and count as printed."""
+    mean = column.text(cell.mean) if cell.mean is not None else ABSENT
+    return mean, interval_text(column, cell), f"{cell.n}/{cell.total}"
 
 
 def render_page(run: Evidence, case: str | None = None) -> str:
