@@ -214,11 +214,17 @@ class Comparison:
         return pd.DataFrame(rows, columns=names).astype(numbers)
 
     def __str__(self) -> str:
-        """As the terminal prints it."""
-        from vapbench.report.render.comparison import lines, without_shared
+        """As the terminal prints it, without a limit to its width."""
+        return self.text()
+
+    def text(self, width: int | None = None) -> str:
+        """As a terminal of so many columns prints it."""
+        from vapbench.report.render.comparison import lines, without_shared, wrapped
 
         parts, shared = without_shared(self.models)
-        return "\n\n".join("\n".join(block) for block in (*map(lines, parts), *([shared] if shared else [])))
+        notes = [line for note in shared for line in wrapped(note, width)]
+        blocks = [list(lines(part, width)) for part in parts] + ([notes] if notes else [])
+        return "\n\n".join("\n".join(block) for block in blocks)
 
     def _repr_html_(self) -> str:
         return str(self.to_dataframe().to_html())

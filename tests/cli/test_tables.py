@@ -382,3 +382,10 @@ def test_show_takes_several_runs_and_says_what_a_case_is(vapbench: Command, resu
     assert done.code == 0 and done.out.strip() == str(results / "mini" / "show-vap-i2v.html")
     slip = vapbench("show", folders[0], "case-3")
     assert slip.code == 2 and f"case-3 is a case, not a run; try: vapbench show {folders[0]} --case case-3" in slip.err
+
+
+def test_a_figure_that_cannot_be_drawn_stops_no_other(vapbench: Command, results: Path, tmp_path: Path) -> None:
+    alone = ("report", results / "mini" / "vap", "-t", "all")
+    done = vapbench(*alone, "--figure", tmp_path / "matrix.pdf", "--figure", tmp_path / "forest.pdf")
+    assert done.code == 2 and "matrix.pdf: A matrix needs two methods" in " ".join(done.err.split())
+    assert (tmp_path / "forest.pdf").stat().st_size > 1000 and not (tmp_path / "matrix.pdf").exists()

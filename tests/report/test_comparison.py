@@ -139,3 +139,24 @@ def test_what_cannot_be_compared_says_why(runs: Runs) -> None:
         compare(a, other)
     with pytest.raises(UsageError, match="task 'camra'.*camera"):
         compare(a, runs.write("b", cases(0.5)), "camra")
+
+
+@pytest.mark.parametrize("width", [80, 100, 160, None])
+def test_no_line_is_wider_than_the_terminal_and_nothing_is_lost(
+    runs: Runs, metric_data: Callable[..., None], width: int | None
+) -> None:
+    metric_data(METRIC, title="Semantic alignment (embedding)")
+    result = only(compare(runs.write("a", cases(0.8)), runs.write("b", cases(0.5, step=0.02)), "all"))
+    printed = list(lines(result, width))
+    assert width is None or max(map(len, printed)) <= width
+    text = " ".join(" ".join(printed).split())
+    for said in (
+        "A - B",
+        "95% interval",
+        "p, all",
+        "0.008",
+        "16/0/0",
+        "16/16",
+        "adjusted for the 1 tested columns together",
+    ):
+        assert said in text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,8 @@ class Extras:
     by_condition: bool = False
     votes: Path | None = None
     figures: tuple[Path, ...] = ()
+    failed: list[str] = field(default_factory=list, compare=False)
+    """Why figures could not be drawn."""
 
     @cached_property
     def ballots(self) -> Sequence[HumanVote]:
@@ -72,14 +74,20 @@ class Extras:
     def draw(self, tables: Sequence[TableModel]) -> Iterator[Path]:
         """Draw every figure of every table; with several tables, their suite and task go into the file's name."""
         for path in self.figures:
+            from vapbench.errors import UsageError
             from vapbench.report.render.figures import write_figure
 
             for table in tables:
                 name = "-".join([path.stem, table.suite, table.task or "all"]) if len(tables) > 1 else path.stem
                 target = path.with_name("".join(c if c.isalnum() or c in "-_." else "_" for c in name) + path.suffix)
                 target.parent.mkdir(parents=True, exist_ok=True)
-                write_figure(target, table, self._agreements(table))
-                yield target
+                try:
+                    write_figure(target, table, self._agreements(table))
+                except UsageError as error:
+                    # One that cannot be drawn stops no other.
+                    self.failed.append(f"{target}: {error}")
+                else:
+                    yield target
 
     def _agreements(self, table: TableModel) -> list[MetricAgreement]:
         from vapbench.report.tables.agreement import metric_agreement

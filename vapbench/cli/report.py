@@ -160,6 +160,7 @@ def print_tables(
 ) -> None:
     """Print the runs' tables; after a run, also where to look next, and by ``bounds`` how to get floor and ceiling."""
     from vapbench.core.console import errors, output, print_json
+    from vapbench.errors import UsageError
     from vapbench.report.render.json import to_json
     from vapbench.report.render.terminal import print_tables as print_terminal
     from vapbench.report.tables.arrange import check_names, tabulate
@@ -179,6 +180,8 @@ def print_tables(
         print_terminal(tables, output(), extras.lines)
     for path in extras.draw(tables):
         errors().print(str(path), markup=False, soft_wrap=True)
+    if extras.failed:
+        raise UsageError("; ".join(extras.failed))
     if next_steps and not as_json:
         for line in _next_steps(folders, tables[0].suite, bounds):
             output().print(line, markup=False, soft_wrap=True)

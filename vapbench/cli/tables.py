@@ -58,7 +58,9 @@ def compare(
     if json:
         print_json([to_json(model) for model in found.models])
         return
-    output().print(f"\n{found}", markup=False, highlight=False, emoji=False, soft_wrap=True)
+    console = output()
+    text = found.text(console.width if console.is_terminal else None)
+    console.print(f"\n{text}", markup=False, highlight=False, emoji=False, soft_wrap=True)
 
 
 @opt.flat

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -9,6 +10,8 @@ from vapbench.files.text import in_a_row
 from vapbench.report.tables.comparison import ColumnComparison, Comparison
 from vapbench.report.tables.grid import ABSENT
 
+_BLOCKS = ((0, 1, 2, 3, 4), (0, 5, 6, 7, 8, 9))
+"""Columns of the two blocks that a narrow terminal gets: what the difference is, and what the test says."""
 _HEADS = ("metric", "A", "B", "A - B", "95% interval", "p", "p, all", "won/tied/lost", "n", "better")
 
 
@@ -21,8 +24,25 @@ def without_shared(comparisons: Sequence[Comparison]) -> tuple[list[Comparison],
     return kept, list(map(in_a_row, shared))
 
 
-def lines(comparison: Comparison) -> Iterator[str]:
-    """The comparison as lines of plain text: a title, an aligned table, and its notes."""
+def lines(comparison: Comparison, width: int | None = None) -> Iterator[str]:
+    """The comparison as lines of plain text: a title, an aligned table, and its notes.
+
+    Args:
+        comparison: the comparison.
+        width: columns there are; a table that needs more goes on in a second block. None: no limit.
+    """
+    for line in _lines(comparison, width):
+        yield from wrapped(line, width)
+
+
+def wrapped(text: str, width: int | None) -> list[str]:
+    """Text as lines no wider than ``width``."""
+    if width is None or len(text) <= width:
+        return [text]
+    return textwrap.wrap(text, width, subsequent_indent="  ")
+
+
+def _lines(comparison: Comparison, width: int | None) -> Iterator[str]:
     task = f" · {comparison.task}" if comparison.task else ""
     yield in_a_row(f"{comparison.suite}{task}: A = {comparison.a}, B = {comparison.b}")
     yield ""
@@ -31,12 +51,12 @@ def lines(comparison: Comparison) -> Iterator[str]:
         return
     rows = [_HEADS, *(_cells(column) for column in comparison.columns)]
     widths = [max(len(row[index]) for row in rows) for index in range(len(_HEADS))]
-    for row in rows:
-        first, *rest = (
-            text.ljust(w) if not i else text.rjust(w) for i, (text, w) in enumerate(zip(row, widths, strict=True))
-        )
-        yield "  ".join([first, *rest]).rstrip()
-    yield ""
+    fits = width is None or sum(widths) + 2 * (len(widths) - 1) <= width
+    for block in [range(len(_HEADS))] if fits else _BLOCKS:
+        for row in rows:
+            first, *rest = (row[i].rjust(widths[i]) if i else row[i].ljust(widths[i]) for i in block)
+            yield "  ".join([first, *rest]).rstrip()
+        yield ""
     for column in comparison.columns:
         if column.reason:
             yield in_a_row(f"{column.column.title}: {column.reason}.")

@@ -36,6 +36,10 @@ _SETTINGS: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "vapbench",
     "font.size": 8,
+    # As the text of a paper is set: STIX stands beside Times, and comes with matplotlib.
+    "font.family": "serif",
+    "font.serif": ["STIXGeneral"],
+    "mathtext.fontset": "stix",
     "axes.spines.top": False,
     "axes.spines.right": False,
 }
