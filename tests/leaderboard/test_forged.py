@@ -13,12 +13,14 @@ import pytest
 from vapbench.errors import DataError
 from vapbench.files.atomic import file_sha256
 from vapbench.leaderboard import boards
+from vapbench.leaderboard.admitted import admit
 from vapbench.leaderboard.boards import Board, Leaderboard, collect
 from vapbench.leaderboard.check import check_submission
 from vapbench.leaderboard.pack import pack
 from vapbench.leaderboard.roster import Rosters
-from vapbench.leaderboard.submission import submission_digest
+from vapbench.leaderboard.submission import read_submission, submission_digest
 from vapbench.leaderboard.views import groups_of
+from vapbench.results.run import RunFolder
 
 ROOT = Path(__file__).parents[2]
 PSNR = "scores/first_frame_psnr.jsonl"
@@ -385,6 +387,7 @@ FORGED: dict[str, tuple[Callable[[Forger], object], str]] = {
         lambda it: it.json("submission.json", lambda s: s["outputs"][0].update(sha256="e" * 64)),
         "the hashes in submission.json and generations.jsonl differ",
     ),
+    "manifest of the future": (lambda it: it.manifest(lambda m: m.update(schema=2)), "has schema 2"),
     "cases as a list": (lambda it: it.manifest(lambda m: m.update(cases=["a"])), "manifest.json"),
     "no rows": (lambda it: it.raw("generations.jsonl", lambda _: ""), "no generation"),
 }  # fmt: skip
@@ -456,7 +459,7 @@ def test_a_verified_submission_is_ranked_until_a_row_of_it_changes(forger: Forge
     assert "mine" not in [line.label for line in measured.lines]
 
 
-@pytest.mark.parametrize("name", ["i2v", "I2V", "Lora"])
+@pytest.mark.parametrize("name", ["i2v", "I2V", "Lora", "Iora", "l2v", "lo-ra"])
 def test_nobody_takes_a_name_that_reads_as_another_run_s(name: str, forger: Forger, results: Path) -> None:
     forger.said(id=name)
     forger.path.rename(forger.path.with_name(name))
@@ -474,3 +477,11 @@ def test_the_suite_s_cases_come_from_our_runs_where_its_data_is_not_here(
     assert problems == [], "the columns and cases that our own run has"
     made_up_case(forger)
     assert "none of the" in check_submission(forger.path, Rosters([full]))[0]
+
+
+def test_a_title_in_another_script_says_so(forger: Forger, rosters: Rosters) -> None:
+    """All of its letters may be Cyrillic and look Latin: a reader is told."""
+    forger.said(title="\u0412\u0410\u0420")
+    assert check_submission(forger.path, rosters) == []
+    shown = admit(RunFolder(forger.path), read_submission(forger.path), rosters.of("mini")).manifest.card.title
+    assert shown == "\u0412\u0410\u0420 [in Cyrillic letters]"

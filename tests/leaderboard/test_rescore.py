@@ -116,7 +116,7 @@ def test_the_honest_one_goes_the_whole_way(home: Leaderboard, tmp_path: Path) ->
     assert group_of(home, tmp_path) == "measured"
     code, _ = command("leaderboard", "build", *place, "--results", tmp_path / "none", "--no-videos")
     page = (home.path / "site" / "method" / "mini" / "mine-submitted.html").read_text()
-    assert code == 0 and "recomputed" in page and "self-reported" not in page
+    assert code == 0 and "recomputed" in page and "12 of 12 videos" in page and "self-reported" not in page
 
 
 def test_a_forged_one_is_found_and_stays_below(home: Leaderboard, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from vapbench.files.atomic import canonical_json
 from vapbench.leaderboard.roster import Roster
 from vapbench.leaderboard.submission import Submission
+from vapbench.leaderboard.texts import script_of
 from vapbench.report.model import Cell, Footer, TableModel
 from vapbench.report.read.columns import Column
 from vapbench.report.read.evidence import ColumnKey, Evidence, read_all
@@ -27,6 +28,7 @@ def admit(folder: RunFolder, said: Submission, roster: Roster) -> Evidence:
     (run,) = read_all([folder])
     tasks = {task for case in run.manifest.cases for task in roster.cases[case].tasks}
     cases = {name: case for name, case in roster.cases.items() if tasks & set(case.tasks)}
+    script = script_of(said.title)
     identity, sessions = run.manifest.document["identity"], run.manifest.sessions[-1:]
     document = {
         "identity": {
@@ -37,7 +39,11 @@ def admit(folder: RunFolder, said: Submission, roster: Roster) -> Evidence:
             key.metric: column.shown.model_dump(include=column.shown.model_fields_set)
             for key, column in roster.columns.items()
         },
-        "card": {"title": said.title, "kind": run.manifest.card.kind or "outputs", "changed": {}},
+        "card": {
+            "title": said.title + (f" [in {script} letters]" if script else ""),
+            "kind": run.manifest.card.kind or "outputs",
+            "changed": {},
+        },
         "sessions": [session.model_dump(include={"started", "ended"}) for session in sessions],
     }
     return replace(run, manifest=Manifest.of(document))

@@ -23,6 +23,7 @@ from vapbench.leaderboard.check import check_submission
 from vapbench.leaderboard.roster import Rosters
 from vapbench.leaderboard.studies import Study, read_studies
 from vapbench.leaderboard.submission import MANIFEST, Submission, read_submission, submission_digest
+from vapbench.leaderboard.texts import read_as
 from vapbench.report.model import TableModel
 from vapbench.report.read.columns import REFERENCE_KINDS, Column, rows_of
 from vapbench.report.read.evidence import Evidence, read_all
@@ -60,6 +61,8 @@ class Entry:
     badge: Badge
     human_study: bool = False
     submission: Submission | None = None
+    scored_anew: tuple[int, int] | None = None
+    """Of a verified submission: videos that were scored anew, of how many."""
 
     @property
     def bounds(self) -> bool:
@@ -217,12 +220,12 @@ def _refuse_namesakes(runs: Sequence[Evidence], submitted: Container[Path]) -> N
     named, read = dict[str, Path](), dict[str, Path]()
     for run in runs:
         path = run.folder.path
-        read_as = path.name.partition("~")[0].casefold()
-        if other := named.get(path.name) or (read.get(read_as) if path in submitted else None):
+        reading = read_as(path.name)
+        if other := named.get(path.name) or (read.get(reading) if path in submitted else None):
             raise DataError(
                 f"{path} has the name of {other}, and a board knows runs of {run.suite} by that; rename the later one."
             )
-        named[path.name], read[read_as] = path, path
+        named[path.name], read[reading] = path, path
 
 
 def _board(
@@ -241,6 +244,11 @@ def _board(
         published = as_table(papers[0])
         return Board(suite, slug(suite), title, (published,), published, (), ratio)
     badges = {run.folder.path: _badge(suite, run, submitted, attested) for run in runs}
+    anew = {
+        path: said
+        for path, badge in badges.items()
+        if badge != "self-reported" and path in submitted and (said := attested.get(f"{suite}/{path.name}"))
+    }
     trusted = [run for run in runs if badges[run.folder.path] != "self-reported"]
     rows = rows_of(trusted)
     reported = labelled([run for run in runs if run not in trusted], [row.label for row in rows])
@@ -256,8 +264,8 @@ def _board(
         whole = tables_of(suite, trusted, [None])[0] if trusted else table_of_reported(suite, None, reported)
     *tables, last, whole = (headline_first(with_reported(table, reported)) for table in (*tables, whole))
     entries = [
-        *(_entry(row.label, run, badges, submitted, studies) for row, run in zip(rows, trusted, strict=True)),
-        *(_entry(label, run, badges, submitted, studies) for label, run in reported.items()),
+        *(_entry(row.label, run, badges, submitted, studies, anew) for row, run in zip(rows, trusted, strict=True)),
+        *(_entry(label, run, badges, submitted, studies, anew) for label, run in reported.items()),
     ]
     weights = weights_of(trusted)
     return Board(
@@ -351,11 +359,14 @@ def _entry(
     badges: Mapping[Path, Badge],
     submitted: Mapping[Path, Submission],
     studies: Sequence[Study],
+    anew: Mapping[Path, Attested],
 ) -> Entry:
     path, identity = run.folder.path, run.manifest.document["identity"]
     seen_by_people = any(method.shows(path, identity) for study in studies for method in study.methods.values())
     name = f"{path.name}-submitted" if path in submitted else path.name
-    return Entry(label, slug(name), run, badges[path], seen_by_people, submitted.get(path))
+    said = anew.get(path)
+    scored_anew = (said.videos, said.of) if said else None
+    return Entry(label, slug(name), run, badges[path], seen_by_people, submitted.get(path), scored_anew)
 
 
 def slug(name: str) -> str:

@@ -14,8 +14,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from vapbench.core.case import check_name
 from vapbench.errors import DataError, UsageError
 from vapbench.files.atomic import canonical_json, check_inside, file_sha256
@@ -25,7 +23,8 @@ from vapbench.leaderboard.roster import Roster, Rosters
 from vapbench.leaderboard.rows import SubmittedRows, date_problem, read_rows
 from vapbench.leaderboard.submission import MANIFEST, Submission, read_submission
 from vapbench.leaderboard.texts import problems, problems_of_ours
-from vapbench.results.manifest import LARGEST_SCORE, Manifest, is_seed, is_video_name
+from vapbench.results.manifest import LARGEST_SCORE, is_seed, is_video_name
+from vapbench.results.run import RunFolder
 
 KINDS = ("unified", "per-condition", "structure", "text", "outputs")
 """What a submitted method may call itself: floors and ceilings are the board's own."""
@@ -76,14 +75,9 @@ def _problems(folder: Path, rosters: Rosters) -> Iterator[str]:
     try:
         said = read_submission(folder)
         manifest = _load(folder / "manifest.json")
-        Manifest.of(manifest)
+        RunFolder(folder).manifest()
     except DataError as error:
         yield str(error)
-        return
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
-        yield f"manifest.json: {where:.200}: {first['msg']}; pack the run anew"
         return
     found = [*_submission_problems(folder, said), *manifest_problems(manifest, submitted=True)]
     if found:

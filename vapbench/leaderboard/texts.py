@@ -20,6 +20,7 @@ _LINK = re.compile(r"[a-z][a-z0-9+.-]*://|\bwww\.", re.IGNORECASE)
 _BLANK = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\u2800\U000e0100-\U000e01ef]")
 _UNSEEN = frozenset({"Cc", "Cf", "Co", "Cn", "Cs", "Zl", "Zp"})
 _PROMISES = re.compile(r"\b(recomputed|reproduced|verified|official|self-reported|published)\b", re.IGNORECASE)
+_ALIKE = str.maketrans({"0": "o", "1": "l", "i": "l", "5": "s", "-": "", "_": "", ".": ""})
 _EAST_ASIAN = frozenset({"CJK", "HIRAGANA", "KATAKANA", "HANGUL", "BOPOMOFO"})
 _LAST_LATIN = "\u024f"
 _VIETNAMESE = ("\u1e00", "\u1eff")
@@ -76,6 +77,12 @@ def unfit_line(text: str) -> str:
 def script_of(text: str) -> str:
     """The script of a line that is not written in Latin letters, as a page notes beside it; "" for Latin."""
     return next((name.capitalize() for name in _scripts(text) if name != "LATIN"), "")
+
+
+def read_as(name: str) -> str:
+    """What a run's name reads as: names of equal readings pass for each other."""
+    plain = name.partition("~")[0].casefold().translate(_ALIKE)
+    return plain.replace("rn", "m").replace("vv", "w")
 
 
 def problems(value: Any, where: str, links: bool = False) -> Iterator[str]:

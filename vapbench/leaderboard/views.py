@@ -196,6 +196,7 @@ def card_of(entry: Entry) -> list[Fact]:
             Fact("Licence", said.licence),
             Fact("Code", code),
             *([Fact("Note", said.note)] if said.note else []),
+            *([Fact("Scored anew", "{} of {} videos".format(*entry.scored_anew))] if entry.scored_anew else []),
         ]
         # What a submission says of machines and paths is nobody's business on a public page.
         return facts + [fact for fact in facts_of(entry.run) if not fact.minor]
