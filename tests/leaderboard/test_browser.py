@@ -238,3 +238,19 @@ def test_filtering_takes_less_than_fifty_milliseconds(open_page: Callable[..., P
         f"\nfiltering {rows} rows of 10 columns: {sorted(times)[2]:.1f} ms of the page's thread, median of 5\n"
     )
     assert sorted(times)[2] < 50, times
+
+
+@pytest.mark.parametrize(("width", "media"), [(1440, None), (1280, None), (390, None), (816, "print")])
+def test_no_page_is_wider_than_its_window(open_page: Callable[..., Page], width: int, media: Any) -> None:
+    """What does not fit scrolls by itself; the board's columns fit a laptop, and paper."""
+    page = open_page("index.html", viewport={"width": width, "height": 900})
+    page.emulate_media(media=media)
+    root = page.url.removesuffix("index.html").partition("#")[0]
+    names = ["index", "board/vap-data/index", "method/mini/i2v", "case/mini/case-0", "compare/mini", "gallery/mini"]
+    for name in [*names, "methodology", "changes", "data", "submit"]:
+        page.goto(f"{root}{name}.html")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, name
+    page.goto(f"{root}board/vap-data/index.html")
+    if width >= 816:
+        board = "document.getElementById('board')"
+        assert page.evaluate(f"{board}.scrollWidth <= {board}.parentNode.clientWidth"), "no column is cut off"
