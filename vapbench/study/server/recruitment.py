@@ -89,7 +89,7 @@ class Recruitment(Frozen):
             participant: the platform's id.
         """
         if self.known is None:
-            return {"code": own, "url": ""} if outcome not in ("full", "declined") else None
+            return {"code": own, "url": ""} if outcome in ("finished", "screened_out", "closed") else None
         code, back = self.codes.get(outcome, ""), self.back or self.known.back
         if not code and not (outcome == "finished" and back and "{code}" not in back):
             return None
