@@ -1,7 +1,7 @@
-"""Draw the README's figure of a probe: Video-As-Prompt, its base and a frozen frame on the mini suite's camera task.
+"""Draw the README's figure of a probe: methods on the mini suite's camera task.
 
-    vapbench probe -m vap -m i2v -m frozen --task camera
-    python docs/scripts/probe_picture.py runs docs/pictures/probe.png
+    vapbench probe -m vap -m frozen -m noise --task camera
+    python docs/scripts/probe_picture.py runs docs/pictures/probe.png vap frozen noise
 
 Needs the runs of the first command; what they lack is left out of the figure.
 """
@@ -16,14 +16,12 @@ from vapbench.validation.probe.figure import write_figure
 from vapbench.validation.probe.plans import set_up
 from vapbench.validation.probe.report import analyse
 
-METHODS = ("vap", "i2v", "frozen")
 
-
-def main(runs: Path, picture: Path) -> None:
+def main(runs: Path, picture: Path, methods: list[str]) -> None:
     """Draw it."""
-    setting = set_up(choose("mini", None, "camera"), METHODS, {}, None, "balanced", [0], runs)
+    setting = set_up(choose("mini", None, "camera"), methods, {}, None, "balanced", [0], runs)
     write_figure(picture, analyse(setting))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:])

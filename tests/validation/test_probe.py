@@ -144,6 +144,14 @@ def test_a_dry_run_says_the_cost_and_writes_nothing(tmp_path: Path) -> None:
     assert [run["videos"] for run in facts["runs"]] == [14, 14 * 9, 14]
 
 
+def test_the_cost_of_the_published_protocol_needs_no_data() -> None:
+    told = vapbench("probe", "-m", "vap", "--suite", "vap-data", "--task", "all", "--dry-run").stdout
+    assert "cells     10 of every case" in told and "together 480 videos, about " in told
+    words = ["probe", "-m", "vap", "--suite", "vap-data", "--task", "all", "--cells", "core", "--dry-run", "--json"]
+    facts = json.loads(vapbench(*words).stdout)
+    assert (facts["cells"], facts["runs"][0]["videos"]) == (4, 48)
+
+
 def test_without_captions_the_empty_one_stands_in_their_place(tmp_path: Path, vap_data: Path) -> None:
     data = tmp_path / "data"
     shutil.copytree(vap_data, data)

@@ -11,8 +11,11 @@ from vapbench.cli import options as opt
 from vapbench.cli.help import OUTPUT, WHAT, Command
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from vapbench.running.pending import Refresh
     from vapbench.running.run import Selection
+    from vapbench.validation.probe.cells import Cells
     from vapbench.validation.probe.plans import Setting
 
 
@@ -103,6 +106,8 @@ def probe(
     generation = opt.Generation(method, dtype, offload, None, retries)
     execution = opt.Execution(results, None, device, executor, workers, ray_address, refresh, max_failures)
     settings = execution.settings(generation)
+    if output.dry_run and _describe_protocol(cases, method, generation.shared, cells, output.json):
+        return
     selection = choose(cases.suite, cases.data, cases.task, cases.limit)
     if write_captions:
         _write_captions(selection, cases.data, captions, write_captions)
@@ -135,6 +140,28 @@ def _write_captions(selection: Selection, data: Path | None, captions: Path | No
     lacking = write_captions(path, selection.cases, known_captions(selection, data, captions))
     text = f"{len(selection.cases)} cases, {lacking} without a caption without the effect: {quoted(path)}"
     stdout().print(text, markup=False, soft_wrap=True)
+
+
+def _describe_protocol(
+    cases: opt.Cases, method: list[str], shared: Mapping[str, str | None], cells: Cells, json: bool
+) -> bool:
+    """Say what a probe of a suite's whole protocol would cost where its data is not at hand; False where it is."""
+    from vapbench.cli.dry_run import describe_protocol, document, print_lines, show
+    from vapbench.core.console import print_json
+    from vapbench.validation.probe.cells import cells_of
+
+    described = describe_protocol(cases.suite, cases.data, cases.task, method, shared, cases.seed)
+    if not described:
+        return False
+    count = len(cells_of(cells, "without"))
+    if json:
+        print_json({**document(described, ()), "cells": count})
+        return True
+    show(described)
+    videos, hours = sum(one.work.videos for one in described), sum(one.hours for one in described)
+    time = f", about {hours * count:.1f} device hours" if hours else ""
+    print_lines([f"cells     {count} of every case, the own one among them: together {videos * count} videos{time}"])
+    return True
 
 
 def _describe(setting: Setting, refresh: Refresh, max_judge_calls: int | None, json: bool) -> None:

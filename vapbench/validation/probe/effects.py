@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from vapbench.report.ranking import Units
+from vapbench.report.ranking import SHORTFALL, Units
 from vapbench.stats.intervals import Bounds, Estimate, clustered_mean
 from vapbench.stats.paired import PairedDifference, Pairs, paired_differences
 from vapbench.validation.probe.cells import BOTH, OWN, CaptionLevel, Cell
@@ -25,7 +25,7 @@ class Effect:
     name: Name
     formula: str
     difference: PairedDifference | None
-    """None where no case has all the scores."""
+    """None where more than one case in twenty lacks a score."""
     total: int
     """Cases that were asked for."""
     verdict: Verdict = "unknown"
@@ -112,7 +112,7 @@ def effects_of(
     for name, formula, parts, combine in recipes:
         common = [case for case in units.of if all(case in part for part in parts)]
         found.append(Effect(name, formula, None, len(units.of)))
-        if common:
+        if len(common) >= max(1, (1 - SHORTFALL) * len(units.of)):
             sides = [combine(*(part[case] for part in parts)) for case in common]
             clusters = [units.of[case] for case in common]
             pairs[len(found) - 1] = Pairs([a for a, _ in sides], [b for _, b in sides], clusters)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from vapbench.report.ranking import SHORTFALL
 from vapbench.report.render.effects import EffectsFigure, Mark, write_effects
 from vapbench.stats.intervals import Estimate
 from vapbench.stats.paired import PairedDifference
@@ -42,7 +43,8 @@ def figure_of(report: Report) -> EffectsFigure:
         scores=tuple(tuple(_score(method, cell, report) for cell in cells) for method in report.methods),
         effects=tuple(effect_name(name) for name in effects),
         differences=tuple(tuple(_effect(method, name, report) for name in effects) for method in report.methods),
-        footer="bars: 95 % intervals, clustered by condition · hollow: outputs unchanged, by pixels",
+        footer="bars: 95 % intervals, clustered by condition · hollow: outputs unchanged, by pixels · left out: what "
+        "lacks cases",
     )
 
 
@@ -52,7 +54,7 @@ def _answer(method: MethodReport) -> str:
 
 def _score(method: MethodReport, cell: Cell, report: Report) -> Mark | None:
     found = next((summary for summary in method.cells if summary.cell == cell), None)
-    if found is None or found.score is None:
+    if found is None or found.score is None or found.score.n < (1 - SHORTFALL) * found.total:
         return None
     return _mark(found.score, report, found.still_the_same)
 
