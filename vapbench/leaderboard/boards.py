@@ -344,6 +344,9 @@ def _badge(
     said = attested.get(f"{suite}/{path.name}", Attested())
     if path in submitted and said.submission != submission_digest(path):
         return "self-reported"
+    if path not in submitted and said.submission:
+        # It was said of a submission of that name, which moves no badge of ours.
+        said = Attested()
     total = len(run.cases())
     if said.badge == "reproduced" and said.regenerated < REPRODUCED_SHARE * total:
         raise DataError(
