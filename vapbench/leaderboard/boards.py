@@ -368,7 +368,8 @@ def _entry(
     seen_by_people = any(method.shows(path, identity) for study in studies for method in study.methods.values())
     name = f"{path.name}-submitted" if path in submitted else path.name
     said = anew.get(path)
-    scored_anew = (said.videos, said.of) if said else None
+    # Reproduced is attested by hand, and of no videos.
+    scored_anew = (said.videos, said.of) if said and said.of else None
     return Entry(label, slug(name), run, badges[path], seen_by_people, submitted.get(path), scored_anew)
 
 
