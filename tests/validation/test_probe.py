@@ -174,6 +174,8 @@ def test_a_suite_without_a_column_that_sees_the_reference_asks_for_one(vap_data:
         vapbench(*words)
     with pytest.raises(UsageError, match="does not look at the reference"):
         vapbench(*words, "--metric", "dynamic_degree[dis]")
+    with pytest.raises(UsageError, match="less is better"):
+        vapbench(*words, "--metric", "reference_leakage")
 
 
 def test_videos_that_others_made_are_named_after_the_counterfactuals(tmp_path: Path) -> None:
@@ -242,6 +244,9 @@ def test_slopes_are_within_cases() -> None:
     slope = slope_of(points)
     assert slope.estimate and slope.estimate.low is not None and slope.estimate.high is not None
     assert slope.estimate.low < -40 < slope.estimate.high < 0
+    # Cases of one x say nothing, and lend the interval no degrees of freedom.
+    alone = [Point(0.3, 5.0, f"alone{n}", f"another{n}") for n in range(20)]
+    assert slope_of([*points, *alone]) == slope
     assert slope_of([]).estimate is None
     assert slope_of([Point(0.5, y, "c", "d") for y in (1.0, 2.0)]).reason == "it does not differ"
 

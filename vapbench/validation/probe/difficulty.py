@@ -50,8 +50,9 @@ class Slope:
     estimate: Estimate | None
     """Change of the score from 0 to 1 of the measure; None where the measure does not differ within any group."""
     n: int
+    """Outputs of groups within which the measure differs."""
     low: float | None
-    """Range of the measure in the points."""
+    """Range of the measure in them."""
     high: float | None
     reason: str = ""
 
@@ -90,18 +91,21 @@ def slope_of(points: Sequence[Point]) -> Slope:
     centres: dict[Hashable, list[Point]] = {}
     for point in points:
         centres.setdefault(point.group, []).append(point)
+    # A group of one x says nothing of the slope: its condition must not count as one that was looked at.
+    telling = [point for point in points if len({other.x for other in centres[point.group]}) > 1]
+    places = [point.x for point in telling or points]
+    low, high = min(places), max(places)
     inner = [
         (point.x - math.fsum(p.x for p in group) / len(group), point.y - math.fsum(p.y for p in group) / len(group))
-        for point in points
+        for point in telling
         for group in [centres[point.group]]
     ]
-    low, high = min(point.x for point in points), max(point.x for point in points)
     squares = math.fsum(x * x for x, _ in inner)
     if squares < 1e-12:
         return Slope(None, len(points), low, high, "it does not differ")
     beta = math.fsum(x * y for x, y in inner) / squares
-    values = [beta + len(points) * x * (y - beta * x) / squares for x, y in inner]
-    return Slope(clustered_mean(values, [point.cluster for point in points]), len(points), low, high)
+    values = [beta + len(telling) * x * (y - beta * x) / squares for x, y in inner]
+    return Slope(clustered_mean(values, [point.cluster for point in telling]), len(telling), low, high)
 
 
 def _gradients(picture: Frames) -> FloatArray:

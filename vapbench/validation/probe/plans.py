@@ -176,14 +176,23 @@ def alignment_columns(selection: Selection, metrics: Sequence[str] | None) -> tu
     """The columns that are asked for, or those of the suite that look at the reference.
 
     Raises:
-        UsageError: the first that is asked for does not look at it, or the suite has none that does.
+        UsageError: the first that is asked for does not look at it, or less of it is better, or the suite has none.
     """
     if metrics:
         wanted = columns(metrics)
         if "reference" not in wanted[0].metric.needs:
             raise UsageError(f"{wanted[0].label} does not look at the reference; name one first that does.")
+        if not wanted[0].metric.higher_is_better:
+            raise UsageError(
+                f"Of {wanted[0].label} less is better, and effects are read as more of the reference's effect; "
+                "name another first."
+            )
         return tuple(wanted)
-    found = [column for column in columns(selection.suite.metrics) if "reference" in column.metric.needs]
+    found = [
+        column
+        for column in columns(selection.suite.metrics)
+        if "reference" in column.metric.needs and column.metric.higher_is_better
+    ]
     if not found:
         raise UsageError(
             f"No usual column of suite {selection.suite.name} looks at the reference; name one: "
