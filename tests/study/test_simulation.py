@@ -72,3 +72,11 @@ def test_checks_that_take_more_than_a_third_are_warned_of() -> None:
 
 def test_too_few_raters_are_told_so() -> None:
     assert "at least 5" in forecast(make_protocol(cases=8, trials=12, raters=3), QUICK).reason
+
+
+def test_a_study_that_everybody_may_leave_has_a_forecast() -> None:
+    nobody = Assumptions(excluded=0.9999, designs=1, replicates=1)
+    found = forecast(make_protocol(raters=1), nobody)
+    assert (found.votes, found.least_per_cell, found.most_per_cell, found.powers) == (0, 0, 0, ())
+    assert "too few raters" in found.reason
+    assert {forecast(make_protocol(raters=1), seed=seed).powers for seed in range(4)} == {()}

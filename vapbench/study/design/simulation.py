@@ -139,7 +139,7 @@ def forecast(protocol: Protocol, assumptions: Assumptions = Assumptions(), seed:
             outcome
             for run in runs
             for _ in range(assumptions.replicates)
-            for outcome in _neighbours(fit_simulated(protocol, run, rate, assumptions, rng))
+            for outcome in _neighbours(protocol, run, rate, assumptions, rng)
         ]
         known = [(low, high) for low, high in outcomes if low is not None and high is not None]
         if not known:
@@ -155,8 +155,8 @@ def forecast(protocol: Protocol, assumptions: Assumptions = Assumptions(), seed:
         votes,
         votes / pairs,
         int(min(_least(design, run, question) for run in runs)),
-        int(max(count.max() for count in counts)),
-        max(_imbalance(run, len(protocol.methods)) for run in runs),
+        int(max(count.max(initial=0) for count in counts)),
+        max((_imbalance(run, len(protocol.methods)) for run in runs if len(run.rater)), default=0.0),
         raters_for(protocol, assumptions),
         reason,
     )
@@ -189,7 +189,7 @@ def trials_of(design: Design, histories: Sequence[Sequence[Trial]], question: st
         if trial.role == "main" and trial.question == question
     ]
     return Trials(
-        np.array([order for _, _, order in rows], dtype=np.int64),
+        np.array([order for _, _, order in rows], dtype=np.int64).reshape(len(rows), -1 if rows else 2),
         np.array([rater for rater, _, _ in rows], dtype=np.int64),
         np.array([item for _, item, _ in rows], dtype=np.int64),
     )
@@ -209,8 +209,15 @@ def fit_simulated(
     return fit_luce(simulate_choices(tastes, trials.rater, trials.item, rng))
 
 
-def _neighbours(fit: Strengths) -> list[tuple[float | None, float | None]]:
-    intervals = [fit.win_probability(m, m + 1) for m in range(len(fit.strength) - 1)]
+def _neighbours(
+    protocol: Protocol, trials: Trials, win_rate: float, assumptions: Assumptions, rng: np.random.Generator
+) -> list[tuple[float | None, float | None]]:
+    pairs = len(protocol.methods) - 1
+    if not len(trials.rater):
+        # Of few raters all may have left or been excluded.
+        return [(None, None)] * pairs
+    fit = fit_simulated(protocol, trials, win_rate, assumptions, rng)
+    intervals = [fit.win_probability(m, m + 1) for m in range(pairs)]
     return [(interval.low, interval.high) for interval in intervals]
 
 
