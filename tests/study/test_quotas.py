@@ -114,6 +114,24 @@ def test_as_many_as_were_planned_may_take_part(tmp_path: Path) -> None:
         assert stage(served.rater(3, consented=False)) == "full"
 
 
+def test_whoever_reads_the_instructions_has_a_place(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    served.rater(0)
+    newcomer = served.rater(1, consented=False)
+    assert stage(newcomer) == "busy"
+    now = served.service.clock.now()
+    monkeypatch.setattr(Clock, "now", lambda self: now + 3_600_000_000)
+    assert stage(newcomer) == "consent"
+
+
+def test_of_many_who_agree_at_once_only_those_needed_get_in(served: Served) -> None:
+    people = [served.rater(number, consented=False) for number in range(4)]
+    assert {stage(rater) for rater in people} == {"consent"}
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda rater: rater.http.post("/api/consent", json={"version": "1"}), people))
+    assert sorted(answer.status_code for answer in answers) == [201, 403, 403, 403]
+    assert {answer.json()["error"] for answer in answers if answer.status_code == 403} == {"busy"}
+
+
 def test_an_abandoned_trial_blocks_nobody_for_ever(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     gone = served.rater(0)
     gone.next()

@@ -21,7 +21,7 @@ from vapbench.study.server.preview import preview_page
 from vapbench.study.server.recruitment import Arrival, Outcome, arrival, fits, outcome_of
 from vapbench.study.server.security import Guard
 from vapbench.study.server.service import Service
-from vapbench.study.server.store import Answer, Receipt, Refused, note, open_assignment, setting
+from vapbench.study.server.store import Answer, Receipt, Refused, note, open_assignment, rater_row, setting
 from vapbench.study.server.survey import check_answers, words_of
 from vapbench.study.server.web import ERRORS, body_of, entered, language_of, let_in, page, service_of, spoken
 from vapbench.study.texts import page_texts, said
@@ -206,9 +206,26 @@ async def _consent(request: Request) -> Response:
         raise Refused(409, "consent", "The consent form has changed; please read it again.")
     stage = await _stage(service, rater)
     if stage not in ("consent", "trials"):
-        raise Refused(403, stage, "The study takes nobody new at the moment.")
-    await service.write(lambda database: raters.consent(database, service.clock, rater["id"], given.version))
+        raise _nobody_new(stage)
+
+    def agree(database: sqlite3.Connection) -> str:
+        # Looked at again where nobody comes between: of many at once only as many as are needed get in. Told, not
+        # raised: a refusal would undo the leases that ran out in the database alone.
+        row = rater_row(database, rater["id"])
+        if row["status"] != "active":
+            return str(row["status"])
+        if row["place"] is None and (admission := service.store.admission(database)) != "open":
+            return admission
+        raters.consent(database, service.clock, rater["id"], given.version)
+        return "trials"
+
+    if (now := await service.write(agree)) != "trials":
+        raise _nobody_new(now)
     return JSONResponse({"consented": True}, 201)
+
+
+def _nobody_new(stage: str) -> Refused:
+    return Refused(403, stage, "The study takes nobody new at the moment.")
 
 
 async def _decline(request: Request) -> Response:

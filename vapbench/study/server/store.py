@@ -212,18 +212,24 @@ class Store:
         if missing > self._under_way(database):
             return "open"
         (leases,) = database.execute(
-            "SELECT count(*) FROM assignment WHERE state = 'open' AND counted = 1 AND trial ->> 'role' = 'main'"
+            "SELECT count(*) FROM assignment WHERE state = 'open' AND counted = 1 "
+            "AND json_extract(trial, '$.role') = 'main'"
         ).fetchone()
         return "busy" if missing or leases else "full"
 
     def _under_way(self, database: sqlite3.Connection) -> int:
-        """Main votes still to come from raters who hold a lease, at most."""
+        """Main votes still to come, at most: from raters who hold a lease, or agreed lately and read what to do."""
         whole = self.design.protocol.session.trials * len(self.design.protocol.questions)
         rows = database.execute(
-            "SELECT sum(trial ->> 'role' = 'main') AS handed FROM assignment WHERE rater IN "
+            "SELECT sum(json_extract(trial, '$.role') = 'main') AS handed FROM assignment WHERE rater IN "
             "(SELECT rater FROM assignment WHERE state = 'open' AND counted = 1) GROUP BY rater"
         )
-        return sum(max(0, whole - row["handed"]) for row in rows)
+        (reading,) = database.execute(
+            "SELECT count(*) FROM rater WHERE place IS NOT NULL AND status = 'active' AND excluded = '' "
+            "AND consented_us > ? AND id NOT IN (SELECT rater FROM assignment)",
+            (self.clock.now() - self._lease_us,),
+        ).fetchone()
+        return sum(max(0, whole - int(row["handed"])) for row in rows) + whole * int(reading)
 
     def shown(self, database: sqlite3.Connection, rater: str, assignment: str) -> None:
         """Note when a trial was first on the screen.
@@ -375,7 +381,7 @@ class Store:
         needed, first = self.design.protocol.session.qualification
         rows = database.execute(
             "SELECT a.trial, v.record FROM vote v JOIN assignment a ON a.id = v.assignment WHERE v.rater = ? "
-            "AND a.trial ->> 'role' = 'gold' ORDER BY a.number LIMIT ?",
+            "AND json_extract(a.trial, '$.role') = 'gold' ORDER BY a.number LIMIT ?",
             (rater, first),
         ).fetchall()
         right = sum(self._right(_trial(row["trial"]), json.loads(row["record"])["choice"]) for row in rows)
@@ -385,7 +391,8 @@ class Store:
 
     def _keep_conflict(self, database: sqlite3.Connection, rater: str, assignment: str, answer: Answer) -> None:
         kept = database.execute(
-            "SELECT count(*) FROM event WHERE kind = 'conflict' AND rater = ? AND detail ->> 'assignment' = ?",
+            "SELECT count(*) FROM event WHERE kind = 'conflict' AND rater = ? "
+            "AND json_extract(detail, '$.assignment') = ?",
             (rater, assignment),
         ).fetchone()[0]
         if kept < _CONFLICTS_KEPT:
