@@ -167,6 +167,16 @@ def test_every_end_has_its_own_code(tmp_path: Path) -> None:
     assert rows[f"{4:024x}"].why == "asked for it"
 
 
+def test_whoever_is_excluded_is_reviewed_also_when_the_study_closes(folder: StudyFolder, served: Served) -> None:
+    rater, admin = consented(arrive(served)), served.admin()
+    trial = rater.next()
+    assert trial and rater.vote(trial["assignment"]).status_code == 201
+    admin.post("/admin/api/exclusion", json={"rater": state(rater)["me"], "reason": "a bot"})
+    admin.post("/admin/api/status", json={"status": "closed"})
+    (row,) = payments_of(folder, PROLIFIC)
+    assert (row.outcome, row.decision, row.why) == ("closed", "review", "a bot")
+
+
 def test_a_withdrawn_participant_is_in_the_table_without_an_identity(folder: StudyFolder, served: Served) -> None:
     rater = consented(arrive(served))
     rater.http.post("/api/withdraw", json={})

@@ -19,7 +19,10 @@ from vapbench.errors import DataError
 from vapbench.study.analysis.ballots import load_ballots
 from vapbench.study.folder import StudyFolder
 from vapbench.study.preregistration import preregistration
+from vapbench.study.protocol import Survey
 from vapbench.study.server import web
+from vapbench.study.server.store import Refused
+from vapbench.study.server.survey import check_answers
 from vapbench.study.settings import StudyFile, freeze_words, read_settings, settings_path, worded, write_template
 from vapbench.study.texts import shipped
 
@@ -152,6 +155,23 @@ def test_answers_to_the_questions_are_kept_once_and_in_the_first_language(folder
         assert rater.http.get("/api/state").json()["answered"] == ["before"]
     events = [event for event in load_ballots(folder).events or () if event.kind == "answers before"]
     assert [json.loads(event.detail) for event in events] == [{"age": 31.0, "sight": "some"}]
+
+
+def test_nobody_is_asked_before_consent_or_after_withdrawal(folder: StudyFolder) -> None:
+    freeze_words(folder)
+    given = {"when": "before", "answers": {"sight": "1"}}
+    with serving(folder) as served:
+        early, gone = served.rater(0, consented=False), served.rater(1)
+        gone.http.post("/api/withdraw", json={})
+        answers = [rater.http.post("/api/answers", json=given) for rater in (early, gone)]
+    refused = [(answer.status_code, answer.json()["error"]) for answer in answers]
+    assert refused == [(403, "consent"), (403, "withdrawn")]
+    assert not any(event.kind == "answers before" for event in load_ballots(folder).events or ())
+
+
+def test_a_required_answer_is_not_blank() -> None:
+    with pytest.raises(Refused, match="name needs an answer"):
+        check_answers((Survey(key="name", ask="Name", kind="text", required=True),), {"name": " "})
 
 
 def test_what_is_frozen_is_said(folder: StudyFolder) -> None:

@@ -116,7 +116,16 @@ def consent(database: sqlite3.Connection, clock: Clock, rater: str, version: str
 
 
 def keep_answers(database: sqlite3.Connection, clock: Clock, rater: str, when: str, answers: Mapping[str, Any]) -> None:
-    """Store the answers to the questions before or after the trials, once; they are in the export's events."""
+    """Store the answers to the questions before or after the trials, once; they are in the export's events.
+
+    Raises:
+        Refused: the rater has not consented, or withdrew.
+    """
+    row = rater_row(database, rater)
+    if row["place"] is None:
+        raise Refused(403, "consent", "Please give your consent first.")
+    if row["status"] == "withdrawn":
+        raise Refused(403, "withdrawn", "You are no longer part of this study.")
     if when not in surveys_answered(database, rater):
         note(database, clock, f"answers {when}", rater, canonical_json(dict(answers)))
 

@@ -177,6 +177,8 @@ def _decide(rater: sqlite3.Row, outcome: str, answers: int) -> tuple[str, str]:
     match outcome:
         case "finished":
             return ("review", doubts) if not usable(rater) else ("approve", "")
+        case "closed" if not usable(rater):
+            return "review", doubts
         case "closed":
             return ("approve", "the study closed meanwhile") if answers else ("partial", "closed before an answer")
         case "screened_out":

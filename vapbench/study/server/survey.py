@@ -50,7 +50,7 @@ def check_answers(asked: Sequence[Survey], answers: Mapping[str, str]) -> dict[s
     known = {question.key: question for question in asked}
     if strangers := set(answers) - set(known):
         raise Refused(422, "answers", f"{min(strangers)} was not asked.")
-    missing = [key for key, question in known.items() if question.required and key not in answers]
+    missing = [key for key, question in known.items() if question.required and not answers.get(key, "").strip()]
     if missing:
         raise Refused(422, "answers", f"{missing[0]} needs an answer.")
     return {key: _checked(known[key], text) for key, text in answers.items()}
