@@ -261,7 +261,7 @@ def test_a_folder_with_a_manifest_json_of_another_program_is_one_of_videos(outs:
 def test_a_folder_of_videos_alone_has_no_other_data(outs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     refused = score(outs, "--suite", "custom", "--data", outs.parent)
     assert "--suite custom has no data but the videos in" in str(refused.exception)
-    monkeypatch.setenv("VAPBENCH_DATA", str(outs.parent))
+    monkeypatch.setenv("VAPBENCH_DATA", f"{outs.parent}/")
     assert score(outs, "--suite", "custom", "--dry-run").exit_code == 0, "it may be meant for another suite"
 
 

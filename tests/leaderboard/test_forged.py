@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from vapbench.cli import app
 from vapbench.errors import DataError
 from vapbench.files.atomic import file_sha256
 from vapbench.leaderboard import boards
@@ -18,6 +21,7 @@ from vapbench.leaderboard.boards import Board, Leaderboard, collect
 from vapbench.leaderboard.check import check_submission
 from vapbench.leaderboard.pack import pack
 from vapbench.leaderboard.roster import Rosters
+from vapbench.leaderboard.rows import read_rows
 from vapbench.leaderboard.submission import read_submission, submission_digest
 from vapbench.leaderboard.views import groups_of
 from vapbench.results.run import RunFolder
@@ -280,6 +284,8 @@ FORGED: dict[str, tuple[Callable[[Forger], object], str]] = {
     "negative seconds": (lambda it: it.first("generations.jsonl", seconds=-1e9), "seconds is -1000000000.0"),
     "negative frames": (lambda it: it.first("generations.jsonl", frames=-13), "frames is -13"),
     "row of the future": (lambda it: it.first(PSNR, ended="2999-01-01T00:00:00+00:00"), "is in the future"),
+    "time that no figure can show": (lambda it: it.first("generations.jsonl", seconds=5e-324), "seconds is 5e-324"),
+    "time without end": (lambda it: it.first("generations.jsonl", seconds=1e200), "seconds is 1e+200"),
     "row of no time": (lambda it: it.first(PSNR, ended="yesterday"), "no ISO 8601 time"),
     "session of the future": (
         lambda it: it.manifest(lambda m: m["sessions"][-1].update(ended="9999-12-31T00:00:00+00:00")),
@@ -454,6 +460,7 @@ def test_a_verified_submission_is_ranked_until_a_row_of_it_changes(forger: Forge
     measured, *_ = groups_of(board := mini(results, home), board.tables[-1])
     assert [line.label for line in measured.lines if line.label == "mine"]
     assert any(number.rank for line in measured.lines if line.label == "mine" for number in line.numbers)
+    assert {entry.scored_anew for entry in board.entries} == {None}, "attested by hand: not 0 of 0 videos"
     forger.first(PSNR, value=59.9)
     measured, *_ = groups_of(board := mini(results, home), board.tables[-1])
     assert "mine" not in [line.label for line in measured.lines]
@@ -485,3 +492,27 @@ def test_a_title_in_another_script_says_so(forger: Forger, rosters: Rosters) -> 
     assert check_submission(forger.path, rosters) == []
     shown = admit(RunFolder(forger.path), read_submission(forger.path), rosters.of("mini")).manifest.card.title
     assert shown == "\u0412\u0410\u0420 [in Cyrillic letters]"
+
+
+def test_a_column_without_a_range_has_a_largest_score_too(forger: Forger, rosters: Rosters) -> None:
+    forger.first(PSNR, value=1e200)
+    mini = rosters.of("mini")
+    columns = {key: replace(it, shown=it.shown.model_copy(update={"range": None})) for key, it in mini.columns.items()}
+    found: list[str] = []
+    read_rows(forger.path, replace(mini, columns=columns), found)
+    assert found == ["first_frame_psnr.jsonl:1: 1e+200 is larger than can be averaged"]
+
+
+def test_weights_that_are_not_here_are_known_from_our_rows(
+    forger: Forger, results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vapbench.leaderboard.roster.absent_of", lambda *_: ["weights.safetensors"])
+    assert check_submission(forger.path, Rosters([results])) == []
+    set_all(SEMANTIC, weights="b" * 64)(forger)
+    assert any("scored with other weights" in problem for problem in check_submission(forger.path, Rosters([results])))
+
+
+def test_what_is_printed_drives_no_terminal_and_begins_no_line_of_a_log(forger: Forger) -> None:
+    forger.said(**{"\x1b[2J\n::error::" + "x" * 5000: 1})
+    printed = CliRunner().invoke(app, ["leaderboard", "check", str(forger.path)]).output
+    assert "submission.json" in printed and "\x1b" not in printed and "\n::" not in printed and len(printed) < 1500

@@ -25,7 +25,7 @@ from vapbench.leaderboard.boards import Leaderboard, collect
 from vapbench.leaderboard.check import check_submission
 from vapbench.leaderboard.likeness import ALIKE, difference, small
 from vapbench.leaderboard.pack import pack
-from vapbench.leaderboard.rescore import Rescored, rescore
+from vapbench.leaderboard.rescore import Rescored, rescore, write_badge
 from vapbench.leaderboard.roster import Rosters
 from vapbench.leaderboard.views import groups_of
 
@@ -187,6 +187,13 @@ def test_a_sample_is_drawn_by_the_submission_s_hash(home: Leaderboard, rosters: 
     drawn = found(home, rosters, sample=3)
     assert (drawn.videos, drawn.of, drawn.rows) == (3, 12, 6)
     assert drawn == found(home, rosters, sample=3), "the same submission, the same draw"
+
+
+def test_what_is_attested_of_another_run_is_not_written_over(home: Leaderboard) -> None:
+    (home.path / "badges.json").write_text('{"runs": {"mini/mine": {"badge": "reproduced", "regenerated": 12}}}')
+    with pytest.raises(DataError, match="attests mini/mine of a run that is no submission; rename"):
+        write_badge(home, Rescored("mini", "mine", "a" * 64, videos=12, of=12, rows=24))
+    assert home.attested()["mini/mine"].regenerated == 12
 
 
 @pytest.fixture

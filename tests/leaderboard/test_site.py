@@ -16,7 +16,8 @@ from vapbench.errors import DataError, UsageError
 from vapbench.files.atomic import file_sha256
 from vapbench.leaderboard.changelog import read_changelog
 from vapbench.leaderboard.charts import human
-from vapbench.leaderboard.site import build
+from vapbench.leaderboard.media import MediaFiles
+from vapbench.leaderboard.site import _write, build
 
 from .conftest import HOSTILE, Board, cases
 
@@ -185,6 +186,23 @@ def test_badges_are_what_maintainers_attest(board: Board) -> None:
     attest(board, badge="best")
     with pytest.raises(DataError, match=r"badges\.json"):
         board.build()
+
+
+def test_what_was_said_of_a_submission_moves_no_badge_of_ours(board: Board) -> None:
+    board.fill()
+    attest(board, badge="self-reported", submission="a" * 64)
+    board.build()
+    assert "recomputed" in line_of(board.page("index.html"), "vap")
+
+
+def test_copies_that_browsers_play_stay_while_they_are_wanted(board: Board) -> None:
+    kept = board.site / "media" / "0-shown.mp4"
+    kept.parent.mkdir(parents=True)
+    kept.write_bytes(b"encoded before")
+    media = MediaFiles(wanted=True, copies={"media/0-shown.mp4": board.runs.root / "none.avi"})
+    assert media.count == 1
+    _write(board.site, {}, media)
+    assert kept.read_bytes() == b"encoded before", "encoding hundreds of them again would take minutes"
 
 
 def test_reproduced_needs_a_tenth_of_the_cases_made_again(board: Board) -> None:

@@ -78,6 +78,7 @@ def check(
     from rich.markup import escape
 
     from vapbench.core.console import output
+    from vapbench.files.text import in_a_row
     from vapbench.leaderboard.check import check_submissions
     from vapbench.leaderboard.roster import Rosters
     from vapbench.results.places import places
@@ -85,9 +86,10 @@ def check(
     found = check_submissions(folder, Rosters(places(results), data))
     for path, problems in found.items():
         for problem in problems:
-            output().print(f"[red]bad[/red] {escape(str(path))}: {escape(problem)}", soft_wrap=True)
+            # A stranger's names: they neither drive a terminal nor begin a line of a log.
+            output().print(f"[red]bad[/red] {escape(in_a_row(f'{path}: {problem}'))}", soft_wrap=True)
         if not problems:
-            output().print(f"[green]ok[/green]  {escape(str(path))}", soft_wrap=True)
+            output().print(f"[green]ok[/green]  {escape(in_a_row(str(path)))}", soft_wrap=True)
     if not found:
         output().print(f"no submissions in {escape(str(folder))}", soft_wrap=True)
     raise typer.Exit(3 if any(found.values()) else 0)
@@ -141,7 +143,10 @@ def rescore(
     sample: Annotated[
         int | None,
         typer.Option(
-            "--sample", min=1, help="Videos to draw, by the submission's hash; default: all.", show_default=False
+            "--sample",
+            min=1,
+            help="Videos to draw, by the submission's hash, for a first look: its author can know it. Default: all.",
+            show_default=False,
         ),
     ] = None,
     videos: Annotated[

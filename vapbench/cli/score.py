@@ -90,8 +90,8 @@ def score(
     settings = execution.settings(scoring=scoring)
     suite = find_suite(cases.suite)
     target = _run_or_folder(target, execution.results, suite.name)
-    # The variable may be meant for other suites.
-    if suite.data == "videos" and cases.data and str(cases.data) != os.environ.get("VAPBENCH_DATA"):
+    # The variable may be meant for other suites; a path spells it otherwise, as without a slash at its end.
+    if suite.data == "videos" and cases.data and cases.data != Path(os.environ.get("VAPBENCH_DATA", "")):
         raise UsageError(f"--suite {cases.suite} has no data but the videos in {target}; leave --data out.")
     data = target if suite.data == "videos" else cases.data
     selection = choose(cases.suite, data, cases.task, cases.limit, progress(output.quiet))

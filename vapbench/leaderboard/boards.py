@@ -344,6 +344,9 @@ def _badge(
     said = attested.get(f"{suite}/{path.name}", Attested())
     if path in submitted and said.submission != submission_digest(path):
         return "self-reported"
+    if path not in submitted and said.submission:
+        # It was said of a submission of that name, which moves no badge of ours.
+        said = Attested()
     total = len(run.cases())
     if said.badge == "reproduced" and said.regenerated < REPRODUCED_SHARE * total:
         raise DataError(
@@ -365,7 +368,8 @@ def _entry(
     seen_by_people = any(method.shows(path, identity) for study in studies for method in study.methods.values())
     name = f"{path.name}-submitted" if path in submitted else path.name
     said = anew.get(path)
-    scored_anew = (said.videos, said.of) if said else None
+    # Reproduced is attested by hand, and of no videos.
+    scored_anew = (said.videos, said.of) if said and said.of else None
     return Entry(label, slug(name), run, badges[path], seen_by_people, submitted.get(path), scored_anew)
 
 

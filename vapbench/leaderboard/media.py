@@ -62,6 +62,11 @@ class MediaFiles:
     drawn: dict[str, Path] = field(default_factory=dict)
     """What a suite draws itself, for a clone that ran nothing: by its hash, and by that of the case field it is."""
 
+    @property
+    def count(self) -> int:
+        """Videos and images the pages refer to."""
+        return len(self.files) + len(self.first_frames) + len(self.copies)
+
     def draw(self, suite: str) -> None:
         """Have a suite that needs no data draw its cases, if videos are wanted."""
         known = load_suites().get(suite)

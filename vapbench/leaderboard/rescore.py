@@ -156,16 +156,20 @@ def write_badge(home: Leaderboard, found: Rescored) -> None:
     """Attest what was found, in place of what was attested of the same submission before.
 
     Raises:
-        DataError: ``badges.json`` is not of its form.
+        DataError: ``badges.json`` is not of its form, or attests a run of ours under that name.
     """
-    runs = home.attested()
+    runs, name = home.attested(), f"{found.suite}/{found.name}"
+    if name in runs and runs[name].submission is None:
+        raise DataError(
+            f"{home.path / 'badges.json'} attests {name} of a run that is no submission; rename the submission."
+        )
     badge = Attested(
         badge="recomputed" if found.verified else "self-reported",
         submission=found.digest,
         videos=found.videos,
         of=found.of,
     )
-    runs[f"{found.suite}/{found.name}"] = badge
+    runs[name] = badge
     document = {name: said.model_dump(exclude_defaults=True) for name, said in sorted(runs.items())}
     write_json(home.path / "badges.json", {"runs": document})
 

@@ -7,7 +7,7 @@ our own runs otherwise; columns are the suite's, as the registry defines them, a
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -30,7 +30,8 @@ class RosterColumn:
     key: ColumnKey
     shown: ColumnDisplay
     weights: str | None
-    """Hash of the files its values depend on; empty for none, None where they are not on this machine."""
+    """Hash of the files its values depend on; empty for none, None where they are neither on this machine nor in a
+    row of ours."""
 
     @property
     def bounds(self) -> tuple[float, float]:
@@ -113,7 +114,10 @@ class Rosters:
         if not cases:
             raise DataError(f"the cases of {name} are not known here: name the suite's data with --data DIR")
         known = {column.key: column for column in _columns_of(ours)}
-        known |= {column.key: column for column in map(_column, columns(suite.metrics))}
+        for column in map(_column, columns(suite.metrics)):
+            # What is not on this machine, our own rows may know.
+            rows = known.get(column.key)
+            known[column.key] = replace(column, weights=rows.weights) if rows and column.weights is None else column
         return Roster(suite, cases, known, {case.id: case for case in media})
 
     def _readable(self, suite: Suite) -> bool:

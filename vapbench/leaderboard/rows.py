@@ -18,7 +18,7 @@ from vapbench.files.parsing import parse_json
 from vapbench.leaderboard.roster import Roster, RosterColumn
 from vapbench.leaderboard.texts import problems
 from vapbench.report.read.evidence import ColumnKey
-from vapbench.results.manifest import is_video_name
+from vapbench.results.manifest import LARGEST_SCORE, is_video_name
 from vapbench.results.rows import GenerationRow, ScoreRow
 from vapbench.results.run import column_slug
 
@@ -27,7 +27,9 @@ LONGEST_ROW = 1 << 18
 FEWEST_ALIKE = 8
 """From so many videos on, a score that is the same for all of them and no bound of its range is no measurement."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_NEVER_NEGATIVE = ("seconds", "encode_seconds", "peak_mb", "frames", "height", "width", "fps")
+_MEASURED = ("seconds", "encode_seconds", "peak_mb", "frames", "height", "width", "fps")
+_LEAST, _MOST = 1e-9, 1e9
+"""Between these is whatever was measured of a clip and is not 0: figures have it on an axis of powers of ten."""
 Row = TypeVar("Row", GenerationRow, ScoreRow)
 Key = tuple[str, int]
 
@@ -148,9 +150,9 @@ def _row_problems(row: GenerationRow | ScoreRow, where: str, roster: Roster) -> 
         found.append(f"{where} has the schema {row.schema}, not 1")
     if problem := date_problem(row.ended):
         found.append(f"{where}: ended {problem}")
-    for name in _NEVER_NEGATIVE:
+    for name in _MEASURED:
         value = getattr(row, name, None)
-        if value is not None and not (isfinite(value) and value >= 0):
+        if value is not None and value != 0 and not _LEAST <= value <= _MOST:
             found.append(f"{where}: {name} is {value}, which cannot be")
     return found
 
@@ -204,6 +206,8 @@ def _score_problems(
         yield f"{where}: a {row.status} score has the value {row.value!r}; a missing score is null, never a number"
     elif row.value is not None and not low <= row.value <= high:
         yield f"{where}: {row.value:g} is outside the range of {row.metric}, {low:g} to {high:g}"
+    elif row.value is not None and not abs(row.value) < LARGEST_SCORE:
+        yield f"{where}: {row.value:g} is larger than can be averaged"
 
 
 def _column_of_one_value(name: str, column: RosterColumn, rows: Mapping[Key, ScoreRow]) -> Iterator[str]:

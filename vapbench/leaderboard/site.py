@@ -115,7 +115,7 @@ def build(
         _board_pages(site, board)
     _common_pages(site, changes, files)
     _write(out, {**site.pages, **files}, site.media)
-    return Built(out / "index.html", len(site.pages), len(site.media.files) + len(site.media.first_frames))
+    return Built(out / "index.html", len(site.pages), site.media.count)
 
 
 def _board_pages(site: _Site, board: Board) -> None:
@@ -358,7 +358,7 @@ def _check_out(out: Path) -> None:
 
 
 def _write(out: Path, files: Mapping[str, str], media: MediaFiles) -> None:
-    wanted = {*files, *media.files, *media.first_frames, _MARK}
+    wanted = {*files, *media.files, *media.first_frames, *media.copies, _MARK}
     out.mkdir(parents=True, exist_ok=True)
     for path in sorted(out.rglob("*"), reverse=True):
         name = path.relative_to(out).as_posix()

@@ -89,7 +89,7 @@ class Layout(_Strict):
     """Of every column; None: each metric's own."""
     caption: str = ""
     latex_label: str = ""
-    """None: ``tab:suite-task``."""
+    """Empty: ``tab:suite-task``."""
     width: Annotated[float, BeforeValidator(_inches)] = Field(default=WIDTHS["column"], ge=2, le=20)
     """Inches that LaTeX may take."""
     notes: Notes = "brief"
