@@ -43,7 +43,7 @@ FirstScreen.entries = {
     "export": Entry("export", _COMPARE, "Write the scores that count now as one frame."),
     "leaderboard": Entry("leaderboard", _PUBLISH, "Build the public board; check submissions to it."),
     "study": Entry("study", _STUDY, "Run a human preference study."),
-    "check": Entry("check", _PREPARE, "Check declarations, methods, results; or a judge."),
+    "check": Entry("check", _PREPARE, "Check what you declare, a metric, a judge, or official parity."),
     "data": Entry("data", _PREPARE, "Prepare and verify suites; fetch metric weights."),
     "train": Entry("train", _PREPARE, "Train checkpoints."),
     "results": Entry("results", _PREPARE, "Merge, unlock, remove and tidy runs."),

@@ -29,7 +29,7 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(
         cls=_Check,
         rich_markup_mode=None,
-        help="Check declarations, methods, results; a metric; a judge; or our frames beside the official code's.\n\n"
+        help="Check what you declare, a metric, a judge, or official parity.\n\n"
         "vapbench check [TARGET…], vapbench check metric, vapbench check judge, or vapbench check parity",
     )
     group.command(_TARGETS)(check)

@@ -166,7 +166,7 @@ def rescore(
 
     \b
     vapbench leaderboard rescore leaderboard/submissions/mine
-    vapbench leaderboard rescore leaderboard/submissions/mine --sample 24 --data DIR
+    vapbench leaderboard rescore leaderboard/submissions/mine --sample 24
     """
     from rich.progress import Progress
 

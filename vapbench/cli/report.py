@@ -60,7 +60,7 @@ def report(
     \b
     vapbench report
     vapbench report vap frozen --task camera --figure forest.pdf
-    vapbench report --metric first_frame_psnr --metric dynamic_degree --label vap="VAP (ours)"
+    vapbench report --metric first_frame_psnr --label vap="VAP (ours)"
     vapbench report --metric semantic_alignment --by-category
     """
     from vapbench.cli.naming import run_folders, where

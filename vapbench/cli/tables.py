@@ -141,12 +141,12 @@ def table(
 
     \b
     vapbench table vap i2v lora --task all --format latex --out table.tex
-    vapbench table --label vap="VAP (ours)" --metric +first_frame_psnr --width page --format latex
+    vapbench table --label vap="VAP (ours)" --metric +first_frame_psnr
     vapbench table --published --suite vap-data
     vapbench table --config table.yaml --format latex --out table.tex
 
     \b
-    All of it may stand in a small file beside the paper; options given as well override it:
+    All of it may stand in a small file beside the paper; options override it:
     \b
       # table.yaml
       runs: [vap, i2v, lora]
