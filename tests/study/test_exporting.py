@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from tests.study.conftest import Population, collect, make_protocol, rechain, write_log, write_protocol
 from vapbench.errors import DataError
@@ -46,6 +47,12 @@ def test_an_export_is_a_study_that_needs_no_server(folder: StudyFolder, tmp_path
     manifest = json.loads((tmp_path / "manifest.json").read_text())
     assert manifest["votes_sha256"] == ballots.votes[-1].hash
     assert all(file_sha256(tmp_path / name) == sha for name, sha in manifest["files"].items())
+
+
+@pytest.mark.parametrize("viewport", [(2**70, 1), (1, -1)])
+def test_no_window_is_larger_than_a_table_can_hold(viewport: tuple[int, int]) -> None:
+    with pytest.raises(ValidationError, match="viewport"):
+        Client(viewport=viewport)
 
 
 def test_no_cell_of_the_csv_is_a_formula(folder: StudyFolder, tmp_path: Path) -> None:

@@ -45,6 +45,8 @@ def test_the_methods_section_has_the_numbers(result: StudyResult, tmp_path: Path
     text = methods_text(result)
     assert "2 methods were compared on 8 cases" in text and "11 raters consented and 7 were analysed, with" in text
     assert "No result by method was seen before the study was closed." in text
-    assert result.protocol.sha256[:16] in text
+    assert result.protocol.sha256[:16] in text and "chose the better one" in text
+    of_many = result.protocol.model_copy(update={"kind": "best_of_n", "ties": False})
+    assert "chose the best one (" in methods_text(replace(result, ballots=replace(result.ballots, protocol=of_many)))
     flow_diagram(flow_of(result)).savefig(tmp_path / "flow.png")
     assert (tmp_path / "flow.png").stat().st_size > 5_000

@@ -37,7 +37,7 @@ class Client(Frozen):
     stalls: int | None = Field(default=None, ge=0, le=_MOST)
     hidden: int | None = Field(default=None, ge=0, le=_MOST)
     """Times the tab was left."""
-    viewport: tuple[int, int] | None = None
+    viewport: tuple[Annotated[int, Field(ge=0, le=_MOST)], Annotated[int, Field(ge=0, le=_MOST)]] | None = None
     """Width and height in CSS pixels."""
     browser: str = Field(default="", max_length=40)
     """Family only, such as ``firefox``."""

@@ -66,7 +66,7 @@ def methods_text(result: StudyResult) -> str:
     protocol, flow = result.protocol, flow_of(result)
     pair = protocol.kind == "pair"
     shown = "two results side by side" if pair else f"the results of all {len(protocol.methods)} methods at once"
-    answer = "chose the better one, or no difference" if protocol.ties else "chose the better one"
+    answer = f"chose the {'better' if pair else 'best'} one" + (", or no difference" if protocol.ties else "")
     model = (
         "Davidson's extension of the Bradley-Terry model for ties, with a side effect"
         if pair

@@ -29,7 +29,7 @@ MARGIN = 0.05
 """A change counts from this share of the greatest mean change that any edit makes to the column."""
 
 LEVEL = 0.05
-"""Of the sign-flip test that a change must pass: with fewer than 6 conditions none can."""
+"""Of the sign-flip test that a change must pass: with fewer than 6 units none can."""
 
 Verdict = Literal["sees", "blind", "fooled", "steady", "disturbed", "unclear"]
 VERDICTS: Mapping[Verdict, str] = {
