@@ -1,7 +1,7 @@
 """Draw the README's figure of a probe: methods on the mini suite's camera task.
 
-    vapbench probe -m vap -m frozen -m noise --task camera
-    python docs/scripts/probe_picture.py runs docs/pictures/probe.png vap frozen noise
+    vapbench probe -m vap -m i2v -m frozen --task camera
+    python docs/scripts/probe_picture.py runs docs/pictures/probe.png vap i2v frozen
 
 Needs the runs of the first command; what they lack is left out of the figure.
 """
