@@ -27,5 +27,6 @@ def test_an_expected_difference_says_how_many_conditions_find_it() -> None:
 
 
 def test_a_suite_whose_data_is_elsewhere_says_what_it_needs() -> None:
+    assert "vapbench power --suite vap-data --data DIR" in CliRunner().invoke(app, ["power"]).stdout
     done = CliRunner().invoke(app, ["power", "--suite", "gallery"])
     assert done.exit_code != 0 and "--data DIR" in str(done.exception)

@@ -61,7 +61,10 @@ def power(
         found |= {"difference": difference, "conditions_needed": needed} if difference else {}
         output().print_json(jsonlib.dumps(found))
         return
-    for line in _lines(rows, needed if difference else {}, difference, methods, seeds, sd):
+    lines = _lines(rows, needed if difference else {}, difference, methods, seeds, sd)
+    for name in sorted({row["suite"] for row in rows} - {row["suite"] for row in rows if row["task"] != "all"}):
+        lines.append(f"{name}'s categories are known from its data: vapbench power --suite {name} --data DIR")
+    for line in lines:
         output().print(line, markup=False, highlight=False, soft_wrap=True)
 
 
