@@ -20,7 +20,7 @@ def bounds() -> dict[str, str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     extras = project["optional-dependencies"]
     found = {}
-    for requirement in [*project["dependencies"], *extras["study"], *extras["ray"]]:
+    for requirement in [*project["dependencies"], *extras["official"], *extras["study"], *extras["ray"]]:
         parts = re.fullmatch(r"([\w-]+)>=([\d.]+)", requirement)
         assert parts, f"{requirement} is more than a lower bound"
         found[parts[1]] = parts[2]

@@ -41,11 +41,14 @@ class Frozen(BaseModel):
     ADDED: ClassVar[frozenset[str]] = frozenset()
     """Fields that came later: written only where they say something, so that older studies keep their hashes."""
 
-    @model_serializer(mode="wrap")
+    # pydantic 2.10 looks for the annotation in the module of a subclass, which may not import `Any`.
+    @model_serializer(mode="wrap", return_type=dict[str, Any])
     def _written(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         fields: dict[str, Any] = write(self)
         for name in self.ADDED:
-            if getattr(self, name) == type(self).model_fields[name].get_default(call_default_factory=True):
+            # pydantic 2.10 wants `validated_data`, though no factory here takes any.
+            default = type(self).model_fields[name].get_default(call_default_factory=True, validated_data={})
+            if getattr(self, name) == default:
                 fields.pop(name, None)
         return fields
 
