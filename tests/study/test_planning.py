@@ -353,6 +353,6 @@ def test_the_command_plans_and_says_what_it_can_find_out(results: Path, tmp_path
     assert "Blinded to 48x32, 8 fps, 16 frames (2 s)" in done.stdout
     assert "64x48, 16 fps, 40 frames" in done.stdout
     assert "\n7 raters x " in done.stdout, "with fewer than five that count there would be no interval"
-    assert f"Next:  vapbench study serve {tmp_path}/studies/mini" in done.stdout
+    assert f"vapbench study serve {tmp_path}/studies/mini\n" in done.stdout
     assert StudyFolder(tmp_path / "studies/mini").protocol().id == "mini"
     assert media_id("x") not in done.stdout
