@@ -62,8 +62,11 @@ def power(
         output().print_json(jsonlib.dumps(found))
         return
     lines = _lines(rows, needed if difference else {}, difference, methods, seeds, sd)
-    for name in sorted({row["suite"] for row in rows} - {row["suite"] for row in rows if row["task"] != "all"}):
-        lines.append(f"{name}'s categories are known from its data: vapbench power --suite {name} --data DIR")
+    lines += [
+        f"{row['suite']}'s categories are known from its data: vapbench power --suite {row['suite']} --data DIR"
+        for row in rows
+        if [other["task"] for other in rows if other["suite"] == row["suite"]] == ["all"]
+    ]
     for line in lines:
         output().print(line, markup=False, highlight=False, soft_wrap=True)
 

@@ -46,13 +46,14 @@ class Media(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     path: Path
+    _identity: str | None = PrivateAttr(default=None)
     _prefetched: Clip | None = PrivateAttr(default=None)
     _wanted: int = PrivateAttr(default=0)
     _lock: Lock = PrivateAttr(default_factory=Lock)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Travel to another process as path and hash; decoded frames and their lock stay here."""
-        return _unpickled, (self.path, self.__dict__.get("sha256"))
+        """Travel to another process as path and hashes; decoded frames and their lock stay here."""
+        return _unpickled, (self.path, self.__dict__.get("sha256"), self._identity)
 
     @cached_property
     def sha256(self) -> str:
@@ -64,6 +65,19 @@ class Media(BaseModel):
         if not self.path.exists():
             raise DataError(f"{self.path}: no such file; check the path, or fetch the data again.")
         return content_sha256(self.path) if self.path.is_dir() else file_sha256(self.path)
+
+    @property
+    def identity(self) -> str:
+        """What rows are keyed by: :attr:`sha256`, unless :meth:`identify` said otherwise."""
+        return self._identity or self.sha256
+
+    def identify(self, identity: str) -> None:
+        """Give the media of a suite that draws its clips an identity that no encoder's release changes.
+
+        Args:
+            identity: SHA-256 that stands for the clip, whatever bytes hold it.
+        """
+        self._identity = identity
 
     def read(self) -> Clip:
         """Decode all frames, or return those decoded ahead by :meth:`prefetch`.
@@ -130,10 +144,12 @@ def _no_media(what: str) -> NoMedia:
     return NoMedia(what=what)
 
 
-def _unpickled(path: Path, sha256: str | None) -> Media:
+def _unpickled(path: Path, sha256: str | None, identity: str | None) -> Media:
     media = Media(path=path)
     if sha256:
         media.__dict__["sha256"] = sha256
+    if identity:
+        media.identify(identity)
     return media
 
 
@@ -237,9 +253,9 @@ class Case(BaseModel):
         return {
             "id": self.id,
             "condition": self.condition,
-            "references": [{"video": r.video.sha256, "caption": r.caption} for r in self.references],
-            "image": None if isinstance(self.image, NoMedia) else self.image.sha256,
+            "references": [{"video": r.video.identity, "caption": r.caption} for r in self.references],
+            "image": None if isinstance(self.image, NoMedia) else self.image.identity,
             "caption": self.caption,
-            "target": self.target.sha256 if self.target else None,
+            "target": self.target.identity if self.target else None,
             "clip": self.clip.model_dump(),
         }

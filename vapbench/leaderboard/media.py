@@ -76,7 +76,7 @@ class MediaFiles:
                 files = {"reference": case.reference.video, "image": case.image, "target": case.target}
                 for role, media in files.items():
                     if media is not None and media.path.is_file():
-                        self.drawn |= {media.sha256: media.path, hashes[role]: media.path}
+                        self.drawn |= dict.fromkeys((media.sha256, media.identity, hashes[role]), media.path)
 
     def output(self, entry: Entry, row: GenerationRow | None, label: str, note: str = "", page: str = "") -> Clip:
         """The video of a generation."""

@@ -71,9 +71,16 @@ class Roster:
             return None
         return needed_sha256(needs, fields)
 
+    @cached_property
+    def _identities(self) -> dict[str, str]:
+        """Hash of each file of the suite's data here -> the identity that rows are keyed by."""
+        files = [(*(reference.video for reference in case.references), case.target) for case in self.media.values()]
+        return {media.sha256: media.identity for case in files for media in case if media is not None}
+
     def given_as(self, case: str, sha256: str) -> str:
         """Which of a case's own files a video is, by its hash; "" for none."""
         planned = self.cases[case]
+        sha256 = self._identities.get(sha256, sha256)
         fields = planned.fields or {}
         reference = [{"video": sha256, "caption": planned.reference_caption}]
         hashes = {"target": digest(sha256), "image": digest(sha256), "reference": digest(reference)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vapbench.core.case import Case, ClipSpec, Media, NoMedia
+from vapbench.core.case import Case, ClipSpec, NoMedia
 from vapbench.files.atomic import cache_folder
 from vapbench.suites import vap_data
 from vapbench.suites.mini.writer import DATA_VERSION, write_vap_data
@@ -26,7 +26,7 @@ def load(clip: ClipSpec) -> list[Case]:
     for case in cases:
         for media in (*(reference.video for reference in case.references), case.image, case.target):
             if media is not None and not isinstance(media, NoMedia):
-                _know(media, known[media.path.relative_to(folder).as_posix()])
+                media.identify(known[media.path.relative_to(folder).as_posix()])
     return cases
 
 
@@ -34,7 +34,3 @@ def known_videos() -> dict[str, str]:
     """The SHA-256 that stands for each benchmark clip, by its path in the data folder."""
     lines = VIDEOS.read_text(encoding="utf-8").splitlines()
     return {path: sha256 for sha256, path in (line.split(maxsplit=1) for line in lines)}
-
-
-def _know(media: Media, sha256: str) -> None:
-    media.__dict__["sha256"] = sha256

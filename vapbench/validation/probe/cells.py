@@ -100,7 +100,7 @@ class Counterfactual:
             "probe_reference": self.cell.reference,
             "probe_caption": self.cell.caption,
             "probe_donor": self.donor,
-            "probe_shown": "" if self.shown.reference is NO_REFERENCE else shown.sha256,
+            "probe_shown": "" if self.shown.reference is NO_REFERENCE else shown.identity,
         }
 
 
@@ -131,12 +131,12 @@ def donor_of(case: Case, among: Sequence[Case]) -> Case | None:
 
 def another_reference(case: Case, among: Sequence[Case]) -> Reference | None:
     """A second video of the case's condition that is neither its reference nor its target; None if there is none."""
-    known = {media.sha256 for media in (case.reference.video, case.target) if media is not None}
+    known = {media.identity for media in (case.reference.video, case.target) if media is not None}
     same = [other for other in among if other.condition == case.condition and other.id != case.id]
     found = [*case.references[1:], *(reference for other in same for reference in other.references)]
     return min(
-        (reference for reference in found if reference.video.sha256 not in known),
-        key=lambda reference: digest([case.id, reference.video.sha256]),
+        (reference for reference in found if reference.video.identity not in known),
+        key=lambda reference: digest([case.id, reference.video.identity]),
         default=None,
     )
 

@@ -26,16 +26,17 @@ class Edited(Media):
     """A video made of another."""
 
     source: Path
+    source_identity: str
     edit: Edit
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel to another process."""
-        return _unpickled, (self.path, self.source, self.edit)
+        return _unpickled, (self.path, self.source, self.source_identity, self.edit)
 
     @cached_property
     def sha256(self) -> str:
-        """What it is: the source's hash and what is done to it. The file need not be there yet."""
-        return digest([Media(path=self.source).sha256, self.edit, _VERSION])
+        """What it is: the source's identity and what is done to it. The file need not be there yet."""
+        return digest([self.source_identity, self.edit, _VERSION])
 
     def make(self) -> None:
         """Write the file if it is not there.
@@ -51,8 +52,8 @@ class Edited(Media):
 
 def edited(media: Media, edit: Edit, folder: Path) -> Edited:
     """The same video, played otherwise; its file is named in ``folder`` and not written yet."""
-    name = f"{digest([media.sha256, edit, _VERSION])[:24]}-{edit}.mkv"
-    return Edited(path=folder / name, source=media.path, edit=edit)
+    name = f"{digest([media.identity, edit, _VERSION])[:24]}-{edit}.mkv"
+    return Edited(path=folder / name, source=media.path, source_identity=media.identity, edit=edit)
 
 
 def _played(clip: Clip, edit: Edit) -> Clip:
@@ -61,5 +62,5 @@ def _played(clip: Clip, edit: Edit) -> Clip:
     return replace(clip, frames=np.repeat(clip.frames[:1], len(clip.frames), axis=0))
 
 
-def _unpickled(path: Path, source: Path, edit: Edit) -> Edited:
-    return Edited(path=path, source=source, edit=edit)
+def _unpickled(path: Path, source: Path, source_identity: str, edit: Edit) -> Edited:
+    return Edited(path=path, source=source, source_identity=source_identity, edit=edit)
