@@ -150,6 +150,13 @@ def test_the_cost_of_the_published_protocol_needs_no_data() -> None:
     words = ["probe", "-m", "vap", "--suite", "vap-data", "--task", "all", "--cells", "core", "--dry-run", "--json"]
     facts = json.loads(vapbench(*words).stdout)
     assert (facts["cells"], facts["runs"][0]["videos"]) == (4, 48)
+    # The guide's table is what the command prints.
+    guide = (Path(__file__).parents[2] / "docs" / "guides" / "probe.md").read_text(encoding="utf-8")
+    for method, column in (("vap", 3), ("i2v", 5)):
+        for cells in ("core", "balanced", "full"):
+            row = re.search(rf"^\| `{cells}`, .*$", guide, re.MULTILINE)
+            words = ["probe", "-m", method, "--suite", "vap-data", "--cells", cells, "--dry-run"]
+            assert row and f"about {row[0].split('|')[column].strip()} device hours" in vapbench(*words).stdout
 
 
 def test_without_captions_the_empty_one_stands_in_their_place(tmp_path: Path, vap_data: Path) -> None:
