@@ -89,3 +89,9 @@ def test_help_imports_no_command_and_a_command_imports_no_other() -> None:
 def test_the_version_is_told() -> None:
     done = CliRunner().invoke(app, ["--version"])
     assert (done.exit_code, done.output) == (0, f"vapbench {vapbench.__version__}\n")
+
+
+@pytest.mark.parametrize("command", ["report", "table"])
+def test_what_shapes_a_table_stands_under_a_heading_of_its_own(command: str) -> None:
+    shown = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "80"}, terminal_width=80).output
+    assert "--label" in shown.split("\nThe table:\n")[1].split("\nOutput:\n")[0]

@@ -9,6 +9,7 @@ import typer
 
 from vapbench.cli import options as opt
 from vapbench.cli.extras import Extras
+from vapbench.cli.help import Command
 from vapbench.cli.layout import TableLayout
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    app.command()(report)
+    app.command(cls=Command)(report)
     app.command()(show)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from vapbench.cli import options as opt
+from vapbench.cli.help import LAYOUT, Command
 from vapbench.cli.layout import TableLayout
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ _Suite = Annotated[str | None, typer.Option("--suite", "-s", help="Only runs of 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(compare)
-    app.command()(table)
+    app.command(cls=Command)(table)
 
 
 def compare(
@@ -74,6 +75,7 @@ def table(
             help="paper: the paper's six columns, means. wide: every column, intervals, ranks, n. "
             "ablation: the --reference row, the others with their difference from it. [default: paper]",
             show_default=False,
+            rich_help_panel=LAYOUT,
         ),
     ] = None,
     format_: Annotated[
@@ -85,6 +87,7 @@ def table(
             "--reference",
             help="Row that the others are tested against; a dagger marks p < 0.05. [ablation: the first]",
             show_default=False,
+            rich_help_panel=LAYOUT,
         ),
     ] = None,
     mark: Annotated[
@@ -94,11 +97,17 @@ def table(
             help="Bold and underlined: by the digits shown, or whatever is not significantly worse than the best. "
             "[default: displayed]",
             show_default=False,
+            rich_help_panel=LAYOUT,
         ),
     ] = None,
     intervals: Annotated[
         Literal["none", "brackets", "plus-minus"] | None,
-        typer.Option("--intervals", help="Beside the means. [default: the style's]", show_default=False),
+        typer.Option(
+            "--intervals",
+            help="Beside the means. [default: the style's]",
+            show_default=False,
+            rich_help_panel=LAYOUT,
+        ),
     ] = None,
     width: Annotated[
         str | None,
@@ -107,6 +116,7 @@ def table(
             metavar="column|page|INCHES",
             help="LaTeX: room there is, 3.25 inches (a column of two), 5.5 (a page), or inches. [default: column]",
             show_default=False,
+            rich_help_panel=LAYOUT,
         ),
     ] = None,
     notes: Annotated[
@@ -115,15 +125,25 @@ def table(
             "--notes",
             help="LaTeX: brief notes are no longer than the table; the rest are comments of the file. [default: brief]",
             show_default=False,
+            rich_help_panel=LAYOUT,
         ),
     ] = None,
     published: Annotated[
         bool,
-        typer.Option("--published", help="Add the paper's rows: below runs on its data, else as a table of their own."),
+        typer.Option(
+            "--published",
+            help="Add the paper's rows: below runs on its data, else as a table of their own.",
+            rich_help_panel=LAYOUT,
+        ),
     ] = False,
     votes: Annotated[
         Path | None,
-        typer.Option("--votes", help="votes.csv of a study's export: add what people preferred.", show_default=False),
+        typer.Option(
+            "--votes",
+            help="votes.csv of a study's export: add what people preferred.",
+            show_default=False,
+            rich_help_panel=LAYOUT,
+        ),
     ] = None,
     standalone: Annotated[
         bool, typer.Option("--standalone", help="LaTeX: a document that compiles by itself.")
