@@ -101,7 +101,7 @@ def test_rules_are_applied_while_the_study_runs(tmp_path: Path) -> None:
 
 def test_whoever_fails_gold_makes_room(tmp_path: Path) -> None:
     with serving(make_study(tmp_path / "study", **ONE, gold=3, trials=9, cases=9, training=0)) as served:
-        take_part(served.rater(0), served.service.folder, random.Random(0), care=0.0)
+        take_part(served.rater(0), served.service.folder, 0, care=0.0)
         assert counted(served) == 0
         assert stage(served.rater(1, consented=False)) == "consent"
 
