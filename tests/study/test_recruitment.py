@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import random
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -141,12 +140,12 @@ def test_every_end_has_its_own_code(tmp_path: Path) -> None:
         ends["declined"] = come(1)
         ends["declined"].http.post("/api/decline", json={})
         ends["screened_out"] = consented(come(2))
-        take_part(ends["screened_out"], folder, random.Random(0), care=0)
+        take_part(ends["screened_out"], folder, 0, care=0)
         ends["technical"] = consented(come(3))
         while (trial := ends["technical"].next()) is not None:
             ends["technical"].http.post(f"/api/skip/{trial['assignment']}", json={})
         ends["finished"] = consented(come(4))
-        take_part(ends["finished"], folder, random.Random(0), care=1)
+        take_part(ends["finished"], folder, 0, care=1)
         ends["full"] = come(5)
         me = state(ends["finished"])["me"]
         found = {end: state(rater).get("completion", {}).get("code") for end, rater in ends.items()}
