@@ -1,4 +1,4 @@
-"""Print how long the preference model takes: a fit, its bootstrap, a million votes; and what its intervals cover."""
+"""Print how long the preference model takes: a fit, a million votes; and what its intervals cover."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from tests.stats.designs import SEVEN, random_pairs
 from tests.stats.test_coverage import coverage, davidson_once, population_shares, population_strengths, shares_once
-from vapbench.stats.davidson import bootstrap_davidson, fit_davidson
+from vapbench.stats.davidson import fit_davidson
 from vapbench.stats.simulate import simulate_pairs
 from vapbench.stats.votes import PairVotes
 
@@ -39,7 +39,6 @@ def main() -> None:
     """Print each figure beside its aim."""
     usual, many = votes(60, 50), votes(1000, 1000)
     print(f"fit, 7 methods, 3,000 votes   {seconds(lambda: fit_davidson(usual), 50) * 1000:6.1f} ms (aim: 5)")
-    print(f"2,000 bootstrap refits        {seconds(lambda: bootstrap_davidson(usual), 3):6.2f} s  (aim: 3)")
     print(f"fit, 1,000,000 votes          {seconds(lambda: fit_davidson(many), 3):6.2f} s  (aim: 2)")
     if "--coverage" not in sys.argv:
         return

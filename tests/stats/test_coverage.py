@@ -21,7 +21,7 @@ from benchmarks.coverage import (
 from tests.stats.designs import SEVEN, random_pairs
 from vapbench.stats.arrays import FloatArray
 from vapbench.stats.clusters import Covariance, Interval
-from vapbench.stats.davidson import Davidson, fit_davidson, fit_davidson_counts
+from vapbench.stats.davidson import Davidson, _solve, fit_davidson
 from vapbench.stats.shares import choice_share
 from vapbench.stats.simulate import simulate_choices, simulate_pairs
 
@@ -42,7 +42,8 @@ def population_strengths() -> FloatArray:
                     [np.exp((gap + SEVEN.side) / 2), np.full_like(gap, SEVEN.ties), np.exp(-(gap + SEVEN.side) / 2)]
                 )
                 counts[a, b] = 1e6 * (odds / odds.sum(axis=0)) @ weights
-    return fit_davidson_counts(counts).strength
+    model, solution, notes = _solve(counts, side_effect=True)
+    return model.point(solution, notes).strength
 
 
 def population_shares() -> FloatArray:

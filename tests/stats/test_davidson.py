@@ -10,7 +10,7 @@ import pytest
 
 from tests.stats.designs import SEVEN, random_pairs, seven_methods
 from vapbench.stats.clusters import Covariance
-from vapbench.stats.davidson import SeparationError, bootstrap_davidson, fit_davidson, fit_davidson_counts
+from vapbench.stats.davidson import fit_davidson
 from vapbench.stats.intervals import t_critical
 from vapbench.stats.luce import fit_luce
 from vapbench.stats.newton import components, maximise
@@ -137,8 +137,6 @@ def test_a_method_that_always_wins_is_regularised_and_says_so() -> None:
     fit = fit_davidson(pair_votes(*rows))
     assert "regularised; separation" in fit.point.notes
     assert 0 < fit.difference(0, 1).estimate < 10
-    with pytest.raises(SeparationError, match="no finite strengths"):
-        fit_davidson(pair_votes(*rows), strict=True)
 
 
 def test_methods_never_compared_are_not_invented() -> None:
@@ -149,8 +147,6 @@ def test_methods_never_compared_are_not_invented() -> None:
         assert (across.low, across.high, across.reason) == (None, None, "never compared, not even through others")
     assert np.isnan(fit.ranks().p[0, 2]) and not fit.ranks().better[0][2]
     assert sum(share.estimate for share in fit.luce_shares()[:2]) == pytest.approx(1), "within a piece"
-    with pytest.raises(SeparationError, match="never compared"):
-        fit_davidson(pair_votes(*rows, n=4), strict=True)
 
 
 def test_pieces_meet_through_other_methods() -> None:
@@ -171,8 +167,6 @@ def test_separation_that_the_side_effect_makes_is_found() -> None:
     assert fit.point.notes == ("regularised; separation",)
     assert fit.diverging == ((0, 1),) and fit.side_diverges and fit.side is not None and fit.side.low is None
     assert fit_davidson(quasi_separated(), side_effect=False).point.notes == (), "46 of 48 is no separation"
-    with pytest.raises(SeparationError, match="only on one side"):
-        fit_davidson(quasi_separated(), strict=True)
 
 
 def test_intervals_of_separated_votes_are_those_of_the_profile_likelihood() -> None:
@@ -258,29 +252,9 @@ def test_ties_alone_are_no_proof_of_equality() -> None:
     assert fit.luce_shares()[0].high is None and fit.ranks().text(0) == "1-7"
 
 
-def test_counts_need_not_be_whole() -> None:
-    counts = seven_methods().counts()
-    whole, half = fit_davidson_counts(counts), fit_davidson_counts(counts / 3)
-    assert half.strength == pytest.approx(whole.strength, abs=1e-8)
-
-
 def test_few_raters_give_no_interval() -> None:
     difference = fit_davidson(seven_methods(raters=4, votes_each=200)).difference(0, 1)
     assert difference.low is None and "4 raters" in difference.reason
-
-
-def test_bootstrap_is_seeded_and_contains_the_estimate() -> None:
-    votes = seven_methods()
-    first, second = bootstrap_davidson(votes, 200, seed=5), bootstrap_davidson(votes, 200, seed=5)
-    assert np.array_equal(first.strength, second.strength)
-    interval = first.interval(0, 6)
-    assert interval is not None and interval[0] < fit_davidson(votes).difference(0, 6).estimate < interval[1]
-
-
-def test_bootstrap_with_many_degenerate_refits_has_no_interval() -> None:
-    rows = [(0, 1, LEFT), (1, 0, LEFT), (1, 2, LEFT), (2, 1, LEFT), (0, 2, LEFT), (2, 0, LEFT), (2, 0, RIGHT)]
-    result = bootstrap_davidson(pair_votes(*rows), 100)
-    assert result.degenerate > 1 and result.interval(0, 1) is None
 
 
 @pytest.mark.parametrize("outcome", [2, -2])

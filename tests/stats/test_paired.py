@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
-from vapbench.stats.paired import Pairs, fair_coin_p, paired_difference, paired_differences
+from vapbench.stats.paired import PairedDifference, Pairs, fair_coin_p, paired_differences
 from vapbench.stats.power import (
     Spread,
     conditions_needed,
@@ -14,6 +15,11 @@ from vapbench.stats.power import (
     votes_for_shares,
     votes_per_pair,
 )
+
+
+def paired_difference(a: npt.ArrayLike, b: npt.ArrayLike, cluster: npt.ArrayLike, *, seed: int = 0) -> PairedDifference:
+    """Two methods by themselves, which makes a family of one."""
+    return paired_differences([Pairs(a, b, cluster)], seed=seed)[0]
 
 
 def test_no_difference_is_no_evidence() -> None:

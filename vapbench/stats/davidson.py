@@ -60,17 +60,12 @@ class Davidson(Strengths):
     """Whether no finite side effect fits."""
 
 
-class SeparationError(ValueError):
-    """Some methods always win or always lose, so that no finite strengths fit."""
-
-
-def fit_davidson(votes: PairVotes, side_effect: bool = True, strict: bool = False) -> Davidson:
+def fit_davidson(votes: PairVotes, side_effect: bool = True) -> Davidson:
     """Fit the model to votes, with two-way cluster-robust (rater x item) covariance.
 
     Args:
         votes: pairwise votes.
         side_effect: fit delta; it is left out, with a note, where the design cannot tell it from strengths.
-        strict: refuse separated data instead of regularising them.
 
     Returns:
         The fit, of each piece of the comparison graph by itself. Data in which no finite strengths fit (some group of
@@ -78,11 +73,10 @@ def fit_davidson(votes: PairVotes, side_effect: bool = True, strict: bool = Fals
         intervals by profile likelihood, and a note. No vote is ever invented for a cell.
 
     Raises:
-        SeparationError: ``strict``, and there are no finite strengths.
         ArithmeticError: the fit does not converge.
     """
     counts = votes.counts()
-    model, solution, notes = _solve(counts, side_effect, strict)
+    model, solution, notes = _solve(counts, side_effect)
     point = model.point(solution, notes)
     if model.degenerate:
         nothing = np.zeros((votes.n_methods,) * 2)
@@ -128,57 +122,6 @@ def _diverging(model: _Model, direction: FloatArray | None) -> tuple[tuple[int, 
     theta = model.basis @ direction[: model.strengths]
     met = dict.fromkeys((min(a, b), max(a, b)) for a, b in zip(*map(np.ndarray.tolist, model.pairs), strict=True))
     return tuple((a, b) if theta[a] > theta[b] else (b, a) for a, b in met if abs(theta[a] - theta[b]) > 1e-6)
-
-
-def fit_davidson_counts(counts: FloatArray, side_effect: bool = True, strict: bool = False) -> DavidsonPoint:
-    """Fit the model to counts; no uncertainty, as counts do not say who voted.
-
-    Args:
-        counts: ``(n, n, 3)`` votes by left method, right method, and left wins, tie, right wins; need not be whole.
-        side_effect: as in :func:`fit_davidson`.
-        strict: as in :func:`fit_davidson`.
-    """
-    model, solution, notes = _solve(counts, side_effect, strict)
-    return model.point(solution, notes)
-
-
-@dataclass(frozen=True, eq=False)
-class Bootstrap:
-    """Strengths refitted to resampled raters."""
-
-    strength: FloatArray
-    """``(converged, n_methods)``."""
-    degenerate: int
-    """Refits without finite strengths; above 1 % of all, limits mean nothing and :meth:`interval` has none."""
-
-    def interval(self, a: int, b: int, confidence: float = 0.95) -> tuple[float, float] | None:
-        """Percentile interval of ``theta_a - theta_b``; None with too many degenerate refits."""
-        if self.degenerate > 0.01 * (self.degenerate + len(self.strength)):
-            return None
-        tail = (1 - confidence) / 2
-        low, high = np.quantile(self.strength[:, a] - self.strength[:, b], [tail, 1 - tail])
-        return float(low), float(high)
-
-
-def bootstrap_davidson(votes: PairVotes, replicates: int = 2_000, seed: int = 0, side_effect: bool = True) -> Bootstrap:
-    """Refit to raters drawn with replacement: raters random, items fixed.
-
-    A labelled second opinion: it answers for new raters on these very items, so its intervals are narrower than
-    the two-way ones of :func:`fit_davidson`.
-    """
-    raters, n_raters = codes(votes.rater)
-    n = votes.n_methods
-    cell = (np.asarray(votes.left) * n + votes.right) * 3 + 1 - votes.outcome
-    by_rater = np.bincount(raters * (3 * n * n) + cell, minlength=n_raters * 3 * n * n).reshape(n_raters, -1)
-    weights = np.random.default_rng(seed).multinomial(n_raters, np.full(n_raters, 1 / n_raters), size=replicates)
-    counts = (weights.astype(np.float64) @ by_rater).reshape(replicates, n, n, 3)
-    model = _model(votes.counts(), side_effect, regularised=False)
-    if model.degenerate:
-        return Bootstrap(np.empty((0, n)), replicates)
-    solution = model.solve(counts)
-    return Bootstrap(
-        solution.beta[solution.converged, : model.strengths] @ model.basis.T, int((~solution.converged).sum())
-    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -231,12 +174,10 @@ class _Model:
         return DavidsonPoint(strength, ties, side, float(solution.log_likelihood[0]), notes)
 
 
-def _solve(counts: FloatArray, side_effect: bool, strict: bool) -> tuple[_Model, Solution, tuple[str, ...]]:
+def _solve(counts: FloatArray, side_effect: bool) -> tuple[_Model, Solution, tuple[str, ...]]:
     if counts.ndim != 3 or counts.shape[0] != counts.shape[1] or counts.shape[2] != 3 or len(counts) < 2:
         raise ValueError(f"counts must have shape (n, n, 3) with at least two methods, got {counts.shape}")
     model = _model(counts, side_effect, regularised=False)
-    if strict and len(model.pieces) > 1:
-        raise SeparationError("some methods were never compared with the others, not even through others")
     solution = model.solve(counts[None])
     direction = None
     if not model.degenerate:
@@ -247,11 +188,6 @@ def _solve(counts: FloatArray, side_effect: bool, strict: bool) -> tuple[_Model,
             direction = np.zeros(model.width)
     if direction is None:
         return model, solution, ()
-    if strict:
-        raise SeparationError(
-            "some methods never lose to the others, or only on one side: no finite strengths fit; "
-            "collect more votes, or accept a regularised fit"
-        )
     model = replace(_model(counts, side_effect, regularised=True), direction=direction)
     solution = model.solve(counts[None])
     if not solution.converged[0]:

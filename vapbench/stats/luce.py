@@ -13,7 +13,7 @@ import numpy as np
 
 from vapbench.stats.arrays import BoolArray, FloatArray, group_sums
 from vapbench.stats.clusters import two_way_covariance
-from vapbench.stats.davidson import PRIOR_SD, SEPARATION, SeparationError
+from vapbench.stats.davidson import PRIOR_SD, SEPARATION
 from vapbench.stats.newton import basis_of, components, maximise, strongly_connected
 from vapbench.stats.profile import Profile
 from vapbench.stats.strengths import Strengths
@@ -29,16 +29,13 @@ class Luce(Strengths):
     """What a reader must know, such as ``regularised; separation``."""
 
 
-def fit_luce(votes: ChoiceVotes, strict: bool = False) -> Luce:
+def fit_luce(votes: ChoiceVotes) -> Luce:
     """Fit the model, with two-way cluster-robust (rater x item) covariance.
 
     Args:
         votes: best-of-n or best-of-k votes; a tie among ``k`` counts ``1/k`` for each.
-        strict: refuse separated data (a method never chosen, subsets that do not connect) instead of regularising
-            them with ``theta ~ N(0, 2^2)``.
 
     Raises:
-        SeparationError: ``strict``, and there are no finite strengths.
         ArithmeticError: the fit does not converge.
     """
     n = votes.n_methods
@@ -55,11 +52,7 @@ def fit_luce(votes: ChoiceVotes, strict: bool = False) -> Luce:
     whole = all(strongly_connected(beats[np.ix_(piece, piece)]) for piece in pieces)
     solution = maximise(features, counts[None], np.zeros(width), available=sets) if whole else None
     profile = None
-    if strict and len(pieces) > 1:
-        raise SeparationError("some methods were never shown with the others: no strengths compare them")
     if solution is None or not solution.converged[0]:
-        if strict:
-            raise SeparationError("some methods were never chosen: no finite strengths fit")
         notes = (SEPARATION,)
         solution = maximise(
             features, counts[None], np.zeros(width), available=sets, precision=np.full(width, 1 / PRIOR_SD**2)

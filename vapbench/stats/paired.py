@@ -61,13 +61,6 @@ class PairedDifference:
         return self.n - self.wins - self.losses
 
 
-def paired_difference(
-    a: npt.ArrayLike, b: npt.ArrayLike, cluster: npt.ArrayLike, confidence: float = 0.95, seed: int = 0
-) -> PairedDifference:
-    """Compare two methods on the cases both have; see :func:`paired_differences`."""
-    return paired_differences([Pairs(a, b, cluster)], confidence, seed)[0]
-
-
 def paired_differences(
     family: Sequence[Pairs], confidence: float = 0.95, seed: int = 0, unit: str = "conditions"
 ) -> list[PairedDifference]:
