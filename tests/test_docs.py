@@ -237,7 +237,10 @@ def test_the_walk_through_a_run_only_goes_down() -> None:
 
 def test_the_committed_tables_are_those_of_the_committed_rows(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, DOCS / "scripts" / "write_tables.py", tmp_path], capture_output=True, text=True, check=False
+        [sys.executable, str(DOCS / "scripts" / "write_tables.py"), str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     made, kept = ({path.name: path.read_text() for path in folder.iterdir()} for folder in (tmp_path, DOCS / "tables"))
@@ -247,7 +250,7 @@ def test_the_committed_tables_are_those_of_the_committed_rows(tmp_path: Path) ->
 
 
 def test_the_mini_suites_page_shows_the_committed_rows() -> None:
-    command = [sys.executable, DOCS / "scripts" / "mini_tables.py", DOCS.parent / "results" / "mini"]
+    command = [sys.executable, str(DOCS / "scripts" / "mini_tables.py"), str(DOCS.parent / "results" / "mini")]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     page = (DOCS / "start" / "mini.md").read_text(encoding="utf-8")
     for table in printed.strip().split("\n\n"):

@@ -64,7 +64,7 @@ def test_the_wheel_lists_and_runs_everything(wheel: Path, tmp_path: Path) -> Non
     python = tmp_path / "venv" / "bin" / "python"
     site = Path(ran([python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], tmp_path).strip())
     (site / "borrowed.pth").write_text(sysconfig.get_path("purelib"))
-    install = ["install", "--quiet", "--no-deps", "--no-index", wheel]
+    install = ["install", "--quiet", "--no-deps", "--no-index", str(wheel)]
     ran([sys.executable, "-m", "pip", "--python", python, *install], tmp_path)
 
     def vapbench(*arguments: str) -> str:

@@ -32,6 +32,7 @@ def encode(
     clip = moving_clip(frames=frames)
     with av.open(str(path), "w", format=format, options=dict(muxer or {})) as container:
         stream = container.add_stream(codec, rate=8, options=dict(options or {}))
+        assert isinstance(stream, av.VideoStream)
         stream.width, stream.height, stream.pix_fmt = clip.width, clip.height, pixels
         for index, array in enumerate(clip.frames):
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(array), format="rgb24").reformat(format=pixels)
@@ -57,6 +58,7 @@ def with_aspect(path: Path, across: int, down: int) -> Path:
     clip = moving_clip(frames=3)
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=8)
+        assert isinstance(stream, av.VideoStream)
         stream.width, stream.height, stream.pix_fmt = clip.width, clip.height, "yuv420p"
         stream.codec_context.sample_aspect_ratio = Fraction(across, down)
         for array in clip.frames:

@@ -216,7 +216,7 @@ def test_an_adapter_without_a_card_names_the_command_that_writes_it(
     assert not remarks_of(resolve(f"lora:weights={cogvideox_i2v},adapters={adapters}").method, two)
     own = loaded(f"lora:weights={cogvideox_i2v},adapters={adapters}")
     adopted = loaded(f"lora:weights={cogvideox_i2v},adapters={copy}")
-    assert np.array_equal(*(frames(each, cases[CONDITIONS[0]]) for each in (own, adopted)))
+    assert np.array_equal(frames(own, cases[CONDITIONS[0]]), frames(adopted, cases[CONDITIONS[0]]))
 
 
 def test_a_bundled_adapter_under_pefts_names_has_the_bundled_ones_score(

@@ -74,7 +74,7 @@ def test_neither_offloading_nor_the_order_changes_a_frame(
 ) -> None:
     plain, moved = make(name), make(name)
     wanted = [frames(plain, case) for case in cases]
-    assert not np.array_equal(*wanted)
+    assert not np.array_equal(wanted[0], wanted[1])
     monkeypatch.setattr(pipelines, "place", place)
     for offload in ("model", "sequential"):
         # ``setup`` refuses it on a CPU, where it would gain nothing.

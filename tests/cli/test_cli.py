@@ -63,7 +63,7 @@ def test_runs_are_listed_with_what_tells_them_apart() -> None:
 
 
 def test_metrics_are_listed_with_the_weights_they_lack(tmp_path: Path) -> None:
-    listed = json.loads(vapbench("list", "metrics", "--json", VAPBENCH_CACHE=tmp_path, VAPBENCH_WEIGHTS="").stdout)
+    listed = json.loads(vapbench("list", "metrics", "--json", VAPBENCH_CACHE=str(tmp_path), VAPBENCH_WEIGHTS="").stdout)
     metrics = {row["name"]: row for row in listed}
     assert metrics["dynamic_degree[raft]"]["weights"] == ["raft-large (not here)"]
     assert "score RUN" in metrics["fvd"]["title"] and "torchmetrics:image.<Class>" in metrics

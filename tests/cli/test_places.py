@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -86,7 +87,12 @@ def test_without_a_home_a_run_works_and_says_where_it_keeps_things(tmp_path: Pat
 
 def test_a_cache_that_cannot_be_written_is_left_alone(tmp_path: Path) -> None:
     # /proc can be written by nobody, root included.
-    places = {"VAPBENCH_CACHE": None, "XDG_CACHE_HOME": None, "HOME": "/proc/1", "TMPDIR": str(tmp_path)}
+    places: dict[str, Any] = {
+        "VAPBENCH_CACHE": None,
+        "XDG_CACHE_HOME": None,
+        "HOME": "/proc/1",
+        "TMPDIR": str(tmp_path),
+    }
     assert "There is no cache folder that can be written" in vapbench(*RUN, "--results", "r", cwd=tmp_path, **places)
 
 
@@ -94,7 +100,7 @@ def test_a_temporary_folder_of_somebody_else_is_not_trusted(tmp_path: Path) -> N
     theirs = tmp_path / f"vapbench-{os.getuid()}"
     theirs.mkdir()
     theirs.chmod(0o777)
-    places = {"VAPBENCH_CACHE": "/proc/x", "TMPDIR": str(tmp_path)}
+    places: dict[str, Any] = {"VAPBENCH_CACHE": "/proc/x", "TMPDIR": str(tmp_path)}
     vapbench(*RUN, "--results", "r", cwd=tmp_path, **places)
     assert not list(theirs.iterdir())
 

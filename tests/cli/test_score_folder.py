@@ -11,9 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import Result
 from PIL import Image
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from tests.conftest import moving_clip
 from tests.videos import turned
@@ -266,10 +265,10 @@ def test_a_folder_of_videos_alone_has_no_other_data(outs: Path, monkeypatch: pyt
 
 
 def test_each_video_is_decoded_once_before_it_is_scored(outs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from vapbench.core import video
+    from vapbench.core import streams, video
 
     decoded: Counter[str] = Counter()
-    decode = video.decode_stream
+    decode = streams.decode_stream
 
     def counted(path: Path, take: object) -> video.VideoInfo:
         decoded.update([path.name] * (path.parent == outs))

@@ -68,7 +68,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
         runs.write(name, spread(level))
         moves = {case: Case(c.condition, (float(level > 0.3),), tasks=c.tasks) for case, c in spread(0).items()}
         runs.write(name, moves, metric="dynamic_degree[raft]")
-    runs.write("lora", spread(0.9, **{"case-1": Case("condition-0", generation=Failure("OSError", "disk is full"))}))
+    runs.write("lora", {**spread(0.9), "case-1": Case("condition-0", generation=Failure("OSError", "disk is full"))})
     runs.write("vap", spread(0.5), suite="other")
     (root / "source.mp4").unlink()
     return root

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -15,7 +16,7 @@ from tests.videos import FRAGMENTS, HERE, LIVE, encode, psnr, turned, with_aspec
 from vapbench.core.video import probe, read_first_frame, read_video, write_lossless, write_video
 from vapbench.errors import DataError
 
-KINDS = {
+KINDS: dict[str, dict[str, Any]] = {
     "h264.mp4": {},
     "open-gop.mp4": {"options": {"g": "6", "bf": "2", "x264-params": "open-gop=1:scenecut=0"}},
     "h264.mkv": {},
@@ -133,6 +134,7 @@ def test_frames_that_an_avi_repeats_are_not_missing(tmp_path: Path, codec: str, 
     path = tmp_path / "a.avi"
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=8)
+        assert isinstance(stream, av.VideoStream)
         stream.width, stream.height, stream.pix_fmt = 48, 32, pixels
         for index, array in enumerate(moving_clip(frames=12).frames):
             frame = av.VideoFrame.from_ndarray(array, format="rgb24").reformat(format=pixels)
@@ -150,6 +152,7 @@ def test_colours_follow_the_streams_tags(tmp_path: Path, space: int, span: int) 
     path, colour = tmp_path / "a.mp4", (200, 40, 90)
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=8, options={"qp": "0"})
+        assert isinstance(stream, av.VideoStream)
         stream.width, stream.height, stream.pix_fmt = 32, 32, "yuv444p"
         stream.codec_context.colorspace, stream.codec_context.color_range = space, span
         flat = np.full((32, 32, 3), colour, np.uint8)
@@ -190,6 +193,7 @@ def test_default_then_moving_then_larger_streams(tmp_path: Path, suffix: str, ch
         streams = []
         for number, (width, height, _) in enumerate(sizes[chosen]):
             stream = container.add_stream("libx264", rate=8)
+            assert isinstance(stream, av.VideoStream)
             stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
             # Both, so that neither is: a muxer without any makes the first one the default.
             is_default = number == 1 if chosen == "default" else True
@@ -268,6 +272,7 @@ def test_a_cover_picture_is_no_video(tmp_path: Path) -> None:
     path = tmp_path / "song.mp4"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("mjpeg", rate=1)
+        assert isinstance(stream, av.VideoStream)
         stream.width, stream.height, stream.pix_fmt = 48, 32, "yuvj420p"
         stream.disposition = av.stream.Disposition.attached_pic
         frame = av.VideoFrame.from_ndarray(moving_clip(frames=1).frames[0], format="rgb24")
@@ -293,6 +298,7 @@ def test_a_variable_rate_is_the_average_of_the_frames_in_every_container(tmp_pat
     path, times = tmp_path / f"a{suffix}", [0, 1, 2, 3, 6, 7, 8, 12, 13, 14, 15, 20]
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=8)
+        assert isinstance(stream, av.VideoStream)
         stream.width, stream.height, stream.pix_fmt = 48, 32, "yuv420p"
         stream.codec_context.time_base = stream.time_base = Fraction(1, 16)
         for time, array in zip(times, moving_clip(frames=12).frames, strict=True):

@@ -20,8 +20,8 @@ from vapbench.report.model import Cell, Footer, TableModel
 from vapbench.report.read.columns import Column, Row
 from vapbench.report.render.csv import harmless
 from vapbench.report.render.formats import render
-from vapbench.report.render.latex import escape
 from vapbench.report.render.terminal import lines
+from vapbench.report.render.tex import escape
 from vapbench.report.tables.layout import Layout
 from vapbench.study.analysis.ballots import load_ballots
 from vapbench.study.analysis.exporting import export

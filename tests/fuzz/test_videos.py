@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import av
 from hypothesis import given
@@ -27,12 +28,13 @@ def whole(suffix: str) -> bytes:
             write_video(path, clip)
         elif suffix in (".png", ".jpg", ".webp", ".bmp", ".gif", ".apng"):
             first, *rest = map(Image.fromarray, clip.frames)
-            moving = {"save_all": True, "append_images": rest, "duration": 125}
+            moving: dict[str, Any] = {"save_all": True, "append_images": rest, "duration": 125}
             first.save(path, **(moving if suffix in (".gif", ".webp", ".apng") else {}))
         else:
             options = {"movflags": "frag_keyframe+empty_moov"} if suffix == ".mov" else {}
             with av.open(str(path), "w", options=options) as container:
                 stream = container.add_stream({".avi": "mpeg4", ".webm": "libvpx-vp9"}.get(suffix, "libx264"), rate=8)
+                assert isinstance(stream, av.VideoStream)
                 stream.width, stream.height, stream.pix_fmt = 48, 32, "yuv420p"
                 for array in clip.frames:
                     container.mux(stream.encode(av.VideoFrame.from_ndarray(array, format="rgb24")))

@@ -276,6 +276,8 @@ def score(build: Callable[[str], Metric], case: Case) -> Callable[..., Score]:
 
     def run(name: str, clip: Clip, **changed: Any) -> Score:
         scored = case.model_copy(update=changed)
-        return build(name).score(view(clip, scored), scored)
+        made = build(name).score(view(clip, scored), scored)
+        assert isinstance(made, Score)
+        return made
 
     return run

@@ -43,14 +43,13 @@ def expected(vectors: Path) -> dict[str, Any]:
 def test_consistency_is_vbenchs(name: str, features: dict[str, torch.Tensor], expected: dict[str, Any]) -> None:
     found = [consistency(features[f"{name}.video{index}"]).value for index in range(2)]
     assert found == pytest.approx(expected[name]["per_video"], abs=1e-6)
-    assert np.mean(found) == pytest.approx(np.mean(expected[name]["per_video"]), abs=1e-6)
 
 
 @pytest.mark.parametrize("name", ["i2v_subject", "i2v_background"])
 def test_image_kept_is_vbenchs(name: str, features: dict[str, torch.Tensor], expected: dict[str, Any]) -> None:
     found = [image_kept(features[f"{name}.image{i}"], features[f"{name}.video{i}"]).value for i in range(2)]
     assert found == pytest.approx(expected[name]["per_video"], abs=1e-6)
-    assert np.mean(found) == pytest.approx(expected[name]["mean"], abs=1e-6)
+    assert sum(filter(None, found)) / 2 == pytest.approx(expected[name]["mean"], abs=1e-6)
 
 
 def test_dino_is_a_plain_vision_transformer() -> None:

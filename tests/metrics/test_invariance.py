@@ -12,7 +12,7 @@ from vapbench.core.case import Case
 from vapbench.metrics import resolve
 from vapbench.metrics.base import Metric, Score
 from vapbench.metrics.features.clip import ClipWeights
-from vapbench.metrics.features.precision import round_weights
+from vapbench.metrics.features.precision import Precision, round_weights
 from vapbench.metrics.view import ClipView
 from vapbench.models.vision.correlation import AllPairs
 from vapbench.models.vision.instance_norm import InstanceNorm
@@ -35,8 +35,8 @@ CLIP = moving_clip(5, 131, 150, step=5)
 Build = Callable[[str], Metric]
 
 
-def _numbers(scored: Score) -> list[float]:
-    assert scored.value is not None
+def _numbers(scored: Score | float) -> list[float]:
+    assert isinstance(scored, Score) and scored.value is not None
     lists = [value for value in scored.parts.values() if isinstance(value, list)]
     return [scored.value, *(number for value in lists for number in value)]
 
@@ -124,11 +124,12 @@ def test_instance_norm_is_torchs_in_either_layout(kind: torch.dtype, tolerance: 
 
 def test_only_matrix_products_are_rounded_and_only_where_fast_is_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
     block = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.LayerNorm(4), torch.nn.MultiheadAttention(4, 1))
-    for hardware, precision, kind in (
+    plans: tuple[tuple[bool, Precision, torch.dtype], ...] = (
         (True, "exact", torch.float32),
         (False, "fast", torch.float32),
         (True, "fast", torch.bfloat16),
-    ):
+    )
+    for hardware, precision, kind in plans:
         monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda hardware=hardware: hardware, raising=False)
         monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False, raising=False)
         round_weights(block, CPU, precision)

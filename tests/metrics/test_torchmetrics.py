@@ -21,7 +21,9 @@ from vapbench.metrics.from_torchmetrics import image_classes
 def _score(text: str, clip: Clip, case: Case) -> Score:
     metric, _ = resolve(text)
     metric.setup(CPU)
-    return metric.score(view(clip, case), case)
+    scored = metric.score(view(clip, case), case)
+    assert isinstance(scored, Score)
+    return scored
 
 
 def _tensor(frames: Any) -> torch.Tensor:

@@ -10,14 +10,14 @@ import torch
 from safetensors.torch import load_file
 
 from vapbench.errors import UsageError
-from vapbench.models.rope import cogvideox_rotary, reference_positions, target_positions, wan_rotary
+from vapbench.models.rope import ReferenceRope, cogvideox_rotary, reference_positions, target_positions, wan_rotary
 
 TOLERANCE = 1e-5
 
 
 def test_cogvideox_tables(rope_folder: Path) -> None:
     tables = load_file(rope_folder / "cogvideox_rope.safetensors")
-    placements = {"continous_negative": "before", "discrete_long_reference": "far"}
+    placements: dict[str, ReferenceRope] = {"continous_negative": "before", "discrete_long_reference": "far"}
     for entry in json.loads((rope_folder / "cogvideox_rope.json").read_text()):
         frames, references = entry["T"], entry["mot_num"]
         positions = target_positions(frames)

@@ -22,7 +22,8 @@ from vapbench.report.model import Cell, Footer, TableModel
 from vapbench.report.read.columns import Column, Row
 from vapbench.report.render.csv import harmless, to_csv
 from vapbench.report.render.formats import render, render_all
-from vapbench.report.render.latex import escape, to_latex
+from vapbench.report.render.latex import to_latex
+from vapbench.report.render.tex import escape
 from vapbench.report.tables.agreement import HumanVote
 from vapbench.report.tables.grid import grid_of
 from vapbench.report.tables.layout import Layout

@@ -41,7 +41,8 @@ def test_every_table_names_suite_protocol_reader_and_statistics(runs: Runs, form
 def test_rows_of_different_readers_in_one_table_are_told_by_name(runs: Runs) -> None:
     folders = [written(runs, "vap", {"suite": 1, "reader": 2}), written(runs, "i2v")]
     (table,) = summarise(folders, "all")
-    (comparison,) = compare(*folders, "all")
+    baseline, treated = folders
+    (comparison,) = compare(baseline, treated, "all")
     for footers in (table.footers, comparison.footers):
         assert any("Not one version of video reader: vap 2; i2v 1." in footer for footer in footers)
         assert not any("Not one version of suite" in footer for footer in footers)

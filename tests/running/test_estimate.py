@@ -28,9 +28,9 @@ def earlier(path: Path, seconds: list[float], name: str = "vap", **parameters: A
         identity = {"suite": "vap-data", "name": name, "version": 1, "parameters": parameters}
         writer.begin(identity, {}, {})
         for number, took in enumerate(seconds):
-            common = {"case": f"c{number}", "condition": "vidu_orbit", "category": "camera", "seed": 0}
+            common: dict[str, Any] = {"case": f"c{number}", "condition": "vidu_orbit", "category": "camera", "seed": 0}
             writer.append(GenerationRow(f"g{number}", status="ok", seconds=took, **common))
-            score = {"metric": "m", "version": 1, "params": {}, "video_sha256": "", "case_sha256": ""}
+            score: dict[str, Any] = {"metric": "m", "version": 1, "params": {}, "video_sha256": "", "case_sha256": ""}
             writer.append(ScoreRow(f"s{number}", status="ok", value=0.5, seconds=took / 10, **common, **score))
         common["case"] = "failed"
         writer.append(GenerationRow("f", status="failed", seconds=0.1, **common))

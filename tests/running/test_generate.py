@@ -72,7 +72,7 @@ class Brightness(Metric):
     version = 1
     higher_is_better = True
     unit = ""
-    needs: frozenset[str] = frozenset({"prompt"})
+    needs = frozenset({"prompt"})
 
     def __init__(self) -> None:
         self.scored: list[str] = []
@@ -321,8 +321,8 @@ def test_the_same_command_ends_with_the_same_failure(tmp_path: Path, make_case: 
     [
         ("0.5", "must return a Score or a number, not str"),
         (Score(1.0, {"x": float("nan")}), "JSON"),
-        (Score("high"), "high"),
-    ],  # type: ignore[arg-type]
+        (Score("high"), "high"),  # type: ignore[arg-type]
+    ],
 )
 def test_an_answer_that_no_row_can_hold_is_a_failed_row(
     tmp_path: Path, make_case: Make, answer: Any, word: str
@@ -381,7 +381,7 @@ def test_a_clip_of_another_size_is_noted(tmp_path: Path, make_case: Make) -> Non
 
 def test_what_a_method_says_of_a_clip_is_kept_in_its_row(tmp_path: Path, make_case: Make) -> None:
     class Telling(Mover):
-        def notes(self, case: Case) -> list[object]:
+        def notes(self, case: Case) -> list[Any]:
             return [Note("turned by 90 degrees", case.id)] if case.id == one.id else ["prose"]
 
     one, other = make_case(0), make_case(1)

@@ -32,7 +32,7 @@ VOLATILE = {"seconds", "peak_mb", "attempts", "ended", "encode_seconds"}
 
 def content(folder: RunFolder) -> dict[str, Any]:
     """Rows as written, without what a clock or a meter says, and the hashes of the videos."""
-    rows = [*folder.generations().values()]
+    rows: list[Any] = [*folder.generations().values()]
     scores = [row for column in folder.columns() for row in folder.scores(column).values()]
     plain = [{k: v for k, v in asdict(row).items() if k not in VOLATILE} for row in (*rows, *scores)]
     videos = {path.name: file_sha256(path) for path in folder.videos.iterdir()}

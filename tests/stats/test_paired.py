@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -136,8 +138,9 @@ def test_the_smallest_difference_is_found_four_times_in_five() -> None:
 def test_more_of_anything_shows_less_and_some_tasks_show_nothing() -> None:
     usual = smallest_difference(24, cases=2, methods=7)
     assert usual is not None
+    usually: dict[str, Any] = {"conditions": 24, "cases": 2, "methods": 7}
     for more in ({"conditions": 48}, {"cases": 4}, {"seeds": 3}, {"methods": 2}):
-        other = smallest_difference(**({"conditions": 24, "cases": 2, "methods": 7} | more))
+        other = smallest_difference(**(usually | more))
         assert other is not None and other < usual
     assert smallest_difference(5, cases=1) is None and smallest_difference(2, cases=2) is None
     assert smallest_difference(5, cases=2) is not None, "ten cases of these conditions"

@@ -122,6 +122,7 @@ def test_a_lease_given_back_is_given_out_again() -> None:
     assert coverage.missing(design) == 1
     state = RaterState("rater", 0)
     while (following := next_trial(design, coverage, state)).role != "main":
+        assert following is not None
         state = RaterState("rater", 0, (*state.history, following))
     assert following.cell == trial.cell
 

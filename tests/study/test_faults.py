@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -227,11 +228,16 @@ def test_a_full_disk_acknowledges_nothing_and_recovers(small_disk: Path) -> None
 
 
 def test_votes_are_not_carried_in_the_clear(folder: StudyFolder) -> None:
-    for options in ({"host": "0.0.0.0"}, {"base_url": "http://study.example.org"}, {"base_url": "https://a.org/path"}):
+    unsafe: tuple[dict[str, Any], ...] = (
+        {"host": "0.0.0.0"},
+        {"base_url": "http://study.example.org"},
+        {"base_url": "https://a.org/path"},
+    )
+    for options in unsafe:
         with pytest.raises(UsageError, match="--base-url"):
-            serve(folder, pytest.fail, port=0, **options)
+            serve(folder, lambda _: pytest.fail(), port=0, **options)
     with closing(socket.create_server(("127.0.0.1", 0))) as taken, pytest.raises(UsageError, match="--port"):
-        serve(folder, pytest.fail, port=taken.getsockname()[1])
+        serve(folder, lambda _: pytest.fail(), port=taken.getsockname()[1])
     with pytest.raises(UsageError, match="has not been served yet"):
         invite_raters(folder, 1)
 

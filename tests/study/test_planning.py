@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -42,7 +43,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("runs")
     media = root / "media"
     media.mkdir()
-    planned = {}
+    planned: dict[str, dict[str, Any]] = {}
     for number in range(CASES):
         for kind in ("reference", "target"):
             clip = Clip(picture(48, 32, 16, 40 * number + (7 if kind == "target" else 0)), 8.0)

@@ -6,7 +6,7 @@ import csv
 import json
 import logging
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,7 @@ def index_row(video: str, *references: str, **changes: object) -> tuple[object, 
 ROWS = [index_row(A, B), index_row(B, A), index_row(C, B), index_row(D, A, split="train")]
 
 
-def table(path: Path, header: tuple[str, ...], rows: list[tuple[object, ...]], **dialect: Any) -> None:
+def table(path: Path, header: tuple[str, ...], rows: Sequence[tuple[object, ...]], **dialect: Any) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding=dialect.pop("encoding", "utf-8"), newline="") as handle:
         writer = csv.writer(handle, **dialect)
@@ -259,7 +259,7 @@ def test_flaws_of_rows_that_no_case_uses_are_counted(data: Path, flaw: str, capl
     ],
 )
 def test_flaws_of_rows_that_a_case_uses_end_with_the_line(
-    data: Path, rows: list[tuple[object, ...]], message: str
+    data: Path, rows: Sequence[tuple[object, ...]], message: str
 ) -> None:
     table(data / "vap_data.csv", INDEX, rows)
     with pytest.raises(DataError, match=message):

@@ -27,7 +27,7 @@ def table(path: Path, header: tuple[str, ...], *rows: tuple[object, ...]) -> Non
 
 def index_row(
     video: str, *references: str, split: str = "test", kind: str = "vidu_ghibli", score: object = 80
-) -> tuple:
+) -> tuple[object, ...]:
     return (video, json.dumps(references), f"Caption of {video}.", kind, split, score)
 
 

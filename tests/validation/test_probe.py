@@ -11,8 +11,7 @@ from urllib.parse import unquote
 
 import numpy as np
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from tests.validation.planted import planted
 from vapbench.cli import app

@@ -20,7 +20,7 @@ from vapbench.suites.mini.conditions import CONDITIONS
 from vapbench.suites.mini.oracle import plain_caption, rendered_depth
 from vapbench.validation.probe.captions import Captions, write_captions
 from vapbench.validation.probe.cells import OWN, Cell, Counterfactual, cells_of, counterfactuals
-from vapbench.validation.probe.edited import Edited, edited
+from vapbench.validation.probe.edited import Edit, Edited, edited
 from vapbench.validation.probe.plans import Probe, Setting, known_captions, set_up
 
 
@@ -109,7 +109,11 @@ def test_edited_references_are_files_without_loss_made_when_they_are_shown(
 ) -> None:
     own = next(iter(full.values())).own
     frames = own.reference.video.read().frames
-    for edit, wanted in (("reversed", frames[::-1]), ("still", np.repeat(frames[:1], len(frames), axis=0))):
+    edits: dict[Edit, np.ndarray] = {
+        "reversed": frames[::-1],
+        "still": np.repeat(frames[:1], len(frames), axis=0),
+    }
+    for edit, wanted in edits.items():
         video = next(each.shown.reference.video for (_, cell), each in full.items() if cell == Cell(edit, "own"))
         assert isinstance(video, Edited) and not video.path.exists(), "laying a probe out writes nothing"
         before = video.sha256
