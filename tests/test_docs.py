@@ -188,6 +188,15 @@ def anchors(text: str) -> set[str]:
 
 
 @pytest.mark.parametrize("path", pages(), ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_files_of_the_project_that_a_page_names_exist(path: Path) -> None:
+    """A name with a folder is a file of the project; those of other people's code are listed here."""
+    elsewhere = ("infer/", "inference/", "my_method/")
+    for name in re.findall(r"`([\w.-]+/[\w./-]+\.(?:py|sh|yaml))`", path.read_text(encoding="utf-8")):
+        if not name.startswith(elsewhere):
+            assert any((root / name).exists() for root in (ROOT, ROOT / "vapbench")), f"{path.name} names {name}"
+
+
+@pytest.mark.parametrize("path", pages(), ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_links_lead_somewhere(path: Path) -> None:
     for link in re.findall(r"\]\(([^)\s]+)\)", path.read_text(encoding="utf-8")):
         if "://" in link or link.startswith("mailto:"):
