@@ -193,7 +193,9 @@ def test_files_of_the_project_that_a_page_names_exist(path: Path) -> None:
     elsewhere = ("infer/", "inference/", "my_method/")
     for name in re.findall(r"`([\w.-]+/[\w./-]+\.(?:py|sh|yaml))`", path.read_text(encoding="utf-8")):
         if not name.startswith(elsewhere):
-            assert any((root / name).exists() for root in (ROOT, ROOT / "vapbench")), f"{path.name} names {name}"
+            assert any((root / name).exists() for root in (ROOT, ROOT / "vapbench", path.parent)), (
+                f"{path.name} names {name}"
+            )
 
 
 @pytest.mark.parametrize("path", pages(), ids=lambda path: path.relative_to(ROOT).as_posix())
