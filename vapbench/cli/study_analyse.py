@@ -66,13 +66,15 @@ def export(
     from vapbench.files.atomic import quoted
     from vapbench.study.analysis.exporting import export as write
     from vapbench.study.folder import find_study
+    from vapbench.study.judging.log import load_models
     from vapbench.study.server.closing import results_of
 
     configure_logging(verbose=0, quiet=False)
     folder = find_study(study)
     ballots = results_of(folder, votes, unblind, "export")
     target = out or folder.path / "export"
-    for name, records in write(ballots, target, included_only).items():
+    models = load_models(folder, ballots.protocol)
+    for name, records in write(ballots, target, included_only, models).items():
         output().print(f"{target / name}: {records:,} records", markup=False, soft_wrap=True)
     seen = f"--votes {quoted(target / 'votes.csv')}"
     output().print(f"Next:  vapbench table {seen}", markup=False, soft_wrap=True)
@@ -99,7 +101,7 @@ def report(
     For a study that is closed (vapbench study close, or the administration page); before that it prints how far the
     study is. Applies the protocol's exclusion rules, and prints what changes without them. Writes report.txt,
     report.json, leaderboard.json, methods.md (a methods section to begin from) and figures (forest plot, flow of
-    raters, categories, win probabilities).
+    raters, categories, win probabilities). Models that were asked as well (study judge) stand apart.
     docs/guides/study.md says what each number means.
 
     \b
@@ -112,9 +114,13 @@ def report(
     from vapbench.study.analysis.documents import leaderboard_section, to_json
     from vapbench.study.analysis.figures import write_figures
     from vapbench.study.analysis.fit import analyse
+    from vapbench.study.analysis.model_text import model_lines
+    from vapbench.study.analysis.models import analyse_model
+    from vapbench.study.analysis.quality import included
     from vapbench.study.analysis.reviewers import methods_text
     from vapbench.study.analysis.text import report_lines
     from vapbench.study.folder import find_study
+    from vapbench.study.judging.log import load_models
     from vapbench.study.server.closing import results_of
 
     configure_logging(verbose=0, quiet=False)
@@ -127,8 +133,10 @@ def report(
     if not unblind:
         _print_pace(folder, votes)
     result = analyse(results_of(folder, votes, unblind, "report"))
+    kept = included(result.ballots, result.people)
+    models = [analyse_model(result.ballots, kept, model) for model in load_models(folder, result.protocol)]
     target = out or folder.path / "report"
-    lines, document = report_lines(result), to_json(result)
+    lines, document = [*report_lines(result), *model_lines(models)], to_json(result, models)
     write_text(target / "report.txt", "\n".join(lines) + "\n")
     write_json(target / "report.json", document)
     write_json(target / "leaderboard.json", leaderboard_section(result))

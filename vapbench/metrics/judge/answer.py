@@ -57,6 +57,18 @@ def read(text: str, rubric: Rubric) -> Answer:
     Raises:
         MalformedAnswer: it is anything else, a number is missing or outside its range.
     """
+    found = object_in(text)
+    criteria = {name: _number(found, name, CRITERION_MAXIMUM, text) for name in rubric.criteria}
+    score = _number(found, "score", SCORE_MAXIMUM, text)
+    return Answer(score, criteria, explanation_of(found))
+
+
+def object_in(text: str) -> dict[str, Any]:
+    """The JSON object of an answer: alone or in a code fence, after the model's thoughts if it shows them.
+
+    Raises:
+        MalformedAnswer: there is none.
+    """
     stripped = _THOUGHT.sub("", text).strip()
     fenced = _FENCE.match(stripped)
     try:
@@ -65,10 +77,13 @@ def read(text: str, rubric: Rubric) -> Answer:
         raise MalformedAnswer(f"the judge did not answer with JSON but with {beginning(text)}") from None
     if not isinstance(found, dict):
         raise MalformedAnswer(f"the judge did not answer with a JSON object but with {beginning(text)}")
-    criteria = {name: _number(found, name, CRITERION_MAXIMUM, text) for name in rubric.criteria}
-    score = _number(found, "score", SCORE_MAXIMUM, text)
+    return found
+
+
+def explanation_of(found: Mapping[str, Any]) -> str:
+    """What an answer gives as its reason, cut to a length that rows can hold."""
     explanation = found.get("explanation")
-    return Answer(score, criteria, explanation[:_LONGEST_EXPLANATION] if isinstance(explanation, str) else "")
+    return explanation[:_LONGEST_EXPLANATION] if isinstance(explanation, str) else ""
 
 
 def combined(answers: Sequence[Answer], parts: Mapping[str, Any]) -> Score:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import io
 import os
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from pydantic import Field
 
@@ -14,6 +16,7 @@ from vapbench.core.clip import Frames
 from vapbench.errors import NotApplicable
 from vapbench.metrics.base import Budget, Cost, Need, PaidMetric, Score
 from vapbench.metrics.judge.answer import Answer, MalformedAnswer, combined, read, schema
+from vapbench.metrics.judge.choice import Choice, ChoiceQuestion, read_choice
 from vapbench.metrics.judge.client import ChatClient, Pace, Reply, check_key, check_url, host_of
 from vapbench.metrics.judge.question import NOTHING, Part, Question, ask_about, caption_of, scaled_size
 from vapbench.metrics.judge.rubric import load_rubrics
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 
 GEMINI = "https://generativelanguage.googleapis.com/v1beta/openai"
 _ANSWER_TOKENS = 200
+Answered = TypeVar("Answered")
 
 
 class SemanticAlignmentJudge(PaidMetric):
@@ -80,7 +84,7 @@ class SemanticAlignmentJudge(PaidMetric):
             UsageError: ``base_url`` is no address, or holds a secret.
         """
         self._model, self._base_url = model, check_url(base_url)
-        self._frames, self._repeats, self._seed = frames, repeats, seed
+        self.frames, self._repeats, self._seed = frames, repeats, seed
         self._key_env, self._timeout = key_env, timeout
         self._pace = Pace(per_minute)
         self.concurrency = concurrency
@@ -92,7 +96,7 @@ class SemanticAlignmentJudge(PaidMetric):
             "model": self._model,
             "endpoint": host_of(self._base_url),
             "rubric": load_rubrics().identity,
-            "frames": self._frames,
+            "frames": self.frames,
             "repeats": self._repeats,
             **({"seed": self._seed} if self._seed is not None else {}),
         }
@@ -116,7 +120,7 @@ class SemanticAlignmentJudge(PaidMetric):
         """Estimate one case: calls exactly if none is repeated; tokens by the published rule of the model's family."""
         rubrics = load_rubrics()
         question = Question(rubrics, rubrics.of(case.category), NOTHING, caption_of(case))
-        images = 1 + self._frames + min(self._frames, case.clip.frames)
+        images = 1 + self.frames + min(self.frames, case.clip.frames)
         picture = picture_tokens(self._model, *scaled_size(case.clip.height, case.clip.width))
         tokens = images * picture + question.characters() // CHARACTERS_PER_TOKEN
         times = self._repeats
@@ -128,7 +132,7 @@ class SemanticAlignmentJudge(PaidMetric):
         Raises:
             BudgetSpent: the answers would cost more calls than are left.
         """
-        question = ask_about(clip, case, load_rubrics(), self._frames)
+        question = ask_about(clip, case, load_rubrics(), self.frames)
         self.budget.take(self._repeats)
         return lambda: self._ask(question)
 
@@ -140,13 +144,16 @@ class SemanticAlignmentJudge(PaidMetric):
             MalformedAnswer: twice in a row what came back was no answer.
             BudgetSpent: something had to be asked again, and no call was left.
         """
-        pictures = {id(part): _data_url(part) for part in question.parts(False) if not isinstance(part, str)}
+        pictures = _encoded(question.parts(False))
         answers: list[Answer] = []
         replies: list[Reply] = []
         orders = []
         for repeat in range(self._repeats):
             output_first = question.starts_with_output != (repeat % 2 == 1)
-            answer, reply = self._answer(self._payload(question, output_first, repeat, pictures), question)
+            payload = self._payload(question.system, question.parts(output_first), schema(question.rubric), pictures)
+            if self._seed is not None:
+                payload["seed"] = self._seed + repeat
+            answer, reply = self._answer(payload, partial(read, rubric=question.rubric))
             answers.append(answer)
             replies.append(reply)
             orders.append("output first" if output_first else "reference first")
@@ -162,36 +169,55 @@ class SemanticAlignmentJudge(PaidMetric):
             },
         )
 
-    def _answer(self, payload: Mapping[str, Any], question: Question) -> tuple[Answer, Reply]:
+    def choose(self, question: ChoiceQuestion) -> Choice:
+        """Answer a trial of a preference study; see :class:`vapbench.metrics.judge.choice.Chooser`."""
+        self.budget.take()
+        payload = self._payload(question.system, question.parts(), question.schema(), _encoded(question.parts()))
+        if self._seed is not None:
+            payload["seed"] = self._seed
+        chosen, reply = self._answer(payload, lambda text: read_choice(text, len(question.results), question.ties))
+        return replace(chosen, served_by=reply.model, tokens_in=reply.tokens_in, tokens_out=reply.tokens_out)
+
+    def choice_cost(self, question: ChoiceQuestion, height: int, width: int) -> Cost:
+        """One call; tokens as in :meth:`cost`."""
+        images = sum(not isinstance(part, str) for part in question.parts())
+        picture = picture_tokens(self._model, *scaled_size(height, width))
+        return Cost(1, images, images * picture + question.characters() // CHARACTERS_PER_TOKEN, _ANSWER_TOKENS)
+
+    def _answer(self, payload: Mapping[str, Any], read: Callable[[str], Answered]) -> tuple[Answered, Reply]:
         try:
-            return _with_answer(self._client.ask(payload), question)
+            reply = self._client.ask(payload)
+            return read(reply.text), reply
         except MalformedAnswer:
             self.budget.take()
-        return _with_answer(self._client.ask(payload), question)
+        reply = self._client.ask(payload)
+        return read(reply.text), reply
 
     def _payload(
-        self, question: Question, output_first: bool, repeat: int, pictures: Mapping[int, str]
+        self, system: str, parts: Iterable[Part], form: Mapping[str, Any], pictures: Mapping[int, str]
     ) -> dict[str, Any]:
         def content(part: Part) -> dict[str, Any]:
             if isinstance(part, str):
                 return {"type": "text", "text": part}
             return {"type": "image_url", "image_url": {"url": pictures[id(part)]}}
 
-        payload: dict[str, Any] = {
+        return {
             "model": self._model,
             "temperature": 0,
             "messages": [
-                {"role": "system", "content": question.system},
-                {"role": "user", "content": [content(part) for part in question.parts(output_first)]},
+                {"role": "system", "content": system},
+                {"role": "user", "content": [content(part) for part in parts]},
             ],
             "response_format": {
                 "type": "json_schema",
-                "json_schema": {"name": "rating", "strict": True, "schema": schema(question.rubric)},
+                "json_schema": {"name": "rating", "strict": True, "schema": form},
             },
         }
-        if self._seed is not None:
-            payload["seed"] = self._seed + repeat
-        return payload
+
+
+def _encoded(parts: Iterable[Part]) -> dict[int, str]:
+    """Each picture, by its id, as it is sent: encoded once, however often it is shown."""
+    return {id(part): _data_url(part) for part in parts if not isinstance(part, str)}
 
 
 def _data_url(frame: Frames) -> str:
@@ -200,7 +226,3 @@ def _data_url(frame: Frames) -> str:
     held = io.BytesIO()
     Image.fromarray(frame).save(held, "JPEG", quality=90)
     return f"data:image/jpeg;base64,{base64.b64encode(held.getvalue()).decode('ascii')}"
-
-
-def _with_answer(reply: Reply, question: Question) -> tuple[Answer, Reply]:
-    return read(reply.text, question.rubric), reply

@@ -12,14 +12,15 @@ from vapbench.metrics.judge.rubric import CRITERION_MAXIMUM, SCORE_MAXIMUM, Rubr
 
 @dataclass(frozen=True)
 class Blank:
-    """A whole number from 0 to ``maximum`` for the model to write."""
+    """A whole number from ``least`` (0 or 1) to ``maximum`` for the model to write."""
 
     maximum: int
+    least: int = 0
 
     def takes(self, written: str, more: str) -> bool:
         """Whether ``more`` may follow ``written``."""
         text = written + more
-        return text == str(int(text)) and int(text) <= self.maximum
+        return text == str(int(text)) and self.least <= int(text) <= self.maximum
 
 
 def rating_form(rubric: Rubric) -> list[str | Blank]:

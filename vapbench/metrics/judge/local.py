@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,10 +10,11 @@ from pydantic import Field
 
 from vapbench.checkpoints.metric_files import present
 from vapbench.errors import NotApplicable, WeightsError
-from vapbench.metrics.base import Metric, Need, Score
+from vapbench.metrics.base import Cost, Metric, Need, Score
 from vapbench.metrics.judge.answer import Answer, combined
-from vapbench.metrics.judge.form import Form, rating_form
-from vapbench.metrics.judge.question import Question, ask_about
+from vapbench.metrics.judge.choice import Choice, ChoiceQuestion
+from vapbench.metrics.judge.form import Blank, Form, rating_form
+from vapbench.metrics.judge.question import Part, Question, ask_about
 from vapbench.metrics.judge.rubric import load_rubrics
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class SemanticAlignmentLocal(Metric):
     range = (0.0, 100.0)
     digits = 1
     needs: frozenset[Need] = frozenset({"reference", "image", "category"})
+    concurrency = 1
 
     def __init__(
         self,
@@ -61,7 +63,7 @@ class SemanticAlignmentLocal(Metric):
         Raises:
             UsageError: there is no such folder.
         """
-        self._folder, self._frames, self._repeats = present(weights), frames, repeats
+        self._folder, self.frames, self._repeats = present(weights), frames, repeats
         self._model: Any = None
         self._processor: Any = None
         self._device: Any = None
@@ -72,7 +74,7 @@ class SemanticAlignmentLocal(Metric):
         return {
             **model,
             "rubric": load_rubrics().identity,
-            "frames": self._frames,
+            "frames": self.frames,
             "repeats": self._repeats,
         }
 
@@ -110,7 +112,7 @@ class SemanticAlignmentLocal(Metric):
 
     def score(self, clip: ClipView, case: Case) -> Score:
         """Score one clip."""
-        question = ask_about(clip, case, load_rubrics(), self._frames)
+        question = ask_about(clip, case, load_rubrics(), self.frames)
         orders = [question.starts_with_output != (repeat % 2 == 1) for repeat in range(self._repeats)]
         answers = [self._answer(question, output_first) for output_first in orders]
         return combined(
@@ -122,12 +124,28 @@ class SemanticAlignmentLocal(Metric):
             },
         )
 
+    def choose(self, question: ChoiceQuestion) -> Choice:
+        """Answer a trial of a preference study; see :class:`vapbench.metrics.judge.choice.Chooser`."""
+        blank = Blank(len(question.results), least=0 if question.ties else 1)
+        (said,) = self._fill(['{"choice": ', blank, "}"], question.system, question.parts())
+        return Choice(said - 1 if said else "tie", served_by=self._folder.name if self._folder else "")
+
+    def choice_cost(self, question: ChoiceQuestion, height: int, width: int) -> Cost:
+        """Nobody is paid."""
+        return Cost()
+
     def _answer(self, question: Question, output_first: bool) -> Answer:
+        form = rating_form(question.rubric)
+        *ratings, score = self._fill(form, question.system, question.parts(output_first))
+        return Answer(float(score), dict(zip(question.rubric.criteria, map(float, ratings), strict=True)))
+
+    def _fill(self, blanks: Sequence[str | Blank], system: str, parts: Iterable[Part]) -> list[int]:
+        """The numbers that the model writes into a form."""
         import torch
 
-        form = Form(self._processor.tokenizer, rating_form(question.rubric))
+        form = Form(self._processor.tokenizer, blanks)
         inputs = self._processor.apply_chat_template(
-            _messages(question, output_first),
+            _messages(system, parts),
             add_generation_prompt=True,
             tokenize=True,
             return_dict=True,
@@ -144,18 +162,17 @@ class SemanticAlignmentLocal(Metric):
                 max_new_tokens=form.longest,
                 prefix_allowed_tokens_fn=lambda _, ids: form.allowed(ids[length:].tolist()),
             )
-        *ratings, score = form.numbers(made[0, length:].tolist())
-        return Answer(float(score), dict(zip(question.rubric.criteria, map(float, ratings), strict=True)))
+        return form.numbers(made[0, length:].tolist())
 
 
-def _messages(question: Question, output_first: bool) -> list[dict[str, Any]]:
+def _messages(system: str, parts: Iterable[Part]) -> list[dict[str, Any]]:
     from PIL import Image
 
     content = [
         {"type": "text", "text": part} if isinstance(part, str) else {"type": "image", "image": Image.fromarray(part)}
-        for part in question.parts(output_first)
+        for part in parts
     ]
     return [
-        {"role": "system", "content": [{"type": "text", "text": question.system}]},
+        {"role": "system", "content": [{"type": "text", "text": system}]},
         {"role": "user", "content": content},
     ]

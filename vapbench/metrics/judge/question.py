@@ -100,9 +100,9 @@ def ask_about(view: ClipView, case: Case, rubrics: Rubrics, frames: int) -> Ques
         frames: how many frames of each video, spread evenly, ends included; shorter videos show every frame once.
     """
     shown: dict[Role, Shown] = {
-        "reference": _video(view.reference.clip, frames),
-        "image": Shown((_scaled(view.image),), ()),
-        "output": _video(view.clip, frames),
+        "reference": video_shown(view.reference.clip, frames),
+        "image": picture_shown(view.image),
+        "output": video_shown(view.clip, frames),
     }
     return Question(rubrics, rubrics.of(case.category), shown, caption_of(case))
 
@@ -118,9 +118,15 @@ def scaled_size(height: int, width: int) -> tuple[int, int]:
     return max(1, round(height * factor)), max(1, round(width * factor))
 
 
-def _video(clip: Clip, frames: int) -> Shown:
+def video_shown(clip: Clip, frames: int) -> Shown:
+    """At most so many frames of a video, spread evenly, ends included, scaled down."""
     indices: Sequence[int] = sorted(set(evenly(len(clip), min(frames, len(clip)))))
     return Shown(tuple(_scaled(clip.frames[index]) for index in indices), tuple(index / clip.fps for index in indices))
+
+
+def picture_shown(picture: Frames) -> Shown:
+    """A still picture, scaled down."""
+    return Shown((_scaled(picture),), ())
 
 
 def _scaled(frame: Frames) -> Frames:

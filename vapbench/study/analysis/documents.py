@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, is_dataclass
 from typing import Any
 
 from vapbench.stats import STATISTICS_VERSION
 from vapbench.stats.clusters import Interval
+from vapbench.study.analysis.models import ModelReport
 from vapbench.study.analysis.results import StudyResult
 from vapbench.study.protocol import ANALYSIS_VERSION
 
 SCHEMA = 1
 
 
-def to_json(result: StudyResult) -> dict[str, Any]:
-    """Everything the report prints, and what names the data it comes from."""
+def to_json(result: StudyResult, models: Sequence[ModelReport] = ()) -> dict[str, Any]:
+    """Everything the report prints, and what names the data it comes from; models' votes apart from people's."""
     return {
         **_provenance(result),
         "questions": [plain(question) for question in result.questions],
         "all_raters": [plain(question) for question in result.everyone],
         "raters": [plain(person) for person in result.people],
         "exclusion_rules": result.protocol.exclusions.model_dump(mode="json"),
+        **({"models": [plain(model) for model in models]} if models else {}),
     }
 
 

@@ -14,24 +14,29 @@ from vapbench.report.render.csv import harmless
 from vapbench.study.analysis.ballots import EVENTS, RATERS, VOTES, Ballots
 from vapbench.study.analysis.fastchat import to_fastchat
 from vapbench.study.analysis.quality import conducts
+from vapbench.study.judging.log import ModelBallots, ModelVote
 from vapbench.study.votes import Vote
 
-FASTCHAT = "fastchat.jsonl"
+FASTCHAT, MODEL_VOTES = "fastchat.jsonl", "model_votes.csv"
 
 
-def export(ballots: Ballots, folder: Path, included_only: bool = False) -> dict[str, int]:
+def export(
+    ballots: Ballots, folder: Path, included_only: bool = False, models: Sequence[ModelBallots] = ()
+) -> dict[str, int]:
     """Write everything that was collected, and a manifest with the hash of every file.
 
     ``votes.jsonl`` holds the log as it was stored (``record`` and ``hash``), with method names beside it; ``votes.csv``
     and ``votes.parquet`` are one flat row per vote; ``raters.jsonl``, ``exclusions.jsonl``, ``protocol.json`` and
     ``key.json`` are what an analysis needs besides; ``events.jsonl`` says what else happened (withdrawals, pauses,
     comments at the end, looks at results); ``fastchat.jsonl`` is there for pair studies, without those who withdrew.
+    Votes of models are in ``model_votes.csv`` and in no other file.
 
     Args:
         ballots: the votes.
         folder: where.
         included_only: leave votes out of the tables that no analysis has, instead of marking them in ``counts`` and
             ``why_not``. The log itself is always whole: its hashes are a chain.
+        models: models that were asked as well.
 
     Returns:
         File name -> number of records.
@@ -47,13 +52,16 @@ def export(ballots: Ballots, folder: Path, included_only: bool = False) -> dict[
             folder / "exclusions.jsonl",
             ({"rater": p.rater, "excluded": p.excluded, "flags": p.flags} for p in people if p.excluded or p.flags),
         ),
-        "votes.csv": _csv(folder / "votes.csv", rows),
+        "votes.csv": _csv(folder / "votes.csv", rows, _COLUMNS),
         "votes.parquet": _parquet(folder / "votes.parquet", rows),
     }
     if ballots.events is not None:
         written[EVENTS] = _jsonl(folder / EVENTS, (event.model_dump(mode="json") for event in ballots.events))
     if ballots.protocol.kind == "pair":
         written[FASTCHAT] = _jsonl(folder / FASTCHAT, to_fastchat(ballots, out if included_only else ()))
+    if models:
+        answers = [_of_model(ballots, model, vote) for model in models for vote in model.votes]
+        written[MODEL_VOTES] = _csv(folder / MODEL_VOTES, answers, _MODEL_COLUMNS)
     write_json(folder / "protocol.json", ballots.protocol.model_dump(mode="json"))
     write_json(folder / "key.json", ballots.key.model_dump(mode="json"))
     files = (*written, "protocol.json", "key.json")
@@ -106,6 +114,18 @@ def flat(ballots: Ballots, vote: Vote, why_not: str = "") -> dict[str, Any]:
     }
 
 
+def _of_model(ballots: Ballots, model: ModelBallots, vote: ModelVote) -> dict[str, Any]:
+    names = ballots.key.names()
+    order = [names.get(code, code) for code in vote.order]
+    chosen = "tie" if vote.chosen is None else names.get(vote.chosen, vote.chosen)
+    said = (
+        *(ballots.protocol.id, vote.voter, model.head.column, vote.trial, vote.case, vote.question, vote.role),
+        *(" | ".join(order), chosen, vote.choice if isinstance(vote.choice, int) else None),
+        *(vote.explanation, vote.served_by, vote.tokens_in, vote.tokens_out, vote.at_us),
+    )
+    return dict(zip(_MODEL_COLUMNS, said, strict=True))
+
+
 def cell_text(value: object) -> str:
     """A value as a CSV cell that no spreadsheet takes for a formula."""
     return "" if value is None else str(harmless(value))
@@ -127,11 +147,11 @@ def _jsonl(path: Path, records: Iterable[dict[str, Any]]) -> int:
     return len(lines)
 
 
-def _csv(path: Path, rows: Sequence[dict[str, Any]]) -> int:
+def _csv(path: Path, rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> int:
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(_COLUMNS)
-    writer.writerows([cell_text(row[name]) for name in _COLUMNS] for row in rows)
+    writer.writerow(columns)
+    writer.writerows([cell_text(row[name]) for name in columns] for row in rows)
     write_text(path, table.getvalue())
     return len(rows)
 
@@ -163,4 +183,8 @@ _COLUMNS = (
     *("study", "sequence", "rater", "case", "condition", "category", "question", "role", "shown", "left", "right"),
     *("chosen", "place", "response_ms", "client_ms", "plays", "stalls", "dropped_frames", "hidden", "viewport_width"),
     *("viewport_height", "browser", "counts", "why_not", "late", "shown_us", "stored_us", "comment", "hash"),
+)
+_MODEL_COLUMNS = (
+    *("study", "voter", "model", "trial", "case", "question", "role", "shown", "chosen", "place", "explanation"),
+    *("served_by", "tokens_in", "tokens_out", "at_us"),
 )

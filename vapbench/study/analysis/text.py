@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 from vapbench.stats import STATISTICS_VERSION
-from vapbench.stats.clusters import Interval
 from vapbench.stats.shares import print_shares
+from vapbench.study.analysis.lines import GAP, percent, plain_interval, span, table, with_ends
 from vapbench.study.analysis.results import Agreement, QuestionResult, StudyResult
 from vapbench.study.design.blinding import BlindSpec
 from vapbench.study.design.planning import Planned, session_minutes, session_roles
@@ -18,7 +17,6 @@ from vapbench.study.design.simulation import Assumptions, Forecast
 from vapbench.study.protocol import TrialKind
 from vapbench.study.votes import TrialRole
 
-_GAP = "  "
 POWER = 0.8
 """What a study is usually planned for."""
 MOST_CHECKS = 1 / 3
@@ -35,7 +33,7 @@ def plan_lines(
         f"study {protocol.id} · {protocol.kind.replace('_', ' ')} · {protocol.suite} · {asked}",
         f"{len(protocol.methods)} methods, {len(protocol.cases)} cases",
         "",
-        *_table(("method", "videos before blinding"), list(formats.items()), right=False),
+        *table(("method", "videos before blinding"), list(formats.items()), right=False),
         "",
         f"Blinded to {_format(planned.spec)} ({planned.spec.seconds:.2g} s), equal bytes within a trial. "
         + ("No property of a file gives a method away." if not planned.leaks else ""),
@@ -133,7 +131,7 @@ def _forecast_lines(planned: Planned, forecast: Forecast, assumed: Assumptions) 
     header = ("true preference", "power", "95 % interval of the win probability", "raters for power 0.8")
     return [
         *lines,
-        *_table(header, rows),
+        *table(header, rows),
         "",
         *underpowered(forecast),
         "Power: share of simulated studies that tell neighbouring methods apart, two-sided 5 %, not corrected for many "
@@ -181,12 +179,12 @@ def _pair_table(question: QuestionResult, everyone: QuestionResult) -> list[str]
         (
             method.name,
             method.rank,
-            f"{luce[row]} {_range(method.luce_share)}",
-            _percent(method.mean_win_rate),
+            f"{luce[row]} {span(method.luce_share)}",
+            percent(method.mean_win_rate),
             f"{wins[row]} of {100 * method.share_bound:.1f}",
             f"{method.elo:.0f}" if len(question.pieces) == 1 else "",
             f"{method.shown:,}",
-            _percent(before[method.name]),
+            percent(before[method.name]),
         )
         for row, method in enumerate(question.methods)
     ]
@@ -194,7 +192,7 @@ def _pair_table(question: QuestionResult, everyone: QuestionResult) -> list[str]
         *("method", "rank", "Luce share %", "win rate %", "win share %, of at most", "Elo", "votes"),
         "Luce share %, all raters",
     )
-    return _table(header, rows)
+    return table(header, rows)
 
 
 def _choice_table(question: QuestionResult, everyone: QuestionResult) -> list[str]:
@@ -209,16 +207,16 @@ def _choice_table(question: QuestionResult, everyone: QuestionResult) -> list[st
         (
             method.name,
             method.rank,
-            f"{shares[row]} {_range(method.share)}" if complete and method.share else "",
-            _percent(method.luce_share),
+            f"{shares[row]} {span(method.share)}" if complete and method.share else "",
+            percent(method.luce_share),
             f"{method.design_effect:.1f}" if method.design_effect is not None else "",
             f"{method.shown:,}",
-            _percent(before[method.name]),
+            percent(before[method.name]),
         )
         for row, method in enumerate(question.methods)
     ]
     header = ("method", "rank", "choice share %", "Luce share %", "DEFF", "votes", "choice share %, all raters")
-    return _table(header, rows)
+    return table(header, rows)
 
 
 def _luce_column(question: QuestionResult) -> list[str]:
@@ -236,11 +234,11 @@ def _p(p: float) -> str:
 
 def _duels(question: QuestionResult) -> list[str]:
     rows = [
-        (f"{duel.a} over {duel.b}", _percent(duel.win_probability), f"{duel.wins}/{duel.ties}/{duel.losses}",
+        (f"{duel.a} over {duel.b}", percent(duel.win_probability), f"{duel.wins}/{duel.ties}/{duel.losses}",
          f"{duel.n:,}", "" if duel.p is None else _p(duel.p), "yes" if duel.certain else "no")
         for duel in question.pairs
     ]  # fmt: skip
-    return _table(("pair", "win probability %", "won/tied/lost", "n", "p", "told apart"), rows)
+    return table(("pair", "win probability %", "won/tied/lost", "n", "p", "told apart"), rows)
 
 
 def _category_lines(question: QuestionResult, share: str) -> list[str]:
@@ -248,11 +246,11 @@ def _category_lines(question: QuestionResult, share: str) -> list[str]:
         return []
     header = (f"{share} share % on", *(f"{part.category} (n = {part.votes:,})" for part in question.categories))
     rows = [
-        (method.name, *(_percent(part.methods[row].share) for part in question.categories))
+        (method.name, *(percent(part.methods[row].share) for part in question.categories))
         for row, method in enumerate(question.methods)
     ]
     notes = [f"Note: {part.category}: {part.note}." for part in question.categories if part.note]
-    return [*_table(header, rows), *notes, ""]
+    return [*table(header, rows), *notes, ""]
 
 
 def _footers(question: QuestionResult, pair: bool) -> list[str]:
@@ -269,8 +267,8 @@ def _footers(question: QuestionResult, pair: bool) -> list[str]:
         )
     lines.append('Ranks and "told apart" hold for all methods at once (95 %, max-t); p is adjusted for all pairs.')
     if question.left_share is not None:
-        side = f"; model's left advantage {_plain(question.side)} log-odds" if question.side else ""
-        lines.append(f"Side: {_percent(question.left_share)} % of decisive votes for the left{side}.")
+        side = f"; model's left advantage {plain_interval(question.side)} log-odds" if question.side else ""
+        lines.append(f"Side: {percent(question.left_share)} % of decisive votes for the left{side}.")
     lines.append(_agreement_line(agreement, pair))
     if agreement.circular:
         circular, complete = agreement.circular
@@ -290,7 +288,7 @@ def _agreement_line(agreement: Agreement, pair: bool) -> str:
     same, repeats = agreement.repeats
     return (
         f"Agreement: Krippendorff's alpha{' (interval; +1 is the first of two by name)' if pair else ' (nominal)'} "
-        f"{_alpha(alpha.alpha, alpha.low, alpha.high)}{reason}{both}{raw}; "
+        f"{with_ends(alpha.alpha, alpha.low, alpha.high)}{reason}{both}{raw}; "
         f"repeats answered alike {same} of {repeats}."
     )
 
@@ -299,32 +297,18 @@ def _rater_lines(result: StudyResult) -> list[str]:
     people, excluded = result.people, result.excluded
     flagged = [person for person in people if person.flags and not person.excluded]
     lines = [f"raters: {len(people)} voted, {len(excluded)} excluded, {len(flagged)} flagged"]
-    lines += [f"{_GAP}{person.rater} excluded: {'; '.join(person.excluded)}" for person in excluded]
-    lines += [f"{_GAP}{person.rater} flagged, kept: {'; '.join(person.flags)}" for person in flagged]
+    lines += [f"{GAP}{person.rater} excluded: {'; '.join(person.excluded)}" for person in excluded]
+    lines += [f"{GAP}{person.rater} flagged, kept: {'; '.join(person.flags)}" for person in flagged]
     gold = (sum(person.gold[0] for person in people), sum(person.gold[1] for person in people))
     fast = (sum(person.fast[0] for person in people), sum(person.fast[1] for person in people))
-    lines.append(f"{_GAP}gold {gold[0]} of {gold[1]} right; {fast[0]} of {fast[1]} votes below the time floor")
+    lines.append(f"{GAP}gold {gold[0]} of {gold[1]} right; {fast[0]} of {fast[1]} votes below the time floor")
     same, left, right = (sum(person.identical[place] for person in people) for place in range(3))
     if same + left + right:
         lines.append(
-            f"{_GAP}identical videos: no difference said {same} of {same + left + right} times; "
+            f"{GAP}identical videos: no difference said {same} of {same + left + right} times; "
             f"else {left} for the left, {right} for the right"
         )
     return lines
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]], right: bool = True) -> list[str]:
-    """First column to the left, the others to the right (or all to the left)."""
-    widths = [max(len(str(row[column])) for row in (header, *rows)) for column in range(len(header))]
-
-    def line(row: Sequence[str]) -> str:
-        cells = [
-            f"{cell:>{width}}" if right and place else f"{cell:<{width}}"
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        return _GAP.join(cells).rstrip()
-
-    return [line(row) for row in (header, *rows)]
 
 
 def _when(at_us: int) -> str:
@@ -333,24 +317,3 @@ def _when(at_us: int) -> str:
 
 def _format(spec: BlindSpec) -> str:
     return f"{spec.width}x{spec.height}, {spec.fps:g} fps, {spec.frames} frames"
-
-
-def _percent(interval: Interval | None) -> str:
-    return "" if interval is None else f"{100 * interval.estimate:.1f} {_range(interval)}".rstrip()
-
-
-def _range(interval: Interval | None) -> str:
-    if interval is None or interval.low is None or interval.high is None:
-        return ""
-    return f"[{100 * interval.low:.1f}, {100 * interval.high:.1f}]"
-
-
-def _plain(interval: Interval) -> str:
-    return _alpha(interval.estimate, interval.low, interval.high)
-
-
-def _alpha(value: float | None, low: float | None, high: float | None) -> str:
-    if value is None:
-        return "none"
-    span = f" [{low:.2f}, {high:.2f}]" if low is not None and high is not None else ""
-    return f"{value:.2f}{span}"
