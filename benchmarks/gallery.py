@@ -19,7 +19,7 @@ from pathlib import Path
 import open_clip
 import torch
 from safetensors.torch import save_file
-from scoring import CAPTION, FILES, write_weights
+from sides import CAPTION, FILES, write_weights
 
 from vapbench.core.video import read_video
 from vapbench.metrics import resolve

@@ -17,7 +17,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from scoring import FILES, write_case, write_weights
+from sides import FILES, write_case, write_weights
 
 from vapbench.core.case import Case
 

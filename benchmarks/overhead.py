@@ -65,10 +65,10 @@ def bare_loop(resolved: ResolvedMethod, cases: Sequence[Case], folder: Path) -> 
         write_video(folder / f"{case.id}.mp4", resolved.method.generate(case, 0))  # type: ignore[arg-type]
 
 
-def harness_loop(resolved: ResolvedMethod, cases: Sequence[Case], folder: Path) -> None:
+def harness_loop(resolved: ResolvedMethod, cases: Sequence[Case], folder: Path, device: str = "cpu") -> None:
     """The same through the harness."""
     plan = plan_run("mini", "camera", resolved, cases, [0], folder)
-    execute(plan, (), Settings(device="cpu"), Silent())
+    execute(plan, (), Settings(device=device), Silent())
 
 
 def main() -> None:

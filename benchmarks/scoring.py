@@ -1,352 +1,166 @@
 """Print what scoring costs beside a loop that does what VBench does: same weights, same machine, one run.
 
-The reference loop decodes the video for each metric, sends one frame or pair at a time through the networks, encodes
-every frame once per pair and per metric, and brings every flow to full resolution. Both sides use the published
-architectures with seeded random weights: they cost what trained ones cost. Ours runs first, so that the peak of memory
-printed for it is its own.
+Each column is timed on both sides in turns, after both were warmed up; ratios of processor time hold on a busy machine
+as well. Then what a whole folder costs: vapbench as ``vapbench score`` runs it, the loop over the same videos.
 
-    python benchmarks/scoring.py                                  49 frames of 480 x 720: some ten minutes on two cores
-    python benchmarks/scoring.py --frames 5 --metric "dynamic_degree[raft]"     one of the columns, sooner
-    python benchmarks/scoring.py --device cuda
+    python benchmarks/scoring.py                              49 frames of 480 x 720: some 40 minutes on two cores
+    python benchmarks/scoring.py --frames 17 --clips 0        latency only, a third of the frames
+    python benchmarks/scoring.py --vbench DIR                 VBench's own code beside ours, in a checkout of yours
+    python benchmarks/scoring.py --device cuda --clips 48     benchmarks/gpu.py does this and more
+
+``--vbench`` imports the checkout, and needs what it needs (decord, easydict, omegaconf, OpenAI's clip); nothing of it
+is part of this project. Without it the loop stands in for VBench, and differs from it as :data:`STAND_IN` says.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-import resource
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from functools import cached_property
-from itertools import pairwise
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-
-import numpy as np
-import open_clip
 import torch
-from safetensors.torch import save_file
-from torch.nn.functional import interpolate
-from torchvision.models.optical_flow import raft_large
+from folders import copies, score_folder
+from sides import (
+    FILES,
+    VBENCH,
+    ReferenceLoop,
+    Side,
+    Spent,
+    Vapbench,
+    alternate,
+    wait,
+    watched,
+    write_case,
+    write_weights,
+)
+from vbench_checkout import VBenchCheckout
 
-from vapbench.checkpoints.catalogue import load_tensors
-from vapbench.core.case import Case, ClipSpec, Media, Reference
-from vapbench.core.clip import Clip
-from vapbench.core.video import read_video, write_video
-from vapbench.metrics import resolve
-from vapbench.metrics.aesthetic_quality import load_head, rate
-from vapbench.metrics.dynamic_degree import fastest_share, is_dynamic, motion_threshold, pairs_needed, sampling_interval
-from vapbench.metrics.features.clip import ClipEncoder, prepare, prepare_rounded
-from vapbench.metrics.features.flow import normalise, padding
-from vapbench.metrics.features.precision import exact_float32
-from vapbench.metrics.viclip_alignment import ViClipTextAlignment, middle_frames
-from vapbench.metrics.view import ClipView
-from vapbench.models.vision.amt import AmtS
-from vapbench.models.vision.raft import RaftSequence
-from vapbench.models.vision.viclip import ViClip
+from vapbench.core.case import Case
+from vapbench.metrics.features.precision import Precision
 
-CAPTION = "a red fox runs through fresh snow at dusk while the camera follows from the side"
-
-
-@dataclass
-class Spent:
-    """Seconds of one metric."""
-
-    wall: float = 0.0
-    cpu: float = 0.0
-    inside: float = 0.0
-    """Wall time inside the networks."""
-    value: float | None = None
+STAND_IN = {
+    "dynamic_degree[raft]": "torchvision's RAFT in place of VBench's copy of the original, of the same parts",
+    "motion_smoothness[amt]": "our AMT-S pair by pair: 1.42x faster than VBench's",
+    "aesthetic_quality": "one frame at a time, where VBench takes 32",
+    "text_alignment[viclip]": "our ViCLIP, without torch's native attention: 0.76x as fast as VBench's",
+    "text_alignment[clip]": "no dimension of VBench",
+}
+"""How the loop's code differs from VBench's own; the factors were measured on one thread of a quiet CPU."""
 
 
-@dataclass
-class Side:
-    """One way to score."""
-
-    name: str
-    spent: dict[str, Spent] = field(default_factory=dict)
-
-    def total(self, what: str) -> float:
-        """Sum over metrics."""
-        return float(sum(getattr(spent, what) for spent in self.spent.values()))
-
-
-class Stopwatch:
-    """Time spent inside the networks."""
-
-    inside = 0.0
-
-    def watch(self, owner: Any, name: str, wait: Callable[[], None]) -> None:
-        """Time every call of ``owner.name``."""
-        call = getattr(owner, name)
-
-        def timed(*arguments: Any, **named: Any) -> Any:
-            wait()
-            began = time.perf_counter()
-            try:
-                return call(*arguments, **named)
-            finally:
-                wait()
-                self.inside += time.perf_counter() - began
-
-        setattr(owner, name, timed)
+def print_latency(
+    sides: Sequence[Side], columns: Sequence[str], case: Case, warm: Case, rounds: int, device: torch.device
+) -> dict[str, list[Spent]]:
+    """Time one clip, and print a line per column: the first side's seconds, and the others' over them."""
+    first, *others = sides
+    heads = "".join(f" {other.name} | ratio | cpu ratio | difference |" for other in others)
+    print(f"\n| one clip | {first.name}, s |{heads}\n|---|--:|{'--:|' * (4 * len(others))}", flush=True)
+    spent: dict[str, list[Spent]] = {}
+    for column in columns:
+        spent[column] = alternate(sides, column, case, warm, rounds, device)
+        print(line(column, spent[column]), flush=True)
+    for label, chosen in (("VBench's four together", VBENCH), ("all together", tuple(columns))):
+        if set(chosen) <= set(columns) and len(chosen) > 1:
+            added = [total([spent[column][number] for column in chosen]) for number in range(len(sides))]
+            print(line(f"**{label}**", added), flush=True)
+    return spent
 
 
-def write_weights(folder: Path, names: Sequence[str]) -> None:
-    """Write random weights of the published architectures that the metrics need."""
-    torch.manual_seed(0)
-    if "text_alignment[clip]" in names or "aesthetic_quality" in names:
-        model = open_clip.create_model("ViT-L-14", force_quick_gelu=True)
-        tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
-        save_file(tensors, folder / "clip.safetensors")
-        torch.save({"weight": torch.randn(1, 768) / 28, "bias": torch.tensor([5.0])}, folder / "head.pth")
-    if "dynamic_degree[raft]" in names:
-        torch.save(raft_large(weights=None, progress=False).state_dict(), folder / "raft.pth")
-    if "motion_smoothness[amt]" in names:
-        torch.save(AmtS().state_dict(), folder / "amt.pth")
-    if "text_alignment[viclip]" in names:
-        save_file(random_viclip(), folder / "viclip.safetensors")
+def total(spent: Sequence[Spent]) -> Spent:
+    """Sum over columns."""
+    return Spent(sum(one.wall for one in spent), sum(one.cpu for one in spent))
 
 
-def random_viclip() -> dict[str, torch.Tensor]:
-    """ViCLIP-L/14 with random weights."""
-    width, layers, tokens = {"vision": 1024, "text": 768}, {"vision": 24, "text": 12}, 49408
-    shapes = {
-        "vision_encoder.conv1.weight": (1024, 3, 1, 14, 14),
-        "vision_encoder.positional_embedding": (257, 1024),
-        "vision_encoder.temporal_positional_embedding": (1, 8, 1024),
-        "vision_encoder.proj": (1024, 768),
-        "text_encoder.positional_embedding": (32, 768),
-        "text_encoder.text_projection": (768, 768),
-        "text_encoder.token_embedding.weight": (tokens, 768),
-        **{
-            f"{tower}_encoder.transformer.resblocks.{layer}.ln_1.weight": (width[tower],)
-            for tower in width
-            for layer in range(layers[tower])
-        },
-    }
-    model = ViClip({name: torch.Size(shape) for name, shape in shapes.items()})
-    for name, parameter in model.named_parameters():
-        if not name.endswith(("ln_1.weight", "ln_2.weight")):
-            torch.nn.init.normal_(parameter, std=0.03)
-    return dict(model.state_dict())
+def line(label: str, spent: Sequence[Spent]) -> str:
+    """A row of the table."""
+    ours, *others = spent
+    cells = []
+    for other in others:
+        apart = "" if ours.value is None or other.value is None else f"{ours.value - other.value:.1e}"
+        cells.append(f" {other.wall:.3f} | {other.wall / ours.wall:.2f} | {other.cpu / ours.cpu:.2f} | {apart} |")
+    return f"| {label} | {ours.wall:.3f} |{''.join(cells)}"
 
 
-def write_case(folder: Path, frames: int, height: int, width: int, fps: float) -> Case:
-    """Write a video of a texture that moves, and the case it belongs to."""
-    rng = np.random.default_rng(0)
-    coarse = torch.from_numpy(rng.random((1, 3, 12, 24), dtype=np.float32))
-    step = 6
-    wide = interpolate(coarse, size=(height, width + step * frames), mode="bicubic")[0].clamp(0, 1)
-    stack = [wide[..., step * i : step * i + width].permute(1, 2, 0).numpy() for i in range(frames)]
-    write_video(folder / "clip.mp4", Clip.from_float(np.stack(stack), fps))
-    media = Media(path=folder / "clip.mp4")
-    return Case(
-        id="clip",
-        condition="pan",
-        references=(Reference(video=media),),
-        image=media,
-        caption=CAPTION,
-        clip=ClipSpec(frames=frames, fps=fps, height=height, width=width),
+def print_share_inside(side: Vapbench, columns: Sequence[str], case: Case, device: torch.device) -> float:
+    """Print how much of a run's scoring of one clip lies inside the networks; returns their seconds."""
+    side.score_together(columns, case)
+    with watched(device) as seconds:
+        began = time.perf_counter()
+        side.score_together(columns, case)
+        wait(device)
+        whole = time.perf_counter() - began
+    inside = sum(seconds.values())
+    print(
+        f"\nInside the networks, {side.name}: {100 * inside / whole:.1f} % of {whole:.2f} s a clip, decoding included."
+    )
+    return inside
+
+
+def print_throughput(
+    side: Vapbench, loop: ReferenceLoop, columns: Sequence[str], clips: int, compared: int, case: Case, inside: float
+) -> None:
+    """Print what a folder of clips costs, as ``vapbench score`` runs it and as the loop does.
+
+    Args:
+        side: ours, warm.
+        loop: the other, warm.
+        columns: to score.
+        clips: how many videos the folder has.
+        compared: how many of them the loop scores; its seconds a clip do not depend on how many there are.
+        case: what each video is.
+        inside: seconds a clip that the networks take by themselves.
+    """
+    with tempfile.TemporaryDirectory() as place:
+        cases = copies(case, clips, Path(place))
+        began, spent = time.perf_counter(), time.process_time()
+        values = score_folder(side.metrics, columns, cases, Path(place), side.device)
+        ours = Spent((time.perf_counter() - began) / clips, (time.process_time() - spent) / clips)
+        began, spent = time.perf_counter(), time.process_time()
+        others = {(one.id, column): loop.score(column, one) for one in cases[:compared] for column in columns}
+        wait(side.device)
+        theirs = Spent((time.perf_counter() - began) / compared, (time.process_time() - spent) / compared)
+    apart = max(abs(values[key] - other) for key, other in others.items())
+    print(
+        f"\nA folder of {clips} clips, {side.name}: {ours.wall:.3f} s a clip; {loop.name} over {compared} of them: "
+        f"{theirs.wall:.3f} s a clip: **{theirs.wall / ours.wall:.2f}x** (processor time "
+        f"{theirs.cpu / ours.cpu:.2f}x). Scores differ by {apart:.1e} at most. The networks by themselves would take "
+        f"{100 * inside / ours.wall:.0f} % of the folder's time.",
+        flush=True,
     )
 
 
-FILES = {
-    "text_alignment[clip]": "weights={0}/clip.safetensors",
-    "aesthetic_quality": "weights={0}/clip.safetensors,head={0}/head.pth",
-    "dynamic_degree[raft]": "weights={0}/raft.pth",
-    "motion_smoothness[amt]": "weights={0}/amt.pth",
-    "text_alignment[viclip]": "weights={0}/viclip.safetensors",
-}
-"""The four automatic columns of the paper, and ViCLIP."""
-
-
-class Clock:
-    """Times one metric, decoding included."""
-
-    def __init__(self, device: torch.device, stopwatch: Stopwatch) -> None:
-        """Time work on ``device``."""
-        self._device, self._stopwatch = device, stopwatch
-
-    def wait(self) -> None:
-        """Let the device finish."""
-        if self._device.type == "cuda":
-            torch.cuda.synchronize(self._device)
-
-    @contextmanager
-    def __call__(self, spent: Spent) -> Iterator[None]:
-        """Add what the block takes."""
-        self.wait()
-        wall, cpu, inside = time.perf_counter(), time.process_time(), self._stopwatch.inside
-        yield
-        self.wait()
-        spent.wall += time.perf_counter() - wall
-        spent.cpu += time.process_time() - cpu
-        spent.inside += self._stopwatch.inside - inside
-
-
-def score_ours(
-    case: Case, folder: Path, names: Sequence[str], precision: str, clock: Clock, device: torch.device
-) -> Side:
-    """Score as vapbench does: one decode, shared features, batches."""
-    side = Side(f"vapbench, {precision}")
-    specs = {name: f"{name}:{FILES[name].format(folder)},precision={precision}" for name in names}
-    metrics = {name: resolve(spec)[0] for name, spec in specs.items()}
-    for metric in metrics.values():
-        metric.setup(device)
-    decoding = side.spent.setdefault("decoding", Spent())
-    with clock(decoding):
-        view = ClipView(read_video(case.image.path), case, device)
-    for name, metric in metrics.items():
-        spent = side.spent.setdefault(name, Spent())
-        with clock(spent):
-            spent.value = metric.score(view, case).value
-        print(f"  {side.name}: {name} {spent.value:.6f}, {spent.wall:.1f} s", flush=True)
-    return side
-
-
-class ReferenceLoop:
-    """What VBench does, metric by metric, with the same weights."""
-
-    def __init__(self, case: Case, folder: Path, device: torch.device) -> None:
-        """Load nothing yet."""
-        self._path, self._case, self._device = case.image.path, case, device
-        self._folder = folder
-
-    @cached_property
-    def _clip(self) -> ClipEncoder:
-        return ClipEncoder("ViT-L-14", self._folder / "clip.safetensors", self._device)
-
-    @cached_property
-    def _raft(self) -> Any:
-        model = raft_large(weights=None, progress=False)
-        model.load_state_dict(load_tensors(self._folder / "raft.pth"))
-        return model.eval().to(self._device)
-
-    @cached_property
-    def _amt(self) -> AmtS:
-        model = AmtS()
-        model.load_state_dict(load_tensors(self._folder / "amt.pth"))
-        return model.eval().to(self._device)
-
-    @cached_property
-    def _viclip(self) -> ViClipTextAlignment:
-        metric = ViClipTextAlignment(weights=self._folder / "viclip.safetensors")
-        metric.setup(self._device)
-        return metric
-
-    def load(self, name: str) -> None:
-        """Load what a metric needs, so that loading is not timed; vapbench's is not either."""
-        networks = {
-            "dynamic_degree[raft]": "_raft",
-            "motion_smoothness[amt]": "_amt",
-            "text_alignment[viclip]": "_viclip",
-        }
-        getattr(self, networks.get(name, "_clip"))
-
-    def metrics(self) -> dict[str, Callable[[], float]]:
-        """Each metric as a function of nothing."""
-        return {
-            "text_alignment[clip]": self.text_alignment,
-            "aesthetic_quality": self.aesthetic_quality,
-            "dynamic_degree[raft]": self.dynamic_degree,
-            "motion_smoothness[amt]": self.motion_smoothness,
-            "text_alignment[viclip]": self.viclip,
-        }
-
-    def _frames(self) -> torch.Tensor:
-        frames = torch.from_numpy(read_video(self._path).frames)
-        return frames.permute(0, 3, 1, 2).contiguous().to(self._device)
-
-    def _image_features(self) -> torch.Tensor:
-        features = [self._clip.model.encode_image(prepare(frame[None])) for frame in self._frames()]
-        return torch.nn.functional.normalize(torch.cat(features), dim=-1)
-
-    def text_alignment(self) -> float:
-        """CLIP score."""
-        text, _ = self._clip.text_features(CAPTION)
-        return float((100 * self._image_features() @ text).double().mean())
-
-    def aesthetic_quality(self) -> float:
-        """The linear head."""
-        head = (tensor.to(self._device) for tensor in load_head(self._folder / "head.pth"))
-        return float(rate(self._image_features(), *head).double().mean())
-
-    def dynamic_degree(self) -> float:
-        """Flow of each pair through the model's own forward, whose every update comes back at full size."""
-        clip = read_video(self._path)
-        kept = self._frames()[:: sampling_interval(clip.fps)]
-        magnitudes = []
-        for first, second in pairwise(kept):
-            flow = self._raft(normalise(first[None]), normalise(second[None]), num_flow_updates=20)[-1]
-            length = flow.square().sum(dim=1).sqrt().flatten()
-            magnitudes.append(float(length.topk(fastest_share(*flow.shape[-2:])).values.mean()))
-        return float(is_dynamic(magnitudes, motion_threshold(clip.height, clip.width), pairs_needed(len(kept))))
-
-    def motion_smoothness(self) -> float:
-        """The frame between each two even ones."""
-        frames = self._frames()
-        height, width = frames.shape[-2:]
-        margins = padding(height, width, 16)
-        errors = []
-        for odd in range(1, len(frames) - 1, 2):
-            pair = torch.nn.functional.pad(frames[[odd - 1, odd + 1]].float() / 255, margins, mode="replicate")
-            frame = self._amt(pair[:1], pair[1:]).frame[0]
-            shown = (frame[:, margins[2] : margins[2] + height, margins[0] : margins[0] + width] * 255).byte()
-            errors.append(float((shown.double() - frames[odd].double()).abs().mean()))
-        return (255 - float(np.mean(errors))) / 255
-
-    def viclip(self) -> float:
-        """Eight frames and the caption."""
-        frames = self._frames()
-        chosen = prepare_rounded(frames[middle_frames(len(frames), 8)])
-        video = torch.nn.functional.normalize(self._viclip._model.encode_video(chosen[None]), dim=-1)[0]
-        tokens, _ = self._viclip.tokens(CAPTION)
-        return float(self._viclip._text_features(tokens, self._device) @ video)
-
-
-def score_reference(case: Case, folder: Path, names: Sequence[str], clock: Clock, device: torch.device) -> Side:
-    """Score as VBench does."""
-    side = Side("reference loop")
-    loop = ReferenceLoop(case, folder, device)
-    for name, metric in loop.metrics().items():
-        if name not in names:
-            continue
-        loop.load(name)
-        spent = side.spent.setdefault(name, Spent())
-        with clock(spent), exact_float32(device):
-            spent.value = metric()
-        print(f"  {side.name}: {name} {spent.value:.6f}, {spent.wall:.1f} s", flush=True)
-    return side
-
-
-def compare(ours: Side, reference: Side) -> None:
-    """Print both, metric by metric."""
-    print(f"\n{ours.name}{'wall':>28}{'reference':>12}{'ratio':>8}{'cpu ratio':>11}{'difference':>12}")
-    for name, spent in ours.spent.items():
-        other = reference.spent.get(name)
-        if other is None or spent.value is None or other.value is None:
-            print(f"  {name:28}{spent.wall:10.1f}")
-            continue
-        # A metric that finds its features ready costs next to nothing; its ratio says nothing.
-        ratio = f"{other.wall / spent.wall:8.2f}{other.cpu / spent.cpu:11.2f}" if spent.wall > 0.02 * other.wall else ""
-        print(f"  {name:28}{spent.wall:10.1f}{other.wall:12.1f}{ratio:19}{spent.value - other.value:12.1e}")
-    wall, cpu = (reference.total(what) / ours.total(what) for what in ("wall", "cpu"))
-    print(f"  {'together':28}{ours.total('wall'):10.1f}{reference.total('wall'):12.1f}{wall:8.2f}{cpu:11.2f}")
-    on_clip = ("text_alignment[clip]", "aesthetic_quality")
-    if all(name in ours.spent for name in on_clip):
-        first, second = (ours.spent[name].wall for name in on_clip)
-        print(f"  text_alignment + aesthetic_quality: {(first + second) / first:.2f} of the first alone")
-    print(f"  inside the networks: {100 * ours.total('inside') / ours.total('wall'):.0f} % of the time")
+def measure(
+    folder: Path,
+    columns: Sequence[str],
+    precisions: Sequence[Precision],
+    size: tuple[int, int, int, float],
+    device: torch.device,
+    rounds: int = 3,
+    clips: int = 0,
+    compared: int = 0,
+    checkout: Path | None = None,
+) -> None:
+    """Print latency, share inside the networks, and throughput; weights lie in ``folder``."""
+    case = write_case(folder, *size)
+    # A processor is warm after a few frames; an accelerator chooses its kernels by the batch.
+    warm = case if device.type == "cuda" else write_case(folder, min(5, size[0]), *size[1:], name="warm")
+    loop = ReferenceLoop(folder, device)
+    for precision in precisions:
+        ours = Vapbench(folder, precision, device)
+        others: list[Side] = [loop, VBenchCheckout(checkout, folder, device)] if checkout else [loop]
+        print_latency([ours, *others], columns, case, warm, rounds, device)
+        inside = print_share_inside(ours, columns, case, device)
+        if clips:
+            print_throughput(ours, loop, columns, clips, compared or clips, case, inside)
+    print("\nHow the reference loop differs from VBench's own code:\n")
+    for column in columns:
+        print(f"* {column}: {STAND_IN[column]}")
 
 
 def main() -> None:
-    """Score one clip both ways."""
+    """Score one clip, then a folder, both ways."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--frames", type=int, default=49)
     parser.add_argument("--height", type=int, default=480)
@@ -354,30 +168,33 @@ def main() -> None:
     parser.add_argument("--fps", type=float, default=16)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=0)
-    parser.add_argument("--metric", nargs="+", choices=tuple(FILES), default=tuple(FILES))
+    parser.add_argument("--rounds", type=int, default=1, help="turns of each side; the median is printed")
+    parser.add_argument("--clips", type=int, default=2, help="videos in the folder; 0 for none")
+    parser.add_argument("--compared", type=int, default=0, help="how many of them the loop scores; 0 for all")
+    parser.add_argument("--metric", nargs="+", choices=tuple(FILES), default=VBENCH)
     parser.add_argument("--precision", nargs="+", choices=("exact", "fast"), default=("exact", "fast"))
+    parser.add_argument("--vbench", type=Path, metavar="DIR", help="a checkout of VBench, timed beside ours")
+    parser.add_argument("--tiny", action="store_true", help="small towers: shows that it runs, and no more")
     asked = parser.parse_args()
     if asked.threads:
         torch.set_num_threads(asked.threads)
-    device, stopwatch = torch.device(asked.device), Stopwatch()
-    clock = Clock(device, stopwatch)
-    for owner, name in ((AmtS, "forward"), (RaftSequence, "features"), (RaftSequence, "flow")):
-        stopwatch.watch(owner, name, clock.wait)
-    for owner, name in ((ClipEncoder, "still_features"), (ViClip, "encode_video"), (ViClip, "encode_text")):
-        stopwatch.watch(owner, name, clock.wait)
+    size = (asked.frames, asked.height, asked.width, asked.fps)
+    print(
+        f"{size[0]} frames of {size[1]} x {size[2]} at {size[3]:g} fps, {torch.get_num_threads()} threads", flush=True
+    )
     with tempfile.TemporaryDirectory() as place:
-        folder = Path(place)
-        write_weights(folder, asked.metric)
-        case = write_case(folder, asked.frames, asked.height, asked.width, asked.fps)
-        size = f"{asked.frames} frames of {asked.height}x{asked.width} at {asked.fps:g} fps"
-        print(f"{size}, {torch.get_num_threads()} threads", flush=True)
-        sides = []
-        for precision in asked.precision:
-            sides.append(score_ours(case, folder, asked.metric, precision, clock, device))
-            print(f"  peak host memory so far: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.1f} GB")
-        reference = score_reference(case, folder, asked.metric, clock, device)
-        for side in sides:
-            compare(side, reference)
+        write_weights(Path(place), asked.metric, asked.tiny)
+        measure(
+            Path(place),
+            asked.metric,
+            asked.precision,
+            size,
+            torch.device(asked.device),
+            asked.rounds,
+            asked.clips,
+            asked.compared,
+            asked.vbench,
+        )
 
 
 if __name__ == "__main__":

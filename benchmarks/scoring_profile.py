@@ -14,47 +14,14 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from collections import defaultdict
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import torch
-from scoring import FILES, Clock, Stopwatch, write_case, write_weights
+from sides import FILES, NETWORKS, spec, wait, watched, write_case, write_weights
 
 from vapbench.core.video import read_video
 from vapbench.metrics import resolve
-from vapbench.metrics.features.clip import ClipEncoder
 from vapbench.metrics.view import ClipView
-from vapbench.models.vision.amt import AmtS
-from vapbench.models.vision.raft import RaftSequence
-from vapbench.models.vision.viclip import ViClip
-
-NETWORKS = {
-    "RAFT, features of frames": (RaftSequence, "features"),
-    "RAFT, 20 updates of the flow": (RaftSequence, "flow"),
-    "AMT-S, frames between": (AmtS, "forward"),
-    "CLIP ViT-L/14, images": (ClipEncoder, "still_features"),
-    "CLIP ViT-L/14, caption": (ClipEncoder, "text_features"),
-    "ViCLIP, video": (ViClip, "encode_video"),
-    "ViCLIP, caption": (ViClip, "encode_text"),
-}
-
-
-def watch(owner: Any, name: str, label: str, spent: dict[str, float], wait: Callable[[], None]) -> None:
-    """Add up the time of every call of ``owner.name``."""
-    call = getattr(owner, name)
-
-    def timed(*arguments: Any, **named: Any) -> Any:
-        wait()
-        began = time.perf_counter()
-        try:
-            return call(*arguments, **named)
-        finally:
-            wait()
-            spent[label] += time.perf_counter() - began
-
-    setattr(owner, name, timed)
 
 
 def main() -> None:
@@ -71,25 +38,23 @@ def main() -> None:
     asked = parser.parse_args()
     if asked.threads:
         torch.set_num_threads(asked.threads)
-    device, spent = torch.device(asked.device), defaultdict[str, float](float)
-    wait = Clock(device, Stopwatch()).wait
-    for label, (owner, name) in NETWORKS.items():
-        watch(owner, name, label, spent, wait)
+    device = torch.device(asked.device)
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         write_weights(folder, asked.metric)
         case = write_case(folder, asked.frames, asked.height, asked.width, asked.fps)
-        metrics = [resolve(f"{n}:{FILES[n].format(folder)},precision={asked.precision}")[0] for n in asked.metric]
+        metrics = [resolve(spec(name, folder, asked.precision))[0] for name in asked.metric]
         for metric in metrics:
             metric.setup(device)
-        wait()
-        began = time.perf_counter()
-        view = ClipView(read_video(case.image.path), case, device)
-        decoded = time.perf_counter() - began
-        for metric in metrics:
-            metric.score(view, case)
-        wait()
-        whole = time.perf_counter() - began
+        wait(device)
+        with watched(device) as spent:
+            began = time.perf_counter()
+            view = ClipView(read_video(case.image.path), case, device)
+            decoded = time.perf_counter() - began
+            for metric in metrics:
+                metric.score(view, case)
+            wait(device)
+            whole = time.perf_counter() - began
     inside = sum(spent.values())
     size = f"{asked.frames} frames of {asked.height} x {asked.width} at {asked.fps:g} fps"
     print(f"{size}, `{asked.precision}`, {device.type}, {torch.get_num_threads()} threads: {whole:.2f} s\n")
