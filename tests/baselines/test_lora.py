@@ -351,7 +351,7 @@ class TestTraining:
         from peft import LoraConfig as PeftConfig
 
         config = mini_lora_config()
-        model = make_base(BaseConfig(), 16, 96)
+        model = make_base(BaseConfig(), torch.Size((7, 16, 8, 8)), (64, 96))
         model.requires_grad_(False)
         model.add_adapter(PeftConfig(r=config.rank, target_modules=["to_q", "to_k", "to_v", "to_out.0"]))
         numbers = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -29,6 +30,13 @@ def mini(
             "expert, vap or bundle.",
         ),
     ] = "bundle",
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--only", metavar="STAGE", help="This stage alone, repeatable.", show_default=False),
+    ] = None,
+    version: Annotated[
+        int, typer.Option("--version", min=1, max=2, help="Version of the suite; 2 is the next, being made.")
+    ] = 1,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of every stage.")] = 0,
     device: opt.Device = "auto",
     jobs: Annotated[
@@ -41,13 +49,14 @@ def mini(
     """Train the mini suite's models, from nothing.
 
     Autoencoder, text encoder, judges, models of the metrics, image-to-video base, a LoRA per condition, structure
-    control, VAP expert, in that order; each stage leaves a card and a loss curve. The same command resumes. The results
-    are folders that methods take: vap:weights=OUT/vap, i2v:weights=OUT/i2v, lora:weights=OUT/i2v,adapters=OUT/lora and
-    vace-depth:weights=OUT/vace.
+    control, VAP expert, in that order; each stage leaves a card and a loss curve. The same command resumes; of one job,
+    Ctrl-C or SIGTERM saves the step at hand. The results are folders that methods take: vap:weights=OUT/vap,
+    i2v:weights=OUT/i2v, lora:weights=OUT/i2v,adapters=OUT/lora and vace-depth:weights=OUT/vace.
     """
-    from vapbench.core.console import configure_logging, output
+    from vapbench.core.console import configure_logging, errors, output
     from vapbench.files.resources import resource
     from vapbench.running.device import torch_device
+    from vapbench.running.threads import StopFlag, finish_case_on_interrupt
 
     # The recipe is data of the package, as every baseline is: it is found by its folder.
     sys.path.insert(0, str(resource("baselines") / "mini"))
@@ -56,8 +65,16 @@ def mini(
 
     configure_logging(verbose=0, quiet=quiet)
     chosen = torch_device(device)
-    train_mini(out, smoke=smoke, seed=seed, device=chosen, until=until, quiet=quiet, jobs=jobs or default_jobs(chosen))
-    output().print(f"{out}: trained up to {until}", markup=False, soft_wrap=True)
+    at_once, stop, train = jobs or default_jobs(chosen), StopFlag(), partial(train_mini, out, smoke=smoke, seed=seed)
+    train = partial(train, device=chosen, until=until, only=tuple(only or ()), version=version, quiet=quiet)
+    if at_once > 1:
+        train(jobs=at_once)
+    else:
+        with finish_case_on_interrupt(stop, errors().print, "step"):
+            if not train(stopping=stop.__bool__):
+                raise KeyboardInterrupt
+    trained = f"trained {', '.join(only)}" if only else f"trained up to {until}"
+    output().print(f"{out}: {trained}", markup=False, soft_wrap=True)
 
 
 def lora(

@@ -37,17 +37,13 @@ class SemanticEncoder(nn.Module):
         super().__init__()
         self.conditions = tuple(conditions)
         self.config = {"widths": list(widths), "dimension": dimension, "conditions": list(conditions)}
-        strides = [(1, 2, 2)] + [(2, 2, 2)] * (len(widths) - 2) + [(1, 1, 1)]
-        inputs = [6, *widths[:-1]]
-        blocks = [_block(i, o, s) for i, o, s in zip(inputs, widths, strides, strict=True)]
-        self.blocks = nn.Sequential(*blocks)
+        self.blocks = layers(widths)
         self.project = nn.Linear(2 * widths[-1], dimension)
         self.prototypes = nn.Parameter(torch.randn(len(conditions), dimension) * 0.1)
 
     def forward(self, video: torch.Tensor) -> torch.Tensor:
         """Embed videos ``(B, 3, F, H, W)`` in -1..1 as unit vectors ``(B, dimension)``."""
-        small = functional.avg_pool3d(video, (1, 2, 2))
-        features = self.blocks(torch.cat([small, small - small[:, :, :1]], dim=1))
+        features = self.blocks(beside_change(video))
         pooled = torch.cat([features.mean(dim=(2, 3, 4)), features.amax(dim=(2, 3, 4))], dim=1)
         embedding: torch.Tensor = functional.normalize(self.project(pooled).float(), dim=-1)
         return embedding
@@ -103,6 +99,19 @@ def to_video(frames: npt.NDArray[np.uint8], device: torch.device | str = "cpu") 
     """Turn ``(B, F, H, W, 3)`` uint8 into ``(B, 3, F, H, W)`` float32 in -1..1, channels last, on a device."""
     video = torch.from_numpy(frames).to(device).permute(0, 4, 1, 2, 3).float().div_(127.5).sub_(1)
     return video.contiguous(memory_format=torch.channels_last_3d)
+
+
+def beside_change(video: torch.Tensor) -> torch.Tensor:
+    """Frames ``(B, 3, F, H, W)`` beside their change since the first, ``(B, 6, F, H/2, W/2)``: what the layers see."""
+    small = functional.avg_pool3d(video, (1, 2, 2))
+    return torch.cat([small, small - small[:, :, :1]], dim=1)
+
+
+def layers(widths: Sequence[int]) -> nn.Sequential:
+    """Convolutions of these widths: all but the last halve the picture, those between the first and the last time."""
+    strides = [(1, 2, 2)] + [(2, 2, 2)] * (len(widths) - 2) + [(1, 1, 1)]
+    inputs = [6, *widths[:-1]]
+    return nn.Sequential(*(_block(i, o, s) for i, o, s in zip(inputs, widths, strides, strict=True)))
 
 
 def _block(inputs: int, outputs: int, stride: tuple[int, int, int]) -> nn.Sequential:

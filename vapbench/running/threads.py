@@ -121,8 +121,8 @@ class PendingCalls:
 
 
 @contextmanager
-def finish_case_on_interrupt(stop: StopFlag, tell: Callable[[str], None]) -> Iterator[None]:
-    """Turn the first Ctrl-C into a request to stop after the case at hand; the second interrupts at once.
+def finish_case_on_interrupt(stop: StopFlag, tell: Callable[[str], None], unit: str = "case") -> Iterator[None]:
+    """Turn the first Ctrl-C into a request to stop after the case, or ``unit``, at hand; the second interrupts at once.
 
     SIGTERM, by which schedulers announce that a job must end, is a Ctrl-C.
     """
@@ -134,7 +134,7 @@ def finish_case_on_interrupt(stop: StopFlag, tell: Callable[[str], None]) -> Ite
         if stop.reason == INTERRUPTED:
             raise KeyboardInterrupt
         stop.reason = INTERRUPTED
-        tell("Stopping after this case. Press Ctrl-C again to stop at once.")
+        tell(f"Stopping after this {unit}. Press Ctrl-C again to stop at once.")
 
     previous = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

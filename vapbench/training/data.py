@@ -21,14 +21,14 @@ SEEN_NAMES: tuple[str, ...] = tuple(condition.name for condition in SEEN)
 ALL_NAMES: tuple[str, ...] = tuple(CONDITIONS)
 
 
-def training_specs(per_condition: int, first: int = 0) -> list[MiniClip]:
-    """Clips of the seen conditions, each on a training scene of its own, condition after condition in turn.
+def training_specs(per_condition: int, first: int = 0, names: Sequence[str] = SEEN_NAMES) -> list[MiniClip]:
+    """Clips of seen conditions, each on a training scene of its own, condition after condition in turn.
 
     Args:
         per_condition: how many clips of each.
         first: how many to leave out first, for data sets that must not overlap.
+        names: the conditions, all seen ones by default.
     """
-    names = SEEN_NAMES
     return [
         training_clip(name, index * len(names) + place)
         for index in range(first, first + per_condition)
@@ -64,20 +64,19 @@ def random_specs(count: int, generator: torch.Generator, names: Sequence[str] = 
     return [training_clip(names[place], index) for index, place in chosen]
 
 
-def random_clips(count: int, generator: torch.Generator) -> npt.NDArray[np.uint8]:
-    """Render clips of random seen conditions on random training scenes: ``(count, F, H, W, 3)`` uint8."""
-    return render_batch(random_specs(count, generator))
+def random_clips(count: int, generator: torch.Generator, names: Sequence[str] = SEEN_NAMES) -> npt.NDArray[np.uint8]:
+    """Render clips of random conditions, of the seen ones by default, on random training scenes.
+
+    Returns:
+        ``(count, F, H, W, 3)`` uint8.
+    """
+    return render_batch(random_specs(count, generator, names))
 
 
 @cache
 def grammar_codes(per_category: int = TRAINING_CONDITIONS) -> tuple[str, ...]:
     """Code names of the grammar's training conditions, one of each category in turn."""
     return tuple(code_of(semantics) for semantics in all_training_conditions(per_category))
-
-
-def grammar_clips(count: int, generator: torch.Generator) -> npt.NDArray[np.uint8]:
-    """The same as :func:`random_clips` of conditions of the grammar."""
-    return render_batch(random_specs(count, generator, grammar_codes()))
 
 
 def to_frames(video: torch.Tensor) -> npt.NDArray[np.uint8]:

@@ -9,7 +9,8 @@
     expert           VAP's expert on the frozen base
     wan_vae, vace    structure control: a tiny WanVACE on an autoencoder of its own
     cards, bundle    what is kept beside weights; what ships
-    next_version     the autoencoder of the suite's next version, being trained
+    data             the conditions of each version of the suite, and who learns which
+    regressor, readings   the judges of the next version: the numbers of a condition, read off a clip
 
 The training loop, the cached latents and the LoRAs per condition are :mod:`vapbench.training`.
 """

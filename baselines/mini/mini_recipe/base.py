@@ -18,8 +18,7 @@ from torch import nn
 from mini_recipe.cards import finish
 from mini_recipe.diffusion import Denoising, quick, rotary
 from mini_recipe.gate import Gate, measure_gate
-from mini_recipe.text import MAX_LENGTH
-from mini_recipe.vae import LATENT_SIZE, TEMPORAL_FACTOR
+from mini_recipe.vae import TEMPORAL_FACTOR
 from vapbench.suites.mini.render import FRAMES
 from vapbench.training.attention import plain_attention
 from vapbench.training.loop import Losses, Run, fit
@@ -58,22 +57,29 @@ class BaseConfig:
     mix: Mix = field(default_factory=Mix)
 
 
-def make_base(config: BaseConfig, latent_channels: int, text_dim: int) -> CogVideoXTransformer3DModel:
-    """Return the untrained transformer."""
+def make_base(config: BaseConfig, latents: torch.Size, text: tuple[int, int]) -> CogVideoXTransformer3DModel:
+    """Return the untrained transformer.
+
+    Args:
+        config: its sizes.
+        latents: shape of a clip's, ``(T, C, h, w)``.
+        text: tokens and channels of an encoded caption.
+    """
+    _, channels, height, width = latents
     model = CogVideoXTransformer3DModel(
         num_attention_heads=config.heads,
         attention_head_dim=config.head_dim,
-        in_channels=2 * latent_channels,
-        out_channels=latent_channels,
+        in_channels=2 * channels,
+        out_channels=channels,
         time_embed_dim=config.time_dim,
-        text_embed_dim=text_dim,
+        text_embed_dim=text[1],
         num_layers=config.layers,
-        sample_width=LATENT_SIZE,
-        sample_height=LATENT_SIZE,
+        sample_width=width,
+        sample_height=height,
         sample_frames=FRAMES,
         patch_size=config.patch,
         temporal_compression_ratio=TEMPORAL_FACTOR,
-        max_text_seq_length=MAX_LENGTH,
+        max_text_seq_length=text[0],
         use_rotary_positional_embeddings=True,
         use_learned_positional_embeddings=True,
     )
@@ -94,8 +100,7 @@ def train_base(
 ) -> None:
     """Train the base, measuring the gate on the way, and save it in ``output``."""
     torch.manual_seed(config.plan.seed)
-    channels, text_dim = denoising.latents.clips.shape[2], int(denoising.text_encoder.config.d_model)
-    model = make_base(config, channels, text_dim).to(run.device)
+    model = make_base(config, denoising.latents.clips.shape[1:], denoising.text_shape).to(run.device)
     forward, table = quick(model, config.plan), rotary(model.config, run.device)
 
     def objective(step: int, generator: torch.Generator) -> Losses:

@@ -23,7 +23,7 @@ from vapbench.metrics.features.flow import DisFlow
 from vapbench.suites.mini.controls import render_control
 from vapbench.suites.mini.render import MiniClip
 from vapbench.suites.mini.writer import DATA_VERSION
-from vapbench.training.data import SEEN_NAMES, to_video
+from vapbench.training.data import to_video
 from vapbench.training.latents import cached_tensors, checksums
 from vapbench.training.progress import Watcher
 
@@ -60,9 +60,9 @@ class ControlLatents:
         return torch.cat([self.known[chosen].float(), controls.float()], dim=1)
 
 
-def source_of(index: int) -> Source:
-    """What controls the ``index``-th training clip: every condition comes with each in turn."""
-    return SOURCES[index // len(SEEN_NAMES) % len(SOURCES)]
+def source_of(index: int, conditions: int) -> Source:
+    """What controls the ``index``-th training clip of so many conditions: each comes with every source in turn."""
+    return SOURCES[index // conditions % len(SOURCES)]
 
 
 def cached_control_latents(
@@ -119,10 +119,11 @@ def _encode_all(
     label: str, vae: Any, specs: Sequence[MiniClip], watcher: Watcher, executor: Executor | None
 ) -> dict[str, torch.Tensor]:
     parts: dict[str, list[torch.Tensor]] = {"clips": [], "known": [], "controls": []}
+    conditions = len({spec.condition for spec in specs})
     watcher.begin(label, len(specs), 0)
     for start in range(0, len(specs), _CHUNK):
         chunk = specs[start : start + _CHUNK]
-        sources = [source_of(start + place) for place in range(len(chunk))]
+        sources = [source_of(start + place, conditions) for place in range(len(chunk))]
         rendered = map(_render, chunk, sources) if executor is None else executor.map(_render, chunk, sources)
         pairs = np.stack(list(rendered))
         video, control = to_video(pairs[:, 0]), to_video(pairs[:, 1])

@@ -15,7 +15,7 @@ from diffusers import CogVideoXDDIMScheduler
 from torch import nn
 
 from mini_recipe.text import tokenise
-from mini_recipe.vae import LATENT_FRAMES, LATENT_SIZE
+from mini_recipe.vae import LATENT_FRAMES
 from vapbench.models.rope import Rotary, cogvideox_rotary, target_positions
 from vapbench.training.latents import Latents
 from vapbench.training.plan import Plan
@@ -49,8 +49,13 @@ def make_scheduler() -> CogVideoXDDIMScheduler:
 
 def rotary(config: Any, device: torch.device) -> Rotary:
     """Return the target's table for a transformer's config."""
-    grid = (LATENT_SIZE // config.patch_size, LATENT_SIZE // config.patch_size)
-    return cogvideox_rotary(target_positions(LATENT_FRAMES), grid, grid, config.attention_head_dim, device)
+    return table_at(target_positions(LATENT_FRAMES), config, device)
+
+
+def table_at(positions: torch.Tensor, config: Any, device: torch.device) -> Rotary:
+    """Return the table of temporal positions for a transformer's config."""
+    grid = (config.sample_height // config.patch_size, config.sample_width // config.patch_size)
+    return cogvideox_rotary(positions, grid, grid, config.attention_head_dim, device)
 
 
 def quick(model: nn.Module, plan: Plan) -> Any:
@@ -95,6 +100,11 @@ class Denoising:
         }
         ramp = torch.linspace(1.0, late, latents.clips.shape[1])
         self.weights = (ramp / ramp.mean())[:, None, None, None].to(device)
+
+    @property
+    def text_shape(self) -> tuple[int, int]:
+        """Tokens and channels of an encoded caption."""
+        return self.ids["plain"].shape[1], int(self.text_encoder.config.d_model)
 
     def encode(self, chosen: torch.Tensor, tellings: Sequence[Telling]) -> torch.Tensor:
         """Encoded captions ``(B, L, D)`` of clips, each told in its way."""

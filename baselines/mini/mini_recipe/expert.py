@@ -22,14 +22,13 @@ import torch
 from torch import nn
 
 from mini_recipe.cards import finish
-from mini_recipe.diffusion import Denoising, rotary, sample
+from mini_recipe.diffusion import Denoising, rotary, sample, table_at
 from mini_recipe.gate import Gate
-from mini_recipe.semantic import accuracy
 from mini_recipe.text import tokenise
-from mini_recipe.vae import LATENT_FRAMES, LATENT_SIZE
+from mini_recipe.vae import LATENT_FRAMES
 from vapbench.models import CogVideoXTransformer3DMOTModel
 from vapbench.models.experts import SUFFIX
-from vapbench.models.rope import Rotary, cogvideox_rotary, reference_positions
+from vapbench.models.rope import Rotary, reference_positions
 from vapbench.suites.mini.render import MiniClip, render_batch
 from vapbench.training.attention import plain_attention
 from vapbench.training.contact_sheets import save_sheet
@@ -84,9 +83,7 @@ def make_expert(base: Any) -> Any:
 
 def reference_rotary(config: Any, device: torch.device) -> Rotary:
     """Return the table of one reference, before the target in time."""
-    grid = (LATENT_SIZE // config.patch_size, LATENT_SIZE // config.patch_size)
-    positions = reference_positions(LATENT_FRAMES)
-    return cogvideox_rotary(positions, grid, grid, config.attention_head_dim, device)
+    return table_at(reference_positions(LATENT_FRAMES), config, device)
 
 
 def train_expert(output: Path, base: Any, config: ExpertConfig, run: Run, denoising: Denoising, gate: Gate) -> None:
@@ -123,7 +120,7 @@ def train_expert(output: Path, base: Any, config: ExpertConfig, run: Run, denois
         clips, shown = steer(model, gate)
         rows = np.stack([shown[:14], clips[:14]], axis=1).reshape(-1, *clips.shape[1:])
         save_sheet(sheet, rows)
-        return {name: accuracy(judge, clips, gate.specs) for name, judge in gate.judges.items()}
+        return {name: judge(clips, gate.specs) for name, judge in gate.judges.items()}
 
     def inspect(step: int) -> None:
         run.watcher.tell(f"{run.folder.name}: step {step}, {measure(run.folder / f'step-{step:06d}.png')}")

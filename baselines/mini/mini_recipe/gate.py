@@ -1,12 +1,12 @@
 """The gate: told the effect in plain words, does the base draw it?
 
 Nothing that steers the base can do better than the base that is told. It is measured on validation scenes,
-with guidance, by classifiers that read the generated clips. Told by code name only, it should stay near chance.
+with guidance, by judges that read the generated clips. Told by code name only, it should stay near chance.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,7 @@ import numpy.typing as npt
 import torch
 
 from mini_recipe.diffusion import Sampling, rotary, sample
-from mini_recipe.semantic import accuracy
 from mini_recipe.text import tokenise
-from vapbench.models.semantic_encoder import SemanticEncoder
 from vapbench.suites.mini.render import MiniClip, render_batch
 from vapbench.training.attention import plain_attention
 from vapbench.training.contact_sheets import save_sheet
@@ -29,6 +27,9 @@ from vapbench.training.prompts import Telling, captions_of, told
 THRESHOLD = 0.8
 """Share of held-out scenes in which the told base must draw the right effect, every judge agreeing."""
 _BATCH = 27
+
+Judge = Callable[[npt.NDArray[np.uint8], Sequence[MiniClip]], dict[str, float]]
+"""How often generated clips show what they were meant to: ``all`` of them, and by category, shares of 1."""
 
 Accuracies = dict[str, dict[str, float]]
 """By ``telling/judge``: accuracy overall and for each category."""
@@ -43,7 +44,7 @@ class Gate:
     vae: Any
     tokenizer: Any
     text_encoder: Any
-    judges: dict[str, SemanticEncoder]
+    judges: dict[str, Judge]
     """By name; each gives its own verdict."""
     sampling: Sampling = field(default_factory=Sampling)
 
@@ -61,7 +62,7 @@ def measure_gate(model: Any, gate: Gate, tellings: Sequence[Telling], sheet: Pat
     for telling in tellings:
         clips = generate(model, gate, telling)
         for name, judge in gate.judges.items():
-            results[f"{telling}/{name}"] = accuracy(judge, clips, gate.specs)
+            results[f"{telling}/{name}"] = judge(clips, gate.specs)
         if sheet is not None and telling == tellings[0]:
             save_sheet(sheet, clips[:_BATCH])
     return results

@@ -27,11 +27,11 @@ from torch.nn import functional
 from transformers import T5Tokenizer
 
 from mini_recipe.cards import finish_folder
+from mini_recipe.data import MiniData
 from mini_recipe.degradations import FAULTS, degrade
-from mini_recipe.text import MAX_LENGTH, make_tokenizer, tokenise
+from mini_recipe.text import make_tokenizer, tokenise
 from vapbench.files.atomic import write_json
 from vapbench.metrics.features.clip import CONFIG_FILE, prepare
-from vapbench.suites.mini.cases import benchmark_cases
 from vapbench.suites.mini.geometry import SIZE
 from vapbench.suites.mini.render import FRAMES, MiniClip, render_batch
 from vapbench.training.data import judge_specs, validation_specs
@@ -71,7 +71,7 @@ class ImageTextConfig:
     first_scene: int = 400_000
     """Index of the first training scene."""
 
-    def open_clip(self, words: int) -> dict[str, Any]:
+    def open_clip(self, words: int, caption_length: int) -> dict[str, Any]:
         """The configuration as open_clip reads it."""
         return {
             "embed_dim": self.dimension,
@@ -84,7 +84,7 @@ class ImageTextConfig:
                 "pool_type": "avg",
             },
             "text_cfg": {
-                "context_length": MAX_LENGTH,
+                "context_length": caption_length,
                 "vocab_size": words,
                 "hf_tokenizer_name": ".",  # Any name makes open_clip read the tokenizer of the folder.
                 "width": self.text_width,
@@ -96,14 +96,18 @@ class ImageTextConfig:
         }
 
 
-def train_image_text(output: Path, config: ImageTextConfig, run: Run, executor: Executor | None = None) -> None:
+def train_image_text(
+    output: Path, config: ImageTextConfig, run: Run, data: MiniData, executor: Executor | None = None
+) -> None:
     """Train an image-text encoder and save it in ``output``."""
     torch.manual_seed(config.plan.seed)
-    specs = judge_specs(config.clips, config.first_scene)
+    specs = judge_specs(config.clips, config.first_scene, data.judged)
     frames = frames_of(specs, config.frames, executor)
     captions = captions_of(specs)
-    tokenizer = make_tokenizer([*(caption.plain for caption in captions), *FAULTS.values()])
-    model = make_clip(config, len(tokenizer)).to(run.device)
+    words = [*(caption.plain for caption in captions), *FAULTS.values()]
+    tokenizer = make_tokenizer(words, data.caption_length)
+    settings = config.open_clip(len(tokenizer), data.caption_length)
+    model = make_clip(settings).to(run.device)
 
     def objective(step: int, generator: torch.Generator) -> Losses:
         chosen = torch.randperm(len(specs), generator=generator)[: config.plan.batch]
@@ -120,19 +124,19 @@ def train_image_text(output: Path, config: ImageTextConfig, run: Run, executor: 
 
     def save(folder: Path) -> None:
         tokenizer.save_pretrained(folder)
-        write_json(folder / CONFIG_FILE, {"model_cfg": config.open_clip(len(tokenizer)), "preprocess_cfg": {}})
+        write_json(folder / CONFIG_FILE, {"model_cfg": settings, "preprocess_cfg": {}})
         save_file({name: value.half().contiguous() for name, value in model.state_dict().items()}, folder / WEIGHTS)
 
-    report = _measure(model, tokenizer, run.device, executor)
+    report = _measure(model, tokenizer, run.device, data, executor)
     run.watcher.tell(f"{run.folder.name}: {report}")
     finish_folder(output, "image_text", save, config, run, report)
 
 
-def make_clip(config: ImageTextConfig, words: int) -> Any:
-    """Return open_clip's model, new."""
+def make_clip(settings: dict[str, Any]) -> Any:
+    """Return open_clip's model of a configuration, new."""
     import open_clip
 
-    return open_clip.CLIP(**config.open_clip(words))
+    return open_clip.CLIP(**settings)
 
 
 def frames_of(specs: Sequence[MiniClip], count: int, executor: Executor | None = None) -> torch.Tensor:
@@ -183,9 +187,11 @@ def retrieve(
     return float(np.mean([captions[place] == caption for place, caption in zip(found, captions, strict=True)]))
 
 
-def _measure(model: Any, tokenizer: T5Tokenizer, device: torch.device, executor: Executor | None) -> dict[str, Any]:
-    specs = validation_specs(2)
-    cases = benchmark_cases()
+def _measure(
+    model: Any, tokenizer: T5Tokenizer, device: torch.device, data: MiniData, executor: Executor | None
+) -> dict[str, Any]:
+    specs = validation_specs(2, data.asked)
+    cases = data.cases()
     plain = retrieve(
         model, tokenizer, render_batch(specs, executor), [caption.plain for caption in captions_of(specs)], device
     )

@@ -17,6 +17,7 @@ from torch import nn
 from torch.nn import functional
 
 from mini_recipe.cards import finish_folder
+from mini_recipe.data import MiniData
 from mini_recipe.degradations import FAULTS, degrade
 from mini_recipe.image_text import frames_of
 from vapbench.metrics.features.clip import ClipEncoder, ClipWeights, prepare
@@ -60,11 +61,13 @@ class Rated:
     """``(faults, N, D)``: each fault, badly."""
 
 
-def train_quality(output: Path, image_text: Path, config: QualityConfig, run: Run, executor: Executor | None) -> None:
+def train_quality(
+    output: Path, image_text: Path, config: QualityConfig, run: Run, data: MiniData, executor: Executor | None
+) -> None:
     """Train a quality head on the encoder in ``image_text``, and save it in ``output``."""
     torch.manual_seed(config.plan.seed)
     encoder = ClipWeights.of("mini", image_text).load(run.device)
-    specs = judge_specs(config.clips, config.first_scene)
+    specs = judge_specs(config.clips, config.first_scene, data.judged)
     rated = rate_frames(encoder, frames_of(specs, config.frames, executor).flatten(0, 1), seed=config.plan.seed)
     head = nn.Linear(rated.clean.shape[1], 1).to(run.device)
 
@@ -78,7 +81,7 @@ def train_quality(output: Path, image_text: Path, config: QualityConfig, run: Ru
     def save(folder: Path) -> None:
         save_file({name: value.half().contiguous() for name, value in head.state_dict().items()}, folder / HEAD)
 
-    held_out = frames_of(validation_specs(4), config.frames, executor).flatten(0, 1)
+    held_out = frames_of(validation_specs(4, data.asked), config.frames, executor).flatten(0, 1)
     report = ranking_accuracy(head, rate_frames(encoder, held_out, seed=config.plan.seed + 1))
     run.watcher.tell(f"{run.folder.name}: {report}")
     finish_folder(output, "quality", save, config, run, report)

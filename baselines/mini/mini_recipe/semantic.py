@@ -20,7 +20,7 @@ from torch.nn import functional
 from mini_recipe.cards import finish_folder
 from vapbench.models.semantic_encoder import SemanticEncoder
 from vapbench.suites.mini.cases import benchmark_cases
-from vapbench.suites.mini.conditions import CONDITIONS
+from vapbench.suites.mini.conditions import condition
 from vapbench.suites.mini.render import MiniClip, render_batch
 from vapbench.training.data import ALL_NAMES, judge_specs, to_video, validation_specs
 from vapbench.training.loop import Losses, Run, fit
@@ -73,8 +73,8 @@ def accuracy(model: SemanticEncoder, clips: npt.NDArray[np.uint8], specs: Sequen
     """Share of clips whose condition is told, for all and for each category."""
     right = [found == spec.condition for found, spec in zip(model.classify(clips), specs, strict=True)]
     shares = {"all": float(np.mean(right))}
-    for category in dict.fromkeys(CONDITIONS[spec.condition].category for spec in specs):
-        among = [r for r, spec in zip(right, specs, strict=True) if CONDITIONS[spec.condition].category == category]
+    for category in dict.fromkeys(condition(spec.condition).category for spec in specs):
+        among = [r for r, spec in zip(right, specs, strict=True) if condition(spec.condition).category == category]
         shares[category] = float(np.mean(among))
     return {name: round(share, 4) for name, share in shares.items()}
 

@@ -23,15 +23,16 @@ from torch.nn import functional
 from transformers import T5Config, T5EncoderModel, T5Tokenizer
 
 from mini_recipe.cards import finish, finish_folder
+from mini_recipe.data import Effects, MiniData
 from vapbench.suites.mini.render import MiniClip
 from vapbench.suites.mini.scenes import VIVID, BackgroundKind, Shape, draw_scene
-from vapbench.training.data import SEEN_NAMES, training_specs, validation_specs
+from vapbench.training.data import training_specs, validation_specs
 from vapbench.training.loop import Losses, Run, fit
 from vapbench.training.plan import Plan
 from vapbench.training.prompts import Mix, Telling, captions_of, told
 
 MAX_LENGTH = 64
-"""Tokens of a caption; the longest has 62."""
+"""Tokens of a caption unless the data says otherwise; the longest of the first version has 62."""
 
 
 @dataclass(frozen=True)
@@ -51,33 +52,37 @@ class TextConfig:
     """Clips of each condition whose captions are read."""
 
 
-def make_tokenizer(captions: Iterable[str]) -> T5Tokenizer:
-    """Return a T5 tokenizer whose pieces are the words of the captions, full stop and comma."""
+def make_tokenizer(captions: Iterable[str], length: int = MAX_LENGTH) -> T5Tokenizer:
+    """Return a T5 tokenizer whose pieces are the words of the captions, full stop and comma.
+
+    Args:
+        captions: all that it has to know.
+        length: tokens of a caption, noted in it.
+    """
     counts = Counter(word for caption in captions for word in _words(caption))
     total = sum(counts.values())
     vocabulary = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0)]
     for word, count in sorted(counts.items(), key=lambda entry: (-entry[1], entry[0])):
         vocabulary.append((word if word in ".," else f"▁{word}", math.log(count / total)))
-    return T5Tokenizer(vocab=vocabulary, extra_ids=0)
+    return T5Tokenizer(vocab=vocabulary, extra_ids=0, model_max_length=length)
 
 
 def tokenise(tokenizer: T5Tokenizer, captions: Sequence[str]) -> torch.Tensor:
-    """Return token ids ``(B, MAX_LENGTH)``, padded and cut as the pipelines do it."""
-    tokens = tokenizer(
-        list(captions), padding="max_length", truncation=True, max_length=MAX_LENGTH, return_tensors="pt"
-    )
+    """Return token ids ``(B, L)``, padded and cut as the pipelines do it, to the length noted in the tokenizer."""
+    tokens = tokenizer(list(captions), padding="max_length", truncation=True, return_tensors="pt")
     ids: torch.Tensor = tokens.input_ids
     return ids
 
 
-def train_text(output: Path, tokenizer_output: Path, config: TextConfig, run: Run) -> None:
+def train_text(output: Path, tokenizer_output: Path, config: TextConfig, run: Run, data: MiniData) -> None:
     """Make the tokenizer, train the encoder, and save both."""
     torch.manual_seed(config.plan.seed)
-    specs = training_specs(config.captions)
+    specs = training_specs(config.captions, names=data.training)
     captions = captions_of(specs)
-    tokenizer = make_tokenizer(caption.plain for caption in captions)
-    reader = _Reader(config, len(tokenizer)).to(run.device)
-    meanings = _meanings(specs).to(run.device)
+    tokenizer = make_tokenizer((caption.plain for caption in captions), data.caption_length)
+    silent = torch.tensor([*data.effects.sizes, *_SCENE_SIZES])
+    reader = _Reader(config, len(tokenizer), silent.tolist()).to(run.device)
+    meanings = _meanings(specs, data.effects).to(run.device)
     ids = {
         telling: tokenise(tokenizer, [told(caption, telling) for caption in captions]).to(run.device)
         for telling in get_args(Telling)
@@ -87,13 +92,13 @@ def train_text(output: Path, tokenizer_output: Path, config: TextConfig, run: Ru
         chosen = torch.randint(0, len(specs), (config.plan.batch,), generator=generator)
         tellings = Mix().draw(len(chosen), generator)
         batch = torch.stack([ids[telling][row] for telling, row in zip(tellings, chosen.tolist(), strict=True)])
-        return {"loss": reader.loss(batch, _said(meanings[chosen], tellings))}
+        return {"loss": reader.loss(batch, _said(meanings[chosen], tellings, silent, len(data.effects.sizes)))}
 
     if not fit(reader, objective, config.plan, run):
         return
-    checked = validation_specs(4, SEEN_NAMES)
+    checked = validation_specs(4, data.benchmark)
     plain = tokenise(tokenizer, [caption.plain for caption in captions_of(checked)]).to(run.device)
-    report = {"validation_effect_accuracy": reader.accuracy(plain, _meanings(checked).to(run.device))}
+    report = {"validation_effect_accuracy": reader.accuracy(plain, _meanings(checked, data.effects).to(run.device))}
     finish(output, "text_encoder", reader.encoder, config, run, report)
     finish_folder(tokenizer_output, "tokenizer", tokenizer.save_pretrained, config, run, {"words": len(tokenizer)})
 
@@ -101,7 +106,7 @@ def train_text(output: Path, tokenizer_output: Path, config: TextConfig, run: Ru
 class _Reader(nn.Module):
     """The encoder with linear readers of what a caption says, on every token."""
 
-    def __init__(self, config: TextConfig, vocabulary: int) -> None:
+    def __init__(self, config: TextConfig, vocabulary: int, sizes: Sequence[int]) -> None:
         super().__init__()
         self.encoder: Any = T5EncoderModel(
             T5Config(
@@ -117,7 +122,7 @@ class _Reader(nn.Module):
                 use_cache=False,
             )
         )
-        self.heads = nn.ModuleList(nn.Linear(config.width, count + 1) for count in _MEANINGS)
+        self.heads = nn.ModuleList(nn.Linear(config.width, count + 1) for count in sizes)
 
     def loss(self, ids: torch.Tensor, said: torch.Tensor) -> torch.Tensor:
         """Cross-entropy of every token's reading, meanings on average."""
@@ -130,22 +135,24 @@ class _Reader(nn.Module):
 
     @torch.no_grad()
     def accuracy(self, ids: torch.Tensor, meanings: torch.Tensor) -> float:
-        """Share of captions whose effect is read from their tokens on average."""
-        read = self.heads[0](self.encoder(ids)[0]).mean(dim=1).argmax(dim=1)
-        return float((read == meanings[:, 0]).float().mean())
+        """Share of captions whose effect is read, all of it, from their tokens on average."""
+        heads = list(self.heads)[: meanings.shape[1] - len(_SCENE_SIZES)]
+        features = self.encoder(ids)[0]
+        read = torch.stack([head(features).mean(dim=1).argmax(dim=1) for head in heads], dim=1)
+        return float((read == meanings[:, : len(heads)]).all(dim=1).float().mean())
 
 
-_MEANINGS = (len(SEEN_NAMES), len(get_args(Shape)), len(VIVID), len(get_args(BackgroundKind)))
+_SCENE_SIZES = (len(get_args(Shape)), len(VIVID), len(get_args(BackgroundKind)))
 
 
-def _meanings(specs: Sequence[MiniClip]) -> torch.Tensor:
-    """Effect, shape and colour of the main subject, and background of clips, int64 ``(B, 4)``."""
+def _meanings(specs: Sequence[MiniClip], effects: Effects) -> torch.Tensor:
+    """What clips show, int64 ``(B, effects + 3)``: the effect, the main subject's shape and colour, the background."""
     rows = []
     for spec in specs:
         scene = draw_scene(spec.scene)
         rows.append(
             (
-                SEEN_NAMES.index(spec.condition),
+                *effects.of(spec.condition),
                 get_args(Shape).index(scene.main.shape),
                 list(VIVID).index(scene.main.colour),
                 get_args(BackgroundKind).index(scene.background.kind),
@@ -154,14 +161,14 @@ def _meanings(specs: Sequence[MiniClip]) -> torch.Tensor:
     return torch.tensor(rows)
 
 
-def _said(meanings: torch.Tensor, tellings: Sequence[Telling]) -> torch.Tensor:
-    """What captions of these kinds say; the class after the last is "not said"."""
+def _said(meanings: torch.Tensor, tellings: Sequence[Telling], silent: torch.Tensor, effects: int) -> torch.Tensor:
+    """What captions of these kinds say; ``silent`` has the classes of "not said", the first ``effects`` of effects."""
     said = meanings.clone()
     for row, telling in enumerate(tellings):
         if telling != "plain":
-            said[row, 0] = _MEANINGS[0]
+            said[row, :effects] = silent[:effects].to(said.device)
         if telling in ("empty", "negative"):
-            said[row] = torch.tensor(_MEANINGS)
+            said[row] = silent.to(said.device)
     return said
 
 

@@ -13,11 +13,12 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -33,14 +34,16 @@ from transformers import T5EncoderModel, T5Tokenizer
 from mini_recipe.base import train_base
 from mini_recipe.bundle import bundle
 from mini_recipe.cards import CARD, is_finished, weights_identity
-from mini_recipe.config import ASSEMBLED, STAGES, MiniConfig
+from mini_recipe.config import ASSEMBLED, STAGES, VERSIONS, MiniConfig
 from mini_recipe.diffusion import Denoising, make_scheduler
 from mini_recipe.expert import train_expert
-from mini_recipe.gate import THRESHOLD, Gate, passes
+from mini_recipe.gate import THRESHOLD, Gate, Judge, passes
 from mini_recipe.image_text import train_image_text
 from mini_recipe.parallel import run_side_by_side
 from mini_recipe.quality import train_quality
-from mini_recipe.semantic import train_semantic
+from mini_recipe.readings import fitted
+from mini_recipe.regressor import Regressor, RegressorConfig, train_regressor
+from mini_recipe.semantic import SemanticConfig, accuracy, train_semantic
 from mini_recipe.text import train_text
 from mini_recipe.vace import train_vace
 from mini_recipe.vae import prepare, train_vae
@@ -52,7 +55,7 @@ from vapbench.methods.lora_files import fingerprint
 from vapbench.models import CogVideoXImageToVideoMOTPipeline, load_transformer
 from vapbench.models.loading import load_component
 from vapbench.models.semantic_encoder import SemanticEncoder
-from vapbench.training.data import SEEN_NAMES, training_specs, validation_specs
+from vapbench.training.data import training_specs, validation_specs
 from vapbench.training.latents import Latents, cached_latents
 from vapbench.training.loop import Run
 from vapbench.training.lora import Base, train_adapter
@@ -72,6 +75,12 @@ _NEEDS = _BUILT_ON | {
     "vap": ("expert",),
     "bundle": STAGES[:-1],
 }
+_MOST_RENDERERS = 12
+_ADAPTERS_CLIPS = 200  # of each condition, where no other number is asked for
+
+
+def _never() -> bool:
+    return False
 
 
 def train_mini(
@@ -83,9 +92,12 @@ def train_mini(
     until: str = STAGES[-1],
     quiet: bool = False,
     jobs: int = 1,
+    only: Sequence[str] = (),
+    version: int = 1,
     require_gate: bool = True,
     config: MiniConfig | None = None,
-) -> None:
+    stopping: Callable[[], bool] = _never,
+) -> bool:
     """Train what is not yet trained, stage by stage, resuming where an earlier call was stopped.
 
     Args:
@@ -93,30 +105,45 @@ def train_mini(
         smoke: train tiny models for a few steps, to test the machinery.
         seed: of every stage.
         device: where to train.
-        until: the last stage to train, one of ``STAGES``.
+        until: the last stage to train.
         quiet: show nothing.
         jobs: stages to train at once, each in a process with its share of the cores; 1 trains in this process.
+        only: stages to train, in place of all up to ``until``; what they need has to be there.
+        version: of the suite, one of ``VERSIONS``.
         require_gate: refuse to train an expert on a base that misses the gate.
-        config: stages other than the default ones.
+        config: stages other than the version's.
+        stopping: asked after every step whether to leave with the state saved; not where ``jobs`` are several.
+
+    Returns:
+        Whether all that was asked for is trained.
 
     Raises:
-        UsageError: there is no stage ``until``.
+        UsageError: there is no such stage or version, or what a stage needs is not there.
         VapbenchError: the base misses the gate.
         IdentityError: the folder holds the beginning of a training with another config.
     """
-    if until not in STAGES:
-        raise UsageError(f"There is no stage {until!r}.{did_you_mean(until, STAGES)}")
-    settings = (config or MiniConfig()).seeded(seed)
+    if version not in VERSIONS:
+        raise UsageError(f"The mini suite has versions {' and '.join(map(str, VERSIONS))}, not {version}.")
+    settings = (config or VERSIONS[version]()).seeded(seed)
     settings = settings.smoke() if smoke else settings
+    for name in (until, *only):
+        if name not in settings.stages:
+            raise UsageError(f"There is no stage {name!r}.{did_you_mean(name, settings.stages)}")
     gated = require_gate and not smoke
-    stages = STAGES[: STAGES.index(until) + 1]
+    stages = settings.stages[: settings.stages.index(until) + 1]
+    if only:
+        stages = tuple(stage for stage in settings.stages if stage in only)
     training = _Training(output, settings, torch.device(device), watcher(quiet, shared=jobs > 1))
     if jobs > 1:
         run_side_by_side(stages, _NEEDS, jobs, partial(training.stage, executor=None, require_gate=gated))
-        return
+        return True
+    training = replace(training, stopping=stopping)
     with _renderers(1 if smoke else os.cpu_count() or 1) as executor:
         for stage in stages:
             training.stage(stage, executor, gated)
+            if stopping():
+                return False
+    return True
 
 
 @dataclass(frozen=True)
@@ -127,6 +154,7 @@ class _Training:
     config: MiniConfig
     device: torch.device
     watcher: Watcher
+    stopping: Callable[[], bool] = _never
 
     def stage(self, name: str, executor: Executor | None, require_gate: bool) -> None:
         """Train a stage unless its folder holds the result already, and say how long it took."""
@@ -135,7 +163,8 @@ class _Training:
         self.watcher.tell(f"{name}: {(time.monotonic() - began) / 60:.1f} min")
 
     def _train(self, name: str, executor: Executor | None, require_gate: bool) -> None:
-        config = self.config
+        config, data = self.config, self.config.data
+        self._check_needs(name)
         if name == "bundle":
             self.watcher.tell(f"bundle: {bundle(self.output):.1f} MB in {self.output / name}")
             return
@@ -149,31 +178,44 @@ class _Training:
             return
         stage_config: Any = getattr(config, name)
         folder = self._folder(name)
-        built_on = {part: weights_identity(self._folder(part)) for part in _BUILT_ON.get(name, ())}
+        parts = {part: weights_identity(self._folder(part)) for part in _BUILT_ON.get(name, ())}
+        built_on = {**data.built_on, **parts}
         if is_finished(folder, stage_config, built_on):
             self.watcher.tell(f"{name}: done before")
             return
-        run = Run(self.output / "work" / name, self.device, self.watcher, built_on=built_on)
+        run = Run(self.output / "work" / name, self.device, self.watcher, built_on=built_on, stopping=self.stopping)
+        # A CPU has no core to spare for rendering ahead.
+        ahead = executor if self.device.type != "cpu" else None
         if name == "vae":
-            train_vae(folder, config.vae, run)
+            train_vae(folder, config.vae, run, data, ahead)
         elif name == "text":
-            train_text(folder, self.output / "tokenizer", config.text, run)
-        elif name in ("semantic", "classifier"):
+            train_text(folder, self.output / "tokenizer", config.text, run, data)
+        elif isinstance(stage_config, RegressorConfig):
+            train_regressor(folder, stage_config, run, data, executor)
+        elif isinstance(stage_config, SemanticConfig):
             train_semantic(folder, stage_config, run, executor)
         elif name == "image_text":
-            train_image_text(folder, config.image_text, run, executor)
+            train_image_text(folder, config.image_text, run, data, executor)
         elif name == "quality":
-            train_quality(folder, self._folder("image_text"), config.quality, run, executor)
+            train_quality(folder, self._folder("image_text"), config.quality, run, data, executor)
         elif name == "wan_vae":
-            train_wan_vae(folder, stage_config, run)
+            train_wan_vae(folder, config.wan_vae, run, data, ahead)
         elif name == "vace":
-            train_vace(folder, stage_config, run, (self._tokenizer(), self._text_encoder(), self._wan_vae()), executor)
+            captions = self._tokenizer(), self._text_encoder()
+            train_vace(folder, config.vace, run, (*captions, self._wan_vae()), data, executor)
         elif name == "base":
             denoising = self._denoising(config.base.noise, config.base.late, executor)
-            train_base(folder, config.base, run, denoising, self._gate())
+            train_base(folder, config.base, run, denoising, self._gate(executor))
         else:
             denoising = self._denoising(config.expert.noise, config.expert.late, executor)
-            train_expert(folder, self._base(), config.expert, run, denoising, self._gate())
+            train_expert(folder, self._base(), config.expert, run, denoising, self._gate(executor))
+
+    def _check_needs(self, name: str) -> None:
+        """Refuse a stage whose parts are not there; adapters and what ships are put together from what there is."""
+        for part in _NEEDS.get(name, ()):
+            known = part in self.config.stages and part not in ("lora", "bundle")
+            if known and not (self._folder(part) / CARD).is_file():
+                raise UsageError(f"Stage {name} needs {part}, which {self.output} does not hold yet: train it first.")
 
     def _folder(self, name: str) -> Path:
         return self.output / {"text": "text_encoder"}.get(name, name)
@@ -204,10 +246,15 @@ class _Training:
         )
         pipeline.set_progress_bar_config(disable=True)
         base = Base(pipeline, fingerprint(self.output / "i2v"), "the mini suite's base")
-        latents = self._latents(executor)
+        # Where the base learns other conditions than adapters do, these have clips of their own.
+        shared = self.config.data.benchmark == self.config.data.training
+        latents = self._latents(executor) if shared else self._adapters_latents(executor)
         for task in mini_tasks(latents, pipeline, self.config.lora):
             work = self.output / "work" / "lora" / task.condition
-            train_adapter(self.output / "lora", task, base, self.config.lora, Run(work, self.device, self.watcher))
+            run = Run(work, self.device, self.watcher, stopping=self.stopping)
+            train_adapter(self.output / "lora", task, base, self.config.lora, run)
+            if self.stopping():
+                return
 
     def _check_gate(self) -> None:
         card = read_json(self.output / "base" / CARD)
@@ -231,29 +278,44 @@ class _Training:
         return encoder.requires_grad_(False).eval().to(self.device)
 
     def _tokenizer(self) -> Any:
-        return load_component(T5Tokenizer, self.output / "tokenizer", torch.float32)
+        tokenizer: Any = load_component(T5Tokenizer, self.output / "tokenizer", torch.float32)
+        tokenizer.model_max_length = self.config.data.caption_length
+        return tokenizer
 
     def _base(self) -> Any:
         return load_component(CogVideoXTransformer3DModel, self.output / "base", torch.float32)
 
     def _latents(self, executor: Executor | None) -> Latents:
-        specs = training_specs(self.config.base.clips)
+        specs = training_specs(self.config.base.clips, names=self.config.data.training)
         path = self.output / "work" / "latents.safetensors"
+        return cached_latents(path, self._vae(), specs, self.watcher, executor)
+
+    def _adapters_latents(self, executor: Executor | None) -> Latents:
+        names = self.config.data.benchmark[: self.config.lora.conditions]
+        specs = training_specs(self.config.lora.clips or _ADAPTERS_CLIPS, names=names)
+        path = self.output / "work" / "adapters_latents.safetensors"
         return cached_latents(path, self._vae(), specs, self.watcher, executor)
 
     def _denoising(self, noise: tuple[float, float], late: float, executor: Executor | None) -> Denoising:
         latents = self._latents(executor)
         return Denoising(latents, self._tokenizer(), self._text_encoder(), self.device, noise, late)
 
-    def _gate(self) -> Gate:
-        scenes = self.config.gate_scenes
+    def _gate(self, executor: Executor | None) -> Gate:
+        scenes, names = self.config.gate_scenes, self.config.data.benchmark
         # Past the scenes on which the judges were validated.
-        specs = validation_specs(scenes, SEEN_NAMES, first=100) if scenes else validation_specs(1, SEEN_NAMES[:2])
-        judges = {
-            name: SemanticEncoder.from_pretrained(self.output / name).to(self.device)
+        specs = validation_specs(scenes, names, first=100) if scenes else validation_specs(1, names[:2])
+        judges = self._judges(executor)
+        return Gate(specs, self._vae(), self._tokenizer(), self._text_encoder(), judges, self.config.sampling)
+
+    def _judges(self, executor: Executor | None) -> dict[str, Judge]:
+        config = self.config.semantic
+        if isinstance(config, RegressorConfig):
+            regressor = Regressor.from_pretrained(self.output / "semantic", config).to(self.device)
+            return {"fitted": partial(fitted, executor=executor), "regressor": regressor.verdict}
+        return {
+            name: partial(accuracy, SemanticEncoder.from_pretrained(self.output / name).to(self.device))
             for name in ("semantic", "classifier")
         }
-        return Gate(specs, self._vae(), self._tokenizer(), self._text_encoder(), judges, self.config.sampling)
 
 
 @contextmanager
@@ -262,5 +324,5 @@ def _renderers(count: int) -> Iterator[Executor | None]:
     if count < 2:
         yield None
         return
-    with ProcessPoolExecutor(count) as pool:
+    with ProcessPoolExecutor(min(count, _MOST_RENDERERS), get_context("spawn")) as pool:
         yield pool

@@ -23,8 +23,8 @@ from torch import nn
 
 from mini_recipe.cards import finish_folder
 from mini_recipe.control_latents import ControlLatents, cached_control_latents
+from mini_recipe.data import MiniData
 from mini_recipe.diffusion import Sampling
-from mini_recipe.text import MAX_LENGTH
 from mini_recipe.umt5 import as_umt5
 from vapbench.suites.mini.captions import clip_captions
 from vapbench.suites.mini.controls import CONTROL_KINDS, ControlKind, render_control
@@ -32,7 +32,7 @@ from vapbench.suites.mini.geometry import SIZE
 from vapbench.suites.mini.render import FRAMES, MiniClip
 from vapbench.training.attention import plain_attention
 from vapbench.training.contact_sheets import save_sheet
-from vapbench.training.data import SEEN_NAMES, training_specs, validation_specs
+from vapbench.training.data import training_specs, validation_specs
 from vapbench.training.loop import Losses, Run, fit
 from vapbench.training.plan import Plan
 from vapbench.training.prompts import Mix, captions_of, told
@@ -73,8 +73,17 @@ class VaceConfig:
     sampling: Sampling = field(default_factory=lambda: Sampling(steps=20, guidance=1.0))
 
 
-def make_vace(config: VaceConfig, latent_channels: int, text_dim: int) -> WanVACETransformer3DModel:
-    """Return the untrained transformer: no output, no modulation, and nothing flows in from the control."""
+def make_vace(
+    config: VaceConfig, latent_channels: int, text_dim: int, compression: int = 8
+) -> WanVACETransformer3DModel:
+    """Return the untrained transformer: no output, no modulation, and nothing flows in from the control.
+
+    Args:
+        config: its sizes.
+        latent_channels: of the autoencoder.
+        text_dim: channels of an encoded caption.
+        compression: pixels across of a latent.
+    """
     model = WanVACETransformer3DModel(
         patch_size=(1, 2, 2),
         num_attention_heads=config.heads,
@@ -87,7 +96,7 @@ def make_vace(config: VaceConfig, latent_channels: int, text_dim: int) -> WanVAC
         num_layers=config.layers,
         rope_max_seq_len=64,
         vace_layers=list(config.control_layers),
-        vace_in_channels=2 * latent_channels + 64,  # and the mask of 8 x 8 pixels for each latent
+        vace_in_channels=2 * latent_channels + compression**2,  # and the mask of a latent's pixels
     )
     with torch.no_grad():
         for linear in (model.proj_out, *(block.proj_out for block in model.vace_blocks)):
@@ -109,12 +118,11 @@ def make_pipeline(
     """Return upstream's pipeline of these parts, with the scheduler of the released models.
 
     Args:
-        tokenizer: of the mini suite; its longest caption is noted in it.
+        tokenizer: of the mini suite; the length of its captions is noted in it.
         text_encoder: the mini suite's T5.
         vae: a trained ``AutoencoderKLWan``.
         transformer: the control transformer.
     """
-    tokenizer.model_max_length = MAX_LENGTH
     pipeline = WanVACEPipeline(
         tokenizer=tokenizer,
         text_encoder=as_umt5(text_encoder),
@@ -133,6 +141,7 @@ def train_vace(
     config: VaceConfig,
     run: Run,
     parts: tuple[Any, Any, Any],
+    data: MiniData,
     executor: Executor | None = None,
 ) -> None:
     """Train the transformer and save the whole pipeline in ``output``.
@@ -142,17 +151,18 @@ def train_vace(
         config: sizes and schedule.
         run: where.
         parts: tokenizer, text encoder (T5) and autoencoder (Wan), frozen, on ``run.device``.
+        data: what it is trained on and measured by.
         executor: where to render the training clips.
     """
     torch.manual_seed(config.plan.seed)
     tokenizer, text_encoder, vae = parts
-    latents = cached_control_latents(
-        run.folder / "latents.safetensors", vae, training_specs(config.clips), run.watcher, executor
-    )
-    model = make_vace(config, vae.config.z_dim, text_encoder.config.d_model).to(run.device)
+    specs = training_specs(config.clips, names=data.training)
+    latents = cached_control_latents(run.folder / "latents.safetensors", vae, specs, run.watcher, executor)
+    compression = 2 ** len(vae.temperal_downsample)
+    model = make_vace(config, vae.config.z_dim, text_encoder.config.d_model, compression).to(run.device)
     pipeline = make_pipeline(tokenizer, text_encoder, vae, model)
     matching = FlowMatching(pipeline, latents, config)
-    shown = validation_specs(1, SEEN_NAMES[::7], first=200)  # one of each category
+    shown = validation_specs(1, data.benchmark[::7], first=200)  # one of each category
 
     def objective(step: int, generator: torch.Generator) -> Losses:
         with plain_attention(run.device):
@@ -215,7 +225,9 @@ class FlowMatching:
 
     def _encode(self, captions: list[str]) -> torch.Tensor:
         embedded: torch.Tensor = self.pipeline.encode_prompt(
-            captions, do_classifier_free_guidance=False, max_sequence_length=MAX_LENGTH
+            captions,
+            do_classifier_free_guidance=False,
+            max_sequence_length=self.pipeline.tokenizer.model_max_length,
         )[0]
         return embedded
 
@@ -253,7 +265,7 @@ def draw(
         num_frames=len(control),
         num_inference_steps=sampling.steps,
         guidance_scale=sampling.guidance,
-        max_sequence_length=MAX_LENGTH,
+        max_sequence_length=pipeline.tokenizer.model_max_length,
         generator=torch.Generator().manual_seed(sampling.seed),
     ).frames[0]
     return np.rint(frames * 255).astype(np.uint8)

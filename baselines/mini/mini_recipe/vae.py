@@ -28,17 +28,21 @@ from torch import nn
 from torch.nn import functional
 
 from mini_recipe.cards import finish
+from mini_recipe.data import MiniData
 from vapbench.suites.mini.geometry import SIZE
 from vapbench.suites.mini.render import FRAMES, render_batch
 from vapbench.training.ahead import Ahead
 from vapbench.training.contact_sheets import save_sheet
-from vapbench.training.data import random_clips, to_frames, to_video, validation_specs
+from vapbench.training.data import random_clips, to_frames, to_video
 from vapbench.training.loop import Losses, Run, fit
 from vapbench.training.plan import Plan
 
 TEMPORAL_FACTOR = 2
 LATENT_FRAMES = (FRAMES - 1) // TEMPORAL_FACTOR + 1
-LATENT_SIZE = SIZE // 8
+LATENT_SIZE = SIZE // 8  # of the first version
+
+_INSPECTIONS, _STEPS_UNSEEN = 9, 500
+"""How often reconstructions are measured on the way, and after how many steps at the latest."""
 
 Clips = Callable[[int, torch.Generator], npt.NDArray[np.uint8]]
 """Draws so many clips ``(B, F, H, W, 3)`` uint8."""
@@ -106,21 +110,33 @@ def prepare(vae: AutoencoderKLCogVideoX) -> AutoencoderKLCogVideoX:
     return vae
 
 
-def train_vae(output: Path, config: VaeConfig, run: Run) -> None:
-    """Train the autoencoder and save it in ``output``."""
+def train_vae(output: Path, config: VaeConfig, run: Run, data: MiniData, executor: Executor | None = None) -> None:
+    """Train the autoencoder and save it in ``output``.
+
+    Args:
+        output: folder of the autoencoder.
+        config: sizes and plan.
+        run: where.
+        data: what it is trained on and measured by.
+        executor: where to render ahead.
+    """
     torch.manual_seed(config.plan.seed)
     vae = make_vae(config).to(run.device)
-    shown = shown_clips().to(run.device)
-    if not fit_vae(vae, config, run, random_clips, shown):
+    shown = shown_clips(data, run.device)
+    clips = partial(random_clips, names=data.training)
+    if not fit_vae(vae, config, run, clips, list(shown.values())[-1], executor=executor):
         return
-    vae.register_to_config(scaling_factor=round(1 / latent_deviation(vae, shown), 4))
-    report = {"validation_psnr": round(psnr(vae, shown), 2), "scaling_factor": vae.config.scaling_factor}
+    first = next(iter(shown.values()))
+    vae.register_to_config(scaling_factor=round(1 / latent_deviation(vae, first), 4))
+    report = {name: round(psnr(vae, video), 2) for name, video in shown.items()}
+    report["scaling_factor"] = vae.config.scaling_factor
+    run.watcher.tell(f"{run.folder.name}: {report}")
     finish(output, "vae", vae, config, run, report)
 
 
-def shown_clips() -> torch.Tensor:
-    """Validation clips ``(11, 3, F, H, W)`` of conditions of all categories, to be looked at."""
-    return to_video(render_batch(validation_specs(1)[:33:3]))
+def shown_clips(data: MiniData, device: torch.device) -> dict[str, torch.Tensor]:
+    """The data's clips to be looked at, as videos ``(N, 3, F, H, W)`` on a device."""
+    return {name: to_video(render_batch(specs)).to(device) for name, specs in data.shown().items()}
 
 
 def fit_vae(
@@ -131,7 +147,6 @@ def fit_vae(
     shown: torch.Tensor,
     *,
     executor: Executor | None = None,
-    inspections: int = 9,
 ) -> bool:
     """Train a video autoencoder, with its reconstructions on the way.
 
@@ -142,7 +157,6 @@ def fit_vae(
         clips: draws clips to train on.
         shown: clips to reconstruct, ``(B, 3, F, H, W)`` in -1..1 on ``run.device``.
         executor: where to draw clips ahead; ``clips`` is then pickled.
-        inspections: how often to measure reconstructions on the way.
 
     Returns:
         Whether training is complete.
@@ -158,7 +172,7 @@ def fit_vae(
         run.watcher.tell(f"{run.folder.name}: step {step}, validation PSNR {quality:.2f} dB")
         save_comparison(run.folder / f"step-{step:05d}.png", vae, shown[:6])
 
-    every = max(1, config.plan.steps // inspections)
+    every = max(1, min(_STEPS_UNSEEN, config.plan.steps // _INSPECTIONS))
     complete = fit(vae, objective, config.plan, run, inspect=inspect, inspect_every=every)
     if complete:
         inspect(config.plan.steps)

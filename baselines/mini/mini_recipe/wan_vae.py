@@ -7,6 +7,9 @@ it learns from are depth maps and flow colours.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from functools import partial
 from pathlib import Path
 from types import MethodType
 from typing import Any
@@ -20,6 +23,7 @@ from diffusers.models.autoencoders.vae import DecoderOutput
 from torch import nn
 
 from mini_recipe.cards import finish
+from mini_recipe.data import MiniData
 from mini_recipe.vae import VaeConfig, fit_vae, psnr, shown_clips
 from vapbench.suites.mini.controls import CONTROL_KINDS, render_control
 from vapbench.suites.mini.render import FRAMES, render_batch
@@ -86,16 +90,20 @@ def prepare_wan_vae(vae: AutoencoderKLWan) -> AutoencoderKLWan:
     return vae
 
 
-def train_wan_vae(output: Path, config: VaeConfig, run: Run) -> None:
-    """Train the autoencoder, measure its latents and save it in ``output``."""
+def train_wan_vae(output: Path, config: VaeConfig, run: Run, data: MiniData, executor: Executor | None = None) -> None:
+    """Train the autoencoder, measure its latents and save it in ``output``; arguments as of :func:`train_vae`."""
     torch.manual_seed(config.plan.seed)
     vae = make_wan_vae(config).to(run.device)
-    shown = shown_clips().to(run.device)
-    if not fit_vae(vae, config, run, _videos, shown):
+    shown = shown_clips(data, run.device)
+    videos = partial(_videos, data.training)
+    if not fit_vae(vae, config, run, videos, list(shown.values())[-1], executor=executor):
         return
-    mean, deviation = latent_statistics(vae, to_video(render_batch(training_specs(2))).to(run.device))
+    measured = to_video(render_batch(training_specs(2, names=data.benchmark)))
+    mean, deviation = latent_statistics(vae, measured.to(run.device))
     vae.register_to_config(latents_mean=mean, latents_std=deviation)
-    finish(output, "wan_vae", vae, config, run, {"validation_psnr": round(psnr(vae, shown), 2)})
+    report = {name: round(psnr(vae, video), 2) for name, video in shown.items()}
+    run.watcher.tell(f"{run.folder.name}: {report}")
+    finish(output, "wan_vae", vae, config, run, report)
 
 
 @torch.no_grad()
@@ -106,13 +114,13 @@ def latent_statistics(vae: Any, video: torch.Tensor) -> tuple[list[float], list[
     return latents.mean(axes).tolist(), latents.std(axes).tolist()
 
 
-def _videos(count: int, generator: torch.Generator) -> npt.NDArray[np.uint8]:
-    """Clips of training scenes, some of them as depth or flow."""
+def _videos(names: Sequence[str], count: int, generator: torch.Generator) -> npt.NDArray[np.uint8]:
+    """Clips of conditions on training scenes, some of them as depth or flow."""
     shares = torch.tensor([0.0 if kind == "original" else 1.0 for kind in CONTROL_KINDS])
     shares *= _STRUCTURE_SHARE / shares.sum()
     shares[CONTROL_KINDS.index("original")] = 1 - _STRUCTURE_SHARE
     kinds = torch.multinomial(shares, count, replacement=True, generator=generator).tolist()
-    specs = random_specs(count, generator)
+    specs = random_specs(count, generator, names)
     return np.stack([render_control(spec, CONTROL_KINDS[kind]) for spec, kind in zip(specs, kinds, strict=True)])
 
 

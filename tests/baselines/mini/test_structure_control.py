@@ -124,7 +124,7 @@ class TestConditioning:
 
     def test_every_condition_meets_every_kind_of_control(self) -> None:
         specs = training_specs(len(SOURCES))
-        met = {(spec.condition, source_of(index)) for index, spec in enumerate(specs)}
+        met = {(spec.condition, source_of(index, len(SEEN_NAMES))) for index, spec in enumerate(specs)}
         assert len(met) == len(SEEN_NAMES) * len(set(SOURCES))
 
     def test_controls_differ_and_have_the_size_of_clips(self) -> None:

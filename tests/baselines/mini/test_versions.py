@@ -1,0 +1,131 @@
+"""The next version's training: its data, its judges, and that it leaves when asked and goes on where it left."""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mini_recipe import MiniConfig, train_mini
+from mini_recipe.config import VERSIONS
+from mini_recipe.data import MiniData, first_data, grammar_data
+from mini_recipe.readings import told_apart
+from mini_recipe.regressor import Regressor, RegressorConfig, drawn_specs, family_of
+from mini_recipe.text import make_tokenizer
+from mini_recipe.vae import make_vae
+
+from vapbench.errors import IdentityError, UsageError
+from vapbench.suites.mini.captions import clip_captions
+from vapbench.suites.mini.grammar.codes import semantics_of
+from vapbench.suites.mini.grammar.distance import features
+from vapbench.suites.mini.grammar.split import broken_rules
+from vapbench.suites.mini.render import MiniClip, render_batch
+from vapbench.suites.mini.scenes import scene_number, split_of
+from vapbench.training.data import training_specs
+from vapbench.training.loop import STATE
+
+
+@pytest.fixture(scope="module")
+def small() -> MiniConfig:
+    """The smallest form, of eight conditions."""
+    data = grammar_data()
+    shown = {name: specs[:1] for name, specs in data.shown().items()}
+    few = replace(data, training=data.training[:8], benchmark=data.training[:8:2], shown=lambda: shown)
+    return replace(VERSIONS[2]().seeded(0).smoke(), data=few)
+
+
+class TestData:
+    @pytest.fixture(scope="class")
+    def data(self) -> MiniData:
+        return grammar_data()
+
+    def test_nothing_that_is_trained_on_is_held_out(self, data: MiniData) -> None:
+        assert (len(data.training), len(data.benchmark), len(data.held_out)) == (640, 28, 12)
+        assert set(data.benchmark) < set(data.training)
+        assert all(broken_rules(semantics_of(code)) for code in data.held_out)
+        assert not set(data.held_out) & set(data.training)
+
+    def test_the_first_version_trains_on_what_it_always_did(self) -> None:
+        data = first_data()
+        assert (len(data.training), len(data.held_out), len(data.judged)) == (27, 6, 33)
+        assert data.effects.of(data.training[5]) == (5,)
+        assert dict(data.built_on) == {}
+
+    def test_every_plain_caption_fits(self, data: MiniData) -> None:
+        captions = [clip_captions(spec).plain for spec in training_specs(4, names=data.training)]
+        tokenizer = make_tokenizer(captions, data.caption_length)
+        lengths = [len(ids) for ids in tokenizer(captions).input_ids]
+        assert max(lengths) <= data.caption_length
+
+    def test_what_captions_say_tells_all_conditions_apart(self, data: MiniData) -> None:
+        said = [data.effects.of(code) for code in data.asked + data.training]
+        assert len(set(said)) == len({*data.asked, *data.training})
+        assert all(len(kinds) == len(data.effects.sizes) for kinds in said)
+        assert max(max(np.subtract(kinds, data.effects.sizes)) for kinds in said) == 0  # which is "not said"
+
+    def test_latents_are_large_enough_for_sharp_pictures_and_what_is_shown_is_unseen(self, data: MiniData) -> None:
+        shown = data.shown()
+        assert [len(specs) for specs in shown.values()] == [28, 12]
+        assert {split_of(spec.scene) for specs in shown.values() for spec in specs} == {"validation"}
+        vae = make_vae(VERSIONS[2]().vae)
+        with torch.no_grad():
+            assert vae.encode(torch.zeros(1, 3, 13, 64, 64)).latent_dist.mode().shape == (1, 16, 7, 16, 16)
+
+
+class TestJudges:
+    def test_a_clip_read_right_is_told_from_the_others_of_its_family(self) -> None:
+        specs = [MiniClip(code, scene_number("validation", 0), 0) for code in grammar_data().benchmark[:4]]
+        right = [features(semantics_of(spec.condition)) for spec in specs]
+        assert told_apart(right, specs) == {"all": 1.0, "concept": 1.0, "score": 100.0, "score_concept": 100.0}
+        wrong = told_apart(right[1:] + right[:1], specs)
+        assert wrong["all"] == 0 and wrong["score"] < 60
+
+    def test_a_regressor_reads_every_family_and_comes_back_from_its_folder(self, tmp_path: Path) -> None:
+        config = RegressorConfig(widths=(8, 8, 8), dimension=8)
+        torch.manual_seed(0)
+        model = Regressor(config.widths, config.dimension)
+        specs = drawn_specs(4, 200_000)
+        assert [family_of(spec) for spec in specs] == ["concept", "style", "motion", "camera"]
+        clips = render_batch(specs)
+        read = model.read(clips, specs)
+        assert [len(row) for row in read] == [len(features(semantics_of(spec.condition))) for spec in specs]
+        model.save_pretrained(tmp_path)
+        again = Regressor.from_pretrained(tmp_path, config).read(clips, specs)
+        np.testing.assert_allclose(np.concatenate(again), np.concatenate(read), rtol=0, atol=2e-2)
+
+
+class TestTraining:
+    def test_it_leaves_when_asked_resumes_and_says_what_it_was_built_on(
+        self, tmp_path: Path, small: MiniConfig, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        asked = iter([False, True, True])
+        stages = ("vae", "text")
+        assert not train_mini(tmp_path, config=small, only=stages, stopping=lambda: next(asked))
+        assert torch.load(tmp_path / "work" / "vae" / STATE, weights_only=True)["step"] == 2
+        assert not (tmp_path / "vae").exists() and not (tmp_path / "work" / "text").exists()
+        assert train_mini(tmp_path, config=small, only=stages)
+        card = json.loads((tmp_path / "vae" / "card.json").read_text())
+        assert set(card["measured"]) == {"psnr_of_training_conditions", "psnr_of_held_out_conditions", "scaling_factor"}
+        assert card["built_on"] == dict(small.data.built_on)
+        capfd.readouterr()
+        assert train_mini(tmp_path, config=small, only=stages)
+        assert "vae: done before" in capfd.readouterr().err
+
+    def test_another_seed_does_not_go_on(self, tmp_path: Path, small: MiniConfig) -> None:
+        stop = threading.Event()
+        stop.set()
+        train_mini(tmp_path, config=small, only=["vae"], stopping=stop.is_set, quiet=True)
+        with pytest.raises(IdentityError, match="another plan"):
+            train_mini(tmp_path, config=small, only=["vae"], seed=1, quiet=True)
+
+    def test_a_stage_says_what_it_needs(self, tmp_path: Path, small: MiniConfig) -> None:
+        with pytest.raises(UsageError, match=r"base needs vae.*train it first"):
+            train_mini(tmp_path, config=small, only=["base"], quiet=True)
+        with pytest.raises(UsageError, match="no stage 'classifier'"):
+            train_mini(tmp_path, config=small, only=["classifier"], quiet=True)
+        with pytest.raises(UsageError, match="versions 1 and 2, not 3"):
+            train_mini(tmp_path, version=3, quiet=True)
