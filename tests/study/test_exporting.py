@@ -137,7 +137,7 @@ def test_battles_of_a_judge_that_swaps_sides_are_read(tmp_path: Path) -> None:
     assert question.ties == 12
     assert question.methods[0].name == "x 1"
     for bad, message in (
-        ({"winner": "model_c"}, "record 1: winner 'model_c'"),
+        ({"winner": "model_c"}, "vote 1 has winner 'model_c'"),
         ({"model_b": "x 1"}, "compares x 1 with itself"),
         ({"winner": None}, "has no winner"),
     ):

@@ -86,5 +86,55 @@ def test_another_encoding_is_named(content: bytes, problem: str, tmp_path: Path)
 @pytest.mark.parametrize("winner", ["left", "", None, "model_c", 3])
 def test_a_winner_that_says_nothing_is_refused(winner: Any, tmp_path: Path) -> None:
     (tmp_path / "battles.json").write_text(json.dumps([RECORDS[0] | {"winner": winner}]))
-    with pytest.raises(DataError, match="record 1"):
+    with pytest.raises(DataError, match="vote 1"):
         from_fastchat(tmp_path / "battles.json")
+
+
+TABLES = {
+    "sides": (
+        "left,right,preferred,annotator,item",
+        lambda a, b, w: (a, b, {"model_a": "Left", "model_b": "right"}[w]),
+    ),
+    "systems": (
+        "System A;System B;Choice;Worker ID;Prompt-ID",
+        lambda a, b, w: (a, b, {"model_a": "System A", "model_b": "system_b"}[w]),
+    ),
+    "names": ("method_a,method_b,vote,user,case", lambda a, b, w: (a, b, a if w == "model_a" else b)),
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_table_of_votes_gives_the_report_of_the_same_battles(name: str, tmp_path: Path) -> None:
+    header, row = TABLES[name]
+    apart = ";" if ";" in header else ","
+    lines = []
+    for battle in RECORDS:
+        a, b, winner = (battle[name] for name in ("model_a", "model_b", "winner"))
+        said = row(a, b, winner) if winner != "tie" else (a, b, "tie")
+        lines.append(apart.join((*said, battle["judge"], str(battle["question_id"]))))
+    path = tmp_path / "votes.csv"
+    path.write_text("\n".join((header, *lines)))
+    assert shares(path) == {"A": 53.9, "B": 33.0, "C": 13.1}
+
+
+def test_a_studys_own_table_is_read_without_checks_and_what_does_not_count(tmp_path: Path) -> None:
+    path = tmp_path / "votes.csv"
+    header = "rater,case,question,role,left,right,chosen,counts"
+    rows = [
+        "r,c,semantic,main,vap,lora,vap,True",
+        "r,g,semantic,gold,0,1,0,True",
+        "s,c,semantic,main,vap,lora,lora,False",
+    ]
+    path.write_text("\n".join((header, *rows)))
+    terms, votes = from_fastchat(path)
+    assert [(vote.question, terms.names[str(vote.chosen)]) for vote in votes] == [("semantic", "vap")]
+
+
+def test_bad_rows_are_counted_and_the_first_is_named_by_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "votes.csv"
+    path.write_text("model_a,model_b,winner\na,b,a\na,b,c\na,,a\nb,a,b\n")
+    with pytest.raises(DataError, match=r"vote 2 \(line 3\) has winner 'c'.*\(2 of 4 votes cannot be read.\)"):
+        from_fastchat(path)
+    path.write_text("a,b\nx,y\n")
+    with pytest.raises(DataError, match=r"vote 1 \(line 2\) has no model_a; a vote has model_a, model_b, winner"):
+        from_fastchat(path)

@@ -190,8 +190,9 @@ def test_votes_are_compared_with_scores(endpoint: Endpoint, runs: list[Any], cas
         ("v.jsonl", "{", "not readable as JSON or CSV"),
         ("v.jsonl", "", "holds no vote"),
         ("v.jsonl", "[3]", "vote 1 is no record"),
-        ("v.csv", "case,model_a,model_b,winner\nc,a,a,model_a", "vote 1 needs question_id"),
-        ("v.csv", "case,model_a,model_b,winner\nc,a,b,left", "winner 'left' is none of"),
+        ("v.csv", "case,model_a,model_b,winner\nc,a,a,model_a", "compares a with itself"),
+        ("v.csv", "model_a,model_b,winner\na,b,tie", "vote 1 needs question_id"),
+        ("v.csv", "case,model_a,model_b,winner\nc,a,b,left", "vote 1 .line 2. has winner 'left', which is none of"),
     ],
 )
 def test_bad_votes_are_refused_in_a_sentence(tmp_path: Path, name: str, text: str, problem: str) -> None:

@@ -89,9 +89,15 @@ def report(
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder to write. [default: STUDY/report]", show_default=False)
     ] = None,
-    fastchat: Annotated[
+    battles: Annotated[
         Path | None,
-        typer.Option("--fastchat", help="Instead of a study: FastChat battles (JSONL or JSON).", show_default=False),
+        typer.Option(
+            "--battles",
+            "--fastchat",
+            help="Instead of a study: votes between two from elsewhere (CSV, JSONL, JSON): an arena's battles, or "
+            "model_a, model_b, winner, and if known judge, question_id, question.",
+            show_default=False,
+        ),
     ] = None,
     unblind: Unblind = False,
     json: opt.Json = False,
@@ -106,7 +112,7 @@ def report(
 
     \b
     vapbench study report my-study
-    vapbench study report --fastchat battles.jsonl
+    vapbench study report --battles votes.csv
     """
     from vapbench.core.console import configure_logging, output, print_json
     from vapbench.errors import UsageError
@@ -124,10 +130,10 @@ def report(
     from vapbench.study.server.closing import results_of
 
     configure_logging(verbose=0, quiet=False)
-    if fastchat is not None:
+    if battles is not None:
         if study or votes or out:
-            raise UsageError("--fastchat stands for a study: leave out STUDY, --votes and --out.")
-        _report_battles(fastchat, json)
+            raise UsageError("--battles stands for a study: leave out STUDY, --votes and --out.")
+        _report_battles(battles, json)
         return
     folder = find_study(study)
     if not unblind:

@@ -40,57 +40,146 @@ class Agreement:
 
 
 def read_votes(path: Path) -> list[Vote]:
-    """Read votes between two runs: JSONL, one JSON list, or CSV.
-
-    Fields are those of FastChat's battles, as ``vapbench study export`` writes them: ``question_id`` (the case;
-    ``case`` is taken too), ``model_a`` and ``model_b`` (names of run folders) and ``winner`` (``model_a``,
-    ``model_b``, ``tie``, ``tie (bothbad)`` and what :func:`winner_of` takes).
+    """Read votes between two runs; see :func:`read_battles`. Models are named as run folders, items by case.
 
     Raises:
         DataError: the file is missing, not readable, or a vote lacks a field or has an unknown winner.
     """
     try:
-        records = read_battles(path)
+        battles = read_battles(path)
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; check --votes.") from None
-    if not records:
+    if not battles:
         raise DataError(f"{path} holds no vote.")
-    return [_vote(record, f"{path}: vote {number}") for number, record in enumerate(records, start=1)]
+    if missing := next((number for number, battle in enumerate(battles, start=1) if battle.item is None), None):
+        raise DataError(f"{path}: vote {missing} needs question_id: the case it is about.")
+    return [
+        Vote(
+            str(battle.item),
+            None if battle.winner == "tie" else battle.a if battle.winner == "model_a" else battle.b,
+            None if battle.winner == "tie" else battle.b if battle.winner == "model_a" else battle.a,
+        )
+        for battle in battles
+    ]
 
 
-def read_battles(path: Path) -> list[Any]:
-    """Records of an arena's battles as they are: JSON Lines, one JSON list, or CSV.
+@dataclass(frozen=True)
+class Battle:
+    """One person's vote between two models, wherever it was given."""
+
+    a: str
+    """Model shown first or at the left."""
+    b: str
+    winner: Winner
+    item: str | None = None
+    """What was shown: a case, a prompt."""
+    rater: str | None = None
+    question: str | None = None
+    """What was asked."""
+
+
+def read_battles(path: Path) -> list[Battle]:
+    """Votes between two: JSON Lines, one JSON list, or CSV; an arena's battles, or a table with a row for each vote.
+
+    Columns are those of FastChat's battles, or what other studies call them (:data:`COLUMNS`); others are left alone.
+    Of ``votes.csv`` of ``vapbench study export`` only main votes that count are taken.
 
     Raises:
         FileNotFoundError: there is no such file.
-        DataError: it cannot be read.
+        DataError: it cannot be read, or records are no votes: the message has the first, and how many there are.
     """
+    battles: list[Battle] = []
+    problems: list[str] = []
+    records = _records(path)
+    for where, record in records:
+        try:
+            if battle := _battle(record):
+                battles.append(battle)
+        except ValueError as error:
+            problems.append(f"{path}: {where} {error}")
+    if problems:
+        more = f" ({len(problems)} of {len(records)} votes cannot be read.)" if len(problems) > 1 else ""
+        raise DataError(problems[0] + more)
+    return battles
+
+
+COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "model_a": ("model_a", "left", "model_left", "left_model", "method_left", "method_a", "system_a", "video_a"),
+    "model_b": ("model_b", "right", "model_right", "right_model", "method_right", "method_b", "system_b", "video_b"),
+    "winner": ("winner", "chosen", "choice", "preferred", "preference", "vote", "label"),
+    "judge": ("judge", "rater", "annotator", "annotator_id", "rater_id", "worker_id", "participant", "user"),
+    "question_id": ("question_id", "case", "item", "item_id", "prompt_id", "sample_id"),
+    "question": ("question", "criterion", "dimension", "aspect"),
+}
+"""What a battle's fields are called; of several that are there the first counts."""
+
+
+def _records(path: Path) -> list[tuple[str, Any]]:
     if path.suffix.lower() == ".csv":
-        return [row for _, row in read_csv(path)[1]]
+        return [(f"vote {number} (line {line})", row) for number, (line, row) in enumerate(read_csv(path)[1], start=1)]
     try:
-        return read_json_records(path)
+        return [(f"vote {number}", record) for number, record in enumerate(read_json_records(path), start=1)]
     except ValueError as error:
         raise DataError(f"{path}: not readable as JSON or CSV ({error}); save it as UTF-8.") from error
 
 
-def winner_of(record: Mapping[str, Any], where: str) -> Winner:
-    """Who won a battle, however the arena spells it: ``model_a``, ``Model B``, ``tie (bothbad)``, ``both_bad``.
-
-    A model's own name is taken too. Both good and both bad are ties.
+def _battle(record: Any) -> Battle | None:
+    """None for what is no vote on models: checks, repeats, votes that a study does not count.
 
     Raises:
-        DataError: the record says none of these.
+        ValueError: it is no vote; the message goes on after the record's name.
     """
-    said = str(record.get("winner") or "")
-    word = "".join(character for character in said.casefold() if character.isalnum()).removesuffix("vote")
-    if word in ("modela", "modelb"):
-        return "model_a" if word == "modela" else "model_b"
+    if not isinstance(record, Mapping):
+        raise ValueError("is no record.")
+    spelled = {str(name).strip().lower().replace(" ", "_").replace("-", "_"): value for name, value in record.items()}
+    if spelled.get("role") not in (None, "", "main") or str(spelled.get("counts")).lower() == "false":
+        return None
+    columns = {field: next((name for name in names if name in spelled), "") for field, names in COLUMNS.items()}
+
+    def text(field: str) -> str | None:
+        value = spelled.get(columns[field])
+        return None if value is None or value == "" else str(value)
+
+    a, b = text("model_a"), text("model_b")
+    for field, value in (("model_a", a), ("model_b", b), ("winner", text("winner"))):
+        if value is None:
+            raise ValueError(f"has no {columns[field] or field}; a vote has model_a, model_b, winner.")
+    assert a is not None and b is not None
+    if a == b:
+        raise ValueError(f"compares {a} with itself; remove it.")
+    winner = _winner(str(text("winner")), (a, b), (columns["model_a"], columns["model_b"]))
+    return Battle(a, b, winner, text("question_id"), text("judge"), text("question"))
+
+
+def _winner(said: str, models: tuple[str, str], columns: tuple[str, str]) -> Winner:
+    """Who won, however it is spelled: the column (``model_a``, ``left``), ``tie (bothbad)``, a model's name, ``A``.
+
+    Both good and both bad are ties.
+
+    Raises:
+        ValueError: it says none of these.
+    """
+    word = _letters(said).removesuffix("vote")
+    sides: tuple[Winner, Winner] = ("model_a", "model_b")
+    for side, column in zip(sides, columns, strict=True):
+        known = {side.replace("_", ""), _letters(column)}
+        known |= {place for place in ("left", "right") if place in column}
+        if word in known:
+            return side
     if word in _TIES:
         return "tie"
-    # Last: a model may be called "tie", and the arena's own words mean what they say.
-    if said in (str(record["model_a"]), str(record["model_b"])):
-        return "model_a" if said == str(record["model_a"]) else "model_b"
-    raise DataError(f"{where}: winner {said!r} is none of model_a, model_b, tie, tie (bothbad).")
+    # After these: a model may be called "tie", and the words of a table mean what they say.
+    for side, model in zip(sides, models, strict=True):
+        if said == model:
+            return side
+    for side, column in zip(sides, columns, strict=True):
+        if column.endswith(f"_{word}"):
+            return side
+    raise ValueError(f"has winner {said!r}, which is none of {columns[0]}, {columns[1]}, tie, tie (bothbad).")
+
+
+def _letters(text: str) -> str:
+    return "".join(character for character in text.casefold() if character.isalnum())
 
 
 def agreement(
@@ -130,16 +219,3 @@ def agreement(
 def win(a: float, b: float) -> float:
     """1 if ``a`` is higher, 0 if ``b`` is, one half if they are equal."""
     return 1.0 if a > b else 0.5 if a == b else 0.0
-
-
-def _vote(record: Any, where: str) -> Vote:
-    if not isinstance(record, dict):
-        raise DataError(f"{where} is no record.")
-    case = record.get("question_id") or record.get("case")
-    a, b = (str(record.get(name) or "") for name in ("model_a", "model_b"))
-    if not case or not a or not b or a == b:
-        raise DataError(f"{where} needs question_id (the case) and two runs, model_a and model_b.")
-    winner = winner_of(record, where)
-    if winner == "tie":
-        return Vote(str(case), None, None)
-    return Vote(str(case), a, b) if winner == "model_a" else Vote(str(case), b, a)

@@ -1,4 +1,4 @@
-"""Votes in the form of FastChat's arena: one record per battle, with model_a, model_b, winner, judge."""
+"""Votes between two from elsewhere, and ours as FastChat's battles: model_a, model_b, winner, judge, question_id."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from vapbench.errors import DataError
-from vapbench.report.tables.votes import read_battles, winner_of
+from vapbench.report.tables.votes import Battle, read_battles
 from vapbench.study.analysis.ballots import Ballots
 from vapbench.study.analysis.fit import Terms
 from vapbench.study.analysis.quality import consenting
 from vapbench.study.votes import Vote
 
+_ASKED = "Which is better?"
 _CHOICES: dict[str, int | Literal["tie"]] = {"model_a": 0, "model_b": 1, "tie": "tie"}
 
 
@@ -44,10 +45,9 @@ def to_fastchat(ballots: Ballots, without: Collection[str] = ()) -> list[dict[st
 
 
 def from_fastchat(path: Path, seed: int = 0) -> tuple[Terms, tuple[Vote, ...]]:
-    """Read battles (JSONL, one JSON list, or CSV) as votes of a pair study.
+    """Read votes of :func:`vapbench.report.tables.votes.read_battles` as those of a pair study.
 
-    A battle without ``judge`` counts as one of a rater of its own, one without ``question_id`` as one on an item of its
-    own; both good or both bad is a tie.
+    A vote without a rater counts as one of a rater of its own, one without an item as one on an item of its own.
 
     Returns:
         Terms and main votes, for :func:`vapbench.study.analysis.fit.analyse_votes`.
@@ -55,52 +55,42 @@ def from_fastchat(path: Path, seed: int = 0) -> tuple[Terms, tuple[Vote, ...]]:
     Raises:
         DataError: a record lacks a field, names an unknown winner, or compares a model with itself.
     """
-    votes = [_vote(record, f"{path}: record {number}", number) for number, record in enumerate(_records(path), start=1)]
-    if not votes:
-        raise DataError(f"{path}: no records; export it again.")
-    names = {code: name for _, pair in votes for code, name in pair.items()}
-    ordered = dict(sorted(names.items(), key=lambda item: item[1]))
-    questions = dict.fromkeys(vote.question for vote, _ in votes)
-    return Terms("pair", ordered, {key: "Which is better?" for key in questions}, seed), tuple(v for v, _ in votes)
-
-
-def _records(path: Path) -> list[Any]:
     try:
-        return read_battles(path)
+        battles = read_battles(path)
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; check the path.") from None
+    if not battles:
+        raise DataError(f"{path}: no votes; export it again.")
+    votes = tuple(_vote(battle, number) for number, battle in enumerate(battles, start=1))
+    names = sorted({model for battle in battles for model in (battle.a, battle.b)})
+    questions = dict.fromkeys(vote.question for vote in votes)
+    return Terms("pair", {_code(name): name for name in names}, {key: _ASKED for key in questions}, seed), votes
 
 
-def _vote(record: Any, where: str, number: int) -> tuple[Vote, dict[str, str]]:
-    if not isinstance(record, dict):
-        raise DataError(f"{where} is no JSON object.")
-    if missing := [name for name in ("model_a", "model_b", "winner") if not record.get(name)]:
-        raise DataError(f"{where} has no {missing[0]}; battles have model_a, model_b, winner and judge.")
-    pair = {_digest(str(record[side]), 8): str(record[side]) for side in ("model_a", "model_b")}
-    if len(pair) < 2:
-        raise DataError(f"{where} compares {record['model_a']} with itself; remove it.")
-    winner = winner_of(record, where)
-    question_id, judge = record.get("question_id"), record.get("judge")
-    item = _digest(str(number if question_id is None else question_id), 16)
-    vote = Vote(
+def _vote(battle: Battle, number: int) -> Vote:
+    item = _digest(str(number) if battle.item is None else battle.item, 16)
+    order = (_code(battle.a), _code(battle.b))
+    return Vote(
         sequence=number,
         assignment=f"record-{number}",
-        rater=_digest(str(number if judge is None else judge), 16),
+        rater=_digest(str(number) if battle.rater is None else battle.rater, 16),
         role="main",
-        cell=f"{item}:{'+'.join(sorted(pair))}:{number}",
+        cell=f"{item}:{'+'.join(sorted(order))}:{number}",
         case=item,
-        question=_question(record),
-        order=tuple(pair),
-        choice=_CHOICES[winner],
+        question=_question(battle.question or ""),
+        order=order,
+        choice=_CHOICES[battle.winner],
         response_ms=0,
         shown_us=0,
         stored_us=0,
     )
-    return vote, pair
 
 
-def _question(record: dict[str, Any]) -> str:
-    text = str(record.get("question") or "")
+def _code(model: str) -> str:
+    return _digest(model, 8)
+
+
+def _question(text: str) -> str:
     # Arena records hold whole conversations; only a short key is one of ours.
     return text if text.isidentifier() and len(text) <= 40 else "preference"
 
