@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from vapbench.errors import DataError, UsageError
 from vapbench.report.model import TableModel
 from vapbench.report.read.evidence import read_evidence
-from vapbench.report.render.figures import write_figure
+from vapbench.report.render.figures import KINDS, write_figure
 from vapbench.report.render.vbench import eval_results
 from vapbench.report.tables.agreement import HumanVote, metric_agreement, read_votes
 from vapbench.report.tables.breakdown import breakdown, lines
@@ -49,10 +52,71 @@ def votes_for(winner: str, *losers: str, raters: int = 6) -> list[HumanVote]:
 @pytest.mark.parametrize("suffix", SIGNATURES)
 def test_every_kind_in_every_format(suffix: str, model: TableModel, tmp_path: Path) -> None:
     agreements = metric_agreement(model, votes_for("vap", "i2v", "lora"))
-    for kind in ("forest", "conditions", "matrix", "human"):
+    for kind in KINDS:
         path = tmp_path / f"{kind}{suffix}"
         write_figure(path, with_published(model, publications()) if kind == "forest" else model, agreements)
         assert path.read_bytes().startswith(SIGNATURES[suffix])
+
+
+@pytest.mark.parametrize("width", [3.25, 5.5])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_figure_is_as_wide_as_the_venue_prints_it_with_letters_of_8_pt(
+    kind: str, width: float, model: TableModel, tmp_path: Path
+) -> None:
+    agreements = metric_agreement(model, votes_for("vap", "i2v", "lora"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for suffix in SIGNATURES:
+            write_figure(tmp_path / f"{kind}{suffix}", model, agreements, width)
+    box = re.search(rb"/MediaBox \[ ?0 0 ([\d.]+) ", (tmp_path / f"{kind}.pdf").read_bytes())
+    assert box is not None and float(box[1]) == pytest.approx(72 * width)
+    svg = (tmp_path / f"{kind}.svg").read_text()
+    assert f'width="{72 * width:g}pt"' in svg
+    # As one property or as two: matplotlib spells it either way.
+    assert set(re.findall(r"font(?:-size)?: (?:\w+ )?([\d.]+)px", svg)) == {"8"}
+    assert svg.count("'STIXGeneral'") == svg.count("<text ")
+    pixels = np.asarray(Image.open(tmp_path / f"{kind}.png").convert("L"))
+    edges = [pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]]
+    assert all((edge == 255).all() for edge in edges), "nothing is cut off at an edge"
+
+
+def test_a_figure_of_one_run_needs_no_second(
+    runs: Runs, metric_data: Callable[..., None], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (one,) = summarise([runs.write("vap", level(0.7))], "all")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for kind in ("forest", "categories", "conditions", "heatmap"):
+            write_figure(tmp_path / f"{kind}.pdf", one)
+    for kind, message in (("matrix", "needs two methods"), ("pareto", "needs two methods")):
+        with pytest.raises(UsageError, match=message):
+            write_figure(tmp_path / f"{kind}.pdf", one)
+
+
+def test_more_columns_than_a_page_holds_are_left_out_and_said(
+    model: TableModel, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    titles = [f"Column {number}" for number in range(9)]
+    many = replace(
+        model,
+        columns=tuple(replace(model.columns[0], title=title) for title in titles),
+        cells=tuple(line * 9 for line in model.cells),
+        scores=tuple(line * 9 for line in model.scores),
+    )
+    write_figure(tmp_path / "heatmap.svg", many)
+    shown = [title for title in titles if f">{title} " in (tmp_path / "heatmap.svg").read_text()]
+    assert 1 <= len(shown) < 9 and shown == titles[: len(shown)]
+    assert f"shows {len(shown)} of 9 columns" in caplog.text
+    box = re.search(r'height="([\d.]+)pt"', (tmp_path / "heatmap.svg").read_text())
+    assert box is not None and float(box[1]) <= 9 * 72
+
+
+def test_quality_against_time_has_what_was_timed(model: TableModel, tmp_path: Path) -> None:
+    assert all(row.seconds for row in model.rows), "rows of runs know the median of their clips' seconds"
+    slow = replace(model, rows=(model.rows[0], replace(model.rows[1], seconds=None), model.rows[2]))
+    write_figure(tmp_path / "pareto.svg", slow)
+    text = (tmp_path / "pareto.svg").read_text()
+    assert ">seconds a clip<" in text and f">{model.rows[1].label}<" not in text
 
 
 def test_fonts_are_embedded_and_equal_rows_give_equal_files(model: TableModel, tmp_path: Path) -> None:
@@ -70,8 +134,9 @@ def test_a_forest_says_what_its_marks_and_numbers_are(
     metric_data("smooth", title="A title that is as long as titles get (and a variant)", unit="fraction", scale=100.0)
     folders = [runs.write(name, level(mean), metric="smooth") for name, mean in (("vap", 0.7), ("frozen", 0.1))]
     write_figure(tmp_path / "forest.svg", summarise(folders, "all")[0])
-    text = (tmp_path / "forest.svg").read_text()
-    assert ">fraction x 100<" in text and ">A title that is as long as titles get (and a variant) ↑<" in text
+    text = " ".join(re.findall(r">([^<>]+)</text>", (tmp_path / "forest.svg").read_text()))
+    # Broken to the width of its panel.
+    assert "fraction x 100" in text and "A title that is as long as titles get (and a variant) ↑" in text
     assert "bars: 95 % intervals, clustered by condition · grey squares: floors and ceilings" in text
 
 

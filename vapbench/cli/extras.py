@@ -20,6 +20,8 @@ class Extras:
     by_condition: bool = False
     votes: Path | None = None
     figures: tuple[Path, ...] = ()
+    width: float = 3.25
+    """Inches of the figures."""
     failed: list[str] = field(default_factory=list, compare=False)
     """Why figures could not be drawn."""
 
@@ -82,7 +84,7 @@ class Extras:
                 target = path.with_name("".join(c if c.isalnum() or c in "-_." else "_" for c in name) + path.suffix)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 try:
-                    write_figure(target, table, self._agreements(table))
+                    write_figure(target, table, self._agreements(table), self.width)
                 except UsageError as error:
                     # One that cannot be drawn stops no other.
                     self.failed.append(f"{target}: {error}")

@@ -43,7 +43,18 @@ def report(
         typer.Option(
             "--figure",
             metavar="FILE",
-            help="Draw it, repeatable: forest, conditions, matrix or human, as .pdf, .svg or .png.",
+            help="Draw it, repeatable: forest, categories, conditions, heatmap, matrix, pareto or human, as .pdf, .svg "
+            "or .png.",
+            show_default=False,
+        ),
+    ] = None,
+    width: Annotated[
+        str | None,
+        typer.Option(
+            "--width",
+            metavar="column|page|INCHES",
+            help="Of figures: 3.25 inches (a column of two), 5.5 (a page), or inches; letters have 8 pt. "
+            "[default: column]",
             show_default=False,
         ),
     ] = None,
@@ -60,7 +71,7 @@ def report(
 
     \b
     vapbench report
-    vapbench report vap frozen --task camera --figure forest.pdf
+    vapbench report vap frozen --task camera --figure forest.pdf --width page
     vapbench report --metric first_frame_psnr --label vap="VAP (ours)"
     vapbench report --metric semantic_alignment --by-category
     """
@@ -69,7 +80,7 @@ def report(
     from vapbench.errors import UsageError
 
     configure_logging(verbose=0, quiet=False)
-    wanted = layout.read(runs=runs or None, style="wide")
+    wanted = layout.read(runs=runs or None, style="wide", width=width)
     folders = run_folders(wanted.runs, results, wanted.suite)
     if not folders:
         of_suite = f" of suite {wanted.suite}" if wanted.suite else ""
@@ -77,7 +88,7 @@ def report(
     if format_ == "vbench":
         _write_vbench(folders, wanted.task)
         return
-    extras = Extras(by_condition, votes or wanted.votes, tuple(figure or ()))
+    extras = Extras(by_condition, votes or wanted.votes, tuple(figure or ()), wanted.width)
     # Votes are set against the metrics; as a column of their own they are what ``table`` writes.
     wanted = wanted.model_copy(update={"votes": None})
     check_columns(folders, [choice.name for choice in wanted.columns])

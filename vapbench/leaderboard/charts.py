@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import median
 
 from vapbench.errors import UsageError
 from vapbench.leaderboard.boards import Board, headline
@@ -88,13 +87,12 @@ def plot_of(board: Board, table: TableModel) -> Plot | None:
     """Quality against the median seconds of a clip; None without two methods whose times are known."""
     if not table.columns:
         return None
-    lead, entries = headline(table.columns), {entry.label: entry for entry in board.entries}
+    lead = headline(table.columns)
     column, found = table.columns[lead], []
     for place in _measured(board, table, lead):
-        entry, mean = entries[table.rows[place].label], table.cells[place][lead].mean or 0.0
-        seconds = [one.seconds for rows in entry.run.generations.values() for one in rows if one.seconds]
-        if seconds:
-            found.append((entry.label, median(seconds), mean))
+        row, mean = table.rows[place], table.cells[place][lead].mean or 0.0
+        if row.seconds:
+            found.append((row.label, row.seconds, mean))
     if len(found) < 2:
         return None
     low, high = min(item[1] for item in found), max(item[1] for item in found)

@@ -12,6 +12,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from vapbench.report.read.evidence import ColumnKey, Evidence
@@ -92,6 +93,9 @@ class Row:
 
     group: str = ""
     """Title of the group an author put it in."""
+
+    seconds: float | None = None
+    """Median time a clip took to generate, as its rows recorded it; None where they did not."""
 
     @property
     def competes(self) -> bool:
@@ -174,7 +178,9 @@ def _column(key: ColumnKey, shown: ColumnDisplay | None) -> Column:
 def _row(label: str, run: Evidence) -> Row:
     card = run.manifest.card
     title, kind, notes = card.title or run.method, card.kind or "", tuple(card.notes or ())
-    return Row(label, run.method, kind, title, notes, run=run.folder.path.name)
+    timed = [made.seconds for rows in run.generations.values() for made in rows if made.seconds]
+    seconds = median(timed) if timed else None
+    return Row(label, run.method, kind, title, notes, run=run.folder.path.name, seconds=seconds)
 
 
 def _changed(run: Evidence) -> Mapping[str, Any] | None:

@@ -11,14 +11,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vapbench.errors import UsageError
-from vapbench.files.text import in_a_row
-from vapbench.report.render.figures import COLOURS, MARKERS, save_figure
+from vapbench.report.render.figures_frame import (
+    COLOURS,
+    GREY,
+    LINE,
+    MARKERS,
+    broken,
+    entitle,
+    flat,
+    legend,
+    save_figure,
+    short,
+)
+from vapbench.report.tables.layout import WIDTHS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-_GREY = "#8C8C8C"
 
 
 @dataclass(frozen=True)
@@ -52,40 +61,52 @@ class EffectsFigure:
     footer: str
 
 
-def write_effects(path: Path, figure: EffectsFigure) -> None:
+def write_effects(path: Path, figure: EffectsFigure, width: float = WIDTHS["page"]) -> None:
     """Draw it as ``.pdf``, ``.svg`` or ``.png``, by the file's name.
+
+    Args:
+        path: the file.
+        figure: what to draw.
+        width: inches it takes; its letters have 8 pt at that width.
 
     Raises:
         UsageError: there are more methods than can be told apart.
     """
     if len(figure.methods) > len(MARKERS):
         raise UsageError(f"{len(figure.methods)} methods cannot be told apart in one figure; name {len(MARKERS)}.")
-    save_figure(path, lambda: _draw(figure))
+    save_figure(path, lambda: _draw(figure, width))
 
 
-def _draw(data: EffectsFigure) -> Figure:
+def _draw(data: EffectsFigure, width: float) -> Figure:
     from matplotlib.figure import Figure
 
-    tall = 0.12 * len(data.methods) + 0.1
-    height = tall * max(len(data.cells), 2 * len(data.effects)) + 0.8
-    figure = Figure(figsize=(8.2, height), layout="constrained")
-    left, right = figure.subplots(1, 2, width_ratios=(1.25, 1))
-    _panel(left, data.cells, data.scores)
-    _panel(right, data.effects, data.differences)
-    left.axhline(0.5, color=_GREY, linewidth=0.6)
+    cells, effects = short(data.cells, width), short(data.effects, width)
+    # A page holds both panels side by side, a column one above the other.
+    side_by_side = width >= WIDTHS["page"]
+    tall = max(LINE, 0.1 * len(data.methods) + 0.08)
+    heights = (tall * len(cells), tall * len(effects))
+    texts = [flat(f"{method}: {answer}") for method, answer in zip(data.methods, data.answers, strict=True)]
+    labels = [broken(text, width - 0.4) for text in texts]
+    below = LINE * 1.15 * sum(label.count("\n") + 1 for label in labels) + 0.3
+    frames = 3.5 * LINE
+    height = (max(heights) + frames if side_by_side else sum(heights) + 2 * frames) + below + 4 * LINE
+    figure = Figure(figsize=(width, height), layout="constrained")
+    shape = (1, 2) if side_by_side else (2, 1)
+    ratios = {"width_ratios": (1.15, 1)} if side_by_side else {"height_ratios": heights}
+    left, right = figure.subplots(*shape, **ratios)
+    _panel(left, cells, data.scores)
+    _panel(right, effects, data.differences)
+    left.axhline(0.5, color=GREY, linewidth=0.6)
     left.set_xlim(*data.range)
-    left.set_xlabel(_flat(data.score), fontsize=7)
-    left.set_title("Is the effect there, by what was shown", fontsize=8)
+    left.set_xlabel(broken(flat(data.score), 0.62 * width if not side_by_side else 0.33 * width))
+    left.set_title("Score by what was shown")
     right.axvline(0, color="black", linewidth=0.8)
-    right.set_xlabel("difference, in the same unit", fontsize=7)
-    right.set_title("What reference and caption do", fontsize=8)
-    for number, (method, answer) in enumerate(zip(data.methods, data.answers, strict=True)):
-        style = {"color": COLOURS[number], "marker": MARKERS[number], "linestyle": "", "markersize": 5}
-        left.plot([], [], label=_flat(f"{method}: {answer}"), **style)
-    handles, labels = left.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="upper left", bbox_to_anchor=(0, 0), frameon=False, fontsize=8)
-    figure.suptitle(_flat(data.title), fontsize=9)
-    figure.supxlabel(_flat(data.footer), fontsize=6.5)
+    right.set_xlabel("difference, in the same unit")
+    right.set_title("What each does")
+    for number, label in enumerate(labels):
+        left.plot([], [], MARKERS[number], color=COLOURS[number], label=label, markersize=4)
+    legend(figure, left, data.footer, columns=1)
+    entitle(figure, data.title)
     return figure
 
 
@@ -96,7 +117,7 @@ def _panel(axes: Axes, rows: Sequence[str], marks: Sequence[Sequence[Mark | None
             place = row + (number - (len(marks) - 1) / 2) * step
             if mark is not None:
                 _draw_mark(axes, mark, place, number)
-    axes.set_yticks(range(len(rows)), list(map(_flat, rows)))
+    axes.set_yticks(range(len(rows)), list(rows))
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.grid(axis="x", color="#E5E5E5", linewidth=0.6)
     axes.set_axisbelow(True)
@@ -105,10 +126,6 @@ def _panel(axes: Axes, rows: Sequence[str], marks: Sequence[Sequence[Mark | None
 def _draw_mark(axes: Axes, mark: Mark, place: float, number: int) -> None:
     colour = COLOURS[number]
     if mark.low is not None and mark.high is not None:
-        axes.plot([mark.low, mark.high], [place, place], color=colour, linewidth=1.2)
+        axes.plot([mark.low, mark.high], [place, place], color=colour, linewidth=1.1)
     face = "white" if mark.hollow else colour
-    axes.plot(mark.mean, place, MARKERS[number], color=colour, markerfacecolor=face, markersize=5, clip_on=False)
-
-
-def _flat(text: str) -> str:
-    return in_a_row(text).replace("$", r"\$")
+    axes.plot(mark.mean, place, MARKERS[number], color=colour, markerfacecolor=face, markersize=4, clip_on=False)

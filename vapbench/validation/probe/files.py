@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from vapbench.files.atomic import write_json
+from vapbench.report.tables.layout import WIDTHS
 from vapbench.validation.probe.figure import write_figure
 from vapbench.validation.probe.page import write_page
 from vapbench.validation.probe.plans import Setting
@@ -23,8 +24,9 @@ def write_files(setting: Setting, report: Report) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     page, rows = folder / "index.html", folder / "probe.json"
     write_json(rows, to_json(report))
-    figures = [folder / f"probe{suffix}" for suffix in (".svg", ".pdf", ".png")]
-    for path in figures:
-        write_figure(path, report)
+    figures = {folder / f"probe{suffix}": WIDTHS["page"] for suffix in (".svg", ".pdf", ".png")}
+    figures[folder / "probe-column.pdf"] = WIDTHS["column"]
+    for path, width in figures.items():
+        write_figure(path, report, width)
     write_page(page, setting, report)
     return [page, *figures, rows]
