@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import resource
 import sys
 import tempfile
@@ -122,6 +123,7 @@ def main() -> None:
     parser.add_argument("--raters", type=int, default=200)
     parser.add_argument("--sustained", type=int, default=2, help="trials of each rater before the burst")
     arguments = parser.parse_args()
+    print(f"{os.cpu_count()} cores, load before: {os.getloadavg()[0]:.1f}")
     with tempfile.TemporaryDirectory() as name:
         folder = make_study(
             Path(name) / "study", methods=7, cases=48, trials=52, votes_per_cell=30, training=0, raters=arguments.raters

@@ -130,13 +130,13 @@ class Rater:
 
 
 @contextlib.contextmanager
-def serving(folder: StudyFolder, raters: int = 4, **changes: Any) -> Iterator[Served]:
-    """Serve ``folder`` on a free port while the block runs."""
+def serving(folder: StudyFolder, raters: int = 4, outside: tuple[str, ...] = (), **changes: Any) -> Iterator[Served]:
+    """Serve ``folder`` on a free port while the block runs; ``outside``: addresses of a proxy before it."""
     import socket
 
     with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as listener:
         origin = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        with Service(folder, (origin,), **changes) as service:
+        with Service(folder, (*outside, origin), **changes) as service:
             links = _links(service, raters)
             config = uvicorn.Config(
                 application(service), log_level="warning", access_log=False, server_header=False,

@@ -1,4 +1,4 @@
-"""``study serve``, ``study invite`` and ``study close``."""
+"""``study serve`` and what goes with it: ``preview``, ``invite``, ``close``, ``backup``, ``allow``, ``payments``."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ def add_to(study: typer.Typer) -> None:
     study.command()(serve)
     study.command()(invite)
     study.command()(close)
+    study.command()(backup)
     study.command()(allow)
     study.command()(payments)
 
@@ -138,6 +139,33 @@ def close(study: Study = None) -> None:
     said = "is closed" if close_study(folder) else "had been closed before"
     text = f"{folder.path} {said}. Next:  vapbench study report {quoted(folder.path)}"
     output().print(text, markup=False, soft_wrap=True)
+
+
+def backup(
+    study: Study = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="File to write. [default: STUDY/backups/<time>.db]", show_default=False),
+    ] = None,
+) -> None:
+    """Copy the votes, whole at one moment, also while the study is being served; the copy is checked.
+
+    Every vote that was acknowledged is in it. To restore: stop the server, and put the copy in place of votes.db
+    (away with votes.db-wal and votes.db-shm). It holds the platforms' ids of participants: keep it as safe.
+
+    \b
+    vapbench study backup my-study
+    """
+    from datetime import UTC, datetime
+
+    from vapbench.core.console import output
+    from vapbench.study.folder import find_study
+    from vapbench.study.server.backup import backup_votes
+
+    folder = find_study(study)
+    target = out or folder.path / "backups" / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}.db"
+    votes = backup_votes(folder, target)
+    output().print(f"{target}: {votes:,} votes, checked", markup=False, soft_wrap=True)
 
 
 def allow(
