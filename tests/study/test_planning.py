@@ -11,8 +11,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from tests.study.conftest import media_id
+from vapbench.cli import app
 from vapbench.core.clip import Clip
 from vapbench.core.video import pad_video, probe, read_video, write_video
 from vapbench.errors import DataError, IdentityError, UsageError
@@ -20,6 +22,7 @@ from vapbench.files.atomic import file_sha256
 from vapbench.results.run import GenerationRow, RunFolder, RunWriter
 from vapbench.study.design.assign import Design
 from vapbench.study.design.blinding import BlindSpec, common_spec, conform
+from vapbench.study.design.explore import changed
 from vapbench.study.design.planning import Planned, Wanted, session_minutes, session_roles, sketch_study, write_study
 from vapbench.study.design.sources import Sources, from_runs, from_table
 from vapbench.study.folder import StudyFolder
@@ -357,3 +360,33 @@ def test_the_command_plans_and_says_what_it_can_find_out(results: Path, tmp_path
     assert f"vapbench study serve {tmp_path}/studies/mini\n" in done.stdout
     assert StudyFolder(tmp_path / "studies/mini").protocol().id == "mini"
     assert media_id("x") not in done.stdout
+
+
+def test_designs_stand_side_by_side_and_nothing_is_written(results: Path, tmp_path: Path) -> None:
+    command = ["study", "plan", "--results", str(results), "--suite", "mini", "-m", "alpha", "-m", "beta"]
+    command += ["--raters", "8"]
+    command += ["--studies", str(tmp_path / "studies"), "--design", "raters=16,question=semantic", "--json"]
+    document = json.loads(CliRunner().invoke(app, [*command, "--design", "kind=best_of_n,attrition=0.5"]).output)
+    assert [each["design"] for each in document] == ["", "raters=16,question=semantic", "kind=best_of_n,attrition=0.5"]
+    assert [each["raters"] for each in document] == [8, 16, 8]
+    assert [each["questions"] for each in document] == [["semantic", "overall"], ["semantic"], ["semantic", "overall"]]
+    assert (document[0]["kind"], document[2]["kind"]) == ("pair", "best_of_n")
+    assert not (tmp_path / "studies").exists()
+    shown = CliRunner().invoke(app, [name for name in command if name != "--json"]).output
+    assert "raters for 0.8 at 60:40" in shown and "raters=16,question=semantic" in shown
+    # Few trials and as many checks: the session that is too short is marked.
+    assert any(each["check_share"] > 1 / 3 for each in document) and " !" in shown
+
+
+@pytest.mark.parametrize(
+    ("design", "message"),
+    [
+        ("rater=3", "'rater' cannot be changed.*raters"),
+        ("raters=0", "raters cannot be '0'"),
+        ("kind=triple", "kind cannot be 'triple'"),
+        ("attrition=1", "attrition cannot be '1'"),
+    ],
+)
+def test_a_design_that_says_nothing_is_refused(design: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        changed(wanted(), design)

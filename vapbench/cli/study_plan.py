@@ -65,6 +65,16 @@ def plan(
         typer.Option("--seed", help="Seed of the generations to show. [default: the lowest]", show_default=False),
     ] = None,
     study_seed: Annotated[int, typer.Option("--study-seed", min=0, help="Of assignment, checks and analysis.")] = 0,
+    designs: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--design",
+            help="Compare with another design, repeatable, nothing is written: raters=60,votes_per_cell=5 "
+            "(also kind, question, attrition, exclusion).",
+            metavar="CHANGES",
+            show_default=False,
+        ),
+    ] = None,
     dry_run: opt.DryRun = False,
     results: opt.Results = opt.RUNS,
     json: opt.Json = False,
@@ -74,10 +84,13 @@ def plan(
 
     Blinds every video, makes checks with known answers from ground truth, freezes the protocol, and simulates the study
     through the real assigner and estimator: power, interval width, raters needed, rater-minutes. With --dry-run only
-    the last, in seconds. Videos are encoded once: another design of the same ones takes none of that again.
+    the last, in seconds; with --design several designs in one table. Videos are encoded once: another design of the
+    same ones takes none of that again.
 
     \b
     vapbench study plan -m vap -m i2v --raters 40 --dry-run
+    vapbench study plan -m vap -m i2v --design raters=60 \\
+        --design question=semantic,votes_per_cell=5
     vapbench study plan --suite mini --method vap --method i2v
     vapbench study serve
     """
@@ -85,8 +98,10 @@ def plan(
     from vapbench.core.console import configure_logging, errors, output, print_json
     from vapbench.errors import UsageError
     from vapbench.files.atomic import quoted
+    from vapbench.study.analysis.design_text import design_document, design_lines
     from vapbench.study.analysis.text import plan_document, plan_lines
     from vapbench.study.design.blinding import native_formats
+    from vapbench.study.design.explore import explore
     from vapbench.study.design.planning import QUESTIONS, Wanted, sketch_study, write_study
     from vapbench.study.design.simulation import Assumptions, forecast
     from vapbench.study.design.sources import from_runs, from_table
@@ -105,6 +120,15 @@ def plan(
     wanted = Wanted(
         identifier, kind, asked, votes_per_cell, raters, study_seed, attrition=attrition, exclusion=exclusion
     )
+    if designs:
+        with errors().status("Simulating …") as status:
+            candidates = explore(sources, wanted, designs, StudyFolder(studies / identifier), status.update)
+        if json:
+            print_json(design_document(candidates))
+            return
+        for line in design_lines(candidates):
+            output().print(line, markup=False, soft_wrap=True, emoji=False)
+        return
     assumed = Assumptions(dropout=attrition, excluded=exclusion)
     folder = StudyFolder(studies / identifier)
     with errors().status("Blinding …") as status:

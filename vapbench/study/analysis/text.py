@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
@@ -14,8 +13,7 @@ from vapbench.study.analysis.results import Agreement, QuestionResult, StudyResu
 from vapbench.study.design.blinding import BlindSpec
 from vapbench.study.design.planning import Planned, session_minutes, session_roles
 from vapbench.study.design.simulation import Assumptions, Forecast
-from vapbench.study.protocol import TrialKind
-from vapbench.study.votes import TrialRole
+from vapbench.study.protocol import Protocol, TrialKind
 
 POWER = 0.8
 """What a study is usually planned for."""
@@ -51,15 +49,20 @@ def plan_lines(
         f"{protocol.raters} raters x {minutes:.0f} minutes = {protocol.raters * minutes:,.0f} rater-minutes: {passes}"
         f"{roles['main']} trials, {roles['gold']} gold, {roles['identical']} identical, {roles['repeat']} repeats, "
         f"{roles['training']} training.",
-        *check_share_lines(roles),
+        *check_share_lines(check_share(protocol)),
         *_forecast_lines(planned, forecast, assumed),
     ]
     return lines
 
 
-def check_share_lines(roles: Counter[TrialRole]) -> list[str]:
-    """How much of a session asks nothing about the methods, and what to do if it is much."""
-    share = 1 - roles["main"] / roles.total()
+def check_share(protocol: Protocol) -> float:
+    """Share of a session's trials that ask nothing about the methods: checks, repeats and practice."""
+    roles = session_roles(protocol)
+    return 1 - roles["main"] / roles.total()
+
+
+def check_share_lines(share: float) -> list[str]:
+    """How much of a session that is, and what to do if it is much."""
     said = f"{share:.0%} of a session's trials are checks, repeats and practice"
     if share <= MOST_CHECKS:
         return [f"{said}."]
@@ -77,7 +80,7 @@ def plan_document(planned: Planned, forecast: Forecast) -> dict[str, Any]:
         "leaks": [str(leak) for leak in planned.leaks],
         "notes": list(planned.notes),
         "raters": planned.protocol.raters,
-        "check_share": 1 - (roles := session_roles(planned.protocol))["main"] / roles.total(),
+        "check_share": check_share(planned.protocol),
         "minutes_per_rater": minutes,
         "rater_minutes": planned.protocol.raters * minutes,
         "forecast": asdict(forecast),
