@@ -70,6 +70,7 @@ def test_the_built_in_names() -> None:
         "motion_agreement",
         "style_agreement",
         "semantic_alignment[embedding]",
+        "semantic_alignment[parameters]",
         "text_alignment[mini-clip]",
         "aesthetic_quality[mini]",
         "semantic_alignment[judge]",

@@ -39,6 +39,9 @@ def prepare(
     suite: Annotated[str, typer.Argument(help="mini is the one that is made rather than downloaded.")],
     out: Annotated[Path, typer.Option("--out", help="Folder to write.")],
     train_clips: Annotated[int, typer.Option(min=0, help="Training clips per condition, beside the benchmark.")] = 0,
+    version: Annotated[
+        int, typer.Option("--version", min=1, max=2, help="Version of the suite; 2 is the next, being made.")
+    ] = 1,
 ) -> None:
     """Write a suite in VAP-Data's layout.
 
@@ -53,7 +56,7 @@ def prepare(
 
     if suite != "mini":
         raise UsageError(f"{suite} is not made here; only mini is. See docs/reference/suites.md for where to get it.")
-    write_vap_data(out, train_clips)
+    write_vap_data(out, train_clips, grammar=version == 2)
     output().print(f"{out}: written. Use it with --suite vap-data --data {quoted(out)}", markup=False, soft_wrap=True)
 
 

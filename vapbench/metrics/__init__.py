@@ -29,6 +29,7 @@ REGISTRY = Registry(
         "motion_agreement": "vapbench.metrics.motion_agreement:MotionAgreement",
         "style_agreement": "vapbench.metrics.style_agreement:StyleAgreement",
         "semantic_alignment[embedding]": "vapbench.metrics.semantic_embedding:EmbeddingSemanticAlignment",
+        "semantic_alignment[parameters]": "vapbench.metrics.semantic_parameters:ParameterSemanticAlignment",
         "text_alignment[mini-clip]": "vapbench.metrics.mini:MiniTextAlignment",
         "aesthetic_quality[mini]": "vapbench.metrics.mini:MiniAestheticQuality",
         "semantic_alignment[judge]": "vapbench.metrics.judge.endpoint:SemanticAlignmentJudge",

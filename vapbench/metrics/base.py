@@ -120,6 +120,8 @@ class Metric:
     """Case fields the value depends on; a case that lacks one is unscored."""
     invariant_to: frozenset[Change] = frozenset()
     """Edits of a video that must not move the value; ``vapbench check metric`` holds it to this."""
+    cases: str = ""
+    """Which cases alone it can score, in words; empty where it can be any."""
     title: str = ""
     """The column's header; by default the name."""
     scale: float = 1.0

@@ -97,6 +97,7 @@ def train_mini(
     require_gate: bool = True,
     config: MiniConfig | None = None,
     stopping: Callable[[], bool] = _never,
+    watching: Watcher | None = None,
 ) -> bool:
     """Train what is not yet trained, stage by stage, resuming where an earlier call was stopped.
 
@@ -113,6 +114,7 @@ def train_mini(
         require_gate: refuse to train an expert on a base that misses the gate.
         config: stages other than the version's.
         stopping: asked after every step whether to leave with the state saved; not where ``jobs`` are several.
+        watching: told how far it is, in place of the terminal.
 
     Returns:
         Whether all that was asked for is trained.
@@ -133,7 +135,7 @@ def train_mini(
     stages = settings.stages[: settings.stages.index(until) + 1]
     if only:
         stages = tuple(stage for stage in settings.stages if stage in only)
-    training = _Training(output, settings, torch.device(device), watcher(quiet, shared=jobs > 1))
+    training = _Training(output, settings, torch.device(device), watching or watcher(quiet, shared=jobs > 1))
     if jobs > 1:
         run_side_by_side(stages, _NEEDS, jobs, partial(training.stage, executor=None, require_gate=gated))
         return True

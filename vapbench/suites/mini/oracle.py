@@ -14,7 +14,7 @@ import numpy.typing as npt
 from vapbench.core.case import Case
 from vapbench.errors import NotApplicable, UsageError
 from vapbench.suites.mini.captions import clip_captions, naming_effects
-from vapbench.suites.mini.cases import MiniCase, benchmark_cases
+from vapbench.suites.mini.cases import MiniCase, benchmark_cases, grammar_cases
 from vapbench.suites.mini.conditions import CONDITIONS
 from vapbench.suites.mini.render import MiniClip, render_depth, render_flow
 from vapbench.suites.mini.scenes import draw_scene
@@ -68,6 +68,18 @@ def rendered_flow(case: Case) -> npt.NDArray[np.float32]:
     return render_flow(*_reference(case).resolve())
 
 
+def grammar_target(case: Case) -> MiniClip:
+    """What the target of a case of the suite's next version was rendered from.
+
+    Raises:
+        NotApplicable: it is no such case.
+    """
+    known = _grammar_cases().get(case.id)
+    if known is None:
+        raise NotApplicable(f"{case.id} is no case on a condition of the mini suite's grammar, whose renderer is asked")
+    return known.target
+
+
 def renderer_version(case: Case) -> str:
     """The version of the renderer that answers for the case, for keys.
 
@@ -100,6 +112,11 @@ def _known(case: Case) -> MiniCase:
 @cache
 def _cases() -> dict[str, MiniCase]:
     return {case.id: case for case in benchmark_cases()}
+
+
+@cache
+def _grammar_cases() -> dict[str, MiniCase]:
+    return {case.id: case for case in grammar_cases()}
 
 
 @cache

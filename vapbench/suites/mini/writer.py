@@ -22,8 +22,10 @@ from vapbench.core.clip import Clip
 from vapbench.core.video import write_video
 from vapbench.errors import DataError
 from vapbench.suites.mini.captions import clip_captions
-from vapbench.suites.mini.cases import MiniCase, benchmark_cases, training_clip
+from vapbench.suites.mini.cases import MiniCase, benchmark_cases, grammar_cases, training_clip
 from vapbench.suites.mini.conditions import SEEN
+from vapbench.suites.mini.grammar.codes import GRAMMAR_VERSION, code_of
+from vapbench.suites.mini.grammar.split import all_training_conditions
 from vapbench.suites.mini.render import FPS, MiniClip
 
 DATA_VERSION = 2
@@ -58,7 +60,7 @@ def video_path(spec: MiniClip) -> str:
     return f"{spec.condition}/scene-{spec.scene}.mp4"
 
 
-def write_vap_data(folder: Path, train_clips_per_condition: int = 0) -> None:
+def write_vap_data(folder: Path, train_clips_per_condition: int = 0, grammar: bool = False) -> None:
     """Write the benchmark, and training clips of the seen conditions, as videos and tables.
 
     Equal calls write equal bytes. The folder appears whole or not at all, and one that already holds what is
@@ -67,6 +69,7 @@ def write_vap_data(folder: Path, train_clips_per_condition: int = 0) -> None:
     Args:
         folder: where to; absent, empty, or from an equal call.
         train_clips_per_condition: how many; each refers to all the others of its condition.
+        grammar: of the suite's next version, whose conditions are those of the grammar.
 
     Raises:
         DataError: the folder holds something else, or the number of clips is negative.
@@ -79,12 +82,14 @@ def write_vap_data(folder: Path, train_clips_per_condition: int = 0) -> None:
         "version": DATA_VERSION,
         "train_clips_per_condition": train_clips_per_condition,
     }
+    if grammar:
+        manifest["grammar"] = GRAMMAR_VERSION
     if _holds(folder, manifest):
         return
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = folder.with_name(f".partial-{os.getpid()}-{folder.name}")
     try:
-        _write_all(temporary, train_clips_per_condition)
+        _write_all(temporary, train_clips_per_condition, grammar)
         (temporary / _MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
         _put(temporary, folder, manifest)
     finally:
@@ -112,9 +117,12 @@ def _put(temporary: Path, folder: Path, manifest: dict[str, object]) -> None:
             raise
 
 
-def _write_all(folder: Path, train_clips_per_condition: int) -> None:
-    cases = benchmark_cases()
-    videos = _test_videos(cases) + _train_videos(train_clips_per_condition)
+def _write_all(folder: Path, train_clips_per_condition: int, grammar: bool) -> None:
+    cases = grammar_cases() if grammar else benchmark_cases()
+    videos = _test_videos(cases)
+    if train_clips_per_condition:
+        names = map(code_of, all_training_conditions()) if grammar else (condition.name for condition in SEEN)
+        videos += _train_videos(names, train_clips_per_condition)
     with ThreadPoolExecutor() as threads:  # the encoder and numpy leave the interpreter free while they work
         for _ in threads.map(lambda video: _write_clip(folder, video.spec), videos):
             pass
@@ -133,10 +141,10 @@ def _test_videos(cases: Sequence[MiniCase]) -> list[_Video]:
     return [_Video(spec, "test", (video_path(other),)) for spec, other in pairs]
 
 
-def _train_videos(count: int) -> list[_Video]:
+def _train_videos(conditions: Iterable[str], count: int) -> list[_Video]:
     videos = []
-    for condition in SEEN:
-        specs = [training_clip(condition.name, index) for index in range(count)]
+    for condition in conditions:
+        specs = [training_clip(condition, index) for index in range(count)]
         paths = [video_path(spec) for spec in specs]
         videos += [_Video(spec, "train", tuple(p for p in paths if p != video_path(spec))) for spec in specs]
     return videos

@@ -58,7 +58,7 @@ def spread_over_conditions(subjects: Sequence[Subject]) -> list[Subject]:
 
 
 def without_weights() -> list[str]:
-    """Built-in metrics that need no download and no payment: without weights, or with those that ship."""
+    """Built-in metrics of any case that need no download and no payment: without weights, or with those that ship."""
     from vapbench.running.device import torch_device
 
     found = []
@@ -66,6 +66,8 @@ def without_weights() -> list[str]:
         if entry.point is not None or issubclass(entry.load(), PaidMetric):
             continue
         metric, _ = resolve(entry.name)
+        if metric.cases:
+            continue
         try:
             metric.setup(torch_device("cpu"))
         except NotApplicable:
