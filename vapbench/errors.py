@@ -103,6 +103,11 @@ def text_of(error: BaseException) -> str:
         return ""
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of an exception's message, or its type where it has none."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
 def in_one_line(kind: str, message: str) -> str:
     """An exception's type, and the first line of its message that says more."""
     first = next((line.strip() for line in message.splitlines() if line.strip()), "")

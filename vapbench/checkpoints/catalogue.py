@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from vapbench.errors import NotApplicable, UsageError, WeightsError, did_you_mean
+from vapbench.errors import NotApplicable, UsageError, WeightsError, did_you_mean, first_line
 from vapbench.files.atomic import TEMPORARY, atomic_path, cache_folder, chosen_cache, expand, file_sha256, write_json
 from vapbench.files.download import Progress, download, proxy_note
 from vapbench.files.parsing import parse_json
@@ -335,8 +335,7 @@ def _download_from_hub(source: str, destination: Path) -> None:
         downloaded = hf_hub_download(f"{owner}/{repository}", file, local_dir=staging)
     except Exception as error:
         # The client lets its libraries' errors through: of httpx, of a proxy's address, ….
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise OSError(f"{reason}{proxy_note(ENDPOINT)}") from error
+        raise OSError(f"{first_line(error)}{proxy_note(ENDPOINT)}") from error
     Path(downloaded).replace(destination)
     shutil.rmtree(staging)
 

@@ -6,7 +6,7 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
-from vapbench.errors import WeightsError
+from vapbench.errors import WeightsError, first_line
 from vapbench.files.atomic import content_sha256, expand
 from vapbench.files.download import proxy_note
 from vapbench.files.resources import bundled_weights
@@ -119,7 +119,6 @@ def _unreachable(weights: str, error: Exception, parameter: str) -> WeightsError
     from huggingface_hub.constants import ENDPOINT
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 
-    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
     if isinstance(error, GatedRepoError):
         return WeightsError(
             f"{weights} is gated: accept its licence at https://huggingface.co/{weights}, run hf auth login, "
@@ -130,7 +129,7 @@ def _unreachable(weights: str, error: Exception, parameter: str) -> WeightsError
             f"The hub has no repository {weights} that you may see; check {parameter}= for its spelling."
         )
     return WeightsError(
-        f"{weights} is not on this machine and the hub cannot be reached ({reason}){proxy_note(ENDPOINT)}. "
+        f"{weights} is not on this machine and the hub cannot be reached ({first_line(error)}){proxy_note(ENDPOINT)}. "
         f"Where there is a network: hf download {weights} --local-dir DIR, then add {parameter}=DIR to the method: "
         f"--method NAME:{parameter}=DIR"
     )

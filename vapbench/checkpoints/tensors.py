@@ -16,6 +16,7 @@ from safetensors import SafetensorError, safe_open
 
 from vapbench.errors import WeightsError
 from vapbench.files.parsing import parse_json
+from vapbench.files.text import some
 
 Shape = tuple[int, ...]
 FLOATS = {"F16": ("<u2", 0x7C00), "BF16": ("<u2", 0x7F80), "F32": ("<u4", 0x7F800000), "F64": ("<u8", 0x7FF << 52)}
@@ -153,14 +154,10 @@ def check_tensors(files: Sequence[Path], expected: Mapping[str, Shape], ignored:
     where = files[0] if len(files) == 1 else f"{files[0].parent} ({len(files)} shards)"
     missing = [name for name in expected if name not in found]
     if missing:
-        raise WeightsError(f"{where} lacks {len(missing)} tensors that config.json calls for: {_some(missing)}.")
+        raise WeightsError(f"{where} lacks {len(missing)} tensors that config.json calls for: {some(missing)}.")
     surplus = [name for name in found if name not in expected and not any(part in name for part in ignored)]
     if surplus:
-        raise WeightsError(f"{where} has {len(surplus)} tensors that config.json has no place for: {_some(surplus)}.")
+        raise WeightsError(f"{where} has {len(surplus)} tensors that config.json has no place for: {some(surplus)}.")
     for name, shape in expected.items():
         if found[name][0] != shape:
             raise WeightsError(f"{found[name][1]}: {name} is {list(found[name][0])}, config.json needs {list(shape)}.")
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")

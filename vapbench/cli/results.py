@@ -110,7 +110,8 @@ def rm(
     from rich.filesize import decimal
 
     from vapbench.core.console import configure_logging, output
-    from vapbench.results.prune import refuse_if_written, remove_run, size_of
+    from vapbench.files.lock import refuse_if_written
+    from vapbench.results.prune import remove_run, size_of
 
     configure_logging(verbose=0, quiet=False)
     folders = _all_named(runs, results)
@@ -151,8 +152,9 @@ def prune(
     from rich.filesize import decimal
 
     from vapbench.core.console import configure_logging, output, print_json
+    from vapbench.files.lock import refuse_if_written
     from vapbench.results.prune import prune as prune_run
-    from vapbench.results.prune import refuse_if_written, waste_of
+    from vapbench.results.prune import waste_of
 
     configure_logging(verbose=0, quiet=False)
     folders = _all_named(runs, results) if runs else _own_runs(results)

@@ -160,6 +160,17 @@ def refusal(folder: Path) -> DataError:
     return DataError(text if held.is_here else f"{text} If that process is gone: {_unlock_command(folder)}")
 
 
+def refuse_if_written(folder: Path) -> None:
+    """Refuse a run that a process is writing, as far as its note tells; a dead process of this machine does not count.
+
+    Raises:
+        DataError: somebody is writing it.
+    """
+    held = holder(folder)
+    if held and not held.is_dead:
+        raise refusal(folder)
+
+
 def unlock(folder: Path, force: bool = False) -> Owner | None:
     """Break a lock that a dead process of this machine left; with ``force``, any.
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import Any
 
 _UNFIT = "\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff"
 _TURNING = "\u202a-\u202e\u2066-\u2069"
 _NOT_HTML = re.compile(f"[{_UNFIT}]")
 _NOT_PUBLIC = re.compile(f"[{_UNFIT}{_TURNING}]")
+_SHOWN = 3
 _REPLACED = "\N{REPLACEMENT CHARACTER}"
 
 
@@ -30,6 +32,11 @@ def encodable(text: str) -> str:
 def escaped(text: str) -> str:
     r"""Text that UTF-8 holds: a lone surrogate, as of an undecodable file name, becomes its escape, ``\udc80``."""
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def some(texts: Collection[object]) -> str:
+    """The first few of many, with commas between them."""
+    return ", ".join(list(map(str, texts))[:_SHOWN]) + (", …" if len(texts) > _SHOWN else "")
 
 
 def for_page(value: Any) -> Any:

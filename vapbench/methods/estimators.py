@@ -119,16 +119,10 @@ class FlowEstimator:
         Raises:
             WeightsError: its weights are absent or damaged.
         """
-        from torchvision.models.optical_flow import raft_large
+        from vapbench.models.vision.raft import load_raft
 
         self.identity()
-        path = weights.require(_RAFT)
-        network = raft_large(weights=None, progress=False)
-        try:
-            network.load_state_dict(weights.load_tensors(path))
-        except RuntimeError as error:
-            raise WeightsError(f"{path}: not a checkpoint of raft_large; fetch it again.") from error
-        self._network = network.eval().to(device)
+        self._network = load_raft(weights.require(_RAFT), device)
         self._device = device
 
     def __call__(self, frames: Frames) -> Floats:

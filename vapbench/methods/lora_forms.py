@@ -24,6 +24,7 @@ from safetensors import safe_open
 from vapbench.checkpoints.tensors import FLOATS, Shape, Tensor, read_header
 from vapbench.errors import WeightsError
 from vapbench.files.parsing import parse_json
+from vapbench.files.text import some
 
 PEFT_CONFIG = "adapter_config.json"
 """Beside a file that peft saved: its rank, alpha and kind."""
@@ -191,7 +192,7 @@ class LoraFile:
     def _refuse_other_forms(self, tensors: Sequence[Tensor], settings: Mapping[str, _Settings]) -> None:
         for pattern, (form, todo) in _FORMS.items():
             if names := [tensor.name for tensor in tensors if re.search(pattern, tensor.name)]:
-                raise self._error(f"holds {form} ({len(names)} of {len(tensors)} tensors: {_some(names)}); {todo}")
+                raise self._error(f"holds {form} ({len(names)} of {len(tensors)} tensors: {some(names)}); {todo}")
         for source, said in settings.items():
             if said.peft_type != "LORA" or said.use_dora:
                 raise self._error(f"holds {'DoRA' if said.use_dora else said.peft_type} ({source} says so); {_TRAIN}")
@@ -225,9 +226,9 @@ class LoraFile:
         if not factors:
             raise self._error("holds no LoRA tensor; is this the adapter's file?")
         if odd := [alpha.name for alpha in alphas.values() if math.prod(alpha.shape) != 1]:
-            raise self._error(f"{_some(odd)} should be one number each; save it again.")
+            raise self._error(f"{some(odd)} should be one number each; save it again.")
         if stray := sorted(set(alphas) - {module for module, _ in factors}):
-            raise self._error(f"has an alpha but no factors for {_some(stray)}; save it again.")
+            raise self._error(f"has an alpha but no factors for {some(stray)}; save it again.")
         return factors, alphas
 
     def _module(self, spelled: str) -> str | None:
@@ -248,7 +249,7 @@ class LoraFile:
             stripped = re.sub(r"^(?:base_model\.model\.|diffusion_model\.|transformer\.|lora_unet_+)", "", spelled)
             near = difflib.get_close_matches(stripped.replace(".", "_"), self._flat, n=1, cutoff=0.0)
             shown.append(f"{name} (nearest: {self._flat[near[0]]})" if near else name)
-        more = ", ..." if len(without) > 3 else ""
+        more = ", …" if len(without) > 3 else ""
         return self._error(
             f"{len(without)} of {total} tensors have no place in {self.where}: {', '.join(shown)}{more}. It was "
             "trained on another model, or its names were changed; nothing of it is used."
@@ -354,7 +355,7 @@ def put_on(transformer: Any, layers: Sequence[Layer], name: str) -> None:
             state[f"{layer.module}.lora_B.weight"] = pad(up, (0, 0) * (weight.ndim - 2) + (0, missing))
     outcome = set_peft_model_state_dict(transformer, state, name)
     if outcome.unexpected_keys:
-        raise WeightsError(f"{layers[0].down.file}: peft has no place for {_some(outcome.unexpected_keys)}.")
+        raise WeightsError(f"{layers[0].down.file}: peft has no place for {some(outcome.unexpected_keys)}.")
     for parameter_name, parameter in transformer.named_parameters():
         if f".{name}." in parameter_name:
             parameter.data = parameter.data.float()
@@ -372,7 +373,3 @@ def _plain(shape: Sequence[int]) -> Shape:
     while len(shape) > 2 and shape[-1] == 1:
         shape = shape[:-1]
     return shape
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")

@@ -18,6 +18,7 @@ from accelerate import init_empty_weights
 
 from vapbench.checkpoints.tensors import check_tensors, read_json, weight_files
 from vapbench.errors import VapbenchError, WeightsError
+from vapbench.files.text import some
 from vapbench.models.cogvideox.mot import CogVideoXTransformer3DMOTModel
 from vapbench.models.cogvideox.pipeline import CogVideoXImageToVideoMOTPipeline
 from vapbench.models.layout import read_layout, transformer_class
@@ -185,6 +186,6 @@ def _load_transformers_model(model_class: Any, folder: Path, dtype: torch.dtype)
     # Tied embeddings and old buffers differ in name only, so transformers' own report decides, not the names.
     for kind in ("missing_keys", "mismatched_keys"):
         if report[kind]:
-            names = ", ".join(str(name) for name in sorted(report[kind])[:3])
-            raise WeightsError(f"{files[0]}: {len(report[kind])} {kind.replace('_', ' ')}, e.g. {names}.")
+            names = some(sorted(report[kind]))
+            raise WeightsError(f"{files[0]}: {len(report[kind])} {kind.replace('_', ' ')}: {names}.")
     return model

@@ -1,7 +1,7 @@
-"""What rows and manifests read from disk must be before anything is computed with them.
+"""What a manifest read from disk must be before anything is computed with them.
 
-Results travel: by git, by submissions, by hand. A row that cannot be is no row (its work is done again); a manifest
-that is none ends in a sentence. What is checked is what readers rely on, no more: a manifest may hold fields of a later
+Results travel: by git, by submissions, by hand. A manifest that is none ends in a
+sentence. What is checked is what readers rely on, no more: a manifest may hold fields of a later
 version, and :attr:`Manifest.document` keeps them.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Literal, Protocol, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, InstanceOf, PrivateAttr, WrapValidator
 
@@ -30,60 +30,7 @@ def is_seed(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= LARGEST_SEED
 
 
-class _Generation(Protocol):
-    """What is checked of a :class:`vapbench.results.rows.GenerationRow`."""
-
-    @property
-    def seed(self) -> int: ...
-
-    @property
-    def video(self) -> str | None: ...
-
-
-class _Score(Protocol):
-    """What is checked of a :class:`vapbench.results.rows.ScoreRow`."""
-
-    @property
-    def seed(self) -> int: ...
-
-    @property
-    def version(self) -> int: ...
-
-    @property
-    def status(self) -> str: ...
-
-    @property
-    def value(self) -> float | None: ...
-
-
-def check_generation(row: _Generation) -> None:
-    """Refuse a generation row whose types are right and whose values cannot be.
-
-    Raises:
-        ValueError: the seed is out of range, or the video's name is a path.
-    """
-    if not abs(row.seed) <= LARGEST_SEED:
-        raise ValueError("the seed has more than 64 bits")
-    if row.video is not None and not _VIDEO.fullmatch(row.video):
-        raise ValueError("video is no name of a file")
-
-
-def check_score(row: _Score) -> None:
-    """Refuse a score row whose types are right and whose values cannot be.
-
-    Raises:
-        ValueError: the seed or version is out of range, an ok row has no finite value, or another row has one: a
-            missing score is null.
-    """
-    if not (abs(row.seed) <= LARGEST_SEED and abs(row.version) <= LARGEST_SEED):
-        raise ValueError("seed or version has more than 64 bits")
-    if (row.status == "ok") != (row.value is not None):
-        raise ValueError(f"an ok row has a value, and no other: this one is {row.status}")
-    if row.value is not None and not abs(row.value) < LARGEST_SCORE:
-        raise ValueError("the value is larger than can be averaged")
-
-
-# Pydantic's own check of a text refuses half characters, which names of files and words of models may hold.
+# Pydantic's own check of a text refuses lone surrogates, which names of files and words of models may hold.
 Text = InstanceOf[str]
 FileRole = Literal["reference", "image", "target"]
 

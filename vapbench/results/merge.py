@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 
 from vapbench.errors import DataError, IdentityError, UsageError
 from vapbench.files.atomic import digest, file_sha256, write_json
-from vapbench.files.lock import holder, refusal
+from vapbench.files.lock import refuse_if_written
 from vapbench.files.provenance import now
 from vapbench.results.run import (
     SCHEMA,
@@ -81,8 +81,7 @@ def merge(sources: Sequence[Path], into: Path, argv: Sequence[str] = ()) -> list
 
 def _merge_run(sources: Sequence[RunFolder], target: RunFolder, argv: Sequence[str]) -> Merged:
     for source in sources:
-        if (held := holder(source.path)) and not held.is_dead:
-            raise refusal(source.path)
+        refuse_if_written(source.path)
     with ExitStack() as stack:
         folders, writer = list(sources), RunWriter(target)
         if target.manifest_path.exists():

@@ -18,7 +18,7 @@ from typing import Any
 from vapbench.errors import UsageError
 from vapbench.files.atomic import TEMPORARY, atomic_path
 from vapbench.files.journal import unseal
-from vapbench.files.lock import RunLock, holder, refusal
+from vapbench.files.lock import RunLock, refuse_if_written
 from vapbench.results.run import RunFolder
 
 
@@ -104,17 +104,6 @@ def remove_run(folder: RunFolder) -> None:
         # Without a manifest it is no run: a removal that is broken off leaves none behind.
         (gone / "manifest.json").unlink()
     shutil.rmtree(gone)
-
-
-def refuse_if_written(folder: Path) -> None:
-    """Refuse a run that a process is writing, as far as its note tells; a dead process of this machine does not count.
-
-    Raises:
-        DataError: somebody is writing it.
-    """
-    held = holder(folder)
-    if held and not held.is_dead:
-        raise refusal(folder)
 
 
 def size_of(path: Path) -> int:

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeVar, get_type_hints
 from vapbench.errors import DataError
 from vapbench.files.atomic import naming
 from vapbench.files.journal import intact, unseal
-from vapbench.results.manifest import check_generation, check_score
+from vapbench.results.manifest import LARGEST_SCORE, LARGEST_SEED, is_video_name
 
 log = logging.getLogger(__name__)
 
@@ -136,7 +136,7 @@ def read_rows(path: Path, kind: type[Row], light: bool = False) -> list[Row]:
         return list(_readable(path, content, kind))
     try:
         rows: list[Row] = _decoders(light)[kind].decode_lines(content)
-        check: Callable[[Any], None] = check_score if kind is ScoreRow else check_generation
+        check = _CHECKS[kind]
         for row in rows:
             check(row)
     except (msgspec.DecodeError, ValueError, RecursionError):
@@ -144,11 +144,24 @@ def read_rows(path: Path, kind: type[Row], light: bool = False) -> list[Row]:
     return rows if {row.schema for row in rows} <= {SCHEMA} else list(_readable(path, content, kind))
 
 
-def _check(row: GenerationRow | ScoreRow) -> None:
-    if isinstance(row, ScoreRow):
-        check_score(row)
-    else:
-        check_generation(row)
+def _check_generation(row: GenerationRow) -> None:
+    if not abs(row.seed) <= LARGEST_SEED:
+        raise ValueError("the seed has more than 64 bits")
+    if row.video is not None and not is_video_name(row.video):
+        raise ValueError("video is no name of a file")
+
+
+def _check_score(row: ScoreRow) -> None:
+    if not (abs(row.seed) <= LARGEST_SEED and abs(row.version) <= LARGEST_SEED):
+        raise ValueError("seed or version has more than 64 bits")
+    if (row.status == "ok") != (row.value is not None):
+        raise ValueError(f"an ok row has a value, and no other: this one is {row.status}")
+    if row.value is not None and not abs(row.value) < LARGEST_SCORE:
+        raise ValueError("the value is larger than can be averaged")
+
+
+_CHECKS: Mapping[type[Any], Callable[[Any], None]] = {GenerationRow: _check_generation, ScoreRow: _check_score}
+"""Refuse a row whose types are right and whose values cannot be. It is no row: its work is done again."""
 
 
 def _readable(path: Path, content: bytes, kind: type[Row]) -> Iterator[Row]:
@@ -164,7 +177,7 @@ def _readable(path: Path, content: bytes, kind: type[Row]) -> Iterator[Row]:
                     "use the version that wrote it, or write elsewhere with --results DIR."
                 )
             row: Row = _decoders()[kind].decode(line)
-            _check(row)
+            _CHECKS[kind](row)
         # Up to msgspec 0.20 at least, its errors are no ValueError.
         except (msgspec.DecodeError, ValueError, AttributeError, RecursionError) as error:
             log.warning(

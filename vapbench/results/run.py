@@ -33,6 +33,7 @@ from vapbench.files.journal import Journal, seal
 from vapbench.files.lock import RunLock
 from vapbench.files.parsing import parse_json, read_text
 from vapbench.files.provenance import now
+from vapbench.files.text import some
 from vapbench.files.walk import is_hidden
 from vapbench.results.manifest import Manifest
 from vapbench.results.rows import (
@@ -222,9 +223,10 @@ def runs_below(places: Sequence[Path], suite: str = "*", named: str | None = Non
             if found.setdefault((path.parent.name, path.name), path) is not path and named in (None, path.name):
                 hidden.append(path)
     if hidden:
-        shown = ", ".join(map(str, hidden[:3])) + (", …" if len(hidden) > 3 else "")
         log.warning(
-            "Not shown: %s. Runs of the same name in %s stand for them; to see one, name its folder.", shown, places[0]
+            "Not shown: %s. Runs of the same name in %s stand for them; to see one, name its folder.",
+            some(hidden),
+            places[0],
         )
     return [RunFolder(path) for path in found.values()]
 

@@ -6,16 +6,8 @@ import time
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 
-from vapbench.core.console import errors
+from vapbench.core.console import errors, progress_bar
 from vapbench.core.traces import last_lines, shows_own_code
 from vapbench.errors import DataError, in_one_line
 from vapbench.files.text import visible
@@ -108,23 +100,15 @@ class Bar(Silent):
         """Show the bar."""
         super().begin(what, total)
         self._counts = Counts(total=total)
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("[red]{task.fields[failed]}[/red]"),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            console=errors(),
-        )
-        self._task: TaskID = self._bar.add_task(escape(what), total=total, failed="")
+        self._bar = progress_bar()
+        self._task: TaskID = self._bar.add_task(escape(what), total=total, note="")
         self._bar.start()
 
     def step(self, label: str, status: Status) -> None:
         """Move the bar."""
         self._counts.add(status)
-        failed = f"{self._counts.failed} failed" if self._counts.failed else ""
-        self._bar.update(self._task, advance=1, failed=failed)
+        failed = f"[red]{self._counts.failed} failed[/red]" if self._counts.failed else ""
+        self._bar.update(self._task, advance=1, note=failed)
 
     def tell(self, message: str) -> None:
         """Print it above the bar."""

@@ -15,8 +15,9 @@ from vapbench.core.images import frame_files
 from vapbench.core.video import probe
 from vapbench.errors import DataError
 from vapbench.files.atomic import digest
+from vapbench.files.text import some
 from vapbench.results.run import RunFolder
-from vapbench.suites.table import identifier, identifiers, some
+from vapbench.suites.table import identifier, identifiers
 
 log = logging.getLogger(__name__)
 

@@ -22,7 +22,8 @@ from vapbench.core.limits import MOST_FRAMES
 from vapbench.core.video import read_video
 from vapbench.errors import DataError, UsageError, did_you_mean
 from vapbench.files.atomic import is_reserved
-from vapbench.suites.table import MediaFinder, Table, TableRow, identifiers, read_table, some
+from vapbench.files.text import some
+from vapbench.suites.table import MediaFinder, Table, TableRow, identifiers, read_table
 from vapbench.suites.tasks import categories, explain
 
 log = logging.getLogger(__name__)

@@ -20,7 +20,6 @@ from vapbench.files.parsing import read_csv
 
 _POINTER = b"version https://git-lfs.github.com/spec/"
 _LARGEST_POINTER = 1024
-_SHOWN = 3
 _LONGEST, _LONGEST_STEM = 160, 150
 
 
@@ -184,11 +183,6 @@ class MediaFinder:
         """
         if self._missing:
             raise MissingMedia(self._missing.values())
-
-
-def some(names: Collection[str]) -> str:
-    """The first few of many names."""
-    return ", ".join(list(names)[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
 
 
 def identifiers(parts: Sequence[Sequence[str]], files: Sequence[Sequence[str]]) -> list[str]:

@@ -19,7 +19,8 @@ from pydantic import ValidationError
 
 from vapbench.core.case import Case, CaseNote, ClipSpec, Reference
 from vapbench.errors import DataError
-from vapbench.suites.table import MediaFinder, identifiers, read_table, some
+from vapbench.files.text import some
+from vapbench.suites.table import MediaFinder, identifiers, read_table
 from vapbench.suites.tasks import categories, explain
 from vapbench.suites.vap_index import ListedVideo, VideoIndex, is_valid
 from vapbench.suites.vap_layout import BENCHMARK, INDEX, PUBLISHED, Layout, find_layout

@@ -15,7 +15,8 @@ from pathlib import Path, PurePosixPath
 
 from vapbench.errors import DataError
 from vapbench.files.parsing import parse_json
-from vapbench.suites.table import MediaFinder, TableRow, read_table, some
+from vapbench.files.text import some
+from vapbench.suites.table import MediaFinder, TableRow, read_table
 
 log = logging.getLogger(__name__)
 
@@ -192,7 +193,7 @@ class VideoIndex:
             if flaw := "listed twice" if row.row.line in doubled else row.flaw():
                 flaws.setdefault(flaw, []).append(row.row.line)
         if flaws:
-            said = [f"{len(at)} {flaw} (line {some(list(map(str, at)))})" for flaw, at in flaws.items()]
+            said = [f"{len(at)} {flaw} (line {some(at)})" for flaw, at in flaws.items()]
             log.warning(
                 "%s: %d rows with flaws that no case depends on are passed over: %s.",
                 *(self.path, sum(map(len, flaws.values())), "; ".join(said)),

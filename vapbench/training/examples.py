@@ -11,15 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
 
 from vapbench.core.clip import Frames
-from vapbench.files.atomic import atomic_path, digest
-from vapbench.training.latents import Latents
+from vapbench.files.atomic import digest
+from vapbench.training.latents import Latents, cached_tensors
 from vapbench.training.progress import Watcher
 
-_FIELDS = ("clips", "stills", "deviation", "texts", "empty")
 _CAPTIONS_AT_ONCE = 32
 
 
@@ -69,16 +66,14 @@ def encoded_examples(path: Path, pipeline: Any, base: str, samples: Sequence[Sam
         samples: the clips.
         watcher: told how far it is.
     """
-    identity = digest([base, data_sha256(samples)])
-    if not _holds(path, identity):
+
+    def make() -> dict[str, torch.Tensor]:
         clips, stills, deviation = _encode_videos(path.parent.name, pipeline, samples, watcher)
         texts = encode_captions(pipeline, [sample.caption for sample in samples])
         empty = encode_captions(pipeline, [""])[0].clone()
-        tensors = dict(zip(_FIELDS, (clips, stills, deviation, texts, empty), strict=True))
-        with atomic_path(path) as temporary:
-            save_file(tensors, temporary, metadata={"identity": identity})
-    with safe_open(path, framework="pt") as file:
-        return Examples(**{name: file.get_tensor(name) for name in _FIELDS})
+        return {"clips": clips, "stills": stills, "deviation": deviation, "texts": texts, "empty": empty}
+
+    return Examples(**cached_tensors(path, digest([base, data_sha256(samples)]), make))
 
 
 def examples_of(latents: Latents, rows: Sequence[int], captions: Sequence[str], pipeline: Any) -> Examples:
@@ -124,10 +119,3 @@ def _encode_videos(
         watcher.step(count, None)
     watcher.end()
     return torch.stack(clips), torch.stack(stills), torch.stack(deviations).mean(dim=0)
-
-
-def _holds(path: Path, identity: str) -> bool:
-    if not path.is_file():
-        return False
-    with safe_open(path, framework="pt") as file:
-        return bool((file.metadata() or {}).get("identity") == identity)

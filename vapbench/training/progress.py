@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import Any, Protocol
+from typing import Protocol
+
+from vapbench.core.console import errors, progress_bar
 
 _SECONDS_BETWEEN_LINES = 20.0
 
@@ -84,43 +86,19 @@ class Lines:
 class Bar:
     """A Rich bar with the loss and the time left."""
 
-    def __init__(self) -> None:
-        """Prepare the console."""
-        from rich.console import Console
-
-        self._console = Console(stderr=True, highlight=False)
-        self._bar: Any = None
-
     def begin(self, stage: str, steps: int, done: int) -> None:
         """Show the bar."""
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            TextColumn,
-            TimeElapsedColumn,
-            TimeRemainingColumn,
-        )
-
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[loss]}"),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            console=self._console,
-        )
-        self._task = self._bar.add_task(stage, total=steps, completed=done, loss="")
+        self._bar = progress_bar()
+        self._task = self._bar.add_task(stage, total=steps, completed=done, note="")
         self._bar.start()
 
     def step(self, step: int, loss: float | None) -> None:
         """Move the bar."""
-        self._bar.update(self._task, completed=step, loss="" if loss is None else f"loss {loss:.4f}")
+        self._bar.update(self._task, completed=step, note="" if loss is None else f"loss {loss:.4f}")
 
     def tell(self, message: str) -> None:
         """Print it above the bar."""
-        self._console.print(message, markup=False)
+        errors().print(message, markup=False)
 
     def end(self) -> None:
         """Leave the bar as it stands."""

@@ -11,6 +11,7 @@ from vapbench.methods import ResolvedMethod
 from vapbench.methods.base import Method
 from vapbench.running.plan import RunPlan, plan_run
 from vapbench.running.run import Selection
+from vapbench.validation.pairing import of_other_conditions
 
 if TYPE_CHECKING:
     import torch
@@ -78,8 +79,6 @@ def _control(control: Control, cases: Sequence[Case], outputs: Mapping[str, Path
             update = {"references": (reference,), "image": own.video, "caption": own.caption, "target": None}
             yield case.model_copy(update=update), own.video.path
         else:
-            others = [other for other in cases if other.condition != case.condition]
-            # The hardest wrong reference is one of the same category.
-            alike = [other for other in others if other.category == case.category] or others
-            if alike:
-                yield case.model_copy(update={"references": alike[index % len(alike)].references}), output
+            others = of_other_conditions(case, cases)
+            if others:
+                yield case.model_copy(update={"references": others[index % len(others)].references}), output

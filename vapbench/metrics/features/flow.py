@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vapbench.core.clip import Frames
-from vapbench.errors import NotApplicable, WeightsError
+from vapbench.errors import NotApplicable
 from vapbench.metrics.memory import pairs_at_once
 
 if TYPE_CHECKING:
@@ -77,19 +77,9 @@ class RaftFlow:
         Raises:
             WeightsError: the checkpoint is absent, damaged, or not of ``raft_large``.
         """
-        from torchvision.models.optical_flow import raft_large
+        from vapbench.models.vision.raft import RaftSequence, load_raft
 
-        from vapbench.checkpoints.catalogue import load_tensors
-        from vapbench.models.vision.raft import RaftSequence
-
-        model = raft_large(weights=None, progress=False)
-        try:
-            model.load_state_dict(load_tensors(checkpoint))
-        except RuntimeError as error:
-            raise WeightsError(
-                f"{checkpoint}: not a checkpoint of torchvision's raft_large; fetch it again."
-            ) from error
-        self.model: Any = model.eval().to(device)
+        self.model = load_raft(checkpoint, device)
         self._sequence = RaftSequence(self.model)
 
     def __call__(

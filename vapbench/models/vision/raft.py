@@ -8,18 +8,36 @@ brought to full resolution.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, unfold
+from torchvision.models.optical_flow import raft_large
 
+from vapbench.checkpoints.catalogue import load_tensors
+from vapbench.errors import WeightsError
 from vapbench.models.vision.correlation import AllPairs, grid
 from vapbench.models.vision.instance_norm import InstanceNorm
 
 _UPDATES = 20
 _LEVELS, _RADIUS = 4, 4
 _CONTEXT = 128
+
+
+def load_raft(checkpoint: Path, device: torch.device) -> Any:
+    """Torchvision's ``raft_large`` with the weights of a checkpoint, in evaluation mode.
+
+    Raises:
+        WeightsError: the checkpoint is absent, damaged, or not of ``raft_large``.
+    """
+    model: Any = raft_large(weights=None, progress=False)
+    try:
+        model.load_state_dict(load_tensors(checkpoint))
+    except RuntimeError as error:
+        raise WeightsError(f"{checkpoint}: not a checkpoint of torchvision's raft_large; fetch it again.") from error
+    return model.eval().to(device)
 
 
 class RaftSequence:

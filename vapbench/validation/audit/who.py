@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import zip_longest
 from pathlib import Path
 
 from vapbench.core.case import Case, Media, NoMedia
@@ -12,6 +11,7 @@ from vapbench.metrics import REGISTRY, resolve
 from vapbench.metrics.base import PaidMetric
 from vapbench.running.run import choose, open_folder
 from vapbench.validation.audit.measure import Subject
+from vapbench.validation.pairing import in_turn
 
 
 def subjects_of(suite: str, data: Path | None, task: str, videos: Path | None, limit: int) -> list[Subject]:
@@ -35,7 +35,7 @@ def subjects_of(suite: str, data: Path | None, task: str, videos: Path | None, l
         subjects = [Subject(case, video) for case in selection.cases if (video := _right(case))]
     if not subjects:
         raise DataError(f"Suite {suite} has no ground truth to edit; name a folder of right videos: --videos DIR")
-    return spread_over_conditions(subjects)[:limit]
+    return _spread_over_conditions(subjects)[:limit]
 
 
 def _right(case: Case) -> Media | None:
@@ -45,16 +45,14 @@ def _right(case: Case) -> Media | None:
     return case.image if released and not isinstance(case.image, NoMedia) else None
 
 
-def spread_over_conditions(subjects: Sequence[Subject]) -> list[Subject]:
+def _spread_over_conditions(subjects: Sequence[Subject]) -> list[Subject]:
     """One of each condition, then a second of each, and so on, categories taking turns."""
-    groups: dict[tuple[str, str], list[Subject]] = {}
-    for subject in subjects:
-        groups.setdefault((subject.case.category or "", subject.case.condition), []).append(subject)
-    by_category: dict[str, list[list[Subject]]] = {}
-    for (category, _), members in groups.items():
-        by_category.setdefault(category, []).append(members)
-    conditions = [members for turn in zip_longest(*by_category.values()) for members in turn if members]
-    return [subject for turn in zip_longest(*conditions) for subject in turn if subject]
+
+    def condition(subject: Subject) -> tuple[str, str]:
+        return subject.case.category or "", subject.case.condition
+
+    order = in_turn(dict.fromkeys(map(condition, subjects)), lambda named: named[0])
+    return in_turn(sorted(subjects, key=lambda subject: order.index(condition(subject))), condition)
 
 
 def without_weights() -> list[str]:

@@ -15,6 +15,7 @@ from typing import Literal, get_args
 from vapbench.core.case import NO_REFERENCE, Case, Reference
 from vapbench.files.atomic import digest
 from vapbench.running.run import Selection
+from vapbench.validation.pairing import of_other_conditions
 from vapbench.validation.probe.captions import Captions
 from vapbench.validation.probe.edited import edited
 
@@ -124,9 +125,8 @@ def donor_of(case: Case, among: Sequence[Case]) -> Case | None:
     Drawn from the two cases' names, so that leaving cases out changes nothing for the others. One of the same category
     is the hardest, and is taken where there is one.
     """
-    others = [other for other in among if other.condition != case.condition and other.references]
-    alike = [other for other in others if other.category == case.category] or others
-    return min(alike, key=lambda other: digest([case.id, other.id]), default=None)
+    others = of_other_conditions(case, (other for other in among if other.references))
+    return min(others, key=lambda other: digest([case.id, other.id]), default=None)
 
 
 def another_reference(case: Case, among: Sequence[Case]) -> Reference | None:

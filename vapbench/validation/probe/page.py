@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import zip_longest
 from pathlib import Path
 from urllib.parse import quote
 
@@ -20,6 +19,7 @@ from vapbench.errors import DataError
 from vapbench.files.atomic import file_sha256, write_text
 from vapbench.report.page.media import playable, plays
 from vapbench.report.page.page import render_static
+from vapbench.validation.pairing import in_turn
 from vapbench.validation.probe.cells import OWN, Cell
 from vapbench.validation.probe.edited import Edited
 from vapbench.validation.probe.plans import Setting
@@ -73,7 +73,7 @@ def write_page(path: Path, setting: Setting, report: Report) -> None:
     """
     made = {probe.method: outputs_of(setting, probe) for probe in setting.probes}
     clips = _Clips(path.parent)
-    cases = _spread(setting.selection.cases)[:CASES]
+    cases = in_turn(setting.selection.cases, lambda case: case.condition)[:CASES]
     answers = [
         (method.method, "; ".join(verdict(method.effect(name)) for name in ("reference", "caption")))
         for method in report.methods
@@ -156,11 +156,3 @@ def _output(outputs: Outputs | None, cell: Cell, case: Case, clips: _Clips, repo
         return Shown(clips.link(video), f"{said}, unchanged" if unchanged else said, unchanged)
     except DataError as error:
         return Shown("", str(error))
-
-
-def _spread(cases: Sequence[Case]) -> list[Case]:
-    """One case of each condition, then a second of each, and so on."""
-    groups: dict[str, list[Case]] = {}
-    for case in cases:
-        groups.setdefault(case.condition, []).append(case)
-    return [case for turn in zip_longest(*groups.values()) for case in turn if case is not None]
