@@ -130,7 +130,7 @@ def test_planning_imports_no_torch() -> None:
     code = (
         "from vapbench.methods import methods, resolve\nfrom vapbench.running.plan import columns\n"
         "from vapbench.metrics import REGISTRY\n"
-        "[entry.cls for entry in methods()]\ncolumns([entry.name for entry in REGISTRY])\n"
+        "[entry.load() for entry in methods()]\ncolumns([entry.name for entry in REGISTRY])\n"
         "import vapbench.running.run"
     )
     assert not loaded(code) & {

@@ -46,7 +46,7 @@ def test_a_list_has_a_line_for_each(what: str) -> None:
 def test_every_parameter_of_a_method_has_a_type_and_a_meaning(name: str) -> None:
     (found,) = described(name)
     entry = next(entry for entry in methods() if entry.name == name)
-    assert [each["name"] for each in found["parameters"]] == list(inspect.signature(entry.cls).parameters)
+    assert [each["name"] for each in found["parameters"]] == list(inspect.signature(entry.load()).parameters)
     assert all(each["type"] and each["meaning"] for each in found["parameters"]), found["parameters"]
     assert found["example"].startswith(f"vapbench run --method {name}")
     assert bool(found["protocol"]) == bool(entry.card and entry.card.protocol)

@@ -48,7 +48,7 @@ def test_other_encodings_are_refused_in_a_sentence(content: bytes, tmp_path: Pat
 def test_a_quotation_mark_that_is_never_closed_is_not_called_an_encoding(tmp_path: Path) -> None:
     path = tmp_path / "cases.csv"
     path.write_text('id,text\n1,"a dog\n2,a cat\n')
-    with pytest.raises(DataError, match=r"cases\.csv: a quotation mark is never closed; mend the row"):
+    with pytest.raises(DataError, match=r"cases\.csv: a quotation mark is never closed; close it"):
         read_csv(path)
 
 

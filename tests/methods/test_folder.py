@@ -214,7 +214,7 @@ def test_the_preflight_has_a_line_for_every_problem_file(outputs: Path, make_cas
     assert "not a readable video" in told[f"{ids[3]}.mov"][1]
     assert {name: one for name, one in told.items() if name not in (f"{ids[2]}.mp4", f"{ids[3]}.mov")} == {
         f"{ids[1]}.mp4": ("damaged", "the file is empty; fetch or write it again.", ""),
-        f"{ids[6]}.mp4": ("damaged", "a link to /nowhere/x.mp4, which is not there; mend the link.", ""),
+        f"{ids[6]}.mp4": ("damaged", "a link to /nowhere/x.mp4, which is not there; correct the link.", ""),
         f"{ids[5]}.mov": ("ambiguous", f"or {ids[5]}.mp4, for {ids[5]} seed 0", ""),
         f"my-{ids[7]}.mp4": ("no case", "", ids[7]),
         f"{ids[4]}.MP4": ("differs", "9 frames, 64x64, 24 fps instead of 5 frames, 48x32, 8 fps", ""),

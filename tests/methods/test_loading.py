@@ -101,10 +101,10 @@ def test_a_broken_module_fails_when_used(tmp_path: Path) -> None:
     path = folder(tmp_path / "mine", code="import no_such_package\n")
     entry = find(str(path))
     with pytest.raises(VapbenchError, match=r"method\.py cannot be imported: ModuleNotFoundError"):
-        _ = entry.cls
+        _ = entry.load()
     path = folder(tmp_path / "other", code="class Mein: ...\n")
     with pytest.raises(UsageError, match="has no class 'Mine'. Did you mean Mein"):
-        _ = find(str(path)).cls
+        _ = find(str(path)).load()
 
 
 def test_a_card_that_was_edited_is_read_anew(tmp_path: Path) -> None:

@@ -93,7 +93,7 @@ def _method(name: str) -> Description | None:
     entry = find(name)
     card = entry.card
     fixed = dict(card.parameters) if card else {}
-    parameters = parameter_docs(entry.cls, fixed)
+    parameters = parameter_docs(entry.load(), fixed)
     facts = {
         "kind": card.kind if card else "",
         "paper row": card.paper if card else "",
@@ -111,7 +111,7 @@ def _method(name: str) -> Description | None:
     if card and card.suites.get("mini", {}) is None:
         example += " --suite vap-data --data DIR"
     return Description(
-        *("method", entry.name, card.title if card else entry.name, card.summary if card else _doc(entry.cls)),
+        *("method", entry.name, card.title if card else entry.name, card.summary if card else _doc(entry.load())),
         facts=_said(facts),
         example=example,
         parameters=parameters,
@@ -130,7 +130,7 @@ def _protocol(entry: MethodEntry) -> list[tuple[str, str, str]]:
     if card is None or clip is None or not card.protocol:
         return []
     size: dict[str, float] = {**clip.model_dump(), **{str(key): value for key, value in card.clip.items()}}
-    return protocol_table(card.protocol, plain(defaults(entry.cls, card.parameters, entry.name)), {}, size)
+    return protocol_table(card.protocol, plain(defaults(entry.load(), card.parameters, entry.name)), {}, size)
 
 
 def _metric(name: str) -> Description | None:

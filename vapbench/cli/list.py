@@ -107,7 +107,7 @@ def _methods() -> list[dict[str, Any]]:
         # Packages bring no card: importing the class is the only way to know that it is there.
         if entry.point is not None:
             try:
-                _ = entry.cls
+                _ = entry.load()
             except VapbenchError as error:
                 problem = f"broken: {error}"
         card = entry.card
@@ -137,7 +137,7 @@ def _parameters(entry: MethodEntry) -> list[str]:
     fixed = dict(entry.card.parameters) if entry.card else {}
     return [
         f"{name}={value}"
-        for name, value in plain(defaults(entry.cls, fixed, entry.name)).items()
+        for name, value in plain(defaults(entry.load(), fixed, entry.name)).items()
         if name != "weights" and value is not None
     ]
 

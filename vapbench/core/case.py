@@ -117,7 +117,6 @@ class NoMedia(Media):
     """What there is none of, in words: ``reference video``."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Travel to another process."""
         return _no_media, (self.what,)
 
     def read(self) -> Clip:

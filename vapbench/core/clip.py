@@ -58,7 +58,6 @@ class Clip:
             raise DataError(f"{self.source}: fps must be a positive number, got {self.fps}.")
 
     def __len__(self) -> int:
-        """Number of frames."""
         return len(self.frames)
 
     @property

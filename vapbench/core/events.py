@@ -19,7 +19,7 @@ class JsonHandler(logging.Handler):
         self._stream: IO[str] = sys.stderr
         if str(path) != "-":
             path.parent.mkdir(parents=True, exist_ok=True)
-            # Half a character, as file names may hold, becomes its JSON escape.
+            # A lone surrogate, as file names may hold, becomes its JSON escape.
             self._stream = path.open("a", encoding="utf-8", errors="backslashreplace", buffering=1)
 
     def emit(self, record: logging.LogRecord) -> None:

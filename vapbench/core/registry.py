@@ -13,14 +13,14 @@ import importlib
 import importlib.util
 import inspect
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import chdir
 from dataclasses import dataclass
 from importlib.machinery import SourceFileLoader
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import MappingProxyType, ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
@@ -89,6 +89,9 @@ class Entry:
             return load_attribute(importlib.import_module(module), attribute, self.origin)
 
 
+Found = TypeVar("Found", bound=Entry)
+
+
 class Registry:
     """The built-in table of one kind, together with what installed packages add."""
 
@@ -100,9 +103,7 @@ class Registry:
     def __iter__(self) -> Iterator[Entry]:
         """Every entry, built-in ones first, without importing any."""
         yield from (Entry(name, target, "built in") for name, target in self._builtin.items())
-        for point in entry_points(group=f"vapbench.{self.kind}s"):
-            origin = point.dist.name if point.dist else "entry point"
-            yield Entry(point.name, point.value, origin, point)
+        yield from plugins(self.kind)
 
     def find(self, name: str) -> Entry:
         """Look a name up.
@@ -110,13 +111,28 @@ class Registry:
         Raises:
             UsageError: nothing has the name (with a suggestion), or two packages claim it.
         """
-        found = [entry for entry in self if entry.name == name]
-        if not found:
-            raise UsageError(f"Unknown {self.kind} {name!r}.{did_you_mean(name, {entry.name for entry in self})}")
-        if len(found) > 1:
-            origins = " and ".join(entry.origin for entry in found)
-            raise UsageError(f"{self.kind.capitalize()} {name!r} is claimed by {origins}; uninstall or rename one.")
-        return found[0]
+        return the_one(self.kind, name, list(self))
+
+
+def plugins(kind: str) -> Iterator[Entry]:
+    """What installed packages add of a kind; nothing is imported."""
+    for point in entry_points(group=f"vapbench.{kind}s"):
+        yield Entry(point.name, point.value, point.dist.name if point.dist else "entry point", point)
+
+
+def the_one(kind: str, name: str, known: Sequence[Found], hint: str = "") -> Found:
+    """The entry of a name.
+
+    Raises:
+        UsageError: nothing has the name (with a suggestion, and ``hint``), or two claim it.
+    """
+    found = [entry for entry in known if entry.name == name]
+    if not found:
+        raise UsageError(f"Unknown {kind} {name!r}.{did_you_mean(name, {entry.name for entry in known})}{hint}")
+    if len(found) > 1:
+        origins = " and ".join(entry.origin for entry in found)
+        raise UsageError(f"{kind.capitalize()} {name!r} is claimed by {origins}; uninstall or rename one.")
+    return found[0]
 
 
 class _Uncached(SourceFileLoader):

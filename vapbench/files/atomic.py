@@ -54,7 +54,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    r"""Replace ``path`` by ``text`` (UTF-8), atomically; half a character becomes its JSON escape, ``\ud800``."""
+    r"""Replace ``path`` by ``text`` (UTF-8), atomically; a lone surrogate becomes its JSON escape, ``\ud800``."""
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
@@ -66,7 +66,7 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
 
 def canonical_json(value: Any) -> str:
     """JSON with one spelling per value: sorted keys, no spaces, no NaN. What every key is a hash of."""
-    # Names of files and words of models may hold half a character, which UTF-8 does not.
+    # Names of files and words of models may hold lone surrogates, which UTF-8 does not.
     return encodable(_CANONICAL.encode(value))
 
 

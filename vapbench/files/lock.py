@@ -67,7 +67,6 @@ class Owner:
         return self.is_here and not _alive(self.pid)
 
     def __str__(self) -> str:
-        """Who, where, since when."""
         if not self.host:
             return "a process whose note cannot be read"
         command = textwrap.shorten(self.command, 80, placeholder=" …")
@@ -81,7 +80,6 @@ class RunLock:
     """The lock of a run folder, held between :meth:`acquire` and :meth:`release`."""
 
     def __init__(self, folder: Path) -> None:
-        """Prepare to lock ``folder``."""
         self._folder = folder
         self._kernel = FileLock(folder / ".lock", timeout=0)
         self._mine: Owner | None = None

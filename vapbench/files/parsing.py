@@ -177,7 +177,7 @@ def _check_declaration(value: Any) -> None:
         level = [child for item in level for child in (*_children(item), *(item if isinstance(item, dict) else ()))]
         for item in level:
             if isinstance(item, str) and any("\ud800" <= character <= "\udfff" for character in item):
-                raise ValueError("a text holds half a character (a lone surrogate)")
+                raise ValueError("a text holds a lone surrogate, which is no character")
         if not level:
             return
     raise ValueError(f"it is nested deeper than {DEEPEST} levels")
@@ -260,12 +260,12 @@ def read_csv(path: Path, columns: Collection[str] = ()) -> tuple[list[str], list
             for cells in filter(None, reader):
                 line = before + reader.line_num
                 if len(cells) > len(header):
-                    raise DataError(f"{path}:{line}: the row has more cells than the header; mend it.")
+                    raise DataError(f"{path}:{line}: the row has more cells than the header; correct it.")
                 rows.append((line, _Cells(zip(header, cells, strict=False))))
     except (ValueError, csv.Error) as error:
         if isinstance(error, UnicodeDecodeError):
             raise DataError(f"{path}: not a UTF-8 CSV file ({_explain(error)}); save it as UTF-8.") from error
         if str(error) == _NEVER_CLOSED:
-            raise DataError(f"{path}: a quotation mark is never closed; mend the row, or double the mark.") from error
+            raise DataError(f"{path}: a quotation mark is never closed; close it, or double the mark.") from error
         raise DataError(f"{path}: not a CSV file ({error}); save it as one, in UTF-8.") from error
     return header, rows

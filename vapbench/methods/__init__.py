@@ -6,12 +6,10 @@ the class it names does the work. Built-in methods have cards as well, beside th
 
 from __future__ import annotations
 
-import importlib
 import inspect
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
-from importlib.metadata import EntryPoint, entry_points
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,8 +18,18 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from vapbench.checkpoints.folder import BUNDLED
 from vapbench.core.case import Name
-from vapbench.core.registry import Spec, defaults, load_attribute, load_module, parameters, plain
-from vapbench.errors import DataError, UsageError, blaming, did_you_mean
+from vapbench.core.registry import (
+    Entry,
+    Spec,
+    defaults,
+    load_attribute,
+    load_module,
+    parameters,
+    plain,
+    plugins,
+    the_one,
+)
+from vapbench.errors import DataError, UsageError, blaming
 from vapbench.files.atomic import content_sha256, expand, file_sha256
 from vapbench.files.parsing import read_yaml
 from vapbench.files.resources import resource
@@ -83,34 +91,23 @@ class Card(BaseModel):
 
 
 @dataclass(frozen=True)
-class MethodEntry:
+class MethodEntry(Entry):
     """A method that can be asked for by name, not yet imported."""
 
-    name: str
-    card: Card | None
-    origin: str
+    card: Card | None = None
     folder: Path | None = None
-    point: EntryPoint | None = None
 
-    @cached_property
-    def cls(self) -> type[Any]:
-        """Import the class.
+    def load(self) -> type[Any]:
+        """Import the class: of the folder's ``method.py``, where the card names no module.
 
         Raises:
             PluginError: the import fails.
             UsageError: there is no such class.
         """
-        with blaming(f"Method {self.name} ({self.origin}) cannot be imported"):
-            if self.point is not None:
-                loaded: type[Any] = self.point.load()
-                return loaded
-            if self.card is None:
-                raise UsageError(f"Method {self.name} ({self.origin}) has neither a card nor an entry point.")
-            module, colon, attribute = self.card.cls.partition(":")
-            if colon:
-                return load_attribute(importlib.import_module(module), attribute, self.origin)
-            source = (self.folder or _BUILT_IN) / "method.py"
-            return load_attribute(load_module(source), self.card.cls, str(source))
+        if self.folder is None or ":" in self.target:
+            return super().load()
+        source = self.folder / "method.py"
+        return load_attribute(load_module(source), self.target, str(source))
 
 
 @dataclass(frozen=True)
@@ -156,8 +153,7 @@ def methods() -> Iterator[MethodEntry]:
     yield from _entries(_BUILT_IN, "built in", folder=None)
     for folder in sorted(path.parent for path in resource("baselines").glob("*/card.yaml")):
         yield from _entries(folder, f"baselines/{folder.name}", folder)
-    for point in entry_points(group="vapbench.methods"):
-        yield MethodEntry(point.name, None, point.dist.name if point.dist else "entry point", point=point)
+    yield from (MethodEntry(each.name, each.target, each.origin, each.point) for each in plugins("method"))
 
 
 def find(text: str) -> MethodEntry:
@@ -169,14 +165,8 @@ def find(text: str) -> MethodEntry:
     # Only what is spelled like a path is one: a folder that happens to be called vap must not hide the method.
     if text.startswith((".", "/", "~")) or "/" in text:
         return _in_folder(expand(text))
-    known = list(methods())
-    found = [entry for entry in known if entry.name == text]
-    if not found:
-        hint = f" For a folder write ./{text}." if Path(text).is_dir() else ""
-        raise UsageError(f"Unknown method {text!r}.{did_you_mean(text, {entry.name for entry in known})}{hint}")
-    if len(found) > 1:
-        raise UsageError(f"Method {text!r} is claimed by {' and '.join(e.origin for e in found)}; rename one.")
-    return found[0]
+    hint = f" For a folder write ./{text}." if Path(text).is_dir() else ""
+    return the_one("method", text, list(methods()), hint)
 
 
 def resolve(text: str, extra: Mapping[str, Any] | None = None, suite: str | None = None) -> ResolvedMethod:
@@ -192,15 +182,16 @@ def resolve(text: str, extra: Mapping[str, Any] | None = None, suite: str | None
     """
     spec = Spec.parse(text)
     entry = find(spec.name)
-    check_class(entry.cls)
-    accepted = inspect.signature(entry.cls).parameters
+    cls = entry.load()
+    check_class(cls)
+    accepted = inspect.signature(cls).parameters
     shared = {name: value for name, value in (extra or {}).items() if name in accepted and value is not None}
     if entry.card:
         _refuse_without_weights(entry.card, spec, suite)
     fixed = entry.card.values(suite) if entry.card else {}
-    values = parameters(entry.cls, spec, {**fixed, **shared})
+    values = parameters(cls, spec, {**fixed, **shared})
     with blaming(f"{spec.name} cannot be made"):
-        method = entry.cls(**values)
+        method = cls(**values)
     method.name = entry.name
     usual = _usual(entry, fixed)
     recorded = plain(values)
@@ -252,21 +243,22 @@ def usual_parameters(name: str, suite: str) -> dict[str, Any]:
 
 
 def _usual(entry: MethodEntry, fixed: Mapping[str, Any]) -> dict[str, Any]:
-    return plain(defaults(entry.cls, fixed, entry.name))
+    return plain(defaults(entry.load(), fixed, entry.name))
 
 
 def resolve_folder(path: Path, panel: str = "all") -> ResolvedMethod:
     """The ``folder`` method on ``path``, which may hold any character."""
     entry = find("folder")
-    values = parameters(entry.cls, Spec("folder", {}), {"path": path, "panel": panel})
+    cls = entry.load()
+    values = parameters(cls, Spec("folder", {}), {"path": path, "panel": panel})
     changed = {"panel": panel} if panel != "all" else {}
-    return ResolvedMethod(entry.cls(**values), entry.card, plain(values), changed)
+    return ResolvedMethod(cls(**values), entry.card, plain(values), changed)
 
 
 def _entries(where: Path, origin: str, folder: Path | None) -> Iterator[MethodEntry]:
     for path in sorted(where.glob("*.yaml")):
         for card in read_cards(path):
-            yield MethodEntry(card.name, card, origin, folder)
+            yield MethodEntry(card.name, card.cls, origin, card=card, folder=folder)
 
 
 def _in_folder(folder: Path) -> MethodEntry:
@@ -285,7 +277,7 @@ def _in_folder(folder: Path) -> MethodEntry:
     for known in methods():
         if known.name == cards[0].name and (known.folder is None or known.folder.resolve() != folder.resolve()):
             raise UsageError(f"{folder}: the name {known.name} is taken ({known.origin}); give the card another one.")
-    return MethodEntry(cards[0].name, cards[0], str(folder), folder)
+    return MethodEntry(cards[0].name, cards[0].cls, str(folder), card=cards[0], folder=folder)
 
 
 def read_cards(path: Path) -> list[Card]:

@@ -97,7 +97,6 @@ class FlowEstimator:
     """RAFT (Teed & Deng 2020), torchvision's ``raft_large``, in float32."""
 
     def __init__(self) -> None:
-        """Nothing is loaded yet."""
         self._network: Any = None
 
     def identity(self) -> dict[str, Any]:

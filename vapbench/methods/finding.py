@@ -44,7 +44,6 @@ class Cases:
     """Ids of cases, found as people spell them."""
 
     def __init__(self, ids: Iterable[str]) -> None:
-        """Know ``ids``."""
         self.ids = frozenset(ids)
         alike = Counter(_key(name) for name in self.ids)
         self._by_key = {_key(name): name for name in self.ids if alike[_key(name)] == 1}

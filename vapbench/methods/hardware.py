@@ -71,7 +71,6 @@ class Resources(BaseModel):
     cpus: float = Field(default=1, ge=0)
 
     def __str__(self) -> str:
-        """As a sentence names it."""
         return f"{self.gpus:g} GPU and {self.cpus:g} CPU" if self.gpus else f"{self.cpus:g} CPU"
 
     def fits(self, has: Mapping[str, float]) -> int:

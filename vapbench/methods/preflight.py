@@ -294,7 +294,7 @@ def _check(
 def _look_into(path: Path, decode: bool) -> tuple[VideoInfo | None, bool]:
     """Size, length and rate as far as they are known, and whether they are those of decoded frames."""
     if path.is_symlink() and not path.exists():
-        raise DataError(f"{path}: a link to {path.readlink()}, which is not there; mend the link.")
+        raise DataError(f"{path}: a link to {path.readlink()}, which is not there; correct the link.")
     if path.is_dir():
         # It is read at the suite's rate, whatever that is.
         return (replace(probe(path), fps=0.0), True) if decode else (None, False)

@@ -272,7 +272,6 @@ class RunWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close the files and give the lock back."""
         with ExitStack() as stack:
             stack.callback(self._lock.release)
             for journal in self._open.values():

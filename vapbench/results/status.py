@@ -209,8 +209,8 @@ def _words(state: State, held: Owner | None, session: Session | None, last: date
 
 def _did_all_it_was_asked(session: Session) -> bool:
     """Whether a session did its cases and columns, which may be fewer than those of the run."""
-    tallies = [tally for tally in session.counts.values() if isinstance(tally, Mapping)]
+    counts = [stage for stage in session.counts.values() if isinstance(stage, Mapping)]
     counted = ("kept", "ok", "failed", "unscored")
-    return bool(tallies) and all(
-        sum(tally.get(name) or 0 for name in counted) >= (tally.get("total") or 0) for tally in tallies
+    return bool(counts) and all(
+        sum(stage.get(name) or 0 for name in counted) >= (stage.get("total") or 0) for stage in counts
     )

@@ -78,7 +78,7 @@ class FailureLimit:
             stopped = f" Stopped with {left} still to do." if left else ""
             raise TooManyFailures(
                 f"{counts.all_failed} of {counts.total} {what} failed, more than --max-failures allows.{stopped} "
-                "Mend the cause and run again with --refresh failed."
+                "Fix the cause and run again with --refresh failed."
             )
 
 
@@ -99,7 +99,7 @@ class Settings:
     """Run on Ray; None for this process."""
     every_case: bool = False
     """Whether no number of failed cases ends the run before its last one: finished videos cost nothing to try, and
-    whoever mends them wants to know of all. Scores are held to the limit all the same."""
+    whoever fixes them wants to know of all. Scores are held to the limit all the same."""
 
     @property
     def max_case_failures(self) -> FailureLimit:

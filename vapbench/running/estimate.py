@@ -45,7 +45,6 @@ class Machines:
         return self.nodes * self.gpus
 
     def __str__(self) -> str:
-        """As a sentence names them."""
         return f"{self.nodes} node{'s' * (self.nodes > 1)} x {self.gpus} {self.gpu.name} ({self.gpu.memory_gb:g} GB)"
 
 

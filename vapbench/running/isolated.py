@@ -71,7 +71,6 @@ class Isolated:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End the process."""
         self._end()
 
     def __call__(self, case: Case, seed: int) -> Attempted:

@@ -64,7 +64,6 @@ class ScoresOnDisk:
     """The scores that a run folder holds of the wanted columns, read once."""
 
     def __init__(self, folder: RunFolder, wanted: Sequence[Column], refresh: Refresh) -> None:
-        """Read them."""
         self._wanted, self._refresh = wanted, refresh
         self._rows = [folder.scores(column.slug) for column in wanted]
         self._last = [{(row.case, row.seed): row.key for row in rows.values()} for rows in self._rows]

@@ -33,7 +33,6 @@ class Silent:
     """Says nothing but the first failure of each stage."""
 
     def __init__(self) -> None:
-        """Begin with nothing said."""
         self._told = False
 
     def begin(self, what: str, total: int) -> None:

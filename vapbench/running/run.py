@@ -338,7 +338,7 @@ def _finished(
     settings: Settings,
     outcome: Outcome,
 ) -> bool:
-    """Whether nothing is left to do or to record; fills the outcome's tallies with what is kept."""
+    """Whether nothing is left to do or to record; fills the outcome's counts with what is kept."""
     if not plan.folder.manifest_path.exists():
         return False
     document = plan.folder.manifest().document

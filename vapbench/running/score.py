@@ -199,7 +199,6 @@ class ResultSink:
     """Where finished rows go, one at a time: from the thread that finishes, and from those that wait for answers."""
 
     def __init__(self, record: Callable[[ScoreRow], None]) -> None:
-        """Hand every row to ``record``."""
         self._record = record
         self._lock = Lock()
         self._open = True
@@ -207,7 +206,7 @@ class ResultSink:
         """What the budget said when it refused a call; empty if it never did."""
 
     def take(self, row: ScoreRow) -> None:
-        """Record a row; nothing once the desk is closed, for then the folder may be somebody else's."""
+        """Record a row; after :meth:`close` do nothing, for then another process may own the folder."""
         with self._lock:
             if self._open:
                 self._record(row)

@@ -33,7 +33,6 @@ class Shard:
         return cls(int(match[1]), int(match[2]))
 
     def __str__(self) -> str:
-        """``2/8``."""
         return f"{self.index}/{self.count}"
 
     def of(self, items: Sequence[T]) -> Sequence[T]:

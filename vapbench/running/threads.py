@@ -32,11 +32,9 @@ class StopFlag:
     """Whether to stop after the case at hand. Set by the first Ctrl-C, or by whoever has seen enough."""
 
     def __init__(self) -> None:
-        """Begin unset."""
         self.reason: str | None = None
 
     def __bool__(self) -> bool:
-        """Whether to stop."""
         return self.reason is not None
 
 
@@ -82,7 +80,6 @@ class PendingCalls:
     """
 
     def __init__(self, limit: int) -> None:
-        """Let ``limit`` wait at once."""
         self._limit = limit
         self._room = threading.Semaphore(limit)
         self._error: BaseException | None = None

@@ -107,7 +107,6 @@ class ChoiceVotes:
                 raise ValueError("a method was chosen that was not shown")
 
     def __len__(self) -> int:
-        """Number of votes."""
         return len(self.credit)
 
     @property

@@ -33,7 +33,6 @@ class TableRow:
     cells: Mapping[str, str]
 
     def __getitem__(self, column: str) -> str:
-        """A cell."""
         return self.cells.get(column, "").strip()
 
 
@@ -94,7 +93,6 @@ class MissingMedia(DataError):
     """Files that tables name are not there; ``lines`` says of each which, and where it is named."""
 
     def __init__(self, lines: Collection[str]) -> None:
-        """Make one sentence of ``lines``."""
         self.lines = tuple(lines)
         first, count = self.lines[0], len(self.lines)
         super().__init__(

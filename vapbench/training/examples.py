@@ -47,7 +47,6 @@ class Examples:
     """The encoded empty caption, float16 ``(L, D)``."""
 
     def __len__(self) -> int:
-        """Number of clips."""
         return len(self.clips)
 
 

@@ -59,7 +59,6 @@ class Averaged:
     """An exponential moving average of trained parameters."""
 
     def __init__(self, parameters: Sequence[nn.Parameter], decay: float) -> None:
-        """Begin with the parameters as they are."""
         self.decay = decay
         self.values = [parameter.detach().clone().float() for parameter in parameters]
 

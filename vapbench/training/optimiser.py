@@ -28,7 +28,6 @@ class Muon(torch.optim.Optimizer):
     """
 
     def __init__(self, parameters: Sequence[nn.Parameter], lr: float) -> None:
-        """Take the parameters, of two dimensions or more."""
         super().__init__(parameters, {"lr": lr})
 
     @torch.no_grad()

@@ -32,7 +32,6 @@ class Given(Method):
     uses_seed = False
 
     def __init__(self, videos: Mapping[str, Path]) -> None:
-        """Answer each case id with its video."""
         self._videos = videos
 
     def inputs(self, case: Case) -> Sequence[Path]:

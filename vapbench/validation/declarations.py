@@ -119,7 +119,7 @@ def _check_suites() -> None:
 
 
 def _check_method(entry: MethodEntry) -> None:
-    check_class(entry.cls)
+    check_class(entry.load())
 
 
 def _try(what: str, action: Callable[[], Any]) -> Finding:

@@ -35,7 +35,6 @@ class Recorder:
     """Writes down what goes through a pipeline, stage by stage, whoever wrote the pipeline."""
 
     def __init__(self) -> None:
-        """Begin with nothing."""
         self.stages: dict[str, torch.Tensor] = {}
         """Tensors in the order they came, in main memory."""
 

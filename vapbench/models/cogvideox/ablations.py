@@ -11,8 +11,6 @@ The third alternative, a single branch without an expert, is a plain CogVideoX m
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 
@@ -43,52 +41,29 @@ class _AloneFirstBlock(CogVideoXExpertBlock):
 class ResidualAdditionBlock(_AloneFirstBlock):
     """Adds the reference's tokens to the target's."""
 
-    def forward(
-        self,
-        hidden_states: torch.Tensor,
-        encoder_hidden_states: torch.Tensor,
-        temb: torch.Tensor,
-        image_rotary_emb: Rotary | None = None,
-        attention_kwargs: dict[str, Any] | None = None,
-        reference: Reference | None = None,
-    ) -> tuple[torch.Tensor, torch.Tensor] | tuple[torch.Tensor, torch.Tensor, Reference]:
-        """Return the target's video and text and, when there is one, the reference stream."""
-        inputs = hidden_states, encoder_hidden_states, temb, image_rotary_emb, attention_kwargs
-        video, text = super().forward(*inputs)[:2]
-        if reference is None:
-            return video, text
-        other = self._run_alone(reference, image_rotary_emb)
-        return video + other.video, text + other.text, reference._replace(tokens=other)
+    def _read(
+        self, target: Tokens, reference: Reference, temb: torch.Tensor, rotary: Rotary | None
+    ) -> tuple[Tokens, Reference]:
+        video, text = self.forward(*target, temb, rotary)[:2]
+        other = self._run_alone(reference, rotary)
+        return Tokens(video + other.video, text + other.text), reference._replace(tokens=other)
 
 
 class SingleEncoderBlock(_AloneFirstBlock):
     """Lets the base attention read the reference's tokens."""
 
-    def forward(
-        self,
-        hidden_states: torch.Tensor,
-        encoder_hidden_states: torch.Tensor,
-        temb: torch.Tensor,
-        image_rotary_emb: Rotary | None = None,
-        attention_kwargs: dict[str, Any] | None = None,
-        reference: Reference | None = None,
-    ) -> tuple[torch.Tensor, torch.Tensor] | tuple[torch.Tensor, torch.Tensor, Reference]:
-        """Return the target's video and text and, when there is one, the reference stream."""
-        if reference is None:
-            inputs = hidden_states, encoder_hidden_states, temb, image_rotary_emb, attention_kwargs
-            return super().forward(*inputs)
-        target, other = (
-            Tokens(hidden_states, encoder_hidden_states),
-            self._run_alone(reference, image_rotary_emb),
-        )
+    def _read(
+        self, target: Tokens, reference: Reference, temb: torch.Tensor, rotary: Rotary | None
+    ) -> tuple[Tokens, Reference]:
+        other = self._run_alone(reference, rotary)
         both = Tokens(*(torch.cat(parts, dim=1) for parts in zip(target, other, strict=True)))
         normed, gates = modulate(self.norm1, both, temb)
-        rotary = None
-        if image_rotary_emb is not None and reference.rotary is not None:
-            cos, sin = (torch.cat(parts) for parts in zip(image_rotary_emb, reference.rotary, strict=True))
-            rotary = cos, sin
-        mixed = F.scaled_dot_product_attention(*project(self.attn1, normed, rotary))
+        positions = None
+        if rotary is not None and reference.rotary is not None:
+            cos, sin = (torch.cat(parts) for parts in zip(rotary, reference.rotary, strict=True))
+            positions = cos, sin
+        mixed = F.scaled_dot_product_attention(*project(self.attn1, normed, positions))
         update = output(self.attn1, mixed, both.text.shape[1])
         update = Tokens(*(new[:, : old.shape[1]] for new, old in zip(update, target, strict=True)))
         target = feed_forward(self.norm2, self.ff, add(target, update, gates), temb)
-        return target.video, target.text, reference._replace(tokens=other)
+        return target, reference._replace(tokens=other)

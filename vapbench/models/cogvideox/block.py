@@ -102,7 +102,6 @@ class CogVideoXExpertBlock(CogVideoXBlock):  # type: ignore[misc]
     """
 
     def __init__(self, *args: Any, updates_reference: bool = True, **kwargs: Any) -> None:
-        """Make the base block, then its twins."""
         super().__init__(*args, **kwargs)
         self.updates_reference = updates_reference
         self.norm1_mot_ref = twin(self.norm1)
@@ -124,7 +123,15 @@ class CogVideoXExpertBlock(CogVideoXBlock):  # type: ignore[misc]
             return super().forward(  # type: ignore[no-any-return]
                 hidden_states, encoder_hidden_states, temb, image_rotary_emb, attention_kwargs
             )
-        target, other = Tokens(hidden_states, encoder_hidden_states), reference.tokens
+        target = Tokens(hidden_states, encoder_hidden_states)
+        target, reference = self._read(target, reference, temb, image_rotary_emb)
+        return target.video, target.text, reference
+
+    def _read(
+        self, target: Tokens, reference: Reference, temb: torch.Tensor, rotary: Rotary | None
+    ) -> tuple[Tokens, Reference]:
+        """Let the target read the reference; both as they are after this block."""
+        other = reference.tokens
         normed, gates = modulate(self.norm1, target, temb)
         other_normed, other_gates = modulate(self.norm1_mot_ref, other, reference.temb)
         mixed, other_mixed = joint_attention(
@@ -132,7 +139,7 @@ class CogVideoXExpertBlock(CogVideoXBlock):  # type: ignore[misc]
             self.attn1_mot_ref,
             normed,
             other_normed,
-            image_rotary_emb,
+            rotary,
             reference.rotary,
             self.updates_reference,
         )
@@ -140,7 +147,7 @@ class CogVideoXExpertBlock(CogVideoXBlock):  # type: ignore[misc]
         if self.updates_reference:
             other = add(other, other_mixed, other_gates)
             other = feed_forward(self.norm2_mot_ref, self.ff_mot_ref, other, reference.temb)
-        return target.video, target.text, reference._replace(tokens=other)
+        return target, reference._replace(tokens=other)
 
 
 def modulate(norm: nn.Module, tokens: Tokens, temb: torch.Tensor) -> tuple[Tokens, Tokens]:

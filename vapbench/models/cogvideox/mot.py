@@ -100,7 +100,6 @@ class CogVideoXTransformer3DMOTModel(ExpertModel, CogVideoXTransformer3DModel): 
         ablation_single_encoder: bool = False,
         ablation_residual_addition: bool = False,
     ) -> None:
-        """Make the base model from the registered config, then the expert."""
         super().__init__(**self._base_config(CogVideoXTransformer3DModel))
         self._check_expert_config(num_layers, attention_head_dim)
         if ablation_single_encoder and ablation_residual_addition:

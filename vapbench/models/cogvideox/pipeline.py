@@ -73,7 +73,6 @@ class CogVideoXImageToVideoMOTPipeline(VapPipeline):
         transformer: CogVideoXTransformer3DMOTModel,
         scheduler: CogVideoXDDIMScheduler | CogVideoXDPMScheduler,
     ) -> None:
-        """Register the components."""
         super().__init__()
         if transformer.config.patch_size_t is not None or vae.config.invert_scale_latents:
             raise UsageError("CogVideoX 1.5 (patch_size_t or invert_scale_latents is set) is not supported.")

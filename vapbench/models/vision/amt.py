@@ -31,7 +31,6 @@ class Flows:
     second: Tensor
 
     def __add__(self, other: Flows) -> Flows:
-        """Sum, side by side."""
         return Flows(self.first + other.first, self.second + other.second)
 
     @property
@@ -63,7 +62,6 @@ class AmtS(nn.Module):
     """The small AMT."""
 
     def __init__(self) -> None:
-        """Build it with random weights."""
         super().__init__()
         one, two, three, four = _CHANNELS
         self.feat_encoder = _FeatureEncoder()

@@ -104,7 +104,6 @@ class WanExpertBlock(WanTransformerBlock):  # type: ignore[misc]
     """
 
     def __init__(self, *args: Any, updates_reference: bool = True, **kwargs: Any) -> None:
-        """Make the base block, then its twins."""
         super().__init__(*args, **kwargs)
         self.updates_reference = updates_reference
         for name in Layers._fields:

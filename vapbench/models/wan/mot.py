@@ -82,7 +82,6 @@ class WanTransformer3DMOTModel(ExpertModel, WanTransformer3DModel):  # type: ign
         num_ref_embeddings: int | None = None,
         reference_train_mode: str | None = None,
     ) -> None:
-        """Make the base model from the registered config, then the expert."""
         super().__init__(**self._base_config(WanTransformer3DModel))
         self._check_expert_config(num_layers, attention_head_dim)
         if reference_train_mode:

@@ -67,7 +67,6 @@ class WanImageToVideoMOTPipeline(VapPipeline):
         transformer: WanTransformer3DMOTModel,
         scheduler: UniPCMultistepScheduler | FlowMatchEulerDiscreteScheduler,
     ) -> None:
-        """Register the components."""
         super().__init__()
         self.register_modules(
             tokenizer=tokenizer,

@@ -153,12 +153,12 @@ class Pool(Generic[Item, Result]):
             raise error.cause if isinstance(error.cause, Exception) else error from error
         except RayError as error:
             # Ray has a type for each way to lose an actor (crash, node, memory, environment): none can be asked again.
-            self._bury(actor, error)
+            self._remove_worker(actor, error)
             if ticket:
                 self._lose(ticket, error)
             return
         if ticket is None:
-            self._greet(actor, reference, answer)
+            self._finish_start(actor, reference, answer)
             return
         self._bad_starts = 0
         begun, result = answer
@@ -204,13 +204,13 @@ class Pool(Generic[Item, Result]):
         handle = ray.remote(_InActor).options(**options).remote(plugins)
         self._actors.append(_Actor(handle, {handle.placed.remote(): "placed", handle.setup.remote(worker): "setup"}))
 
-    def _greet(self, actor: _Actor, reference: Any, answer: Any) -> None:
+    def _finish_start(self, actor: _Actor, reference: Any, answer: Any) -> None:
         self._waiting_since = None
         if actor.starting.pop(reference) == "setup":
             actor.device = str(answer)
             self.devices[actor.device] += 1
 
-    def _bury(self, actor: _Actor, error: Exception) -> None:
+    def _remove_worker(self, actor: _Actor, error: Exception) -> None:
         """Forget an actor and lose all it was working on."""
         import ray
 

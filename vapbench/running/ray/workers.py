@@ -50,7 +50,6 @@ class Generating:
     """A method, set up once, that makes one video after another."""
 
     def __init__(self, method: Method, device: str, settings: Settings) -> None:
-        """Prepare to run ``method``, which is not set up."""
         self._method, self._device_name, self._settings = method, device, settings
 
     def setup(self) -> str:
@@ -84,7 +83,6 @@ class Scoring:
     """Metrics, set up once, that score one video after another. One decode serves them all."""
 
     def __init__(self, columns: Sequence[Column], device: str, memory: int | None) -> None:
-        """Prepare to score ``columns``, whose metrics are not set up."""
         self._columns, self._device_name, self._memory = columns, device, memory
 
     def setup(self) -> str:

@@ -30,7 +30,6 @@ class Edited(Media):
     edit: Edit
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Travel to another process."""
         return _unpickled, (self.path, self.source, self.source_identity, self.edit)
 
     @cached_property
