@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 import pytest
 import torch
 from torch import nn
 
 from vapbench.errors import IdentityError, UsageError
-from vapbench.training.ahead import Ahead
-from vapbench.training.loop import CURVE, HISTORY, STATE, Run, fit, step_generator
+from vapbench.training.loop import CURVE, HISTORY, STATE, Run, fit
 from vapbench.training.lora import accelerator
 from vapbench.training.plan import Plan
 from vapbench.training.progress import Silent
@@ -118,20 +114,6 @@ def test_a_step_whose_gradient_is_not_finite_changes_nothing(tmp_path: Path, mat
         return torch.load(folder / STATE, weights_only=True)["parameters"]  # type: ignore[no-any-return]
 
     assert all(map(torch.equal, trained(tmp_path / "finite", 3), trained(tmp_path / "more", 6)))
-
-
-def test_batches_drawn_ahead_are_those_a_step_would_draw(tmp_path: Path) -> None:
-    with ThreadPoolExecutor(2) as executor:
-        ahead, here = (Ahead(_draw, 0, 12, where) for where in (executor, None))
-        for step in (0, 1, 2, 11):
-            first, second = step_generator(0, step), step_generator(0, step)
-            assert np.array_equal(ahead(step, first), here(step, second))
-            assert torch.equal(torch.randn(3, generator=first), torch.randn(3, generator=second))
-        assert max(ahead._drawn, default=0) < 12
-
-
-def _draw(step: int, generator: torch.Generator) -> npt.NDArray[np.uint8]:
-    return torch.randint(0, 255, (4,), dtype=torch.uint8, generator=generator).numpy()
 
 
 def test_the_rate_rises_stays_and_falls_to_zero() -> None:

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 from vapbench.core.clip import Frames
-from vapbench.files.atomic import digest
-from vapbench.training.latents import Latents, cached_tensors
+from vapbench.files.atomic import atomic_path, digest
 from vapbench.training.progress import Watcher
 
 _CAPTIONS_AT_ONCE = 32
@@ -55,6 +56,21 @@ def data_sha256(samples: Sequence[Sample]) -> str:
     return digest([[sample.content, sample.caption] for sample in samples])
 
 
+def cached_tensors(path: Path, identity: str, make: Callable[[], dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+    """Read the tensors that an equal call has made, or make and keep them.
+
+    Args:
+        path: the cache, a safetensors file.
+        identity: hash of everything they depend on.
+        make: makes them.
+    """
+    if not _holds(path, identity):
+        with atomic_path(path) as temporary:
+            save_file(make(), temporary, metadata={"identity": identity})
+    with safe_open(path, framework="pt") as file:
+        return {name: file.get_tensor(name) for name in file.keys()}
+
+
 def encoded_examples(path: Path, pipeline: Any, base: str, samples: Sequence[Sample], watcher: Watcher) -> Examples:
     """Encode clips and captions, or read what an equal call has encoded.
 
@@ -73,14 +89,6 @@ def encoded_examples(path: Path, pipeline: Any, base: str, samples: Sequence[Sam
         return {"clips": clips, "stills": stills, "deviation": deviation, "texts": texts, "empty": empty}
 
     return Examples(**cached_tensors(path, digest([base, data_sha256(samples)]), make))
-
-
-def examples_of(latents: Latents, rows: Sequence[int], captions: Sequence[str], pipeline: Any) -> Examples:
-    """Examples from clips that are encoded already: those of ``rows``, with a caption each."""
-    chosen = torch.tensor(rows)
-    texts = encode_captions(pipeline, captions)
-    empty = encode_captions(pipeline, [""])[0]
-    return Examples(latents.clips[chosen], latents.stills[chosen], latents.deviation, texts, empty)
 
 
 @torch.no_grad()
@@ -118,3 +126,10 @@ def _encode_videos(
         watcher.step(count, None)
     watcher.end()
     return torch.stack(clips), torch.stack(stills), torch.stack(deviations).mean(dim=0)
+
+
+def _holds(path: Path, identity: str) -> bool:
+    if not path.is_file():
+        return False
+    with safe_open(path, framework="pt") as file:
+        return bool((file.metadata() or {}).get("identity") == identity)

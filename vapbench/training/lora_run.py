@@ -21,16 +21,15 @@ from vapbench.methods.lora_files import fingerprint
 from vapbench.methods.pipelines import no_bars_in_logs
 from vapbench.models import load_upstream_pipeline
 from vapbench.suites import vap_data
+from vapbench.suites.mini.captions import clip_captions
 from vapbench.suites.mini.conditions import HELD_OUT
 from vapbench.suites.mini.render import MiniClip
 from vapbench.suites.mini.writer import DATA_VERSION
 from vapbench.training.data import SEEN_NAMES, training_specs
-from vapbench.training.examples import Examples, Sample, encoded_examples, examples_of
-from vapbench.training.latents import Latents
+from vapbench.training.examples import Examples, Sample, encoded_examples
 from vapbench.training.loop import Run
-from vapbench.training.lora import RECIPES, Base, LoraConfig, Task, mini_lora_config, train_adapter
+from vapbench.training.lora import RECIPES, Base, Task, mini_lora_config, train_adapter
 from vapbench.training.progress import Watcher, watcher
-from vapbench.training.prompts import captions_of
 
 WORK = ".work"
 
@@ -155,18 +154,7 @@ def mini_samples(condition: str, count: int | None) -> list[Sample]:
 def mini_sample(spec: MiniClip) -> Sample:
     """A mini clip as a sample."""
     content = f"mini-{DATA_VERSION} {spec.condition} {spec.scene} {spec.variation}"
-    return Sample(content, captions_of([spec])[0].benchmark, spec.render)
-
-
-def mini_tasks(latents: Latents, pipeline: Any, config: LoraConfig) -> list[Task]:
-    """A task for every mini condition that the cached clips show."""
-    tasks = []
-    for name in list(dict.fromkeys(spec.condition for spec in latents.specs))[: config.conditions]:
-        rows = [row for row, spec in enumerate(latents.specs) if spec.condition == name][: config.clips]
-        samples = [mini_sample(latents.specs[row]) for row in rows]
-        captions = [sample.caption for sample in samples]
-        tasks.append(Task(name, samples, partial(examples_of, latents, rows, captions, pipeline)))
-    return tasks
+    return Sample(content, clip_captions(spec).benchmark, spec.render)
 
 
 def _training_rows(suite: str, data: Path | None) -> list[vap_data.TrainingRow]:

@@ -18,12 +18,12 @@ from torch import nn
 from mini_recipe.cards import finish
 from mini_recipe.diffusion import Denoising, quick, rotary
 from mini_recipe.gate import Gate, measure_gate
+from mini_recipe.prompts import Mix
 from mini_recipe.vae import TEMPORAL_FACTOR
 from vapbench.suites.mini.render import FRAMES
 from vapbench.training.attention import plain_attention
 from vapbench.training.loop import Losses, Run, fit
 from vapbench.training.plan import Plan
-from vapbench.training.prompts import Mix
 
 _INSPECTIONS = 10  # of the gate while training
 

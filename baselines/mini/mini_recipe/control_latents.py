@@ -17,14 +17,15 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from mini_recipe.latents import checksums
 from vapbench.core.control import flow_to_rgb
 from vapbench.files.atomic import digest
 from vapbench.metrics.features.flow import DisFlow
+from vapbench.models.semantic_encoder import to_video
 from vapbench.suites.mini.controls import render_control
 from vapbench.suites.mini.render import MiniClip
 from vapbench.suites.mini.writer import DATA_VERSION
-from vapbench.training.data import to_video
-from vapbench.training.latents import cached_tensors, checksums
+from vapbench.training.examples import cached_tensors
 from vapbench.training.progress import Watcher
 
 Source = Literal["original", "depth", "flow", "estimated flow"]

@@ -6,13 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 
+from mini_recipe.clips import ALL_NAMES, grammar_codes, validation_specs
 from vapbench.files.atomic import digest
 from vapbench.suites.mini.cases import MiniCase, benchmark_cases, grammar_cases
 from vapbench.suites.mini.grammar.codes import GRAMMAR_VERSION, semantics_of
 from vapbench.suites.mini.grammar.parameters import CATEGORIES, FAMILIES, axes
 from vapbench.suites.mini.render import MiniClip
 from vapbench.suites.mini.scenes import scene_number
-from vapbench.training.data import ALL_NAMES, SEEN_NAMES, grammar_codes, validation_specs
+from vapbench.training.data import SEEN_NAMES
 
 _SHOWN_FROM = 5_000  # validation scenes that no judge looks at
 

@@ -14,12 +14,12 @@ import torch
 from diffusers import CogVideoXDDIMScheduler
 from torch import nn
 
+from mini_recipe.latents import Latents
+from mini_recipe.prompts import TELLINGS, Telling, captions_of, told
 from mini_recipe.text import tokenise
 from mini_recipe.vae import LATENT_FRAMES
 from vapbench.models.rope import Rotary, cogvideox_rotary, target_positions
-from vapbench.training.latents import Latents
 from vapbench.training.plan import Plan
-from vapbench.training.prompts import TELLINGS, Telling, captions_of, told
 
 _WORTH_COMPILING = 500
 

@@ -22,21 +22,22 @@ import torch
 from torch import nn
 
 from mini_recipe.cards import finish
+from mini_recipe.clips import to_frames
 from mini_recipe.diffusion import Denoising, rotary, sample, table_at
 from mini_recipe.gate import Gate
+from mini_recipe.latents import decode, encode
+from mini_recipe.prompts import Mix, captions_of, told
 from mini_recipe.text import tokenise
 from mini_recipe.vae import LATENT_FRAMES
 from vapbench.models import CogVideoXTransformer3DMOTModel
 from vapbench.models.experts import SUFFIX
 from vapbench.models.rope import Rotary, reference_positions
+from vapbench.models.semantic_encoder import to_video
 from vapbench.suites.mini.render import MiniClip, render_batch
 from vapbench.training.attention import plain_attention
 from vapbench.training.contact_sheets import save_sheet
-from vapbench.training.data import to_frames, to_video
-from vapbench.training.latents import decode, encode
 from vapbench.training.loop import Losses, Run, fit
 from vapbench.training.plan import Plan
-from vapbench.training.prompts import Mix, captions_of, told
 
 _INSPECTIONS = 6
 _BATCH = 27

@@ -15,14 +15,15 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from mini_recipe.clips import to_frames
 from mini_recipe.diffusion import Sampling, rotary, sample
+from mini_recipe.latents import decode, encode
+from mini_recipe.prompts import Telling, captions_of, told
 from mini_recipe.text import tokenise
+from vapbench.models.semantic_encoder import to_video
 from vapbench.suites.mini.render import MiniClip, render_batch
 from vapbench.training.attention import plain_attention
 from vapbench.training.contact_sheets import save_sheet
-from vapbench.training.data import to_frames, to_video
-from vapbench.training.latents import decode, encode
-from vapbench.training.prompts import Telling, captions_of, told
 
 THRESHOLD = 0.8
 """Share of held-out scenes in which the told base must draw the right effect, every judge agreeing."""

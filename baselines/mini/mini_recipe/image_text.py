@@ -27,17 +27,17 @@ from torch.nn import functional
 from transformers import T5Tokenizer
 
 from mini_recipe.cards import finish_folder
+from mini_recipe.clips import judge_specs, validation_specs
 from mini_recipe.data import MiniData
 from mini_recipe.degradations import FAULTS, degrade
+from mini_recipe.prompts import Mix, captions_of, told
 from mini_recipe.text import make_tokenizer, tokenise
 from vapbench.files.atomic import write_json
 from vapbench.metrics.features.clip import CONFIG_FILE, prepare
 from vapbench.suites.mini.geometry import SIZE
 from vapbench.suites.mini.render import FRAMES, MiniClip, render_batch
-from vapbench.training.data import judge_specs, validation_specs
 from vapbench.training.loop import Losses, Run, fit
 from vapbench.training.plan import Plan
-from vapbench.training.prompts import Mix, captions_of, told
 
 WEIGHTS = "open_clip_model.safetensors"
 _RENDERED_AT_ONCE = 512

@@ -17,6 +17,7 @@ from torch import nn
 from torch.nn import functional
 
 from mini_recipe.cards import finish_folder
+from mini_recipe.clips import judge_specs, validation_specs
 from mini_recipe.data import MiniData
 from mini_recipe.degradations import FAULTS, degrade
 from mini_recipe.image_text import frames_of
@@ -24,7 +25,6 @@ from vapbench.metrics.features.clip import ClipEncoder, ClipWeights, prepare
 from vapbench.metrics.features.precision import exact_float32
 from vapbench.metrics.mini import HEAD
 from vapbench.suites.mini.geometry import SIZE
-from vapbench.training.data import judge_specs, validation_specs
 from vapbench.training.loop import Losses, Run, fit
 from vapbench.training.plan import Plan
 

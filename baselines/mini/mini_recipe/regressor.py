@@ -19,18 +19,18 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from mini_recipe.cards import finish_folder
+from mini_recipe.clips import validation_specs
 from mini_recipe.data import MiniData
 from mini_recipe.readings import Features, told_apart
 from mini_recipe.semantic import degrade
 from vapbench.files.atomic import write_json
-from vapbench.models.semantic_encoder import CONFIG, WEIGHTS, beside_change, layers
+from vapbench.models.semantic_encoder import CONFIG, WEIGHTS, beside_change, layers, to_video
 from vapbench.suites.mini.conditions import CATEGORIES, Category
 from vapbench.suites.mini.grammar.codes import code_of, semantics_of
 from vapbench.suites.mini.grammar.distance import features, typical
 from vapbench.suites.mini.grammar.drawing import draw
 from vapbench.suites.mini.render import MiniClip, render_batch
 from vapbench.suites.mini.scenes import scene_number, seeded
-from vapbench.training.data import to_video, validation_specs
 from vapbench.training.loop import Losses, Run, fit
 from vapbench.training.plan import Plan
 

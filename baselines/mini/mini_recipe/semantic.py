@@ -18,11 +18,11 @@ import torch
 from torch.nn import functional
 
 from mini_recipe.cards import finish_folder
-from vapbench.models.semantic_encoder import SemanticEncoder
+from mini_recipe.clips import ALL_NAMES, judge_specs, validation_specs
+from vapbench.models.semantic_encoder import SemanticEncoder, to_video
 from vapbench.suites.mini.cases import benchmark_cases
 from vapbench.suites.mini.conditions import condition
 from vapbench.suites.mini.render import MiniClip, render_batch
-from vapbench.training.data import ALL_NAMES, judge_specs, to_video, validation_specs
 from vapbench.training.loop import Losses, Run, fit
 from vapbench.training.plan import Plan
 

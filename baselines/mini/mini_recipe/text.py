@@ -23,13 +23,14 @@ from torch.nn import functional
 from transformers import T5Config, T5EncoderModel, T5Tokenizer
 
 from mini_recipe.cards import finish, finish_folder
+from mini_recipe.clips import validation_specs
 from mini_recipe.data import Effects, MiniData
+from mini_recipe.prompts import Mix, Telling, captions_of, told
 from vapbench.suites.mini.render import MiniClip
 from vapbench.suites.mini.scenes import VIVID, BackgroundKind, Shape, draw_scene
-from vapbench.training.data import training_specs, validation_specs
+from vapbench.training.data import training_specs
 from vapbench.training.loop import Losses, Run, fit
 from vapbench.training.plan import Plan
-from vapbench.training.prompts import Mix, Telling, captions_of, told
 
 MAX_LENGTH = 64
 """Tokens of a caption unless the data says otherwise; the longest of the first version has 62."""

@@ -31,14 +31,17 @@ from diffusers import (
 )
 from transformers import T5EncoderModel, T5Tokenizer
 
+from mini_recipe.adapters import mini_tasks
 from mini_recipe.base import train_base
 from mini_recipe.bundle import bundle
 from mini_recipe.cards import CARD, is_finished, weights_identity
+from mini_recipe.clips import validation_specs
 from mini_recipe.config import ASSEMBLED, STAGES, VERSIONS, MiniConfig
 from mini_recipe.diffusion import Denoising, make_scheduler
 from mini_recipe.expert import train_expert
 from mini_recipe.gate import THRESHOLD, Gate, Judge, passes
 from mini_recipe.image_text import train_image_text
+from mini_recipe.latents import Latents, cached_latents
 from mini_recipe.parallel import run_side_by_side
 from mini_recipe.quality import train_quality
 from mini_recipe.readings import fitted
@@ -55,11 +58,9 @@ from vapbench.methods.lora_files import fingerprint
 from vapbench.models import CogVideoXImageToVideoMOTPipeline, load_transformer
 from vapbench.models.loading import load_component
 from vapbench.models.semantic_encoder import SemanticEncoder
-from vapbench.training.data import training_specs, validation_specs
-from vapbench.training.latents import Latents, cached_latents
+from vapbench.training.data import training_specs
 from vapbench.training.loop import Run
 from vapbench.training.lora import Base, train_adapter
-from vapbench.training.lora_run import mini_tasks
 from vapbench.training.progress import Watcher, watcher
 
 _BUILT_ON = {

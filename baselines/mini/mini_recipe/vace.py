@@ -22,9 +22,11 @@ from PIL import Image
 from torch import nn
 
 from mini_recipe.cards import finish_folder
+from mini_recipe.clips import validation_specs
 from mini_recipe.control_latents import ControlLatents, cached_control_latents
 from mini_recipe.data import MiniData
 from mini_recipe.diffusion import Sampling
+from mini_recipe.prompts import Mix, captions_of, told
 from mini_recipe.umt5 import as_umt5
 from vapbench.suites.mini.captions import clip_captions
 from vapbench.suites.mini.controls import CONTROL_KINDS, ControlKind, render_control
@@ -32,10 +34,9 @@ from vapbench.suites.mini.geometry import SIZE
 from vapbench.suites.mini.render import FRAMES, MiniClip
 from vapbench.training.attention import plain_attention
 from vapbench.training.contact_sheets import save_sheet
-from vapbench.training.data import training_specs, validation_specs
+from vapbench.training.data import training_specs
 from vapbench.training.loop import Losses, Run, fit
 from vapbench.training.plan import Plan
-from vapbench.training.prompts import Mix, captions_of, told
 
 _INSPECTIONS = 5  # while training
 _GREY = 128  # of no control: nearest to 0 in -1..1

@@ -27,13 +27,14 @@ from diffusers.models.autoencoders.autoencoder_kl_cogvideox import (
 from torch import nn
 from torch.nn import functional
 
+from mini_recipe.ahead import Ahead
 from mini_recipe.cards import finish
+from mini_recipe.clips import random_clips, to_frames
 from mini_recipe.data import MiniData
+from vapbench.models.semantic_encoder import to_video
 from vapbench.suites.mini.geometry import SIZE
 from vapbench.suites.mini.render import FRAMES, render_batch
-from vapbench.training.ahead import Ahead
 from vapbench.training.contact_sheets import save_sheet
-from vapbench.training.data import random_clips, to_frames, to_video
 from vapbench.training.loop import Losses, Run, fit
 from vapbench.training.plan import Plan
 

@@ -23,11 +23,13 @@ from diffusers.models.autoencoders.vae import DecoderOutput
 from torch import nn
 
 from mini_recipe.cards import finish
+from mini_recipe.clips import random_specs
 from mini_recipe.data import MiniData
 from mini_recipe.vae import VaeConfig, fit_vae, psnr, shown_clips
+from vapbench.models.semantic_encoder import to_video
 from vapbench.suites.mini.controls import CONTROL_KINDS, render_control
 from vapbench.suites.mini.render import FRAMES, render_batch
-from vapbench.training.data import random_specs, to_video, training_specs
+from vapbench.training.data import training_specs
 from vapbench.training.loop import Run
 from vapbench.training.plan import Plan
 

@@ -8,34 +8,27 @@ import numpy as np
 import pytest
 import torch
 from diffusers import AutoencoderKLCogVideoX
+from mini_recipe.clips import judge_specs, random_clips, to_frames, validation_specs
 from mini_recipe.degradations import FAULTS, degrade
 from mini_recipe.diffusion import Denoising, Sampling, make_scheduler, sample
 from mini_recipe.expert import _Pairs
 from mini_recipe.image_text import with_faults
+from mini_recipe.latents import Latents
+from mini_recipe.prompts import Mix, told
 from mini_recipe.quality import Rated, ranking_accuracy
 from mini_recipe.text import MAX_LENGTH, make_tokenizer, tokenise
 from mini_recipe.vae import LATENT_FRAMES, LATENT_SIZE, VaeConfig, make_vae
 from torch.nn import functional
 
 from vapbench.models import NEGATIVE_PROMPT
-from vapbench.models.semantic_encoder import SemanticEncoder
+from vapbench.models.semantic_encoder import SemanticEncoder, to_video
 from vapbench.suites.mini.captions import clip_captions
 from vapbench.suites.mini.cases import benchmark_cases
 from vapbench.suites.mini.render import MiniClip, render_batch
 from vapbench.suites.mini.scenes import split_of
 from vapbench.training.attention import plain_attention
-from vapbench.training.data import (
-    SEEN_NAMES,
-    judge_specs,
-    random_clips,
-    to_frames,
-    to_video,
-    training_specs,
-    validation_specs,
-)
-from vapbench.training.latents import Latents
+from vapbench.training.data import SEEN_NAMES, training_specs
 from vapbench.training.optimiser import orthogonalise
-from vapbench.training.prompts import Mix, told
 
 
 def seeded(seed: int = 0) -> torch.Generator:

@@ -14,9 +14,10 @@ from mini_recipe.vae import VaeConfig
 from mini_recipe.wan_vae import latent_statistics, make_wan_vae
 from transformers import T5Config, T5EncoderModel
 
+from vapbench.models.semantic_encoder import to_video
 from vapbench.suites.mini.captions import clip_captions
 from vapbench.suites.mini.controls import CONTROL_KINDS, render_control
-from vapbench.training.data import SEEN_NAMES, to_video, training_specs
+from vapbench.training.data import SEEN_NAMES, training_specs
 
 
 def seeded(seed: int = 0) -> torch.Generator:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
 
-from vapbench.files.atomic import atomic_path, digest
+from vapbench.files.atomic import digest
+from vapbench.models.semantic_encoder import to_video
 from vapbench.suites.mini.render import MiniClip, render_batch
 from vapbench.suites.mini.writer import DATA_VERSION
-from vapbench.training.data import to_video
+from vapbench.training.examples import cached_tensors
 from vapbench.training.progress import Watcher
 
 _CHUNK = 16
@@ -66,21 +65,6 @@ def cached_latents(
     return Latents(specs=tuple(specs), **tensors)
 
 
-def cached_tensors(path: Path, identity: str, make: Callable[[], dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
-    """Read the tensors that an equal call has made, or make and keep them.
-
-    Args:
-        path: the cache, a safetensors file.
-        identity: hash of everything they depend on.
-        make: makes them.
-    """
-    if not _holds(path, identity):
-        with atomic_path(path) as temporary:
-            save_file(make(), temporary, metadata={"identity": identity})
-    with safe_open(path, framework="pt") as file:
-        return {name: file.get_tensor(name) for name in file.keys()}
-
-
 def checksums(module: Any) -> list[float]:
     """Sums of a module's parameters, which tell trained weights apart."""
     return [float(parameter.double().abs().sum()) for parameter in module.parameters()]
@@ -124,10 +108,3 @@ def _encode_all(
     tensors = {"clips": torch.cat(clips), "stills": torch.cat(stills)}
     tensors["deviation"] = torch.stack(deviations).mean(dim=0)
     return tensors
-
-
-def _holds(path: Path, identity: str) -> bool:
-    if not path.is_file():
-        return False
-    with safe_open(path, framework="pt") as file:
-        return bool((file.metadata() or {}).get("identity") == identity)
