@@ -14,19 +14,21 @@ __version__ = "0.1.0"
 _EXPORTS = {
     "run": "vapbench.api",
     "score": "vapbench.api",
+    "probe": "vapbench.api",
     "metric": "vapbench.api",
-    "load_run": "vapbench.api",
-    "load_runs": "vapbench.api",
+    "load_run": "vapbench.report.runs",
+    "load_runs": "vapbench.report.runs",
     "table": "vapbench.api",
     "compare": "vapbench.api",
     "list_methods": "vapbench.api",
     "list_metrics": "vapbench.api",
     "list_tasks": "vapbench.api",
-    "Run": "vapbench.api",
-    "Runs": "vapbench.api",
-    "Table": "vapbench.api",
-    "Comparison": "vapbench.api",
-    "ClipMetric": "vapbench.api",
+    "Run": "vapbench.report.runs",
+    "Runs": "vapbench.report.runs",
+    "Table": "vapbench.report.tabulate",
+    "Comparison": "vapbench.report.tabulate",
+    "ProbeResult": "vapbench.validation.probe.outcome",
+    "ClipMetric": "vapbench.running.clip_metric",
     "Adapter": "vapbench.methods.lora_files",
     "find_adapter": "vapbench.methods.lora_files",
     "fingerprint": "vapbench.methods.lora_files",
@@ -71,18 +73,12 @@ _EXPORTS = {
 __all__ = sorted([*_EXPORTS, "__version__"])
 
 if TYPE_CHECKING:
-    from vapbench.api import ClipMetric as ClipMetric
-    from vapbench.api import Comparison as Comparison
-    from vapbench.api import Run as Run
-    from vapbench.api import Runs as Runs
-    from vapbench.api import Table as Table
     from vapbench.api import compare as compare
     from vapbench.api import list_methods as list_methods
     from vapbench.api import list_metrics as list_metrics
     from vapbench.api import list_tasks as list_tasks
-    from vapbench.api import load_run as load_run
-    from vapbench.api import load_runs as load_runs
     from vapbench.api import metric as metric
+    from vapbench.api import probe as probe
     from vapbench.api import run as run
     from vapbench.api import score as score
     from vapbench.api import table as table
@@ -121,11 +117,19 @@ if TYPE_CHECKING:
     from vapbench.metrics.base import PaidMetric as PaidMetric
     from vapbench.metrics.base import Score as Score
     from vapbench.metrics.view import ClipView as ClipView
+    from vapbench.report.runs import Run as Run
+    from vapbench.report.runs import Runs as Runs
+    from vapbench.report.runs import load_run as load_run
+    from vapbench.report.runs import load_runs as load_runs
+    from vapbench.report.tabulate import Comparison as Comparison
+    from vapbench.report.tabulate import Table as Table
     from vapbench.results.rows import Note as Note
+    from vapbench.running.clip_metric import ClipMetric as ClipMetric
     from vapbench.suites.mini.oracle import plain_caption as plain_caption
     from vapbench.suites.mini.oracle import rendered_depth as rendered_depth
     from vapbench.suites.mini.oracle import rendered_flow as rendered_flow
     from vapbench.suites.mini.oracle import renderer_version as renderer_version
+    from vapbench.validation.probe.outcome import ProbeResult as ProbeResult
 
 
 def __getattr__(name: str) -> Any:

@@ -1,14 +1,16 @@
-"""The verbs of ``import vapbench as vb``: run, score, load, tabulate, compare.
+"""The verbs of ``import vapbench as vb``: run, score, probe, load, tabulate, compare.
 
     run = vb.run("vap", task="camera", limit=4)
     vb.score(run, metrics=["my.py:Sharpness"])
     vb.load_runs().to_dataframe()
-    vb.table([run], task="camera").to_latex()
+    vb.table([run, "i2v"], task="camera").to_latex()
     vb.compare(run, "i2v").to_dataframe()
+    vb.probe("vap", task="camera").to_dataframe()
     vb.metric("temporal_flickering")("clip.mp4")
 
-The verbs stand on the same rooms as the commands (``running``, ``report``): both give the same rows and tables. Every
-verb takes paths as strings or :class:`~pathlib.Path`, and raises a :class:`vapbench.VapbenchError` of one sentence.
+The commands call the same functions, and give the same rows and tables. A verb takes paths as strings or
+:class:`~pathlib.Path`; where it takes a run, that is a :class:`Run`, its folder, its name in the results folders, or
+the label of its row in tables. What a verb refuses, it refuses with a :class:`vapbench.VapbenchError` of one sentence.
 """
 
 from __future__ import annotations
@@ -16,272 +18,24 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal
 
 from vapbench.errors import DataError, UsageError
-from vapbench.files.walk import is_hidden
-from vapbench.results.places import RUNS, places
-from vapbench.results.run import RunFolder, readable, runs_below
+from vapbench.report.runs import Run, StrPath
+from vapbench.report.runs import load_run as load_run
+from vapbench.report.runs import load_runs as load_runs
+from vapbench.results.places import RUNS
+from vapbench.results.run import RunFolder
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-    import pandas as pd
-
-    from vapbench.core.clip import Clip
-    from vapbench.metrics.base import Metric, Score
-    from vapbench.report.model import TableModel
-    from vapbench.report.read.evidence import Evidence
-    from vapbench.report.tables.comparison import Comparison as ComparisonModel
-    from vapbench.report.tables.layout import Layout
+    from vapbench.report.tabulate import Comparison, Table
+    from vapbench.running.clip_metric import ClipMetric
     from vapbench.running.context import Settings
+    from vapbench.validation.probe.outcome import ProbeResult
 
-StrPath = str | os.PathLike[str]
 Refresh = Literal["missing", "failed", "all"]
-
-
-@dataclass(frozen=True)
-class Run:
-    """One run folder: a method on the cases of a suite, read when it is first asked."""
-
-    path: Path
-
-    @cached_property
-    def evidence(self) -> Evidence:
-        """What the folder says of each case, read once; :meth:`reloaded` reads again."""
-        from vapbench.report.read.evidence import read_evidence
-
-        return read_evidence(RunFolder(self.path))
-
-    def reloaded(self) -> Run:
-        """The same run, as it is on disk now."""
-        return Run(self.path)
-
-    @property
-    def name(self) -> str:
-        """What the run is called."""
-        return self.evidence.label
-
-    @property
-    def method(self) -> str:
-        """Name of its method."""
-        return self.evidence.method
-
-    @property
-    def suite(self) -> str:
-        """Name of its suite."""
-        return self.evidence.suite
-
-    @property
-    def parameters(self) -> dict[str, Any]:
-        """The method's parameters, defaults included."""
-        return dict(self.evidence.identity.parameters)
-
-    @property
-    def videos(self) -> dict[tuple[str, int], Path]:
-        """(case, seed) -> its video, for those that are there and unchanged."""
-        folder = self.evidence.folder
-        found = {(row.case, row.seed): folder.video_of(row) for row in folder.current()}
-        return {key: path for key, path in found.items() if path}
-
-    def to_dataframe(self) -> pd.DataFrame:
-        """Its scores, a row per case, seed and column: :data:`vapbench.report.read.frame.SCHEMA`."""
-        return Runs([self]).to_dataframe()
-
-    def _repr_html_(self) -> str:
-        return table([self], style="wide").to_html()
-
-
-class Runs(Sequence[Run]):
-    """Several runs."""
-
-    def __init__(self, runs: Iterable[Run]) -> None:
-        """Keep ``runs`` in their order."""
-        self._runs = tuple(runs)
-
-    @overload
-    def __getitem__(self, index: int) -> Run: ...
-    @overload
-    def __getitem__(self, index: slice) -> Runs: ...
-    def __getitem__(self, index: int | slice) -> Run | Runs:
-        """One run, or some of them."""
-        return Runs(self._runs[index]) if isinstance(index, slice) else self._runs[index]
-
-    def __len__(self) -> int:
-        """How many there are."""
-        return len(self._runs)
-
-    def __repr__(self) -> str:
-        """Their folders."""
-        return f"Runs({[str(run.path) for run in self._runs]})"
-
-    def to_dataframe(self) -> pd.DataFrame:
-        """Their scores, a row per run, case, seed and column: :data:`vapbench.report.read.frame.SCHEMA`.
-
-        Only standing rows: scores of the current videos, by the current content of their cases.
-        """
-        from vapbench.report.read.frame import frame_of
-
-        return frame_of([run.evidence for run in self._runs])
-
-
-@dataclass(frozen=True)
-class Table:
-    """Methods by metrics: means with intervals, ranks and counts, one table per suite and task."""
-
-    models: tuple[TableModel, ...]
-    layout: Layout
-
-    def to_dataframe(self) -> pd.DataFrame:
-        """A row per task, method and metric.
-
-        Columns: suite, task, method, metric, title, mean, low, high (in the metric's own unit; missing where there is
-        none), n, total, best_rank, worst_rank.
-        """
-        import pandas as pd
-
-        rows = [
-            {
-                **{"suite": model.suite, "task": model.task, "method": row.label},
-                **{"metric": column.metric, "title": column.title},
-                **{"mean": cell.mean, "low": cell.low, "high": cell.high, "n": cell.n, "total": cell.total},
-                **dict(zip(("best_rank", "worst_rank"), cell.ranks or (None, None), strict=True)),
-            }
-            for model in self.models
-            for row, cells in zip(model.rows, model.cells, strict=True)
-            for column, cell in zip(model.columns, cells, strict=True)
-        ]
-        numbers = {"mean": "Float64", "low": "Float64", "high": "Float64", "best_rank": "Int64", "worst_rank": "Int64"}
-        names = ["suite", "task", "method", "metric", "title", *("mean", "low", "high"), "n", "total"]
-        return pd.DataFrame(rows, columns=[*names, "best_rank", "worst_rank"]).astype(numbers)
-
-    def to_latex(self, *, standalone: bool = False) -> str:
-        """LaTeX with booktabs; ``standalone`` makes a document that compiles by itself."""
-        return self._render("latex", standalone)
-
-    def to_markdown(self) -> str:
-        """Markdown, with the footers below."""
-        return self._render("markdown")
-
-    def to_html(self) -> str:
-        """An HTML fragment per table."""
-        return self._render("html")
-
-    def _repr_html_(self) -> str:
-        return self.to_html()
-
-    def _render(self, format_: Literal["latex", "markdown", "html"], standalone: bool = False) -> str:
-        from vapbench.report.render.formats import render_all
-
-        return render_all(self.models, self.layout, format_, standalone)
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Two runs, case by case, in every column both have; one comparison per task."""
-
-    models: tuple[ComparisonModel, ...]
-
-    def to_dataframe(self) -> pd.DataFrame:
-        """A row per task and metric.
-
-        Columns: task, a, b, metric, title, mean_a, mean_b, difference, low, high (of a minus b, in the metric's own
-        unit), p (adjusted over the columns), n, total, better (the label of the better run, empty if the test does not
-        say), reason (why there is no difference).
-        """
-        import pandas as pd
-
-        rows = []
-        for model in self.models:
-            labels = {"A": model.a, "B": model.b}
-            for column in model.columns:
-                found = column.difference
-                rows.append(
-                    {
-                        **{"task": model.task, "a": model.a, "b": model.b},
-                        **{"metric": column.column.metric, "title": column.column.title},
-                        **{"mean_a": column.mean_a, "mean_b": column.mean_b},
-                        **{name: getattr(found, key, None) for name, key in _DIFFERENCE.items()},
-                        **{"n": column.n, "total": column.total},
-                        **{"better": labels.get(column.verdict, ""), "reason": column.reason},
-                    }
-                )
-        numbers = dict.fromkeys(("mean_a", "mean_b", "difference", "low", "high", "p"), "Float64")
-        names = ["task", "a", "b", "metric", "title", *numbers, "n", "total", "better", "reason"]
-        return pd.DataFrame(rows, columns=names).astype(numbers)
-
-    def __str__(self) -> str:
-        """As the terminal prints it, without a limit to its width."""
-        return self.text()
-
-    def text(self, width: int | None = None) -> str:
-        """As a terminal of so many columns prints it."""
-        from vapbench.report.render.comparison import lines, without_shared, wrapped
-
-        parts, shared = without_shared(self.models)
-        notes = [line for note in shared for line in wrapped(note, width)]
-        blocks = [list(lines(part, width)) for part in parts] + ([notes] if notes else [])
-        return "\n\n".join("\n".join(block) for block in blocks)
-
-    def _repr_html_(self) -> str:
-        return str(self.to_dataframe().to_html())
-
-
-_DIFFERENCE = {"difference": "mean", "low": "low", "high": "high", "p": "adjusted"}
-
-
-class ClipMetric:
-    """A metric for single clips: call it with a video."""
-
-    def __init__(self, metric: Metric, device: str = "auto") -> None:
-        """Load what the metric needs.
-
-        Raises:
-            NotApplicable: its weights are absent; the message says how to fetch them.
-        """
-        from vapbench.running.device import torch_device
-
-        self.metric = metric
-        self.device = torch_device(device)
-        metric.setup(self.device)
-
-    def __call__(
-        self,
-        clip: StrPath | npt.NDArray[np.uint8] | Clip | Any,
-        *,
-        reference: StrPath | None = None,
-        image: StrPath | None = None,
-        target: StrPath | None = None,
-        caption: str | None = None,
-        fps: float = 8.0,
-    ) -> Score:
-        """Score one clip.
-
-        Args:
-            clip: a video file, or frames ``(T, H, W, 3)`` uint8 RGB as an array or a tensor.
-            reference: the reference video, for metrics that look at it.
-            image: the first frame the method was given, for metrics that look at it.
-            target: the ground-truth video, for metrics that look at it.
-            caption: the caption, for metrics that look at it.
-            fps: frames per second of an array or tensor.
-
-        Raises:
-            UsageError: the metric needs something that was not given.
-            NotApplicable: the metric does not apply to this clip.
-        """
-        from vapbench.metrics.view import ClipView
-        from vapbench.running.attempt import checked
-
-        given = {"reference": reference, "image": image, "target": target, "prompt": caption}
-        if lacking := sorted(need for need in self.metric.needs if need in given and given[need] is None):
-            wanted = ", ".join("caption=" if need == "prompt" else f"{need}=" for need in lacking)
-            raise UsageError(f"{self.metric.name} looks at more than the clip: give it {wanted}")
-        read = _as_clip(clip, fps)
-        case = _single_case(read, reference, image, target, caption)
-        return checked(self.metric.name, self.metric.score(ClipView(read, case, self.device), case))
 
 
 def run(
@@ -328,19 +82,15 @@ def run(
         DataError: data or results that do not fit.
         TooManyFailures: more failed than ``max_failures`` allows; everything finished is kept.
     """
-    from vapbench.methods import resolve
-    from vapbench.running.plan import columns, plan_run
+    from vapbench.running.plan import columns
+    from vapbench.running.prepare import plan_methods
     from vapbench.running.progress import progress as watch
     from vapbench.running.run import choose, execute
 
     selection = choose(suite, _path(data), task, limit)
     wanted = columns(selection.suite.metrics if metrics is None else metrics)
-    resolved = resolve(method, {"dtype": dtype, "offload": offload}, selection.suite.name)
-    plan = plan_run(
-        *(selection.suite.name, selection.task.name, resolved, selection.cases, seeds, _results(results), name),
-        among=selection.among,
-        suite_version=selection.suite.version,
-    )
+    shared = {"dtype": dtype, "offload": offload}
+    (plan,) = plan_methods(selection, [method], shared, seeds, _results(results), name)
     execute(plan, wanted, _settings(device, refresh, retries, max_failures), watch(not progress))
     return Run(plan.folder.path)
 
@@ -362,7 +112,7 @@ def score(
     """Score a run, or a folder of videos you have. No method is loaded; what is scored already is kept.
 
     Args:
-        target: a run, its folder, or a folder of videos named after their cases.
+        target: a run, or a folder of videos named after their cases.
         metrics: as in :func:`run`.
         task: which cases to score.
         suite: the suite of the cases; by default the run's own, and ``mini`` for a folder of videos.
@@ -382,13 +132,14 @@ def score(
         DataError: the run is of another suite, or the folder holds no video of a case.
         TooManyFailures: more failed than ``max_failures`` allows; everything finished is kept.
     """
+    from vapbench.report.naming import find_target
     from vapbench.results.run import is_run
-    from vapbench.running.plan import plan_run
+    from vapbench.running.prepare import plan_method
     from vapbench.running.progress import progress as watch
     from vapbench.running.run import choose, columns_for, execute, open_folder, rescore
     from vapbench.suites import find_suite
 
-    path = target.path if isinstance(target, Run) else Path(target)
+    path = target.path if isinstance(target, Run) else find_target(Path(target), _path(results), suite)
     made = is_run(path)
     if suite is None:
         suite = Run(path).suite if made else "mini"
@@ -406,55 +157,75 @@ def score(
     method, folder = open_folder(path, "all", selection)
     if not (seeds := folder.seeds(selection.cases)):
         raise DataError(f"{path}: no video of any case of the task; see: vapbench score {path} --dry-run")
-    plan = plan_run(
-        *(selection.suite.name, selection.task.name, method, selection.cases, seeds, _results(results), name),
-        among=selection.among,
-        suite_version=selection.suite.version,
-    )
+    plan = plan_method(selection, method, seeds, _results(results), name)
     # Finished videos cost nothing to try: all of them are, whatever fails.
     execute(plan, wanted, replace(settings, every_case=True), watch(not progress))
     return Run(plan.folder.path)
 
 
-def load_run(run: StrPath) -> Run:
-    """Read a run folder.
+def probe(
+    methods: str | Sequence[str],
+    *,
+    task: str = "all",
+    suite: str = "mini",
+    data: StrPath | None = None,
+    metrics: Sequence[str] | None = None,
+    cells: Literal["core", "balanced", "full"] = "balanced",
+    captions: StrPath | None = None,
+    seeds: Sequence[int] = (0,),
+    limit: int | None = None,
+    results: StrPath | None = None,
+    refresh: Refresh = "missing",
+    retries: int = 1,
+    max_failures: float = 0.1,
+    device: str = "auto",
+    dtype: str | None = None,
+    offload: str | None = None,
+    progress: bool = True,
+) -> ProbeResult:
+    """Measure what reference and caption each do to a method's videos. The same call resumes.
 
-    Raises:
-        DataError: there is none, or it is damaged.
-    """
-    found = Run(Path(run))
-    _ = found.evidence
-    return found
-
-
-def load_runs(*folders: StrPath, suite: str | None = None) -> Runs:
-    """Every run in the folders. One whose manifest is damaged is left out, and told of as a warning.
+    Every case is made again with another reference or another caption, and scored against its own reference.
 
     Args:
-        folders: folders that hold runs, at any depth; by default those the commands read: ``VAPBENCH_RESULTS``, or
-            else ``./runs`` and, at the top of a clone, the committed rows of ``./results``. Of two runs that have one
-            suite and name, that of the first folder counts.
-        suite: only runs of this suite.
+        methods: one or several, as in :func:`run`.
+        task: as in :func:`run`, like every argument that is not named here.
+        suite: as in :func:`run`.
+        data: as in :func:`run`.
+        metrics: the first says how much of the effect is there; None for the suite's that look at the reference.
+        cells: ``core``: reference own or wrong, caption with or without the effect. ``balanced``: every other reference
+            and caption too, one at a time. ``full``: each with each.
+        captions: a table of captions without the effect; by default the suite's, or ``probe_captions.csv`` in its data.
+        seeds: as in :func:`run`.
+        limit: as in :func:`run`.
+        results: as in :func:`run`; the probe's own runs and files are in its folder ``probe``.
+        refresh: as in :func:`run`.
+        retries: as in :func:`run`.
+        max_failures: as in :func:`run`.
+        device: as in :func:`run`.
+        dtype: as in :func:`run`.
+        offload: as in :func:`run`.
+        progress: as in :func:`run`.
 
     Raises:
-        UsageError: a folder that was named is not there.
+        UsageError: as in :func:`run`, or the first metric does not look at the reference.
+        DataError: data, captions or results that do not fit.
+        TooManyFailures: more failed than ``max_failures`` allows; everything finished is kept.
     """
-    for folder in folders:
-        if not Path(folder).is_dir():
-            raise UsageError(f"{folder}: no such folder of runs; make a run: vapbench run --help")
-    if folders:
-        below = [
-            path
-            for folder in map(Path, folders)
-            for path in sorted(folder.rglob("manifest.json"))
-            if not any(map(is_hidden, path.relative_to(folder).parts))
-        ]
-        # Two paths may lead to one run.
-        found = [RunFolder(path.parent) for path in {path.resolve(): path for path in below}.values()]
-    else:
-        found = runs_below(places())
-    runs = [load_run(folder.path) for folder in readable(found)]
-    return Runs(run for run in runs if suite is None or run.suite == suite)
+    from vapbench.running.progress import progress as watch
+    from vapbench.running.run import choose, execute
+    from vapbench.validation.probe.outcome import conclude
+    from vapbench.validation.probe.plans import set_up
+
+    selection = choose(suite, _path(data), task, limit)
+    named = [methods] if isinstance(methods, str) else methods
+    shared = {"dtype": dtype, "offload": offload}
+    setting = set_up(
+        *(selection, named, shared, metrics, cells, seeds, _results(results), _path(data), _path(captions))
+    )
+    for plan in setting.plans:
+        execute(plan, setting.columns, _settings(device, refresh, retries, max_failures), watch(not progress))
+    return conclude(setting)
 
 
 def table(
@@ -468,7 +239,7 @@ def table(
     """Tabulate runs: means over cases with intervals clustered by condition, ranks, n of total.
 
     Args:
-        runs: one or several, as objects or folders.
+        runs: one or several.
         task: the task; None for a table per task, the one of most cases first.
         config: a ``table.yaml``; what is given here overrides it.
         metrics: columns to show, in this order; ``+name`` adds one to the style's; None for the style's.
@@ -482,22 +253,20 @@ def table(
         UsageError: no run has a case of the task, or a name is of no row or column.
         DataError: a run or ``config`` is damaged, or a field has a value that it cannot have.
     """
-    from vapbench.report.tables.arrange import check_names, tabulate
     from vapbench.report.tables.layout import read_layout
+    from vapbench.report.tabulate import table_of
 
-    folders = [RunFolder(_run_path(item)) for item in _several(runs)]
+    several = [runs] if isinstance(runs, (Run, str, os.PathLike)) else runs
     usual = {} if config else {"style": "wide"}
     wanted = read_layout(_path(config), **{**usual, **layout, "task": task, "columns": metrics})
-    models = tabulate(folders, wanted)
-    check_names(models, wanted)
-    return Table(tuple(models), wanted)
+    return table_of([_folder(each) for each in several], wanted)
 
 
 def compare(a: Run | StrPath, b: Run | StrPath, task: str | None = None) -> Comparison:
     """Is ``a`` better than ``b``? Paired by case, tested by condition, adjusted over the columns.
 
     Args:
-        a: a run, or its folder.
+        a: a run.
         b: another of the same suite.
         task: the task; None for every task that both have cases of.
 
@@ -506,8 +275,9 @@ def compare(a: Run | StrPath, b: Run | StrPath, task: str | None = None) -> Comp
         DataError: they are of different suites, or damaged.
     """
     from vapbench.report.tables.comparison import compare as compare_folders
+    from vapbench.report.tabulate import Comparison
 
-    return Comparison(tuple(compare_folders(RunFolder(_run_path(a)), RunFolder(_run_path(b)), task)))
+    return Comparison(tuple(compare_folders(_folder(a), _folder(b), task)))
 
 
 def metric(name: str, *, device: str = "auto") -> ClipMetric:
@@ -522,6 +292,7 @@ def metric(name: str, *, device: str = "auto") -> ClipMetric:
         NotApplicable: its weights are absent; the message says how to fetch them.
     """
     from vapbench.metrics import resolve
+    from vapbench.running.clip_metric import ClipMetric
 
     return ClipMetric(resolve(name)[0], device)
 
@@ -547,12 +318,10 @@ def list_tasks() -> list[str]:
     return sorted(load_tasks())
 
 
-def _several(runs: Run | StrPath | Iterable[Run | StrPath]) -> list[Run | StrPath]:
-    return [runs] if isinstance(runs, (Run, str, os.PathLike)) else list(runs)
+def _folder(run: Run | StrPath) -> RunFolder:
+    from vapbench.report.naming import find_run
 
-
-def _run_path(run: Run | StrPath) -> Path:
-    return run.path if isinstance(run, Run) else Path(run)
+    return RunFolder(run.path) if isinstance(run, Run) else find_run(str(run))
 
 
 def _path(path: StrPath | None) -> Path | None:
@@ -567,44 +336,3 @@ def _settings(device: str, refresh: Refresh, retries: int, max_failures: float) 
     from vapbench.running.context import FailureLimit, Settings
 
     return Settings(device, refresh, retries, FailureLimit.parse(f"{max_failures:g}"), ["python", *sys.argv[:1]])
-
-
-def _as_clip(clip: Any, fps: float) -> Clip:
-    import numpy as np
-
-    from vapbench.core.clip import Clip
-    from vapbench.core.video import read_video
-
-    if isinstance(clip, Clip):
-        return clip
-    if isinstance(clip, (str, os.PathLike)):
-        return read_video(Path(clip))
-    frames = np.asarray(clip.detach().cpu() if hasattr(clip, "detach") else clip)
-    if frames.ndim != 4 or frames.shape[-1] != 3 or frames.dtype != np.uint8:
-        raise UsageError(
-            f"A clip is (T, H, W, 3) uint8 RGB; this is {frames.shape} {frames.dtype}. Move channels to the end and "
-            "scale to 0..255."
-        )
-    return Clip(frames, fps, source="an array")
-
-
-def _single_case(
-    clip: Clip, reference: StrPath | None, image: StrPath | None, target: StrPath | None, caption: str | None
-) -> Any:
-    """A case around one clip. What was not given is not there: the metric has said that it does not look at it."""
-    from vapbench.core.case import Case, ClipSpec, Media, Reference
-
-    def media(path: StrPath | None) -> Any:
-        return None if path is None else Media(path=Path(path))
-
-    height, width = clip.height - clip.height % 2, clip.width - clip.width % 2
-    return Case.model_construct(
-        id="clip",
-        condition="clip",
-        category=None,
-        references=(Reference.model_construct(video=media(reference), caption=None),),
-        image=media(image),
-        caption=caption,
-        target=media(target),
-        clip=ClipSpec.model_construct(frames=len(clip.frames), fps=clip.fps, height=height, width=width),
-    )

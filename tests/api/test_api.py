@@ -166,3 +166,24 @@ def test_a_metric_edited_and_set_back_has_its_own_scores_again(made: vb.Run, tmp
         return set(frame.loc[frame["metric"] == "level", "value"])
 
     assert [scored("1.0"), scored("2.0"), scored("1.0")] == [{1.0}, {2.0}, {1.0}]
+
+
+def test_a_probe_says_what_the_reference_does(folder: Path) -> None:
+    found = vb.probe("frozen", task="camera", limit=2, cells="core", results=folder, progress=False)
+    frame = found.to_dataframe().set_index("effect")
+    assert set(frame.loc[["reference", "caption"], "verdict"]) == {"unchanged"}
+    assert frame.loc["reference", "mean"] == 0
+    assert frame.loc["reference", "n"] == frame.loc["reference", "total"] == 2
+    assert "frozen ignores its reference" in str(found)
+    assert {path.suffix for path in found.files} == {".html", ".svg", ".pdf", ".png", ".json"}
+    assert all(path.is_file() for path in found.files)
+
+
+def test_a_run_goes_by_its_name(made: vb.Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VAPBENCH_RESULTS", str(folder))
+    assert vb.load_run("frozen").path == made.path
+    assert vb.table("frozen", metrics=FREE[:1]).to_dataframe()["method"].tolist() == ["frozen"]
+    with pytest.raises(vb.UsageError, match="No run 'frozem'.*frozen"):
+        vb.compare("frozem", made)
+    with pytest.raises(vb.UsageError, match="No run has a column 'flicker'"):
+        vb.table(made, metrics=["flicker"])

@@ -14,50 +14,28 @@ from vapbench.core.console import errors
 
 if TYPE_CHECKING:
     from vapbench.errors import VapbenchError
-    from vapbench.methods import ResolvedMethod
     from vapbench.methods.preflight import Preflight
     from vapbench.running.context import Settings
     from vapbench.running.plan import Column, RunPlan
     from vapbench.running.run import Outcome, Selection
-    from vapbench.running.shards import Shard
 
 
 def plans_of(
     selection: Selection, cases: Cases, generation: Generation, execution: Execution, tentative: bool
 ) -> list[RunPlan]:
-    """Lay out one run for each method; ``tentative`` where weights may be absent, since nothing will be run."""
-    from vapbench.methods import resolve
-    from vapbench.running.plan import plan_run
+    """Lay out one run for each method, without those that a shard left without a case; with none left, all is done."""
+    from vapbench.running.prepare import plan_methods
     from vapbench.running.shards import Shard
 
-    suite, task, results, name = selection.suite.name, selection.task.name, execution.results, execution.name
-    resolved = [resolve(text, generation.shared, suite) for text in dict.fromkeys(generation.method)]
-    _refuse_one_name_for_many(resolved, name)
-    piece = Shard.parse(generation.shard) if generation.shard else None
-    plans = [
-        plan_run(
-            *(suite, task, item, selection.cases, cases.seed or [0], results, name, selection.among),
-            tentative=tentative,
-            shard=piece,
-            suite_version=selection.suite.version,
-        )
-        for item in resolved
-    ]
-    return _without_empty(plans, piece, len(selection.cases))
-
-
-def _refuse_one_name_for_many(resolved: list[ResolvedMethod], name: str | None) -> None:
-    from vapbench.errors import UsageError
-
-    if name and len(resolved) > 1:
-        raise UsageError(f"--name {name} cannot stand for {len(resolved)} methods; give one --method, or no --name.")
-
-
-def _without_empty(plans: list[RunPlan], shard: Shard | None, cases: int) -> list[RunPlan]:
-    """Leave out plans that a shard left without a case; where none is left, that is all there is to do."""
+    shard = Shard.parse(generation.shard) if generation.shard else None
+    plans = plan_methods(
+        *(selection, generation.method, generation.shared, cases.seed or [0], execution.results, execution.name),
+        shard=shard,
+        tentative=tentative,
+    )
     found = [plan for plan in plans if plan.jobs]
     if shard and not found:
-        text = f"Shard {shard} has no case: there are {cases}. Nothing to do."
+        text = f"Shard {shard} has no case: there are {len(selection.cases)}. Nothing to do."
         errors().print(text, markup=False, soft_wrap=True)
         raise typer.Exit(0)
     return found

@@ -42,18 +42,13 @@ def export(
     vapbench export --format parquet --out scores.parquet
     vapbench export vap i2v --format dataset --out scores
     """
-    from vapbench.api import Run, Runs
-    from vapbench.cli.naming import run_folders, where
+    from vapbench.cli.layout import runs_named
     from vapbench.core.console import configure_logging
-    from vapbench.errors import UsageError
     from vapbench.report.render.export import export as write
+    from vapbench.report.runs import Run, Runs
 
     configure_logging(verbose=0, quiet=False)
-    folders = run_folders(runs, results, suite)
-    if not folders:
-        raise UsageError(
-            f"No runs in {where(results)}{f' of suite {suite}' if suite else ''}; make one: vapbench run --help"
-        )
+    folders = runs_named(runs, results, suite)
     frame = Runs(Run(folder.path) for folder in folders).to_dataframe()
     path = out or Path("scores" if format_ == "dataset" else f"scores.{format_}")
     for file in write(frame, format_, path):

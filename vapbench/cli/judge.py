@@ -60,9 +60,9 @@ def check_judge(
 
     from vapbench.cli.costs import print_costs
     from vapbench.cli.execute import say_stopped
-    from vapbench.cli.naming import find_run
     from vapbench.core.console import configure_logging, output, print_json
     from vapbench.errors import BudgetSpent
+    from vapbench.report.naming import find_run
     from vapbench.report.tables.votes import read_votes
     from vapbench.running.costs import limit_calls
     from vapbench.running.plan import columns

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,9 +11,11 @@ import typer
 
 from vapbench.cli import options as opt
 from vapbench.cli.help import LAYOUT
+from vapbench.errors import UsageError
 
 if TYPE_CHECKING:
     from vapbench.report.tables.layout import Layout
+    from vapbench.results.run import RunFolder
 
 
 @dataclass(frozen=True)
@@ -113,9 +116,29 @@ class TableLayout:
         )
 
 
-def _pairs(option: str, texts: list[str] | None) -> list[tuple[str, str]]:
-    from vapbench.errors import UsageError
+def runs_of(layout: Layout, results: Path | None) -> list[RunFolder]:
+    """The runs a layout names, or all there are; none is enough where it asks for published rows."""
+    return runs_named(layout.runs, results, layout.suite, or_none=layout.published)
 
+
+def runs_named(
+    runs: Sequence[str] | None, results: Path | None, suite: str | None, or_none: bool = False
+) -> list[RunFolder]:
+    """The runs a user names, or all there are.
+
+    Raises:
+        UsageError: there are none, and that is not enough.
+    """
+    from vapbench.report.naming import run_folders, where
+
+    folders = run_folders(runs, results, suite)
+    if folders or or_none:
+        return folders
+    of_suite = f" of suite {suite}" if suite else ""
+    raise UsageError(f"No runs in {where(results)}{of_suite}; make one: vapbench run --help")
+
+
+def _pairs(option: str, texts: list[str] | None) -> list[tuple[str, str]]:
     found = []
     for text in texts or ():
         # A run may be called vap:reference=shuffled, so the last equals sign parts a label; the first, a group.

@@ -122,12 +122,12 @@ def pack(
     vapbench leaderboard pack runs/mini/mine leaderboard/submissions/mine \\
         --submitter "A Lab" --contact bench@example.org --licence CC-BY-4.0
     """
-    from vapbench.cli.naming import find_run
     from vapbench.core.console import output
     from vapbench.files.atomic import quoted
     from vapbench.leaderboard.pack import code_of
     from vapbench.leaderboard.pack import pack as pack_run
     from vapbench.leaderboard.roster import Rosters
+    from vapbench.report.naming import find_run
     from vapbench.results.places import places
 
     code = code_of(repository, commit)

@@ -237,7 +237,7 @@ def _suites() -> list[dict[str, Any]]:
 
 
 def _runs(results: Path | None) -> list[dict[str, Any]]:
-    from vapbench.cli.naming import run_folders
+    from vapbench.report.naming import run_folders
     from vapbench.report.read.columns import rows_of
     from vapbench.report.read.evidence import Evidence
 

@@ -70,9 +70,9 @@ def plan(
     """
     from vapbench.cli.dry_run import describe_plans, describe_protocol
     from vapbench.cli.execute import plans_of
-    from vapbench.cli.naming import find_run
     from vapbench.core.console import configure_logging
     from vapbench.methods.hardware import find_gpu
+    from vapbench.report.naming import find_run
     from vapbench.running.estimate import Machines, estimate
     from vapbench.running.plan import columns
     from vapbench.running.run import choose

@@ -59,7 +59,8 @@ def plan_videos(
     from vapbench.core.console import errors, output
     from vapbench.errors import DataError
     from vapbench.methods.preflight import refuse_none
-    from vapbench.running.plan import plan_run, run_name
+    from vapbench.running.plan import run_name
+    from vapbench.running.prepare import plan_method
 
     method = _folder(resolved)
     wanted = list(dict.fromkeys(seeds or method.seeds(selection.cases) or [0]))
@@ -75,12 +76,7 @@ def plan_videos(
         if silent:
             print_document({"preflight": found.document(), "error": str(error)})
         raise
-    suite, task = selection.suite.name, selection.task.name
-    plan = plan_run(
-        *(suite, task, resolved, selection.cases, wanted, results, name, selection.among),
-        suite_version=selection.suite.version,
-    )
-    return plan, found
+    return plan_method(selection, resolved, wanted, results, name), found
 
 
 def _folder(resolved: ResolvedMethod) -> Folder:

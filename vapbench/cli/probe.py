@@ -97,10 +97,9 @@ def probe(
     from vapbench.files.atomic import quoted
     from vapbench.running.costs import limit_calls
     from vapbench.running.run import choose
-    from vapbench.validation.probe.files import write_files
+    from vapbench.validation.probe.outcome import conclude
     from vapbench.validation.probe.plans import set_up
-    from vapbench.validation.probe.report import analyse, to_json
-    from vapbench.validation.probe.text import lines
+    from vapbench.validation.probe.report import to_json
 
     output.begin()
     generation = opt.Generation(method, dtype, offload, None, retries)
@@ -121,13 +120,11 @@ def probe(
         return
     limit_calls(setting.columns, max_judge_calls)
     stopped = execute_all(setting.plans, setting.columns, settings, selection, output.quiet)
-    report = analyse(setting)
-    written = write_files(setting, report)
+    found = conclude(setting)
     if output.json:
-        print_json(to_json(report))
+        print_json(to_json(found.report))
     else:
-        for line in (*lines(report), f"Wrote {', '.join(map(quoted, written))}"):
-            stdout().print(line, markup=False, soft_wrap=True)
+        stdout().print(f"{found}\nWrote {', '.join(map(quoted, found.files))}", markup=False, soft_wrap=True)
     raise typer.Exit(1 if stopped else 0)
 
 

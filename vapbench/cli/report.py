@@ -10,7 +10,7 @@ import typer
 from vapbench.cli import options as opt
 from vapbench.cli.extras import Extras
 from vapbench.cli.help import Command
-from vapbench.cli.layout import TableLayout
+from vapbench.cli.layout import TableLayout, runs_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,23 +75,17 @@ def report(
     vapbench report --metric first_frame_psnr --label vap="VAP (ours)"
     vapbench report --metric semantic_alignment --by-category
     """
-    from vapbench.cli.naming import run_folders, where
     from vapbench.core.console import configure_logging
-    from vapbench.errors import UsageError
 
     configure_logging(verbose=0, quiet=False)
     wanted = layout.read(runs=runs or None, style="wide", width=width)
-    folders = run_folders(wanted.runs, results, wanted.suite)
-    if not folders:
-        of_suite = f" of suite {wanted.suite}" if wanted.suite else ""
-        raise UsageError(f"No runs in {where(results)}{of_suite}; make one: vapbench run --help")
+    folders = runs_of(wanted, results)
     if format_ == "vbench":
         _write_vbench(folders, wanted.task)
         return
     extras = Extras(by_condition, votes or wanted.votes, tuple(figure or ()), wanted.width)
     # Votes are set against the metrics; as a column of their own they are what ``table`` writes.
     wanted = wanted.model_copy(update={"votes": None})
-    check_columns(folders, [choice.name for choice in wanted.columns])
     print_tables(folders, wanted, as_json=json or format_ == "json", next_steps=False, checked=True, extras=extras)
 
 
@@ -126,8 +120,8 @@ def show(
     vapbench show vap i2v --case mini_bepazu--1
     vapbench show elsewhere/mini/vap  # any run folder
     """
-    from vapbench.cli.naming import own_folder
     from vapbench.core.console import configure_logging, output
+    from vapbench.report.naming import own_folder
     from vapbench.report.page.page import write_page
 
     configure_logging(verbose=0, quiet=False)
@@ -147,8 +141,8 @@ def _runs_to_show(names: Sequence[str], results: Path | None) -> list[RunFolder]
     Raises:
         UsageError: there is none of a name; of a name that is a case, with the command that shows it.
     """
-    from vapbench.cli.naming import find_run
     from vapbench.errors import UsageError
+    from vapbench.report.naming import find_run
 
     folders = [find_run(names[0], results, suite=None)]
     for name in names[1:]:
@@ -175,16 +169,14 @@ def print_tables(
     from vapbench.errors import UsageError
     from vapbench.report.render.json import to_json
     from vapbench.report.render.terminal import print_tables as print_terminal
-    from vapbench.report.tables.arrange import check_names, tabulate
+    from vapbench.report.tabulate import table_of
 
-    if not folders:
+    if not (folders or layout.published):
         return
     extras = extras or Extras()
     # As the runs were told to score them: what a suite names first is what it is about.
     order = list(dict.fromkeys(name for folder in folders for name in folder.manifest().metrics))
-    tables = tabulate(folders, layout, order)
-    if checked:
-        check_names(tables, layout)
+    tables = table_of(folders, layout, order, check=checked).models
     extras.check(tables)
     if as_json:
         print_json([{**to_json(table), **extras.data(table)} for table in tables])
@@ -200,10 +192,10 @@ def print_tables(
 
 
 def _write_vbench(folders: Sequence[RunFolder], task: str | None) -> None:
-    from vapbench.cli.naming import own_folder
     from vapbench.core.console import errors, output
     from vapbench.errors import DataError
     from vapbench.files.atomic import write_json
+    from vapbench.report.naming import own_folder
     from vapbench.report.read.evidence import read_evidence
     from vapbench.report.render.vbench import eval_results
 
@@ -222,25 +214,6 @@ def _write_vbench(folders: Sequence[RunFolder], task: str | None) -> None:
             "No run has a complete column of VBench's definition; see docs/reference/metrics.md, and: "
             "vapbench score --help"
         )
-
-
-def check_columns(folders: Sequence[RunFolder], metrics: Sequence[str] | None) -> None:
-    """Refuse the name of a column that no run has.
-
-    Raises:
-        UsageError: with the columns there are.
-    """
-    from vapbench.errors import UsageError, did_you_mean
-    from vapbench.report.read.evidence import chosen, read_all
-    from vapbench.results.sets import read_results
-
-    if not metrics:
-        return
-    columns = {key for run in read_all(folders) for key in run.scores}
-    known = {key.metric for key in columns} | {found.metric for folder in folders for found in read_results(folder)}
-    for name in metrics:
-        if not chosen(columns, [name]) and name not in known:
-            raise UsageError(f"No run has a column {name!r}.{did_you_mean(name, known)}")
 
 
 def _next_steps(folders: Sequence[RunFolder], suite: str, bounds: str) -> list[str]:

@@ -190,9 +190,9 @@ def _named(name: str, results: Path | None) -> RunFolder:
     Raises:
         UsageError: there is none, or its rows are committed ones and it was named by its name alone.
     """
-    from vapbench.cli.naming import find_run
     from vapbench.errors import UsageError
     from vapbench.files.atomic import quoted
+    from vapbench.report.naming import find_run
 
     found = find_run(name, results, suite=None)
     by_path = found.path == Path(name)

@@ -80,6 +80,7 @@ def score(
     """
     from vapbench.cli.report import print_tables
     from vapbench.errors import UsageError
+    from vapbench.report.naming import find_target
     from vapbench.report.tables.layout import read_layout
     from vapbench.running.costs import limit_calls
     from vapbench.running.progress import progress
@@ -89,7 +90,7 @@ def score(
     output.begin()
     settings = execution.settings(scoring=scoring)
     suite = find_suite(cases.suite)
-    target = _run_or_folder(target, execution.results, suite.name)
+    target = find_target(target, execution.results, suite.name)
     # The variable may be meant for other suites; a path spells it otherwise, as without a slash at its end.
     if suite.data == "videos" and cases.data and cases.data != Path(os.environ.get("VAPBENCH_DATA", "")):
         raise UsageError(f"--suite {cases.suite} has no data but the videos in {target}; leave --data out.")
@@ -241,19 +242,6 @@ def _score_set(
         f"{scored.value:.{digits}f}{interval}  n={scored.n} videos, {scored.clusters} conditions  ({better} is better)"
     )
     output().print(f"{text}: {said}", markup=False, soft_wrap=True)
-
-
-def _run_or_folder(target: Path, results: Path, suite: str) -> Path:
-    """The folder that is meant; where there is none of that name, the run of it."""
-    from vapbench.cli.naming import find_run
-    from vapbench.errors import UsageError
-
-    if target.exists() or len(target.parts) > 1:
-        return target
-    try:
-        return find_run(str(target), results, suite).path
-    except UsageError as error:
-        raise UsageError(f"There is no folder {target} here. {error}") from None
 
 
 def _bounds(selection: Selection, cases: opt.Cases, metrics: Sequence[str], results: Path) -> str:

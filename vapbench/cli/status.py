@@ -59,7 +59,7 @@ def status(
 
 
 def _named(name: str, results: Path | None) -> list[RunFolder]:
-    from vapbench.cli.naming import find_run
+    from vapbench.report.naming import find_run
 
     path = Path(name)
     # A shard that has not begun is an empty folder.

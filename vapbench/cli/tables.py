@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from vapbench.cli import options as opt
 from vapbench.cli.help import LAYOUT, Command
-from vapbench.cli.layout import TableLayout
-
-if TYPE_CHECKING:
-    from vapbench.report.model import TableModel
-    from vapbench.report.tables.layout import Layout
+from vapbench.cli.layout import TableLayout, runs_of
 
 _Task = Annotated[
     str | None, typer.Option("--task", "-t", help="Only this task. [default: every task]", show_default=False)
@@ -50,8 +46,8 @@ def compare(
     vapbench compare runs/mini/vap results/mini/vap --task camera
     """
     from vapbench import api
-    from vapbench.cli.naming import find_run
     from vapbench.core.console import configure_logging, output, print_json
+    from vapbench.report.naming import find_run
     from vapbench.report.tables.comparison import to_json
 
     configure_logging(verbose=0, quiet=False)
@@ -185,7 +181,7 @@ def table(
     from vapbench.core.console import configure_logging
     from vapbench.errors import UsageError
     from vapbench.files.atomic import write_text
-    from vapbench.report.render.formats import render_all
+    from vapbench.report.tabulate import table_of
 
     configure_logging(verbose=0, quiet=False)
     if standalone and format_ != "latex":
@@ -194,29 +190,10 @@ def table(
         **{"runs": runs or None, "style": style, "reference": reference, "mark": mark, "intervals": intervals},
         **{"width": width, "notes": notes, "published": published or None, "votes": votes},
     )
-    text = render_all(_models(wanted, results), wanted, format_, standalone)
+    folders = runs_of(wanted, results)
+    text = table_of(folders, wanted).render(format_, standalone)
     if out is None:
         typer.echo(text, nl=False)
     else:
         write_text(out, text)
         typer.echo(str(out))
-
-
-def _models(layout: Layout, results: Path | None) -> list[TableModel]:
-    from vapbench.cli.naming import run_folders, where
-    from vapbench.cli.report import check_columns
-    from vapbench.errors import UsageError
-    from vapbench.report.tables.arrange import arranged, check_names, tabulate
-    from vapbench.report.tables.published import beside_published, publications
-
-    folders = run_folders(layout.runs, results, layout.suite)
-    if not folders and layout.published:
-        return [arranged(model, layout) for model in beside_published([], publications())]
-    if not folders:
-        of_suite = f" of suite {layout.suite}" if layout.suite else ""
-        raise UsageError(f"No runs in {where(results)}{of_suite}; make one: vapbench run --help")
-    if not (layout.votes or layout.published):
-        check_columns(folders, [choice.name for choice in layout.columns])
-    models = tabulate(folders, layout)
-    check_names(models, layout)
-    return models

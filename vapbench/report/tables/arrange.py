@@ -8,9 +8,11 @@ from dataclasses import replace
 from vapbench.errors import DataError, UsageError, did_you_mean
 from vapbench.report.model import Footer, TableModel
 from vapbench.report.read.columns import labels_by_name
+from vapbench.report.read.evidence import chosen, read_all
 from vapbench.report.tables.layout import GIVEN, SCORE, Layout
 from vapbench.report.tables.summary import summarise
 from vapbench.results.run import RunFolder
+from vapbench.results.sets import read_results
 
 PAPER_COLUMNS = (
     "text_alignment",
@@ -142,6 +144,21 @@ def _with_rows(model: TableModel, layout: Layout) -> TableModel:
 
 def _called(name: str, metric: str, title: str) -> bool:
     return name in (metric, metric.partition("[")[0], title)
+
+
+def check_columns(folders: Sequence[RunFolder], metrics: Sequence[str]) -> None:
+    """Refuse the name of a column that no run has.
+
+    Raises:
+        UsageError: with the columns there are.
+    """
+    if not metrics:
+        return
+    columns = {key for run in read_all(folders) for key in run.scores}
+    known = {key.metric for key in columns} | {found.metric for folder in folders for found in read_results(folder)}
+    for name in metrics:
+        if not chosen(columns, [name]) and name not in known:
+            raise UsageError(f"No run has a column {name!r}.{did_you_mean(name, known)}")
 
 
 def check_names(models: Sequence[TableModel], layout: Layout) -> None:

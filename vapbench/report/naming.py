@@ -5,12 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from vapbench.errors import UsageError, did_you_mean
 from vapbench.results.places import RUNS, places
-
-if TYPE_CHECKING:
-    from vapbench.results.run import RunFolder
+from vapbench.results.run import RunFolder, readable, runs_below
 
 log = logging.getLogger(__name__)
 
@@ -27,15 +25,12 @@ def own_folder(folder: RunFolder) -> Path:
     return folder.path
 
 
-def find_run(name: str, results: Path | None, suite: str | None) -> RunFolder:
+def find_run(name: str, results: Path | None = None, suite: str | None = None) -> RunFolder:
     """The run a user names: a folder, the name of one in the results folders, or the label of its row in tables.
 
     Raises:
         UsageError: there is none of that name, or several. A path that is no run folder is refused when it is read.
     """
-    from vapbench.errors import UsageError, did_you_mean
-    from vapbench.results.run import RunFolder, runs_below
-
     if (Path(name) / "manifest.json").is_file() or len(Path(name).parts) > 1:
         return RunFolder(Path(name))
     known = [run.path for run in runs_below(places(results), suite or "*", name)]
@@ -51,10 +46,22 @@ def find_run(name: str, results: Path | None, suite: str | None) -> RunFolder:
     return RunFolder(found[0])
 
 
+def find_target(target: Path, results: Path | None, suite: str | None) -> Path:
+    """The folder that is meant; where there is none of that name, the run of it.
+
+    Raises:
+        UsageError: there is neither.
+    """
+    if target.exists() or len(target.parts) > 1:
+        return target
+    try:
+        return find_run(str(target), results, suite).path
+    except UsageError as error:
+        raise UsageError(f"There is no folder {target} here. {error}") from None
+
+
 def run_folders(runs: Sequence[str] | None, results: Path | None, suite: str | None) -> list[RunFolder]:
     """The runs a user names, each once, or every run of the results folders, of one suite if asked for."""
-    from vapbench.results.run import readable, runs_below
-
     if runs:
         named = [find_run(name, results, suite) for name in runs]
     else:
@@ -112,7 +119,6 @@ def _labels(folders: Sequence[Path]) -> dict[Path, str]:
     """What rows of tables of all these runs are called, such as ``vap reference=shuffled``."""
     from vapbench.report.read.columns import rows_of
     from vapbench.report.read.evidence import read_all
-    from vapbench.results.run import RunFolder, readable
 
     found: dict[Path, str] = {}
     for suite in dict.fromkeys(folder.parent.name for folder in folders):
