@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 
 from tests.study.conftest import Population, collect, make_protocol, write_log, write_protocol
+from vapbench.errors import UsageError
 from vapbench.study.analysis.ballots import load_ballots
 from vapbench.study.analysis.figures import flow_diagram
 from vapbench.study.analysis.fit import analyse
 from vapbench.study.analysis.results import StudyResult
 from vapbench.study.analysis.reviewers import flow_lines, flow_of, methods_text
+from vapbench.study.analysis.sensitivity import mixed_lines, mixed_results
 from vapbench.study.votes import Event, Rater
 
 
@@ -50,3 +52,17 @@ def test_the_methods_section_has_the_numbers(result: StudyResult, tmp_path: Path
     assert "chose the best one (" in methods_text(replace(result, ballots=replace(result.ballots, protocol=of_many)))
     flow_diagram(flow_of(result)).savefig(tmp_path / "flow.png")
     assert (tmp_path / "flow.png").stat().st_size > 5_000
+
+
+def test_the_mixed_fit_stands_beside_the_main_one(result: StudyResult) -> None:
+    for found, question in zip(mixed_results(result), result.questions, strict=True):
+        assert [(pair.a, pair.b) for pair in found.pairs] == [(pair.a, pair.b) for pair in question.pairs]
+        (pair,) = found.pairs
+        low, high = pair.win_probability.low, pair.win_probability.high
+        assert low is not None and high is not None and low <= question.pairs[0].win_probability.estimate <= high
+    text = "\n".join(mixed_lines(mixed_results(result)))
+    assert "semantic, mixed effects (sensitivity)" in text and "Other order than above: none." in text
+    with pytest.raises(UsageError, match="for pair studies"):
+        mixed_results(
+            replace(result, ballots=replace(result.ballots, protocol=make_protocol(kind="best_of_n", ties=False)))
+        )

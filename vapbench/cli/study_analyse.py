@@ -100,6 +100,12 @@ def report(
         ),
     ] = None,
     unblind: Unblind = False,
+    mixed: Annotated[
+        bool,
+        typer.Option(
+            "--mixed", help="Pairs: add a fit with random effects of raters and items; large studies take a minute."
+        ),
+    ] = False,
     json: opt.Json = False,
 ) -> None:
     """Analyse the votes: shares, strengths, ranks, agreement.
@@ -117,13 +123,14 @@ def report(
     from vapbench.core.console import configure_logging, output, print_json
     from vapbench.errors import UsageError
     from vapbench.files.atomic import quoted, write_json, write_text
-    from vapbench.study.analysis.documents import leaderboard_section, to_json
+    from vapbench.study.analysis.documents import leaderboard_section, plain, to_json
     from vapbench.study.analysis.figures import write_figures
     from vapbench.study.analysis.fit import analyse
     from vapbench.study.analysis.model_text import model_lines
     from vapbench.study.analysis.models import analyse_model
     from vapbench.study.analysis.quality import included
     from vapbench.study.analysis.reviewers import methods_text
+    from vapbench.study.analysis.sensitivity import mixed_lines, mixed_results
     from vapbench.study.analysis.text import report_lines
     from vapbench.study.folder import find_study
     from vapbench.study.judging.log import load_models
@@ -143,6 +150,9 @@ def report(
     models = [analyse_model(result.ballots, kept, model) for model in load_models(folder, result.protocol)]
     target = out or folder.path / "report"
     lines, document = [*report_lines(result), *model_lines(models)], to_json(result, models)
+    if mixed:
+        again = mixed_results(result)
+        lines, document = [*lines, *mixed_lines(again)], document | {"mixed_effects": [plain(each) for each in again]}
     write_text(target / "report.txt", "\n".join(lines) + "\n")
     write_json(target / "report.json", document)
     write_json(target / "leaderboard.json", leaderboard_section(result))
