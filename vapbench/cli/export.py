@@ -16,10 +16,7 @@ def register(app: typer.Typer) -> None:
 
 
 def export(
-    runs: Annotated[
-        list[str] | None,
-        typer.Argument(help="Runs: folders, names or labels. Default: all in the results folder.", show_default=False),
-    ] = None,
+    runs: opt.Rows = None,
     format_: Annotated[
         Literal["csv", "parquet", "jsonl", "dataset"],
         typer.Option("--format", help="A file; or dataset: a folder with Parquet, a card and a Croissant description."),
@@ -28,9 +25,7 @@ def export(
         Path | None,
         typer.Option("--out", help="File or folder to write. [default: scores.FORMAT]", show_default=False),
     ] = None,
-    suite: Annotated[
-        str | None, typer.Option("--suite", "-s", help="Only runs of this suite.", show_default=False)
-    ] = None,
+    suite: opt.OnlySuite = None,
     results: opt.ReadResults = None,
 ) -> None:
     """Write the scores that count now as one frame.

@@ -32,9 +32,7 @@ class TableLayout:
             rich_help_panel=LAYOUT,
         ),
     ] = None
-    task: Annotated[
-        str | None, typer.Option("--task", "-t", help="Only this task. [default: every task]", show_default=False)
-    ] = None
+    task: opt.OnlyTask = None
     suite: opt.OnlySuite = None
     metric: Annotated[
         list[str] | None,

@@ -44,6 +44,9 @@ Suite = Annotated[
         rich_help_panel=WHAT,
     ),
 ]
+OnlyTask = Annotated[
+    str | None, typer.Option("--task", "-t", help="Only this task. [default: every task]", show_default=False)
+]
 OnlySuite = Annotated[str | None, typer.Option("--suite", "-s", help="Only runs of this suite.", show_default=False)]
 Data = Annotated[
     Path | None,

@@ -11,11 +11,6 @@ from vapbench.cli import options as opt
 from vapbench.cli.help import LAYOUT, Command
 from vapbench.cli.layout import TableLayout, runs_of
 
-_Task = Annotated[
-    str | None, typer.Option("--task", "-t", help="Only this task. [default: every task]", show_default=False)
-]
-_Suite = Annotated[str | None, typer.Option("--suite", "-s", help="Only runs of this suite.", show_default=False)]
-
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
@@ -31,8 +26,8 @@ def compare(
         ),
     ],
     b: Annotated[str, typer.Argument(help="Another run of the same suite.", show_default=False)],
-    task: _Task = None,
-    suite: _Suite = None,
+    task: opt.OnlyTask = None,
+    suite: opt.OnlySuite = None,
     results: opt.ReadResults = None,
     json: opt.Json = False,
 ) -> None:
@@ -190,8 +185,7 @@ def table(
         **{"runs": runs or None, "style": style, "reference": reference, "mark": mark, "intervals": intervals},
         **{"width": width, "notes": notes, "published": published or None, "votes": votes},
     )
-    folders = runs_of(wanted, results)
-    text = table_of(folders, wanted).render(format_, standalone)
+    text = table_of(runs_of(wanted, results), wanted).render(format_, standalone)
     if out is None:
         typer.echo(text, nl=False)
     else:
