@@ -59,6 +59,8 @@ class VBenchCheckout:
         names = json.loads(_RAFT_NAMES.read_text(encoding="utf-8"))
         ours = torch.load(self._folder / "raft.pth", weights_only=True)
         original = {name: ours[known] for name, known in names.items() if known}
+        # The original holds the norms of its shortcuts under two names.
+        original |= {name.replace("downsample.1", "norm3"): tensor for name, tensor in original.items()}
         path = self._folder / "raft-original.pth"
         torch.save(original, path)
         arguments = _Arguments(model=str(path), small=False, mixed_precision=False, alternate_corr=False)

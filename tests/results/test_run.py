@@ -13,7 +13,7 @@ import pytest
 from tests.conftest import moving_clip
 from vapbench.core.video import write_video
 from vapbench.errors import DataError, IdentityError
-from vapbench.files.atomic import content_sha256, file_sha256, write_json
+from vapbench.files.atomic import content_sha256, digest, file_sha256, write_json
 from vapbench.files.journal import seal
 from vapbench.files.lock import holder
 from vapbench.results.run import (
@@ -207,6 +207,38 @@ def test_a_video_counts_only_with_the_hash_of_its_row(tmp_path: Path) -> None:
     assert folder.video_of(replace(ok, video=f"../videos/{video.name}")) is None
     write_video(video, moving_clip(1))
     assert folder.video_of(ok) is None
+
+
+def test_a_video_is_hashed_again_only_where_it_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = RunFolder(tmp_path)
+    folder.videos.mkdir()
+    video, hashed = folder.videos / "a.mp4", list[Path]()
+    video.write_bytes(b"one")
+    ok = row(status="ok", video=video.name, sha256=file_sha256(video))
+
+    def count(path: Path) -> str:
+        hashed.append(path)
+        return file_sha256(path)
+
+    monkeypatch.setattr("vapbench.results.run.file_sha256", count)
+    assert folder.has_video(ok) and folder.has_video(ok)
+    assert len(hashed) == 2, "a file of this moment may be written again without another time"
+    os.utime(video, (1, 1))
+    assert folder.has_video(ok) and folder.video_of(ok) == video
+    assert len(hashed) == 3
+    video.write_bytes(b"two")
+    assert not folder.has_video(ok)
+
+
+@pytest.mark.parametrize("text", ["a0f1", "", 'x"y', "é", "\ud800", "a b"])
+@pytest.mark.parametrize("seed", [0, -1, 2**63 - 1])
+def test_keys_are_the_digest_of_one_json(text: str, seed: int) -> None:
+    metric, case = {"name": text, "params": {"b": 1, "a": [text]}}, {"id": text, "fields": "f" + text}
+    whole = {"schema": 1, "metric": metric, "case": case, "seed": seed, "video": text}
+    assert score_key(metric, case, seed, text) == digest(whole)
+    method = {"name": text, "weights": {"sha256": None}}
+    made = {"schema": 1, "method": method, "case": case, "inputs": [text], "seed": seed}
+    assert generation_key(method, case, [text], seed) == digest(made)
 
 
 def test_keys_follow_everything_that_decides_the_result_and_nothing_else() -> None:

@@ -31,6 +31,7 @@ _DEVICES = frozenset(
 _LONGEST_NAME, _LONGEST_PATH = 255, 1024
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _WORTH_REMEMBERING = 16 << 20
+_PIECE = 1 << 17
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
@@ -77,8 +78,11 @@ def digest(value: Any) -> str:
 
 def file_sha256(path: Path) -> str:
     """SHA-256 of the file's bytes, 64 hexadecimal digits."""
-    with naming(path), path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
+    content = hashlib.sha256()
+    with naming(path), path.open("rb", buffering=0) as handle:
+        while piece := handle.read(_PIECE):
+            content.update(piece)
+    return content.hexdigest()
 
 
 @contextmanager

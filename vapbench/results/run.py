@@ -13,14 +13,18 @@ hash must be the row's.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import os
 import shutil
 import socket
+import stat
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Any, Self, TypeVar
@@ -28,14 +32,14 @@ from typing import Any, Self, TypeVar
 from pydantic import ValidationError
 
 from vapbench.errors import DataError, IdentityError
-from vapbench.files.atomic import TEMPORARY, atomic_path, digest, file_sha256, is_reserved, write_json
+from vapbench.files.atomic import TEMPORARY, atomic_path, canonical_json, digest, file_sha256, is_reserved, write_json
 from vapbench.files.journal import Journal, seal
 from vapbench.files.lock import RunLock
 from vapbench.files.parsing import parse_json, read_text
 from vapbench.files.provenance import now
 from vapbench.files.text import some
 from vapbench.files.walk import is_hidden
-from vapbench.results.manifest import Manifest
+from vapbench.results.manifest import Manifest, is_video_name
 from vapbench.results.rows import (
     SCHEMA,
     Failure,
@@ -55,11 +59,13 @@ __all__ = [
     "Note",
     "RunFolder",
     "RunWriter",
+    "ScoreKeys",
     "ScoreRow",
     "Status",
     "check_identity",
     "column_slug",
     "generation_key",
+    "generation_keys",
     "identity_differences",
     "import_video",
     "merge_case",
@@ -70,6 +76,7 @@ __all__ = [
 ]
 
 _LONGEST_SLUG = 160
+_MOMENT_NS = 2 * 10**9
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
@@ -83,7 +90,7 @@ class RunFolder:
     """
 
     path: Path
-    _kept: dict[Path, tuple[object, Any]] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _kept: dict[Path | str, tuple[object, Any]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def manifest_path(self) -> Path:
@@ -152,8 +159,7 @@ class RunFolder:
         # Asked before reading: what is written meanwhile is read the next time. Rows are appended, and a manifest is
         # replaced by another file, so no change leaves all three as they were.
         try:
-            status = path.stat()
-            state = (status.st_ino, status.st_size, status.st_mtime_ns)
+            state = _state(path.stat())
         except OSError:
             return read()
         if path not in self._kept or self._kept[path][0] != state:
@@ -183,11 +189,37 @@ class RunFolder:
 
     def video_of(self, row: GenerationRow) -> Path | None:
         """The row's video if the row is ok and the file is the one it was; otherwise None."""
+        return self.videos / str(row.video) if self.has_video(row) else None
+
+    def has_video(self, row: GenerationRow) -> bool:
+        """Whether :meth:`video_of` has an answer. A file is hashed again only where it has changed since."""
         # Rows may come from elsewhere: a name is a name, and no way out of the folder.
-        if row.status != "ok" or row.video is None or Path(row.video).name != row.video:
-            return None
-        path = self.videos / row.video
-        return path if path.is_file() and file_sha256(path) == row.sha256 else None
+        if row.status != "ok" or row.video is None or not is_video_name(row.video):
+            return False
+        # Text: to take a hundred thousand paths apart took a fifth of resuming.
+        path = f"{self._place}/videos/{row.video}"
+        try:
+            status = os.stat(path)  # noqa: PTH116
+        except OSError:
+            return False
+        if not stat.S_ISREG(status.st_mode):
+            return False
+        state = _state(status)
+        if path in self._kept and self._kept[path][0] == state:
+            return bool(self._kept[path][1] == row.sha256)
+        sha256 = file_sha256(Path(path))
+        # A file that was written a moment ago may be written again without another time.
+        if time.time_ns() - status.st_mtime_ns > _MOMENT_NS:
+            self._kept[path] = state, sha256
+        return sha256 == row.sha256
+
+    @cached_property
+    def _place(self) -> str:
+        return str(self.path)
+
+
+def _state(status: os.stat_result) -> tuple[int, int, int]:
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def is_run(target: Path) -> bool:
@@ -376,7 +408,15 @@ def generation_key(method: Mapping[str, Any], case: Mapping[str, Any], inputs: l
         inputs: hashes of further files the method reads for the case.
         seed: the seed.
     """
-    return digest({"schema": SCHEMA, "method": method, "case": case, "inputs": inputs, "seed": seed})
+    return generation_keys(method, case, inputs, [seed])[0]
+
+
+def generation_keys(
+    method: Mapping[str, Any], case: Mapping[str, Any], inputs: list[str], seeds: Iterable[int]
+) -> list[str]:
+    """:func:`generation_key` of each seed: the digest of canonical JSON, of which all but the seed is hashed once."""
+    shared = _hash_of(canonical_json({"schema": SCHEMA, "method": method, "case": case, "inputs": inputs})[:-1])
+    return [_digest_with(shared, f',"seed":{seed:d}}}') for seed in seeds]
 
 
 def score_key(metric: Mapping[str, Any], case: Mapping[str, Any], seed: int, video_sha256: str) -> str:
@@ -388,7 +428,37 @@ def score_key(metric: Mapping[str, Any], case: Mapping[str, Any], seed: int, vid
         seed: the generation's; two seeds may give equal videos, as may two cases.
         video_sha256: hash of the video.
     """
-    return digest({"schema": SCHEMA, "metric": metric, "case": case, "seed": seed, "video": video_sha256})
+    return ScoreKeys(metric).of(case)(seed, video_sha256)
+
+
+class ScoreKeys:
+    """Keys of the scores of one metric: the digest of canonical JSON, of which what they share is spelled once."""
+
+    def __init__(self, metric: Mapping[str, Any]) -> None:
+        """Of a metric as :func:`score_key` takes it."""
+        self._metric = canonical_json(metric)
+
+    def of(self, case: Mapping[str, Any]) -> Callable[[int, str], str]:
+        """The key of a seed and the hash of its video, for one case."""
+        shared = _hash_of(f'{{"case":{canonical_json(case)},"metric":{self._metric},"schema":{SCHEMA}')
+
+        def key(seed: int, video_sha256: str) -> str:
+            # Digits need no escape, and a million of them need not be looked through for one.
+            video = f'"{video_sha256}"' if video_sha256.isalnum() else canonical_json(video_sha256)
+            return _digest_with(shared, f',"seed":{seed:d},"video":{video}}}')
+
+        return key
+
+
+def _hash_of(text: str) -> Any:
+    return hashlib.sha256(text.encode())
+
+
+def _digest_with(shared: Any, text: str) -> str:
+    whole = shared.copy()
+    whole.update(text.encode())
+    digits: str = whole.hexdigest()
+    return digits
 
 
 def params8(params: Mapping[str, Any]) -> str:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Generic, Literal, TypeVar
 
 from vapbench.core.case import Case
 from vapbench.methods.folder import Folder
-from vapbench.results.run import GenerationRow, RunFolder, ScoreRow
+from vapbench.results.rows import uncollected
+from vapbench.results.run import GenerationRow, RunFolder, ScoreRow, Status
 from vapbench.running.plan import Column, Job, RunPlan, field_hashes, needed_sha256
 
 Refresh = Literal["missing", "failed", "all"]
@@ -32,12 +34,13 @@ class Pending(Generic[Todo, Done]):
 
 def pending(plan: RunPlan, refresh: Refresh) -> Pending[Job, GenerationRow]:
     """Split a plan by what the run folder holds."""
-    rows = plan.folder.generations()
+    with uncollected():
+        rows = plan.folder.generations()
     last = {(row.case, row.seed): row.key for row in rows.values()}
     jobs, restored, failed = [], [], 0
     for job in plan.jobs:
         row = rows.get(job.key)
-        if row is None or _again(row, refresh) or (row.status == "ok" and plan.folder.video_of(row) is None):
+        if row is None or _again(row.status, refresh) or (row.status == "ok" and not plan.folder.has_video(row)):
             jobs.append(job)
             continue
         failed += row.status == "failed"
@@ -46,8 +49,8 @@ def pending(plan: RunPlan, refresh: Refresh) -> Pending[Job, GenerationRow]:
     return Pending(jobs, restored, len(plan.jobs) - len(jobs), failed)
 
 
-def _again(row: GenerationRow | ScoreRow, refresh: Refresh) -> bool:
-    return refresh == "all" or (refresh == "failed" and row.status != "ok")
+def _again(status: Status, refresh: Refresh) -> bool:
+    return refresh == "all" or (refresh == "failed" and status != "ok")
 
 
 @dataclass(frozen=True)
@@ -61,36 +64,64 @@ class ScoreJob:
 
 
 class ScoresOnDisk:
-    """The scores that a run folder holds of the wanted columns, read once."""
+    """The scores that a run folder holds of the wanted columns, read once: of a million rows, keys and statuses."""
 
     def __init__(self, folder: RunFolder, wanted: Sequence[Column], refresh: Refresh) -> None:
-        self._wanted, self._refresh = wanted, refresh
-        self._rows = [folder.scores(column.slug) for column in wanted]
-        self._last = [{(row.case, row.seed): row.key for row in rows.values()} for rows in self._rows]
-        self._needed: dict[str, list[str]] = {}
+        self._folder, self._wanted, self._refresh = folder, wanted, refresh
+        self._held = [_Held.read(folder, column) for column in wanted]
+        self._case, self._keys = "", list[Callable[[int, str], str]]()
 
     def lacking(self, row: GenerationRow, video: Path, case: Case) -> Pending[ScoreJob, ScoreRow]:
         """What the video of ``row`` lacks: one job or none."""
         missing, restored, kept, failed = [], [], 0, 0
-        columns = zip(self._wanted, self._needed_of(case), self._rows, self._last, strict=True)
-        for column, needed, rows, last in columns:
-            key = column.key_of(case.id, needed, row.seed, row.sha256 or "")
-            score = rows.get(key)
-            if score is None or _again(score, self._refresh):
+        for column, held, key_of in zip(self._wanted, self._held, self._keys_of(case), strict=True):
+            key = key_of(row.seed, row.sha256 or "")
+            status = held.status.get(key)
+            if status is None or _again(status, self._refresh):
                 missing.append(column)
                 continue
             kept += 1
-            failed += score.status == "failed"
-            if last[row.case, row.seed] != key:
-                restored.append(score)
+            failed += status == "failed"
+            if key in held.behind:
+                restored.append(held.rows[key])
         return Pending([ScoreJob(row, video, case, tuple(missing))] if missing else [], restored, kept, failed)
 
-    def _needed_of(self, case: Case) -> list[str]:
-        """Hash of what each column needs of a case, computed once for all its seeds."""
-        if case.id not in self._needed:
-            fields = field_hashes(case)
-            self._needed[case.id] = [needed_sha256(column.metric.needs, fields) for column in self._wanted]
-        return self._needed[case.id]
+    def _keys_of(self, case: Case) -> list[Callable[[int, str], str]]:
+        """Keys of each column's scores of a case, begun once for all its seeds: videos of a case follow each other."""
+        if case.id != self._case:
+            fields, needed = field_hashes(case), dict[frozenset[str], str]()
+            for column in self._wanted:
+                needs = frozenset(column.metric.needs)
+                if needs not in needed:
+                    needed[needs] = needed_sha256(needs, fields)
+            self._keys = [column.keys_of(case.id, needed[frozenset(column.metric.needs)]) for column in self._wanted]
+            self._case = case.id
+        return self._keys
+
+
+@dataclass(frozen=True)
+class _Held:
+    """What a run folder holds of one column."""
+
+    status: Mapping[str, Status]
+    """By key."""
+    behind: frozenset[str]
+    """Keys of rows that stand behind a later row of the same case and seed."""
+    read_rows: Callable[[], dict[str, ScoreRow]]
+
+    @classmethod
+    def read(cls, folder: RunFolder, column: Column) -> _Held:
+        """Read the column's rows, and keep little of each."""
+        rows = folder.scores(column.slug, light=True)
+        status = {key: row.status for key, row in rows.items()}
+        last = {(row.case, row.seed): key for key, row in rows.items()}
+        behind = frozenset(status).difference(last.values()) if len(last) < len(rows) else frozenset[str]()
+        return cls(status, behind, lambda: folder.scores(column.slug))
+
+    @cached_property
+    def rows(self) -> dict[str, ScoreRow]:
+        """All of them, read again: only where some are written anew."""
+        return self.read_rows()
 
 
 def scorable(
@@ -110,8 +141,9 @@ def pending_scores(
     refresh: Refresh,
 ) -> Pending[ScoreJob, ScoreRow]:
     """What the videos of ``cases`` lack of the wanted columns, in the order they were generated."""
-    on_disk = ScoresOnDisk(folder, wanted, refresh)
-    found = [on_disk.lacking(row, video, cases[row.case]) for row, video in scorable(folder, cases, seeds)]
+    with uncollected():
+        on_disk = ScoresOnDisk(folder, wanted, refresh)
+        found = [on_disk.lacking(row, video, cases[row.case]) for row, video in scorable(folder, cases, seeds)]
     return Pending(
         [job for one in found for job in one.jobs],
         [score for one in found for score in one.restored],

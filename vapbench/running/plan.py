@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,13 +20,7 @@ from vapbench.methods.provenance import Provenance, notes_on
 from vapbench.metrics import resolve as resolve_metric
 from vapbench.metrics.base import Metric, weights_of
 from vapbench.results.manifest import LARGEST_SEED, is_seed
-from vapbench.results.run import (
-    RunFolder,
-    column_slug,
-    generation_key,
-    params8,
-    score_key,
-)
+from vapbench.results.run import RunFolder, ScoreKeys, column_slug, generation_keys, params8
 from vapbench.running.shards import Shard
 from vapbench.suites.tasks import tasks_with
 
@@ -140,17 +134,17 @@ class Column:
 
     def key(self, case: Case, seed: int, video_sha256: str) -> str:
         """Score key of the video of one case and seed."""
-        return self.key_of(case.id, self.case_sha256(case), seed, video_sha256)
+        return self.keys_of(case.id, self.case_sha256(case))(seed, video_sha256)
 
-    def key_of(self, case: str, case_sha256: str, seed: int, video_sha256: str) -> str:
-        """The same, where the case's hash is known already."""
-        metric = {
-            "name": self.metric.name,
-            "version": self.metric.version,
-            "params": dict(self.params),
-            "weights": list(self.weights),
-        }
-        return score_key(metric, {"id": case, "fields": case_sha256}, seed, video_sha256)
+    def keys_of(self, case: str, case_sha256: str) -> Callable[[int, str], str]:
+        """Score key by seed and video's hash, of a case whose own hash is known already."""
+        return self._keys.of({"id": case, "fields": case_sha256})
+
+    @cached_property
+    def _keys(self) -> ScoreKeys:
+        metric = self.metric
+        params, weights = dict(self.params), list(self.weights)
+        return ScoreKeys({"name": metric.name, "version": metric.version, "params": params, "weights": weights})
 
     def case_sha256(self, case: Case) -> str:
         """Hash of the case fields the metric needs."""
@@ -221,7 +215,8 @@ def plan_run(
     for case in cases:
         inputs = _inputs(method.method, case, tentative)
         content = case.content()
-        jobs += [Job(case, seed, generation_key(keyed, content, inputs, seed)) for seed in seeds]
+        keys = generation_keys(keyed, content, inputs, seeds)
+        jobs += [Job(case, seed, key) for seed, key in zip(seeds, keys, strict=True)]
     identity = {"suite": suite, **described, "clip": overrides and dict(overrides)}
     folder = RunFolder(results / suite / (_checked(name) if name else run_name(method)))
     return RunPlan(suite, task, method, tuple(jobs), folder, identity, undivided, bool(name), suite_version)

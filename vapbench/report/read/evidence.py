@@ -5,7 +5,6 @@ The one reading of rows that tables and pages share. Nothing here opens a video.
 
 from __future__ import annotations
 
-import gc
 import json
 import math
 from collections import Counter
@@ -20,6 +19,7 @@ from vapbench.errors import in_one_line
 from vapbench.files.atomic import canonical_json
 from vapbench.metrics.base import CAPTION_CUT
 from vapbench.results.manifest import Identity, Manifest, PlannedCase
+from vapbench.results.rows import uncollected
 from vapbench.results.run import Failure, GenerationRow, RunFolder, ScoreRow, Status
 from vapbench.running.plan import needed_sha256
 from vapbench.stats.intervals import mean_within
@@ -280,14 +280,8 @@ def read_all(folders: Iterable[RunFolder]) -> list[Evidence]:
     Raises:
         DataError: as :func:`read_evidence`.
     """
-    was_enabled = gc.isenabled()
-    # Rows have no cycles: with a million of them, a quarter of the time went into looking for some.
-    gc.disable()
-    try:
+    with uncollected():
         return [read_evidence(folder, parts=False) for folder in folders]
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def condition_of(case: str, planned: PlannedCase) -> str:
