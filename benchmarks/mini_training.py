@@ -23,6 +23,7 @@ import numpy as np
 import torch
 from mini_recipe.config import ASSEMBLED, VERSIONS, MiniConfig
 from mini_recipe.diffusion import Sampling
+from mini_recipe.expert import VARIANTS
 from mini_recipe.semantic import SemanticConfig
 from mini_recipe.train import train_mini
 
@@ -62,9 +63,11 @@ def main(version: int) -> None:
     print(f"{'stage':12} {'steps':>7} {'s a step':>9} {'hours':>6}")
     total = 0.0
     for stage in planned.stages:
-        if stage in (*ASSEMBLED, "lora"):
+        if stage in (*ASSEMBLED, *VARIANTS, "lora"):
             continue
         total += _row(stage, getattr(planned, stage).plan.steps, clock.each(stage))
+    variants = sum(stage in VARIANTS for stage in planned.stages)
+    total += _row("variants", variants * planned.expert.plan.steps, clock.each("expert"))
     adapter = next(name for name in clock.seconds if name.startswith("mini_"))
     total += _row("lora", planned.lora.plan.steps * len(planned.data.benchmark), clock.each(adapter))
     clips = planned.base.clips * len(planned.data.training)
@@ -94,7 +97,7 @@ def _short(config: MiniConfig) -> MiniConfig:
     )
     parts: dict[str, Any] = {}
     for stage in config.stages:
-        if stage not in ASSEMBLED:
+        if stage not in (*ASSEMBLED, *VARIANTS):
             part: Any = getattr(config, stage)
             parts[stage] = replace(part, plan=replace(part.plan, steps=_STEPS))
     for stage, number in {"text": 2, "image_text": 16, "quality": 2, "base": 4, "vace": 2, "lora": 4}.items():

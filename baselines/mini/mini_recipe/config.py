@@ -9,7 +9,7 @@ from typing import Any
 from mini_recipe.base import BaseConfig
 from mini_recipe.data import MiniData, first_data, grammar_data
 from mini_recipe.diffusion import Sampling
-from mini_recipe.expert import ExpertConfig
+from mini_recipe.expert import VARIANTS, ExpertConfig
 from mini_recipe.image_text import ImageTextConfig
 from mini_recipe.quality import QualityConfig
 from mini_recipe.regressor import RegressorConfig
@@ -122,7 +122,7 @@ def _next_version() -> MiniConfig:
     return replace(
         first,
         data=grammar_data(),
-        stages=tuple(stage for stage in STAGES if stage != "classifier"),
+        stages=(*(stage for stage in STAGES if stage != "classifier"), *VARIANTS),
         vae=replace(
             first.vae,
             plan=replace(first.vae.plan, steps=20_000),

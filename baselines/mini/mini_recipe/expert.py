@@ -11,7 +11,7 @@ then: the pipelines' guidance over captions becomes guidance over the reference.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ from mini_recipe.text import tokenise
 from mini_recipe.vae import LATENT_FRAMES
 from vapbench.models import CogVideoXTransformer3DMOTModel
 from vapbench.models.experts import SUFFIX
-from vapbench.models.rope import Rotary, reference_positions
+from vapbench.models.rope import ReferenceRope, Rotary, reference_positions
 from vapbench.models.semantic_encoder import to_video
 from vapbench.suites.mini.render import MiniClip, render_batch
 from vapbench.training.attention import plain_attention
@@ -63,6 +63,26 @@ class ExpertConfig:
     mix: Mix = field(default_factory=lambda: Mix(plain=0.0, scene=0.2, benchmark=0.68, empty=0.06, negative=0.06))
 
 
+@dataclass(frozen=True)
+class Variant:
+    """An expert that differs from the suite's in one thing, and so shows what that thing does."""
+
+    positions: ReferenceRope = "before"
+    """Where the reference is on the target's time axis."""
+    conditions: int | None = None
+    """Conditions of each category that it is trained on, the first of all; None is all."""
+
+
+VARIANTS: Mapping[str, Variant] = {
+    "expert_shared": Variant(positions="shared"),
+    "expert_far": Variant(positions="far"),
+    "expert_20": Variant(conditions=20),
+    "expert_40": Variant(conditions=40),
+    "expert_80": Variant(conditions=80),
+}
+"""By stage."""
+
+
 def base_sha256(transformer: nn.Module) -> str:
     """SHA-256 of the tensors a transformer has from its base, by name; the same before and after the expert trains."""
     state = transformer.state_dict()
@@ -82,17 +102,38 @@ def make_expert(base: Any) -> Any:
     return model
 
 
-def reference_rotary(config: Any, device: torch.device) -> Rotary:
-    """Return the table of one reference, before the target in time."""
-    return table_at(reference_positions(LATENT_FRAMES), config, device)
+def reference_rotary(config: Any, device: torch.device, positions: ReferenceRope = "before") -> Rotary:
+    """Return the table of one reference."""
+    return table_at(reference_positions(LATENT_FRAMES, placement=positions), config, device)
 
 
-def train_expert(output: Path, base: Any, config: ExpertConfig, run: Run, denoising: Denoising, gate: Gate) -> None:
-    """Train the expert on a frozen base, and save the whole transformer in ``output``."""
+def train_expert(
+    output: Path,
+    base: Any,
+    config: ExpertConfig,
+    run: Run,
+    denoising: Denoising,
+    gate: Gate,
+    unseen: Gate,
+    *,
+    positions: ReferenceRope = "before",
+) -> None:
+    """Train the expert on a frozen base, and save the whole transformer in ``output``.
+
+    Args:
+        output: folder of the transformer.
+        base: it stays as it is.
+        config: how.
+        run: where.
+        denoising: the clips, and what is asked of the model.
+        gate: unseen clips of conditions of training, to judge it by on the way.
+        unseen: clips of held-out conditions, to judge it by at the end.
+        positions: where the reference is on the target's time axis.
+    """
     torch.manual_seed(config.plan.seed)
     model = make_expert(base).to(run.device)
     before = base_sha256(model)
-    tables = rotary(model.config, run.device), reference_rotary(model.config, run.device)
+    tables = rotary(model.config, run.device), reference_rotary(model.config, run.device, positions)
     pairs = _Pairs(denoising.latents.specs)
     references = _reference_inputs(denoising)
 
@@ -117,26 +158,29 @@ def train_expert(output: Path, base: Any, config: ExpertConfig, run: Run, denois
             )[0]
         return {"loss": denoising.error(velocity, target)}
 
-    def measure(sheet: Path) -> dict[str, dict[str, float]]:
-        clips, shown = steer(model, gate)
+    def measure(gate: Gate, sheet: Path) -> dict[str, dict[str, float]]:
+        clips, shown = steer(model, gate, positions)
         rows = np.stack([shown[:14], clips[:14]], axis=1).reshape(-1, *clips.shape[1:])
         save_sheet(sheet, rows)
         return {name: judge(clips, gate.specs) for name, judge in gate.judges.items()}
 
     def inspect(step: int) -> None:
-        run.watcher.tell(f"{run.folder.name}: step {step}, {measure(run.folder / f'step-{step:06d}.png')}")
+        run.watcher.tell(f"{run.folder.name}: step {step}, {measure(gate, run.folder / f'step-{step:06d}.png')}")
 
     every = max(1, config.plan.steps // _INSPECTIONS)
     if fit(model, objective, config.plan, run, inspect=inspect, inspect_every=every):
-        report = {"accuracy": measure(run.folder / "final.png"), "base_sha256": before}
+        report: dict[str, Any] = {"accuracy": measure(gate, run.folder / "final.png"), "base_sha256": before}
+        report["accuracy_on_held_out_conditions"] = measure(unseen, run.folder / "final-held-out.png")
         if base_sha256(model) != before:
             raise AssertionError("the base changed while the expert was trained")
-        run.watcher.tell(f"{run.folder.name}: {report['accuracy']}")
+        run.watcher.tell(f"{run.folder.name}: {report}")
         finish(output, "expert", model, config, run, report)
 
 
 @torch.no_grad()
-def steer(model: Any, gate: Gate) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+def steer(
+    model: Any, gate: Gate, positions: ReferenceRope = "before"
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
     """Generate the gate's clips from benchmark captions and a reference each.
 
     Returns:
@@ -144,7 +188,7 @@ def steer(model: Any, gate: Gate) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np
     """
     device = next(model.parameters()).device
     generator = torch.Generator().manual_seed(gate.sampling.seed)
-    tables = rotary(model.config, device), reference_rotary(model.config, device)
+    tables = rotary(model.config, device), reference_rotary(model.config, device, positions)
     # The next scene but one of the split, so that no clip of the gate is a reference.
     shift = 10 * len(gate.specs)
     others = [MiniClip(spec.condition, spec.scene + shift, spec.scene + shift) for spec in gate.specs]

@@ -32,6 +32,12 @@ class Latents:
     deviation: torch.Tensor
     """The posterior's mean standard deviation by channel, ``(C,)``."""
 
+    def only(self, conditions: Sequence[str]) -> Latents:
+        """The clips of some conditions."""
+        rows = [row for row, spec in enumerate(self.specs) if spec.condition in set(conditions)]
+        specs = tuple(self.specs[row] for row in rows)
+        return Latents(specs, self.clips[rows], self.stills[rows], self.deviation)
+
     def first_frames(self, chosen: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """First-frame latents drawn as the pipelines draw them, padded with zeros, ``(B, T, C, h, w)``."""
         still = self.stills[chosen].float()

@@ -4,6 +4,7 @@
 <output>/wan_vae                                                 the structure controls' own autoencoder
 <output>/lora/<condition>                                        an adapter of the base per condition
 <output>/i2v  vap  vace                                          the pipelines that methods load
+<output>/expert_...                                              experts that differ in one thing, for the claims
 <output>/bundle                                                  what ships of all this
 <output>/work/<stage>                                            states, losses, curves, sheets
 """
@@ -16,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -38,7 +39,7 @@ from mini_recipe.cards import CARD, is_finished, weights_identity
 from mini_recipe.clips import validation_specs
 from mini_recipe.config import ASSEMBLED, STAGES, VERSIONS, MiniConfig
 from mini_recipe.diffusion import Denoising, make_scheduler
-from mini_recipe.expert import train_expert
+from mini_recipe.expert import VARIANTS, Variant, train_expert
 from mini_recipe.gate import THRESHOLD, Gate, Judge, passes
 from mini_recipe.image_text import train_image_text
 from mini_recipe.latents import Latents, cached_latents
@@ -53,11 +54,12 @@ from mini_recipe.vae import prepare, train_vae
 from mini_recipe.wan_vae import prepare_wan_vae, train_wan_vae
 from vapbench.checkpoints.tensors import read_json
 from vapbench.errors import UsageError, VapbenchError, did_you_mean
-from vapbench.files.atomic import TEMPORARY
+from vapbench.files.atomic import TEMPORARY, digest
 from vapbench.methods.lora_files import fingerprint
 from vapbench.models import CogVideoXImageToVideoMOTPipeline, load_transformer
 from vapbench.models.loading import load_component
 from vapbench.models.semantic_encoder import SemanticEncoder
+from vapbench.suites.mini.grammar.parameters import CATEGORIES
 from vapbench.training.data import training_specs
 from vapbench.training.loop import Run
 from vapbench.training.lora import Base, train_adapter
@@ -68,6 +70,7 @@ _BUILT_ON = {
     "base": ("vae", "text"),  # Judges only watch.
     "expert": ("vae", "text", "base"),
     "vace": ("wan_vae", "text"),
+    **dict.fromkeys(VARIANTS, ("vae", "text", "base")),
 }
 _NEEDS = _BUILT_ON | {
     "base": ("vae", "text", "semantic", "classifier"),
@@ -174,15 +177,17 @@ class _Training:
         if name in ASSEMBLED:
             self._assemble(name)
             return
-        if require_gate and name in ("lora", "expert"):
+        if require_gate and name in ("lora", "expert", *VARIANTS):
             self._check_gate()
         if name == "lora":
             self._adapt(executor)
             return
-        stage_config: Any = getattr(config, name)
+        stage_config: Any = config.expert if name in VARIANTS else getattr(config, name)
         folder = self._folder(name)
         parts = {part: weights_identity(self._folder(part)) for part in _BUILT_ON.get(name, ())}
         built_on = {**data.built_on, **parts}
+        if name in VARIANTS:
+            built_on["variant"] = digest(asdict(VARIANTS[name]))
         if is_finished(folder, stage_config, built_on):
             self.watcher.tell(f"{name}: done before")
             return
@@ -210,8 +215,16 @@ class _Training:
             denoising = self._denoising(config.base.noise, config.base.late, executor)
             train_base(folder, config.base, run, denoising, self._gate(executor))
         else:
-            denoising = self._denoising(config.expert.noise, config.expert.late, executor)
-            train_expert(folder, self._base(), config.expert, run, denoising, self._gate(executor))
+            self._train_expert(folder, run, VARIANTS.get(name, Variant()), executor)
+
+    def _train_expert(self, folder: Path, run: Run, variant: Variant, executor: Executor | None) -> None:
+        config, data = self.config.expert, self.config.data
+        shown = None
+        if variant.conditions is not None:
+            shown = data.training[: variant.conditions * len(CATEGORIES)]  # One of each category in turn.
+        denoising = self._denoising(config.noise, config.late, executor, shown)
+        gates = self._gate(executor), self._gate(executor, data.held_out)
+        train_expert(folder, self._base(), config, run, denoising, *gates, positions=variant.positions)
 
     def _check_needs(self, name: str) -> None:
         """Refuse a stage whose parts are not there; adapters and what ships are put together from what there is."""
@@ -299,12 +312,17 @@ class _Training:
         path = self.output / "work" / "adapters_latents.safetensors"
         return cached_latents(path, self._vae(), specs, self.watcher, executor)
 
-    def _denoising(self, noise: tuple[float, float], late: float, executor: Executor | None) -> Denoising:
+    def _denoising(
+        self, noise: tuple[float, float], late: float, executor: Executor | None, shown: Sequence[str] | None = None
+    ) -> Denoising:
         latents = self._latents(executor)
+        if shown is not None:
+            latents = latents.only(shown)
         return Denoising(latents, self._tokenizer(), self._text_encoder(), self.device, noise, late)
 
-    def _gate(self, executor: Executor | None) -> Gate:
-        scenes, names = self.config.gate_scenes, self.config.data.benchmark
+    def _gate(self, executor: Executor | None, names: Sequence[str] = ()) -> Gate:
+        """Unseen clips of conditions, of the benchmark's seen ones by default."""
+        scenes, names = self.config.gate_scenes, names or self.config.data.benchmark
         # Past the scenes on which the judges were validated.
         specs = validation_specs(scenes, names, first=100) if scenes else validation_specs(1, names[:2])
         judges = self._judges(executor)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import threading
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-from mini_recipe import MiniConfig, train_mini
+from mini_recipe import STAGES, MiniConfig, train_mini
 from mini_recipe.config import VERSIONS
 from mini_recipe.data import MiniData, first_data, grammar_data
+from mini_recipe.diffusion import rotary
+from mini_recipe.expert import VARIANTS, Variant, reference_rotary
+from mini_recipe.latents import Latents
 from mini_recipe.readings import told_apart
 from mini_recipe.regressor import Regressor, RegressorConfig, drawn_specs, family_of
 from mini_recipe.text import make_tokenizer
@@ -96,6 +100,31 @@ class TestJudges:
         model.save_pretrained(tmp_path)
         again = Regressor.from_pretrained(tmp_path, config).read(clips, specs)
         np.testing.assert_allclose(np.concatenate(again), np.concatenate(read), rtol=0, atol=2e-2)
+
+
+class TestVariants:
+    def test_each_differs_from_the_suites_expert_in_one_thing(self) -> None:
+        ours, stages = asdict(Variant()), VERSIONS[2]().stages
+        for name, variant in VARIANTS.items():
+            assert sum(value != ours[key] for key, value in asdict(variant).items()) == 1
+            assert name in stages and name not in STAGES
+        assert stages.index("bundle") < min(map(stages.index, VARIANTS))  # What ships does not wait for them.
+
+    def test_a_reference_is_where_its_variant_says(self) -> None:
+        sizes = SimpleNamespace(sample_height=16, sample_width=16, patch_size=2, attention_head_dim=32)
+        tables = [reference_rotary(sizes, torch.device("cpu"), where)[1] for where in ("before", "shared", "far")]
+        target = rotary(sizes, torch.device("cpu"))[1]
+        assert tables[0].shape == target.shape == (7 * 8 * 8, 32)
+        assert [torch.equal(table, target) for table in tables] == [False, True, False]
+        assert not torch.equal(tables[0], tables[2])
+
+    def test_fewer_conditions_are_clips_of_these_alone(self) -> None:
+        specs = training_specs(2, names=grammar_data().training[:8])
+        numbers = torch.arange(16).reshape(16, 1, 1, 1, 1)
+        latents = Latents(tuple(specs), numbers, numbers[:, 0], torch.ones(1))
+        few = latents.only(grammar_data().training[:4])
+        assert [spec.condition for spec in few.specs] == 2 * list(grammar_data().training[:4])
+        assert few.clips.flatten().tolist() == [0, 1, 2, 3, 8, 9, 10, 11]
 
 
 class TestTraining:
