@@ -1,9 +1,9 @@
-"""Draw the README's figure of a probe: methods on the mini suite's camera task.
+"""Draw the README's figure of a probe, and keep its rows for the board: methods on the mini suite's camera task.
 
     vapbench probe -m vap -m i2v -m frozen --task camera
     python docs/scripts/probe_picture.py runs docs/pictures/probe.png vap i2v frozen
 
-Needs the runs of the first command; what they lack is left out of the figure.
+Writes results/probe/mini-camera/probe.json as well. Needs the runs of the first command; what they lack is left out.
 """
 
 from __future__ import annotations
@@ -11,16 +11,21 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from vapbench.files.atomic import write_json
 from vapbench.running.run import choose
 from vapbench.validation.probe.figure import write_figure
 from vapbench.validation.probe.plans import set_up
-from vapbench.validation.probe.report import analyse
+from vapbench.validation.probe.report import analyse, to_json
+
+ROWS = Path(__file__).resolve().parents[2] / "results" / "probe"
 
 
 def main(runs: Path, picture: Path, methods: list[str]) -> None:
-    """Draw it."""
+    """Draw it, and write its rows."""
     setting = set_up(choose("mini", None, "camera"), methods, {}, None, "balanced", [0], runs)
-    write_figure(picture, analyse(setting))
+    report = analyse(setting)
+    write_figure(picture, report)
+    write_json(ROWS / f"{report.suite}-{report.task}" / "probe.json", to_json(report))
 
 
 if __name__ == "__main__":

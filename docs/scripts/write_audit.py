@@ -2,9 +2,9 @@
 
     python docs/scripts/write_audit.py
 
-Writes docs/reference/audit.csv and docs/pictures/audit.svg and .png, and puts the tables into docs/reference/audit.md
-and docs/guides/which-columns.md, and a sentence into each column's page. Some minutes on one processor. One case of
-each condition that training saw.
+Writes docs/reference/audit.csv, leaderboard/audits/mini.csv, docs/pictures/audit.svg and .png, and puts the tables
+into docs/reference/audit.md and docs/guides/which-columns.md, and a sentence into each column's page. Some minutes on
+one processor. One case of each condition that training saw.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from vapbench.validation.audit.tables import FIELDS, as_csv, as_records, draw
 from vapbench.validation.audit.who import subjects_of, without_weights
 
 DOCS = Path(__file__).resolve().parents[1]
+BOARD = DOCS.parent / "leaderboard"
 CATEGORIES = ("concept", "style", "motion", "camera")
 AGAINST = "semantic_alignment[embedding]"
 ASKED = ("wrong-reference", "other-condition", "copy-reference", "reversed", "frozen", "shuffled")
@@ -44,6 +45,7 @@ def main() -> None:
     audits = {name: [audit(column, rows[column.label]) for column in wanted] for name, rows in by_category.items()}
     records = [{"category": name, **record} for name, found in audits.items() for record in as_records(found)]
     (DOCS / "reference" / "audit.csv").write_text(as_csv(records, ("category", *FIELDS)), encoding="utf-8")
+    (BOARD / "audits" / "mini.csv").write_text(as_csv(as_records(audits["all"])), encoding="utf-8")
     for suffix in ("svg", "png"):
         draw(audits["all"], DOCS / "pictures" / f"audit.{suffix}")
     put(DOCS / "reference" / "audit.md", "matrix", matrix(audits["all"]))

@@ -19,6 +19,7 @@ from vapbench.report.tables.grid import grid_of
 from vapbench.report.tables.layout import Layout, read_layout
 from vapbench.report.tables.published import as_table, publications, with_published
 from vapbench.results.run import Failure, RunFolder
+from vapbench.results.sets import SetResult, videos_digest, write_result
 
 from .conftest import Case, Runs
 
@@ -250,3 +251,33 @@ def test_the_caption_is_clear_of_the_rule(folders: list[RunFolder]) -> None:
 def test_a_published_row_may_be_called_otherwise() -> None:
     layout = read_layout(None, labels={"VACE (Depth)": "VACE-D"})
     assert "VACE-D" in labels(arranged(as_table(publications()[0]), layout))
+
+
+def test_the_papers_columns_hold_what_the_reference_causes_beside_alignment(runs: Runs) -> None:
+    data = {name: Case(case.condition, case.values, extra={"target": "t.mp4"}) for name, case in cases(0.5).items()}
+    for metric in ("semantic_alignment[embedding]", "motion_smoothness", "reference_leakage", "sharpness"):
+        folder = runs.write("vap", data, metric=metric)
+    made = [(row.case, row.seed, str(row.sha256)) for row in folder.current()]
+    result = SetResult(
+        **{
+            "metric": "reference_effect",
+            "version": 1,
+            "params": {},
+            "weights": "",
+            "task": "all",
+            "reference": "others",
+        },
+        **{"value": 0.42, "low": 0.1, "high": 0.7, "n": 16, "cases": 16, "clusters": 8, "note": ""},
+        **{
+            "videos": videos_digest(made),
+            "title": "Reference effect",
+            "higher_is_better": True,
+            "unit": "",
+            "digits": 2,
+        },
+    )
+    write_result(folder, result)
+    (model,) = tabulate([folder], Layout(task="all"))
+    shown = render(model, Layout(task="all"), "markdown")
+    places = [shown.index(title) for title in ("Semantic", "Reference effect", "Reference leakage")]
+    assert places == sorted(places) and "0.42" in shown and "sharpness" not in shown

@@ -19,7 +19,9 @@ from vapbench.files.atomic import is_reserved, quoted
 from vapbench.files.journal import unseal
 from vapbench.files.parsing import read_text
 from vapbench.leaderboard.admitted import admit, labelled, table_of_reported, with_reported
+from vapbench.leaderboard.audits import AuditMatrix, read_audit
 from vapbench.leaderboard.check import check_submission
+from vapbench.leaderboard.probes import Probe, read_probes, with_effects
 from vapbench.leaderboard.roster import Rosters
 from vapbench.leaderboard.studies import Study, read_studies
 from vapbench.leaderboard.submission import MANIFEST, Submission, read_submission, submission_digest
@@ -98,6 +100,10 @@ class Board:
     studies: tuple[Study, ...] = ()
     weights: Mapping[str, str] = field(default_factory=dict)
     """Definition of a column -> hash of the weights its values depend on; columns of none are not in it."""
+    probes: tuple[Probe, ...] = ()
+    """What reference and caption cause, of methods that stand here."""
+    audit: AuditMatrix | None = None
+    """What the columns see of known edits."""
     papers: tuple[TableModel, ...] = ()
     """Tables of papers, each under its own columns and to its own digits, on a board that has measured rows."""
 
@@ -148,6 +154,11 @@ class Leaderboard:
     def studies(self) -> Path:
         """``leaderboard.json`` of closed preference studies, one file each."""
         return self.path / "studies"
+
+    @property
+    def audits(self) -> Path:
+        """What metrics see of known edits, a CSV for each suite."""
+        return self.path / "audits"
 
     @property
     def changelog(self) -> Path:
@@ -202,14 +213,20 @@ def collect(results: Sequence[Path], leaderboard: Leaderboard, data: Path | None
     for runs in suites.values():
         _refuse_namesakes(runs, submitted)
     attested = leaderboard.attested()
-    studies = read_studies(leaderboard.studies)
+    studies, probes = read_studies(leaderboard.studies), read_probes(results)
     if boardless := [study for study in studies if study.suite not in suites]:
         raise DataError(
             f"{leaderboard.studies}: {boardless[0].study} is about {boardless[0].suite}, which has no board: "
             "no run of that suite is in the results."
         )
     boards = [
-        _board(suite, runs, submitted, attested, [study for study in studies if study.suite == suite])
+        replace(
+            _board(
+                *(suite, runs, submitted, attested, [study for study in studies if study.suite == suite]),
+                [probe for probe in probes if probe.suite == suite],
+            ),
+            audit=read_audit(leaderboard.audits, suite),
+        )
         for suite, runs in sorted(suites.items())
     ]
     return sorted(boards, key=lambda board: (not board.entries, board.small))
@@ -234,6 +251,7 @@ def _board(
     submitted: Mapping[Path, Submission],
     attested: Mapping[str, Attested],
     studies: Sequence[Study],
+    probes: Sequence[Probe],
 ) -> Board:
     declared = load_suites().get(suite)
     title = declared.title if declared else suite
@@ -256,7 +274,8 @@ def _board(
     unmeasured = [task for task in task_names(list(reported.values())) if not any(run.cases(task) for run in trusted)]
     tables = [table_of_reported(suite, task, reported) for task in unmeasured if reported]
     if trusted:
-        tables += tables_of(suite, trusted, task_names(trusted))
+        by_label = {row.label: run for row, run in zip(rows, trusted, strict=True)}
+        tables += [with_effects(table, by_label, probes) for table in tables_of(suite, trusted, task_names(trusted))]
     everything = {case for run in runs for case in run.cases()}
     if set(tables[-1].conditions) == everything:
         whole = tables[-1]
@@ -282,7 +301,8 @@ def _board(
             for column in whole.columns
             if weights.get((column.metric, column.version))
         },
-        tuple(as_table(paper) for paper in papers),
+        probes=tuple(probes),
+        papers=tuple(as_table(paper) for paper in papers),
     )
 
 

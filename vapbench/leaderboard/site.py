@@ -30,6 +30,7 @@ from vapbench.leaderboard.views import (
     gone_of,
     groups_of,
     preferences_of,
+    probes_of,
     summary_of,
 )
 from vapbench.report.model import TableModel
@@ -38,7 +39,7 @@ from vapbench.report.render.json import to_json
 from vapbench.report.tables.published import publications
 from vapbench.results.manifest import FileRole, PlannedCase
 
-METHODOLOGY = 3
+METHODOLOGY = 4
 """Raised whenever a rule on the methodology page changes."""
 
 ABOUT = (
@@ -206,6 +207,7 @@ def _method_pages(site: _Site, board: Board) -> None:
             facts=card_of(entry),
             tables=[(it.task or "all cases", it.title, summary_of(it, entry.label)) for it in _with(board, entry)],
             conditions=conditions_of(board.whole, entry.label),
+            probes=probes_of(board, entry),
             gone=gone_of(board, entry, pages),
             clips=clips,
         )
@@ -309,6 +311,7 @@ def _common_pages(site: _Site, changes: Sequence[Change], data: Mapping[str, str
         version=METHODOLOGY,
         badges=BADGES,
         definitions=definitions,
+        audits=[(board, board.audit) for board in site.boards if board.audit],
     )
     site.add("changes.html", "changes.html", title="Changes", changes=changes[::-1])
     site.add("data.html", "data.html", title="Data", files=files)

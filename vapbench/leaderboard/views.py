@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from vapbench.leaderboard.boards import Board, Entry, headline
+from vapbench.leaderboard.probes import Interval, Probe
 from vapbench.leaderboard.studies import Compared, Study
 from vapbench.report.model import Cell, TableModel
 from vapbench.report.read.columns import Column
@@ -164,6 +165,42 @@ def conditions_of(table: TableModel, label: str) -> list[tuple[str, list[str]]]:
     ]
 
 
+@dataclass(frozen=True)
+class ProbeView:
+    """A probe of one method, as its page shows it."""
+
+    probe: Probe
+    effects: tuple[tuple[str, str, str, str, str], ...]
+    """Effect, difference, interval, what it says, formula."""
+    cells: tuple[tuple[str, str, str, str], ...]
+    """What was shown, mean, interval, outputs that did not change."""
+
+
+def probes_of(board: Board, entry: Entry) -> list[ProbeView]:
+    """The probes of a run's method; none of a submission, whose weights nobody here has run."""
+    found = []
+    for probe in board.probes if entry.submission is None else ():
+        if probed := probe.of(entry.run):
+            column = probe.effect_column
+            effects = tuple(
+                (it.title, *_mean_and_ends(column, it.difference), it.said, it.formula) for it in probed.effects
+            )
+            cells = tuple(
+                (it.title, *_mean_and_ends(column, it.score), f"{it.unchanged}/{it.compared}" if it.compared else "")
+                for it in probed.cells
+                if it.score
+            )
+            found.append(ProbeView(probe, effects, cells))
+    return found
+
+
+def _mean_and_ends(column: Column, found: Interval | None) -> tuple[str, str]:
+    if found is None:
+        return ABSENT, ""
+    ends = "" if found.low is None or found.high is None else f"{column.text(found.low)} to {column.text(found.high)}"
+    return column.text(found.mean), ends
+
+
 def gone_of(board: Board, entry: Entry, pages: Mapping[str, str]) -> list[Gone]:
     """Every case of a run that has no video or lacks a score, with the reason that was recorded."""
     found = []
@@ -230,14 +267,15 @@ def _line(board: Board, table: TableModel, row: int, entry: Entry | None) -> Lin
         "published" if what.published else what.kind or "unknown",
         entry.badges if entry else ("published",),
         count,
-        not what.published and all(cell.complete for cell in cells),
+        not what.published and all(cell.complete for cell in cells if cell.total),
         entry.date if entry else "",
         tuple(_number(column, cell) for column, cell in zip(table.columns, cells, strict=True)),
     )
 
 
 def _number(column: Column, cell: Cell) -> Number:
-    why = "" if cell.complete or cell.published else cell.account()
+    # A column that plans no case of a row says nothing of it.
+    why = "" if cell.complete or cell.published or not cell.total else cell.account()
     if cell.mean is None:
         return Number(ABSENT, "", "", "", False, why)
     interval = ""

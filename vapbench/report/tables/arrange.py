@@ -20,9 +20,14 @@ PAPER_COLUMNS = (
     "dynamic_degree",
     "aesthetic_quality",
     "semantic_alignment",
+    "reference_effect",
+    "reference_leakage",
     "preference_rate",
 )
-"""Metrics of the paper's table, in its order; of each, one variant."""
+"""Metrics of the paper's table, in its order; of each, one variant.
+
+Beside alignment stands how much of it the reference causes, where a probe was run, and how much of the reference's
+content leaks, where that was scored."""
 
 
 def tabulate(folders: Sequence[RunFolder], layout: Layout, order: Sequence[str] = ()) -> list[TableModel]:

@@ -34,6 +34,8 @@ class MethodReport:
     """What a probe says of one method."""
 
     method: str
+    identity: Mapping[str, Any]
+    """Of its ordinary run: method, version, parameters, weights."""
     cells: tuple[CellSummary, ...]
     effects: tuple[Effect, ...]
     caption_mismatch: Slope
@@ -144,6 +146,7 @@ def _method(setting: Setting, probe: Probe, units: Units, bounds: tuple[float | 
     summaries = summarise_cells(outputs, units, bounds)
     return MethodReport(
         probe.method,
+        dict(probe.own.identity),
         tuple(summaries.values()),
         tuple(effects_of(outputs, summaries, setting.contrast, units)),
         slope_of(list(_by_captions(setting, outputs, units))),

@@ -79,7 +79,12 @@ def effect_name(name: str) -> str:
 
 def verdict(effect: Effect) -> str:
     """What an effect says of the method, in one clause."""
-    return _SAID[effect.name][effect.verdict]
+    return said(effect.name, effect.verdict)
+
+
+def said(name: str, verdict: Verdict) -> str:
+    """The clause of an effect's verdict; empty for what has none, such as an interaction."""
+    return _SAID.get(name, {}).get(verdict, "")
 
 
 def lines(report: Report) -> Iterator[str]:
