@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from vapbench.cli import app
 from vapbench.errors import DataError, UsageError
 from vapbench.leaderboard.check import check_submission, check_submissions
 from vapbench.leaderboard.pack import pack
+from vapbench.leaderboard.site import build
 from vapbench.report.tables.summary import summarise
 from vapbench.results.run import RunFolder
 from vapbench.validation.declarations import check_target
@@ -159,10 +162,40 @@ def test_it_is_refused_with_a_reason(submission: Path, name: str) -> None:
     assert any(reason in problem for problem in problems), problems
 
 
-def test_a_refused_submission_keeps_the_board_from_being_built(board: Board, submission: Path) -> None:
+def test_a_refused_submission_is_left_out_and_moves_no_number(board: Board, submission: Path, tmp_path: Path) -> None:
+    away = submission.rename(tmp_path / "away")
+    board.build()
+    without = {path.relative_to(board.site): path.read_text() for path in sorted((board.site / "data").iterdir())}
+    away.rename(submission)
+    (submission / "run<b>.py").write_text("import os")
+    built = build(board.results, board.home, board.site)
+    assert [it.name for it in built.left_out] == [submission.name] and "run<b>.py" in built.left_out[0].why
+    for page in ("index.html", "changes.html"):
+        shown = board.page(page)
+        assert "Not shown, because" in shown and "run&lt;b&gt;.py" in shown and "run<b>" not in shown
+    assert {
+        path.relative_to(board.site): path.read_text() for path in sorted((board.site / "data").iterdir())
+    } == without
+    (submission / "run<b>.py").unlink()
+    assert build(board.results, board.home, board.site).left_out == ()
+    assert "Not shown, because" not in board.page("index.html")
+
+
+def test_the_command_warns_and_fails_only_where_it_is_told_to(board: Board, submission: Path) -> None:
     (submission / "run.py").write_text("import os")
-    with pytest.raises(DataError, match="vapbench leaderboard check"):
-        board.build()
+    command = ["leaderboard", "build", "--results", str(board.results), "--leaderboard", str(board.home), "--no-videos"]
+    lenient, strict = (CliRunner().invoke(app, [*command, *more]) for more in ([], ["--strict"]))
+    assert (lenient.exit_code, strict.exit_code) == (0, 3)
+    assert f"Not shown: {submission.name}, because" in lenient.stderr and "leaderboard check" in lenient.stderr
+    assert (board.site / "index.html").is_file()
+
+
+def test_a_submission_that_stops_passing_is_noted_in_the_changelog(board: Board, submission: Path) -> None:
+    board.build()
+    (submission / "run.py").write_text("import os")
+    board.build()
+    last = json.loads((board.home / "changelog.jsonl").read_text().splitlines()[-1])
+    assert (last["event"], last["run"], last["why"]) == ("withdrawn", submission.name, "it no longer passes the check")
 
 
 def test_a_submission_cannot_take_the_name_and_the_badge_of_another_run(board: Board, submission: Path) -> None:
@@ -171,8 +204,8 @@ def test_a_submission_cannot_take_the_name_and_the_badge_of_another_run(board: B
     namesake = submission.rename(submission.with_name("vap"))
     edit(namesake / "submission.json", lambda said: said.update(id="vap"))
     assert check_submission(namesake) == []
-    with pytest.raises(DataError, match=r"submissions/vap has the name of .*mini/vap"):
-        board.build()
+    (left_out,) = build(board.results, board.home, board.site).left_out
+    assert left_out.name == "vap" and "has the name of vap" in left_out.why
 
 
 def test_a_score_too_large_to_be_squared_is_refused_and_keeps_no_table_from_others(

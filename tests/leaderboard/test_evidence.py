@@ -120,7 +120,9 @@ def test_the_committed_audit_is_that_of_the_docs() -> None:
 
 def test_the_committed_probe_belongs_to_rows_of_the_board() -> None:
     (probe,) = read_probes([ROOT / "results"])
-    board = next(board for board in collect([ROOT / "results"], Leaderboard(ROOT / "leaderboard")) if board.small)
+    board = next(
+        board for board in collect([ROOT / "results"], Leaderboard(ROOT / "leaderboard")).boards if board.small
+    )
     known = {entry.label: probed for entry in board.entries if (probed := probe.of(entry.run))}
     assert set(known) == {"vap", "i2v", "frozen"}
     effect = known["vap"].effect("reference")

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import http.client
+import io
 import json
+import re
 import shutil
 import threading
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -21,6 +26,8 @@ from vapbench.core.clip import Clip
 from vapbench.core.video import read_video, write_video
 from vapbench.errors import DataError, UsageError
 from vapbench.files.atomic import file_sha256
+from vapbench.files.download import download
+from vapbench.files.public_web import public_opener
 from vapbench.leaderboard.boards import Leaderboard, collect
 from vapbench.leaderboard.check import check_submission
 from vapbench.leaderboard.likeness import ALIKE, difference, small
@@ -94,7 +101,7 @@ def replace_video(folder: Path, case: str, source: Path) -> None:
 
 def group_of(home: Leaderboard, results: Path) -> str:
     """Among which rows the submission stands."""
-    (board,) = (board for board in collect([results], home) if board.suite == "mini")
+    (board,) = (board for board in collect([results], home).boards if board.suite == "mini")
     groups = groups_of(board, board.tables[-1])
     (found,) = (group.name for group in groups if "mine" in [line.label for line in group.lines])
     return found
@@ -216,10 +223,55 @@ def test_videos_are_fetched_from_a_link_and_held_to_their_hash(
     first = sorted(served.iterdir())[0]
     first.write_bytes(first.read_bytes() + b"\0")
     with pytest.raises(DataError, match="is not the video that was scored: its SHA-256 is another"):
-        found(home, rosters)
+        found(home, rosters, local_links=True)
     first.write_bytes(first.read_bytes()[:-1])
-    result = found(home, rosters)
+    result = found(home, rosters, local_links=True)
     assert result.verified and result.videos == 12
+
+
+LINKS = {
+    "http://127.0.0.1:9/": "127.0.0.1, which is no public address",
+    "http://localhost:9/": "which is no public address",
+    "http://[::1]:9/": "::1, which is no public address",
+    "http://[::ffff:10.0.0.1]/": "10.0.0.1, which is no public address",
+    "http://169.254.169.254/latest/": "169.254.169.254, which is no public address",
+    "http://192.168.1.1/": "192.168.1.1, which is no public address",
+    "https://10.1.2.3/": "10.1.2.3, which is no public address",
+    "http://0.0.0.0/": "0.0.0.0, which is no public address",
+    "http://2130706433/": "127.0.0.1, which is no public address",
+}
+
+
+@pytest.mark.parametrize("link", LINKS)
+def test_a_link_leads_to_no_private_address(link: str, tmp_path: Path) -> None:
+    with pytest.raises(OSError, match=re.escape(LINKS[link])):
+        download(link, tmp_path / "video", opener=public_opener())
+
+
+def test_a_link_of_a_submission_is_followed_to_public_addresses_alone(
+    served: Path, home: Leaderboard, rosters: Rosters
+) -> None:
+    with pytest.raises(DataError, match=r"no public address.*correct the link, or say where the videos lie"):
+        found(home, rosters)
+
+
+def test_a_redirect_leads_to_no_private_address_and_to_no_other_scheme(tmp_path: Path) -> None:
+    opener = public_opener()
+    for place in ("http://127.0.0.1:9/", "ftp://127.0.0.1/", "file:///etc/hostname"):
+        response = http.client.HTTPMessage()
+        response["Location"] = place
+        request = urllib.request.Request("http://example.org/")
+        request.timeout = 1
+        with pytest.raises((OSError, urllib.error.URLError)):
+            opener.error("http", request, io.BytesIO(), 302, "Found", response)
+
+
+def test_a_slow_server_is_left(
+    served: Path, home: Leaderboard, rosters: Rosters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vapbench.leaderboard.rescore.LONGEST_FETCH", -1.0)
+    with pytest.raises(DataError, match="takes longer than"):
+        found(home, rosters, local_links=True)
 
 
 def test_rows_alone_cannot_be_scored(home: Leaderboard, rosters: Rosters) -> None:

@@ -259,22 +259,24 @@ def test_the_papers_columns_hold_what_the_reference_causes_beside_alignment(runs
         folder = runs.write("vap", data, metric=metric)
     made = [(row.case, row.seed, str(row.sha256)) for row in folder.current()]
     result = SetResult(
-        **{
-            "metric": "reference_effect",
-            "version": 1,
-            "params": {},
-            "weights": "",
-            "task": "all",
-            "reference": "others",
-        },
-        **{"value": 0.42, "low": 0.1, "high": 0.7, "n": 16, "cases": 16, "clusters": 8, "note": ""},
-        **{
-            "videos": videos_digest(made),
-            "title": "Reference effect",
-            "higher_is_better": True,
-            "unit": "",
-            "digits": 2,
-        },
+        metric="reference_effect",
+        version=1,
+        params={},
+        weights="",
+        task="all",
+        reference="others",
+        value=0.42,
+        low=0.1,
+        high=0.7,
+        n=16,
+        cases=16,
+        clusters=8,
+        note="",
+        videos=videos_digest(made),
+        title="Reference effect",
+        higher_is_better=True,
+        unit="",
+        digits=2,
     )
     write_result(folder, result)
     (model,) = tabulate([folder], Layout(task="all"))

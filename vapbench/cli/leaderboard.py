@@ -37,6 +37,10 @@ def build(
         bool,
         typer.Option("--videos/--no-videos", help="Copy the videos that are there; without, build from rows alone."),
     ] = True,
+    strict: Annotated[
+        bool,
+        typer.Option("--strict", help="Exit with 3 where a submission is left out; the site is built all the same."),
+    ] = False,
     results: opt.ReadResults = None,
     leaderboard: _Home = _HOME,
     data: _Data = None,
@@ -44,13 +48,15 @@ def build(
     """Build the site from results and submissions.
 
     The same input gives the same bytes. The site needs no server and no network: open its index.html, or put the
-    folder on any web host. New, rescored and withdrawn runs are noted in the changelog.
+    folder on any web host. New, rescored and withdrawn runs are noted in the changelog. A submission that does not
+    pass the check is left out, and the site says which and why.
 
     \b
     vapbench leaderboard build
     vapbench leaderboard build --no-videos --out /tmp/site
     """
-    from vapbench.core.console import configure_logging, output
+    from vapbench.core.console import configure_logging, errors, output
+    from vapbench.files.text import in_a_row
     from vapbench.leaderboard.site import build as build_site
     from vapbench.results.places import places
 
@@ -59,6 +65,13 @@ def build(
     output().print(
         f"{built.index}: {built.pages} pages, {built.videos} videos and images", markup=False, soft_wrap=True
     )
+    for it in built.left_out:
+        errors().print(in_a_row(f"Not shown: {it.name}, because {it.why}"), markup=False, soft_wrap=True)
+    if built.left_out:
+        errors().print(
+            f"All of it: vapbench leaderboard check {leaderboard / 'submissions'}", markup=False, soft_wrap=True
+        )
+    raise typer.Exit(3 if strict and built.left_out else 0)
 
 
 def check(
@@ -157,6 +170,10 @@ def rescore(
     leaderboard: _Home = _HOME,
     data: _Data = None,
     device: Annotated[str, typer.Option("--device", help="What metrics run on: auto, cpu, cuda.")] = "auto",
+    local_links: Annotated[
+        bool,
+        typer.Option("--local-links", help="Follow links to this machine and private networks too: for trying it out."),
+    ] = False,
 ) -> None:
     """Score a submission's videos anew, compare row by row, and write its badge.
 
@@ -187,6 +204,7 @@ def rescore(
             sample=sample,
             videos=videos,
             device=device,
+            local_links=local_links,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
     write_badge(home, found)

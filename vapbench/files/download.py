@@ -21,7 +21,9 @@ _PIECE = 1 << 20
 _RANGE_NOT_SATISFIABLE = 416
 
 
-def download(url: str, partial: Path, progress: Progress | None = None) -> None:
+def download(
+    url: str, partial: Path, progress: Progress | None = None, opener: urllib.request.OpenerDirector | None = None
+) -> None:
     """Download ``url`` into ``partial``; what an earlier call left there is completed, not fetched again.
 
     The server is asked for the rest on the condition that its file is still the one that was begun (``If-Range`` with
@@ -32,6 +34,7 @@ def download(url: str, partial: Path, progress: Progress | None = None) -> None:
         url: ``http://`` or ``https://``.
         partial: where the file grows. It is whole if this returns, and kept for the next call if this raises.
         progress: called while bytes arrive.
+        opener: what opens the link, as :func:`vapbench.files.public_web.public_opener`; None: whatever it leads to.
 
     Raises:
         OSError: the server refuses or cannot be reached, or the connection keeps dropping.
@@ -40,7 +43,7 @@ def download(url: str, partial: Path, progress: Progress | None = None) -> None:
     for attempt in range(1, _ATTEMPTS + 1):
         before = _size(partial)
         try:
-            _fetch_rest(url, partial, progress)
+            _fetch_rest(url, partial, progress, opener)
         except urllib.error.HTTPError as error:
             if error.code != _RANGE_NOT_SATISFIABLE or not before:
                 raise
@@ -87,12 +90,16 @@ def proxy_note(url: str, follows_all: bool = True) -> str:
     return f" (through the proxy {shown}, as {variable} says; correct it, or name {asked.hostname} in NO_PROXY)"
 
 
-def _fetch_rest(url: str, partial: Path, progress: Progress | None) -> None:
+def _fetch_rest(
+    url: str, partial: Path, progress: Progress | None, opener: urllib.request.OpenerDirector | None
+) -> None:
     validator, done = _validator(partial, url), _size(partial)
     headers = {"User-Agent": "vapbench", "Accept-Encoding": "identity"}
     if validator and done:
         headers |= {"Range": f"bytes={done}-", "If-Range": validator}
-    with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=_TIMEOUT) as response:
+    request = urllib.request.Request(url, headers=headers)
+    opened = opener.open(request, None, _TIMEOUT) if opener else urllib.request.urlopen(request, timeout=_TIMEOUT)
+    with opened as response:
         continues = response.status == http.HTTPStatus.PARTIAL_CONTENT and _starts_at(response, done)
         done = done if continues else 0
         announced = response.headers.get("Content-Length")

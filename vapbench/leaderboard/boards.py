@@ -186,10 +186,26 @@ class _Badges(BaseModel):
     runs: dict[str, Attested] = Field(default_factory=dict)
 
 
-def collect(results: Sequence[Path], leaderboard: Leaderboard, data: Path | None = None) -> list[Board]:
-    """Read every run and accepted submission.
+@dataclass(frozen=True)
+class LeftOut:
+    """A submission that no board shows."""
 
-    Full-size boards come first, and boards with measured runs before those of published rows alone.
+    name: str
+    """Of its folder."""
+    why: str
+
+
+@dataclass(frozen=True)
+class Collected:
+    """What there is to show, and what is not shown."""
+
+    boards: tuple[Board, ...]
+    """Full-size boards first, and boards with measured runs before those of published rows alone."""
+    left_out: tuple[LeftOut, ...] = ()
+
+
+def collect(results: Sequence[Path], leaderboard: Leaderboard, data: Path | None = None) -> Collected:
+    """Read every run, and every submission that passes the check; one that does not is left out, and said to be.
 
     Args:
         results: folders of our own runs.
@@ -197,21 +213,25 @@ def collect(results: Sequence[Path], leaderboard: Leaderboard, data: Path | None
         data: what suites that need data read, to know their cases by.
 
     Raises:
-        DataError: a run, a submission or a study cannot be read, or a run has the name of another.
+        DataError: a run of ours or a study cannot be read.
     """
     submitted: dict[Path, Submission] = {}
+    left_out: list[LeftOut] = []
     runs_read, rosters = read_all(runs_below(results)), Rosters(results, data)
-    for path in sorted(leaderboard.submissions.glob(f"*/{MANIFEST}")):
-        if problems := check_submission(path.parent, rosters):
-            raise DataError(f"{path.parent}: {problems[0]}; see: vapbench leaderboard check {quoted(path.parent)}")
-        folder, said = RunFolder(path.parent), read_submission(path.parent)
-        runs_read.append(admit(folder, said, rosters.of(folder.manifest().identity.suite)))
-        submitted[path.parent] = said
     suites: dict[str, list[Evidence]] = {paper.suite: [] for paper in publications()}
     for run in runs_read:
         suites.setdefault(run.suite, []).append(run)
-    for runs in suites.values():
-        _refuse_namesakes(runs, submitted)
+    for path in sorted(leaderboard.submissions.glob(f"*/{MANIFEST}")):
+        problems = check_submission(path.parent, rosters)
+        if not problems:
+            folder, said = RunFolder(path.parent), read_submission(path.parent)
+            run = admit(folder, said, rosters.of(folder.manifest().identity.suite))
+            if other := _namesake(run, suites.setdefault(run.suite, [])):
+                problems = [f"it has the name of {other}, and a board knows runs of {run.suite} by that; rename it"]
+            else:
+                suites[run.suite].append(run)
+                submitted[path.parent] = said
+        left_out += [LeftOut(path.parent.name, problem) for problem in problems[:1]]
     attested = leaderboard.attested()
     studies, probes = read_studies(leaderboard.studies), read_probes(results)
     if boardless := [study for study in studies if study.suite not in suites]:
@@ -229,20 +249,13 @@ def collect(results: Sequence[Path], leaderboard: Leaderboard, data: Path | None
         )
         for suite, runs in sorted(suites.items())
     ]
-    return sorted(boards, key=lambda board: (not board.entries, board.small))
+    return Collected(tuple(sorted(boards, key=lambda board: (not board.entries, board.small))), tuple(left_out))
 
 
-def _refuse_namesakes(runs: Sequence[Evidence], submitted: Container[Path]) -> None:
-    """Badges and the changelog know a run by suite and folder: a namesake would pass for it, and so would "VAP"."""
-    named, read = dict[str, Path](), dict[str, Path]()
-    for run in runs:
-        path = run.folder.path
-        reading = read_as(path.name)
-        if other := named.get(path.name) or (read.get(reading) if path in submitted else None):
-            raise DataError(
-                f"{path} has the name of {other}, and a board knows runs of {run.suite} by that; rename the later one."
-            )
-        named[path.name], read[reading] = path, path
+def _namesake(submission: Evidence, runs: Sequence[Evidence]) -> str:
+    """A run that the name of a submission reads as: badges know a run by it, and so do readers; "" for none."""
+    reading = read_as(submission.folder.path.name)
+    return next((run.folder.path.name for run in runs if read_as(run.folder.path.name) == reading), "")
 
 
 def _board(

@@ -7,7 +7,7 @@ run's last session ended), never of the build: building twice adds nothing.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,8 +59,13 @@ def read_changelog(path: Path) -> list[Change]:
     return changes
 
 
-def update_changelog(path: Path, boards: Sequence[Board]) -> list[Change]:
+def update_changelog(path: Path, boards: Sequence[Board], left_out: Container[str] = ()) -> list[Change]:
     """Append what has changed since the last line; return all lines.
+
+    Args:
+        path: the changelog.
+        boards: what stands now.
+        left_out: submissions that are there and not shown.
 
     Raises:
         DataError: as :func:`read_changelog`.
@@ -83,7 +88,7 @@ def update_changelog(path: Path, boards: Sequence[Board]) -> list[Change]:
                 found.append({"date": entry.date, "event": event, **named})
     for (suite, run), known in sorted(standing.items()):
         if known:
-            why = "its rows are no longer in the results"
+            why = "it no longer passes the check" if run in left_out else "its rows are no longer in the results"
             found.append({"date": latest, "event": "withdrawn", "suite": suite, "run": run, "why": why, "columns": {}})
     return _append(path, changes, sorted(found, key=lambda item: (item["date"], item["suite"], item["run"])))
 

@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
+from time import monotonic
 from urllib.parse import quote
 
 from vapbench.core.clip import Clip
 from vapbench.errors import DataError, UsageError
 from vapbench.files.atomic import cache_folder, file_sha256, quoted, write_json
 from vapbench.files.download import download
+from vapbench.files.public_web import public_opener
 from vapbench.leaderboard.boards import Attested, Leaderboard
 from vapbench.leaderboard.check import check_submission
 from vapbench.leaderboard.contents import LIMITS
@@ -34,6 +36,9 @@ TOLERANCE = 1e-3
 """Of a metric's range: so far two machines may be apart."""
 FLIPS = 0.02
 """Share of a yes-or-no column's rows that may differ: a value near its threshold falls to either side."""
+
+LONGEST_FETCH = 300.0
+"""Seconds that a server may take for one video."""
 
 _SHOWN = 10
 """Sentences of a kind that are printed."""
@@ -107,6 +112,7 @@ def rescore(
     sample: int | None = None,
     videos: Path | None = None,
     device: str = "auto",
+    local_links: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Rescored:
     """Score the videos of a submission with the suite's own data, and compare row by row.
@@ -118,6 +124,7 @@ def rescore(
         sample: how many videos to draw, seeded with the submission's hash; None: all.
         videos: where the videos lie, if not in the submission; by default they are fetched from its link.
         device: what metrics run on.
+        local_links: whether a link may lead to this machine or a private network.
         progress: called with the videos done and all.
 
     Raises:
@@ -135,7 +142,7 @@ def rescore(
         sorted(made) if sample is None else sorted(random.Random(digest).sample(sorted(made), min(sample, len(made))))
     )
     found = Rescored(suite, folder.name, digest, len(drawn), len(made))
-    place = _Videos(folder, videos, said)
+    place = _Videos(folder, videos, said, local_links)
     ours, others = _ours(roster, rosters), _others(home, folder)
     gallery, own = Gallery([*_given(roster), *others, *_bounds(ours)]), Gallery(_competing(ours))
     scorers = dict(_scorers(roster, rows, found, torch_device(device)))
@@ -177,7 +184,8 @@ def write_badge(home: Leaderboard, found: Rescored) -> None:
 class _Videos:
     """Where a submission's videos are: beside its rows, in a folder, or under a link."""
 
-    def __init__(self, folder: Path, videos: Path | None, said: Submission) -> None:
+    def __init__(self, folder: Path, videos: Path | None, said: Submission, local_links: bool) -> None:
+        self._opener = None if local_links else public_opener()
         self._folders = [videos] if videos else [folder / "videos"]
         self._link = said.videos
         # Known by what was submitted: another submission of that name fetches its own.
@@ -198,14 +206,16 @@ class _Videos:
 
     def _fetch(self, name: str, sha256: str) -> Path:
         url, partial = f"{str(self._link).rstrip('/')}/{quote(name)}", self._fetched / f"{name}.part"
-        most = LIMITS[Path(name).suffix]
+        most, late = LIMITS[Path(name).suffix], monotonic() + LONGEST_FETCH
 
         def bounded(done: int, total: int | None) -> None:
+            if monotonic() > late:
+                raise DataError(f"{url} takes longer than {LONGEST_FETCH:g} s; say where the videos lie: --videos DIR")
             if max(done, total or 0) > most:
                 raise DataError(f"{url} is larger than the {most >> 20} MiB of a video.")
 
         try:
-            download(url, partial, bounded)
+            download(url, partial, bounded, self._opener)
         except OSError as error:
             raise DataError(f"{url}: {error}; correct the link, or say where the videos lie: --videos DIR") from error
         if file_sha256(partial) != sha256:

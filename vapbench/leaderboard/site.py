@@ -18,7 +18,7 @@ from typing import Any
 from vapbench import __version__
 from vapbench.errors import UsageError
 from vapbench.files.text import encodable, for_public_page
-from vapbench.leaderboard.boards import BADGES, Board, Entry, Leaderboard, collect, headline, slug
+from vapbench.leaderboard.boards import BADGES, Board, Entry, Leaderboard, LeftOut, collect, headline, slug
 from vapbench.leaderboard.changelog import Change, update_changelog
 from vapbench.leaderboard.charts import by_category, by_condition, human, plot_of
 from vapbench.leaderboard.media import ELSEWHERE, Clip, MediaFiles
@@ -58,6 +58,8 @@ class Built:
     index: Path
     pages: int
     videos: int
+    left_out: tuple[LeftOut, ...] = ()
+    """Submissions that are not shown, and why."""
 
 
 @dataclass
@@ -66,6 +68,7 @@ class _Site:
 
     boards: Sequence[Board]
     media: MediaFiles
+    left_out: Sequence[LeftOut] = ()
     pages: dict[str, str] = field(default_factory=dict)
     environment: Any = field(default_factory=lambda: _environment())
 
@@ -85,6 +88,7 @@ class _Site:
             script=script,
             policy=_policy(style, script),
             about=ABOUT,
+            left_out=self.left_out if path in ("index.html", "changes.html") else (),
             **context,
         )
 
@@ -102,21 +106,23 @@ def build(
         data: what suites that need data read, to hold submissions to their cases.
 
     Raises:
-        DataError: a run, a submission or the changelog cannot be used as it is.
+        DataError: a run of ours or the changelog cannot be used as it is. A submission that does not pass the check is
+            left out, and moves no number.
         UsageError: ``out`` holds something else than a site.
     """
     _check_out(out)
     home = Leaderboard(leaderboard)
-    boards = collect([results] if isinstance(results, Path) else results, home, data)
-    changes = update_changelog(home.changelog, boards)
-    site = _Site(boards, MediaFiles(videos))
+    found = collect([results] if isinstance(results, Path) else results, home, data)
+    boards, kept_out = found.boards, {it.name for it in found.left_out}
+    changes = update_changelog(home.changelog, boards, kept_out)
+    site = _Site(boards, MediaFiles(videos), found.left_out)
     files = dict(_data(boards))
     for board in boards:
         site.media.draw(board.suite)
         _board_pages(site, board)
     _common_pages(site, changes, files)
     _write(out, {**site.pages, **files}, site.media)
-    return Built(out / "index.html", len(site.pages), site.media.count)
+    return Built(out / "index.html", len(site.pages), site.media.count, found.left_out)
 
 
 def _board_pages(site: _Site, board: Board) -> None:
