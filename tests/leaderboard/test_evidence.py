@@ -12,15 +12,16 @@ from typing import Any
 import pytest
 
 from vapbench.errors import DataError
-from vapbench.leaderboard.audits import read_audit
+from vapbench.leaderboard.audits import VERDICTS, read_audit
 from vapbench.leaderboard.boards import Leaderboard, collect
 from vapbench.leaderboard.probes import read_probes
 from vapbench.results.run import RunFolder
+from vapbench.validation.audit.measure import VERDICTS as GIVEN
 
 from .conftest import Board
 
 ROOT = Path(__file__).parents[2]
-CELLS = [("own", "own", 60.0), ("wrong", "own", 4.0)]
+CELLS = [("own reference, own caption", 60.0), ("wrong reference", 4.0)]
 
 
 def interval(mean: float) -> dict[str, Any]:
@@ -35,17 +36,23 @@ def write_probe(results: Path, identities: Mapping[str, Mapping[str, Any]], effe
             "identity": identity,
             "cells": [
                 {
-                    "cell": {"reference": reference, "caption": caption},
+                    "title": title,
                     "score": interval(mean),
                     "total": 12,
                     "unchanged": 0,
                     "compared": 12,
                 }
-                for reference, caption, mean in CELLS
+                for title, mean in CELLS
             ],
             "effects": [
-                {"name": "reference", "formula": "own less wrong", "difference": interval(effect), "verdict": "reads"},
-                {"name": "interaction", "formula": "both", "difference": None, "verdict": "unknown"},
+                {
+                    "name": "reference",
+                    "title": "reference effect",
+                    "formula": "own less wrong",
+                    "difference": interval(effect),
+                    "said": "reads its reference",
+                },
+                {"name": "interaction", "title": "interaction", "formula": "both", "difference": None, "said": ""},
             ],
         }
         for name, identity in identities.items()
@@ -116,6 +123,10 @@ def test_the_committed_audit_is_that_of_the_docs() -> None:
         audit is not None
         and dict(audit.lines)["reversed"][audit.columns.index("semantic_alignment[embedding]")][0] == "sees"
     )
+
+
+def test_the_board_tells_the_verdicts_that_an_audit_gives() -> None:
+    assert dict(VERDICTS) == dict(GIVEN)
 
 
 def test_the_committed_probe_belongs_to_rows_of_the_board() -> None:

@@ -8,7 +8,15 @@ from pathlib import Path
 
 from vapbench.errors import DataError
 from vapbench.files.parsing import read_csv
-from vapbench.validation.audit.measure import VERDICTS
+
+VERDICTS: Mapping[str, str] = {
+    "sees": "the fault lowers the score",
+    "blind": "the fault leaves it",
+    "fooled": "the fault raises it",
+    "steady": "what nobody minds leaves it",
+    "disturbed": "what nobody minds moves it",
+    "unclear": "it may be chance",
+}
 
 
 @dataclass(frozen=True)
@@ -46,5 +54,5 @@ def read_audit(folder: Path, suite: str) -> AuditMatrix | None:
     return AuditMatrix(
         columns,
         tuple((edit, tuple(found.get((edit, column), ("", "")) for column in columns)) for edit in edits),
-        {str(verdict): meaning for verdict, meaning in VERDICTS.items() if verdict in seen},
+        {verdict: meaning for verdict, meaning in VERDICTS.items() if verdict in seen},
     )

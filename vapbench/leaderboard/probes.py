@@ -18,10 +18,6 @@ from vapbench.files.parsing import read_text
 from vapbench.report.model import Cell, Footer, TableModel
 from vapbench.report.read.columns import Column
 from vapbench.report.read.evidence import Evidence
-from vapbench.validation.probe.cells import CaptionLevel, ReferenceLevel
-from vapbench.validation.probe.cells import Cell as Shown
-from vapbench.validation.probe.effects import Verdict
-from vapbench.validation.probe.text import cell_name, effect_name, said
 
 
 class _Read(BaseModel):
@@ -42,39 +38,22 @@ class Effect(_Read):
     """What one thing causes."""
 
     name: str
+    title: str
     formula: str
     difference: Interval | None
-    verdict: Verdict
-
-    @property
-    def title(self) -> str:
-        """In words."""
-        return effect_name(self.name)
-
-    @property
-    def said(self) -> str:
-        """What it says of the method; empty for an interaction."""
-        return said(self.name, self.verdict)
-
-
-class _Cell(_Read):
-    reference: ReferenceLevel
-    caption: CaptionLevel
+    said: str
+    """What it says of the method; empty for an interaction."""
 
 
 class Summary(_Read):
     """What a method scored with one reference and one caption."""
 
-    cell: _Cell
+    title: str
+    """What was shown."""
     score: Interval | None
     total: int
     unchanged: int
     compared: int
-
-    @property
-    def title(self) -> str:
-        """In words."""
-        return cell_name(Shown(self.cell.reference, self.cell.caption))
 
 
 class Probed(_Read):

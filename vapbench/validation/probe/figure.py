@@ -12,7 +12,7 @@ from vapbench.stats.paired import PairedDifference
 from vapbench.validation.probe.cells import Cell
 from vapbench.validation.probe.effects import Effect
 from vapbench.validation.probe.report import MethodReport, Report
-from vapbench.validation.probe.text import cell_name, effect_name, ordered, verdict
+from vapbench.validation.probe.words import cell_name, effect_name, ordered, verdict
 
 
 def write_figure(path: Path, report: Report, width: float = WIDTHS["page"]) -> None:

@@ -25,8 +25,8 @@ from vapbench.validation.probe.edited import Edited
 from vapbench.validation.probe.plans import Setting
 from vapbench.validation.probe.report import Report
 from vapbench.validation.probe.results import Outputs, outputs_of
-from vapbench.validation.probe.text import cell_name, ordered, verdict
 from vapbench.validation.probe.unchanged import UNCHANGED
+from vapbench.validation.probe.words import cell_name, ordered, verdict
 
 CASES = 24
 """Cases on a page at most, spread over conditions."""

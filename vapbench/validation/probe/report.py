@@ -23,6 +23,7 @@ from vapbench.validation.probe.effects import CellSummary, Effect, effects_of, s
 from vapbench.validation.probe.plans import Probe, Setting
 from vapbench.validation.probe.results import Outputs, outputs_of
 from vapbench.validation.probe.unchanged import UNCHANGED
+from vapbench.validation.probe.words import cell_name, effect_name, verdict
 
 SCHEMA = 1
 VERSION = 1
@@ -96,7 +97,9 @@ def to_json(report: Report) -> dict[str, Any]:
     document = asdict(report)
     for method, plain in zip(report.methods, document["methods"], strict=True):
         for effect, told in zip(method.effects, plain["effects"], strict=True):
-            told["clear"] = effect.clear
+            told |= {"clear": effect.clear, "title": effect_name(effect.name), "said": verdict(effect)}
+        for summary, told in zip(method.cells, plain["cells"], strict=True):
+            told["title"] = cell_name(summary.cell)
     return {"schema": SCHEMA, "version": VERSION, "statistics": STATISTICS_VERSION, **document}
 
 
