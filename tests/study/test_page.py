@@ -221,9 +221,17 @@ def test_reload_and_back_return_to_the_same_trial(folder: StudyFolder, page: Pag
     answer(page)
     place = trial_number(page)
     open_before = served_open(folder)
+    # What is chosen and written stays, though nothing of it has been sent.
+    page.locator("#answer").wait_for()
+    page.keyboard.press("2")
+    page.locator(".comment summary").click()
+    page.locator("#comment").fill("flickers")
     page.reload()
     assert where(page) == "trial"
     assert trial_number(page) == place
+    assert page.locator("input[name=choice]:checked").get_attribute("value") == "1"
+    assert page.locator("#comment").is_visible() and page.locator("#comment").input_value() == "flickers"
+    page.locator("h1#question").click()
     page.goto("about:blank")
     page.go_back()
     assert where(page) == "trial"
@@ -233,6 +241,8 @@ def test_reload_and_back_return_to_the_same_trial(folder: StudyFolder, page: Pag
         answer(page, "2")
     page.locator("#done-code").wait_for()
     assert choices(folder) == [0, 1, 1, 1]
+    assert [vote.comment for vote in load_ballots(folder).votes] == ["", "flickers", "", ""]
+    assert page.evaluate("Object.keys(localStorage).filter((key) => key.includes('draft'))") == []
 
 
 def served_open(folder: StudyFolder) -> list[str]:
@@ -627,7 +637,7 @@ def test_a_rater_finishes_in_the_second_language_with_questions_before_and_after
 def test_no_trial_is_shown_in_a_window_that_is_too_small(
     tmp_path: Path, open_context: Callable[..., BrowserContext]
 ) -> None:
-    folder = make_study(tmp_path / "study", min_play_fraction=1.0, window=(900, 500))
+    folder = make_study(tmp_path / "study", min_play_fraction=1.0, window=(900, 500), small_window="refuse")
     with serving(folder) as served:
         page = open_context().new_page()
         page.goto(served.links.raters[0])
@@ -640,6 +650,10 @@ def test_no_trial_is_shown_in_a_window_that_is_too_small(
         page.evaluate("Object.assign(window, { outerWidth: 1280 }); dispatchEvent(new Event('resize'))")
         page.locator("#answer").wait_for()
         assert page.locator("input[name=choice]:checked").count() == 0
+        page.keyboard.press("r")
+        answer(page)
+    (vote,) = load_ballots(folder).votes
+    assert vote.client.window == (1280, page.evaluate("outerHeight")) and not vote.small_window
 
 
 def test_whoever_declines_is_thanked_and_asked_nothing_more(served: Served, page: Page) -> None:

@@ -21,6 +21,7 @@ from tests.study.served import Rater, Served, make_study, serving
 from vapbench.errors import DataError, IdentityError
 from vapbench.study.analysis.ballots import load_ballots
 from vapbench.study.folder import StudyFolder
+from vapbench.study.preregistration import preregistration
 from vapbench.study.server.database import Clock
 from vapbench.study.server.raters import DAY_US, LINK_DAYS
 from vapbench.study.server.recruitment import Recruitment
@@ -564,3 +565,24 @@ def test_a_damaged_database_is_named(folder: StudyFolder) -> None:
     folder.votes_path.write_bytes(b"not a database" * 100)
     with pytest.raises(DataError, match=r"votes\.db: .*restore it"), serving(folder):
         pass
+
+
+@pytest.mark.parametrize("rule", ["refuse", "mark"])
+def test_a_vote_from_too_small_a_window_is_refused_or_marked_by_the_rule(tmp_path: Path, rule: str) -> None:
+    folder = make_study(tmp_path / "study", training=0, window=(900, 500), small_window=rule)
+    clients: list[dict[str, Any]] = [{}, {"viewport": [1280, 300]}, {"window": [899, 800], "viewport": [1280, 720]}]
+    large = {"window": [900, 500], "viewport": [640, 300]}
+    with serving(folder) as served:
+        for number, client in enumerate(clients):
+            rater = served.rater(number)
+            trial = rater.next()
+            assert trial is not None
+            sent = rater.vote(trial["assignment"], client=client)
+            assert sent.status_code == (422 if rule == "refuse" else 201), sent.text
+            if rule == "refuse":
+                assert sent.json()["error"] == "window"
+                assert rater.vote(trial["assignment"], client=large).status_code == 201
+    votes = load_ballots(folder).votes
+    assert [vote.small_window for vote in votes] == [rule == "mark"] * 3
+    said = "refused" if rule == "refuse" else "marked, and analysed"
+    assert f"below 900 x 500 are {said}." in preregistration(folder.protocol())

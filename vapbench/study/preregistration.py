@@ -14,6 +14,10 @@ def preregistration(protocol: Protocol) -> str:
     cells, roles = len(Design(protocol).cells), session_roles(protocol)
     pair = protocol.kind == "pair"
     needed, first = protocol.session.qualification
+    window = ""
+    if protocol.window:
+        done = "refused" if protocol.small_window == "refuse" else "marked, and analysed"
+        window = f"* Votes from a browser window below {protocol.window[0]} x {protocol.window[1]} are {done}.\n"
     template = (files("vapbench.study") / "preregistration.template.md").read_text(encoding="utf-8")
     return template.format(
         title=protocol.title,
@@ -34,6 +38,7 @@ def preregistration(protocol: Protocol) -> str:
         needed=needed,
         first=first,
         **protocol.exclusions.model_dump(exclude={"version"}),
+        window=window,
         model="Davidson's model (Bradley-Terry with ties) with a side effect"
         if pair
         else "Luce's choice model and choice shares",

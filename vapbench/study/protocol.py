@@ -32,6 +32,7 @@ Code = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}$")]
 Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}$")]
 """ISO 639, such as ``en``."""
 SurveyKind = Literal["choice", "number", "text"]
+SmallWindow = Literal["refuse", "mark"]
 
 
 class Frozen(BaseModel):
@@ -209,7 +210,7 @@ class Protocol(Frozen):
     """A study as it will be run and analysed."""
 
     ADDED: ClassVar[frozenset[str]] = frozenset(
-        {"languages", "contact", "review", "instructions", "before", "after", "window", "texts"}
+        {"languages", "contact", "review", "instructions", "before", "after", "window", "small_window", "texts"}
     )
 
     schema_version: Literal[1] = 1
@@ -249,6 +250,8 @@ class Protocol(Frozen):
     """Asked once, after the last trial."""
     window: tuple[int, int] | None = None
     """Smallest width and height of the browser's window that trials are shown in, in CSS pixels."""
+    small_window: SmallWindow = "mark"
+    """What the server does with a vote from a smaller window."""
     texts: dict[Language, dict[str, str]] = Field(default_factory=dict)
     """Language -> key -> text: translations of the protocol's texts, and other words for the page's."""
 

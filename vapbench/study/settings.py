@@ -17,7 +17,17 @@ from vapbench.errors import DataError
 from vapbench.files.atomic import write_text
 from vapbench.files.parsing import read_yaml
 from vapbench.study.folder import StudyFolder
-from vapbench.study.protocol import Consent, Exclusions, Frozen, Instruction, Language, Protocol, Survey, SurveyKind
+from vapbench.study.protocol import (
+    Consent,
+    Exclusions,
+    Frozen,
+    Instruction,
+    Language,
+    Protocol,
+    SmallWindow,
+    Survey,
+    SurveyKind,
+)
 from vapbench.study.server.recruitment import BY_LINK, Recruitment
 from vapbench.study.texts import SHIPPED, shipped
 
@@ -74,6 +84,8 @@ class StudyFile(Frozen):
     exclusions: Exclusions | None = None
     window: tuple[int, int] | None = None
     """Smallest width and height of the browser's window, in CSS pixels."""
+    small_window: SmallWindow = "refuse"
+    """What the server does with a vote from a smaller one."""
     texts: dict[Language, dict[str, Line]] = Field(default_factory=dict)
     """Any text of the pages, by language and key; for a language that is not shipped, all of them."""
     recruitment: Recruitment = BY_LINK
@@ -196,6 +208,7 @@ def worded(protocol: Protocol, file: StudyFile, where: str) -> Protocol:
         "after": _survey("after", file.after, put),
         "exclusions": file.exclusions or protocol.exclusions,
         "window": file.window,
+        "small_window": file.small_window if file.window else "mark",
     }
     changes["texts"] = {language: texts for language, texts in translations.items() if texts}
     return Protocol.model_validate(protocol.model_dump() | {name: _plain(value) for name, value in changes.items()})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
@@ -29,6 +29,8 @@ Pseudonym = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{4,64}$")]
 class Client(Frozen):
     """What the page observed; best effort, claimed by the browser."""
 
+    ADDED: ClassVar[frozenset[str]] = frozenset({"window"})
+
     milliseconds: int | None = Field(default=None, ge=0, le=_MOST)
     """From first display to the answer, by the browser's own clock."""
     plays: tuple[Annotated[int, Field(ge=0, le=_MOST)], ...] = Field(default=(), max_length=100)
@@ -38,13 +40,17 @@ class Client(Frozen):
     hidden: int | None = Field(default=None, ge=0, le=_MOST)
     """Times the tab was left."""
     viewport: tuple[Annotated[int, Field(ge=0, le=_MOST)], Annotated[int, Field(ge=0, le=_MOST)]] | None = None
-    """Width and height in CSS pixels."""
+    """Width and height of the page in CSS pixels."""
+    window: tuple[Annotated[int, Field(ge=0, le=_MOST)], Annotated[int, Field(ge=0, le=_MOST)]] | None = None
+    """Of the browser's whole window, which a study's least size is about: enlarged text does not make it smaller."""
     browser: str = Field(default="", max_length=40)
     """Family only, such as ``firefox``."""
 
 
 class Vote(Frozen):
     """One stored answer."""
+
+    ADDED: ClassVar[frozenset[str]] = frozenset({"small_window"})
 
     sequence: int = Field(ge=1, le=_MOST)
     """Place in the study's log: 1, 2, 3, …"""
@@ -68,6 +74,8 @@ class Vote(Frozen):
     """Microseconds since 1970, UTC."""
     late: bool = False
     """Whether the lease had expired: stored all the same, and analysed."""
+    small_window: bool = False
+    """Whether the window was smaller than the study asks for, or of no known size; analysed all the same."""
     client: Client = Client()
     comment: str = Field(default="", max_length=LONGEST_COMMENT)
     previous: Hash = GENESIS

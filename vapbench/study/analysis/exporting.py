@@ -103,6 +103,9 @@ def flat(ballots: Ballots, vote: Vote, why_not: str = "") -> dict[str, Any]:
         "hidden": vote.client.hidden,
         "viewport_width": vote.client.viewport[0] if vote.client.viewport else None,
         "viewport_height": vote.client.viewport[1] if vote.client.viewport else None,
+        "window_width": vote.client.window[0] if vote.client.window else None,
+        "window_height": vote.client.window[1] if vote.client.window else None,
+        "small_window": vote.small_window,
         "browser": vote.client.browser,
         "counts": not why_not,
         "why_not": why_not,
@@ -170,19 +173,20 @@ def _parquet(path: Path, rows: Sequence[dict[str, Any]]) -> int:
 
 
 def _arrow_type(pa: Any, name: str) -> Any:
-    if name in ("late", "counts"):
+    if name in ("late", "counts", "small_window"):
         return pa.bool_()
     return pa.int64() if name in _INTEGERS else pa.string()
 
 
 _INTEGERS = frozenset(
     {"sequence", "place", "response_ms", "client_ms", "shown_us", "stored_us", "stalls", "dropped_frames", "hidden"}
-    | {"viewport_width", "viewport_height"}
+    | {"viewport_width", "viewport_height", "window_width", "window_height"}
 )
 _COLUMNS = (
     *("study", "sequence", "rater", "case", "condition", "category", "question", "role", "shown", "left", "right"),
     *("chosen", "place", "response_ms", "client_ms", "plays", "stalls", "dropped_frames", "hidden", "viewport_width"),
-    *("viewport_height", "browser", "counts", "why_not", "late", "shown_us", "stored_us", "comment", "hash"),
+    *("viewport_height", "window_width", "window_height", "small_window", "browser", "counts", "why_not", "late"),
+    *("shown_us", "stored_us", "comment", "hash"),
 )
 _MODEL_COLUMNS = (
     *("study", "voter", "model", "trial", "case", "question", "role", "shown", "chosen", "place", "explanation"),

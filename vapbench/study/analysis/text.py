@@ -305,6 +305,10 @@ def _rater_lines(result: StudyResult) -> list[str]:
     gold = (sum(person.gold[0] for person in people), sum(person.gold[1] for person in people))
     fast = (sum(person.fast[0] for person in people), sum(person.fast[1] for person in people))
     lines.append(f"{GAP}gold {gold[0]} of {gold[1]} right; {fast[0]} of {fast[1]} votes below the time floor")
+    if protocol_window := result.protocol.window:
+        small = sum(vote.small_window for vote in result.ballots.votes)
+        least = " x ".join(map(str, protocol_window))
+        lines.append(f"{GAP}{small} of {len(result.ballots.votes)} votes from a window below {least}")
     same, left, right = (sum(person.identical[place] for person in people) for place in range(3))
     if same + left + right:
         lines.append(

@@ -163,6 +163,7 @@ class Store:
         if person["status"] in ("withdrawn", "evicted"):
             raise Refused(403, person["status"], "You are no longer part of this study.")
         self._check_offered(trial, answer)
+        self._check_window(answer)
         self._check_time(database, row, trial)
         vote = self._record(database, row, trial, answer)
         database.execute(
@@ -331,6 +332,14 @@ class Store:
         if not offered:
             raise Refused(422, "choice", "That answer was not offered.")
 
+    def _check_window(self, answer: Answer) -> None:
+        if self.design.protocol.small_window == "refuse" and self._small_window(answer.client):
+            raise Refused(422, "window", "This study asks for a larger window of the browser.")
+
+    def _small_window(self, client: Client) -> bool:
+        least, had = self.design.protocol.window, client.window or client.viewport
+        return least is not None and (had is None or had[0] < least[0] or had[1] < least[1])
+
     def _check_time(self, database: sqlite3.Connection, row: sqlite3.Row, trial: Trial) -> None:
         """Refuse what nobody can have watched: trials come one after the other, and clips take their time."""
         session, media = self.design.protocol.session, self.design.protocol.media
@@ -362,6 +371,7 @@ class Store:
             shown_us=shown,
             stored_us=now,
             late=now > row["expires_us"],
+            small_window=self._small_window(answer.client),
             client=answer.client,
             comment=answer.comment,
             previous=last["hash"] if last else GENESIS,

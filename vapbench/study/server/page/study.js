@@ -135,6 +135,26 @@ const outbox = {
 
 addEventListener("beforeunload", (event) => { if (state?.me && outbox.all().size) event.preventDefault(); });
 
+/* ---------------------------------------------------------------- draft: what is chosen and written, until it is confirmed */
+
+const draft = {
+  key: () => `vapbench-draft/${state.study.label}/${state.me}/${current.assignment}`,
+  keep() {
+    try { localStorage.setItem(this.key(), JSON.stringify({ choice: chosen(), comment: $("comment").value })); } catch { /* storage is switched off */ }
+  },
+  restore() {
+    let kept = null;
+    try { kept = JSON.parse(localStorage.getItem(this.key())); } catch { /* as if there were none */ }
+    $("comment").value = kept?.comment ?? "";
+    $("answer").querySelector("details").open = $("comment").value !== "";
+    const input = [...$("answer").querySelectorAll("input[name=choice]")].find(({ value }) => value === kept?.choice);
+    if (input) input.checked = true;
+  },
+  drop() {
+    try { localStorage.removeItem(this.key()); } catch { /* never was there */ }
+  },
+};
+
 /* ---------------------------------------------------------------- screens */
 
 function show(name, title) {
@@ -422,8 +442,7 @@ function open(trial, videos) {
   };
   trial.shownAt = performance.now();
   trial.hidden = 0;
-  $("comment").value = "";
-  $("answer").querySelector("details").open = false;
+  draft.restore();
   $("slow").setAttribute("aria-pressed", "false");
   $("answer").hidden = $("deciding").hidden = $("commenting").hidden = false;
   player.onchange();
@@ -478,6 +497,7 @@ function ballot() {
       stalls: player.stalls,
       hidden: current.hidden,
       viewport: [innerWidth, innerHeight],
+      window: [outerWidth, outerHeight],
       browser: browser(),
     },
   };
@@ -491,6 +511,7 @@ const confirmChoice = guarded(async () => {
   trial.sent = true;
   player.pause();
   const answer = outbox.put(trial.assignment, ballot());
+  draft.drop();
   state.progress.done += 1;
   if (!trial.training) return advance();
   const { feedback } = await answer;
@@ -687,9 +708,11 @@ $("feedback-go").onclick = () => advance();
 $("answer").addEventListener("submit", (event) => { event.preventDefault(); confirmChoice(); });
 $("answer").addEventListener("change", (event) => {
   if (event.target.name !== "choice") return;
+  draft.keep();
   invite();
   say(t("chosen", { name: event.target.getAttribute("aria-label") }));
 });
+$("comment").addEventListener("input", () => draft.keep());
 $("play").onclick = () => player?.toggle();
 $("replay").onclick = () => player?.restart();
 $("slow").onclick = () => {
