@@ -31,6 +31,7 @@ CONFIG_FILE = "open_clip_config.json"
 _MEAN = (0.48145466, 0.4578275, 0.40821073)
 _STD = (0.26862954, 0.26130258, 0.27577711)
 _FRAMES_AT_ONCE = 16
+_FEW_THREADS = 2
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,7 @@ class ClipEncoder:
     def image_features(self, clip: ClipView) -> torch.Tensor:
         """Unit-length features of every frame, ``(T, D)`` float32, computed once per clip."""
         key = ("clip image features", self.source, self.precision)
-        return clip.shared(key, lambda: self._encode(clip.pieces(self._bytes_each(clip), _FRAMES_AT_ONCE)))
+        return clip.shared(key, lambda: self._encode(clip.pieces(self._bytes_each(clip), frames_at_once(self.device))))
 
     def still_features(self, image: torch.Tensor) -> torch.Tensor:
         """Unit-length features of prepared images ``(n, 3, S, S)``: ``(n, D)`` float32."""
@@ -162,6 +163,17 @@ class ClipEncoder:
     def _bytes_each(self, clip: ClipView) -> int:
         # A frame in float32 a few times over while it is resized, and what the transformer keeps of it.
         return 60 * clip.clip.height * clip.clip.width + (64 << 20)
+
+
+def frames_at_once(device: torch.device) -> int:
+    """How many frames a vision transformer is given together; no score depends on it.
+
+    One by one on a CPU of one or two threads, whose caches a second frame spoils: 49 frames in 120 s rather than 138
+    (``benchmarks/clip_batch.py`` compares). With more threads that was not measured, and batches stay.
+    """
+    import torch
+
+    return 1 if device.type == "cpu" and torch.get_num_threads() <= _FEW_THREADS else _FRAMES_AT_ONCE
 
 
 class ClipMetric(Metric):
