@@ -231,7 +231,8 @@ def collect(results: Sequence[Path], leaderboard: Leaderboard, data: Path | None
             else:
                 suites[run.suite].append(run)
                 submitted[path.parent] = said
-        left_out += [LeftOut(path.parent.name, problem) for problem in problems[:1]]
+        # Where the folder lies is nobody's business on a public page.
+        left_out += [LeftOut(path.parent.name, problem.replace(f"{path.parent}/", "")) for problem in problems[:1]]
     attested = leaderboard.attested()
     studies, probes = read_studies(leaderboard.studies), read_probes(results)
     if boardless := [study for study in studies if study.suite not in suites]:
