@@ -6,22 +6,21 @@ hashes, so that whatever a caption or a method's name holds, nothing else runs o
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from vapbench import __version__
 from vapbench.errors import UsageError
-from vapbench.files.text import encodable, for_public_page
+from vapbench.files.text import encodable
 from vapbench.leaderboard.boards import BADGES, Board, Entry, Leaderboard, LeftOut, collect, headline, slug
 from vapbench.leaderboard.changelog import Change, update_changelog
-from vapbench.leaderboard.charts import by_category, by_condition, human, plot_of
+from vapbench.leaderboard.charts import by_category, by_condition, plot_of
 from vapbench.leaderboard.media import ELSEWHERE, Clip, MediaFiles
+from vapbench.leaderboard.rendering import asset, embedded, environment, policy
 from vapbench.leaderboard.studies import STATISTICS
 from vapbench.leaderboard.views import (
     card_of,
@@ -47,7 +46,6 @@ ABOUT = (
     "camera move, and a method must carry it onto a target image. Methods run over held-out cases; their videos are "
     "scored by VBench's definitions and compared with intervals."
 )
-_TEMPLATES = Path(__file__).parent / "templates"
 _MARK = ".vapbench-site"
 
 
@@ -70,13 +68,13 @@ class _Site:
     media: MediaFiles
     left_out: Sequence[LeftOut] = ()
     pages: dict[str, str] = field(default_factory=dict)
-    environment: Any = field(default_factory=lambda: _environment())
+    environment: Any = field(default_factory=environment)
 
     def add(self, path: str, template: str, scripts: Sequence[str] = (), **context: Any) -> None:
         """Render one page."""
         board = context.get("board")
-        style = _asset("site.css").replace("/*ratio*/", board.ratio if board else "1")
-        script = "\n".join(map(_asset, scripts))
+        style = asset("site.css").replace("/*ratio*/", board.ratio if board else "1")
+        script = "\n".join(map(asset, scripts))
         links = [
             {"suite": b.suite, "small": b.small, "page": _page(self.boards, b, len(b.tables) - 1)} for b in self.boards
         ]
@@ -86,7 +84,7 @@ class _Site:
             boards=links,
             style=style,
             script=script,
-            policy=_policy(style, script),
+            policy=policy(style, script),
             about=ABOUT,
             left_out=self.left_out if path in ("index.html", "changes.html") else (),
             **context,
@@ -303,7 +301,7 @@ def _compare_page(site: _Site, board: Board) -> None:
         columns=table.columns,
         lead=headline(table.columns),
         conditions=sorted(set(table.conditions.values())),
-        data=_embedded({"columns": columns, "cases": cases, "methods": methods}),
+        data=embedded({"columns": columns, "cases": cases, "methods": methods}),
     )
 
 
@@ -355,12 +353,6 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else float(f"{value:.9g}")
 
 
-def _embedded(value: Any) -> str:
-    """JSON that cannot end the script element it stands in."""
-    text = json.dumps(value, separators=(",", ":"), ensure_ascii=True)
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-
-
 def _check_out(out: Path) -> None:
     if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / _MARK).is_file())):
         raise UsageError(f"{out} holds something else than a site; name another folder with --out, or empty it.")
@@ -382,35 +374,3 @@ def _write(out: Path, files: Mapping[str, str], media: MediaFiles) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8", newline="\n")
     media.copy_to(out)
-
-
-def _environment() -> Any:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=for_public_page,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["human"] = human
-    return environment
-
-
-@cache
-def _asset(name: str) -> str:
-    return (_TEMPLATES / name).read_text(encoding="utf-8").strip()
-
-
-def _policy(style: str, script: str) -> str:
-    scripts = f"script-src '{_hash(script)}'; " if script else ""
-    return (
-        f"default-src 'none'; style-src '{_hash(style)}'; {scripts}img-src 'self' file:; media-src 'self' file:; "
-        "base-uri 'none'; form-action 'none'"
-    )
-
-
-def _hash(text: str) -> str:
-    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode('ascii')}"
