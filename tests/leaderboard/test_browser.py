@@ -144,6 +144,22 @@ def test_without_javascript_everything_is_there(open_page: Callable[..., Page]) 
     assert page.get_by_text("This page needs JavaScript").is_visible()
 
 
+def test_another_site_shows_the_board_by_the_snippet(
+    open_page: Callable[..., Page], site: Path, tmp_path: Path
+) -> None:
+    page = open_page("index.html")
+    page.get_by_text("Embed this board").click()
+    snippet = page.locator(".embed pre").inner_text()
+    (tmp_path / "blog.html").write_text(snippet.replace("https://…", site.as_uri()), encoding="utf-8")
+    page.goto((tmp_path / "blog.html").as_uri())
+    shown = page.frame_locator("iframe")
+    assert shown.locator("tbody a").all_inner_texts() == ["vap", "lora", "i2v", "frozen"]
+    assert shown.locator("nav").count() == 0
+    with page.context.expect_page() as opened:
+        shown.get_by_role("link", name="lora").click()
+    assert opened.value.url.endswith("method/mini/lora.html"), "a link leaves the frame"
+
+
 def test_two_methods_are_compared_case_by_case(open_page: Callable[..., Page]) -> None:
     page = open_page("method/mini/vap.html")
     page.get_by_role("link", name="Compare it with another method").click()
@@ -193,7 +209,7 @@ def test_axe_finds_no_serious_issue(open_page: Callable[..., Page]) -> None:
     page, found = open_page("index.html"), {}
     root = page.url.removesuffix("index.html").partition("#")[0]
     names = ["index", "board/vap-data/index", "method/mini/i2v", "case/mini/case-0", "compare/mini", "gallery/mini"]
-    for name in [*names, "methodology", "changes", "data", "submit"]:
+    for name in [*names, "embed/mini", "methodology", "changes", "data", "submit"]:
         page.goto(f"{root}{name}.html")
         bad = axe.Axe().run(page, options={"runOnly": {"type": "tag", "values": tags}}).response["violations"]
         bad = [item for item in bad if item["impact"] in ("serious", "critical")]
@@ -247,7 +263,7 @@ def test_no_page_is_wider_than_its_window(open_page: Callable[..., Page], width:
     page.emulate_media(media=media)
     root = page.url.removesuffix("index.html").partition("#")[0]
     names = ["index", "board/vap-data/index", "method/mini/i2v", "case/mini/case-0", "compare/mini", "gallery/mini"]
-    for name in [*names, "methodology", "changes", "data", "submit"]:
+    for name in [*names, "embed/mini", "methodology", "changes", "data", "submit"]:
         page.goto(f"{root}{name}.html")
         assert page.evaluate("document.documentElement.scrollWidth") <= width, name
     page.goto(f"{root}board/vap-data/index.html")

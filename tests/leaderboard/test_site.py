@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
+from PIL import Image
 
 from tests.report.conftest import Case
 from vapbench.errors import DataError, UsageError
@@ -56,6 +57,7 @@ def test_every_link_and_file_is_there_and_nothing_comes_from_elsewhere(board: Bo
     site = board.build()
     pages = [path for path in site.rglob("*.html")]
     assert len(pages) > 15
+    assert not (site / "card").exists() and "og:image" not in board.page("index.html"), "nobody knows its address"
     for page in pages:
         for tag, attrs in Tags(page.read_text(encoding="utf-8")).found:
             assert "style" not in attrs and not any(name.startswith("on") for name in attrs)
@@ -66,6 +68,31 @@ def test_every_link_and_file_is_there_and_nothing_comes_from_elsewhere(board: Bo
                     assert not re.match(r"[a-z]+:|//", value), (page, tag, value)
                     target = page.parent / unquote(value.partition("#")[0])
                     assert target.resolve().is_relative_to(site.resolve()) and target.is_file(), (page, value)
+
+
+def test_a_link_to_the_site_has_a_picture_where_its_address_is_known(board: Board) -> None:
+    board.runs.write("vap", cases(0.6))
+
+    def pictures() -> dict[str, bytes]:
+        build(board.results, board.home, board.site, videos=False, url="https://example.org/board")
+        return {path.name: path.read_bytes() for path in sorted((board.site / "card").iterdir())}
+
+    first = pictures()
+    assert pictures() == first, "equal rows, equal pictures"
+    assert [Image.open(board.site / "card" / name).size for name in first] == [(1200, 630), (1200, 630)]
+    for page in board.site.rglob("*.html"):
+        tags = Tags(page.read_text(encoding="utf-8")).found
+        metas = {attrs["property"]: attrs["content"] for tag, attrs in tags if tag == "meta" and "property" in attrs}
+        picture = str(metas["og:image"])
+        assert picture.startswith("https://example.org/board/card/")
+        assert (board.site / picture.removeprefix("https://example.org/board/")).is_file()
+    assert "https://example.org/board/embed/mini.html" in board.page("index.html")
+
+
+@pytest.mark.parametrize("url", ["example.org", "javascript:alert(1)", "https://example.org/?a=b", "https://"])
+def test_what_is_no_address_is_refused(board: Board, url: str) -> None:
+    with pytest.raises(UsageError, match="address the site will have"):
+        build(board.results, board.home, board.site, url=url)
 
 
 def test_mini_and_full_size_stand_on_separate_boards(board: Board) -> None:

@@ -37,6 +37,14 @@ def build(
         bool,
         typer.Option("--videos/--no-videos", help="Copy the videos that are there; without, build from rows alone."),
     ] = True,
+    url: Annotated[
+        str | None,
+        typer.Option(
+            "--url",
+            help="Address the site will have: for the picture that links to it are shown with, and for embedding.",
+            show_default=False,
+        ),
+    ] = None,
     strict: Annotated[
         bool,
         typer.Option("--strict", help="Exit with 3 where a submission is left out; the site is built all the same."),
@@ -54,6 +62,7 @@ def build(
     \b
     vapbench leaderboard build
     vapbench leaderboard build --no-videos --out /tmp/site
+    vapbench leaderboard build --url https://example.org/board/
     """
     from vapbench.core.console import configure_logging, errors, output
     from vapbench.files.text import in_a_row
@@ -61,7 +70,7 @@ def build(
     from vapbench.results.places import places
 
     configure_logging(verbose=0, quiet=False)
-    built = build_site(places(results), leaderboard, out or leaderboard / "site", videos, data)
+    built = build_site(places(results), leaderboard, out or leaderboard / "site", videos, data, url)
     output().print(
         f"{built.index}: {built.pages} pages, {built.videos} videos and images", markup=False, soft_wrap=True
     )

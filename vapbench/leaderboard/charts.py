@@ -89,7 +89,7 @@ def plot_of(board: Board, table: TableModel) -> Plot | None:
         return None
     lead = headline(table.columns)
     column, found = table.columns[lead], []
-    for place in _measured(board, table, lead):
+    for place in measured(board, table, lead):
         row, mean = table.rows[place], table.cells[place][lead].mean or 0.0
         if row.seconds:
             found.append((row.label, row.seconds, mean))
@@ -113,17 +113,19 @@ def plot_of(board: Board, table: TableModel) -> Plot | None:
     return Plot(tuple(points), ticks, tuple((on_plot(10.0**first, step)[1], column.text(step)) for step in steps))
 
 
+def best_first(table: TableModel, lead: int, places: Sequence[int]) -> list[int]:
+    """Rows by their means in one column."""
+    up = table.columns[lead].higher_is_better is not False
+    return sorted(places, key=lambda place: table.cells[place][lead].mean or 0.0, reverse=up)
+
+
 def _grid(board: Board, table: TableModel, groups: Mapping[str, str]) -> Grid | None:
     names = tuple(sorted(set(groups.values())))
     if not table.columns or not table.scores or len(names) < 2:
         return None
     lead = headline(table.columns)
     column = table.columns[lead]
-    order = sorted(
-        _measured(board, table, lead),
-        key=lambda place: table.cells[place][lead].mean or 0.0,
-        reverse=column.higher_is_better is not False,
-    )[:_PLOTTED]
+    order = best_first(table, lead, measured(board, table, lead))[:_PLOTTED]
     means = {place: _means(table.scores[place][lead], groups) for place in order}
     bottom, top = _scale(column, [value for line in means.values() for value in line.values()])
 
@@ -136,7 +138,7 @@ def _grid(board: Board, table: TableModel, groups: Mapping[str, str]) -> Grid | 
     return Grid(column, names, lines) if lines else None
 
 
-def _measured(board: Board, table: TableModel, lead: int) -> list[int]:
+def measured(board: Board, table: TableModel, lead: int) -> list[int]:
     """Rows of methods that were measured or computed again, and have a mean in the headline column."""
     reported = {entry.label for entry in board.entries if entry.badge == "self-reported"}
     return [

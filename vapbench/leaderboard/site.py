@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from vapbench import __version__
 from vapbench.errors import UsageError
 from vapbench.files.text import encodable
 from vapbench.leaderboard.boards import BADGES, Board, Entry, Leaderboard, LeftOut, collect, headline, slug
+from vapbench.leaderboard.card import SIZE, draw_card
 from vapbench.leaderboard.changelog import Change, update_changelog
 from vapbench.leaderboard.charts import by_category, by_condition, plot_of
 from vapbench.leaderboard.media import ELSEWHERE, Clip, MediaFiles
@@ -67,6 +69,8 @@ class _Site:
     boards: Sequence[Board]
     media: MediaFiles
     left_out: Sequence[LeftOut] = ()
+    address: str = ""
+    """Where the site will stand, with a slash at its end; empty if unknown."""
     pages: dict[str, str] = field(default_factory=dict)
     environment: Any = field(default_factory=environment)
 
@@ -86,13 +90,21 @@ class _Site:
             script=script,
             policy=policy(style, script),
             about=ABOUT,
+            address=self.address,
+            card=_card(board or self.boards[0]),
+            card_size=SIZE,
             left_out=self.left_out if path in ("index.html", "changes.html") else (),
             **context,
         )
 
 
 def build(
-    results: Path | Sequence[Path], leaderboard: Path, out: Path, videos: bool = True, data: Path | None = None
+    results: Path | Sequence[Path],
+    leaderboard: Path,
+    out: Path,
+    videos: bool = True,
+    data: Path | None = None,
+    url: str | None = None,
 ) -> Built:
     """Build the site.
 
@@ -102,24 +114,30 @@ def build(
         out: replaced as a whole; media files that are still wanted stay.
         videos: copy the videos that are there; False builds from rows alone.
         data: what suites that need data read, to hold submissions to their cases.
+        url: where the site will stand. Pictures of links need the whole address: without it there are none, and the
+            snippet that embeds a board leaves the place open.
 
     Raises:
         DataError: a run of ours or the changelog cannot be used as it is. A submission that does not pass the check is
             left out, and moves no number.
-        UsageError: ``out`` holds something else than a site.
+        UsageError: ``out`` holds something else than a site, or ``url`` is no address of one.
     """
     _check_out(out)
+    address = _address(url)
     home = Leaderboard(leaderboard)
     found = collect([results] if isinstance(results, Path) else results, home, data)
     boards, kept_out = found.boards, {it.name for it in found.left_out}
     changes = update_changelog(home.changelog, boards, kept_out)
-    site = _Site(boards, MediaFiles(videos), found.left_out)
+    site = _Site(boards, MediaFiles(videos), found.left_out, address)
     files = dict(_data(boards))
     for board in boards:
         site.media.draw(board.suite)
         _board_pages(site, board)
     _common_pages(site, changes, files)
-    _write(out, {**site.pages, **files}, site.media)
+    cards = {_card(board): board for board in boards if address}
+    _write(out, {**site.pages, **files}, site.media, cards)
+    for name, board in cards.items():
+        draw_card(out / name, board)
     return Built(out / "index.html", len(site.pages), site.media.count, found.left_out)
 
 
@@ -147,6 +165,7 @@ def _board_pages(site: _Site, board: Board) -> None:
             tasks=tasks,
             groups=groups,
             filters=choices,
+            embed=_embed_page(board),
             paper_url=publications()[0].url,
             release=__version__,
             # What people preferred, over all cases they saw: with the board of all cases.
@@ -159,6 +178,15 @@ def _board_pages(site: _Site, board: Board) -> None:
             if index == len(board.tables) - 1
             else [],
         )
+    site.add(
+        _embed_page(board),
+        "embed.html",
+        title=board.title,
+        board=board,
+        board_page=_page(site.boards, board, len(board.tables) - 1),
+        table=board.tables[-1],
+        groups=groups_of(board, board.tables[-1]),
+    )
     if board.entries:
         _case_pages(site, board)
         _method_pages(site, board)
@@ -341,6 +369,14 @@ def _page(boards: Sequence[Board], board: Board, number: int) -> str:
     return f"board/{board.slug}/{'index' if number == last else slug(table.task or 'all')}.html"
 
 
+def _embed_page(board: Board) -> str:
+    return f"embed/{board.slug}.html"
+
+
+def _card(board: Board) -> str:
+    return f"card/{board.slug}.png"
+
+
 def _case_page(board: Board, case: str) -> str:
     return f"case/{board.slug}/{slug(case)}.html"
 
@@ -353,13 +389,22 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else float(f"{value:.9g}")
 
 
+def _address(url: str | None) -> str:
+    if url is None:
+        return ""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment:
+        raise UsageError(f"--url is the address the site will have, such as https://example.org/board/, not {url}")
+    return url.rstrip("/") + "/"
+
+
 def _check_out(out: Path) -> None:
     if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / _MARK).is_file())):
         raise UsageError(f"{out} holds something else than a site; name another folder with --out, or empty it.")
 
 
-def _write(out: Path, files: Mapping[str, str], media: MediaFiles) -> None:
-    wanted = {*files, *media.files, *media.first_frames, *media.copies, _MARK}
+def _write(out: Path, files: Mapping[str, str], media: MediaFiles, cards: Iterable[str] = ()) -> None:
+    wanted = {*files, *cards, *media.files, *media.first_frames, *media.copies, _MARK}
     out.mkdir(parents=True, exist_ok=True)
     for path in sorted(out.rglob("*"), reverse=True):
         name = path.relative_to(out).as_posix()
