@@ -92,14 +92,17 @@ needs_caddy = pytest.mark.skipif(shutil.which("caddy") is None, reason="caddy is
 def caddy(folder: Path, upstream: int, port: int) -> Iterator[Path]:
     """The example, with a certificate of its own; gives the file that vouches for it."""
     text = (DEPLOY / "Caddyfile").read_text().replace("{$DOMAIN:localhost} {", "{$DOMAIN:localhost} {\n\ttls internal")
-    head = "{\n\tadmin off\n\tskip_install_trust\n\tauto_https disable_redirects\n}\n"
-    (folder / "Caddyfile").write_text(head + text)
+    options = "\n{\n\tadmin off\n\tskip_install_trust\n\tauto_https disable_redirects\n"
+    (folder / "Caddyfile").write_text(text.replace("\n{\n", options, 1))
     environment = os.environ | {
         "DOMAIN": f"https://localhost:{port}", "UPSTREAM": f"127.0.0.1:{upstream}", "HOME": str(folder),
         "XDG_DATA_HOME": str(folder), "XDG_CONFIG_HOME": str(folder),
     }  # fmt: skip
     command = ["caddy", "run", "--config", str(folder / "Caddyfile"), "--adapter", "caddyfile"]
-    with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as process:
+    with (
+        (folder / "caddy.log").open("w") as log,
+        subprocess.Popen(command, env=environment, stderr=log, stdout=log) as process,
+    ):
         try:
             root = folder / "caddy" / "pki" / "authorities" / "local" / "root.crt"
             until = time.monotonic() + 60
@@ -138,3 +141,18 @@ def test_raters_come_by_https_through_caddy(tmp_path: Path) -> None:
         trial = client.post("/api/next", json={"after": None}, headers={"Origin": origin}).json()
         video = client.get(trial["results"][0], headers={"Range": "bytes=0-99"})
         assert (video.status_code, len(video.content)) == (206, 100)
+
+
+@needs_caddy
+def test_caddy_logs_neither_addresses_nor_links_while_the_study_is_down(tmp_path: Path) -> None:
+    with (
+        contextlib.closing(socket.create_server(("127.0.0.1", 0))) as free,
+        contextlib.closing(socket.create_server(("127.0.0.1", 0))) as down,
+    ):
+        port, upstream = free.getsockname()[1], down.getsockname()[1]
+    with caddy(tmp_path, upstream, port) as root:
+        client = httpx.Client(verify=ssl.create_default_context(cafile=root), trust_env=False)
+        assert client.get(f"https://localhost:{port}/r/a-secret-link").status_code == 502
+    log = (tmp_path / "caddy.log").read_text()
+    assert "serving initial configuration" in log
+    assert "a-secret-link" not in log and "remote_ip" not in log
