@@ -149,10 +149,11 @@ def report(
     kept = included(result.ballots, result.people)
     models = [analyse_model(result.ballots, kept, model) for model in load_models(folder, result.protocol)]
     target = out or folder.path / "report"
-    lines, document = [*report_lines(result), *model_lines(models)], to_json(result, models)
+    lines, document = report_lines(result), to_json(result, models)
     if mixed:
         again = mixed_results(result)
         lines, document = [*lines, *mixed_lines(again)], document | {"mixed_effects": [plain(each) for each in again]}
+    lines += model_lines(models)
     write_text(target / "report.txt", "\n".join(lines) + "\n")
     write_json(target / "report.json", document)
     write_json(target / "leaderboard.json", leaderboard_section(result))
