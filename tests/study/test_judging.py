@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from hashlib import sha256
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from vapbench.stats.clusters import Interval
 from vapbench.study.analysis.ballots import load_ballots
 from vapbench.study.analysis.exporting import export
 from vapbench.study.analysis.fit import analyse
+from vapbench.study.analysis.model_text import model_lines
 from vapbench.study.analysis.models import ModelResult, analyse_model
 from vapbench.study.analysis.quality import conducts, included
 from vapbench.study.analysis.text import report_lines
@@ -37,7 +39,7 @@ from vapbench.study.design.assign import Design
 from vapbench.study.folder import StudyFolder
 from vapbench.study.judging.log import Head, ModelBallots, ModelVote, load_models
 from vapbench.study.judging.trials import model_trials
-from vapbench.study.protocol import MediaFacts, Protocol
+from vapbench.study.protocol import MediaFacts, Protocol, TrialKind
 
 TASTE = (0.9, 0.1, -1.0)
 """Of the model, per method."""
@@ -135,8 +137,9 @@ def judge(study: StudyFolder, spec: str, *more: str) -> Result:
     return CliRunner().invoke(app, ["study", "judge", str(study.path), "--metric", spec, *more])
 
 
-def test_a_planted_judge_is_found_again_and_never_pooled(endpoint: Endpoint, tmp_path: Path) -> None:
-    study = grey_study(tmp_path / "study", cases=20)
+@pytest.mark.parametrize("cases", [8, pytest.param(20, marks=pytest.mark.slow)])
+def test_a_planted_judge_is_found_again_and_never_pooled(cases: int, endpoint: Endpoint, tmp_path: Path) -> None:
+    study = grey_study(tmp_path / "study", cases=cases)
     protocol = study.protocol()
     write_log(study, collect(protocol, 16, PEOPLE, seed=3))
     before = report_lines(analyse(load_ballots(study)))
@@ -144,11 +147,11 @@ def test_a_planted_judge_is_found_again_and_never_pooled(endpoint: Endpoint, tmp
     endpoint.usual = answers(Planted(), 1, shown)
     done = judge(study, metric(endpoint))
     assert done.exit_code == 0, done.output
-    assert "120 of 120 trials answered" in done.output
+    assert f"{6 * cases} of {6 * cases} trials answered" in done.output
     assert not any(f"method-{m}" in done.output for m in range(3))
     # The balanced assignment: every cell twice, once either way round.
     assert len(shown) == len(endpoint.requests) == 2 * len(Design(protocol).cells)
-    assert all(shown.count((a, b)) == shown.count((b, a)) == 20 for a, b in ((0, 1), (0, 2), (1, 2)))
+    assert all(shown.count((a, b)) == shown.count((b, a)) == cases for a, b in ((0, 1), (0, 2), (1, 2)))
     # Blind: no request names a method, a case, a code or a path.
     words = " ".join(text for request in endpoint.requests for text in texts(request))
     assert not any(name in words for name in ("method-", "case-", str(tmp_path), *protocol.methods))
@@ -163,11 +166,11 @@ def test_a_planted_judge_is_found_again_and_never_pooled(endpoint: Endpoint, tmp
     assert "MODEL as a rater, in no number above" in written[len(before) + 1]
     assert "Agreement with people: " in report.output and "of people with each other: " in report.output
     document = json.loads((study.path / "report" / "report.json").read_text())
-    assert document["models"][0]["questions"][0]["votes"] == 120
+    assert document["models"][0]["questions"][0]["votes"] == 6 * cases
     export(load_ballots(study), tmp_path / "export", models=load_models(study, protocol))
     with (tmp_path / "export" / "model_votes.csv").open() as table:
         rows = list(csv.DictReader(table))
-    assert len(rows) == 120 and {row["voter"] for row in rows} == {"model"}
+    assert len(rows) == 6 * cases and {row["voter"] for row in rows} == {"model"}
     assert "planted" not in (tmp_path / "export" / "votes.csv").read_text()
 
 
@@ -284,6 +287,40 @@ def test_it_goes_on_where_it_stopped_and_says_what_it_costs(endpoint: Endpoint, 
     (model,) = load_models(study, study.protocol())
     assert model.missing == 0 and model.head.passes == 3
     assert len({vote.trial for vote in model.votes}) == 36
+    fewer = judge(study, spec, "--passes", "2")
+    assert fewer.exit_code == 0 and "3 were asked for before" in fewer.output and len(endpoint.requests) == 37
+
+
+@pytest.mark.parametrize("kind", ["pair", "best_of_n"])
+def test_repeats_are_answers_in_different_orders(kind: TrialKind, tmp_path: Path) -> None:
+    """A model that always takes the first place is never consistent, however many passes there are."""
+    protocol = make_protocol(methods=3, cases=6, gold=0, trials=20, repeats=0, training=0, checks=(), kind=kind)
+    study = StudyFolder(tmp_path)
+    study.save(protocol, key_of(3))
+    write_log(study, collect(protocol, 12, PEOPLE, seed=1))
+    ballots = load_ballots(study)
+    votes = tuple(
+        ModelVote(
+            trial=name, role=trial.role, cell=trial.cell, case=trial.case, question=trial.question,
+            order=trial.order, choice=0, at_us=0,
+        )
+        for name, trial in model_trials(protocol, 3)
+    )  # fmt: skip
+    of_cell: dict[str, list[tuple[str, ...]]] = {}
+    for vote in votes:
+        of_cell.setdefault(vote.cell, []).append(vote.order)
+    assert any(a == b for orders in of_cell.values() for a, b in pairwise(orders)), "the case that matters occurs"
+    head = Head(column="first", identity={}, study="test", protocol_sha256=protocol.sha256, passes=3)
+    report = analyse_model(ballots, [], ModelBallots(head, votes, len(votes), {}))
+    for question in report.questions:
+        assert question.repeats is not None
+        if kind == "pair":
+            assert question.followed_place is not None
+            assert (question.repeats.estimate, question.followed_place.estimate) == (0, 1)
+        else:
+            assert question.repeats.estimate < 0.5 and question.followed_place is None
+    text = "\n".join(model_lines([report]))
+    assert ("Repeats, sides swapped: 0.0" if kind == "pair" else "Repeats, in another order: ") in text
 
 
 def test_an_answer_that_is_none_is_a_row_and_asked_again(endpoint: Endpoint, tmp_path: Path) -> None:

@@ -31,7 +31,12 @@ def judge(
     ] = "semantic_alignment[judge]",
     passes: Annotated[
         int,
-        typer.Option("--passes", min=1, max=10, help="Times each cell is asked; the second time with sides swapped."),
+        typer.Option(
+            "--passes",
+            min=1,
+            max=10,
+            help="Times each cell is asked, pairs the second time with sides swapped; never fewer than before.",
+        ),
     ] = 2,
     device: opt.Device = "auto",
     max_judge_calls: opt.MaxJudgeCalls = None,
@@ -56,7 +61,7 @@ def judge(
 
     from vapbench.cli.costs import print_costs
     from vapbench.cli.execute import say_stopped
-    from vapbench.core.console import configure_logging, output, print_json
+    from vapbench.core.console import configure_logging, errors, output, print_json
     from vapbench.errors import BudgetSpent, TooManyFailures
     from vapbench.files.atomic import quoted
     from vapbench.metrics.base import PaidMetric
@@ -72,6 +77,9 @@ def judge(
     (column,) = columns([metric])
     asked = set_up(folder, column, passes)
     left = len(asked.missing)
+    if asked.passes > passes:
+        text = f"--passes {passes}: {asked.passes} were asked for before, and are kept."
+        errors().print(text, markup=False, soft_wrap=True)
     if dry_run:
         estimate = Estimate(asked.protocol.id, column.label, left, cost_of(asked))
         if json:

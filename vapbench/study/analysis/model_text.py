@@ -52,7 +52,8 @@ def _question_lines(question: ModelResult) -> list[str]:
         lines.append(f"Side: {percent(question.left_share)} % of decisive votes for the left{side}.")
     if question.repeats is not None:
         stuck = f"; {percent(question.followed_place)} % stayed with the side" if question.followed_place else ""
-        lines.append(f"Repeats, sides swapped: {percent(question.repeats)} % answered alike{stuck}.")
+        how = "sides swapped" if question.followed_place else "in another order"
+        lines.append(f"Repeats, {how}: {percent(question.repeats)} % answered alike{stuck}.")
     right, gold = question.gold
     same, identical = question.identical
     checks = ([f"gold {right} of {gold} right"] if gold else []) + (

@@ -33,7 +33,8 @@ class ModelResult:
     left_share: Interval | None
     """Pairs: share of decisive votes for the left."""
     repeats: Interval | None
-    """Share of cells answered alike in two passes that follow each other; None with one pass."""
+    """Share answered alike, of pairs of answers to a cell in passes that follow each other and show it in different
+    orders; None without any."""
     followed_place: Interval | None
     """Pairs: share of those in which the choice stayed with the side, not with the method."""
     gold: tuple[int, int]
@@ -117,7 +118,8 @@ def _repeats(votes: Sequence[ModelVote], protocol: Protocol) -> tuple[Interval |
     for vote in votes:
         if vote.role == "main":
             of_cell.setdefault(vote.cell, []).append(vote)
-    twice = [(a, b) for answers in of_cell.values() for a, b in pairwise(answers)]
+    # From the third pass on, and for best of n, a cell may come in the order it had: that shows nothing of sides.
+    twice = [(a, b) for answers in of_cell.values() for a, b in pairwise(answers) if a.order != b.order]
     if not twice:
         return None, None
     items, each = np.array([a.case for a, _ in twice]), np.arange(len(twice))

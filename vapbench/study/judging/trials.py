@@ -1,8 +1,8 @@
 """What a model is shown: the study's own assigner, sessions long enough for every cell.
 
 A model does not tire and does not leave. In each pass it sees every cell of the design once, and every check, in the
-order and on the sides that the assigner gives to a rater who is all alone. Sides are balanced within each cell, so the
-second pass shows every cell the other way round: a repeat of everything.
+order and on the sides that the assigner gives to a rater who is all alone. Sides of pairs are balanced within each
+cell, so the second pass shows every pair the other way round: a repeat of everything.
 """
 
 from __future__ import annotations
