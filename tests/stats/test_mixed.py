@@ -48,6 +48,21 @@ def test_too_few_raters_say_nothing_of_their_spread() -> None:
 
 
 @pytest.mark.slow
+def test_spreads_are_rough() -> None:
+    """What the report says of them: large ones come out smaller, none as a few tenths."""
+    random = np.random.default_rng(0)
+
+    def found(rater_sd: float, item_sd: float) -> tuple[float, float]:
+        fits = [fit_mixed(votes(random, rater_sd=rater_sd, item_sd=item_sd)) for _ in range(20)]
+        assert all(fit.strengths is not None for fit in fits), "each settles"
+        return float(np.mean([fit.rater_sd for fit in fits])), float(np.mean([fit.item_sd for fit in fits]))
+
+    raters, items = found(rater_sd=0.5, item_sd=0.8)
+    assert 0.25 < raters < 0.5 and 0.45 < items < 0.8
+    assert all(0.1 < none < 0.4 for none in found(rater_sd=0.0, item_sd=0.0))
+
+
+@pytest.mark.slow
 def test_intervals_cover_and_strengths_are_a_little_small() -> None:
     random = np.random.default_rng(0)
     found = [both for _ in range(60) for both in differences(fit_mixed(votes(random, rater_sd=0.5, item_sd=0.8)))]

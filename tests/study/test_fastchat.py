@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from vapbench.cli import app
-from vapbench.errors import DataError
+from vapbench.errors import DataError, UsageError
 from vapbench.study.analysis.fastchat import from_fastchat
 from vapbench.study.analysis.fit import analyse_votes
 
@@ -138,3 +138,8 @@ def test_bad_rows_are_counted_and_the_first_is_named_by_its_line(tmp_path: Path)
     path.write_text("a,b\nx,y\n")
     with pytest.raises(DataError, match=r"vote 1 \(line 2\) has no model_a; a vote has model_a, model_b, winner"):
         from_fastchat(path)
+
+
+def test_what_only_a_study_can_give_is_refused() -> None:
+    done = CliRunner().invoke(app, ["study", "report", "--battles", str(BATTLES), "--mixed"])
+    assert isinstance(done.exception, UsageError) and "leave out" in str(done.exception)

@@ -138,8 +138,8 @@ def report(
 
     configure_logging(verbose=0, quiet=False)
     if battles is not None:
-        if study or votes or out:
-            raise UsageError("--battles stands for a study: leave out STUDY, --votes and --out.")
+        if study or votes or out or mixed:
+            raise UsageError("--battles stands for a study: leave out STUDY, --votes, --out and --mixed.")
         _report_battles(battles, json)
         return
     folder = find_study(study)

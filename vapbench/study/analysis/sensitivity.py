@@ -64,7 +64,8 @@ def mixed_lines(results: Sequence[MixedResult]) -> list[str]:
         rows = [(f"{pair.a} over {pair.b}", percent(pair.win_probability)) for pair in result.pairs]
         lines += table(("pair", "win probability %, average rater and item"), rows)
         lines.append(
-            f"Spread (SD, log-strength): {result.rater_sd:.2f} among raters, {result.item_sd:.2f} among items."
+            f"Spread (SD, log-strength): {result.rater_sd:.2f} among raters, {result.item_sd:.2f} among items; rough: "
+            "large ones come out smaller, and none at all as a few tenths."
         )
         turned = [f"{pair.a} and {pair.b}" for pair in result.pairs if pair.win_probability.estimate < 0.5]
         lines.append(f"Other order than above: {', '.join(turned) or 'none'}.")

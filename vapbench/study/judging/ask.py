@@ -98,13 +98,13 @@ def ask(asked: Asked, progress: Progress) -> int:
     )
     log = ModelLog(asked.folder, asked.column.slug, head)
     progress.begin(f"{asked.protocol.id} · {asked.column.label}", len(asked.missing))
-    failed = in_a_row = 0
+    answered = failed = in_a_row = 0
     try:
         for name, trial, answer in _answers(asked):
             if isinstance(answer, Choice):
                 log.add(_vote(name, trial, answer))
                 progress.step(name, "ok")
-                in_a_row = 0
+                answered, in_a_row = answered + 1, 0
                 continue
             failed, in_a_row = failed + 1, in_a_row + 1
             log.add(Failure(failed=name, problem=str(answer)))
@@ -112,6 +112,10 @@ def ask(asked: Asked, progress: Progress) -> int:
             progress.step(name, "failed")
             if in_a_row >= MOST_FAILURES:
                 raise TooManyFailures(f"{in_a_row} trials in a row failed; the last: {answer}")
+    except BudgetSpent as error:
+        raise BudgetSpent(
+            f"{error}: {len(asked.missing) - answered} of {asked.planned} trials are left to ask."
+        ) from None
     finally:
         progress.end()
         log.close()
