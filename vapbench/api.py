@@ -10,19 +10,22 @@
 
 The commands call the same functions, and give the same rows and tables. A verb takes paths as strings or
 :class:`~pathlib.Path`; where it takes a run, that is a :class:`Run`, its folder, its name in the results folders, or
-the label of its row in tables. What a verb refuses, it refuses with a :class:`vapbench.VapbenchError` of one sentence.
+the label of its row in tables. ``metrics`` takes one name or several. What a verb refuses, it refuses with a
+:class:`vapbench.VapbenchError` of one sentence.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, get_args
 
-from vapbench.errors import DataError, UsageError
+from vapbench.errors import DataError, UsageError, VapbenchError
 from vapbench.report.runs import Run, StrPath
 from vapbench.report.runs import load_run as load_run
 from vapbench.report.runs import load_runs as load_runs
@@ -36,15 +39,42 @@ if TYPE_CHECKING:
     from vapbench.validation.probe.outcome import ProbeResult
 
 Refresh = Literal["missing", "failed", "all"]
+Cells = Literal["core", "balanced", "full"]
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+_ARGUMENTS = {
+    **{name: name for name in ("data", "device", "dtype", "limit", "name", "offload", "refresh", "results")},
+    **{"suite": "suite", "task": "task", "max-failures": "max_failures", "metric": "metrics", "seed": "seeds"},
+}
+"""Arguments, by the commands' options of the same meaning."""
+_OPTION = re.compile(rf"--({'|'.join(_ARGUMENTS)})(?![\w-])")
 
 
+def _in_python(verb: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Let a verb's errors name arguments where those of the commands name options. Whole commands stay as they are."""
+
+    @wraps(verb)
+    def called(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        try:
+            return verb(*args, **kwargs)
+        except VapbenchError as error:
+            said, command, rest = str(error).partition("vapbench ")
+            reworded = _OPTION.sub(lambda found: _ARGUMENTS[found[1]], said)
+            error.args = (reworded + command + rest, *error.args[1:])
+            raise
+
+    return called
+
+
+@_in_python
 def run(
     method: str,
     *,
     task: str = "all",
     suite: str = "mini",
     data: StrPath | None = None,
-    metrics: Sequence[str] | None = None,
+    metrics: str | Sequence[str] | None = None,
     seeds: Sequence[int] = (0,),
     limit: int | None = None,
     results: StrPath | None = None,
@@ -88,17 +118,19 @@ def run(
     from vapbench.running.run import choose, execute
 
     selection = choose(suite, _path(data), task, limit)
-    wanted = columns(selection.suite.metrics if metrics is None else metrics)
+    named = _names(metrics)
+    wanted = columns(selection.suite.metrics if named is None else named)
     shared = {"dtype": dtype, "offload": offload}
     (plan,) = plan_methods(selection, [method], shared, seeds, _results(results), name)
     execute(plan, wanted, _settings(device, refresh, retries, max_failures), watch(not progress))
     return Run(plan.folder.path)
 
 
+@_in_python
 def score(
     target: Run | StrPath,
     *,
-    metrics: Sequence[str] | None = None,
+    metrics: str | Sequence[str] | None = None,
     task: str = "all",
     suite: str | None = None,
     data: StrPath | None = None,
@@ -149,7 +181,7 @@ def score(
     if made and name is not None:
         raise UsageError(f"{path} is a run, and has its name; name goes with a folder of videos.")
     selection = choose(suite, path if videos else _path(data), task, None, watch(not progress))
-    wanted = columns_for(selection.suite, metrics)
+    wanted = columns_for(selection.suite, _names(metrics))
     settings = _settings(device, refresh, 0, max_failures)
     if made:
         rescore(RunFolder(path), selection, wanted, settings, watch(not progress))
@@ -163,14 +195,15 @@ def score(
     return Run(plan.folder.path)
 
 
+@_in_python
 def probe(
     methods: str | Sequence[str],
     *,
     task: str = "all",
     suite: str = "mini",
     data: StrPath | None = None,
-    metrics: Sequence[str] | None = None,
-    cells: Literal["core", "balanced", "full"] = "balanced",
+    metrics: str | Sequence[str] | None = None,
+    cells: Cells = "balanced",
     captions: StrPath | None = None,
     seeds: Sequence[int] = (0,),
     limit: int | None = None,
@@ -218,22 +251,25 @@ def probe(
     from vapbench.validation.probe.plans import set_up
 
     selection = choose(suite, _path(data), task, limit)
-    named = [methods] if isinstance(methods, str) else methods
+    settings = _settings(device, refresh, retries, max_failures)
+    _check_one_of("cells", cells, get_args(Cells))
     shared = {"dtype": dtype, "offload": offload}
     setting = set_up(
-        *(selection, named, shared, metrics, cells, seeds, _results(results), _path(data), _path(captions))
+        *(selection, _names(methods) or [], shared, _names(metrics), cells, seeds),
+        *(_results(results), _path(data), _path(captions)),
     )
     for plan in setting.plans:
-        execute(plan, setting.columns, _settings(device, refresh, retries, max_failures), watch(not progress))
+        execute(plan, setting.columns, settings, watch(not progress))
     return conclude(setting)
 
 
+@_in_python
 def table(
     runs: Run | StrPath | Iterable[Run | StrPath],
     task: str | None = None,
     *,
     config: StrPath | None = None,
-    metrics: Sequence[str] | None = None,
+    metrics: str | Sequence[str] | None = None,
     **layout: Any,
 ) -> Table:
     """Tabulate runs: means over cases with intervals clustered by condition, ranks, n of total.
@@ -256,12 +292,15 @@ def table(
     from vapbench.report.tables.layout import read_layout
     from vapbench.report.tabulate import table_of
 
-    several = [runs] if isinstance(runs, (Run, str, os.PathLike)) else runs
+    several = [runs] if isinstance(runs, (Run, str, os.PathLike)) else list(runs)
     usual = {} if config else {"style": "wide"}
-    wanted = read_layout(_path(config), **{**usual, **layout, "task": task, "columns": metrics})
+    wanted = read_layout(_path(config), **{**usual, **layout, "task": task, "columns": _names(metrics)})
+    if not several:
+        raise UsageError('No run to tabulate; name one or more: vb.table(["vap", "i2v"])')
     return table_of([_folder(each) for each in several], wanted)
 
 
+@_in_python
 def compare(a: Run | StrPath, b: Run | StrPath, task: str | None = None) -> Comparison:
     """Is ``a`` better than ``b``? Paired by case, tested by condition, adjusted over the columns.
 
@@ -280,6 +319,7 @@ def compare(a: Run | StrPath, b: Run | StrPath, task: str | None = None) -> Comp
     return Comparison(tuple(compare_folders(_folder(a), _folder(b), task)))
 
 
+@_in_python
 def metric(name: str, *, device: str = "auto") -> ClipMetric:
     """A metric for single clips, loaded: ``vb.metric("temporal_flickering")("clip.mp4")``.
 
@@ -332,7 +372,17 @@ def _results(results: StrPath | None) -> Path:
     return Path(results if results is not None else os.environ.get("VAPBENCH_RESULTS") or RUNS)
 
 
+def _names(names: str | Sequence[str] | None) -> Sequence[str] | None:
+    return [names] if isinstance(names, str) else names
+
+
+def _check_one_of(argument: str, value: object, known: Sequence[str]) -> None:
+    if value not in known:
+        raise UsageError(f"{argument} {value!r}: give {', '.join(known[:-1])} or {known[-1]}.")
+
+
 def _settings(device: str, refresh: Refresh, retries: int, max_failures: float) -> Settings:
     from vapbench.running.context import FailureLimit, Settings
 
-    return Settings(device, refresh, retries, FailureLimit.parse(f"{max_failures:g}"), ["python", *sys.argv[:1]])
+    _check_one_of("refresh", refresh, get_args(Refresh))
+    return Settings(device, refresh, retries, FailureLimit.parse(str(max_failures)), ["python", *sys.argv[:1]])

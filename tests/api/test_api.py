@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -187,3 +188,31 @@ def test_a_run_goes_by_its_name(made: vb.Run, folder: Path, monkeypatch: pytest.
         vb.compare("frozem", made)
     with pytest.raises(vb.UsageError, match="No run has a column 'flicker'"):
         vb.table(made, metrics=["flicker"])
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"refresh": "nothing"}, "refresh 'nothing': give missing, failed or all"),
+        ({"limit": 0}, "limit 0: give a count of cases"),
+        ({"limit": -1}, "limit -1: give a count of cases"),
+        ({"max_failures": 1.5}, "max_failures 1.5: give a count"),
+        ({"seeds": [-1]}, "seeds -1: a seed is a whole number"),
+        ({"suite": "vap-data"}, "reads files: add data DIR"),
+        ({"metrics": "flickering"}, "Unknown metric 'flickering'"),
+    ],
+)
+def test_what_an_argument_cannot_be_is_refused_by_its_name(asked: dict[str, Any], said: str, folder: Path) -> None:
+    with pytest.raises(vb.VapbenchError, match=said) as caught:
+        vb.run("frozen", **{"task": "camera", "limit": 1, "results": folder, "progress": False, **asked})
+    assert "--" not in str(caught.value)
+
+
+def test_a_probes_cells_are_one_of_three(folder: Path) -> None:
+    with pytest.raises(vb.VapbenchError, match="cells 'all': give core, balanced or full"):
+        vb.probe("frozen", task="camera", limit=1, cells="all", results=folder)  # type: ignore[arg-type]
+
+
+def test_a_table_needs_a_run() -> None:
+    with pytest.raises(vb.VapbenchError, match="No run to tabulate"):
+        vb.table([])

@@ -75,9 +75,11 @@ def choose(
         progress: told of videos that are decoded to know what the cases of a folder of videos are.
 
     Raises:
-        UsageError: an unknown suite or task, or data that is needed and absent.
+        UsageError: an unknown suite or task, data that is needed and absent, or a limit below 1.
         DataError: the data is not what its layout says, or the task has no case in it.
     """
+    if limit is not None and limit < 1:
+        raise UsageError(f"--limit {limit}: give a count of cases, 1 or more.")
     found, chosen = find_suite(suite), find_task(task)
     if found.data == "videos" and progress and data and not is_run(data):
         _look_through(data, progress)
