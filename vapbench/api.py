@@ -164,6 +164,7 @@ def score(
         DataError: the run is of another suite, or the folder holds no video of a case.
         TooManyFailures: more failed than ``max_failures`` allows; everything finished is kept.
     """
+    from vapbench.files.atomic import quoted
     from vapbench.report.naming import find_target
     from vapbench.results.run import is_run
     from vapbench.running.prepare import plan_method
@@ -188,7 +189,8 @@ def score(
         return Run(path)
     method, folder = open_folder(path, "all", selection)
     if not (seeds := folder.seeds(selection.cases)):
-        raise DataError(f"{path}: no video of any case of the task; see: vapbench score {path} --dry-run")
+        see = f"vapbench score {quoted(path)} --suite {quoted(Path(suite))} --dry-run"
+        raise DataError(f"{path}: no video of any case of the task; see: {see}")
     plan = plan_method(selection, method, seeds, _results(results), name)
     # Finished videos cost nothing to try: all of them are, whatever fails.
     execute(plan, wanted, replace(settings, every_case=True), watch(not progress))
