@@ -42,12 +42,12 @@ from vapbench.metrics.features.precision import Precision
 
 STAND_IN = {
     "dynamic_degree[raft]": "torchvision's RAFT in place of VBench's copy of the original, of the same parts",
-    "motion_smoothness[amt]": "our AMT-S pair by pair: 1.42x faster than VBench's",
+    "motion_smoothness[amt]": "our AMT-S pair by pair: timed by hand, 1.42x as fast as VBench's",
     "aesthetic_quality": "one frame at a time, where VBench takes 32",
-    "text_alignment[viclip]": "our ViCLIP, without torch's native attention: 0.76x as fast as VBench's",
+    "text_alignment[viclip]": "our ViCLIP; not timed against VBench's since it left torch's native attention path",
     "text_alignment[clip]": "no dimension of VBench",
 }
-"""How the loop's code differs from VBench's own; the factors were measured on one thread of a quiet CPU."""
+"""How the loop's code differs from VBench's own."""
 
 
 def print_latency(

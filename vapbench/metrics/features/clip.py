@@ -168,8 +168,8 @@ class ClipEncoder:
 def frames_at_once(device: torch.device) -> int:
     """How many frames a vision transformer is given together; no score depends on it.
 
-    One by one on a CPU of one or two threads, whose caches a second frame spoils: 49 frames in 120 s rather than 138
-    (``benchmarks/clip_batch.py`` compares). With more threads that was not measured, and batches stay.
+    One by one on a CPU of one or two threads: timed by hand on one, 49 frames took 120 s rather than 138
+    (``benchmarks/clip_batch.py`` compares). With more than two threads that was not measured, and batches stay.
     """
     import torch
 
