@@ -8,7 +8,7 @@
     vb.probe("vap", task="camera").to_dataframe()
     vb.metric("temporal_flickering")("clip.mp4")
 
-The commands call the same functions, and give the same rows and tables. A verb takes paths as strings or
+The commands call what these call, and give the same rows and tables. A verb takes paths as strings or
 :class:`~pathlib.Path`; where it takes a run, that is a :class:`Run`, its folder, its name in the results folders, or
 the label of its row in tables. ``metrics`` takes one name or several. What a verb refuses, it refuses with a
 :class:`vapbench.VapbenchError` of one sentence.

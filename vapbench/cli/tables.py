@@ -40,13 +40,15 @@ def compare(
     vapbench compare vap i2v
     vapbench compare runs/mini/vap results/mini/vap --task camera
     """
-    from vapbench import api
     from vapbench.core.console import configure_logging, output, print_json
     from vapbench.report.naming import find_run
+    from vapbench.report.tables.comparison import compare as compare_folders
     from vapbench.report.tables.comparison import to_json
+    from vapbench.report.tabulate import Comparison
 
     configure_logging(verbose=0, quiet=False)
-    found = api.compare(find_run(a, results, suite).path, find_run(b, results, suite).path, task)
+    folders = find_run(a, results, suite), find_run(b, results, suite)
+    found = Comparison(tuple(compare_folders(*folders, task)))
     if json:
         print_json([to_json(model) for model in found.models])
         return
