@@ -20,7 +20,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from vapbench.stats import STATISTICS_VERSION
-from vapbench.stats.arrays import FloatArray, IntArray
+from vapbench.stats.arrays import FloatArray, IntArray, group_sums
 from vapbench.stats.clusters import share_interval
 from vapbench.stats.davidson import fit_davidson
 from vapbench.stats.flips import flip_ranks
@@ -130,8 +130,7 @@ def ranks_error(scores: Scores, methods: int, conditions: int, unequal: bool, tr
     wrong = 0
     for _ in range(trials):
         values = equal_methods(scores, methods, clusters, rng)
-        sums = np.stack([np.bincount(units, weights=column) for column in values.T], axis=1)
-        wrong += max(flip_ranks(sums).best) > 1
+        wrong += max(flip_ranks(group_sums(values, units, int(units.max()) + 1)).best) > 1
     return wrong / trials
 
 
