@@ -21,7 +21,7 @@ class ProbeResult:
 
     report: Report
     files: tuple[Path, ...]
-    """The page, the figure in three formats, and the rows as JSON."""
+    """The page, the figure in three formats and at the width of a column, and the rows as JSON."""
 
     def to_dataframe(self) -> pd.DataFrame:
         """A row per method and effect.
