@@ -265,8 +265,11 @@ def test_leaderboard_pack_check_and_build(
     (out / "evil.py").write_text("import os")
     bad = vapbench("leaderboard", "check", out)
     assert bad.code == 3 and "evil.py" in bad.out and "alone" in bad.out
-    refused = vapbench("leaderboard", "build", "--results", results, "--leaderboard", home)
-    assert refused.code == 3 and "vapbench leaderboard check" in refused.err
+    again = ("leaderboard", "build", "--results", results, "--leaderboard", home, "--no-videos")
+    without = vapbench(*again)
+    assert without.code == 0 and "evil.py" in without.err
+    assert not (home / "site" / "method" / "mini" / "mine-submitted.html").exists()
+    assert vapbench(*again, "--strict").code == 3
 
 
 MISTAKES = [
