@@ -9,6 +9,7 @@ import http.server
 import json
 import shutil
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -220,7 +221,8 @@ class Hub:
 
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[[str], None]]:
-    """Point the hub's client at a local server, or at a closed door."""
+    """Point the hub's client at a local server, or at a closed door, where it asks again without waiting."""
+    monkeypatch.setattr(time, "sleep", lambda _: None)
 
     def point(address: str) -> None:
         monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", address)

@@ -6,6 +6,7 @@ import hashlib
 import http.server
 import json
 import threading
+import time
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -151,7 +152,8 @@ DEAD = "127.0.0.1:9"
 
 @pytest.fixture
 def dead_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every request would go to a port where nobody listens."""
+    """Every request would go to a port where nobody listens; the hub's client asks again without waiting."""
+    monkeypatch.setattr(time, "sleep", lambda _: None)
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
         monkeypatch.delenv(name.lower(), raising=False)
         monkeypatch.setenv(name, f"http://ada:hidden@{DEAD}")
