@@ -45,12 +45,15 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(autouse=True)
-def _log_as_before() -> Iterator[None]:
-    """Undo what a command that ran in this process did to the log: others read it through pytest."""
+def _log_as_nobody_set_it() -> None:
+    """Undo what commands that ran in this process did to the log: tests read it through pytest.
+
+    Before a test, not after it: a fixture of a whole module may have run a command too. The level is set, not assigned:
+    loggers remember what they let through until then.
+    """
     logger = logging.getLogger("vapbench")
-    before = logger.handlers, logger.level, logger.propagate
-    yield
-    logger.handlers, logger.level, logger.propagate = before
+    logger.handlers, logger.propagate = [], True
+    logger.setLevel(logging.NOTSET)
 
 
 class _Deprecations(logging.Handler):
