@@ -33,7 +33,8 @@ from vapbench.core.case import Case, ClipSpec, Media, Reference
 from vapbench.files.atomic import file_sha256
 from vapbench.methods import resolve
 from vapbench.metrics.base import Metric
-from vapbench.results.run import GenerationRow, ScoreRow, column_slug
+from vapbench.results.keys import column_slug
+from vapbench.results.run import GenerationRow, ScoreRow
 from vapbench.running.pending import pending, pending_scores
 from vapbench.running.plan import Column, RunPlan, plan_run
 

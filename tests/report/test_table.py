@@ -15,7 +15,8 @@ from vapbench.report.read.columns import _differences
 from vapbench.report.read.evidence import read_evidence
 from vapbench.report.render.json import to_json
 from vapbench.report.tables.summary import summarise
-from vapbench.results.run import Failure, GenerationRow, RunFolder, RunWriter, params8
+from vapbench.results.keys import params8
+from vapbench.results.run import Failure, GenerationRow, RunFolder, RunWriter
 
 from .conftest import METRIC, Case, Runs
 

@@ -16,17 +16,8 @@ from vapbench.errors import DataError, IdentityError
 from vapbench.files.atomic import content_sha256, digest, file_sha256, write_json
 from vapbench.files.journal import seal
 from vapbench.files.lock import holder
-from vapbench.results.run import (
-    Failure,
-    GenerationRow,
-    RunFolder,
-    RunWriter,
-    ScoreRow,
-    column_slug,
-    generation_key,
-    score_key,
-    video_name,
-)
+from vapbench.results.keys import column_slug, generation_key, score_key
+from vapbench.results.run import Failure, GenerationRow, RunFolder, RunWriter, ScoreRow, video_name
 
 IDENTITY = {"suite": "gallery", "name": "vap", "version": 1, "parameters": {"steps": 50}, "weights": {}}
 

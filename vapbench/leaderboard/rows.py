@@ -18,9 +18,9 @@ from vapbench.files.parsing import parse_json
 from vapbench.leaderboard.roster import Roster, RosterColumn
 from vapbench.leaderboard.texts import problems
 from vapbench.report.read.evidence import ColumnKey
+from vapbench.results.keys import column_slug
 from vapbench.results.manifest import LARGEST_SCORE, is_video_name
 from vapbench.results.rows import GenerationRow, ScoreRow
-from vapbench.results.run import column_slug
 
 LONGEST_ROW = 1 << 18
 """Bytes of one row."""

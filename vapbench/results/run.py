@@ -1,4 +1,4 @@
-"""Results on disk: run folders, manifests, rows, and the keys that make a result reusable.
+"""Results on disk: run folders, manifests and rows.
 
     runs/<suite>/<method>[~<params8>]/
       manifest.json            identity (another one is refused), planned cases, sessions
@@ -13,7 +13,6 @@ hash must be the row's.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import os
@@ -32,13 +31,14 @@ from typing import Any, Self, TypeVar
 from pydantic import ValidationError
 
 from vapbench.errors import DataError, IdentityError
-from vapbench.files.atomic import TEMPORARY, atomic_path, canonical_json, digest, file_sha256, is_reserved, write_json
+from vapbench.files.atomic import TEMPORARY, atomic_path, digest, file_sha256, write_json
 from vapbench.files.journal import Journal, seal
 from vapbench.files.lock import RunLock
 from vapbench.files.parsing import parse_json, read_text
 from vapbench.files.provenance import now
 from vapbench.files.text import some
 from vapbench.files.walk import is_hidden
+from vapbench.results.keys import column_slug
 from vapbench.results.manifest import Manifest, is_video_name
 from vapbench.results.rows import (
     SCHEMA,
@@ -59,23 +59,16 @@ __all__ = [
     "Note",
     "RunFolder",
     "RunWriter",
-    "ScoreKeys",
     "ScoreRow",
     "Status",
     "check_identity",
-    "column_slug",
-    "generation_key",
-    "generation_keys",
     "identity_differences",
     "import_video",
     "merge_case",
-    "params8",
     "readable",
-    "score_key",
     "video_name",
 ]
 
-_LONGEST_SLUG = 160
 _MOMENT_NS = 2 * 10**9
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -397,81 +390,6 @@ def identity_differences(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> 
     """Where two identities differ, for people; empty if they are one."""
     differing = sorted(key for key in {*ours, *theirs} if digest(ours.get(key)) != digest(theirs.get(key)))
     return "; ".join(f"{key}: {_short(ours.get(key))} there, {_short(theirs.get(key))} now" for key in differing)
-
-
-def generation_key(method: Mapping[str, Any], case: Mapping[str, Any], inputs: list[str], seed: int) -> str:
-    """Key of a generation: SHA-256 over everything that can change its frames.
-
-    Args:
-        method: name, version, keyed parameters and identity (weights).
-        case: :meth:`vapbench.core.case.Case.content`: captions, media hashes, clip spec.
-        inputs: hashes of further files the method reads for the case.
-        seed: the seed.
-    """
-    return generation_keys(method, case, inputs, [seed])[0]
-
-
-def generation_keys(
-    method: Mapping[str, Any], case: Mapping[str, Any], inputs: list[str], seeds: Iterable[int]
-) -> list[str]:
-    """:func:`generation_key` of each seed: the digest of canonical JSON, of which all but the seed is hashed once."""
-    shared = _hash_of(canonical_json({"schema": SCHEMA, "method": method, "case": case, "inputs": inputs})[:-1])
-    return [_digest_with(shared, f',"seed":{seed:d}}}') for seed in seeds]
-
-
-def score_key(metric: Mapping[str, Any], case: Mapping[str, Any], seed: int, video_sha256: str) -> str:
-    """Key of a score: SHA-256 over everything that can change its value, and whose it is.
-
-    Args:
-        metric: name, version, parameters and weights.
-        case: id, and the fields the metric needs.
-        seed: the generation's; two seeds may give equal videos, as may two cases.
-        video_sha256: hash of the video.
-    """
-    return ScoreKeys(metric).of(case)(seed, video_sha256)
-
-
-class ScoreKeys:
-    """Keys of the scores of one metric: the digest of canonical JSON, of which what they share is spelled once."""
-
-    def __init__(self, metric: Mapping[str, Any]) -> None:
-        """Of a metric as :func:`score_key` takes it."""
-        self._metric = canonical_json(metric)
-
-    def of(self, case: Mapping[str, Any]) -> Callable[[int, str], str]:
-        """The key of a seed and the hash of its video, for one case."""
-        shared = _hash_of(f'{{"case":{canonical_json(case)},"metric":{self._metric},"schema":{SCHEMA}')
-
-        def key(seed: int, video_sha256: str) -> str:
-            # Digits need no escape, and a million of them need not be looked through for one.
-            video = f'"{video_sha256}"' if video_sha256.isalnum() else canonical_json(video_sha256)
-            return _digest_with(shared, f',"seed":{seed:d},"video":{video}}}')
-
-        return key
-
-
-def _hash_of(text: str) -> Any:
-    return hashlib.sha256(text.encode())
-
-
-def _digest_with(shared: Any, text: str) -> str:
-    whole = shared.copy()
-    whole.update(text.encode())
-    digits: str = whole.hexdigest()
-    return digits
-
-
-def params8(params: Mapping[str, Any]) -> str:
-    """Eight hexadecimal digits that tell parameter sets apart in file names."""
-    return digest(params)[:8]
-
-
-def column_slug(metric: str, params: Mapping[str, Any]) -> str:
-    """File-name form of a metric column: ``dynamic_degree[raft]`` -> ``dynamic_degree-raft``, parameters as a hash."""
-    slug = "".join(c if (c.isascii() and c.isalnum()) or c in "._" else "-" for c in metric).strip("-.")
-    if not metric.isascii() or len(slug) > _LONGEST_SLUG or not slug or is_reserved(slug):
-        slug = f"metric-{slug[:_LONGEST_SLUG]}-{digest(metric)[:8]}"
-    return f"{slug}~{params8(params)}" if params else slug
 
 
 def _of_column(rows: Sequence[ScoreRow], column: str) -> list[ScoreRow]:

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Literal
 
 from vapbench.files.lock import Owner, holder
+from vapbench.results.keys import column_slug
 from vapbench.results.manifest import Manifest, Session
-from vapbench.results.run import Failure, GenerationRow, RunFolder, ScoreRow, column_slug
+from vapbench.results.run import Failure, GenerationRow, RunFolder, ScoreRow
 
 State = Literal["running", "died", "finished", "stopped"]
 GENERATE = "generate"

@@ -81,7 +81,7 @@ def estimate(work: Work, columns: Sequence[str], machines: Machines, earlier: Se
 
     Args:
         work: what it has to make.
-        columns: slugs of the columns that will be scored (see :func:`vapbench.results.run.column_slug`).
+        columns: slugs of the columns that will be scored (see :func:`vapbench.results.keys.column_slug`).
         machines: what it is to run on.
         earlier: runs whose rows may have measured it, the first that fits wins.
     """

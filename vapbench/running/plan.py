@@ -19,8 +19,9 @@ from vapbench.methods.folder import Folder
 from vapbench.methods.provenance import Provenance, notes_on
 from vapbench.metrics import resolve as resolve_metric
 from vapbench.metrics.base import Metric, weights_of
+from vapbench.results.keys import ScoreKeys, column_slug, generation_keys, params8
 from vapbench.results.manifest import LARGEST_SEED, is_seed
-from vapbench.results.run import RunFolder, ScoreKeys, column_slug, generation_keys, params8
+from vapbench.results.run import RunFolder
 from vapbench.running.shards import Shard
 from vapbench.suites.tasks import tasks_with
 

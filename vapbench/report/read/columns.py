@@ -16,8 +16,8 @@ from statistics import median
 from typing import Any
 
 from vapbench.report.read.evidence import ColumnKey, Evidence
+from vapbench.results.keys import params8
 from vapbench.results.manifest import ColumnDisplay
-from vapbench.results.run import params8
 
 log = logging.getLogger(__name__)
 

@@ -1,0 +1,87 @@
+"""Keys: one hash of all that decides a generation or a score, so that a result is used again exactly where it holds."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from vapbench.files.atomic import canonical_json, digest, is_reserved
+from vapbench.results.rows import SCHEMA
+
+_LONGEST_SLUG = 160
+
+
+def generation_key(method: Mapping[str, Any], case: Mapping[str, Any], inputs: list[str], seed: int) -> str:
+    """Key of a generation: SHA-256 over everything that can change its frames.
+
+    Args:
+        method: name, version, keyed parameters and identity (weights).
+        case: :meth:`vapbench.core.case.Case.content`: captions, media hashes, clip spec.
+        inputs: hashes of further files the method reads for the case.
+        seed: the seed.
+    """
+    return generation_keys(method, case, inputs, [seed])[0]
+
+
+def generation_keys(
+    method: Mapping[str, Any], case: Mapping[str, Any], inputs: list[str], seeds: Iterable[int]
+) -> list[str]:
+    """:func:`generation_key` of each seed: the digest of canonical JSON, of which all but the seed is hashed once."""
+    shared = _hash_of(canonical_json({"schema": SCHEMA, "method": method, "case": case, "inputs": inputs})[:-1])
+    return [_digest_with(shared, f',"seed":{seed:d}}}') for seed in seeds]
+
+
+def score_key(metric: Mapping[str, Any], case: Mapping[str, Any], seed: int, video_sha256: str) -> str:
+    """Key of a score: SHA-256 over everything that can change its value, and whose it is.
+
+    Args:
+        metric: name, version, parameters and weights.
+        case: id, and the fields the metric needs.
+        seed: the generation's; two seeds may give equal videos, as may two cases.
+        video_sha256: hash of the video.
+    """
+    return ScoreKeys(metric).of(case)(seed, video_sha256)
+
+
+class ScoreKeys:
+    """Keys of the scores of one metric: the digest of canonical JSON, of which what they share is spelled once."""
+
+    def __init__(self, metric: Mapping[str, Any]) -> None:
+        """Of a metric as :func:`score_key` takes it."""
+        self._metric = canonical_json(metric)
+
+    def of(self, case: Mapping[str, Any]) -> Callable[[int, str], str]:
+        """The key of a seed and the hash of its video, for one case."""
+        shared = _hash_of(f'{{"case":{canonical_json(case)},"metric":{self._metric},"schema":{SCHEMA}')
+
+        def key(seed: int, video_sha256: str) -> str:
+            # Digits need no escape, and a million of them need not be looked through for one.
+            video = f'"{video_sha256}"' if video_sha256.isalnum() else canonical_json(video_sha256)
+            return _digest_with(shared, f',"seed":{seed:d},"video":{video}}}')
+
+        return key
+
+
+def _hash_of(text: str) -> Any:
+    return hashlib.sha256(text.encode())
+
+
+def _digest_with(shared: Any, text: str) -> str:
+    whole = shared.copy()
+    whole.update(text.encode())
+    digits: str = whole.hexdigest()
+    return digits
+
+
+def params8(params: Mapping[str, Any]) -> str:
+    """Eight hexadecimal digits that tell parameter sets apart in file names."""
+    return digest(params)[:8]
+
+
+def column_slug(metric: str, params: Mapping[str, Any]) -> str:
+    """File-name form of a metric column: ``dynamic_degree[raft]`` -> ``dynamic_degree-raft``, parameters as a hash."""
+    slug = "".join(c if (c.isascii() and c.isalnum()) or c in "._" else "-" for c in metric).strip("-.")
+    if not metric.isascii() or len(slug) > _LONGEST_SLUG or not slug or is_reserved(slug):
+        slug = f"metric-{slug[:_LONGEST_SLUG]}-{digest(metric)[:8]}"
+    return f"{slug}~{params8(params)}" if params else slug
