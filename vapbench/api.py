@@ -25,7 +25,7 @@ from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, get_args
 
-from vapbench.errors import DataError, UsageError, VapbenchError
+from vapbench.errors import UsageError, VapbenchError
 from vapbench.report.runs import Run, StrPath
 from vapbench.report.runs import load_run as load_run
 from vapbench.report.runs import load_runs as load_runs
@@ -112,18 +112,17 @@ def run(
         DataError: data or results that do not fit.
         TooManyFailures: more failed than ``max_failures`` allows; everything finished is kept.
     """
-    from vapbench.running.plan import columns
-    from vapbench.running.prepare import plan_methods
+    from vapbench.running.prepare import RunRequest, prepare_runs
     from vapbench.running.progress import progress as watch
-    from vapbench.running.run import choose, execute
 
-    selection = choose(suite, _path(data), task, limit)
-    named = _names(metrics)
-    wanted = columns(selection.suite.metrics if named is None else named)
+    settings = _settings(device, refresh, retries, max_failures)
     shared = {"dtype": dtype, "offload": offload}
-    (plan,) = plan_methods(selection, [method], shared, seeds, _results(results), name)
-    execute(plan, wanted, _settings(device, refresh, retries, max_failures), watch(not progress))
-    return Run(plan.folder.path)
+    request = RunRequest(
+        *([method], _results(results), suite, task, _path(data), limit, seeds, _names(metrics), name, shared)
+    )
+    (prepared,) = prepare_runs(request).runs
+    prepared.execute(settings, watch(not progress))
+    return Run(prepared.folder.path)
 
 
 @_in_python
@@ -145,7 +144,7 @@ def score(
 
     Args:
         target: a run, or a folder of videos named after their cases.
-        metrics: as in :func:`run`.
+        metrics: as in :func:`run`; also of the whole set of videos, such as ``fvd:model=…``.
         task: which cases to score.
         suite: the suite of the cases; by default the run's own, and ``mini`` for a folder of videos.
         data: folder of the suite's data.
@@ -164,37 +163,18 @@ def score(
         DataError: the run is of another suite, or the folder holds no video of a case.
         TooManyFailures: more failed than ``max_failures`` allows; everything finished is kept.
     """
-    from vapbench.files.atomic import quoted
     from vapbench.report.naming import find_target
-    from vapbench.results.run import is_run
-    from vapbench.running.prepare import plan_method
+    from vapbench.running.prepare import ScoreRequest, prepare_score
     from vapbench.running.progress import progress as watch
-    from vapbench.running.run import choose, columns_for, execute, open_folder, rescore
-    from vapbench.suites import find_suite
 
     path = target.path if isinstance(target, Run) else find_target(Path(target), _path(results), suite)
-    made = is_run(path)
-    if suite is None:
-        suite = Run(path).suite if made else "mini"
-    videos = find_suite(suite).data == "videos"
-    if videos and data is not None:
-        raise UsageError(f"Suite {suite} has no data but the videos in {path}; leave data out.")
-    if made and name is not None:
-        raise UsageError(f"{path} is a run, and has its name; name goes with a folder of videos.")
-    selection = choose(suite, path if videos else _path(data), task, None, watch(not progress))
-    wanted = columns_for(selection.suite, _names(metrics))
     settings = _settings(device, refresh, 0, max_failures)
-    if made:
-        rescore(RunFolder(path), selection, wanted, settings, watch(not progress))
-        return Run(path)
-    method, folder = open_folder(path, "all", selection)
-    if not (seeds := folder.seeds(selection.cases)):
-        see = f"vapbench score {quoted(path)} --suite {quoted(Path(suite))} --dry-run"
-        raise DataError(f"{path}: no video of any case of the task; see: {see}")
-    plan = plan_method(selection, method, seeds, _results(results), name)
+    request = ScoreRequest(*(path, _results(results), suite, task, _path(data)), metrics=_names(metrics), name=name)
+    prepared = prepare_score(request, watch(not progress))
     # Finished videos cost nothing to try: all of them are, whatever fails.
-    execute(plan, wanted, replace(settings, every_case=True), watch(not progress))
-    return Run(plan.folder.path)
+    prepared.execute(replace(settings, every_case=True), watch(not progress))
+    prepared.score_sets(device)
+    return Run(prepared.folder.path)
 
 
 @_in_python

@@ -11,6 +11,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+import vapbench as vb
 from tests.metrics.conftest import CPU, moving_clip, view
 from vapbench.cli import app
 from vapbench.core.case import Case
@@ -217,3 +218,6 @@ def test_one_command_scores_clips_and_sets(network: Path, tmp_path: Path) -> Non
     assert table["rows"][0]["cells"][0]["n"] == 3
     refused = CliRunner().invoke(app, ["score", str(run), "--limit", "2", "--metric", fvd])
     assert "takes every video of the task" in str(refused.exception)
+    shutil.rmtree(run / "sets")
+    vb.score(run, metrics=[fvd], task="camera", device="cpu", progress=False)
+    assert vb.table(run, task="camera", metrics=["fvd"]).to_dataframe()["n"].tolist() == [3]

@@ -16,29 +16,32 @@ if TYPE_CHECKING:
     from vapbench.errors import VapbenchError
     from vapbench.methods.preflight import Preflight
     from vapbench.running.context import Settings
-    from vapbench.running.plan import Column, RunPlan
-    from vapbench.running.run import Outcome, Selection
+    from vapbench.running.prepare import PreparedRun, PreparedRuns
 
 
-def plans_of(
-    selection: Selection, cases: Cases, generation: Generation, execution: Execution, tentative: bool
-) -> list[RunPlan]:
-    """Lay out one run for each method, without those that a shard left without a case; with none left, all is done."""
-    from vapbench.running.prepare import plan_methods
+def prepare(
+    cases: Cases,
+    generation: Generation,
+    execution: Execution,
+    metrics: Sequence[str] | None = None,
+    max_judge_calls: int | None = None,
+    tentative: bool = False,
+) -> PreparedRuns:
+    """Turn options into runs to be done; where a shard has no case, all is done."""
+    from vapbench.running.prepare import RunRequest, prepare_runs
     from vapbench.running.shards import Shard
 
     shard = Shard.parse(generation.shard) if generation.shard else None
-    plans = plan_methods(
-        *(selection, generation.method, generation.shared, cases.seed or [0], execution.results, execution.name),
-        shard=shard,
-        tentative=tentative,
+    request = RunRequest(
+        *(generation.method, execution.results, cases.suite, cases.task, cases.data, cases.limit, cases.seed or [0]),
+        *(metrics, execution.name, generation.shared, shard, max_judge_calls),
     )
-    found = [plan for plan in plans if plan.jobs]
-    if shard and not found:
-        text = f"Shard {shard} has no case: there are {len(selection.cases)}. Nothing to do."
+    prepared = prepare_runs(request, tentative)
+    if shard and not prepared.runs:
+        text = f"Shard {shard} has no case: there are {len(prepared.selection.cases)}. Nothing to do."
         errors().print(text, markup=False, soft_wrap=True)
         raise typer.Exit(0)
-    return found
+    return prepared
 
 
 def say_merge(shard: str | None, results: Path) -> None:
@@ -54,20 +57,16 @@ def say_merge(shard: str | None, results: Path) -> None:
 
 
 def execute_all(
-    plans: list[RunPlan],
-    wanted: Sequence[Column],
+    runs: Sequence[PreparedRun],
     settings: Settings,
-    selection: Selection,
     quiet: bool,
     looked: Preflight | None = None,
 ) -> bool:
-    """Run one method after another; one that fails too often, or a budget that ends, does not keep others from running.
+    """Do one run after another; one that fails too often, or a budget that ends, does not keep others from running.
 
     Args:
-        plans: what to run.
-        wanted: columns to score.
+        runs: what to do.
         settings: how to run.
-        selection: cases that were asked for.
         quiet: whether to say little.
         looked: what was said of a folder of videos before.
 
@@ -78,27 +77,28 @@ def execute_all(
     from vapbench.errors import BudgetSpent, TooManyFailures
     from vapbench.files.atomic import quoted
     from vapbench.running.progress import progress
-    from vapbench.running.run import execute
 
     stopped = False
-    for plan in plans:
+    for run in runs:
         try:
-            outcome = execute(plan, wanted, settings, progress(quiet))
+            outcome = run.execute(settings, progress(quiet))
         except (TooManyFailures, BudgetSpent) as error:
             stopped = True
-            say_stopped(plan.folder.path.name, error)
+            say_stopped(run.folder.path.name, error)
             continue
         failed = outcome.generated.all_failed + outcome.scored.all_failed
         if failed:
             mended = looked is not None and not outcome.scored.all_failed
             again = "mend the files and run again" if mended else "again: --refresh failed"
-            hint = f"{failed} failed; why: vapbench show {quoted(plan.folder.path)}; {again}"
-            errors().print(f"{plan.folder.path.name}: {hint}", markup=False, soft_wrap=True)
+            hint = f"{failed} failed; why: vapbench show {quoted(run.folder.path)}; {again}"
+            errors().print(f"{run.folder.path.name}: {hint}", markup=False, soft_wrap=True)
         stopped = stopped or (settings.every_case and outcome.generated.all_failed > 0)
+        if run.plan is None:
+            continue
         if looked is None:
-            _announce(outcome, selection)
+            _announce(run)
         elif not quiet:
-            say_failed(outcome, looked)
+            say_failed(run.plan, looked)
     return stopped
 
 
@@ -117,13 +117,13 @@ def say_stopped(run: str, error: VapbenchError) -> None:
         errors().print(f"[red]error[/red] {escape(f'{run}: {error}')}", soft_wrap=True)
 
 
-def _announce(outcome: Outcome, selection: Selection) -> None:
+def _announce(run: PreparedRun) -> None:
     """Say which cases the method had nothing for."""
     from vapbench.running.run import missing_outputs
 
-    missing = missing_outputs(outcome.plan.folder, selection.cases)
+    missing = missing_outputs(run.folder, run.selection.cases)
     if not missing:
         return
     names = ", ".join(row.case for row in missing[:3]) + (", …" if len(missing) > 3 else "")
-    said = f"{len(missing)} of {len(selection.cases)} cases unscored: {names}"
-    errors().print(f"{outcome.plan.folder.path.name}: {said} ({missing[0].note})", soft_wrap=True, markup=False)
+    said = f"{len(missing)} of {len(run.selection.cases)} cases unscored: {names}"
+    errors().print(f"{run.folder.path.name}: {said} ({missing[0].note})", soft_wrap=True, markup=False)

@@ -69,13 +69,12 @@ def plan(
     vapbench plan --nodes 8 --gpu h100
     """
     from vapbench.cli.dry_run import describe_plans, describe_protocol
-    from vapbench.cli.execute import plans_of
+    from vapbench.cli.execute import prepare
     from vapbench.core.console import configure_logging
     from vapbench.methods.hardware import find_gpu
     from vapbench.report.naming import find_run
     from vapbench.running.estimate import Machines, estimate
     from vapbench.running.plan import columns
-    from vapbench.running.run import choose
     from vapbench.suites import find_suite
 
     configure_logging(0, False)
@@ -92,9 +91,8 @@ def plan(
     wanted = columns(metric or find_suite(suite).metrics)
     described = describe_protocol(suite, data, task, method, generation.shared, seed, limit)
     if not described:
-        selection = choose(suite, data, task, limit)
-        plans = plans_of(selection, cases, generation, opt.Execution(results=results), tentative=True)
-        described = describe_plans(plans, wanted, "missing")
+        prepared = prepare(cases, generation, opt.Execution(results=results), metric or None, tentative=True)
+        described = describe_plans(prepared.plans, wanted, "missing")
     estimates = [
         estimate(one.work, [column.slug for column in wanted], machines, [*given, *one.folders]) for one in described
     ]

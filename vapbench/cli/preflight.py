@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from vapbench.methods.folder import Folder
     from vapbench.methods.preflight import Preflight, Problem
     from vapbench.running.plan import RunPlan
-    from vapbench.running.run import Outcome, Selection
+    from vapbench.running.run import Selection
 
 _SHOWN = 10
 """Problems of a kind that are listed without -v."""
@@ -30,26 +30,26 @@ class Saying:
     json: bool
     quiet: bool
     verbose: int
+    template: Path | None
+    """Where to write a manifest to fill in."""
 
 
-def plan_videos(
+def look_and_say(
     resolved: ResolvedMethod,
-    seeds: Sequence[int] | None,
-    name: str | None,
+    method: Folder,
     selection: Selection,
-    results: Path,
-    template: Path | None,
+    seeds: Sequence[int],
+    name: str | None,
     say: Saying,
-) -> tuple[RunPlan, Preflight]:
-    """Look at a folder of videos, say what was found, and plan to score it.
+) -> Preflight:
+    """Look at a folder of videos, and say what was found.
 
     Args:
-        resolved: the folder as a method (:func:`open_folder`).
-        seeds: seeds to score; None for those found.
-        name: name of the run, if the user gave one.
+        resolved: the folder as a method (:func:`~vapbench.running.run.open_folder`).
+        method: the folder itself.
         selection: cases to score.
-        results: where runs are kept.
-        template: where to write a manifest to fill in.
+        seeds: seeds to score.
+        name: name of the run, if the user gave one.
         say: how much to say.
 
     Raises:
@@ -60,31 +60,20 @@ def plan_videos(
     from vapbench.errors import DataError
     from vapbench.methods.preflight import refuse_none
     from vapbench.running.plan import run_name
-    from vapbench.running.prepare import plan_method
 
-    method = _folder(resolved)
-    wanted = list(dict.fromkeys(seeds or method.seeds(selection.cases) or [0]))
     silent = say.dry_run and say.json
-    found = _look(method, selection, wanted, say.quiet or silent)
+    found = _look(method, selection, seeds, say.quiet or silent)
     if not silent and (say.dry_run or not say.quiet):
         say_found(output() if say.dry_run else errors(), name or run_name(resolved), found, say.verbose)
-    if template:
-        _write_template(method, selection, template)
+    if say.template:
+        _write_template(method, selection, say.template)
     try:
         refuse_none(method, found, selection.cases, selection.suite.name)
     except DataError as error:
         if silent:
             print_document({"preflight": found.document(), "error": str(error)})
         raise
-    return plan_method(selection, resolved, wanted, results, name), found
-
-
-def _folder(resolved: ResolvedMethod) -> Folder:
-    from vapbench.methods.folder import Folder
-
-    if not isinstance(resolved.method, Folder):
-        raise TypeError(f"{resolved.method.name} is no folder of videos")
-    return resolved.method
+    return found
 
 
 def _look(method: Folder, selection: Selection, seeds: Sequence[int], quiet: bool) -> Preflight:
@@ -126,20 +115,20 @@ def say_found(console: Console, name: str, found: Preflight, verbose: int) -> No
         _print(console, line, 2)
 
 
-def say_failed(outcome: Outcome, found: Preflight) -> None:
+def say_failed(plan: RunPlan, found: Preflight) -> None:
     """Print the videos that turned out to be bad only when they were taken in."""
     from vapbench.core.console import errors
 
     # A clip of another size was said to be scored all the same.
     told = {(one.case, one.seed) for one in found.problems if one.kind != "differs"}
-    asked = {job.key for job in outcome.plan.jobs}
-    failed = [row for row in outcome.plan.folder.current() if row.status == "failed" and row.key in asked]
+    asked = {job.key for job in plan.jobs}
+    failed = [row for row in plan.folder.current() if row.status == "failed" and row.key in asked]
     new = [row for row in failed if (row.case, row.seed) not in told]
     for row in new[:_SHOWN]:
         why = row.attempts[-1].message if row.attempts else "failed"
         _print(errors(), f"{row.case} seed {row.seed}: {why}", 4)
     if len(new) > _SHOWN:
-        _print(errors(), f"and {len(new) - _SHOWN} more: vapbench show {outcome.plan.folder.path}", 4)
+        _print(errors(), f"and {len(new) - _SHOWN} more: vapbench show {plan.folder.path}", 4)
 
 
 def _write_template(method: Folder, selection: Selection, template: Path) -> None:

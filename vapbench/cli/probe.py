@@ -96,6 +96,7 @@ def probe(
     from vapbench.core.console import print_json
     from vapbench.files.atomic import quoted
     from vapbench.running.costs import limit_calls
+    from vapbench.running.prepare import PreparedRun
     from vapbench.running.run import choose
     from vapbench.validation.probe.outcome import conclude
     from vapbench.validation.probe.plans import set_up
@@ -119,7 +120,8 @@ def probe(
         _describe(setting, refresh, max_judge_calls, output.json)
         return
     limit_calls(setting.columns, max_judge_calls)
-    stopped = execute_all(setting.plans, setting.columns, settings, selection, output.quiet)
+    runs = [PreparedRun(selection, setting.columns, plan.folder, plan) for plan in setting.plans]
+    stopped = execute_all(runs, settings, output.quiet)
     found = conclude(setting)
     if output.json:
         print_json(to_json(found.report))

@@ -12,9 +12,6 @@ from vapbench.cli.help import Command
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from vapbench.running.plan import Column
-    from vapbench.running.run import Selection
-
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
@@ -41,26 +38,20 @@ def run(
         --data /data/VAP-Data --offload model
     vapbench run -m vap --executor ray --workers 2
     """
-    from vapbench.cli.execute import execute_all, plans_of, say_merge
+    from vapbench.cli.execute import execute_all, prepare, say_merge
     from vapbench.cli.report import print_tables
     from vapbench.report.tables.layout import read_layout
-    from vapbench.running.costs import limit_calls
-    from vapbench.running.plan import columns
-    from vapbench.suites import find_suite
 
     output.begin()
     settings = execution.settings(generation, scoring)
-    wanted = columns(scoring.metric or find_suite(cases.suite).metrics)
     if output.dry_run:
-        _describe(generation, cases, wanted, execution, scoring.max_judge_calls, output.json)
+        _describe(generation, cases, execution, scoring.metric or None, scoring.max_judge_calls, output.json)
         return
-    selection = _choose(cases)
-    plans = plans_of(selection, cases, generation, execution, tentative=False)
-    limit_calls(wanted, scoring.max_judge_calls)
-    stopped = execute_all(plans, wanted, settings, selection, output.quiet)
-    folders = [plan.folder for plan in plans if plan.folder.manifest_path.exists()]
-    shown = [column.label for column in wanted]
-    layout = read_layout(None, style="wide", task=selection.task.name, columns=shown)
+    prepared = prepare(cases, generation, execution, scoring.metric or None, scoring.max_judge_calls)
+    stopped = execute_all(prepared.runs, settings, output.quiet)
+    folders = [run.folder for run in prepared.runs if run.folder.manifest_path.exists()]
+    shown = [column.label for column in prepared.columns]
+    layout = read_layout(None, style="wide", task=prepared.selection.task.name, columns=shown)
     print_tables(folders, layout, as_json=output.json, next_steps=not output.quiet)
     say_merge(generation.shard, execution.results)
     raise typer.Exit(1 if stopped else 0)
@@ -80,20 +71,19 @@ def generate(
     \b
     vapbench score RUN
     """
-    from vapbench.cli.execute import execute_all, plans_of, say_merge
+    from vapbench.cli.execute import execute_all, prepare, say_merge
     from vapbench.core.console import output as stdout
     from vapbench.core.console import print_json
 
     output.begin()
     settings = execution.settings(generation)
     if output.dry_run:
-        _describe(generation, cases, (), execution, None, output.json)
+        _describe(generation, cases, execution, (), None, output.json)
         return
-    selection = _choose(cases)
-    plans = plans_of(selection, cases, generation, execution, tentative=False)
-    stopped = execute_all(plans, (), settings, selection, output.quiet)
+    prepared = prepare(cases, generation, execution, ())
+    stopped = execute_all(prepared.runs, settings, output.quiet)
     counts = []
-    for plan in plans:
+    for plan in prepared.plans:
         asked = {job.key for job in plan.jobs}
         made = sum(row.status == "ok" and row.key in asked for row in plan.folder.current())
         counts.append({"run": str(plan.folder.path), "made": made, "videos": len(plan.jobs)})
@@ -105,36 +95,34 @@ def generate(
     raise typer.Exit(1 if stopped else 0)
 
 
-def _choose(cases: opt.Cases) -> Selection:
-    from vapbench.running.run import choose
-
-    return choose(cases.suite, cases.data, cases.task, cases.limit)
-
-
 def _describe(
     generation: opt.Generation,
     cases: opt.Cases,
-    wanted: Sequence[Column],
     execution: opt.Execution,
+    metrics: Sequence[str] | None,
     max_judge_calls: int | None,
     json: bool,
 ) -> None:
     """Say what would be done: with the data at hand, or by the suite's protocol where it is not."""
     from vapbench.cli.costs import print_costs
     from vapbench.cli.dry_run import describe_plans, describe_protocol, document, show
-    from vapbench.cli.execute import plans_of
+    from vapbench.cli.execute import prepare
     from vapbench.core.console import print_json
     from vapbench.running.costs import estimate_plan
+    from vapbench.running.plan import columns
+    from vapbench.suites import find_suite
 
+    wanted = columns(find_suite(cases.suite).metrics if metrics is None else metrics)
     paid = []
     described = describe_protocol(
         *(cases.suite, cases.data, cases.task, generation.method, generation.shared, cases.seed),
         *(cases.limit, generation.shard),
     )
     if not described:
-        plans = plans_of(_choose(cases), cases, generation, execution, tentative=True)
-        described = describe_plans(plans, wanted, execution.refresh)
-        paid = [each for plan in plans for each in estimate_plan(plan, wanted, execution.refresh)]
+        prepared = prepare(cases, generation, execution, metrics, tentative=True)
+        wanted = list(prepared.columns)
+        described = describe_plans(prepared.plans, wanted, execution.refresh)
+        paid = [each for plan in prepared.plans for each in estimate_plan(plan, wanted, execution.refresh)]
     if json:
         print_json(document(described, wanted, paid))
         return

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -15,12 +14,12 @@ from vapbench.cli.help import FOLDER, Command
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from vapbench.methods import ResolvedMethod
+    from vapbench.methods.folder import Folder
     from vapbench.methods.preflight import Preflight
-    from vapbench.metrics.sets import SetMetric
-    from vapbench.results.run import RunFolder
-    from vapbench.running.context import Settings
+    from vapbench.results.sets import SetResult
     from vapbench.running.pending import Refresh
-    from vapbench.running.plan import Column, RunPlan
+    from vapbench.running.prepare import PreparedRun
     from vapbench.running.run import Selection
 
 
@@ -78,166 +77,85 @@ def score(
     \b
     vapbench score vap --suite vap-data --data DIR --metric fvd:model=./videomae
     """
+    from dataclasses import replace
+
+    from vapbench.cli.execute import execute_all
+    from vapbench.cli.preflight import Saying, look_and_say
     from vapbench.cli.report import print_tables
     from vapbench.errors import UsageError
     from vapbench.report.naming import find_target
     from vapbench.report.tables.layout import read_layout
-    from vapbench.running.costs import limit_calls
+    from vapbench.results.run import is_run
+    from vapbench.running.prepare import ScoreRequest, prepare_score
     from vapbench.running.progress import progress
-    from vapbench.running.run import choose, columns_for
     from vapbench.suites import find_suite
 
     output.begin()
     settings = execution.settings(scoring=scoring)
     suite = find_suite(cases.suite)
     target = find_target(target, execution.results, suite.name)
+    if template and is_run(target):
+        raise UsageError(f"{target} is a run; --template goes with a folder of videos.")
     # The variable may be meant for other suites; a path spells it otherwise, as without a slash at its end.
-    if suite.data == "videos" and cases.data and cases.data != Path(os.environ.get("VAPBENCH_DATA", "")):
-        raise UsageError(f"--suite {cases.suite} has no data but the videos in {target}; leave --data out.")
-    data = target if suite.data == "videos" else cases.data
-    selection = choose(cases.suite, data, cases.task, cases.limit, progress(output.quiet))
-    sets, clips = _sets_and_clips(scoring.metric or (), cases.limit)
-    wanted = columns_for(selection.suite, clips) if clips or not sets else []
-    work = _Work.on(target, selection, cases, panel, template, execution, output)
+    meant = suite.data != "videos" or cases.data != Path(os.environ.get("VAPBENCH_DATA", ""))
+    found: Preflight | None = None
+
+    def look(method: ResolvedMethod, folder: Folder, selection: Selection, seeds: Sequence[int]) -> None:
+        nonlocal found
+        say = Saying(output.dry_run, output.json, output.quiet, output.verbose, template)
+        found = look_and_say(method, folder, selection, seeds or [0], execution.name, say)
+
+    request = ScoreRequest(
+        *(target, execution.results, cases.suite, cases.task, cases.data if meant else None, cases.limit, cases.seed),
+        *(scoring.metric, execution.name, panel, scoring.max_judge_calls),
+    )
+    run = prepare_score(request, progress(output.quiet), look)
     if output.dry_run:
-        work.describe(selection, wanted, list(sets), execution.refresh, scoring.max_judge_calls, output.json)
+        _describe(run, found, execution.refresh, scoring.max_judge_calls, output.json)
         return
-    limit_calls(wanted, scoring.max_judge_calls)
-    stopped = work.score(selection, wanted, settings, every_case=execution.max_failures is None, quiet=output.quiet)
-    for text, (metric, params) in sets.items():
-        _score_set(work.folder, selection, text, metric, params, execution.device, output.json)
-    shown = [*(column.label for column in wanted), *(metric.name for metric, _ in sets.values())]
-    bounds = _bounds(selection, cases, clips, execution.results)
-    layout = read_layout(None, style="wide", task=selection.task.name, columns=shown)
-    print_tables([work.folder], layout, output.json, not output.quiet, bounds=bounds)
+    if run.plan:
+        settings = replace(settings, every_case=execution.max_failures is None)
+    stopped = execute_all([run], settings, output.quiet, found)
+    for text, scored in run.score_sets(execution.device).items():
+        if not output.json:
+            _print_set(text, scored)
+    shown = [*(column.label for column in run.columns), *(metric.name for metric, _ in run.sets.values())]
+    clips = [text for text in scoring.metric or () if text not in run.sets]
+    bounds = _bounds(run.selection, cases, clips, execution.results)
+    layout = read_layout(None, style="wide", task=run.selection.task.name, columns=shown)
+    print_tables([run.folder], layout, output.json, not output.quiet, bounds=bounds)
     raise typer.Exit(1 if stopped else 0)
 
 
-@dataclass(frozen=True)
-class _Work:
-    """What is scored: a run, or a folder of videos with the plan to take it in."""
-
-    folder: RunFolder
-    plan: RunPlan | None = None
-    found: Preflight | None = None
-
-    @classmethod
-    def on(
-        cls,
-        target: Path,
-        selection: Selection,
-        cases: opt.Cases,
-        panel: str,
-        template: Path | None,
-        execution: opt.Execution,
-        output: opt.Output,
-    ) -> _Work:
-        """Open a run, or look through a folder of videos and say what was found."""
-        from vapbench.cli import preflight
-        from vapbench.errors import UsageError
-        from vapbench.results.run import RunFolder, is_run
-        from vapbench.running.run import open_folder
-
-        if is_run(target):
-            given = {
-                "--seed": cases.seed,
-                "--template": template,
-                "--name": execution.name,
-                "--panel": panel != "all",
-            }
-            if strange := [option for option, value in given.items() if value]:
-                goes = "go" if len(strange) > 1 else "goes"
-                raise UsageError(f"{target} is a run; {' and '.join(strange)} {goes} with a folder of videos.")
-            return cls(RunFolder(target))
-        say = preflight.Saying(output.dry_run, output.json, output.quiet, output.verbose)
-        method, _ = open_folder(target, panel, selection)
-        plan, found = preflight.plan_videos(
-            *(method, cases.seed, execution.name, selection, execution.results, template, say)
-        )
-        return cls(plan.folder, plan, found)
-
-    def describe(
-        self,
-        selection: Selection,
-        wanted: Sequence[Column],
-        sets: Sequence[str],
-        refresh: Refresh,
-        max_judge_calls: int | None,
-        json: bool,
-    ) -> None:
-        """Say what would be scored, and what it would cost."""
-        from vapbench.cli.costs import print_costs
-        from vapbench.cli.dry_run import show_scores
-        from vapbench.running.costs import estimate_folder, estimate_plan
-
-        cases = {case.id: case for case in selection.cases}
-        costs = (
-            estimate_plan(self.plan, wanted, refresh)
-            if self.plan
-            else estimate_folder(self.folder, cases, wanted, refresh)
-        )
-        show_scores(self.folder, cases, wanted, refresh, self.plan, costs if json else None, self.found, sets)
-        if not json:
-            print_costs(costs, max_judge_calls)
-
-    def score(
-        self, selection: Selection, wanted: Sequence[Column], settings: Settings, every_case: bool, quiet: bool
-    ) -> bool:
-        """Score each clip; whether too much failed, or the budget of paid calls ended."""
-        from vapbench.cli.execute import execute_all
-
-        if self.plan is None:
-            return _rescore(self.folder, selection, wanted, settings, quiet)
-        return execute_all([self.plan], wanted, replace(settings, every_case=every_case), selection, quiet, self.found)
-
-
-def _sets_and_clips(
-    metrics: Sequence[str], limit: int | None
-) -> tuple[dict[str, tuple[SetMetric, dict[str, Any]]], list[str]]:
-    """Metrics of whole sets with their parameters, by what was written; and those of single clips.
-
-    Raises:
-        UsageError: a set metric has an unknown parameter or lacks one, or only some of the cases are asked for.
-    """
-    from vapbench.core.registry import Spec
-    from vapbench.errors import UsageError
-    from vapbench.metrics.sets import REGISTRY, resolve
-
-    known = {entry.name for entry in REGISTRY}
-    sets = {text: resolve(text) for text in metrics if Spec.parse(text).name in known}
-    if sets and limit is not None:
-        raise UsageError(
-            f"--limit goes with metrics of single clips; {next(iter(sets))} takes every video of the task."
-        )
-    return sets, [text for text in metrics if text not in sets]
-
-
-def _score_set(
-    folder: RunFolder,
-    selection: Selection,
-    text: str,
-    metric: SetMetric,
-    params: dict[str, Any],
-    device: str,
-    json: bool,
+def _describe(
+    run: PreparedRun, found: Preflight | None, refresh: Refresh, max_judge_calls: int | None, json: bool
 ) -> None:
-    """Score a run's videos as one set, keep the value in RUN/sets, and print it unless JSON is asked for."""
-    from vapbench.core.console import output
-    from vapbench.results.sets import write_result
-    from vapbench.running.device import torch_device
-    from vapbench.running.score_sets import score_run
+    """Say what would be scored, and what it would cost."""
+    from vapbench.cli.costs import print_costs
+    from vapbench.cli.dry_run import show_scores
+    from vapbench.running.costs import estimate_folder, estimate_plan
 
-    cases = {case.id: case for case in selection.cases}
-    scored = score_run(folder, cases, metric, params, torch_device(device), selection.task.name)
-    write_result(folder, scored)
-    if json:
-        return
+    cases = {case.id: case for case in run.selection.cases}
+    costs = (
+        estimate_plan(run.plan, run.columns, refresh)
+        if run.plan
+        else estimate_folder(run.folder, cases, run.columns, refresh)
+    )
+    show_scores(run.folder, cases, run.columns, refresh, run.plan, costs if json else None, found, list(run.sets))
+    if not json:
+        print_costs(costs, max_judge_calls)
+
+
+def _print_set(text: str, scored: SetResult) -> None:
+    """Print what a metric of the whole set said."""
+    from vapbench.core.console import output
+
     if scored.value is None:
         output().print(f"{text}: no value: {scored.note}", markup=False, soft_wrap=True)
         return
-    digits = metric.digits
+    digits = scored.digits
     interval = "" if scored.low is None else f" [{scored.low:.{digits}f}, {scored.high:.{digits}f}]"
-    better = "higher" if metric.higher_is_better else "lower"
+    better = "higher" if scored.higher_is_better else "lower"
     said = (
         f"{scored.value:.{digits}f}{interval}  n={scored.n} videos, {scored.clusters} conditions  ({better} is better)"
     )
@@ -256,19 +174,3 @@ def _bounds(selection: Selection, cases: opt.Cases, metrics: Sequence[str], resu
     options += [("--metric", metric) for metric in metrics]
     options += [("--results", results)] if results != opt.RUNS else []
     return shlex.join(["vapbench", "run", *(str(part) for option in options for part in option)])
-
-
-def _rescore(
-    folder: RunFolder, selection: Selection, wanted: Sequence[Column], settings: Settings, quiet: bool
-) -> bool:
-    from vapbench.cli.execute import say_stopped
-    from vapbench.errors import BudgetSpent, TooManyFailures
-    from vapbench.running.progress import progress
-    from vapbench.running.run import rescore
-
-    try:
-        rescore(folder, selection, wanted, settings, progress(quiet))
-    except (TooManyFailures, BudgetSpent) as error:
-        say_stopped(folder.path.name, error)
-        return True
-    return False

@@ -55,9 +55,11 @@ class Selection:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of one method."""
+    """What came of one run."""
 
-    plan: RunPlan
+    folder: RunFolder
+    plan: RunPlan | None
+    """None where existing videos were only scored."""
     generated: Counts
     scored: Counts
 
@@ -174,7 +176,7 @@ def execute(
         _check_or_set_aside(plan, settings)
     if plan.folder.manifest_path.exists():
         _refuse_another_folder(plan)
-    outcome = Outcome(plan, Counts(), Counts())
+    outcome = Outcome(plan.folder, plan, Counts(), Counts())
     if _finished(plan, columns, settings, outcome):
         settings.max_case_failures.check(outcome.generated, "cases")
         settings.max_failures.check(outcome.scored, "scores")
@@ -253,7 +255,7 @@ def _withdraw(folder: RunFolder) -> None:
 
 def rescore(
     folder: RunFolder, selection: Selection, columns: Sequence[Column], settings: Settings, progress: Progress
-) -> Counts:
+) -> Outcome:
     """Score the videos of an existing run; no method is loaded.
 
     Raises:
@@ -274,14 +276,14 @@ def rescore(
     if not (todo.jobs or todo.restored):
         kept = Counts(total=todo.kept, kept=todo.kept, kept_failed=todo.kept_failed)
         settings.max_failures.check(kept, "scores")
-        return kept
+        return Outcome(folder, None, Counts(), kept)
     ray = _ray(settings)
     with sigterm_interrupts(), RunWriter(folder) as writer:
         context = RunContext(folder, cases, columns, writer, settings, progress)
         record = session(settings.argv, settings.device) | _versions(selection.suite.version)
         writer.begin(manifest.document["identity"], {}, record, _shown(columns))
         _run_stages(context, ray)
-    return context.scored
+    return Outcome(folder, None, context.generated, context.scored)
 
 
 def _check_or_set_aside(plan: RunPlan, settings: Settings) -> None:
