@@ -634,6 +634,69 @@ def test_a_rater_finishes_in_the_second_language_with_questions_before_and_after
     assert answers == {"answers before": '{"age":41.0}', "answers after": '{"screen":"small"}'}
 
 
+ALSO = """
+languages: [en, de]
+also:
+  motion:
+    wording: {en: "Which moves more naturally?", de: "Welches bewegt sich natürlicher?"}
+    help: {en: "Flicker?", de: "Flimmern?"}
+  overall:
+    wording: {en: "Which is better overall?", de: "Welches ist insgesamt besser?"}
+    required: false
+"""
+
+
+def test_several_questions_are_answered_on_one_viewing(
+    tmp_path: Path, open_context: Callable[..., BrowserContext]
+) -> None:
+    folder = make_study(tmp_path / "study", min_play_fraction=1.0, training=0)
+    settings_path(folder).write_text(ALSO, encoding="utf-8")
+    freeze_words(folder)
+    with serving(folder) as served:
+        page = open_context(locale="de-DE").new_page()
+        page.goto(served.links.raters[0])
+        page.locator("#consent-tick").check()
+        page.locator("#consent-form button.primary").click()
+        assert page.locator(".steps li").nth(2).inner_text().count("mehrere Fragen") == 1
+        page.locator("#instructions-go").click()
+        page.locator("#hint", has_text="Noch zu beantworten: 2").wait_for()
+        assert page.locator("#question").inner_text() == "Sehen Sie die Videos an und beantworten Sie dann 3 Fragen"
+        marked = page.locator(".ask.current .name")
+        # By keyboard: each digit answers the marked question and goes on; Space plays, whatever is marked.
+        page.keyboard.press("2")
+        assert marked.inner_text() == "Welches bewegt sich natürlicher?"
+        playing = page.locator("#play-word").inner_text()
+        page.keyboard.press("Space")
+        assert page.locator("#play-word").inner_text() != playing
+        page.keyboard.press("Enter")
+        page.wait_for_timeout(200)
+        assert choices(folder) == [], "a question is open"
+        page.keyboard.press("0")
+        assert marked.inner_text() == "Welches ist insgesamt besser?"
+        assert serious(page) == []
+        # What was said is there after a reload, and may be left open where that is allowed.
+        page.reload()
+        page.locator("#instructions-go").click()
+        page.locator("#hint", has_text="ändern").wait_for()
+        assert page.locator("#asked input:checked").evaluate_all("(all) => all.map((i) => i.value)") == ["1", "tie"]
+        page.keyboard.press("Enter")
+        # By mouse: the videos are no answers, and what was said can be taken back.
+        page.locator("#hint", has_text="Noch zu beantworten: 2").wait_for()
+        page.locator("#stage video").nth(1).click()
+        assert page.locator("#answer input:checked").count() == 0
+        for row, option in ((0, "Ergebnis 1"), (1, "Ergebnis 2"), (2, "Kein Unterschied"), (2, "Keine Angabe")):
+            page.locator(".ask").nth(row).get_by_text(option, exact=True).click()
+        page.locator("#confirm").click()
+        page.locator("#hint", has_text="Noch zu beantworten: 2").wait_for()
+        for digit in ("1", "1", "2"):
+            page.keyboard.press(digit)
+        page.keyboard.press("Enter")
+        page.locator("#done-code").wait_for()
+    votes = load_ballots(folder).votes
+    said = [(vote.choice, {key: given.choice for key, given in vote.beside.items()}) for vote in votes]
+    assert said == [(1, {"motion": "tie"}), (0, {"motion": 1}), (0, {"motion": 0, "overall": 1})]
+
+
 def test_no_trial_is_shown_in_a_window_that_is_too_small(
     tmp_path: Path, open_context: Callable[..., BrowserContext]
 ) -> None:

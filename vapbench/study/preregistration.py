@@ -6,7 +6,12 @@ from importlib.resources import files
 
 from vapbench.study.design.assign import Design
 from vapbench.study.design.planning import session_minutes, session_roles
-from vapbench.study.protocol import Protocol
+from vapbench.study.protocol import Protocol, Question
+
+_BESIDE = """
+All are answered on the same trial, in one viewing, and confirmed together. Checks and exclusions look at the first
+alone; each is analysed by itself.
+"""
 
 
 def preregistration(protocol: Protocol) -> str:
@@ -28,7 +33,8 @@ def preregistration(protocol: Protocol) -> str:
         suite=protocol.suite,
         shown="two results side by side" if pair else "the results of all methods at once",
         answers="the better one, or no difference" if protocol.ties else "the better one" if pair else "the best one",
-        questions="\n".join(f"* `{q.key}`: {q.wording} {q.help}".rstrip() for q in protocol.questions),
+        questions="\n".join(_asked(question) for question in protocol.asked),
+        viewing=_BESIDE if protocol.also else "",
         raters=protocol.raters,
         per_cell=protocol.votes_per_cell,
         cells=cells,
@@ -45,3 +51,8 @@ def preregistration(protocol: Protocol) -> str:
         analysis_version=protocol.analysis_version,
         seed=protocol.seed,
     )
+
+
+def _asked(question: Question) -> str:
+    text = f"* `{question.key}`: {question.wording} {question.help}".rstrip()
+    return text if question.required else f"{text} May be left out."

@@ -74,11 +74,15 @@ class MediaFacts(Frozen):
 
 
 class Question(Frozen):
-    """What raters are asked; each question is a pass of its own."""
+    """What raters are asked of a trial."""
+
+    ADDED: ClassVar[frozenset[str]] = frozenset({"required"})
 
     key: Name
     wording: str = Field(min_length=1)
     help: str = ""
+    required: bool = True
+    """Whether a trial can be confirmed without an answer to it; of those beside a pass's own alone."""
 
 
 class StudyCase(Frozen):
@@ -210,7 +214,7 @@ class Protocol(Frozen):
     """A study as it will be run and analysed."""
 
     ADDED: ClassVar[frozenset[str]] = frozenset(
-        {"languages", "contact", "review", "instructions", "before", "after", "window", "small_window", "texts"}
+        {"languages", "contact", "review", "instructions", "before", "after", "window", "small_window", "texts", "also"}
     )
 
     schema_version: Literal[1] = 1
@@ -224,6 +228,9 @@ class Protocol(Frozen):
     """:func:`vapbench.files.atomic.digest` of ``key.json``: the mapping cannot be changed afterwards."""
     cases: tuple[StudyCase, ...] = Field(min_length=1)
     questions: tuple[Question, ...] = Field(min_length=1)
+    """Each is a pass of its own."""
+    also: tuple[Question, ...] = ()
+    """Asked on every trial beside the question of the only pass: one viewing, several answers."""
     ties: bool
     """Whether "no difference" is an answer."""
     votes_per_cell: int = Field(ge=1)
@@ -260,7 +267,7 @@ class Protocol(Frozen):
         for what, names in {
             "method": self.methods,
             "case": [case.id for case in self.cases],
-            "question": [question.key for question in self.questions],
+            "question": [question.key for question in self.asked],
             "check": [check.id for check in self.checks],
             "language": self.languages,
             "question before": [question.key for question in self.before],
@@ -278,6 +285,18 @@ class Protocol(Frozen):
             self._known(f"check {check.id}", check.reference, check.image, *check.candidates)
         return self
 
+    @model_validator(mode="after")
+    def _one_pass_beside(self) -> Self:
+        if self.also and len(self.questions) > 1:
+            passes = ", ".join(question.key for question in self.questions)
+            raise ValueError(
+                f"`also` asks several questions in one viewing, which needs a study of one pass, not of {passes}; "
+                f"plan it again with --question {self.questions[0].key}"
+            )
+        if not all(question.required for question in self.questions):
+            raise ValueError("only a question beside the pass's own may be left out")
+        return self
+
     def _known(self, where: str, *media: str | None) -> None:
         for name in media:
             if name is not None and name not in self.media:
@@ -288,9 +307,14 @@ class Protocol(Frozen):
         """Hash of the protocol's canonical JSON."""
         return digest(self.model_dump(mode="json"))
 
+    @property
+    def asked(self) -> tuple[Question, ...]:
+        """All questions: those of the passes, and those beside them."""
+        return (*self.questions, *self.also)
+
     def question(self, key: str) -> Question:
         """The question of that key."""
-        return next(question for question in self.questions if question.key == key)
+        return next(question for question in self.asked if question.key == key)
 
     def case(self, name: str) -> StudyCase:
         """The case of that id."""

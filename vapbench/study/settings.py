@@ -24,6 +24,7 @@ from vapbench.study.protocol import (
     Instruction,
     Language,
     Protocol,
+    Question,
     SmallWindow,
     Survey,
     SurveyKind,
@@ -34,6 +35,7 @@ from vapbench.study.texts import SHIPPED, shipped
 STUDY_FILE = "study.yaml"
 Line = Annotated[str, StringConstraints(min_length=1, max_length=20_000)]
 Text = Line | dict[Language, Line]
+Key = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 
 
 class ConsentText(Frozen):
@@ -50,6 +52,12 @@ class QuestionText(Frozen):
     help: Text = ""
 
 
+class AlsoText(QuestionText):
+    """A question beside the planned one, on the same trial."""
+
+    required: bool = True
+
+
 class Step(Frozen):
     """One step of the instructions."""
 
@@ -60,7 +68,7 @@ class Step(Frozen):
 class SurveyText(Frozen):
     """One question before or after the trials."""
 
-    key: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+    key: Key
     ask: Text
     kind: SurveyKind = "choice"
     options: tuple[Text, ...] = ()
@@ -79,6 +87,8 @@ class StudyFile(Frozen):
     instructions: tuple[Step, ...] = ()
     questions: dict[str, QuestionText] = Field(default_factory=dict)
     """Planned questions in other words, in the order in which their passes rotate."""
+    also: dict[Key, AlsoText] = Field(default_factory=dict)
+    """Questions on the same trial as the only planned one, in their order on the page."""
     before: tuple[SurveyText, ...] = ()
     after: tuple[SurveyText, ...] = ()
     exclusions: Exclusions | None = None
@@ -200,6 +210,15 @@ def worded(protocol: Protocol, file: StudyFile, where: str) -> Protocol:
             for n, step in enumerate(file.instructions)
         ),
         "questions": tuple(questions),
+        "also": tuple(
+            Question(
+                key=key,
+                wording=put(f"question.{key}.wording", own.wording),
+                help=put(f"question.{key}.help", own.help) if own.help else "",
+                required=own.required,
+            )
+            for key, own in file.also.items()
+        ),
         "checks": tuple(
             check.model_copy(update={"feedback": put(f"feedback.{check.question}", None)}) if check.feedback else check
             for check in protocol.checks
@@ -211,7 +230,10 @@ def worded(protocol: Protocol, file: StudyFile, where: str) -> Protocol:
         "small_window": file.small_window if file.window else "mark",
     }
     changes["texts"] = {language: texts for language, texts in translations.items() if texts}
-    return Protocol.model_validate(protocol.model_dump() | {name: _plain(value) for name, value in changes.items()})
+    try:
+        return Protocol.model_validate(protocol.model_dump() | {name: _plain(value) for name, value in changes.items()})
+    except ValidationError as error:
+        raise DataError(f"{where}: {error.errors()[0]['msg'].removeprefix('Value error, ')}.") from error
 
 
 def _survey(when: str, asked: tuple[SurveyText, ...], put: Any) -> tuple[Survey, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StrictInt, StringConstraints, model_validator
 
 from vapbench.core.case import Name
 from vapbench.errors import DataError
@@ -47,10 +47,17 @@ class Client(Frozen):
     """Family only, such as ``firefox``."""
 
 
-class Vote(Frozen):
-    """One stored answer."""
+class Given(Frozen):
+    """An answer to one question about what was shown."""
 
-    ADDED: ClassVar[frozenset[str]] = frozenset({"small_window"})
+    choice: StrictInt | Literal["tie"]
+    """Presented position of the chosen one, from 0, or no difference."""
+
+
+class Vote(Given):
+    """What was answered on one trial."""
+
+    ADDED: ClassVar[frozenset[str]] = Given.ADDED | {"small_window", "beside"}
 
     sequence: int = Field(ge=1, le=_MOST)
     """Place in the study's log: 1, 2, 3, …"""
@@ -65,8 +72,8 @@ class Vote(Frozen):
     question: Name
     order: tuple[str, ...] = Field(min_length=2)
     """What was shown from left to right: blind codes; for checks the candidates' indices."""
-    choice: int | Literal["tie"]
-    """Presented position of the chosen one, from 0, or no difference."""
+    beside: dict[Name, Given] = Field(default_factory=dict)
+    """Question -> answer, of the questions that were asked beside the trial's own."""
     response_ms: int = Field(ge=0, le=_MOST)
     """From display to answer, by the server's clock."""
     shown_us: int = Field(ge=0, le=_MOST)
@@ -95,6 +102,17 @@ class Vote(Frozen):
     def chosen(self) -> str | None:
         """Blind code (or candidate index) of the chosen one; None for a tie."""
         return self.order[self.choice] if isinstance(self.choice, int) else None
+
+
+def each_answer(votes: Iterable[Vote]) -> tuple[Vote, ...]:
+    """Every answer as a vote of its own: after each vote the answers beside it, under their questions' names."""
+    return tuple(answer for vote in votes for answer in (vote, *_beside(vote)))
+
+
+def _beside(vote: Vote) -> Iterable[Vote]:
+    for question, given in vote.beside.items():
+        own = {name: getattr(given, name) for name in Given.model_fields}
+        yield vote.model_copy(update={**own, "question": question, "beside": {}, "comment": ""})
 
 
 class Rater(Frozen):

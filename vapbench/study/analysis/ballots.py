@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from vapbench.errors import DataError
 from vapbench.files.atomic import quoted
 from vapbench.files.parsing import parse_json, read_text
+from vapbench.study.answers import answers_fault
 from vapbench.study.folder import StudyFolder
 from vapbench.study.protocol import Key, Protocol
 from vapbench.study.votes import CHECK_ROLES, Event, Rater, Vote, check_chain
@@ -160,3 +161,6 @@ def _check_known(protocol: Protocol, votes: list[Vote], path: Path) -> None:
             raise DataError(f"{where} is about {vote.case}, which the protocol does not show like that.")
         if vote.choice == "tie" and not protocol.ties and vote.role in ("main", "repeat"):
             raise DataError(f"{where} is a tie, which the protocol does not allow.")
+        ties = protocol.ties or vote.role in CHECK_ROLES
+        if fault := answers_fault(protocol, vote.question, vote, vote.beside, len(vote.order), ties):
+            raise DataError(f"{where} is no answer that the protocol offers: {fault}.")

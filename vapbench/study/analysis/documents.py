@@ -67,7 +67,7 @@ def _provenance(result: StudyResult) -> dict[str, Any]:
         "raters": len(result.people),
         "excluded_raters": len(result.excluded),
         "items": len(protocol.cases),
-        "votes": sum(question.votes for question in result.questions),
+        "votes": result.votes,
         "target_votes": result.target,
         "closed": ballots.closed,
         "seen_before_closing": [{"at_us": look.at_us, "what": look.detail} for look in ballots.looks],

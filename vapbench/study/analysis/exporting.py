@@ -15,7 +15,7 @@ from vapbench.study.analysis.ballots import EVENTS, RATERS, VOTES, Ballots
 from vapbench.study.analysis.fastchat import to_fastchat
 from vapbench.study.analysis.quality import conducts
 from vapbench.study.judging.log import ModelBallots, ModelVote
-from vapbench.study.votes import Vote
+from vapbench.study.votes import Vote, each_answer
 
 FASTCHAT, MODEL_VOTES = "fastchat.jsonl", "model_votes.csv"
 
@@ -26,7 +26,7 @@ def export(
     """Write everything that was collected, and a manifest with the hash of every file.
 
     ``votes.jsonl`` holds the log as it was stored (``record`` and ``hash``), with method names beside it; ``votes.csv``
-    and ``votes.parquet`` are one flat row per vote; ``raters.jsonl``, ``exclusions.jsonl``, ``protocol.json`` and
+    and ``votes.parquet`` are one flat row per answer; ``raters.jsonl``, ``exclusions.jsonl``, ``protocol.json`` and
     ``key.json`` are what an analysis needs besides; ``events.jsonl`` says what else happened (withdrawals, pauses,
     comments at the end, looks at results); ``fastchat.jsonl`` is there for pair studies, without those who withdrew.
     Votes of models are in ``model_votes.csv`` and in no other file.
@@ -44,7 +44,12 @@ def export(
     people = conducts(ballots)
     out = {person.rater: "; ".join(person.excluded) for person in people if person.excluded}
     listed = [vote for vote in ballots.votes if not (included_only and vote.rater in out)]
-    rows = [flat(ballots, vote, out.get(vote.rater, "")) for vote in listed]
+    rows = [
+        # Answers of one trial are one record of the log, and have its hash.
+        flat(ballots, answer, out.get(vote.rater, "")) | {"hash": vote.hash}
+        for vote in listed
+        for answer in each_answer((vote,))
+    ]
     written = {
         VOTES: _jsonl(folder / VOTES, (_logged(ballots, vote) for vote in ballots.votes)),
         RATERS: _jsonl(folder / RATERS, (rater.model_dump(mode="json") for rater in ballots.raters)),
@@ -77,7 +82,7 @@ def export(
 
 
 def flat(ballots: Ballots, vote: Vote, why_not: str = "") -> dict[str, Any]:
-    """A vote as one row of plain values, methods by name; ``why_not``: why its rater is in no analysis."""
+    """An answer as one row of plain values, methods by name; ``why_not``: why its rater is in no analysis."""
     names = ballots.key.names()
     case = next((case for case in ballots.protocol.cases if case.id == vote.case), None)
     order = [names.get(code, code) for code in vote.order]

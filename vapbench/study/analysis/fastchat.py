@@ -12,14 +12,14 @@ from vapbench.report.tables.votes import Battle, read_battles
 from vapbench.study.analysis.ballots import Ballots
 from vapbench.study.analysis.fit import Terms
 from vapbench.study.analysis.quality import consenting
-from vapbench.study.votes import Vote
+from vapbench.study.votes import Vote, each_answer
 
 _ASKED = "Which is better?"
 _CHOICES: dict[str, int | Literal["tie"]] = {"model_a": 0, "model_b": 1, "tie": "tie"}
 
 
 def to_fastchat(ballots: Ballots, without: Collection[str] = ()) -> list[dict[str, Any]]:
-    """Main votes of a pair study; ``model_a`` was shown at the left.
+    """Answers of main votes of a pair study, each question's apart; ``model_a`` was shown at the left.
 
     Args:
         ballots: the votes; those of raters who withdrew are left out, as the consent form promises.
@@ -39,7 +39,7 @@ def to_fastchat(ballots: Ballots, without: Collection[str] = ()) -> list[dict[st
             "tstamp": vote.stored_us / 1e6,
             "question": vote.question,
         }
-        for vote in consenting(ballots)
+        for vote in each_answer(consenting(ballots))
         if vote.rater not in without
     ]
 

@@ -75,9 +75,12 @@ def forest(result: StudyResult) -> Figure:
     rows = max(len(question.methods) for question in result.questions)
     shown = [_interval(method, choice) for question in result.everyone for method in question.methods]
     shown += [_interval(method, choice) for question in result.questions for method in question.methods]
-    figure = _figure(4.4 * len(result.questions), 0.9 + 0.42 * rows)
+    # Two side by side, more below them: as wide as a page.
+    across = min(2, len(result.questions))
+    down = -(-len(result.questions) // across)
+    figure = _figure(4.4 * across, (0.9 + 0.42 * rows) * down)
     for place, question in enumerate(result.questions):
-        axes = figure.add_subplot(1, len(result.questions), place + 1)
+        axes = figure.add_subplot(down, across, place + 1)
         everyone = next(other for other in result.everyone if other.question == question.question)
         before = {method.name: method for method in everyone.methods}
         for row, method in enumerate(question.methods):

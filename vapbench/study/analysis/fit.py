@@ -31,7 +31,7 @@ from vapbench.study.analysis.results import (
 )
 from vapbench.study.design.assign import Design
 from vapbench.study.protocol import TrialKind
-from vapbench.study.votes import Vote
+from vapbench.study.votes import Vote, each_answer
 
 Result = TypeVar("Result")
 LEAST_CATEGORY_VOTES = 10
@@ -55,7 +55,7 @@ class Terms:
     def of(cls, ballots: Ballots) -> Terms:
         """Those of a study."""
         protocol, names = ballots.protocol, ballots.key.names()
-        wordings = {question.key: question.wording for question in protocol.questions}
+        wordings = {question.key: question.wording for question in protocol.asked}
         categories = {case.id: case.category for case in protocol.cases if case.category}
         return cls(protocol.kind, {code: names[code] for code in protocol.methods}, wordings, protocol.seed, categories)
 
@@ -66,8 +66,8 @@ def analyse(ballots: Ballots) -> StudyResult:
     The seed of the protocol seeds every draw, so equal votes give equal results.
     """
     people, terms = conducts(ballots), Terms.of(ballots)
-    kept, all_votes = included(ballots, people), consenting(ballots)
-    repeats = [vote for vote in ballots.votes if vote.role == "repeat"]
+    kept, all_votes = each_answer(included(ballots, people)), each_answer(consenting(ballots))
+    repeats = each_answer(vote for vote in ballots.votes if vote.role == "repeat")
     questions = analyse_votes(terms, kept, repeats)
     everyone = questions if kept == all_votes else analyse_votes(terms, all_votes, repeats)
     target = len(Design(ballots.protocol).cells) * ballots.protocol.votes_per_cell

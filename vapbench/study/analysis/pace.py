@@ -32,6 +32,9 @@ def pace_lines(ballots: Ballots, now_us: int) -> list[str]:
             f"{question.key}: {filled:,} of {len(counts) * per_cell:,} votes wanted "
             f"({min(counts)} to {max(counts)} on each of {len(counts):,} cells, {per_cell} wanted)"
         )
+    for question in protocol.also:
+        given = sum(question.key in vote.beside for vote in main)
+        lines.append(f"{question.key}, on the same trials: answered in {given:,} of {len(main):,}")
     states = Counter(rater.status.replace("_", " ") for rater in ballots.raters)
     said = ", ".join(f"{count} {status}" for status, count in sorted(states.items()))
     lines.append(f"raters: {len(ballots.raters)} of {protocol.raters} came{': ' if said else ''}{said}")

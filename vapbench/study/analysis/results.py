@@ -151,6 +151,12 @@ class StudyResult:
         return self.ballots.protocol
 
     @property
+    def votes(self) -> int:
+        """Main votes of the published analysis: a trial with several questions is one."""
+        passes = {question.key for question in self.protocol.questions}
+        return sum(question.votes for question in self.questions if question.question in passes)
+
+    @property
     def choice(self) -> bool:
         """Whether methods have choice shares; else Luce shares are what compares with a preference rate."""
         methods = [method for question in (*self.questions, *self.everyone) for method in question.methods]

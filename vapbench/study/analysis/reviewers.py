@@ -46,8 +46,7 @@ def flow_of(result: StudyResult) -> Flow:
         else:
             analysed += 1
     declined = sum(event.kind == "declined" for event in ballots.events or ())
-    votes = sum(question.votes for question in result.questions)
-    return Flow(len(ballots.raters), declined, tuple(lost.most_common()), analysed, votes)
+    return Flow(len(ballots.raters), declined, tuple(lost.most_common()), analysed, result.votes)
 
 
 def flow_lines(flow: Flow) -> list[str]:
@@ -74,7 +73,8 @@ def methods_text(result: StudyResult) -> str:
     )
     seconds = [vote.response_ms / 1000 for vote in result.ballots.votes if vote.role == "main"]
     pace = f" The median answer took {median(seconds):.1f} s." if seconds else ""
-    asked = "; ".join(f'"{question.wording}"' for question in protocol.questions)
+    asked = "; ".join(f'"{question.wording}"' for question in protocol.asked)
+    viewing = "All were answered on the same trial" if protocol.also else "Each question was a pass of its own"
     lost = "; ".join(f"{count} {why}" for why, count in flow.lost) or "none was left out"
     looks = len(result.ballots.looks)
     blind = (
@@ -91,6 +91,7 @@ def methods_text(result: StudyResult) -> str:
         shown=shown,
         answer=answer,
         asked=asked,
+        viewing=viewing,
         per_cell=protocol.votes_per_cell,
         consented=flow.consented,
         analysed=flow.analysed,

@@ -12,7 +12,7 @@ from vapbench.study.analysis.fit import Terms, pair_votes
 from vapbench.study.analysis.lines import percent, table
 from vapbench.study.analysis.quality import included
 from vapbench.study.analysis.results import QuestionResult, StudyResult
-from vapbench.study.votes import Vote
+from vapbench.study.votes import Vote, each_answer
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def mixed_results(result: StudyResult) -> tuple[MixedResult, ...]:
     """
     if result.protocol.kind != "pair":
         raise UsageError("--mixed is for pair studies: its model has two results and a tie.")
-    votes, terms = included(result.ballots, result.people), Terms.of(result.ballots)
+    votes, terms = each_answer(included(result.ballots, result.people)), Terms.of(result.ballots)
     return tuple(
         _fit(terms, question, [vote for vote in votes if vote.question == question.question])
         for question in result.questions

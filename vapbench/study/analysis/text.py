@@ -90,13 +90,12 @@ def plan_document(planned: Planned, forecast: Forecast) -> dict[str, Any]:
 def report_lines(result: StudyResult) -> list[str]:
     """The analysis: one block per question, then the raters."""
     protocol = result.protocol
-    votes = sum(question.votes for question in result.questions)
     lines = [f"study {protocol.id} · {protocol.kind.replace('_', ' ')} · {protocol.suite}"]
     if not result.ballots.closed:
         lines.append("UNBLINDED: this study is not closed. Votes that come from now on are other votes.")
     lines += [f"Seen before it was closed: {_when(look.at_us)} ({look.detail})." for look in result.ballots.looks]
-    if votes < result.target:
-        lines.append(f"Incomplete: {votes:,} of {result.target:,} votes count.")
+    if result.votes < result.target:
+        lines.append(f"Incomplete: {result.votes:,} of {result.target:,} votes count.")
     if not result.questions:
         return [*lines, "No votes of included raters yet."]
     for question in result.questions:

@@ -174,9 +174,12 @@ def _lay_out(
 
 
 def session_minutes(protocol: Protocol) -> float:
-    """Estimated minutes of one rater's session: two looks at each trial's clips and a quarter of a minute to decide."""
+    """Estimated minutes of one rater's session.
+
+    Assumed: two looks at each trial's clips, a quarter of a minute to decide, and half of that for each question more.
+    """
     seconds = max(facts.seconds for facts in protocol.media.values())
-    return session_roles(protocol).total() * (2 * seconds + 15) / 60
+    return session_roles(protocol).total() * (2 * seconds + 15 + 7.5 * len(protocol.also)) / 60
 
 
 def session_roles(protocol: Protocol) -> Counter[TrialRole]:

@@ -58,6 +58,7 @@ def application(service: Service) -> Starlette:
         Route("/study", _study),
         Route("/page/study.css", _asset),
         Route("/page/study.js", _asset),
+        Route("/page/questions.js", _asset),
         Route("/page/texts", _texts),
         Route("/favicon.ico", _nothing),
         Route("/healthz", _alive),
@@ -161,6 +162,7 @@ async def _state(request: Request) -> Response:
             "block": protocol.session.block,
             "training": protocol.session.training > 0,
             "ties": protocol.ties,
+            "several": bool(protocol.also),
             "play_fraction": protocol.session.min_play_fraction,
         },
     }

@@ -19,7 +19,7 @@ from vapbench.study.server.raters import make_secret
 from vapbench.study.server.recruitment import BY_LINK, Recruitment
 from vapbench.study.server.security import Bucket
 from vapbench.study.server.store import Handed, Store, check_log, set_setting, setting
-from vapbench.study.texts import said
+from vapbench.study.server.survey import asking
 from vapbench.study.votes import CHECK_ROLES
 
 Result = TypeVar("Result")
@@ -100,16 +100,13 @@ class Service:
         """A trial as its rater sees it: addresses and words, no id of a case, method or check."""
         trial, protocol = handed.trial, self.protocol
         item = protocol.check(trial.cell) if trial.role in CHECK_ROLES else protocol.case(trial.case)
-        question = protocol.question(trial.question)
         address = f"/m/{handed.assignment}"
         return {
             "assignment": handed.assignment,
             "number": handed.number,
             "training": trial.role == "training",
-            "question": {
-                "wording": said(protocol, language, f"question.{question.key}.wording", question.wording),
-                "help": said(protocol, language, f"question.{question.key}.help", question.help),
-            },
+            "question": asking(protocol, protocol.question(trial.question), language),
+            "also": [asking(protocol, question, language) for question in protocol.also],
             "prompt": item.prompt,
             "reference": f"{address}/reference",
             "image": f"{address}/image" if item.image else None,

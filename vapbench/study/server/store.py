@@ -13,16 +13,17 @@ import secrets
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import Field, StrictInt
+from pydantic import Field
 
+from vapbench.core.case import Name
 from vapbench.files.atomic import canonical_json, digest
+from vapbench.study.answers import answers_fault
 from vapbench.study.design.assign import Coverage, Design, RaterState, Trial, next_trial, trials_left
-from vapbench.study.protocol import Frozen
 from vapbench.study.rules import broken_rules
 from vapbench.study.server.database import Clock
-from vapbench.study.votes import GENESIS, LONGEST_COMMENT, Client, Vote, check_chain
+from vapbench.study.votes import GENESIS, LONGEST_COMMENT, Client, Given, Vote, check_chain
 
 AHEAD = 2
 """Trials a rater may hold at once: the one on the screen, and the next, whose videos load meanwhile."""
@@ -48,11 +49,13 @@ class Refused(Exception):
         self.status, self.code, self.message, self.retry_seconds = status, code, message, retry_seconds
 
 
-class Answer(Frozen):
-    """What a rater's browser sends."""
+class Answer(Given):
+    """What a rater's browser sends: the answer to the trial's own question, and with it the rest."""
 
-    choice: StrictInt | Literal["tie"]
-    """Presented position, from 0, or no difference."""
+    ADDED: ClassVar[frozenset[str]] = Given.ADDED | {"beside"}
+
+    beside: dict[Name, Given] = Field(default_factory=dict, max_length=50)
+    """Answers to the questions beside it."""
     comment: str = Field(default="", max_length=LONGEST_COMMENT)
     client: Client = Client()
 
@@ -325,12 +328,10 @@ class Store:
         return row
 
     def _check_offered(self, trial: Trial, answer: Answer) -> None:
-        if answer.choice == "tie":
-            offered = self.design.protocol.ties
-        else:
-            offered = 0 <= answer.choice < len(trial.order)
-        if not offered:
-            raise Refused(422, "choice", "That answer was not offered.")
+        protocol = self.design.protocol
+        fault = answers_fault(protocol, trial.question, answer, answer.beside, len(trial.order), protocol.ties)
+        if fault:
+            raise Refused(422, "choice", f"Not an answer to this trial: {fault}.")
 
     def _check_window(self, answer: Answer) -> None:
         if self.design.protocol.small_window == "refuse" and self._small_window(answer.client):
@@ -366,7 +367,8 @@ class Store:
             case=trial.case,
             question=trial.question,
             order=trial.order,
-            choice=answer.choice,
+            **{name: getattr(answer, name) for name in Given.model_fields},
+            beside=answer.beside,
             response_ms=max(0, now - shown) // 1000,
             shown_us=shown,
             stored_us=now,

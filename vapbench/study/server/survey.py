@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from vapbench.study.protocol import Protocol, Survey
+from vapbench.study.protocol import Protocol, Question, Survey
 from vapbench.study.server.store import Refused
 from vapbench.study.texts import said
 
@@ -38,6 +38,17 @@ def words_of(protocol: Protocol, language: str) -> dict[str, Any]:
             ]
             for when, asked in (("before", protocol.before), ("after", protocol.after))
         },
+    }
+
+
+def asking(protocol: Protocol, question: Question, language: str) -> dict[str, Any]:
+    """A question about a trial in a language, and how it is answered."""
+    start = f"question.{question.key}"
+    return {
+        "key": question.key,
+        "wording": said(protocol, language, f"{start}.wording", question.wording),
+        "help": said(protocol, language, f"{start}.help", question.help),
+        "required": question.required,
     }
 
 

@@ -1,6 +1,8 @@
 // The rater's page: consent, practice, trials, breaks, thanks. Talks to the server that served it and to nobody else.
 // Everything that comes from the server is text: nothing is ever set as markup.
 
+import { Questions, key, make } from "./questions.js";
+
 const $ = (id) => document.getElementById(id);
 const wait = (ms) => new Promise((done) => setTimeout(done, ms));
 const screens = ["notice", "consent", "survey", "instructions", "trial", "break", "done"];
@@ -13,6 +15,7 @@ let state = null;      // what /api/state said last
 let current = null;    // the trial on the screen
 let ahead = null;      // promise of the next trial with its videos, loaded while this one is watched
 let player = null;
+let questions = null;  // what is asked of it
 
 async function loadTexts() {
   for (;;) {
@@ -140,15 +143,14 @@ addEventListener("beforeunload", (event) => { if (state?.me && outbox.all().size
 const draft = {
   key: () => `vapbench-draft/${state.study.label}/${state.me}/${current.assignment}`,
   keep() {
-    try { localStorage.setItem(this.key(), JSON.stringify({ choice: chosen(), comment: $("comment").value })); } catch { /* storage is switched off */ }
+    try { localStorage.setItem(this.key(), JSON.stringify({ ...questions.values(), comment: $("comment").value })); } catch { /* storage is switched off */ }
   },
   restore() {
     let kept = null;
     try { kept = JSON.parse(localStorage.getItem(this.key())); } catch { /* as if there were none */ }
     $("comment").value = kept?.comment ?? "";
     $("answer").querySelector("details").open = $("comment").value !== "";
-    const input = [...$("answer").querySelectorAll("input[name=choice]")].find(({ value }) => value === kept?.choice);
-    if (input) input.checked = true;
+    questions.fill(kept ?? {});
   },
   drop() {
     try { localStorage.removeItem(this.key()); } catch { /* never was there */ }
@@ -337,15 +339,6 @@ class Player {
 
 /* ---------------------------------------------------------------- a trial */
 
-const make = (tag, attributes = {}, ...children) => {
-  const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  element.append(...children);
-  return element;
-};
-const key = (text) => make("kbd", { "aria-hidden": "true" }, text);
-const radio = (value, label) => make("input", { type: "radio", name: "choice", value, "aria-label": label });
-
 function film(url, label) {
   const video = make("video", { muted: "", playsinline: "", preload: "auto", disablepictureinpicture: "", disableremoteplayback: "", "aria-label": label });
   video.muted = true;
@@ -367,13 +360,12 @@ function lay(trial) {
     ...(trial.prompt ? [make("p", { class: "soft" }, trial.prompt)] : []),
   );
   const reference = make("figure", { class: "film reference" }, videos[0], make("figcaption", { class: "caption name" }, t("reference")));
-  const films = trial.results.map((_, n) => {
-    const name = t("result", { n: n + 1 }), video = film(trial.blobs[n + 1], name);
-    videos.push(video);
-    return make("label", { class: "film choice" }, video, make("span", { class: "caption" }, radio(n, name), make("span", { class: "name" }, name), key(n + 1)));
-  });
-  const tie = make("label", { class: "extra" }, radio("tie", t("no_difference")), make("span", { class: "name" }, t("no_difference")), key("0"));
-  $("stage").replaceChildren(reference, ...films, ...(state.study.ties ? [make("div", { class: "extras" }, tie)] : []));
+  const results = trial.results.map((_, n) => film(trial.blobs[n + 1], t("result", { n: n + 1 })));
+  videos.push(...results);
+  questions = new Questions(trial, state.study.ties, t);
+  $("stage").replaceChildren(reference, ...questions.films(results), ...questions.extras());
+  $("asked").replaceChildren(...questions.lines());
+  $("answer").toggleAttribute("data-several", questions.several);
   $("stage").dataset.count = count;
   return videos;
 }
@@ -382,11 +374,15 @@ function lay(trial) {
 function arrange() {
   const count = Number($("stage").dataset.count), ratio = Number($("stage").style.getPropertyValue("--ratio"));
   if (!count || !ratio) return;
-  const across = Math.min(innerWidth, 1920) - 64, down = innerHeight - 424;
+  const beneath = $("asked").offsetHeight;
+  $("stage").style.setProperty("--beneath", `${beneath}px`);
+  const across = Math.min(innerWidth, 1920) - 64;
+  const down = beneath ? Math.max(0.36 * innerHeight, innerHeight - 352 - beneath) : innerHeight - 424;
   const width = (rows) => Math.min(across / (Math.ceil(count / rows) + 1) - 32, (down / rows) * ratio);
   const rows = count > 3 && width(2) > width(1) ? 2 : 1;
   $("stage").style.setProperty("--columns", Math.ceil(count / rows) + 1);
   $("stage").style.setProperty("--rows", rows);
+  $("asked").style.setProperty("--above", `${$("stage").offsetHeight}px`);
 }
 addEventListener("resize", arrange);
 
@@ -408,9 +404,9 @@ async function present(trial) {
   release(current);
   player?.stop();
   current = trial;
-  $("question").textContent = trial.question.wording;
-  $("legend").textContent = trial.question.wording;
-  $("question-help").textContent = trial.question.help;
+  const count = 1 + trial.also.length;
+  $("question").textContent = $("legend").textContent = count > 1 ? t("several.title", { n: count }) : trial.question.wording;
+  $("question-help").textContent = count > 1 ? "" : trial.question.help;
   for (const part of ["answer", "broken", "feedback", "fetching"]) $(part).hidden = true;
   $("about").replaceChildren();
   progress();
@@ -431,7 +427,6 @@ async function present(trial) {
 
 function open(trial, videos) {
   $("stage").style.setProperty("--ratio", videos[0].videoWidth / videos[0].videoHeight);
-  arrange();
   player = new Player(videos);
   player.onchange = () => { $("play-word").textContent = player.wanted ? t("pause") : t("play"); };
   player.onframe = () => {
@@ -445,6 +440,7 @@ function open(trial, videos) {
   draft.restore();
   $("slow").setAttribute("aria-pressed", "false");
   $("answer").hidden = $("deciding").hidden = $("commenting").hidden = false;
+  arrange();
   player.onchange();
   invite();
   call("POST", `/api/shown/${trial.assignment}`, {}).catch(() => {});
@@ -471,10 +467,10 @@ function broken(trial) {
   $("broken-retry").focus();
 }
 
-const chosen = () => $("answer").elements.choice?.value ?? "";
-
 function invite() {
-  const missing = !current.watched ? t("hint.watch") : chosen() === "" ? t("hint.choose") : "";
+  const left = questions.missing().length;
+  const open = questions.several ? t("hint.answer", { n: left }) : t("hint.choose");
+  const missing = !current.watched ? t("hint.watch") : left ? open : "";
   $("confirm").setAttribute("aria-disabled", String(missing !== ""));
   $("hint").textContent = missing || t("hint.change");
   return missing;
@@ -486,9 +482,8 @@ function browser() {
 }
 
 function ballot() {
-  const choice = chosen();
   return {
-    choice: choice === "tie" ? "tie" : Number(choice),
+    ...questions.given(),
     comment: $("comment").value.trim(),
     client: {
       milliseconds: Math.round(performance.now() - current.shownAt),
@@ -507,7 +502,10 @@ const confirmChoice = guarded(async () => {
   const trial = current;
   if (!player || trial.sent || $("answer").hidden) return;
   const missing = invite();
-  if (missing) return say(missing);
+  if (missing) {
+    if (current.watched) questions.turn(questions.missing()[0]);
+    return say(missing);
+  }
   trial.sent = true;
   player.pause();
   const answer = outbox.put(trial.assignment, ballot());
@@ -569,6 +567,7 @@ async function following(after) {
 
 async function refresh() {
   state = await (await askOrStop("GET", "/api/state")).json();
+  suit();
 }
 
 async function finish() {
@@ -644,6 +643,12 @@ const start = guarded(async () => {
   show("consent");
 });
 
+// Instructions and help say what holds in this study.
+function suit() {
+  for (const item of document.querySelectorAll("[data-tie]")) item.hidden = !state.study.ties;
+  for (const item of document.querySelectorAll("[data-asked]")) item.hidden = (item.dataset.asked === "several") !== state.study.several;
+}
+
 // A line of the consent form may begin with a heading: "What is kept: your answers".
 function paragraph(line) {
   const [, heading, text] = /^([^:.]{1,40}): (.*)$/.exec(line) ?? [null, "", line];
@@ -651,7 +656,6 @@ function paragraph(line) {
 }
 
 function instruct() {
-  for (const item of document.querySelectorAll("[data-tie]")) item.hidden = !state.study.ties;
   $("instructions-training").hidden = !state.study.training;
   $("place").textContent = t("introduction");
   if (state.study.instructions.length)
@@ -707,7 +711,7 @@ $("instructions-go").onclick = guarded(begin);
 $("feedback-go").onclick = () => advance();
 $("answer").addEventListener("submit", (event) => { event.preventDefault(); confirmChoice(); });
 $("answer").addEventListener("change", (event) => {
-  if (event.target.name !== "choice") return;
+  if (event.target.type !== "radio" || current.sent) return;
   draft.keep();
   invite();
   say(t("chosen", { name: event.target.getAttribute("aria-label") }));
@@ -762,14 +766,6 @@ $("shortcuts").onchange = () => {
   try { localStorage.setItem("vapbench/shortcuts", $("shortcuts").checked ? "on" : "off"); } catch { /* for this page only */ }
 };
 
-function choose(value) {
-  const input = $("answer").querySelector(`input[name="choice"][value="${value}"]`);
-  if (!input || $("answer").hidden) return;
-  input.checked = true;
-  input.focus();
-  input.dispatchEvent(new Event("change", { bubbles: true }));
-}
-
 addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || document.querySelector("dialog[open]")) return;
   const at = event.target.closest("input, button, textarea, summary, a") ?? document.body;
@@ -791,8 +787,7 @@ addEventListener("keydown", (event) => {
     player?.toggle();
   } else if (event.key === "r" || event.key === "R") player?.restart();
   else if (event.key === "?") openHelp();
-  else if (event.key === "0") choose("tie");
-  else if (/^[1-9]$/.test(event.key)) choose(Number(event.key) - 1);
+  else if (!current.sent) questions.press(event.key);
 });
 
 /* Another tab may have gone on in the meantime. */

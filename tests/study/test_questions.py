@@ -1,0 +1,205 @@
+"""Several questions on one trial: what may be answered, how it is kept, and that each is analysed by itself."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.study.conftest import Population, collect, key_of, make_protocol, rechain, write_log, write_protocol
+from tests.study.served import make_study, serving
+from vapbench.errors import DataError
+from vapbench.study.analysis.ballots import Ballots, load_ballots
+from vapbench.study.analysis.documents import leaderboard_section
+from vapbench.study.analysis.exporting import export
+from vapbench.study.analysis.fastchat import from_fastchat, to_fastchat
+from vapbench.study.analysis.fit import Terms, analyse, analyse_votes
+from vapbench.study.analysis.pace import pace_lines
+from vapbench.study.analysis.reviewers import methods_text
+from vapbench.study.analysis.sensitivity import mixed_results
+from vapbench.study.analysis.text import report_lines
+from vapbench.study.design.planning import session_minutes
+from vapbench.study.preregistration import preregistration
+from vapbench.study.protocol import Protocol, Question
+from vapbench.study.settings import freeze_words, read_settings, settings_path
+from vapbench.study.votes import Given, Rater, Vote, each_answer
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "study.yaml"
+ALSO = """
+languages: [en, de]
+also:
+  motion: {wording: {en: "Which moves better?", de: "Welches bewegt sich besser?"}}
+  looks:
+    wording: {en: "Which looks better?", de: "Welches sieht besser aus?"}
+    help: {en: Look., de: Schau.}
+    required: false
+"""
+
+
+def several(**changes: Any) -> Protocol:
+    """A study of one pass with two questions beside it."""
+    draft = make_protocol(methods=3, cases=8, trials=12, raters=10)
+    also = (Question(key="motion", wording="Which moves better?"), Question(key="looks", wording="?", required=False))
+    checks = [check for check in draft.checks if check.question == "semantic"]
+    fields = draft.model_dump() | {"questions": draft.model_dump()["questions"][:1], "also": also, "checks": checks}
+    return Protocol.model_validate(fields | changes)
+
+
+def turned(vote: Vote) -> Given:
+    """The other side."""
+    return Given(choice=1 - vote.choice if isinstance(vote.choice, int) else "tie")
+
+
+def opposed(protocol: Protocol, raters: int = 10) -> list[Vote]:
+    """Votes whose second question is answered the other way round, and whose third is left out by every other trial."""
+    votes = collect(protocol, raters, Population((1.0, 0.0, -1.0), rater_sd=0.1, item_sd=0.1))
+    return rechain(
+        [
+            vote.model_copy(
+                update={
+                    "beside": {"motion": turned(vote)} | ({"looks": Given(choice=0)} if n % 2 and n > 4 else {}),
+                    "comment": "why" if n == 7 else "",
+                }
+            )
+            for n, vote in enumerate(votes)
+        ]
+    )
+
+
+@pytest.fixture(scope="module")
+def ballots() -> Ballots:
+    protocol = several()
+    votes = opposed(protocol)
+    raters = tuple(
+        Rater(rater=name, index=n, status="finished")
+        for n, name in enumerate(dict.fromkeys(vote.rater for vote in votes))
+    )
+    return Ballots(protocol, key_of(3), tuple(votes), raters, votes[-1].hash)
+
+
+def test_the_server_takes_what_was_asked_and_nothing_else(tmp_path: Path) -> None:
+    folder = make_study(tmp_path / "study", training=0)
+    settings_path(folder).write_text(ALSO, encoding="utf-8")
+    freeze_words(folder)
+    right = {"motion": {"choice": 1}, "looks": {"choice": "tie"}}
+    with serving(folder) as served:
+        rater = served.rater()
+        trial = rater.next()
+        assert trial is not None
+        assert [question["key"] for question in trial["also"]] == ["motion", "looks"]
+        assert [question["required"] for question in trial["also"]] == [True, False]
+        wrong: dict[str, Any] = {
+            "motion needs an answer": {"looks": {"choice": 0}},
+            "looks: that was not offered": right | {"looks": {"choice": 2}},
+            "shape was not asked": right | {"shape": {"choice": 0}},
+            "Input should be": right | {"motion": {"choice": None}},
+        }
+        for reason, beside in wrong.items():
+            refused = rater.vote(trial["assignment"], beside=beside)
+            assert refused.status_code == 422 and reason in refused.json()["message"]
+        assert rater.vote(trial["assignment"], beside=right).status_code == 201
+        assert rater.vote(trial["assignment"], beside=right).status_code == 200, "the same again is harmless"
+        assert rater.vote(trial["assignment"], beside=right | {"motion": {"choice": 0}}).status_code == 409
+        other = rater.next()
+        assert other is not None
+        assert rater.vote(other["assignment"], 1, beside={"motion": {"choice": 0}}).status_code == 201
+    first, second = load_ballots(folder).votes
+    assert {key: given.choice for key, given in first.beside.items()} == {"motion": 1, "looks": "tie"}
+    assert [(answer.question, answer.choice) for answer in each_answer((second,))] == [("semantic", 1), ("motion", 0)]
+
+
+def test_questions_beside_are_frozen_with_their_translations_and_said_beforehand(tmp_path: Path) -> None:
+    folder = make_study(tmp_path / "study")
+    plain = folder.protocol()
+    settings_path(folder).write_text(ALSO, encoding="utf-8")
+    frozen = freeze_words(folder)
+    assert freeze_words(folder) == frozen
+    assert [question.key for question in frozen.asked] == ["semantic", "motion", "looks"]
+    assert frozen.texts["de"]["question.looks.help"] == "Schau."
+    assert session_minutes(frozen) > session_minutes(plain), "the consent form promises no less than it takes"
+    text = preregistration(frozen)
+    assert "* `motion`: Which moves better?\n* `looks`: Which looks better? Look. May be left out." in text
+    assert "on the same trial, in one viewing" in text and "one viewing" not in preregistration(plain)
+
+
+def test_the_example_asks_four_questions_in_two_languages(tmp_path: Path) -> None:
+    folder = make_study(tmp_path / "study")
+    shutil.copy(EXAMPLE, settings_path(folder))
+    frozen = freeze_words(folder)
+    assert [question.key for question in frozen.asked] == ["semantic", "appearance", "motion", "overall"]
+    assert frozen.languages == ("en", "de") and set(frozen.texts) == {"de"}
+    assert not read_settings(folder).recruitment.codes, "no code of anybody's study"
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "one"),
+    [
+        ("also: {motion: {wording: W}}", "not of semantic, overall; plan it again with --question semantic", False),
+        ("also: {semantic: {wording: W}}", "a question is listed twice", True),
+        ("also: {Motion: {wording: W}}", "also.Motion", True),
+        ("languages: [en, de]\nalso: {motion: {wording: {en: W}}}", "question.motion.wording has no text in de", True),
+    ],
+)
+def test_what_cannot_be_asked_is_said(tmp_path: Path, text: str, message: str, one: bool) -> None:
+    folder = make_study(tmp_path / "study", one_question=one)
+    settings_path(folder).write_text(text, encoding="utf-8")
+    with pytest.raises(DataError, match=message):
+        freeze_words(folder)
+
+
+def test_each_question_is_analysed_by_itself(ballots: Ballots) -> None:
+    result = analyse(ballots)
+    semantic, motion, looks = result.questions
+    assert (semantic.question, motion.question, looks.question) == ("semantic", "motion", "looks")
+    names = [method.name for method in semantic.methods]
+    assert [method.name for method in motion.methods] == names[::-1], "raters answered it the other way round"
+    assert looks.votes < motion.votes == semantic.votes == result.votes
+    # As if the second question had been a study of its own.
+    main = [vote for vote in ballots.votes if vote.role == "main"]
+    alone = [
+        vote.model_copy(update={"choice": turned(vote).choice, "question": "motion", "beside": {}}) for vote in main
+    ]
+    again = [answer for answer in each_answer(ballots.votes) if answer.role == "repeat"]
+    (own,) = analyse_votes(Terms.of(ballots), alone, again)
+    assert own == motion
+    assert motion.agreement.repeats[1] == semantic.agreement.repeats[1] > 0
+    rows = leaderboard_section(result)["rows"]
+    assert [row["question"] for row in rows] == ["semantic"] * 3 + ["motion"] * 3 + ["looks"] * 3
+    text = "\n".join(report_lines(result))
+    assert "semantic: Which shows it?" in text and "motion: Which moves better?" in text
+    assert [mixed.question for mixed in mixed_results(result)] == ["semantic", "motion", "looks"]
+    methods = methods_text(result)
+    assert '"Which moves better?"' in methods and "All were answered on the same trial." in methods
+    paced = pace_lines(ballots, ballots.votes[-1].stored_us)
+    assert any(f"motion, on the same trials: answered in {motion.votes} of {motion.votes}" in line for line in paced)
+
+
+def test_an_export_has_a_row_for_each_answer(ballots: Ballots, tmp_path: Path) -> None:
+    export(ballots, tmp_path)
+    with (tmp_path / "votes.csv").open(newline="", encoding="utf-8") as handle:
+        rows = list(csv.DictReader(handle))
+    assert len(rows) == len(each_answer(ballots.votes)) > 2 * len(ballots.votes)
+    first, second = rows[:2]
+    assert (first["question"], second["question"]) == ("semantic", "motion")
+    assert first["hash"] == second["hash"] and first["left"] == second["left"]
+    if first["chosen"] != "tie":
+        assert {first["chosen"], second["chosen"]} == {first["left"], first["right"]}
+    assert [row["comment"] for row in rows].count("why") == 1
+    battles = to_fastchat(ballots)
+    assert {battle["question"] for battle in battles} == {"semantic", "motion", "looks"}
+    terms, votes = from_fastchat(tmp_path / "votes.csv")
+    here = {question.question: question.votes for question in analyse(ballots).questions}
+    assert {question.question: question.votes for question in analyse_votes(terms, votes)} == here
+
+
+def test_a_log_with_an_answer_that_was_not_asked_is_refused(tmp_path: Path) -> None:
+    protocol = several()
+    folder = write_protocol(tmp_path, protocol)
+    votes = opposed(protocol, raters=1)
+    votes[3] = votes[3].model_copy(update={"beside": {"motion": Given(choice=5)}})
+    write_log(folder, rechain(votes))
+    with pytest.raises(DataError, match="vote 4 is no answer that the protocol offers: motion: that was not offered"):
+        load_ballots(folder)
