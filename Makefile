@@ -71,7 +71,8 @@ results: $(VENV)/installed ## Make the rows of results/mini anew, in build/rows:
 tables: $(VENV)/installed ## Write docs/tables/ from the committed rows
 	$(BIN)/python docs/scripts/write_tables.py
 
-board: $(VENV)/installed ## Build the board of the committed rows: leaderboard/site/index.html (URL=… for link pictures)
+board: $(VENV)/installed ## Build the board of the committed rows, with clips made again: minutes the first time (CLIPS=--all: every case; URL=…)
+	$(BIN)/vapbench leaderboard redraw --results results $(CLIPS)
 	$(BIN)/vapbench leaderboard build --results results $(if $(URL),--url $(URL))
 
 docs: $(VENV)/installed-dev ## Build the documentation site: build/docs/index.html

@@ -267,6 +267,27 @@ def test_a_method_s_page_says_the_number_of_the_board(board: Board) -> None:
     assert re.search(r"zero-shot</th><td>90\.0", page), "the other task beside it"
 
 
+def test_a_metric_has_a_page_that_says_what_it_measures_and_who_is_first_by_it(board: Board) -> None:
+    board.fill()
+    (board.home / "audits").mkdir(parents=True)
+    rows = [
+        "column,edit,verdict,original_better",
+        "temporal_flickering,re-encoded,disturbed,0.75",
+        "other,frozen,sees,1",
+    ]
+    (board.home / "audits" / "mini.csv").write_text("\n".join(rows) + "\n")
+    board.build()
+    name = "metric/mini/temporal_flickering-v1.html"
+    page = board.page(name)
+    assert "Similarity of neighbouring frames, pixel by pixel." in page and "``" not in page
+    assert "temporal_flickering v1" in page and "<dd>higher</dd>" in page
+    assert page.index(">vap<") < page.index(">lora<") < page.index(">i2v<") < page.index(">frozen<")
+    assert '<span class="rank">#1</span>' in line_of(page, "vap") and "incomplete" in line_of(page, "i2v")
+    assert "Re encoded" in page and "disturbed" in page and "75 %" in page and "Frozen" not in page
+    for other in ("index.html", "methodology.html", "method/mini/vap.html", "case/mini/case-0.html"):
+        assert name in board.page(other), other
+
+
 def test_figures_hold_what_was_measured(board: Board) -> None:
     more = {f"style-{i}": Case(f"look_{i}", (0.5,), "style", ("all", "style")) for i in range(4)}
     for method, skill in (("vap", 0.6), ("lora", 0.3), ("frozen", 0.1)):

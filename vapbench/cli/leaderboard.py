@@ -23,6 +23,7 @@ def register(app: typer.Typer) -> None:
     """Add the command group."""
     group = typer.Typer(help="Build the public board; check submissions to it.", no_args_is_help=True)
     group.command()(build)
+    group.command()(redraw)
     group.command()(check)
     group.command()(pack)
     group.command()(rescore)
@@ -81,6 +82,41 @@ def build(
             f"All of it: vapbench leaderboard check {leaderboard / 'submissions'}", markup=False, soft_wrap=True
         )
     raise typer.Exit(3 if strict and built.left_out else 0)
+
+
+def redraw(
+    cases: Annotated[int, typer.Option("--cases", min=1, help="Cases of each task.", show_default=True)] = 2,
+    every: Annotated[bool, typer.Option("--all", help="All cases: a quarter of an hour for the mini suite.")] = False,
+    results: opt.ReadResults = None,
+    leaderboard: _Home = _HOME,
+    device: Annotated[str, typer.Option("--device", help="What methods run on: auto, cpu, cuda.")] = "auto",
+) -> None:
+    """Make the clips of committed runs again, for the board to show.
+
+    Git keeps rows and no videos. Of suites that need no data, the methods that come with their weights make a few
+    cases of each task again, or all: the same key, so the same video but for the machine. They are kept in the
+    leaderboard's folder clips/, which is not in git; the same command makes what is missing.
+
+    \b
+    vapbench leaderboard redraw && vapbench leaderboard build
+    vapbench leaderboard redraw --all
+    """
+    from vapbench.core.console import configure_logging, errors, output
+    from vapbench.leaderboard.boards import Leaderboard
+    from vapbench.leaderboard.redraw import redraw as draw
+    from vapbench.results.places import places
+    from vapbench.running.progress import progress
+
+    configure_logging(verbose=0, quiet=False)
+    clips = Leaderboard(leaderboard).clips
+    found = draw(places(results), clips, None if every else cases, progress(False), device)
+    output().print(
+        f"{clips}: {found.clips} clips of {found.runs} runs, {found.equal} of them byte for byte what was scored",
+        markup=False,
+        soft_wrap=True,
+    )
+    for name, why in found.skipped.items():
+        errors().print(f"Not made again: {name}, because {why}", markup=False, soft_wrap=True)
 
 
 def check(

@@ -21,7 +21,7 @@ from vapbench.files.parsing import read_text
 from vapbench.leaderboard.admitted import admit, labelled, table_of_reported, with_reported
 from vapbench.leaderboard.audits import AuditMatrix, read_audit
 from vapbench.leaderboard.check import check_submission
-from vapbench.leaderboard.probes import Probe, read_probes, with_effects
+from vapbench.leaderboard.probes import EFFECT, Probe, read_probes, with_effects
 from vapbench.leaderboard.roster import Rosters
 from vapbench.leaderboard.studies import Study, read_studies
 from vapbench.leaderboard.submission import MANIFEST, Submission, read_submission, submission_digest
@@ -113,6 +113,12 @@ class Board:
         return self.suite in SMALL
 
     @cached_property
+    def columns(self) -> dict[str, Column]:
+        """What was measured here, by definition: each has a page."""
+        found = self.whole.columns if self.entries else ()
+        return {column.definition: column for column in found if column.metric != EFFECT}
+
+    @cached_property
     def cases(self) -> dict[str, Entry]:
         """Every case, and the first run of ours that planned it: what its captions and media are taken from."""
         trusted = sorted(self.entries, key=lambda entry: entry.submission is not None)
@@ -159,6 +165,11 @@ class Leaderboard:
     def audits(self) -> Path:
         """What metrics see of known edits, a CSV for each suite."""
         return self.path / "audits"
+
+    @property
+    def clips(self) -> Path:
+        """What committed runs made, made again to be shown; not in git."""
+        return self.path / "clips"
 
     @property
     def changelog(self) -> Path:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from vapbench.core.clip_files import is_clip
 from vapbench.core.containers import IMAGES, kind_of, suffix_of
-from vapbench.core.video import probe, read_first_frame
+from vapbench.core.video import probe, read_first_frame, read_video
 from vapbench.files.atomic import TEMPORARY, content_sha256, expand
 from vapbench.leaderboard.boards import Entry
 from vapbench.report.page.media import playable
@@ -18,6 +18,10 @@ from vapbench.results.manifest import FileRole, PlannedCase
 from vapbench.results.run import GenerationRow
 from vapbench.running.plan import field_hashes
 from vapbench.suites import load_suites
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 _PLAYABLE = frozenset({".mp4", ".webm"})
 """By their bytes; of other videos, a copy is shown that browsers play."""
@@ -37,7 +41,9 @@ class Clip:
     page: str = ""
     """What its caption links to."""
     poster: str = ""
-    """First frame, relative to the site's root."""
+    """A late frame, relative to the site's root: every method begins with the same one."""
+    again: bool = False
+    """Whether it was made again, and is not byte for byte what was scored."""
 
 
 @dataclass
@@ -51,7 +57,9 @@ class MediaFiles:
     first_frames: dict[str, Path] = field(default_factory=dict)
     """Name of an image under the site's root -> the video it is the first frame of."""
     posters: dict[str, str] = field(default_factory=dict)
-    """Name of a video under the site's root -> that of its first frame."""
+    """Name of a video under the site's root -> that of its poster."""
+    late_frames: dict[str, Path] = field(default_factory=dict)
+    """Name of an image under the site's root -> the video it is a late frame of."""
     copies: dict[str, Path] = field(default_factory=dict)
     """Name of a video under the site's root -> the video it is a playable copy of."""
     folders: dict[Path, bool] = field(default_factory=dict)
@@ -59,13 +67,15 @@ class MediaFiles:
     outputs: dict[tuple[Path, str], str] = field(default_factory=dict)
     """(run folder, generation) -> name under the site's root; empty where the file is not the one scored."""
     hashes: dict[Path, str] = field(default_factory=dict)
+    again: dict[str, tuple[Path, str]] = field(default_factory=dict)
+    """Key of a generation of ours -> its video, made again, and the hash of that."""
     drawn: dict[str, Path] = field(default_factory=dict)
     """What a suite draws itself, for a clone that ran nothing: by its hash, and by that of the case field it is."""
 
     @property
     def count(self) -> int:
         """Videos and images the pages refer to."""
-        return len(self.files) + len(self.first_frames) + len(self.copies)
+        return len(self.files) + len(self.first_frames) + len(self.late_frames) + len(self.copies)
 
     def draw(self, suite: str) -> None:
         """Have a suite that needs no data draw its cases, if videos are wanted."""
@@ -94,11 +104,16 @@ class MediaFiles:
             plain = row.video is not None and row.video == Path(row.video).name
             path = entry.run.folder.video_of(row) if plain else None
             self.outputs[key] = self._video(path, str(row.sha256)) if path and not path.is_symlink() else ""
-        if not self.folders[folder] and row.sha256 in self.drawn and entry.submission is None:
+        other = False
+        if not self.folders[folder] and self.wanted and entry.submission is None:
             # Floors and ceilings copy what the suite draws: equal bytes are the same video.
-            self.outputs[key] = self._video(self.drawn[row.sha256], row.sha256)
+            if row.sha256 in self.drawn:
+                self.outputs[key] = self._video(self.drawn[row.sha256], row.sha256)
+            elif row.key in self.again:
+                path, sha256 = self.again[row.key]
+                self.outputs[key], other = self._video(path, sha256), sha256 != row.sha256
         if source := self.outputs.get(key, ""):
-            return Clip(label, "video", source, note=note, page=page, poster=self.posters[source])
+            return Clip(label, "video", source, note=note, page=page, poster=self.posters[source], again=other)
         return Clip(label, "none", why=ELSEWHERE, note=note, page=page)
 
     def given(self, entry: Entry, planned: PlannedCase, role: FileRole, label: str) -> Clip:
@@ -136,12 +151,13 @@ class MediaFiles:
                 shutil.copyfile(source, temporary)
                 temporary.replace(path)
 
-        for name, source in sorted(self.first_frames.items()):
+        for name, source in sorted({**self.first_frames, **self.late_frames}.items()):
             if not (root / name).is_file():
                 from PIL import Image
 
                 (root / name).parent.mkdir(parents=True, exist_ok=True)
-                Image.fromarray(read_first_frame(source)).save(root / name)
+                frame = late_frame(source) if name in self.late_frames else read_first_frame(source)
+                Image.fromarray(frame).save(root / name)
         for name, source in sorted(self.copies.items()):
             if not (root / name).is_file():
                 (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -153,11 +169,18 @@ class MediaFiles:
         else:
             name = f"media/{sha256[:24]}-shown.mp4"
             self.copies.setdefault(name, path)
-        self.posters[name] = f"media/{sha256[:24]}-first.png"
-        self.first_frames.setdefault(self.posters[name], path)
+        self.posters[name] = f"media/{sha256[:24]}-late.png"
+        self.late_frames.setdefault(self.posters[name], path)
         return name
 
     def _add(self, path: Path, sha256: str) -> str:
         name = f"media/{sha256[:24]}{suffix_of(path)}"
         self.files.setdefault(name, path)
         return name
+
+
+def late_frame(video: Path) -> NDArray[np.uint8]:
+    """The frame at three quarters of a video, RGB."""
+    frames: NDArray[np.uint8] = read_video(video).frames
+    late: NDArray[np.uint8] = frames[len(frames) * 3 // 4]
+    return late

@@ -19,6 +19,9 @@ from vapbench.report.model import Cell, Footer, TableModel
 from vapbench.report.read.columns import Column
 from vapbench.report.read.evidence import Evidence
 
+EFFECT = "reference_effect"
+"""Name of the column, which no metric has."""
+
 
 class _Read(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
@@ -95,7 +98,7 @@ class Probe(_Read):
     def effect_column(self) -> Column:
         """How the reference effect is shown."""
         return Column(
-            "reference_effect",
+            EFFECT,
             self.version,
             {"of": self.column, "contrast": self.contrast},
             title="Reference effect",

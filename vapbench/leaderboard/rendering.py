@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from vapbench.files.text import for_public_page
+from vapbench.leaderboard.addresses import metric_page
 from vapbench.leaderboard.charts import human
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -28,6 +29,7 @@ def environment() -> Any:
         lstrip_blocks=True,
     )
     made.filters["human"] = human
+    made.globals["metric_page"] = metric_page
     return made
 
 

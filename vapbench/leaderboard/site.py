@@ -17,12 +17,24 @@ from urllib.parse import urlsplit
 from vapbench import __version__
 from vapbench.errors import UsageError
 from vapbench.files.text import encodable
+from vapbench.leaderboard.addresses import (
+    board_page,
+    card_image,
+    case_page,
+    embed_page,
+    home_page,
+    method_page,
+    metric_page,
+)
 from vapbench.leaderboard.boards import BADGES, Board, Entry, Leaderboard, LeftOut, collect, headline, slug
 from vapbench.leaderboard.card import SIZE, draw_card
 from vapbench.leaderboard.changelog import Change, update_changelog
 from vapbench.leaderboard.charts import by_category, by_condition, plot_of
 from vapbench.leaderboard.media import ELSEWHERE, Clip, MediaFiles
+from vapbench.leaderboard.metric_views import metric_view
+from vapbench.leaderboard.redraw import clips_below
 from vapbench.leaderboard.rendering import asset, embedded, environment, policy
+from vapbench.leaderboard.samples import GIVEN, samples_of
 from vapbench.leaderboard.studies import STATISTICS
 from vapbench.leaderboard.views import (
     card_of,
@@ -38,7 +50,7 @@ from vapbench.report.model import TableModel
 from vapbench.report.render.csv import to_csv
 from vapbench.report.render.json import to_json
 from vapbench.report.tables.published import publications
-from vapbench.results.manifest import FileRole, PlannedCase
+from vapbench.results.manifest import PlannedCase
 
 METHODOLOGY = 4
 """Raised whenever a rule on the methodology page changes."""
@@ -80,18 +92,19 @@ class _Site:
         style = asset("site.css").replace("/*ratio*/", board.ratio if board else "1")
         script = "\n".join(map(asset, scripts))
         links = [
-            {"suite": b.suite, "small": b.small, "page": _page(self.boards, b, len(b.tables) - 1)} for b in self.boards
+            {"suite": each.suite, "small": each.small, "page": home_page(self.boards, each)} for each in self.boards
         ]
         self.pages[path] = self.environment.get_template(template).render(
             root="../" * path.count("/"),
             here=path,
             boards=links,
+            board_page=home_page(self.boards, board) if board else "",
             style=style,
             script=script,
             policy=policy(style, script),
             about=ABOUT,
             address=self.address,
-            card=_card(board or self.boards[0]),
+            card=card_image(board or self.boards[0]),
             card_size=SIZE,
             left_out=self.left_out if path in ("index.html", "changes.html") else (),
             **context,
@@ -130,11 +143,13 @@ def build(
     changes = update_changelog(home.changelog, boards, kept_out)
     site = _Site(boards, MediaFiles(videos), found.left_out, address)
     files = dict(_data(boards))
+    if videos:
+        site.media.again = clips_below(home.clips)
     for board in boards:
         site.media.draw(board.suite)
         _board_pages(site, board)
     _common_pages(site, changes, files)
-    cards = {_card(board): board for board in boards if address}
+    cards = {card_image(board): board for board in boards if address}
     _write(out, {**site.pages, **files}, site.media, cards)
     for name, board in cards.items():
         draw_card(out / name, board)
@@ -144,7 +159,7 @@ def build(
 def _board_pages(site: _Site, board: Board) -> None:
     for index, table in enumerate(board.tables):
         tasks = [
-            (other.task or "all cases", _page(site.boards, board, number), other is table)
+            (other.task or "all cases", board_page(site.boards, board, number), other is table)
             for number, other in enumerate(board.tables)
         ]
         tasks = [tasks[-1], *sorted(tasks[:-1])]
@@ -155,7 +170,7 @@ def _board_pages(site: _Site, board: Board) -> None:
             ("badge", "Verified", sorted({badge for line in lines for badge in line.badges})),
         ]
         site.add(
-            _page(site.boards, board, index),
+            board_page(site.boards, board, index),
             "board.html",
             ["board.js"],
             title=board.title,
@@ -165,12 +180,12 @@ def _board_pages(site: _Site, board: Board) -> None:
             tasks=tasks,
             groups=groups,
             filters=choices,
-            embed=_embed_page(board),
+            embed=embed_page(board),
             paper_url=publications()[0].url,
             release=__version__,
             # What people preferred, over all cases they saw: with the board of all cases.
             papers=[(paper, groups_of(board, paper)) for paper in _papers(site.boards, board, index)],
-            samples=list(_samples(site, board, table)),
+            samples=list(samples_of(site.media, board, table, groups)),
             plot=plot_of(board, table),
             bars_of=by_category(board, table),
             heat_of=by_condition(board, table),
@@ -179,17 +194,17 @@ def _board_pages(site: _Site, board: Board) -> None:
             else [],
         )
     site.add(
-        _embed_page(board),
+        embed_page(board),
         "embed.html",
         title=board.title,
         board=board,
-        board_page=_page(site.boards, board, len(board.tables) - 1),
         table=board.tables[-1],
         groups=groups_of(board, board.tables[-1]),
     )
     if board.entries:
         _case_pages(site, board)
         _method_pages(site, board)
+        _metric_pages(site, board)
         _compare_page(site, board)
 
 
@@ -201,23 +216,8 @@ def _papers(boards: Sequence[Board], board: Board, index: int) -> Sequence[Table
     return full if board is boards[0] and board.small else board.papers
 
 
-def _samples(site: _Site, board: Board, table: TableModel) -> Iterator[tuple[str, str, list[str]]]:
-    """A case of each of a table's categories that has pictures: its condition, its page, first frames."""
-    seen = set[str]()
-    for case, planner in board.cases.items():
-        category = table.categories.get(case)
-        if category is None or category in seen:
-            continue
-        planned = planner.run.cases()[case]
-        roles: tuple[FileRole, ...] = ("reference", "target")
-        frames = [site.media.given(planner, planned, role, "").poster for role in roles]
-        if all(frames):
-            seen.add(category)
-            yield planned.condition or case, _case_page(board, case), frames
-
-
 def _method_pages(site: _Site, board: Board) -> None:
-    pages = {case: _case_page(board, case) for case in board.cases}
+    pages = {case: case_page(board, case) for case in board.cases}
     rows = {row.label: row for row in board.whole.rows}
     for entry in board.entries:
         clips = [
@@ -227,12 +227,11 @@ def _method_pages(site: _Site, board: Board) -> None:
             for row in made
         ]
         site.add(
-            f"method/{board.slug}/{entry.slug}.html",
+            method_page(board, entry),
             "method.html",
             ["players.js"],
             title=entry.label,
             board=board,
-            board_page=_page(site.boards, board, len(board.tables) - 1),
             entry=entry,
             row=rows[entry.label],
             columns=board.whole.columns,
@@ -241,6 +240,7 @@ def _method_pages(site: _Site, board: Board) -> None:
             conditions=conditions_of(board.whole, entry.label),
             probes=probes_of(board, entry),
             gone=gone_of(board, entry, pages),
+            elsewhere=ELSEWHERE,
             clips=clips,
         )
 
@@ -250,11 +250,23 @@ def _with(board: Board, entry: Entry) -> list[TableModel]:
     return [table for table in board.tables[::-1] if entry.label in [row.label for row in table.rows]]
 
 
+def _metric_pages(site: _Site, board: Board) -> None:
+    for column in board.columns.values():
+        site.add(
+            metric_page(board, column),
+            "metric.html",
+            title=column.title,
+            board=board,
+            table=board.tables[-1],
+            view=metric_view(board, column),
+        )
+
+
 def _case_pages(site: _Site, board: Board) -> None:
     conditions: dict[str, list[tuple[str, str, str, Clip]]] = {}
     for case, planner in board.cases.items():
         planned = planner.run.cases()[case]
-        condition, page = planned.condition or "", _case_page(board, case)
+        condition, page = planned.condition or "", case_page(board, case)
         first = site.media.given(planner, planned, "image", f"First frame of {case}")
         conditions.setdefault(condition, []).append((case, page, planned.caption or "", first))
         site.add(
@@ -277,21 +289,19 @@ def _case_pages(site: _Site, board: Board) -> None:
         "gallery.html",
         title=f"Cases of {board.suite}",
         board=board,
-        board_page=_page(site.boards, board, len(board.tables) - 1),
         conditions=sorted(conditions.items()),
     )
 
 
 def _clips(site: _Site, board: Board, case: str, planner: Entry, planned: PlannedCase) -> Iterator[Clip]:
-    roles: dict[FileRole, str] = {"reference": "Reference", "image": "First frame", "target": "Ground truth"}
-    for role, label in roles.items():
+    for role, label in GIVEN.items():
         if planned.file(role):
             yield site.media.given(planner, planned, role, label)
     # Floors and ceilings after the methods, as on the board.
     for entry in sorted(board.entries, key=lambda entry: entry.bounds):
         if case in entry.run.manifest.cases:
             rows = entry.run.generations.get(case, ())
-            page = f"method/{board.slug}/{entry.slug}.html"
+            page = method_page(board, entry)
             for row in rows or (None,):
                 label = _seeded(entry.label, row.seed if row else 0, len(rows))
                 yield site.media.output(entry, row, label, page=page)
@@ -303,7 +313,7 @@ def _compare_page(site: _Site, board: Board) -> None:
     for case, planner in board.cases.items():
         planned = planner.run.cases()[case]
         reference = site.media.given(planner, planned, "reference", "Reference").source
-        named = {"id": case, "page": prefix + _case_page(board, case), "condition": planned.condition or ""}
+        named = {"id": case, "page": prefix + case_page(board, case), "condition": planned.condition or ""}
         cases.append({**named, "reference": prefix + reference if reference else ""})
     scores = {row.label: values for row, values in zip(table.rows, table.scores, strict=True)}
     methods: dict[str, Any] = {}
@@ -325,7 +335,6 @@ def _compare_page(site: _Site, board: Board) -> None:
         ["players.js", "compare.js"],
         title=f"Compare on {board.suite}",
         board=board,
-        board_page=_page(site.boards, board, len(board.tables) - 1),
         columns=table.columns,
         lead=headline(table.columns),
         conditions=sorted(set(table.conditions.values())),
@@ -361,26 +370,6 @@ def _data(boards: Sequence[Board]) -> Iterator[tuple[str, str]]:
             yield f"data/{board.slug}-study-{slug(study.study)}.json", encodable(document)
 
 
-def _page(boards: Sequence[Board], board: Board, number: int) -> str:
-    last = len(board.tables) - 1
-    if board is boards[0] and number == last:
-        return "index.html"
-    table: TableModel = board.tables[number]
-    return f"board/{board.slug}/{'index' if number == last else slug(table.task or 'all')}.html"
-
-
-def _embed_page(board: Board) -> str:
-    return f"embed/{board.slug}.html"
-
-
-def _card(board: Board) -> str:
-    return f"card/{board.slug}.png"
-
-
-def _case_page(board: Board, case: str) -> str:
-    return f"case/{board.slug}/{slug(case)}.html"
-
-
 def _seeded(label: str, seed: int, seeds: int) -> str:
     return f"{label}, seed {seed}" if seeds > 1 else label
 
@@ -404,7 +393,7 @@ def _check_out(out: Path) -> None:
 
 
 def _write(out: Path, files: Mapping[str, str], media: MediaFiles, cards: Iterable[str] = ()) -> None:
-    wanted = {*files, *cards, *media.files, *media.first_frames, *media.copies, _MARK}
+    wanted = {*files, *cards, *media.files, *media.first_frames, *media.late_frames, *media.copies, _MARK}
     out.mkdir(parents=True, exist_ok=True)
     for path in sorted(out.rglob("*"), reverse=True):
         name = path.relative_to(out).as_posix()

@@ -101,8 +101,10 @@
     if (i === 1 || i === 2) return;
     const button = document.createElement('button');
     button.type = 'button';
+    const about = head.querySelector('.about');
+    if (about) about.remove();
     button.textContent = head.textContent;
-    head.replaceChildren(button);
+    head.replaceChildren(button, ...(about ? [about] : []));
     button.addEventListener('click', () => {
       down = sorted === i ? !down : i > 0 && head.dataset.up !== '-1';
       sorted = i;
@@ -123,7 +125,7 @@
     const cell = (text) => `"${(formula(text) ? "'" : '') + text.replaceAll('"', '""')}"`;
     const rows = [heads, ...lines.filter((row) => !row.hidden).map((row) => [...row.cells])];
     const text = rows.map((row) => [...row].filter((item) => !item.hidden)
-      .map((item) => cell(item.dataset.v || (item.querySelector('a, b') || item).textContent.trim())).join(',')).join('\n');
+      .map((item) => cell(item.dataset.v || item.dataset.name || (item.querySelector('a, b') || item).textContent.trim())).join(',')).join('\n');
     const link = document.createElement('a');
     link.href = URL.createObjectURL(new Blob([`${text}\n`], { type: 'text/csv' }));
     link.download = 'board.csv';
