@@ -657,7 +657,7 @@ def test_several_questions_are_answered_on_one_viewing(
         page.goto(served.links.raters[0])
         page.locator("#consent-tick").check()
         page.locator("#consent-form button.primary").click()
-        assert page.locator(".steps li").nth(2).inner_text().count("mehrere Fragen") == 1
+        assert page.locator(".steps li").nth(2).inner_text().count("Unter den Videos") == 1
         page.locator("#instructions-go").click()
         page.locator("#hint", has_text="Noch zu beantworten: 2").wait_for()
         assert page.locator("#question").inner_text() == "Sehen Sie die Videos an und beantworten Sie dann 3 Fragen"
@@ -695,6 +695,59 @@ def test_several_questions_are_answered_on_one_viewing(
     votes = load_ballots(folder).votes
     said = [(vote.choice, {key: given.choice for key, given in vote.beside.items()}) for vote in votes]
     assert said == [(1, {"motion": "tie"}), (0, {"motion": 1}), (0, {"motion": 0, "overall": 1})]
+
+
+def test_grades_and_both_bad_are_given_by_key_and_by_mouse(
+    tmp_path: Path, open_context: Callable[..., BrowserContext]
+) -> None:
+    folder = make_study(tmp_path / "study", min_play_fraction=1.0, training=0)
+    settings_path(folder).write_text(
+        'questions: {semantic: {wording: "Which?", answer: graded7, both_bad: true}}\n'
+        'also: {motion: {wording: "Moves?", both_bad: true}}\n'
+    )
+    freeze_words(folder)
+    with serving(folder) as served:
+        page = open_context().new_page()
+        page.goto(served.links.raters[0])
+        assert page.locator("#help-keys [data-bad]").get_attribute("hidden") is None
+        consent(page)
+        page.locator("#hint", has_text="Still to answer: 2").wait_for()
+        words = page.locator(".ask").first.locator("label span").all_inner_texts()
+        assert words[0] == "Result 1 much better" and words[3:5] == ["No difference", "Result 2 slightly better"]
+        assert serious(page) == []
+        for keys in ("7b", "01"):
+            page.locator("#hint", has_text="Still to answer: 2").wait_for()
+            for key in keys:
+                page.keyboard.press(key)
+            page.keyboard.press("Enter")
+        page.locator("#hint", has_text="Still to answer: 2").wait_for()
+        page.locator(".ask").nth(0).get_by_text("Result 1 slightly better").click()
+        page.locator(".ask").nth(1).get_by_text("Both are bad").click()
+        page.locator("#confirm").click()
+        page.locator("#done-code").wait_for()
+    votes = load_ballots(folder).votes
+    assert [(vote.choice, vote.grade) for vote in votes] == [(1, 3), ("tie", 0), (0, -1)]
+    motion = [vote.beside["motion"] for vote in votes]
+    assert [(given.choice, given.both_bad) for given in motion] == [("tie", True), (0, False), ("tie", True)]
+
+
+def test_both_bad_stands_beside_no_difference_under_the_videos(
+    tmp_path: Path, open_context: Callable[..., BrowserContext]
+) -> None:
+    folder = make_study(tmp_path / "study", min_play_fraction=1.0, training=0)
+    settings_path(folder).write_text('questions: {semantic: {wording: "Which?", both_bad: true}}\n')
+    freeze_words(folder)
+    with serving(folder) as served:
+        page = open_context().new_page()
+        page.goto(served.links.raters[0])
+        consent(page)
+        watched(page)
+        assert page.locator(".extra .name").all_inner_texts() == ["No difference", "Both are bad"]
+        for key in ("b", "2", "0"):
+            answer(page, key)
+        page.locator("#done-code").wait_for()
+    said = [(vote.choice, vote.both_bad) for vote in load_ballots(folder).votes]
+    assert said == [("tie", True), (1, False), ("tie", False)]
 
 
 def test_no_trial_is_shown_in_a_window_that_is_too_small(

@@ -13,7 +13,8 @@ from tests.study.conftest import Population, collect, key_of, make_protocol, rec
 from tests.study.served import make_study, serving
 from vapbench.errors import DataError
 from vapbench.study.analysis.ballots import Ballots, load_ballots
-from vapbench.study.analysis.documents import leaderboard_section
+from vapbench.study.analysis.details import details_of
+from vapbench.study.analysis.documents import leaderboard_section, to_json
 from vapbench.study.analysis.exporting import export
 from vapbench.study.analysis.fastchat import from_fastchat, to_fastchat
 from vapbench.study.analysis.fit import Terms, analyse, analyse_votes
@@ -130,6 +131,7 @@ def test_the_example_asks_four_questions_in_two_languages(tmp_path: Path) -> Non
     shutil.copy(EXAMPLE, settings_path(folder))
     frozen = freeze_words(folder)
     assert [question.key for question in frozen.asked] == ["semantic", "appearance", "motion", "overall"]
+    assert [question.steps for question in frozen.asked] == [3, 0, 0, 0] and frozen.asked[0].both_bad
     assert frozen.languages == ("en", "de") and set(frozen.texts) == {"de"}
     assert not read_settings(folder).recruitment.codes, "no code of anybody's study"
 
@@ -140,6 +142,7 @@ def test_the_example_asks_four_questions_in_two_languages(tmp_path: Path) -> Non
         ("also: {motion: {wording: W}}", "not of semantic, overall; plan it again with --question semantic", False),
         ("also: {semantic: {wording: W}}", "a question is listed twice", True),
         ("also: {Motion: {wording: W}}", "also.Motion", True),
+        ("questions: {semantic: {wording: W, answer: graded9}}", "questions.semantic.answer", True),
         ("languages: [en, de]\nalso: {motion: {wording: {en: W}}}", "question.motion.wording has no text in de", True),
     ],
 )
@@ -203,3 +206,102 @@ def test_a_log_with_an_answer_that_was_not_asked_is_refused(tmp_path: Path) -> N
     write_log(folder, rechain(votes))
     with pytest.raises(DataError, match="vote 4 is no answer that the protocol offers: motion: that was not offered"):
         load_ballots(folder)
+
+
+GRADED = """
+questions: {semantic: {wording: Which, answer: graded7, both_bad: true}}
+also: {motion: {wording: Moves, answer: graded5}, looks: {wording: Looks, both_bad: true, required: false}}
+"""
+
+
+def test_grades_and_both_bad_are_taken_as_they_are_offered(tmp_path: Path) -> None:
+    folder = make_study(tmp_path / "study", training=0)
+    settings_path(folder).write_text(GRADED, encoding="utf-8")
+    frozen = freeze_words(folder)
+    text = preregistration(frozen)
+    assert "Graded on 7 steps" in text and "Graded on 5 steps" in text and text.count('"Both are bad"') == 2
+    motion = {"motion": {"choice": 1, "grade": 1}}
+    bad: dict[str, Any] = {"choice": "tie", "both_bad": True}
+    wrong: list[tuple[str, dict[str, Any]]] = [
+        ("semantic: a grade is missing", {"choice": 0, "beside": motion}),
+        ("semantic: that grade was not offered", {"choice": 0, "grade": 2, "beside": motion}),
+        ("semantic: that grade was not offered", {"choice": 1, "grade": 0, "beside": motion}),
+        ("grade: Input should be", {"choice": 1, "grade": 4, "beside": motion}),
+        ("motion: that grade was not offered", {**bad, "beside": {"motion": {"choice": 1, "grade": 3}}}),
+        ("motion: that was not offered", {**bad, "beside": {"motion": bad}}),
+        ("semantic: that was not offered", {"choice": 0, "both_bad": True, "beside": motion}),
+        ("semantic: no grade was asked for", {**bad, "grade": 0, "beside": motion}),
+        ("looks: no grade was asked for", {**bad, "beside": motion | {"looks": {"choice": 0, "grade": -1}}}),
+    ]
+    with serving(folder) as served:
+        rater = served.rater()
+        trial = rater.next()
+        assert trial is not None and (trial["question"]["steps"], trial["question"]["both_bad"]) == (3, True)
+        for reason, body in wrong:
+            refused = rater.vote(trial["assignment"], **body)
+            assert refused.status_code == 422 and reason in refused.json()["message"], (body, refused.text)
+        assert rater.vote(trial["assignment"], 0, grade=-3, beside=motion | {"looks": bad}).status_code == 201
+        other = rater.next()
+        assert other is not None and rater.vote(other["assignment"], **bad, beside=motion).status_code == 201
+    first, second = load_ballots(folder).votes
+    assert (first.grade, first.beside["motion"].grade, first.beside["looks"].both_bad) == (-3, 1, True)
+    assert (second.choice, second.grade, second.both_bad) == ("tie", None, True)
+
+
+def test_grades_and_both_bad_are_for_pairs_with_ties(tmp_path: Path) -> None:
+    many = make_protocol(kind="best_of_n", ties=False).model_dump()
+    many["questions"][0]["both_bad"] = True
+    with pytest.raises(ValueError, match="semantic: grades and both_bad are for pairs"):
+        Protocol.model_validate(many)
+
+
+def test_mean_grades_and_both_bad_are_described_beside_the_same_ranks(ballots: Ballots, tmp_path: Path) -> None:
+    graded = Question(key="semantic", wording="Which?", answer="graded7", both_bad=True)
+    protocol = ballots.protocol.model_copy(update={"questions": (graded,), "also": ()})
+    plain = [vote.model_copy(update={"beside": {}}) for vote in ballots.votes]
+    number = {code: n for n, code in enumerate(protocol.methods)}
+
+    def with_grade(vote: Vote, place: int) -> Vote:
+        """By how many places the methods are apart; a third of the ties call both bad."""
+        if vote.choice == "tie":
+            bad = place % 3 == 0
+            return vote.model_copy(update={"grade": None if bad else 0, "both_bad": bad})
+        apart = abs(number[vote.order[0]] - number[vote.order[1]]) if vote.role in ("main", "repeat") else 1
+        return vote.model_copy(update={"grade": apart if vote.choice else -apart})
+
+    votes = rechain([with_grade(vote, place) for place, vote in enumerate(plain)])
+    asked = Ballots(protocol, ballots.key, tuple(votes), ballots.raters, votes[-1].hash)
+    result = analyse(asked)
+    sides = Ballots(
+        ballots.protocol.model_copy(update={"also": ()}), ballots.key, tuple(rechain(plain)), ballots.raters, ""
+    )
+    (before,) = analyse(sides).questions
+    (question,) = result.questions
+    assert question.methods == before.methods and question.pairs == before.pairs, "a grade is a side for the model"
+    (details,) = details_of(result)
+    main = [vote for vote in votes if vote.role == "main"]
+    names = asked.key.names()
+    for pair in details.pairs:
+        own = [vote for vote in main if {names[code] for code in vote.order} == {pair.a, pair.b}]
+        signed = [(vote.grade or 0) * (1 if names[vote.order[1]] == pair.a else -1) for vote in own]
+        assert pair.grade is not None and pair.grade.estimate == pytest.approx(sum(signed) / len(own))
+        assert pair.grade.low is not None and pair.grade.low < pair.grade.estimate
+        assert pair.both_bad == sum(vote.both_bad for vote in own)
+    assert sum(pair.both_bad for pair in details.pairs) == sum(vote.both_bad for vote in main) > 0
+    best = details.methods[0]
+    assert best.method == "method-0" and best.grade is not None and best.grade.estimate > 0
+    shown = [vote for vote in main if "method-0" in {names[code] for code in vote.order}]
+    assert best.both_bad is not None
+    assert best.both_bad.estimate == pytest.approx(sum(vote.both_bad for vote in shown) / len(shown))
+    text = "\n".join(report_lines(result))
+    assert "mean grade" in text and "both bad %" in text and "-3 to +3" in text
+    assert to_json(result)["details"][0]["steps"] == 3 and "details" not in to_json(analyse(sides))
+    assert "[graded on 7 steps," in methods_text(result) and "mean grades" in methods_text(result)
+    export(asked, tmp_path)
+    with (tmp_path / "votes.csv").open(newline="", encoding="utf-8") as handle:
+        rows = list(csv.DictReader(handle))
+    assert [(row["grade"], row["both_bad"]) for row in rows] == [
+        ("" if vote.grade is None else str(vote.grade), str(vote.both_bad)) for vote in votes
+    ]
+    _, read = from_fastchat(tmp_path / "fastchat.jsonl")
+    assert sum(vote.choice == "tie" for vote in read) == sum(vote.choice == "tie" for vote in main)

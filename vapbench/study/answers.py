@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
-from vapbench.study.protocol import Protocol
+from vapbench.study.protocol import Protocol, Question
 from vapbench.study.votes import Given
 
 
@@ -26,6 +27,23 @@ def answers_fault(
     if missing := [also.key for also in protocol.also if also.required and also.key not in beside]:
         return f"{missing[0]} needs an answer"
     for key, answer in ((question, given), *beside.items()):
-        if not (ties if answer.choice == "tie" else 0 <= answer.choice < shown):
-            return f"{key}: that was not offered"
+        if fault := _fault(protocol.question(key), answer, shown, ties):
+            return f"{key}: {fault}"
+    return ""
+
+
+def side_of(grade: int) -> int | Literal["tie"]:
+    """The choice that a grade is: the left below 0, the right above, a tie midway."""
+    return "tie" if grade == 0 else int(grade > 0)
+
+
+def _fault(question: Question, given: Given, shown: int, ties: bool) -> str:
+    offered = ties if given.choice == "tie" else 0 <= given.choice < shown
+    graded = question.steps > 0 and not given.both_bad
+    if not offered or (given.both_bad and not (question.both_bad and given.choice == "tie")):
+        return "that was not offered"
+    if graded != (given.grade is not None):
+        return "a grade is missing" if graded else "no grade was asked for"
+    if given.grade is not None and (abs(given.grade) > question.steps or given.choice != side_of(given.grade)):
+        return "that grade was not offered"
     return ""

@@ -54,5 +54,11 @@ def preregistration(protocol: Protocol) -> str:
 
 
 def _asked(question: Question) -> str:
-    text = f"* `{question.key}`: {question.wording} {question.help}".rstrip()
-    return text if question.required else f"{text} May be left out."
+    said = [f"* `{question.key}`: {question.wording} {question.help}".rstrip()]
+    if question.steps:
+        said.append(f"Graded on {2 * question.steps + 1} steps; the model takes the side, mean grades are described.")
+    if question.both_bad:
+        said.append('"Both are bad" is an answer, a tie for the model, and counted.')
+    if not question.required:
+        said.append("May be left out.")
+    return " ".join(said)

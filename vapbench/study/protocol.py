@@ -33,6 +33,8 @@ Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}$")]
 """ISO 639, such as ``en``."""
 SurveyKind = Literal["choice", "number", "text"]
 SmallWindow = Literal["refuse", "mark"]
+AnswerKind = Literal["choice", "graded5", "graded7"]
+_STEPS: dict[AnswerKind, int] = {"choice": 0, "graded5": 2, "graded7": 3}
 
 
 class Frozen(BaseModel):
@@ -76,13 +78,22 @@ class MediaFacts(Frozen):
 class Question(Frozen):
     """What raters are asked of a trial."""
 
-    ADDED: ClassVar[frozenset[str]] = frozenset({"required"})
+    ADDED: ClassVar[frozenset[str]] = frozenset({"required", "answer", "both_bad"})
 
     key: Name
     wording: str = Field(min_length=1)
     help: str = ""
     required: bool = True
-    """Whether a trial can be confirmed without an answer to it; of those beside a pass's own alone."""
+    """Whether a trial needs an answer to it; only one beside a pass's own may do without."""
+    answer: AnswerKind = "choice"
+    """One of what is shown; of pairs also how much better it is, on a scale of 5 or 7 with "no difference" midway."""
+    both_bad: bool = False
+    """Of pairs: whether "both are bad" is an answer. For the strengths it is a tie."""
+
+    @property
+    def steps(self) -> int:
+        """Largest grade for either side; 0: no grades."""
+        return _STEPS[self.answer]
 
 
 class StudyCase(Frozen):
@@ -286,7 +297,7 @@ class Protocol(Frozen):
         return self
 
     @model_validator(mode="after")
-    def _one_pass_beside(self) -> Self:
+    def _answers_fit(self) -> Self:
         if self.also and len(self.questions) > 1:
             passes = ", ".join(question.key for question in self.questions)
             raise ValueError(
@@ -295,6 +306,9 @@ class Protocol(Frozen):
             )
         if not all(question.required for question in self.questions):
             raise ValueError("only a question beside the pass's own may be left out")
+        for question in self.asked:
+            if (question.steps or question.both_bad) and (self.kind != "pair" or not self.ties):
+                raise ValueError(f"{question.key}: grades and both_bad are for pairs in which a tie is an answer")
         return self
 
     def _known(self, where: str, *media: str | None) -> None:

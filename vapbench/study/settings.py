@@ -18,6 +18,7 @@ from vapbench.files.atomic import write_text
 from vapbench.files.parsing import read_yaml
 from vapbench.study.folder import StudyFolder
 from vapbench.study.protocol import (
+    AnswerKind,
     Consent,
     Exclusions,
     Frozen,
@@ -46,10 +47,12 @@ class ConsentText(Frozen):
 
 
 class QuestionText(Frozen):
-    """Other words for a planned question."""
+    """Other words for a planned question, and how it is answered."""
 
     wording: Text
     help: Text = ""
+    answer: AnswerKind = "choice"
+    both_bad: bool = False
 
 
 class AlsoText(QuestionText):
@@ -194,7 +197,8 @@ def worded(protocol: Protocol, file: StudyFile, where: str) -> Protocol:
         own = file.questions.get(key)
         words = put(f"question.{key}.wording", own.wording if own else None)
         help_text = put(f"question.{key}.help", own.help or None if own else None) if not own or own.help else ""
-        questions.append(protocol.question(key).model_copy(update={"wording": words, "help": help_text}))
+        changed = {"wording": words, "help": help_text, **_answered(own)}
+        questions.append(protocol.question(key).model_copy(update=changed))
     consent = file.consent
     changes: dict[str, Any] = {
         "title": put("title", file.title),
@@ -216,6 +220,7 @@ def worded(protocol: Protocol, file: StudyFile, where: str) -> Protocol:
                 wording=put(f"question.{key}.wording", own.wording),
                 help=put(f"question.{key}.help", own.help) if own.help else "",
                 required=own.required,
+                **_answered(own),
             )
             for key, own in file.also.items()
         ),
@@ -234,6 +239,11 @@ def worded(protocol: Protocol, file: StudyFile, where: str) -> Protocol:
         return Protocol.model_validate(protocol.model_dump() | {name: _plain(value) for name, value in changes.items()})
     except ValidationError as error:
         raise DataError(f"{where}: {error.errors()[0]['msg'].removeprefix('Value error, ')}.") from error
+
+
+def _answered(own: QuestionText | None) -> dict[str, Any]:
+    """How a question is answered; one that the file says nothing of by a choice."""
+    return {"answer": own.answer if own else "choice", "both_bad": bool(own and own.both_bad)}
 
 
 def _survey(when: str, asked: tuple[SurveyText, ...], put: Any) -> tuple[Survey, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, StrictInt, StringConstraints, model_validator
+from pydantic import Field, StrictBool, StrictInt, StringConstraints, model_validator
 
 from vapbench.core.case import Name
 from vapbench.errors import DataError
@@ -50,8 +50,14 @@ class Client(Frozen):
 class Given(Frozen):
     """An answer to one question about what was shown."""
 
+    ADDED: ClassVar[frozenset[str]] = frozenset({"grade", "both_bad"})
+
     choice: StrictInt | Literal["tie"]
     """Presented position of the chosen one, from 0, or no difference."""
+    grade: StrictInt | None = Field(default=None, ge=-3, le=3)
+    """How much better: below 0 the left, above it the right; None where no grade was asked for, or both are bad."""
+    both_bad: StrictBool = False
+    """Whether no difference was said because both are bad."""
 
 
 class Vote(Given):

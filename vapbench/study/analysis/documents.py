@@ -9,6 +9,7 @@ from typing import Any
 
 from vapbench.stats import STATISTICS_VERSION
 from vapbench.stats.clusters import Interval
+from vapbench.study.analysis.details import details_of
 from vapbench.study.analysis.models import ModelReport
 from vapbench.study.analysis.results import StudyResult
 from vapbench.study.protocol import ANALYSIS_VERSION
@@ -18,8 +19,10 @@ SCHEMA = 1
 
 def to_json(result: StudyResult, models: Sequence[ModelReport] = ()) -> dict[str, Any]:
     """Everything the report prints, and what names the data it comes from; models' votes apart from people's."""
+    details = details_of(result)
     return {
         **_provenance(result),
+        **({"details": [plain(each) for each in details]} if details else {}),
         "questions": [plain(question) for question in result.questions],
         "all_raters": [plain(question) for question in result.everyone],
         "raters": [plain(person) for person in result.people],

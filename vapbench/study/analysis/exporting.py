@@ -100,6 +100,8 @@ def flat(ballots: Ballots, vote: Vote, why_not: str = "") -> dict[str, Any]:
         "right": order[1] if len(order) == 2 else "",
         "chosen": "tie" if vote.chosen is None else names.get(vote.chosen, vote.chosen),
         "place": vote.choice if isinstance(vote.choice, int) else None,
+        "grade": vote.grade,
+        "both_bad": vote.both_bad,
         "response_ms": vote.response_ms,
         "client_ms": vote.client.milliseconds,
         "plays": " ".join(map(str, vote.client.plays)),
@@ -178,18 +180,41 @@ def _parquet(path: Path, rows: Sequence[dict[str, Any]]) -> int:
 
 
 def _arrow_type(pa: Any, name: str) -> Any:
-    if name in ("late", "counts", "small_window"):
+    if name in ("late", "counts", "small_window", "both_bad"):
         return pa.bool_()
     return pa.int64() if name in _INTEGERS else pa.string()
 
 
 _INTEGERS = frozenset(
-    {"sequence", "place", "response_ms", "client_ms", "shown_us", "stored_us", "stalls", "dropped_frames", "hidden"}
+    {
+        "sequence",
+        "place",
+        "grade",
+        "response_ms",
+        "client_ms",
+        "shown_us",
+        "stored_us",
+        "stalls",
+        "dropped_frames",
+        "hidden",
+    }
     | {"viewport_width", "viewport_height", "window_width", "window_height"}
 )
 _COLUMNS = (
     *("study", "sequence", "rater", "case", "condition", "category", "question", "role", "shown", "left", "right"),
-    *("chosen", "place", "response_ms", "client_ms", "plays", "stalls", "dropped_frames", "hidden", "viewport_width"),
+    *(
+        "chosen",
+        "place",
+        "grade",
+        "both_bad",
+        "response_ms",
+        "client_ms",
+        "plays",
+        "stalls",
+        "dropped_frames",
+        "hidden",
+        "viewport_width",
+    ),
     *("viewport_height", "window_width", "window_height", "small_window", "browser", "counts", "why_not", "late"),
     *("shown_us", "stored_us", "comment", "hash"),
 )

@@ -32,7 +32,7 @@ def to_fastchat(ballots: Ballots, without: Collection[str] = ()) -> list[dict[st
             "question_id": vote.case,
             "model_a": names[vote.order[0]],
             "model_b": names[vote.order[1]],
-            "winner": winner[vote.choice],
+            "winner": "tie (bothbad)" if vote.both_bad else winner[vote.choice],
             "judge": vote.rater,
             "turn": 1,
             "anony": True,

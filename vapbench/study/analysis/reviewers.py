@@ -9,6 +9,12 @@ from statistics import median
 
 from vapbench.stats import STATISTICS_VERSION
 from vapbench.study.analysis.results import StudyResult
+from vapbench.study.protocol import Question
+
+_BEYOND = (
+    " The model takes from a grade which one is better, and takes both bad as a tie; mean grades and shares of both "
+    "bad are described beside it."
+)
 
 
 @dataclass(frozen=True)
@@ -73,7 +79,8 @@ def methods_text(result: StudyResult) -> str:
     )
     seconds = [vote.response_ms / 1000 for vote in result.ballots.votes if vote.role == "main"]
     pace = f" The median answer took {median(seconds):.1f} s." if seconds else ""
-    asked = "; ".join(f'"{question.wording}"' for question in protocol.asked)
+    asked = "; ".join(map(_asked, protocol.asked))
+    more = any(question.steps or question.both_bad for question in protocol.asked)
     viewing = "All were answered on the same trial" if protocol.also else "Each question was a pass of its own"
     lost = "; ".join(f"{count} {why}" for why, count in flow.lost) or "none was left out"
     looks = len(result.ballots.looks)
@@ -92,6 +99,7 @@ def methods_text(result: StudyResult) -> str:
         answer=answer,
         asked=asked,
         viewing=viewing,
+        beyond=_BEYOND if more else "",
         per_cell=protocol.votes_per_cell,
         consented=flow.consented,
         analysed=flow.analysed,
@@ -106,3 +114,10 @@ def methods_text(result: StudyResult) -> str:
         seed=protocol.seed,
         flow="\n".join(flow_lines(flow)),
     )
+
+
+def _asked(question: Question) -> str:
+    said = [f"graded on {2 * question.steps + 1} steps"] if question.steps else []
+    said += ['"both are bad" offered'] if question.both_bad else []
+    said += [] if question.required else ["might be left out"]
+    return f'"{question.wording}"' + (f" [{', '.join(said)}]" if said else "")

@@ -8,6 +8,7 @@ from typing import Any
 
 from vapbench.stats import STATISTICS_VERSION
 from vapbench.stats.shares import print_shares
+from vapbench.study.analysis.details import details_lines, details_of
 from vapbench.study.analysis.lines import GAP, percent, plain_interval, span, table, with_ends
 from vapbench.study.analysis.results import Agreement, QuestionResult, StudyResult
 from vapbench.study.design.blinding import BlindSpec
@@ -98,9 +99,12 @@ def report_lines(result: StudyResult) -> list[str]:
         lines.append(f"Incomplete: {result.votes:,} of {result.target:,} votes count.")
     if not result.questions:
         return [*lines, "No votes of included raters yet."]
+    details = {each.question: each for each in details_of(result)}
     for question in result.questions:
         everyone = next(other for other in result.everyone if other.question == question.question)
         lines += ["", *question_lines(protocol.kind, question, everyone)]
+        if question.question in details:
+            lines += details_lines(details[question.question])
     lines += ["", *_rater_lines(result)]
     lines += [
         "",

@@ -162,7 +162,8 @@ async def _state(request: Request) -> Response:
             "block": protocol.session.block,
             "training": protocol.session.training > 0,
             "ties": protocol.ties,
-            "several": bool(protocol.also),
+            "below": bool(protocol.also) or any(question.steps for question in protocol.questions),
+            "both_bad": any(question.both_bad for question in protocol.asked),
             "play_fraction": protocol.session.min_play_fraction,
         },
     }

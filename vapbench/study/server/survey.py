@@ -49,6 +49,8 @@ def asking(protocol: Protocol, question: Question, language: str) -> dict[str, A
         "wording": said(protocol, language, f"{start}.wording", question.wording),
         "help": said(protocol, language, f"{start}.help", question.help),
         "required": question.required,
+        "steps": question.steps,
+        "both_bad": question.both_bad,
     }
 
 

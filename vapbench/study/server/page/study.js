@@ -365,7 +365,7 @@ function lay(trial) {
   questions = new Questions(trial, state.study.ties, t);
   $("stage").replaceChildren(reference, ...questions.films(results), ...questions.extras());
   $("asked").replaceChildren(...questions.lines());
-  $("answer").toggleAttribute("data-several", questions.several);
+  $("answer").toggleAttribute("data-rows", questions.inRows);
   $("stage").dataset.count = count;
   return videos;
 }
@@ -469,7 +469,7 @@ function broken(trial) {
 
 function invite() {
   const left = questions.missing().length;
-  const open = questions.several ? t("hint.answer", { n: left }) : t("hint.choose");
+  const open = questions.inRows ? t("hint.answer", { n: left }) : t("hint.choose");
   const missing = !current.watched ? t("hint.watch") : left ? open : "";
   $("confirm").setAttribute("aria-disabled", String(missing !== ""));
   $("hint").textContent = missing || t("hint.change");
@@ -646,7 +646,8 @@ const start = guarded(async () => {
 // Instructions and help say what holds in this study.
 function suit() {
   for (const item of document.querySelectorAll("[data-tie]")) item.hidden = !state.study.ties;
-  for (const item of document.querySelectorAll("[data-asked]")) item.hidden = (item.dataset.asked === "several") !== state.study.several;
+  for (const item of document.querySelectorAll("[data-bad]")) item.hidden = !state.study.both_bad;
+  for (const item of document.querySelectorAll("[data-asked]")) item.hidden = (item.dataset.asked === "below") !== state.study.below;
 }
 
 // A line of the consent form may begin with a heading: "What is kept: your answers".
