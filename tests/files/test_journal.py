@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from vapbench.files.journal import Journal, seal, unseal
+from vapbench.files.journal import Journal, intact, seal, unseal
 
 ROW = {"schema": 1, "value": 0.25, "note": "一", "parts": {"b": [1.5, None]}}
 
@@ -31,6 +31,14 @@ def test_lines_of_other_tools_and_of_earlier_versions_are_read() -> None:
     assert unseal(spelled_anew) == ROW
     with pytest.raises(ValueError, match="checksum"):
         unseal(spelled_anew.replace(b"0.25", b"0.5"))
+
+
+def test_a_file_is_intact_only_if_every_line_with_a_checksum_has_the_right_one() -> None:
+    plain, torn = json.dumps(ROW).encode() + b"\n", b'{"crc":"0'
+    assert intact(b"")
+    assert intact(b"\n{}\n" + seal(ROW) + plain + seal({}) + torn)
+    for changed in (seal(ROW).replace(b"0.25", b"0.75"), seal(ROW).replace(b'"crc":"', b'"crc": "'), b'{"crc":"0"}\n'):
+        assert not intact(seal(ROW) + changed + seal(ROW))
 
 
 FILLS = """

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 import yaml
 
 from vapbench.errors import DataError
-from vapbench.files.parsing import read_csv, read_text, read_yaml
+from vapbench.files.parsing import parse_json, read_csv, read_text, read_yaml
 from vapbench.results.run import RunFolder
 from vapbench.suites.tasks import find_task
 
@@ -68,3 +69,22 @@ def test_what_spreadsheets_put_before_the_header_is_passed_over(before: str, enc
         read_csv(path)
     path.write_bytes(f"{before}id;text\n1;a,b\n".encode(encoding))
     assert read_csv(path) == (["id", "text"], [(before.count("\n") + 2, {"id": "1", "text": "a,b"})])
+
+
+@pytest.mark.parametrize("number", ["1e999", "-1e999", "1e300", "1" * 301, "-" + "9" * 5000, "NaN", "-Infinity"])
+def test_a_number_that_nothing_can_be_computed_with_is_refused(number: str) -> None:
+    with pytest.raises(ValueError, match="infinite|finite"):
+        parse_json(f'{{"a": [{number}]}}')
+
+
+def test_texts_that_look_like_such_numbers_are_texts() -> None:
+    value = {"sha256": "1e999" * 20, "digits": "1" * 400, "small": 1e-320, "large": -1e299, "whole": 10**299}
+    assert parse_json(json.dumps(value)) == value
+
+
+def test_nesting_is_counted_whatever_stands_in_texts() -> None:
+    assert parse_json("[" * 64 + "1" + "]" * 64)
+    assert parse_json(json.dumps(["["] * 100)) == ["["] * 100
+    for deep in ("[" * 65 + '"]"' + "]" * 65, '{"a":' * 65 + "1" + "}" * 65, "[" * 100_000):
+        with pytest.raises(ValueError, match="nested"):
+            parse_json(deep)

@@ -43,9 +43,15 @@ def unseal(line: bytes) -> dict[str, Any]:
 
 def intact(content: bytes) -> bool:
     """Whether the checksum of every line that has one is right, as the line is spelled."""
-    lines = content.split(b"\n")
+    # Of a million lines no copies: the checksum of each is taken where it stands.
+    view, start = memoryview(content), 0
     # What stands behind the last line break is no line.
-    return all(_holds(line) or b'"crc"' not in line for line in lines[:-1])
+    while (end := content.find(b"\n", start)) >= 0:
+        own = zlib.crc32(b"}", zlib.crc32(view[start : end - _ENDING]))
+        if not content.startswith(b"%s%08x" % (_MARK, own), end - _ENDING) and b'"crc"' in content[start:end]:
+            return False
+        start = end + 1
+    return True
 
 
 def _holds(line: bytes) -> bool:

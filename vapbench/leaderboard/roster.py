@@ -16,9 +16,10 @@ from vapbench.core.case import Case
 from vapbench.errors import DataError
 from vapbench.files.atomic import canonical_json, digest
 from vapbench.report.read.evidence import ColumnKey
+from vapbench.results.keys import needed_sha256
 from vapbench.results.manifest import ColumnDisplay, PlannedCase
 from vapbench.results.run import RunFolder, runs_below
-from vapbench.running.plan import Column, columns, field_hashes, needed_sha256
+from vapbench.running.plan import Column, columns, field_hashes
 from vapbench.suites import Suite, load_suites
 from vapbench.suites.tasks import tasks_with
 

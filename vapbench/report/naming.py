@@ -8,6 +8,7 @@ from pathlib import Path
 
 from vapbench.errors import UsageError, did_you_mean
 from vapbench.results.places import RUNS, places
+from vapbench.results.rows import uncollected
 from vapbench.results.run import RunFolder, readable, runs_below
 
 log = logging.getLogger(__name__)
@@ -60,6 +61,7 @@ def find_target(target: Path, results: Path | None, suite: str | None) -> Path:
         raise UsageError(f"There is no folder {target} here. {error}") from None
 
 
+@uncollected()
 def run_folders(runs: Sequence[str] | None, results: Path | None, suite: str | None) -> list[RunFolder]:
     """The runs a user names, each once, or every run of the results folders, of one suite if asked for."""
     if runs:

@@ -116,7 +116,8 @@ def rank_spans(
     if out_of_reach(count, units.name):
         return nothing
     sign = 1.0 if higher_is_better else -1.0
-    matrix = sign * np.array([[(scores[row] or {})[case] for row in compared] for case in cases])
+    columns = [list(map((scores[row] or {}).__getitem__, cases)) for row in compared]
+    matrix = sign * np.array(columns).T
     ranks = flip_ranks(group_sums(matrix, clusters, count))
     for place, row in enumerate(compared):
         nothing[row] = (ranks.best[place], ranks.worst[place])

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from vapbench.results.rows import uncollected
 from vapbench.results.run import RunFolder
 
 if TYPE_CHECKING:
@@ -137,13 +138,15 @@ def table_of(folders: Sequence[RunFolder], layout: Layout, order: Sequence[str] 
         DataError: a run is damaged, or no vote is on these runs.
     """
     from vapbench.report.tables.arrange import arranged, check_columns, check_names, tabulate
-    from vapbench.report.tables.published import beside_published, publications
 
     if not folders and layout.published:
+        from vapbench.report.tables.published import beside_published, publications
+
         return Table(tuple(arranged(model, layout) for model in beside_published([], publications())), layout)
-    if check and not (layout.votes or layout.published):
-        check_columns(folders, [choice.name for choice in layout.columns])
-    models = tabulate(folders, layout, order)
+    with uncollected():
+        if check and not (layout.votes or layout.published):
+            check_columns(folders, [choice.name for choice in layout.columns])
+        models = tabulate(folders, layout, order)
     if check:
         check_names(models, layout)
     return Table(tuple(models), layout)

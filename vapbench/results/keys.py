@@ -74,6 +74,11 @@ def _digest_with(shared: Any, text: str) -> str:
     return digits
 
 
+def needed_sha256(needs: Iterable[str], hashes: Mapping[str, str]) -> str:
+    """One hash for the case fields a metric needs, from the hash of each."""
+    return digest({need: hashes[need] for need in sorted(needs)})
+
+
 def params8(params: Mapping[str, Any]) -> str:
     """Eight hexadecimal digits that tell parameter sets apart in file names."""
     return digest(params)[:8]

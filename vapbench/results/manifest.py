@@ -86,10 +86,10 @@ class PlannedCase(_Open):
 
     condition: Text | None = None
     category: Text | None = None
-    tasks: list[Text] = []
+    tasks: list[Text] = Field(default_factory=list)
     """Names of the tasks that contain it."""
-    seeds: list[Annotated[int, Field(ge=-LARGEST_SEED, le=LARGEST_SEED)]] = []
-    fields: dict[Text, Any] | None = None
+    seeds: list[Annotated[int, Field(ge=-LARGEST_SEED, le=LARGEST_SEED)]] = Field(default_factory=list)
+    fields: dict[Text, Text] | None = None
     """Case field -> hash of its content."""
     media: Text | None = None
     """Folder that the three files below are named relative to."""
@@ -101,7 +101,8 @@ class PlannedCase(_Open):
     """As ``reference``."""
     target: Text | None = None
     clip: ClipSize | None = None
-    notes: list[CaseNote] = []
+    # A default that is a list would be copied for every case.
+    notes: list[CaseNote] = Field(default_factory=list)
 
     def file(self, role: FileRole) -> str | None:
         """The file of one role, relative to ``media``."""

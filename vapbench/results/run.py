@@ -135,12 +135,18 @@ class RunFolder:
         """Last row of every key, in the order they were written."""
         return last_of_each_key(self._generation_rows())
 
-    def current(self) -> list[GenerationRow]:
-        """The row that counts for every case and seed: the last one written."""
-        rows: dict[tuple[str, int], GenerationRow] = {}
-        for row in self._generation_rows():
-            rows.pop((row.case, row.seed), None)
-            rows[row.case, row.seed] = row
+    def current(self, light: bool = False) -> list[GenerationRow]:
+        """The row that counts for every case and seed: the last one written.
+
+        ``light`` is as in :func:`vapbench.results.rows.read_rows`; such rows are read each time.
+        """
+        written = read_rows(self.generations_path, GenerationRow, light) if light else self._generation_rows()
+        rows = {(row.case, row.seed): row for row in written}
+        if len(rows) < len(written):
+            rows = {}
+            for row in written:
+                rows.pop((row.case, row.seed), None)
+                rows[row.case, row.seed] = row
         return list(rows.values())
 
     def _generation_rows(self) -> list[GenerationRow]:

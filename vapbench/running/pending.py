@@ -10,9 +10,10 @@ from typing import Generic, Literal, TypeVar
 
 from vapbench.core.case import Case
 from vapbench.methods.folder import Folder
+from vapbench.results.keys import needed_sha256
 from vapbench.results.rows import uncollected
 from vapbench.results.run import GenerationRow, RunFolder, ScoreRow, Status
-from vapbench.running.plan import Column, Job, RunPlan, field_hashes, needed_sha256
+from vapbench.running.plan import Column, Job, RunPlan, field_hashes
 
 Refresh = Literal["missing", "failed", "all"]
 Todo = TypeVar("Todo")

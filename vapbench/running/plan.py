@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +19,7 @@ from vapbench.methods.folder import Folder
 from vapbench.methods.provenance import Provenance, notes_on
 from vapbench.metrics import resolve as resolve_metric
 from vapbench.metrics.base import Metric, weights_of
-from vapbench.results.keys import ScoreKeys, column_slug, generation_keys, params8
+from vapbench.results.keys import ScoreKeys, column_slug, generation_keys, needed_sha256, params8
 from vapbench.results.manifest import LARGEST_SEED, is_seed
 from vapbench.results.run import RunFolder
 from vapbench.running.shards import Shard
@@ -308,11 +308,6 @@ def _override(clip: ClipSpec, overrides: Mapping[Any, float]) -> ClipSpec:
 def field_hashes(case: Case) -> dict[str, str]:
     """Hash of each case field a metric may need."""
     return {need: digest(value) for need, value in case.fields().items()}
-
-
-def needed_sha256(needs: Collection[str], hashes: Mapping[str, str]) -> str:
-    """One hash for the case fields a metric needs, from the hash of each."""
-    return digest({need: hashes[need] for need in sorted(needs)})
 
 
 def _by_content(value: Any) -> Any:

@@ -127,9 +127,11 @@ def _largest(flipped: _Reals, inverse: _Reals) -> _Reals:
     One method against the rest at a time: a hundred methods make thousands of pairs, which would not fit a cache.
     """
     largest = np.zeros(flipped.shape[1], dtype=flipped.dtype)
+    room = np.empty_like(flipped)
     for a in range(len(flipped) - 1):
         if inverse[a].any():
-            ratios = np.abs(flipped[a + 1 :] - flipped[a])
+            ratios = np.subtract(flipped[a + 1 :], flipped[a], out=room[a + 1 :])
+            np.abs(ratios, out=ratios)
             ratios *= inverse[a, a + 1 :, None]
             np.maximum(largest, ratios.max(axis=0), out=largest)
     return largest

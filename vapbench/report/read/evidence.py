@@ -10,23 +10,21 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from math import isfinite
-from types import MappingProxyType
-from typing import Any, Literal, NamedTuple
+from functools import cached_property, lru_cache
+from typing import Literal
 
 from vapbench.errors import in_one_line
 from vapbench.files.atomic import canonical_json
 from vapbench.metrics.base import CAPTION_CUT
+from vapbench.report.read.scores import NOTHING, Place, Score, Scores
+from vapbench.results.keys import needed_sha256
 from vapbench.results.manifest import Identity, Manifest, PlannedCase
 from vapbench.results.rows import uncollected
-from vapbench.results.run import Failure, GenerationRow, RunFolder, ScoreRow, Status
-from vapbench.running.plan import needed_sha256
+from vapbench.results.run import Failure, GenerationRow, RunFolder, ScoreRow
 from vapbench.stats.intervals import mean_within
 
-_NOTHING: Mapping[str, Any] = MappingProxyType({})
-
 State = Literal["scored", "failed", "unscored", "missing"]
+_NO_VIDEO: tuple[Place, None] = ("", 0), None
 _LOST: tuple[State, ...] = ("failed", "unscored", "missing")
 
 
@@ -64,21 +62,6 @@ def _is_spelled(key: ColumnKey, name: str) -> bool:
     return one == other
 
 
-class Score(NamedTuple):
-    """What a report needs of a score's row: of a million rows it keeps these."""
-
-    metric: str
-    status: Status
-    value: float | None
-    """A finite number exactly where the status is ``ok`` and the metric gave one."""
-    note: str
-    failure: Failure | None
-    parts: Mapping[str, Any]
-    """Empty if they were not asked for."""
-    kind: str = ""
-    """What the note says, in words that are the same for every case."""
-
-
 @dataclass(frozen=True)
 class Why:
     """Why cases of a column have no score."""
@@ -110,7 +93,7 @@ class Evidence:
     manifest: Manifest
     generations: Mapping[str, tuple[GenerationRow, ...]]
     """Case -> its current generations by seed, without those of an earlier version of the case."""
-    scores: Mapping[ColumnKey, Mapping[tuple[str, int], Score]]
+    scores: Mapping[ColumnKey, Scores]
     """Column -> (case, seed) -> score, without scores of a video that is no longer the current one."""
 
     @property
@@ -136,6 +119,16 @@ class Evidence:
     def cases(self, task: str | None = None) -> Mapping[str, PlannedCase]:
         """Planned cases of a task (None: all) by id."""
         return self._by_task.get(task, {})
+
+    def conditions(self, task: str | None = None) -> Mapping[str, str]:
+        """What each planned case of a task is clustered by."""
+        if task not in self._conditions:
+            self._conditions[task] = {case: condition_of(case, planned) for case, planned in self.cases(task).items()}
+        return self._conditions[task]
+
+    @cached_property
+    def _conditions(self) -> dict[str | None, dict[str, str]]:
+        return {}
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -169,7 +162,7 @@ class Evidence:
 
     def outcomes(self, column: ColumnKey, case: str) -> list[Outcome]:
         """What ``column`` says of each seed of ``case``, in the order of :attr:`generations`."""
-        rows = self.scores.get(column, {})
+        rows: Mapping[Place, Score] = self.scores.get(column, {})
         lacking = "not scored yet" if column in self.scores else "not scored with this metric"
         return [_outcome(made, rows.get((case, made.seed)), lacking) for made in self.generations.get(case, ())]
 
@@ -180,16 +173,16 @@ class Evidence:
         return self._means[column, task]
 
     def _case_means(self, column: ColumnKey, task: str | None) -> dict[str, float]:
-        rows, means = self.scores.get(column, {}), dict[str, float]()
-        for case in self.cases(task):
-            seeds = self._to_score.get(case, ())
-            if len(seeds) == 1:
-                row = rows.get((case, seeds[0]))
-                if row is not None and row.value is not None:
-                    means[case] = row.value
+        if column not in self.scores:
+            return {}
+        numbers, means = self.scores[column].numbers, dict[str, float]()
+        for case, places in self._to_score(task):
+            if len(places) == 1:
+                if (value := numbers.get(places[0])) is not None:
+                    means[case] = value
                 continue
-            values = [row.value for seed in seeds if (row := rows.get((case, seed))) and row.value is not None]
-            if values and len(values) == len(seeds):
+            values = [value for place in places if (value := numbers.get(place)) is not None]
+            if len(values) == len(places):
                 means[case] = math.fsum(values) / len(values)
         return means
 
@@ -199,7 +192,7 @@ class Evidence:
 
     def yes_or_no(self, column: ColumnKey) -> bool:
         """Whether every score of a column is 1 or 0, as of a metric that says yes or no."""
-        return all(row.value in (None, 0, 1) for row in self.scores.get(column, {}).values())
+        return column not in self.scores or {*self.scores[column].numbers.values()} <= {0, 1}
 
     def outcome(self, column: ColumnKey, case: str) -> Outcome:
         """What ``column`` says of ``case``: the mean over its seeds.
@@ -231,15 +224,21 @@ class Evidence:
                 found.setdefault(task, {})[name] = case
         return found
 
+    def _to_score(self, task: str | None) -> list[tuple[str, tuple[Place, ...]]]:
+        """Every case of a task that has all its planned generations, and where their scores are."""
+        if task not in self._complete:
+            self._complete[task] = [
+                (case, tuple((case, row.seed) for row in rows))
+                for case, planned in self.cases(task).items()
+                if (rows := self.generations.get(case))
+                and all(row.status == "ok" for row in rows)
+                and {row.seed for row in rows}.issuperset(planned.seeds)
+            ]
+        return self._complete[task]
+
     @cached_property
-    def _to_score(self) -> dict[str, tuple[int, ...]]:
-        """Seeds of every case that has all its planned generations."""
-        made = {case: tuple(row.seed for row in rows if row.status == "ok") for case, rows in self.generations.items()}
-        return {
-            case: seeds
-            for case, seeds in made.items()
-            if len(seeds) == len(self.generations[case]) and self._planned_seeds(case).issubset(seeds)
-        }
+    def _complete(self) -> dict[str | None, list[tuple[str, tuple[Place, ...]]]]:
+        return {}
 
     def _planned_seeds(self, case: str) -> set[int]:
         planned = self.manifest.cases.get(case)
@@ -256,16 +255,18 @@ def read_evidence(folder: RunFolder, parts: bool = True) -> Evidence:
     Raises:
         DataError: there is no manifest, or a file is damaged or of another schema.
     """
-    rows_made = folder.current()
+    rows_made = folder.current(light=True)
     current = {(row.case, row.seed): row for row in rows_made if row.code == rows_made[-1].code}
     generations: dict[str, list[GenerationRow]] = {}
     for row in current.values():
         generations.setdefault(row.case, []).append(row)
-    scores: dict[ColumnKey, dict[tuple[str, int], Score]] = {}
+    scores: dict[ColumnKey, Scores] = {}
     manifest = folder.manifest()
     depends = _Dependencies(manifest)
+    # The columns of a run share its places: a tuple for each score would be most of what is kept.
+    videos = {place: (place, made.sha256) for place, made in current.items() if made.status == "ok"}
     for name in folder.columns():
-        _add_standing(scores, list(folder.scores(name, light=True).values()), current, depends, parts)
+        _add_standing(scores, list(folder.scores(name, light=True).values()), videos, depends, parts)
     return Evidence(
         folder,
         manifest,
@@ -297,9 +298,9 @@ def explain(failure: Failure | None) -> str:
 
 
 def _add_standing(
-    scores: dict[ColumnKey, dict[tuple[str, int], Score]],
+    scores: dict[ColumnKey, Scores],
     rows: Sequence[ScoreRow],
-    current: Mapping[tuple[str, int], GenerationRow],
+    videos: Mapping[Place, tuple[Place, str | None]],
     depends: _Dependencies,
     parts: bool,
 ) -> None:
@@ -307,27 +308,31 @@ def _add_standing(
     # Of several weights, the last used are the column: scores of others would be another definition.
     weights = rows[-1].weights if rows else ""
     metric, version, params = "", 0, None
-    key = ColumnKey(metric, version, "")
-    column: dict[tuple[str, int], Score] = {}
+    column = Scores(metric)
     expected: Mapping[str, str] = {}
-    videos = {place: made.sha256 for place, made in current.items() if made.status == "ok"}
+    found: dict[ColumnKey, Scores] = {}
     for score in rows:
-        place = score.case, score.seed
-        if score.video_sha256 != videos.get(place) or score.weights != weights:
+        case = score.case
+        place, sha256 = videos.get((case, score.seed), _NO_VIDEO)
+        if score.video_sha256 != sha256 or score.weights != weights:
             continue
         if score.metric != metric or score.version != version or score.params != params:
             metric, version, params = score.metric, score.version, score.params
             key, expected = ColumnKey(metric, version, canonical_json(params)), depends.of(metric)
-            column = scores.get(key, {})
-        if expected.get(score.case, score.case_sha256) != score.case_sha256:
+            column = found.setdefault(key, scores.get(key) or Scores(metric))
+        if (needed := expected.get(case)) is not None and needed != score.case_sha256:
             continue
-        value = score.value if score.status == "ok" and score.value is not None and isfinite(score.value) else None
-        kept = score.parts if parts else _NOTHING
-        # Rows of before notes had a kind say how much of a caption was lost among their parts.
-        kind = score.kind or (CAPTION_CUT if score.parts and score.parts.get("tokens_dropped") else "")
-        column[place] = Score(metric, score.status, value, score.note, score.failure, kept, kind)
-        if len(column) == 1:
-            scores[key] = column
+        if score.value is None or score.parts or score.note or score.kind:
+            column.add(place, _told(score, parts))
+        else:
+            column.add_number(place, score.value)
+    scores.update({key: column for key, column in found.items() if column})
+
+
+def _told(row: ScoreRow, parts: bool) -> Score:
+    # Rows of before notes had a kind say how much of a caption was lost among their parts.
+    kind = row.kind or (CAPTION_CUT if row.parts.get("tokens_dropped") else "")
+    return Score(row.metric, row.status, row.value, row.note, row.failure, row.parts if parts else NOTHING, kind)
 
 
 class _Dependencies:
@@ -345,12 +350,19 @@ class _Dependencies:
             return {}
         needs = shown.needs
         if tuple(needs) not in self._known:
+            wanted = set(needs)
             self._known[tuple(needs)] = {
-                case: needed_sha256(needs, fields)
+                case: _needed(tuple((need, fields[need]) for need in wanted))
                 for case, fields in self._fields.items()
-                if fields is not None and set(needs) <= set(fields)
+                if fields is not None and wanted <= fields.keys()
             }
         return self._known[tuple(needs)]
+
+
+@lru_cache(maxsize=1 << 16)
+def _needed(hashes: tuple[tuple[str, str], ...]) -> str:
+    """Remembered, as the runs of a table have the same cases."""
+    return needed_sha256([need for need, _ in hashes], dict(hashes))
 
 
 def _outcome(made: GenerationRow, score: Score | None, lacking: str = "not scored yet") -> Outcome:

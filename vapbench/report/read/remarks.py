@@ -180,10 +180,12 @@ def _scores(label: str, run: Evidence, titled: Mapping[ColumnKey, str], task: st
     """What a metric noted of its scores, by kind."""
     cases = run.cases(task)
     for key, title in titled.items():
-        scored = [(case, row.kind) for (case, _), row in run.scores.get(key, {}).items() if row.value is not None]
-        total = len({case for case, _ in scored if case in cases})
-        for kind in dict.fromkeys(kind for _, kind in scored if kind):
-            if count := len({case for case, known in scored if known == kind and case in cases}):
+        scores = run.scores.get(key)
+        if scores is None or not (kinds := scores.kinds()):
+            continue
+        total = len(cases.keys() & {case for case, _ in scores.numbers})
+        for kind, noted in kinds.items():
+            if count := len(cases.keys() & noted):
                 text = f"{kind} ({count} of {total} cases)"
                 yield Remark("score", (label,), (title,), text, count, total)
 

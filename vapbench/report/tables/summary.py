@@ -13,13 +13,12 @@ from vapbench.report.model import CONFIDENCE, MEAN, Cell, Footer, FooterKind, Ta
 from vapbench.report.ranking import SHORTFALL, Units, against, fixed_note, out_of_reach, rank_spans, units_of
 from vapbench.report.read.case_notes import lines_of
 from vapbench.report.read.columns import Column, Row, columns_of, labels_by_name, rows_of
-from vapbench.report.read.evidence import ColumnKey, Evidence, chosen, condition_of, read_all
+from vapbench.report.read.evidence import ColumnKey, Evidence, chosen, read_all
 from vapbench.report.read.facts import made_with
 from vapbench.report.read.remarks import remarks_of
 from vapbench.report.read.versions import version_lines
 from vapbench.report.tables.layout import Layout
 from vapbench.report.tables.sets import with_sets
-from vapbench.results.manifest import PlannedCase
 from vapbench.results.run import RunFolder
 from vapbench.stats import STATISTICS_VERSION
 from vapbench.stats.intervals import clustered_mean, clustered_share
@@ -198,7 +197,7 @@ def _table(
     ]
     columns = tuple(titled[key] for key in keys)
     cells, comparable, base = [], _comparable(rows, runs, task), _reference(rows, reference)
-    conditions = {case: condition_of(case, planned) for run in runs for case, planned in run.cases(task).items()}
+    conditions = {case: condition for run in runs for case, condition in run.conditions(task).items()}
     units = units_of(conditions)
     scored = [[run.case_means(key, task) for key in keys] for run in runs]
     kinds = [
@@ -265,10 +264,10 @@ class _Kind:
 
 
 def _cell(run: Evidence, key: ColumnKey, kind: _Kind, task: str | None, scored: Mapping[str, float]) -> Cell:
-    cases = run.cases(task)
-    if len(scored) == len(cases):
+    conditions = run.conditions(task)
+    if len(scored) == len(conditions):
         # The usual case, without asking each row again what became of it.
-        return _with_interval(Cell(None, None, None, len(scored), len(cases)), kind, scored, cases)
+        return _with_interval(Cell(None, None, None, len(scored), len(conditions)), kind, scored, conditions)
     why = run.why(key, task)
     states = {state: sum(each.count for each in why if each.state == state) for state in ("failed", "unscored")}
     # What is not scored yet needs no reason beside what failed or does not apply.
@@ -278,20 +277,20 @@ def _cell(run: Evidence, key: ColumnKey, kind: _Kind, task: str | None, scored: 
         low=None,
         high=None,
         n=len(scored),
-        total=len(cases),
+        total=len(conditions),
         failed=states["failed"],
         unscored=states["unscored"],
         reason=max(reasons, key=lambda each: each.count).reason if reasons else "",
         reasons=max(1, len(reasons)),
         why=why,
     )
-    return _with_interval(cell, kind, scored, cases)
+    return _with_interval(cell, kind, scored, conditions)
 
 
-def _with_interval(cell: Cell, kind: _Kind, scored: Mapping[str, float], cases: Mapping[str, PlannedCase]) -> Cell:
+def _with_interval(cell: Cell, kind: _Kind, scored: Mapping[str, float], condition: Mapping[str, str]) -> Cell:
     if not scored:
         return cell
-    conditions = [condition_of(case, cases[case]) for case in scored]
+    conditions = [condition[case] for case in scored]
     values, clusters = list(scored.values()), list(scored) if kind.fixed else conditions
     if kind.share:
         estimate = clustered_share(values, clusters, CONFIDENCE)
