@@ -21,8 +21,10 @@ from vapbench.leaderboard.check import check_submission
 from vapbench.leaderboard.pack import pack
 from vapbench.leaderboard.roster import Rosters
 from vapbench.leaderboard.rows import read_rows
+from vapbench.leaderboard.site import build
 from vapbench.leaderboard.submission import read_submission, submission_digest
-from vapbench.leaderboard.views import groups_of
+from vapbench.leaderboard.views import apart_of, groups_of
+from vapbench.metrics.first_frame_psnr import FirstFramePsnr
 from vapbench.results.run import RunFolder
 
 ROOT = Path(__file__).parents[2]
@@ -484,6 +486,32 @@ def test_the_suite_s_cases_come_from_our_runs_where_its_data_is_not_here(
     assert problems == [], "the columns and cases that our own run has"
     made_up_case(forger)
     assert "none of the" in check_submission(forger.path, Rosters([full]))[0]
+
+
+def test_rows_of_an_older_version_stand_apart_and_in_no_column(
+    forger: Forger, results: Path, before: dict[str, list[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The honest one was scored before a metric changed: its numbers are shown, and mixed with nobody's."""
+    home = forger.path.parents[1]
+    newer = shutil.copytree(results, home / "results")
+    for path in newer.glob(f"mini/*/{PSNR}"):
+        rows = [{**json.loads(line), "version": 2, "crc": None} for line in path.read_text().splitlines()]
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    monkeypatch.setattr(FirstFramePsnr, "version", 2)
+    assert check_submission(forger.path, Rosters([newer])) == []
+    board = mini(newer, home)
+    lines = [line for group in groups_of(board, board.tables[-1]) for line in group.lines]
+    place = [column.metric for column in board.tables[-1].columns].index("first_frame_psnr")
+    assert board.tables[-1].columns[place].version == 2
+    (mine,) = (line for line in lines if line.label == "mine")
+    assert mine.numbers[place].value == "" and mine.numbers[0].value, "not in the newer column, and in the others"
+    (apart,) = apart_of(board, board.tables[-1])
+    assert (apart.label, apart.column, apart.why) == ("mine", "first_frame_psnr v1", "the board's is version 2")
+    assert apart.number.text and not apart.number.rank
+    others = {task: lines for task, (_, lines) in rows_of(board, "mine").items()}
+    assert others == {task: lines for task, (_, lines) in before.items()}, "everybody else's as before"
+    page = (build([newer], home, home / "site", videos=False).index.parent / "index.html").read_text()
+    assert "Not comparable with the columns above" in page and "first_frame_psnr v1" in page
 
 
 def test_a_title_in_another_script_says_so(forger: Forger, rosters: Rosters) -> None:

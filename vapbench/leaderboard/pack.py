@@ -88,7 +88,7 @@ def pack(
     shown = {made_by.metric for made_by in roster.columns} if roster else manifest.metrics
     for column in folder.columns():
         scores = _current(folder.scores(column).values(), made)
-        if roster and not all(_key(row) in roster.columns for row in scores):
+        if roster and not all(roster.column(_key(row)) for row in scores):
             continue
         brief = [
             replace(row, failure=_brief(row.failure) if row.failure else None, note=_plain(row.note)) for row in scores

@@ -265,7 +265,12 @@ def _scorers(
     for key in rows.scores:
         column = suite.get((key.metric, key.version))
         if column is None or key.params != "{}":
-            found.not_computed[key.metric] = f"it is no column of {roster.suite.name} that is scored by default"
+            newest = max((version for metric, version in suite if metric == key.metric), default=0)
+            found.not_computed[key.metric] = (
+                f"it is of version {key.version}, and {newest} is scored here: score the run anew, and submit that"
+                if newest > key.version
+                else f"it is no column of {roster.suite.name} that is scored by default"
+            )
             continue
         scorer = Scorer.set_up(column, device)
         if scorer.unusable or scorer.failure:

@@ -65,6 +65,22 @@ class Roster:
                 found.setdefault(task, set()).add(name)
         return {task: frozenset(names) for task, names in found.items()}
 
+    def column(self, key: ColumnKey) -> RosterColumn | None:
+        """The column that a row of a submission is of: one the board has, or an older version of one; None for none.
+
+        What was released before is known by its metric alone: neither its weights nor what it looked at is kept.
+        """
+        if key in self.columns:
+            return self.columns[key]
+        newer = [
+            column
+            for known, column in self.columns.items()
+            if (known.metric, known.params) == (key.metric, key.params) and known.version > key.version
+        ]
+        if not newer or key.version < 1:
+            return None
+        return RosterColumn(key, newer[0].shown.model_copy(update={"needs": None}), None)
+
     def case_sha256(self, column: RosterColumn, case: str) -> str | None:
         """Hash of the fields of a case that a column looks at; None where that is not known."""
         needs, fields = column.shown.needs, self.cases[case].fields

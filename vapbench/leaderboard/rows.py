@@ -63,7 +63,7 @@ def read_rows(folder: Path, roster: Roster, found: list[str]) -> SubmittedRows:
     for path in sorted((folder / "scores").glob("*.jsonl")):
         column: RosterColumn | None = None
         for where, score in _read(path, ScoreRow, roster, found):
-            known = roster.columns.get(ColumnKey(score.metric, score.version, canonical_json(score.params)))
+            known = roster.column(ColumnKey(score.metric, score.version, canonical_json(score.params)))
             if problem := _column_problem(score, known, path.stem, roster):
                 found.append(f"{where} {problem}")
                 break

@@ -37,6 +37,7 @@ from vapbench.leaderboard.rendering import asset, embedded, environment, policy
 from vapbench.leaderboard.samples import GIVEN, samples_of
 from vapbench.leaderboard.studies import STATISTICS
 from vapbench.leaderboard.views import (
+    apart_of,
     card_of,
     case_lines,
     conditions_of,
@@ -52,7 +53,7 @@ from vapbench.report.render.json import to_json
 from vapbench.report.tables.published import publications
 from vapbench.results.manifest import PlannedCase
 
-METHODOLOGY = 4
+METHODOLOGY = 5
 """Raised whenever a rule on the methodology page changes."""
 
 ABOUT = (
@@ -180,6 +181,7 @@ def _board_pages(site: _Site, board: Board) -> None:
             tasks=tasks,
             groups=groups,
             filters=choices,
+            apart=apart_of(board, table),
             embed=embed_page(board),
             paper_url=publications()[0].url,
             release=__version__,

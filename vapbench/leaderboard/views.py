@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from vapbench.leaderboard.addresses import method_page
 from vapbench.leaderboard.boards import Board, Entry, headline
 from vapbench.leaderboard.probes import Interval, Probe
 from vapbench.leaderboard.studies import Compared, Study
@@ -14,6 +15,7 @@ from vapbench.report.read.evidence import explain
 from vapbench.report.read.facts import Fact, facts_of
 from vapbench.report.render.terminal import rank_text
 from vapbench.report.tables.breakdown import breakdown
+from vapbench.report.tables.summary import tables_of
 
 ABSENT = "\N{EN DASH}"
 
@@ -106,7 +108,7 @@ def preferences_of(board: Board, study: Study) -> list[tuple[str, list[Preferenc
 def _page_of(board: Board, method: Compared) -> str:
     for entry in board.entries:
         if method.shows(entry.run.folder.path, entry.run.manifest.document["identity"]):
-            return f"method/{board.slug}/{entry.slug}.html"
+            return method_page(board, entry)
     return ""
 
 
@@ -139,6 +141,36 @@ def groups_of(board: Board, table: TableModel) -> list[Group]:
         chosen = tuple(line for row, line in lines if row.published == source)
         groups.append(Group("published", f"As published ({source}): measured by its authors, not ranked here", chosen))
     return [group for group in groups if group.lines]
+
+
+@dataclass(frozen=True)
+class Apart:
+    """A self-reported number of a column that the board's table lacks."""
+
+    label: str
+    page: str
+    column: str
+    """Its definition."""
+    number: Number
+    why: str
+
+
+def apart_of(board: Board, table: TableModel) -> list[Apart]:
+    """Numbers of self-reported rows that no measured row can be compared with, such as those of an older version."""
+    here = {column.definition for column in table.columns}
+    found = []
+    for entry in board.entries:
+        if entry.badge != "self-reported" or entry.label not in [row.label for row in table.rows]:
+            continue
+        alone = tables_of(table.suite, [entry.run], [table.task])[0]
+        for column, cell in zip(alone.columns, alone.cells[0], strict=True):
+            if column.definition not in here:
+                versions = [other.version for other in table.columns if other.metric == column.metric]
+                newer = [version for version in versions if version > column.version]
+                why = f"the board's is version {max(newer)}" if newer else "no measured row has it"
+                number = _number(column, replace(cell, place=None, ranks=None))
+                found.append(Apart(entry.label, method_page(board, entry), column.definition, number, why))
+    return found
 
 
 def summary_of(table: TableModel, label: str) -> list[tuple[Column, Number]]:
@@ -263,7 +295,7 @@ def _line(board: Board, table: TableModel, row: int, entry: Entry | None) -> Lin
     return Line(
         what.label,
         what.title if what.title != what.label else "",
-        f"method/{board.slug}/{entry.slug}.html" if entry else "",
+        method_page(board, entry) if entry else "",
         "published" if what.published else what.kind or "unknown",
         entry.badges if entry else ("published",),
         count,
