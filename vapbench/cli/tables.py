@@ -65,8 +65,9 @@ def table(
         Literal["paper", "wide", "ablation"] | None,
         typer.Option(
             "--style",
-            help="paper: the paper's six columns, means. wide: every column, intervals, ranks, n. "
-            "ablation: the --reference row, the others with their difference from it. [default: paper]",
+            help="paper: the paper's six columns, and reference effect and leakage beside alignment; means. "
+            "wide: every column, intervals, ranks, n. ablation: the --reference row, the others with their difference "
+            "from it. [default: paper]",
             show_default=False,
             rich_help_panel=LAYOUT,
         ),

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from vapbench.leaderboard.boards import Board, Entry, slug
-from vapbench.leaderboard.probes import EFFECT
 from vapbench.report.model import TableModel
 from vapbench.report.read.columns import Column
+from vapbench.report.read.probes import EFFECT
 from vapbench.results.keys import column_slug
 
 

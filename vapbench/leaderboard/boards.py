@@ -21,7 +21,6 @@ from vapbench.files.parsing import read_text
 from vapbench.leaderboard.admitted import admit, labelled, table_of_reported, with_reported
 from vapbench.leaderboard.audits import AuditMatrix, read_audit
 from vapbench.leaderboard.check import check_submission
-from vapbench.leaderboard.probes import EFFECT, Probe, read_probes, with_effects
 from vapbench.leaderboard.roster import Rosters
 from vapbench.leaderboard.studies import Study, read_studies
 from vapbench.leaderboard.submission import MANIFEST, Submission, read_submission, submission_digest
@@ -29,6 +28,8 @@ from vapbench.leaderboard.texts import read_as
 from vapbench.report.model import TableModel
 from vapbench.report.read.columns import REFERENCE_KINDS, Column, rows_of
 from vapbench.report.read.evidence import Evidence, read_all
+from vapbench.report.read.probes import EFFECT, Probe, read_probes
+from vapbench.report.tables.effects import with_effects
 from vapbench.report.tables.published import as_table, publications
 from vapbench.report.tables.summary import tables_of, task_names
 from vapbench.results.rows import ScoreRow
@@ -300,7 +301,9 @@ def _board(
     tables = [table_of_reported(suite, task, reported) for task in unmeasured if reported]
     if trusted:
         by_label = {row.label: run for row, run in zip(rows, trusted, strict=True)}
-        tables += [with_effects(table, by_label, probes) for table in tables_of(suite, trusted, task_names(trusted))]
+        for table in tables_of(suite, trusted, task_names(trusted)):
+            ours = [probe for probe in probes if probe.task == table.task]
+            tables.append(with_effects(table, by_label, dict.fromkeys(by_label, ours)))
     everything = {case for run in runs for case in run.cases()}
     if set(tables[-1].conditions) == everything:
         whole = tables[-1]

@@ -17,7 +17,7 @@ MEAN = "Mean over cases, seeds averaged within a case"
 # fmt: off
 FooterKind = Literal[
     "cases", "mean", "conditions", "ranks", "tests", "power", "columns", "rows", "suite", "versions", "made", "votes",
-    "published", "marks",
+    "published", "marks", "lacking",
 ]
 # fmt: on
 """What a line below a table is about. Renderers choose by it: nothing explains what is not printed."""
@@ -98,6 +98,8 @@ class Cell:
 
     def account(self) -> str:
         """Where the cases went, in words: ``10 of 12 cases: 2 unscored (the case has no caption)``."""
+        if not self.total:
+            return self.reason
         text = f"{self.n} of {self.total} cases"
         if self.gone:
             text += f": {', '.join(self.gone)}"

@@ -28,7 +28,7 @@ _SLACK = 1.15
 
 _ALWAYS = ("published", "marks", "mean", "ranks")
 """Kinds of notes without which what is printed could not be read."""
-_BRIEF = ("cases", "conditions", "power", "votes", "rows", "tests", "suite", "columns", "versions", "made")
+_BRIEF = ("cases", "conditions", "power", "votes", "rows", "tests", "suite", "lacking", "columns", "versions", "made")
 """The others, the most needed first."""
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from vapbench.errors import DataError, UsageError, did_you_mean
 from vapbench.report.model import Footer, TableModel
 from vapbench.report.read.columns import labels_by_name
 from vapbench.report.read.evidence import chosen, read_all
+from vapbench.report.read.probes import EFFECT, read_probes
 from vapbench.report.tables.layout import GIVEN, SCORE, Layout
 from vapbench.report.tables.summary import summarise
 from vapbench.results.run import RunFolder
@@ -28,6 +29,11 @@ PAPER_COLUMNS = (
 
 Beside alignment stands how much of it the reference causes, where a probe was run, and how much of the reference's
 content leaks, where that was scored."""
+
+_BESIDE_ALIGNMENT = {
+    EFFECT: "reference effect (vapbench probe)",
+    "reference_leakage": "reference leakage (vapbench score RUN --metric reference_leakage)",
+}
 
 
 def tabulate(folders: Sequence[RunFolder], layout: Layout, order: Sequence[str] = ()) -> list[TableModel]:
@@ -80,6 +86,20 @@ def shown_columns(model: TableModel, layout: Layout) -> list[int]:
     added = [c for c in layout.columns if c.name != c.metric]
     also = [i for i in everything if i not in wanted and any(c.fits(model.columns[i]) for c in added)]
     return [*wanted, *also] if wanted else everything
+
+
+def lacking(model: TableModel, layout: Layout) -> Iterator[Footer]:
+    """What the paper's table should show beside alignment and no row has: alignment alone says not what caused it."""
+    names = {column.metric.partition("[")[0] for column in model.columns}
+    absent = [text for name, text in _BESIDE_ALIGNMENT.items() if name not in names]
+    if (
+        absent
+        and layout.style == "paper"
+        and layout.only is None
+        and model.conditions
+        and "semantic_alignment" in names
+    ):
+        yield Footer("lacking", f"Not measured here, and missing beside alignment: {', '.join(absent)}.")
 
 
 def only_columns(model: TableModel, chosen: Sequence[int]) -> TableModel:
@@ -161,6 +181,7 @@ def check_columns(folders: Sequence[RunFolder], metrics: Sequence[str]) -> None:
         return
     columns = {key for run in read_all(folders) for key in run.scores}
     known = {key.metric for key in columns} | {found.metric for folder in folders for found in read_results(folder)}
+    known |= {EFFECT for place in {folder.path.absolute().parent.parent for folder in folders} if read_probes([place])}
     for name in metrics:
         if not chosen(columns, [name]) and name not in known:
             raise UsageError(f"No run has a column {name!r}.{did_you_mean(name, known)}")

@@ -13,7 +13,7 @@ from functools import partial
 from vapbench.report.model import MEAN, Cell, Footer, TableModel
 from vapbench.report.read.columns import Column, Row
 from vapbench.report.render.terminal import interval_text, rank_text
-from vapbench.report.tables.arrange import only_columns, shown_columns
+from vapbench.report.tables.arrange import lacking, only_columns, shown_columns
 from vapbench.report.tables.layout import Layout
 from vapbench.report.tables.marks import ALPHA, Marks, explanation, marks_of
 
@@ -116,6 +116,7 @@ def _footers(model: TableModel, layout: Layout, entries: Sequence[Entry]) -> Ite
         elif footer.kind == "mean" and layout.shown_intervals == "plus-minus":
             footer = Footer("mean", footer.replace("brackets: ", "\N{PLUS-MINUS SIGN}: the longer arm of the "))
         yield footer
+    yield from lacking(model, layout)
     if any(cell.place for line in model.cells for cell in line) and (layout.mark == "displayed" or model.scores):
         yield Footer("marks", explanation(layout.mark))
     if any(entry.dagger for entry in entries) and model.reference is not None:
@@ -170,8 +171,11 @@ def _count(cells: Sequence[Cell]) -> str:
     counts = [(cell.n, cell.total) for cell in cells if not cell.published and not cell.votes and cell.total]
     if not counts:
         return ""
-    low, high = min(n for n, _ in counts), max(n for n, _ in counts)
-    return f"{low if low == high else f'{low}-{high}'}/{counts[0][1]}"
+    # A column may be of a part of the cases alone, and say so in its title.
+    total = max(planned for _, planned in counts)
+    scored = [n for n, planned in counts if planned == total]
+    low, high = min(scored), max(scored)
+    return f"{low if low == high else f'{low}-{high}'}/{total}"
 
 
 def _in_group(title: str, row: Row) -> bool:

@@ -17,6 +17,7 @@ from vapbench.report.read.evidence import ColumnKey, Evidence, chosen, read_all
 from vapbench.report.read.facts import made_with
 from vapbench.report.read.remarks import remarks_of
 from vapbench.report.read.versions import version_lines
+from vapbench.report.tables.effects import with_probes
 from vapbench.report.tables.layout import Layout
 from vapbench.report.tables.sets import with_sets
 from vapbench.results.run import RunFolder
@@ -67,7 +68,7 @@ def summarise(
         if layout.by_category:
             tables += [by_category(table, runs, reference, order, layout) for table in made]
         else:
-            tables += [with_sets(table, runs, metrics) for table in made]
+            tables += [with_probes(with_sets(table, runs, metrics), runs, metrics) for table in made]
     if task is not None and not tables and suites:
         known = {name for runs in suites.values() for name in _tasks(runs)}
         raise UsageError(f"No run has a case of task {task!r}.{did_you_mean(task, known)}")

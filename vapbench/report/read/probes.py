@@ -1,4 +1,4 @@
-"""Probes on a board: what reference and caption each cause, of the methods that stand on it.
+"""Probes that are kept with results: what reference and caption each cause, of the methods of runs.
 
 A probe belongs to a run by its identity: method, version, parameters, weights. Its videos are its own.
 """
@@ -6,7 +6,6 @@ A probe belongs to a run by its identity: method, version, parameters, weights. 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +14,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from vapbench.errors import DataError
 from vapbench.files.atomic import canonical_json
 from vapbench.files.parsing import read_text
-from vapbench.report.model import Cell, Footer, TableModel
 from vapbench.report.read.columns import Column
 from vapbench.report.read.evidence import Evidence
 
 EFFECT = "reference_effect"
-"""Name of the column, which no metric has."""
+"""Name of the column of what a reference causes."""
 
 
 class _Read(BaseModel):
@@ -73,7 +71,7 @@ class Probed(_Read):
 
 
 class Probe(_Read):
-    """``probe.json``, as far as a board shows it."""
+    """``probe.json``, as far as tables and boards show it."""
 
     version: int
     suite: str
@@ -93,6 +91,11 @@ class Probe(_Read):
         """What it says of the method of a run; None of another, with other parameters, or with other weights."""
         ours = canonical_json(run.manifest.document["identity"])
         return next((method for method in self.methods if canonical_json(dict(method.identity)) == ours), None)
+
+    @property
+    def definition(self) -> tuple[str, ...]:
+        """What two probes must share to stand in one column."""
+        return self.task, self.column, self.contrast, str(self.version)
 
     @property
     def effect_column(self) -> Column:
@@ -122,42 +125,3 @@ def read_probes(results: Sequence[Path]) -> list[Probe]:
         except (ValueError, ValidationError) as error:
             raise DataError(f"{path} is no probe of this version; make it anew: vapbench probe --help") from error
     return list(found.values())
-
-
-def with_effects(table: TableModel, runs: Mapping[str, Evidence], probes: Sequence[Probe]) -> TableModel:
-    """The table with a column of reference effects, where a probe of its task knows any of its rows.
-
-    The column ranks nobody: who was not probed is not behind who was.
-
-    Args:
-        table: a table of measured rows.
-        runs: label -> the run.
-        probes: of the table's suite.
-    """
-    for probe in probes:
-        if probe.task != table.task:
-            continue
-        known = {label: probed for label, run in runs.items() if (probed := probe.of(run))}
-        differences = [known[row.label].effect("reference") if row.label in known else None for row in table.rows]
-        if not any(differences):
-            continue
-        column = probe.effect_column
-        footer = (
-            f"Columns: {column.title} is {column.definition}: what a reference of another condition takes from "
-            f"{probe.title}, of a probe of {probe.cases} cases. Its videos are its own, of the same method, parameters "
-            "and weights; it ranks nobody."
-        )
-        table = replace(
-            table,
-            columns=(*table.columns, column),
-            cells=tuple((*line, _cell(it)) for line, it in zip(table.cells, differences, strict=True)),
-            scores=tuple((*line, {}) for line in table.scores),
-            footers=(*table.footers, Footer("columns", footer)),
-        )
-    return table
-
-
-def _cell(found: Interval | None) -> Cell:
-    if found is None:
-        return Cell(None, None, None, 0, 0)
-    return Cell(found.mean, found.low, found.high, found.n, found.n, conditions=found.clusters)
