@@ -683,6 +683,7 @@ def test_several_questions_are_answered_on_one_viewing(
         # By mouse: the videos are no answers, and what was said can be taken back.
         page.locator("#hint", has_text="Noch zu beantworten: 2").wait_for()
         page.locator("#stage video").nth(1).click()
+        page.locator(".film.large video").click()
         assert page.locator("#answer input:checked").count() == 0
         for row, option in ((0, "Ergebnis 1"), (1, "Ergebnis 2"), (2, "Kein Unterschied"), (2, "Keine Angabe")):
             page.locator(".ask").nth(row).get_by_text(option, exact=True).click()
@@ -748,6 +749,87 @@ def test_both_bad_stands_beside_no_difference_under_the_videos(
         page.locator("#done-code").wait_for()
     said = [(vote.choice, vote.both_bad) for vote in load_ballots(folder).votes]
     assert said == [("tie", True), (1, False), ("tie", False)]
+
+
+def test_reasons_are_ticked_by_key_and_by_mouse_and_kept_over_a_reload(
+    tmp_path: Path, open_context: Callable[..., BrowserContext]
+) -> None:
+    folder = make_study(tmp_path / "study", min_play_fraction=1.0, training=0, cases=2, trials=2)
+    settings_path(folder).write_text(
+        'questions: {semantic: {wording: "Which?", tags: [Motion, Style, Copied]}}\n'
+        'also: {motion: {wording: "Moves?", tags: [Jumps, Melts]}}\n'
+    )
+    freeze_words(folder)
+    with serving(folder) as served:
+        page = open_context().new_page()
+        page.goto(served.links.raters[0])
+        consent(page)
+        page.locator("#hint", has_text="Still to answer: 2").wait_for()
+        assert serious(page) == []
+        # The mark stays where there are reasons to tick; Enter leads to what is still open.
+        for key in ("1", "Shift+Digit3", "Shift+Digit1", "Enter", "2", "Shift+Digit2"):
+            page.keyboard.press(key)
+        page.reload()
+        page.locator("#instructions-go").click()
+        page.locator("#hint", has_text="change").wait_for()
+        ticked = page.locator(".tag:has(:checked) span")
+        assert ticked.all_inner_texts() == ["Motion", "Copied", "Melts"]
+        page.keyboard.press("Enter")
+        page.locator("#hint", has_text="Still to answer: 2").wait_for()
+        assert ticked.count() == 0
+        for row in (0, 1):
+            page.locator(".ask").nth(row).get_by_text("No difference").click()
+        page.locator(".tag", has_text="Style").click()
+        page.locator("#confirm").click()
+        page.locator("#done-code").wait_for()
+    votes = load_ballots(folder).votes
+    assert [(vote.tags, vote.beside["motion"].tags) for vote in votes] == [((0, 2), (1,)), ((1,), ())]
+
+
+@pytest.mark.parametrize("rows", [False, True])
+def test_a_video_is_enlarged_by_key_button_or_click(
+    rows: bool, tmp_path: Path, open_context: Callable[..., BrowserContext]
+) -> None:
+    folder = make_study(tmp_path / "study", min_play_fraction=1.0, training=0)
+    settings_path(folder).write_text('also: {motion: {wording: "Moves?"}}' if rows else "")
+    freeze_words(folder)
+    with serving(folder) as served:
+        page = open_context().new_page()
+        page.goto(served.links.raters[0])
+        consent(page)
+        page.locator("#hint", has_text="Still to answer").or_(page.locator("#hint", has_text="Choose")).wait_for()
+        page.mouse.move(1, 1)
+        small = page.locator("#stage video").nth(1).bounding_box()
+        large = page.locator(".film.large")
+        page.keyboard.press("1")
+        page.keyboard.press("f")
+        assert large.locator(".name").inner_text() == "Result 1"
+        box = large.locator("video").bounding_box()
+        assert small is not None and box is not None and box["width"] > 2.5 * small["width"]
+        assert box["y"] >= 0 and box["y"] + box["height"] <= SCREEN["height"]
+        assert serious(page) == []
+        # The arrows lead to the others and leave the choice alone; all play on in step.
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press("ArrowRight")
+        assert large.locator(".name").inner_text() == "Reference"
+        assert page.locator("#answer input:checked").evaluate_all("(all) => all.map((i) => i.value)") == ["0"]
+        page.keyboard.press("Escape")
+        assert large.count() == 0
+        page.get_by_role("button", name="Enlarge: Result 2").click()
+        assert large.locator(".name").inner_text() == "Result 2"
+        page.get_by_role("button", name="Enlarge: Result 2").click()
+        assert large.count() == 0
+        page.locator("#stage video").first.click()
+        assert large.locator(".name").inner_text() == "Reference"
+        page.keyboard.press("F")
+        page.keyboard.press("f")
+        if rows:
+            page.keyboard.press("2")
+        page.keyboard.press("Enter")
+        page.locator("#hint", has_text="Still to answer").or_(page.locator("#hint", has_text="Choose")).wait_for()
+        assert large.count() == 0, "the next trial is seen whole"
+    (vote,) = load_ballots(folder).votes
+    assert vote.choice == 0
 
 
 def test_no_trial_is_shown_in_a_window_that_is_too_small(

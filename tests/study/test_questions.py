@@ -18,11 +18,16 @@ from vapbench.study.analysis.documents import leaderboard_section, to_json
 from vapbench.study.analysis.exporting import export
 from vapbench.study.analysis.fastchat import from_fastchat, to_fastchat
 from vapbench.study.analysis.fit import Terms, analyse, analyse_votes
+from vapbench.study.analysis.models import analyse_model
 from vapbench.study.analysis.pace import pace_lines
+from vapbench.study.analysis.quality import conducts, included
 from vapbench.study.analysis.reviewers import methods_text
 from vapbench.study.analysis.sensitivity import mixed_results
 from vapbench.study.analysis.text import report_lines
+from vapbench.study.design.assign import Trial
 from vapbench.study.design.planning import session_minutes
+from vapbench.study.judging.log import Head, ModelBallots, ModelVote
+from vapbench.study.judging.trials import model_trials
 from vapbench.study.preregistration import preregistration
 from vapbench.study.protocol import Protocol, Question
 from vapbench.study.settings import freeze_words, read_settings, settings_path
@@ -132,6 +137,7 @@ def test_the_example_asks_four_questions_in_two_languages(tmp_path: Path) -> Non
     frozen = freeze_words(folder)
     assert [question.key for question in frozen.asked] == ["semantic", "appearance", "motion", "overall"]
     assert [question.steps for question in frozen.asked] == [3, 0, 0, 0] and frozen.asked[0].both_bad
+    assert [len(question.tags) for question in frozen.asked] == [0, 0, 3, 0]
     assert frozen.languages == ("en", "de") and set(frozen.texts) == {"de"}
     assert not read_settings(folder).recruitment.codes, "no code of anybody's study"
 
@@ -206,6 +212,97 @@ def test_a_log_with_an_answer_that_was_not_asked_is_refused(tmp_path: Path) -> N
     write_log(folder, rechain(votes))
     with pytest.raises(DataError, match="vote 4 is no answer that the protocol offers: motion: that was not offered"):
         load_ballots(folder)
+
+
+def test_reasons_are_counted_by_what_was_preferred(ballots: Ballots, tmp_path: Path) -> None:
+    tagged = Question(key="semantic", wording="Which?", tags=("Wrong motion", "Flicker"))
+    protocol = ballots.protocol.model_copy(update={"questions": (tagged,), "also": ()})
+    # The first reason wherever something was preferred, the second in every fifth vote.
+    votes = rechain(
+        [
+            vote.model_copy(
+                update={"beside": {}, "tags": (*((0,) if vote.chosen else ()), *((1,) if place % 5 == 0 else ()))}
+            )
+            for place, vote in enumerate(ballots.votes)
+        ]
+    )
+    asked = Ballots(protocol, ballots.key, tuple(votes), ballots.raters, votes[-1].hash)
+    result = analyse(asked)
+    (details,) = details_of(result)
+    main, names = [vote for vote in votes if vote.role == "main"], asked.key.names()
+    assert [(one.tag, one.method) for one in details.tags[:3]] == [
+        ("Wrong motion", method.name) for method in result.questions[0].methods
+    ]
+    for one in details.tags:
+        number = tagged.tags.index(one.tag)
+        own = [vote for vote in main if one.method in {names[code] for code in vote.order}]
+        for (ticked, of), group in (
+            (one.preferred, [vote for vote in own if vote.chosen and names[vote.chosen] == one.method]),
+            (one.passed_over, [vote for vote in own if vote.chosen and names[vote.chosen] != one.method]),
+            (one.tied, [vote for vote in own if not vote.chosen]),
+        ):
+            assert (ticked, of) == (sum(number in vote.tags for vote in group), len(group))
+    assert any(0 < one.preferred[0] < one.preferred[1] for one in details.tags)
+    text = "\n".join(report_lines(result))
+    assert "reason ticked" in text and "mean grade" not in text
+    assert "[reasons to tick]" in methods_text(result) and "mean grades" not in methods_text(result)
+    assert "Reasons to tick, counted: Wrong motion; Flicker." in preregistration(protocol)
+    export(asked, tmp_path)
+    with (tmp_path / "votes.csv").open(newline="", encoding="utf-8") as handle:
+        rows = list(csv.DictReader(handle))
+    assert [row["tags"] for row in rows] == ["; ".join(tagged.tags[n] for n in vote.tags) for vote in votes]
+
+
+def test_reasons_are_translated_and_taken_as_they_are_offered(tmp_path: Path) -> None:
+    folder = make_study(tmp_path / "study", training=0)
+    settings_path(folder).write_text(
+        "languages: [en, de]\n"
+        "questions: {semantic: {wording: {en: W, de: W}, help: {en: H, de: H}, tags: [{en: Style, de: Stil}, XY]}}\n"
+    )
+    frozen = freeze_words(folder)
+    assert frozen.asked[0].tags == ("Style", "XY") and frozen.texts["de"]["question.semantic.tag.0"] == "Stil"
+    with serving(folder) as served:
+        rater = served.rater()
+        rater.http.headers["accept-language"] = "de"
+        trial = rater.next()
+        assert trial is not None and trial["question"]["tags"] == ["Stil", "XY"]
+        for tags in ([2], [-1], [1, 0], [0, 0]):
+            refused = rater.vote(trial["assignment"], tags=tags)
+            assert refused.status_code == 422 and "that tag was not offered" in refused.json()["message"]
+        assert rater.vote(trial["assignment"], tags=[0, 1]).status_code == 201
+    assert load_ballots(folder).votes[0].tags == (0, 1)
+
+
+def test_a_model_is_asked_every_question_on_the_same_cell_and_compared_on_each(ballots: Ballots) -> None:
+    protocol = ballots.protocol
+    alone = model_trials(protocol.model_copy(update={"also": ()}), 2)
+    trials = model_trials(protocol, 2)
+    assert [(name, trial) for name, trial in trials if trial.question == "semantic"] == list(alone), "names stay"
+    shown = {(trial.question, trial.cell, trial.order) for _, trial in trials if trial.role == "main"}
+    assert {(key, *rest) for key in ("semantic", "motion", "looks") for _, *rest in shown} == shown
+    strength = {code: -number for number, code in enumerate(protocol.methods)}
+
+    def choice(trial: Trial) -> int:
+        """The stronger one, of motion the weaker one."""
+        left, right = (strength.get(code, 0) for code in trial.order)
+        return int((left < right) != (trial.question == "motion"))
+
+    votes = tuple(
+        ModelVote(
+            trial=name, role=trial.role, cell=trial.cell, case=trial.case, question=trial.question,
+            order=trial.order, choice=choice(trial), at_us=0,
+        )
+        for name, trial in trials
+    )  # fmt: skip
+    head = Head(column="planted", identity={}, study="test", protocol_sha256=protocol.sha256, passes=2)
+    report = analyse_model(ballots, included(ballots, conducts(ballots)), ModelBallots(head, votes, len(votes), {}))
+    semantic, motion, looks = report.questions
+    names = [method.name for method in semantic.methods]
+    assert [method.name for method in motion.methods] == names[::-1]
+    for question in (semantic, motion):
+        assert question.agreement is not None and question.agreement.with_people.estimate > 0.7
+    assert semantic.gold[1] > 0 and motion.gold == (0, 0), "checks are of the planned question"
+    assert looks.votes == motion.votes
 
 
 GRADED = """

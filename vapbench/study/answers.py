@@ -46,4 +46,6 @@ def _fault(question: Question, given: Given, shown: int, ties: bool) -> str:
         return "a grade is missing" if graded else "no grade was asked for"
     if given.grade is not None and (abs(given.grade) > question.steps or given.choice != side_of(given.grade)):
         return "that grade was not offered"
+    if list(given.tags) != sorted(set(given.tags)) or not all(0 <= tag < len(question.tags) for tag in given.tags):
+        return "that tag was not offered"
     return ""

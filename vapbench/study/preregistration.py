@@ -59,6 +59,8 @@ def _asked(question: Question) -> str:
         said.append(f"Graded on {2 * question.steps + 1} steps; the model takes the side, mean grades are described.")
     if question.both_bad:
         said.append('"Both are bad" is an answer, a tie for the model, and counted.')
+    if question.tags:
+        said.append(f"Reasons to tick, counted: {'; '.join(question.tags)}.")
     if not question.required:
         said.append("May be left out.")
     return " ".join(said)

@@ -34,6 +34,7 @@ Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}$")]
 SurveyKind = Literal["choice", "number", "text"]
 SmallWindow = Literal["refuse", "mark"]
 AnswerKind = Literal["choice", "graded5", "graded7"]
+MOST_TAGS = 9
 _STEPS: dict[AnswerKind, int] = {"choice": 0, "graded5": 2, "graded7": 3}
 
 
@@ -78,7 +79,7 @@ class MediaFacts(Frozen):
 class Question(Frozen):
     """What raters are asked of a trial."""
 
-    ADDED: ClassVar[frozenset[str]] = frozenset({"required", "answer", "both_bad"})
+    ADDED: ClassVar[frozenset[str]] = frozenset({"required", "answer", "both_bad", "tags"})
 
     key: Name
     wording: str = Field(min_length=1)
@@ -89,6 +90,8 @@ class Question(Frozen):
     """One of what is shown; of pairs also how much better it is, on a scale of 5 or 7 with "no difference" midway."""
     both_bad: bool = False
     """Of pairs: whether "both are bad" is an answer. For the strengths it is a tie."""
+    tags: tuple[Annotated[str, StringConstraints(min_length=1)], ...] = Field(default=(), max_length=MOST_TAGS)
+    """Reasons to tick; answers have their numbers, from 0."""
 
     @property
     def steps(self) -> int:

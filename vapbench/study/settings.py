@@ -18,6 +18,7 @@ from vapbench.files.atomic import write_text
 from vapbench.files.parsing import read_yaml
 from vapbench.study.folder import StudyFolder
 from vapbench.study.protocol import (
+    MOST_TAGS,
     AnswerKind,
     Consent,
     Exclusions,
@@ -53,6 +54,7 @@ class QuestionText(Frozen):
     help: Text = ""
     answer: AnswerKind = "choice"
     both_bad: bool = False
+    tags: tuple[Text, ...] = Field(default=(), max_length=MOST_TAGS)
 
 
 class AlsoText(QuestionText):
@@ -197,7 +199,7 @@ def worded(protocol: Protocol, file: StudyFile, where: str) -> Protocol:
         own = file.questions.get(key)
         words = put(f"question.{key}.wording", own.wording if own else None)
         help_text = put(f"question.{key}.help", own.help or None if own else None) if not own or own.help else ""
-        changed = {"wording": words, "help": help_text, **_answered(own)}
+        changed = {"wording": words, "help": help_text, **_answered(key, own, put)}
         questions.append(protocol.question(key).model_copy(update=changed))
     consent = file.consent
     changes: dict[str, Any] = {
@@ -220,7 +222,7 @@ def worded(protocol: Protocol, file: StudyFile, where: str) -> Protocol:
                 wording=put(f"question.{key}.wording", own.wording),
                 help=put(f"question.{key}.help", own.help) if own.help else "",
                 required=own.required,
-                **_answered(own),
+                **_answered(key, own, put),
             )
             for key, own in file.also.items()
         ),
@@ -241,9 +243,14 @@ def worded(protocol: Protocol, file: StudyFile, where: str) -> Protocol:
         raise DataError(f"{where}: {error.errors()[0]['msg'].removeprefix('Value error, ')}.") from error
 
 
-def _answered(own: QuestionText | None) -> dict[str, Any]:
+def _answered(key: str, own: QuestionText | None, put: Any) -> dict[str, Any]:
     """How a question is answered; one that the file says nothing of by a choice."""
-    return {"answer": own.answer if own else "choice", "both_bad": bool(own and own.both_bad)}
+    tags = own.tags if own else ()
+    return {
+        "answer": own.answer if own else "choice",
+        "both_bad": bool(own and own.both_bad),
+        "tags": tuple(put(f"question.{key}.tag.{n}", tag) for n, tag in enumerate(tags)),
+    }
 
 
 def _survey(when: str, asked: tuple[SurveyText, ...], put: Any) -> tuple[Survey, ...]:

@@ -10,7 +10,7 @@ from pydantic import Field, StrictBool, StrictInt, StringConstraints, model_vali
 from vapbench.core.case import Name
 from vapbench.errors import DataError
 from vapbench.files.atomic import digest
-from vapbench.study.protocol import Frozen
+from vapbench.study.protocol import MOST_TAGS, Frozen
 
 GENESIS = "0" * 64
 """``previous`` of the first vote."""
@@ -50,7 +50,7 @@ class Client(Frozen):
 class Given(Frozen):
     """An answer to one question about what was shown."""
 
-    ADDED: ClassVar[frozenset[str]] = frozenset({"grade", "both_bad"})
+    ADDED: ClassVar[frozenset[str]] = frozenset({"grade", "both_bad", "tags"})
 
     choice: StrictInt | Literal["tie"]
     """Presented position of the chosen one, from 0, or no difference."""
@@ -58,6 +58,8 @@ class Given(Frozen):
     """How much better: below 0 the left, above it the right; None where no grade was asked for, or both are bad."""
     both_bad: StrictBool = False
     """Whether no difference was said because both are bad."""
+    tags: tuple[StrictInt, ...] = Field(default=(), max_length=MOST_TAGS)
+    """Numbers of the question's tags that were ticked, ascending."""
 
 
 class Vote(Given):

@@ -1,4 +1,4 @@
-"""What the answers say beyond who was preferred: how much better, and that both were bad. Described, not tested."""
+"""What the answers say beyond who was preferred: how much better, both bad, reasons. Described, not tested."""
 
 from __future__ import annotations
 
@@ -40,6 +40,20 @@ class PairDetails:
 
 
 @dataclass(frozen=True)
+class TagDetails:
+    """How often a reason was ticked in votes that showed a method."""
+
+    tag: str
+    method: str
+    preferred: tuple[int, int]
+    """Ticked, of votes that preferred the method."""
+    passed_over: tuple[int, int]
+    """Ticked, of votes that preferred another."""
+    tied: tuple[int, int]
+    """Ticked, of votes that preferred none."""
+
+
+@dataclass(frozen=True)
 class Details:
     """One question, methods and pairs in the order of its result."""
 
@@ -48,6 +62,8 @@ class Details:
     """Largest grade of the scale; 0: none are asked for."""
     methods: tuple[MethodDetails, ...]
     pairs: tuple[PairDetails, ...]
+    tags: tuple[TagDetails, ...]
+    """Tag by tag, each with every method."""
 
 
 def details_of(result: StudyResult) -> tuple[Details, ...]:
@@ -57,7 +73,7 @@ def details_of(result: StudyResult) -> tuple[Details, ...]:
     return tuple(
         _of_question(terms, protocol.question(one.question), one, [v for v in votes if v.question == one.question])
         for one in result.questions
-        if protocol.question(one.question).steps or protocol.question(one.question).both_bad
+        if (asked := protocol.question(one.question)).steps or asked.both_bad or asked.tags
     )
 
 
@@ -72,12 +88,50 @@ def _of_question(terms: Terms, question: Question, result: QuestionResult, votes
         both = [vote for vote in votes if {pair.a, pair.b} == set(_shown(terms, vote))]
         bad_votes = sum(vote.both_bad for vote in both)
         pairs.append(PairDetails(pair.a, pair.b, _mean(terms, question, both, pair.a), bad_votes))
-    return Details(question.key, question.steps, tuple(methods), tuple(pairs))
+    tags = tuple(
+        _tag(terms, text, number, method.name, votes)
+        for number, text in enumerate(question.tags)
+        for method in result.methods
+    )
+    return Details(question.key, question.steps, tuple(methods), tuple(pairs), tags)
+
+
+def _tag(terms: Terms, text: str, number: int, method: str, votes: Sequence[Vote]) -> TagDetails:
+    own = [vote for vote in votes if method in _shown(terms, vote)]
+
+    def ticked(among: Sequence[Vote]) -> tuple[int, int]:
+        return sum(number in vote.tags for vote in among), len(among)
+
+    decisive = [(vote, terms.names[vote.chosen]) for vote in own if vote.chosen]
+    return TagDetails(
+        text,
+        method,
+        ticked([vote for vote, chosen in decisive if chosen == method]),
+        ticked([vote for vote, chosen in decisive if chosen != method]),
+        ticked([vote for vote in own if not vote.chosen]),
+    )
 
 
 def details_lines(details: Details) -> list[str]:
     """As plain text, below the question's own tables."""
+    return [*_numbers(details), *_tags(details)]
+
+
+def _tags(details: Details) -> list[str]:
+    if not details.tags:
+        return []
+    rows = [
+        (one.tag, one.method, *(f"{ticked} of {of}" for ticked, of in (one.preferred, one.passed_over, one.tied)))
+        for one in details.tags
+    ]
+    header = ("reason ticked", "method", "preferred", "passed over", "tied")
+    return ["", *table(header, rows)]
+
+
+def _numbers(details: Details) -> list[str]:
     graded, bad = details.steps > 0, any(method.both_bad for method in details.methods)
+    if not (graded or bad):
+        return []
     header = ("method", *(("mean grade",) if graded else ()), *(("both bad %",) if bad else ()))
     rows = [
         (one.method, *((_signed(one.grade),) if graded else ()), *((percent(one.both_bad),) if bad else ()))

@@ -102,6 +102,7 @@ def flat(ballots: Ballots, vote: Vote, why_not: str = "") -> dict[str, Any]:
         "place": vote.choice if isinstance(vote.choice, int) else None,
         "grade": vote.grade,
         "both_bad": vote.both_bad,
+        "tags": "; ".join(ballots.protocol.question(vote.question).tags[tag] for tag in vote.tags),
         "response_ms": vote.response_ms,
         "client_ms": vote.client.milliseconds,
         "plays": " ".join(map(str, vote.client.plays)),
@@ -186,37 +187,16 @@ def _arrow_type(pa: Any, name: str) -> Any:
 
 
 _INTEGERS = frozenset(
-    {
-        "sequence",
-        "place",
-        "grade",
-        "response_ms",
-        "client_ms",
-        "shown_us",
-        "stored_us",
-        "stalls",
-        "dropped_frames",
-        "hidden",
-    }
+    {"sequence", "place", "grade", "response_ms", "client_ms", "shown_us", "stored_us"}
+    | {"stalls", "dropped_frames", "hidden"}
     | {"viewport_width", "viewport_height", "window_width", "window_height"}
 )
 _COLUMNS = (
     *("study", "sequence", "rater", "case", "condition", "category", "question", "role", "shown", "left", "right"),
-    *(
-        "chosen",
-        "place",
-        "grade",
-        "both_bad",
-        "response_ms",
-        "client_ms",
-        "plays",
-        "stalls",
-        "dropped_frames",
-        "hidden",
-        "viewport_width",
-    ),
-    *("viewport_height", "window_width", "window_height", "small_window", "browser", "counts", "why_not", "late"),
-    *("shown_us", "stored_us", "comment", "hash"),
+    *("chosen", "place", "grade", "both_bad", "tags"),
+    *("response_ms", "client_ms", "plays", "stalls", "dropped_frames", "hidden"),
+    *("viewport_width", "viewport_height", "window_width", "window_height", "small_window", "browser"),
+    *("counts", "why_not", "late", "shown_us", "stored_us", "comment", "hash"),
 )
 _MODEL_COLUMNS = (
     *("study", "voter", "model", "trial", "case", "question", "role", "shown", "chosen", "place", "explanation"),

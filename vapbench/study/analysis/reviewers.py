@@ -119,5 +119,6 @@ def methods_text(result: StudyResult) -> str:
 def _asked(question: Question) -> str:
     said = [f"graded on {2 * question.steps + 1} steps"] if question.steps else []
     said += ['"both are bad" offered'] if question.both_bad else []
+    said += ["reasons to tick"] if question.tags else []
     said += [] if question.required else ["might be left out"]
     return f'"{question.wording}"' + (f" [{', '.join(said)}]" if said else "")

@@ -164,6 +164,7 @@ async def _state(request: Request) -> Response:
             "ties": protocol.ties,
             "below": bool(protocol.also) or any(question.steps for question in protocol.questions),
             "both_bad": any(question.both_bad for question in protocol.asked),
+            "tags": any(question.tags for question in protocol.asked),
             "play_fraction": protocol.session.min_play_fraction,
         },
     }

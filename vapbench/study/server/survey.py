@@ -51,6 +51,7 @@ def asking(protocol: Protocol, question: Question, language: str) -> dict[str, A
         "required": question.required,
         "steps": question.steps,
         "both_bad": question.both_bad,
+        "tags": [said(protocol, language, f"{start}.tag.{n}", tag) for n, tag in enumerate(question.tags)],
     }
 
 

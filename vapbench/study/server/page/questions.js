@@ -28,7 +28,7 @@ export class Questions {
   // Videos of results, which are the answers to a single question, and whatever else can be said.
   films(videos) {
     return this.results.map(({ value, label, key: digit }, n) => this.inRows
-      ? make("figure", { class: "film" }, videos[n], make("figcaption", { class: "caption name" }, label))
+      ? make("figure", { class: "film" }, videos[n], make("figcaption", { class: "caption" }, make("span", { class: "name" }, label)))
       : make("label", { class: "film choice" }, videos[n], make("span", { class: "caption" }, radio("choice", value, label), make("span", { class: "name" }, label), key(digit))));
   }
   extras() {
@@ -40,7 +40,15 @@ export class Questions {
   lines() {
     this.rows = this.inRows ? this.asked.map((question, n) => this.line(question, n)) : [];
     this.mark(0);
-    return this.rows;
+    return this.inRows ? this.rows : this.reasons(0);
+  }
+  // Reasons to tick; nobody has to.
+  reasons(n) {
+    const { tags } = this.asked[n];
+    if (!tags.length) return [];
+    const labels = tags.map((tag, place) =>
+      make("label", { class: "tag" }, make("input", { type: "checkbox", name: `${this.name(n)}-tag`, value: String(place) }), make("span", {}, tag)));
+    return [make("div", { class: "tags", role: "group", "aria-labelledby": `why-${n}` }, make("span", { class: "soft", id: `why-${n}` }, this.t("why")), ...labels)];
   }
   line(question, n) {
     const options = this.options(question).map(({ value, label, key: digit }) =>
@@ -49,7 +57,7 @@ export class Questions {
     // A single question is the heading of the page.
     const said = this.several ? [make("div", {}, make("p", { class: "name", id: `asked-${n}` }, question.wording), ...(help ? [make("p", { class: "soft", id: `asked-help-${n}` }, help)] : []))] : [];
     const about = this.several ? { "aria-labelledby": `asked-${n}`, ...(help ? { "aria-describedby": `asked-help-${n}` } : {}) } : { "aria-labelledby": "question", "aria-describedby": "question-help" };
-    const row = make("div", { class: question.steps ? "ask graded" : "ask", role: "radiogroup", tabindex: "-1", "aria-required": String(question.required), ...about }, ...said, make("div", { class: "options" }, ...options));
+    const row = make("div", { class: question.steps ? "ask graded" : "ask", role: "radiogroup", tabindex: "-1", "aria-required": String(question.required), ...about }, ...said, make("div", { class: "options" }, ...options), ...this.reasons(n));
     row.addEventListener("focusin", () => this.mark(n));
     return row;
   }
@@ -79,17 +87,23 @@ export class Questions {
   }
   inputs(n) { return [...document.querySelectorAll(`#answer input[name="${this.name(n)}"]`)]; }
   value(n) { return this.inputs(n).find((input) => input.checked)?.value; }
-  values() { return Object.fromEntries(this.asked.map((_, n) => [this.name(n), this.value(n)])); }
+  ticks(n) { return [...document.querySelectorAll(`#answer input[name="${this.name(n)}-tag"]`)]; }
+  tags(n) { return this.ticks(n).flatMap((tick) => (tick.checked ? [Number(tick.value)] : [])); }
+  // What is kept over a reload, by the inputs' names.
+  values() { return Object.fromEntries(this.asked.flatMap((_, n) => [[this.name(n), this.value(n)], [`${this.name(n)}-tag`, this.tags(n)]])); }
   fill(values) {
-    for (const n of this.asked.keys())
+    for (const n of this.asked.keys()) {
       for (const input of this.inputs(n)) input.checked = input.value === values[this.name(n)];
+      for (const tick of this.ticks(n)) tick.checked = (values[tick.name] ?? []).includes(Number(tick.value));
+    }
     this.mark(Math.max(0, this.open()));
   }
   // The first question from one on that nothing was said of; -1 if there is none.
   open(from = 0) { return this.asked.findIndex((_, n) => n >= from && this.value(n) === undefined); }
   missing() { return this.asked.flatMap(({ required }, n) => (required && !this.value(n) ? [n] : [])); }
 
-  // Answer the marked question by a key; the mark goes on to the next without an answer.
+  tick(place) { this.ticks(this.current)[place]?.click(); }
+  // Answer the marked question by a key; the mark goes on to the next without an answer, unless there are reasons to tick.
   press(pressed) {
     const question = this.asked[this.current];
     // No difference is 0 wherever it stands.
@@ -100,6 +114,7 @@ export class Questions {
     input.checked = true;
     input.dispatchEvent(new Event("change", { bubbles: true }));
     if (!this.inRows) return input.focus();
+    if (question.tags.length) return this.turn(this.current);
     const next = this.open(this.current + 1) < 0 ? this.open() : this.open(this.current + 1);
     this.turn(next < 0 ? this.current : next);
   }
@@ -107,7 +122,7 @@ export class Questions {
   turn(n) { this.rows[n]?.focus(); }
 
   given() {
-    const [own, ...beside] = this.asked.map((question, n) => [question.key, this.value(n) ? this.read(question, this.value(n)) : null]);
+    const [own, ...beside] = this.asked.map((question, n) => [question.key, this.value(n) ? { ...this.read(question, this.value(n)), ...(this.tags(n).length ? { tags: this.tags(n) } : {}) } : null]);
     const answered = beside.filter(([, answer]) => answer);
     return { ...own[1], ...(answered.length ? { beside: Object.fromEntries(answered) } : {}) };
   }

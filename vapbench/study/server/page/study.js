@@ -359,15 +359,37 @@ function lay(trial) {
     ...(trial.image ? [make("img", { src: trial.blobs[count + 1], alt: t("picture_alt") })] : []),
     ...(trial.prompt ? [make("p", { class: "soft" }, trial.prompt)] : []),
   );
-  const reference = make("figure", { class: "film reference" }, videos[0], make("figcaption", { class: "caption name" }, t("reference")));
+  const reference = make("figure", { class: "film reference" }, videos[0], make("figcaption", { class: "caption" }, make("span", { class: "name" }, t("reference"))));
   const results = trial.results.map((_, n) => film(trial.blobs[n + 1], t("result", { n: n + 1 })));
   videos.push(...results);
   questions = new Questions(trial, state.study.ties, t);
   $("stage").replaceChildren(reference, ...questions.films(results), ...questions.extras());
   $("asked").replaceChildren(...questions.lines());
   $("answer").toggleAttribute("data-rows", questions.inRows);
+  for (const [n, frame] of films().entries()) {
+    frame.querySelector(".caption").append(enlarger(n));
+    // A video that is no answer can be clicked.
+    if (!frame.matches("label")) frame.querySelector("video").onclick = () => toggleLarge(n);
+  }
   $("stage").dataset.count = count;
   return videos;
+}
+
+// One video as large as the window, the others playing on in step: the next one stands in its place.
+const films = () => [...$("stage").querySelectorAll(".film")];
+const enlarged = () => films().findIndex((frame) => frame.matches(".large"));
+function enlarge(wanted) {
+  for (const [n, frame] of films().entries()) {
+    frame.classList.toggle("large", n === wanted);
+    frame.querySelector(".enlarge").setAttribute("aria-pressed", String(n === wanted));
+  }
+}
+const toggleLarge = (n) => enlarge(enlarged() === n ? -1 : n);
+function enlarger(n) {
+  const name = t("enlarge", { name: n ? t("result", { n }) : t("reference") });
+  const button = make("button", { type: "button", class: "quiet enlarge", "aria-pressed": "false", "aria-label": name, title: name }, "\u2922");
+  button.onclick = () => toggleLarge(n);
+  return button;
 }
 
 // One row or two, whichever shows the videos larger in this window; the numbers are those of the style sheet.
@@ -377,7 +399,7 @@ function arrange() {
   const beneath = $("asked").offsetHeight;
   $("stage").style.setProperty("--beneath", `${beneath}px`);
   const across = Math.min(innerWidth, 1920) - 64;
-  const down = beneath ? Math.max(0.36 * innerHeight, innerHeight - 352 - beneath) : innerHeight - 424;
+  const down = questions.inRows ? Math.max(0.36 * innerHeight, innerHeight - 352 - beneath) : innerHeight - 424 - beneath;
   const width = (rows) => Math.min(across / (Math.ceil(count / rows) + 1) - 32, (down / rows) * ratio);
   const rows = count > 3 && width(2) > width(1) ? 2 : 1;
   $("stage").style.setProperty("--columns", Math.ceil(count / rows) + 1);
@@ -507,6 +529,7 @@ const confirmChoice = guarded(async () => {
     return say(missing);
   }
   trial.sent = true;
+  enlarge(-1);
   player.pause();
   const answer = outbox.put(trial.assignment, ballot());
   draft.drop();
@@ -647,6 +670,7 @@ const start = guarded(async () => {
 function suit() {
   for (const item of document.querySelectorAll("[data-tie]")) item.hidden = !state.study.ties;
   for (const item of document.querySelectorAll("[data-bad]")) item.hidden = !state.study.both_bad;
+  for (const item of document.querySelectorAll("[data-tags]")) item.hidden = !state.study.tags;
   for (const item of document.querySelectorAll("[data-asked]")) item.hidden = (item.dataset.asked === "below") !== state.study.below;
 }
 
@@ -712,8 +736,9 @@ $("instructions-go").onclick = guarded(begin);
 $("feedback-go").onclick = () => advance();
 $("answer").addEventListener("submit", (event) => { event.preventDefault(); confirmChoice(); });
 $("answer").addEventListener("change", (event) => {
-  if (event.target.type !== "radio" || current.sent) return;
+  if (current.sent || !["radio", "checkbox"].includes(event.target.type)) return;
   draft.keep();
+  if (event.target.type === "checkbox") return;
   invite();
   say(t("chosen", { name: event.target.getAttribute("aria-label") }));
 });
@@ -780,7 +805,14 @@ addEventListener("keydown", (event) => {
     else if (!$("trial").hidden) confirmChoice();
     return;
   }
-  if (!$("shortcuts").checked || $("trial").hidden || $("answer").hidden) return;
+  if ($("trial").hidden || $("answer").hidden) return;
+  if (enlarged() >= 0 && ["Escape", "ArrowLeft", "ArrowRight"].includes(event.key)) {
+    // Not the radio button that has the focus.
+    event.preventDefault();
+    const count = films().length, step = { ArrowLeft: count - 1, ArrowRight: 1 }[event.key];
+    return enlarge(step ? (enlarged() + step) % count : -1);
+  }
+  if (!$("shortcuts").checked) return;
   if (event.key === " ") {
     // An empty radio button is filled by Space, as everywhere.
     if (native || (at.matches("input[type=radio]") && !at.checked)) return;
@@ -788,6 +820,10 @@ addEventListener("keydown", (event) => {
     player?.toggle();
   } else if (event.key === "r" || event.key === "R") player?.restart();
   else if (event.key === "?") openHelp();
+  // The one under the pointer, else the first result.
+  else if (event.key === "f" || event.key === "F") enlarge(enlarged() < 0 ? [films().findIndex((frame) => frame.matches(":hover")), 1].find((n) => n >= 0) : -1);
+  // Where digits are typed with Shift they are digits.
+  else if (event.shiftKey && /^Digit[1-9]$/.test(event.code) && !/^\d$/.test(event.key)) questions.tick(Number(event.code.slice(5)) - 1);
   else if (!current.sent) questions.press(event.key);
 });
 
