@@ -15,7 +15,7 @@ from vapbench.study.analysis.fit import Terms, analyse_votes
 from vapbench.study.analysis.results import MethodResult
 from vapbench.study.judging.log import ModelBallots, ModelVote
 from vapbench.study.protocol import Protocol
-from vapbench.study.votes import Vote
+from vapbench.study.votes import Vote, each_answer
 
 
 @dataclass(frozen=True)
@@ -71,13 +71,13 @@ def analyse_model(ballots: Ballots, kept: Sequence[Vote], model: ModelBallots) -
         kept: people's main votes of the published analysis.
         model: the model's.
     """
-    terms, main = Terms.of(ballots), model.as_votes("main")
+    terms, main, human = Terms.of(ballots), model.as_votes("main"), each_answer(kept)
     fitted = {result.question: result for result in analyse_votes(terms, main)}
     results = []
     for question, fit in fitted.items():
         own = [vote for vote in model.votes if vote.question == question]
         asked = [vote for vote in main if vote.question == question]
-        people = [vote for vote in kept if vote.question == question]
+        people = [vote for vote in human if vote.question == question]
         cells = {vote.cell for vote in asked}
         beside = [vote for vote in people if vote.cell in cells]
         repeats, followed = _repeats(own, ballots.protocol)

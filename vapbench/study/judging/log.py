@@ -45,7 +45,7 @@ class ModelVote(Frozen):
 
     voter: Literal["model"] = "model"
     trial: str
-    """``<pass>-<place>``: which of the planned trials it answers."""
+    """Name of the planned trial that it answers."""
     role: TrialRole
     cell: str
     case: Name

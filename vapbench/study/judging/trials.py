@@ -2,12 +2,14 @@
 
 A model does not tire and does not leave. In each pass it sees every cell of the design once, and every check, in the
 order and on the sides that the assigner gives to a rater who is all alone. Sides of pairs are balanced within each
-cell, so the second pass shows every pair the other way round: a repeat of everything.
+cell, so the second pass shows every pair the other way round: a repeat of everything. What people answer in one viewing
+a model is asked one by one, on the same cell in the same order.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 from vapbench.study.design.assign import Coverage, Design, RaterState, Trial, next_trial
 from vapbench.study.protocol import Protocol
@@ -16,7 +18,7 @@ PASSES = 2
 
 
 def model_trials(protocol: Protocol, passes: int) -> tuple[tuple[str, Trial], ...]:
-    """Every trial of a model, with its name ``<pass>-<place>``.
+    """Every trial of a model, with its name ``<pass>-<place>``, or ``<pass>-<place>-<question>`` for one beside it.
 
     Nothing looks at an answer, so that trials may be asked at once, in any order, and again after an interruption. The
     trials of fewer passes are the first of those of more.
@@ -31,7 +33,10 @@ def model_trials(protocol: Protocol, passes: int) -> tuple[tuple[str, Trial], ..
         ) is not None:
             coverage.add(design, trial)
             history.append(trial)
-            trials.append((f"{number + 1}-{len(history):05}", trial))
+            name = f"{number + 1}-{len(history):05}"
+            trials.append((name, trial))
+            if trial.role == "main":
+                trials += [(f"{name}-{also.key}", replace(trial, question=also.key)) for also in protocol.also]
     return tuple(trials)
 
 
