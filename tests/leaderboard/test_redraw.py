@@ -69,6 +69,7 @@ def test_clips_made_again_are_on_the_pages_of_cases_and_methods(results: Path, t
     assert method.count("<video") == 5 and "5 of 66" in method and "made again for this page" not in method
     metric = (site / "metric" / "mini" / "semantic_alignment-embedding-v1.html").read_text()
     assert "0 to 100, as shown here" in metric and "<code>first_frame_psnr</code>" in metric
+    assert "With every method's clips" in (site / "gallery" / "mini.html").read_text().replace("&#39;", "'")
     shown = set(re.findall(r"media/(\w+)\.mp4", case))
     assert shown > {file_sha256(path)[:24] for path in made if path.name.startswith("mini_bolumo--scene-1000")}
     assert not (build(results, home, tmp_path / "plain", videos=False).index.parent / "media").exists()

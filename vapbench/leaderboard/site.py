@@ -29,7 +29,7 @@ from vapbench.leaderboard.addresses import (
 from vapbench.leaderboard.boards import BADGES, Board, Entry, Leaderboard, LeftOut, collect, headline, slug
 from vapbench.leaderboard.card import SIZE, draw_card
 from vapbench.leaderboard.changelog import Change, update_changelog
-from vapbench.leaderboard.charts import by_category, by_condition, plot_of
+from vapbench.leaderboard.charts import by_category, by_condition, human, plot_of
 from vapbench.leaderboard.media import ELSEWHERE, Clip, MediaFiles
 from vapbench.leaderboard.metric_views import metric_view
 from vapbench.leaderboard.redraw import clips_below
@@ -223,7 +223,7 @@ def _method_pages(site: _Site, board: Board) -> None:
     rows = {row.label: row for row in board.whole.rows}
     for entry in board.entries:
         clips = [
-            site.media.output(entry, row, _seeded(case, row.seed, len(made)), page=pages[case])
+            site.media.output(entry, row, _seeded(case, row.seed, len(made)), human(row.condition), pages[case])
             for case, made in entry.run.generations.items()
             if case in pages
             for row in made
@@ -266,11 +266,15 @@ def _metric_pages(site: _Site, board: Board) -> None:
 
 def _case_pages(site: _Site, board: Board) -> None:
     conditions: dict[str, list[tuple[str, str, str, Clip]]] = {}
+    filmed: list[tuple[str, str, str]] = []
     for case, planner in board.cases.items():
         planned = planner.run.cases()[case]
         condition, page = planned.condition or "", case_page(board, case)
         first = site.media.given(planner, planned, "image", f"First frame of {case}")
         conditions.setdefault(condition, []).append((case, page, planned.caption or "", first))
+        clips = list(_clips(site, board, case, planner, planned))
+        if any(clip.page and clip.kind == "video" for clip in clips):
+            filmed.append((case, page, condition or case))
         site.add(
             page,
             "case.html",
@@ -282,7 +286,7 @@ def _case_pages(site: _Site, board: Board) -> None:
             condition=condition,
             caption=planned.caption or "",
             reference_caption=planned.reference_caption or "",
-            clips=list(_clips(site, board, case, planner, planned)),
+            clips=clips,
             columns=board.whole.columns,
             lines=list(case_lines(board, case)),
         )
@@ -292,6 +296,8 @@ def _case_pages(site: _Site, board: Board) -> None:
         title=f"Cases of {board.suite}",
         board=board,
         conditions=sorted(conditions.items()),
+        # Where every case has clips, nobody need be told which.
+        filmed=filmed if len(filmed) < len(board.cases) else [],
     )
 
 

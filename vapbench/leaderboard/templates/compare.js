@@ -22,7 +22,9 @@
     const frame = make('div', source ? '' : 'No video of it is kept here.', source ? 'frame' : 'frame none');
     if (source) {
       const video = make('video');
-      Object.assign(video, { src: source, preload: 'none', muted: true, playsInline: true });
+      // A clip's late frame lies beside it.
+      const poster = source.replace(/(-shown)?\.\w+$/, '-late.png');
+      Object.assign(video, { src: source, poster, preload: 'none', muted: true, playsInline: true });
       video.setAttribute('aria-label', label);
       frame.append(video);
     }
@@ -30,6 +32,7 @@
     if (text) figure.append(make('p', text));
     return figure;
   }
+  const filmed = (sides, i) => sides.filter((side) => side.videos[i]).length;
   function draw() {
     const column = data.columns[metric.value], sides = [a, b].map((side) => data.methods[side.value]);
     const names = [a, b].map((side) => side.selectedOptions[0].textContent);
@@ -49,6 +52,7 @@
       const sign = order.value === 'a' ? -1 : 1;
       duels.sort((x, y) => (x.ahead === 'gone') - (y.ahead === 'gone') || sign * (x.lead - y.lead) || x.i - y.i);
     }
+    else duels.sort((x, y) => filmed(sides, y.i) - filmed(sides, x.i) || x.i - y.i);
     const says = column.up === null ? ['higher', 'higher'] : ['ahead', 'ahead'];
     $('wins').textContent = `${column.title}: ${names[0]} ${says[0]} in ${count.a}, ${names[1]} ${says[1]} in ${count.b}, `
       + `${count.tie} ties, ${count.gone} without both scores; ${duels.length} cases.`;
@@ -58,8 +62,8 @@
       link.href = item.page;
       title.append(link);
       const pair = make('div', '', 'pair');
-      // Three empty frames would only make the page long.
-      const bare = !item.reference && !sides.some((side) => side.videos[i]);
+      // A reference beside two empty frames would only make the page long.
+      const bare = !filmed(sides, i);
       pair.append(
         clip('Reference', item.reference, item.condition, bare),
         ...sides.map((side, k) => clip(names[k], side.videos[i],
