@@ -14,7 +14,7 @@ from vapbench.core.case import Case
 from vapbench.methods import resolve
 from vapbench.metrics.base import Metric
 from vapbench.running.context import Settings
-from vapbench.running.plan import Column, plan_run
+from vapbench.running.plan import MetricSpec, plan_run
 from vapbench.running.run import execute
 
 
@@ -39,7 +39,7 @@ def score_folder(
         (case, column) -> score.
     """
     plan = plan_run("own", "all", resolve(f"folder:path={place / 'videos'}"), cases, [0], place / "runs")
-    wanted = [Column(loaded(metrics[name]), {}, ()) for name in columns]
+    wanted = [MetricSpec(loaded(metrics[name]), {}, ()) for name in columns]
     execute(plan, wanted, Settings(device=str(device)), Silent())
     rows = [row for column in wanted for row in plan.folder.scores(column.slug).values()]
     return {(row.case, row.metric): float(row.value or 0.0) for row in rows}

@@ -36,7 +36,7 @@ from vapbench.metrics.base import Metric
 from vapbench.results.keys import column_slug
 from vapbench.results.run import GenerationRow, ScoreRow
 from vapbench.running.pending import pending, pending_scores
-from vapbench.running.plan import Column, RunPlan, plan_run
+from vapbench.running.plan import MetricSpec, RunPlan, plan_run
 
 SIZES = (100, 1_000, 10_000, 100_000, 1_000_000)
 STAGES = ("plan", "resume", "report")
@@ -128,9 +128,9 @@ def write_finished(folder: Path, rows: int) -> None:
         write_rows(plan.folder.scores_path(column_slug(column.metric.name, {})), scores)
 
 
-def columns() -> list[Column]:
+def columns() -> list[MetricSpec]:
     """The columns of the finished run."""
-    return [Column(Constant(f"metric_{number}"), {}, ()) for number in range(COLUMNS)]  # type: ignore[arg-type]
+    return [MetricSpec(Constant(f"metric_{number}"), {}, ()) for number in range(COLUMNS)]  # type: ignore[arg-type]
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from vapbench.files.atomic import file_sha256
 from vapbench.files.journal import seal
 from vapbench.results.run import GenerationRow, RunFolder, ScoreRow
 from vapbench.running.pending import pending_scores
-from vapbench.running.plan import Column, columns
+from vapbench.running.plan import MetricSpec, columns
 from vapbench.suites import load_suites
 
 METRICS = [
@@ -22,7 +22,7 @@ METRICS = [
 ROWS, AIM = 100_000, 2.0
 
 
-def write_run(folder: RunFolder, cases: list[Case], wanted: list[Column], seeds: int) -> None:
+def write_run(folder: RunFolder, cases: list[Case], wanted: list[MetricSpec], seeds: int) -> None:
     """Write generations, scores and (tiny) videos as a run would have."""
     folder.videos.mkdir(parents=True)
     made = []

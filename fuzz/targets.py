@@ -19,7 +19,7 @@ from vapbench.files.parsing import parse_json, read_csv
 from vapbench.leaderboard.check import manifest_problems, row_problems
 from vapbench.leaderboard.submission import read_submission
 from vapbench.methods.folder import Folder
-from vapbench.report.read.evidence import read_evidence
+from vapbench.report.read.run_summary import read_summary
 from vapbench.report.tables import agreement as human
 from vapbench.report.tables import votes as judged
 from vapbench.report.tables.summary import summarise_run
@@ -74,7 +74,7 @@ def _run(data: bytes) -> None:
     _written("run/scores/m.jsonl", _SCORE)
     with contextlib.suppress(ValueError):
         manifest_problems(parse_json(data), submitted=True)
-    summarise_run(read_evidence(folder))
+    summarise_run(read_summary(folder))
     status_of(folder)
 
 

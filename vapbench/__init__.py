@@ -57,8 +57,8 @@ _EXPORTS = {
     "checkpoint_folder": "vapbench.checkpoints.folder",
     "checkpoint_identity": "vapbench.checkpoints.folder",
     "depth_to_rgb": "vapbench.core.control",
-    "evenly": "vapbench.core.clip",
-    "fit": "vapbench.core.clip",
+    "linspace_indices": "vapbench.core.clip",
+    "resize_clip": "vapbench.core.clip",
     "flow_to_rgb": "vapbench.core.control",
     "load_upstream_pipeline": "vapbench.methods.pipelines",
     "local_folder": "vapbench.checkpoints.folder",
@@ -90,8 +90,8 @@ if TYPE_CHECKING:
     from vapbench.core.case import Media as Media
     from vapbench.core.case import Reference as Reference
     from vapbench.core.clip import Clip as Clip
-    from vapbench.core.clip import evenly as evenly
-    from vapbench.core.clip import fit as fit
+    from vapbench.core.clip import linspace_indices as linspace_indices
+    from vapbench.core.clip import resize_clip as resize_clip
     from vapbench.core.control import depth_to_rgb as depth_to_rgb
     from vapbench.core.control import flow_to_rgb as flow_to_rgb
     from vapbench.core.control import unit_depth as unit_depth

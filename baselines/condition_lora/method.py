@@ -46,9 +46,9 @@ class ConditionLora(PipelineMethod):
     """Scale of the adapter."""
 
     # Where adapters lie is recorded; what they are is keyed, by `inputs`.
-    not_keyed = PipelineMethod.not_keyed | {"adapters"}
+    unhashed_params = PipelineMethod.unhashed_params | {"adapters"}
 
-    def group(self, case: Case) -> str:
+    def batch_key(self, case: Case) -> str:
         """Cases of one condition are generated together, so that adapters are swapped as seldom as can be."""
         return case.condition
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from vapbench import Case, Clip, Method, NotApplicable, fit
+from vapbench import Case, Clip, Method, NotApplicable, resize_clip
 
 
 class Floor(Method):
@@ -15,7 +15,7 @@ class Floor(Method):
     def generate(self, case: Case, seed: int) -> Clip:
         """Return the clip at the suite's size, length and rate."""
         spec = case.clip
-        return fit(self.video(case), spec.frames, spec.fps, spec.height, spec.width)
+        return resize_clip(self.video(case), spec.frames, spec.fps, spec.height, spec.width)
 
     def video(self, case: Case) -> Clip:
         """The clip, at whatever size it has."""
@@ -38,7 +38,7 @@ class Frozen(Floor):
     """The first frame, repeated."""
 
     def video(self, case: Case) -> Clip:
-        """One frame; ``fit`` repeats it."""
+        """One frame; ``resize_clip`` repeats it."""
         return Clip(case.image.first_frame()[None], case.clip.fps)
 
 

@@ -29,12 +29,12 @@ from vapbench import (
     FlowEstimator,
     PipelineMethod,
     depth_to_rgb,
-    fit,
     flow_to_rgb,
     load_upstream_pipeline,
     rendered_depth,
     rendered_flow,
     renderer_version,
+    resize_clip,
     unit_depth,
 )
 
@@ -116,7 +116,7 @@ class StructureControl(PipelineMethod):
     def make(self, case: Case, clip: ClipSpec, generator: torch.Generator) -> Any:
         """Generate, the control video steering every frame but the first, which is given."""
         control = self.control_video(case, clip)
-        first = fit(Clip(case.image.first_frame()[None], clip.fps), 1, clip.fps, clip.height, clip.width).frames
+        first = resize_clip(Clip(case.image.first_frame()[None], clip.fps), 1, clip.fps, clip.height, clip.width).frames
         video = [Image.fromarray(frame) for frame in (*first, *control[1:])]
         # Black keeps what is there, white generates.
         mask = [Image.new("L", (clip.width, clip.height), level) for level in (0, *[255] * (clip.frames - 1))]
@@ -127,7 +127,7 @@ class StructureControl(PipelineMethod):
         key = case.id, case.reference.video.sha256
         if key not in self._controls:
             made = Clip(self._control(case, clip), clip.fps)
-            self._controls = {key: fit(made, clip.frames, clip.fps, clip.height, clip.width).frames}
+            self._controls = {key: resize_clip(made, clip.frames, clip.fps, clip.height, clip.width).frames}
         return self._controls[key]
 
     def _control(self, case: Case, clip: ClipSpec) -> Frames:
@@ -135,7 +135,7 @@ class StructureControl(PipelineMethod):
             return depth_to_rgb(rendered_depth(case))
         if self.source == "rendered" and self.control == "flow":
             return flow_to_rgb(rendered_flow(case))
-        frames = fit(case.reference.video.read(), clip.frames, clip.fps, clip.height, clip.width).frames
+        frames = resize_clip(case.reference.video.read(), clip.frames, clip.fps, clip.height, clip.width).frames
         if self._estimator is None:
             return frames
         estimated = self._estimator(frames)

@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from vapbench.running.plan import Column, columns
+from vapbench.running.plan import MetricSpec, columns
 from vapbench.running.progress import progress
 from vapbench.stats.intervals import Estimate
 from vapbench.validation.audit.edits import EDITS
@@ -91,7 +91,7 @@ def category(audits: Sequence[Audit]) -> str:
     return "\n".join(lines)
 
 
-def concordances(wanted: Sequence[Column], by_category: Mapping[str, Mapping[str, Sequence[Scores]]]) -> str:
+def concordances(wanted: Sequence[MetricSpec], by_category: Mapping[str, Mapping[str, Sequence[Scores]]]) -> str:
     """How often each column orders two versions of a video as the mini suite's own reader does."""
     sign = {column.label: 1 if column.metric.higher_is_better else -1 for column in wanted}
     lines = [row("column", *by_category), row(*["---"] * (len(by_category) + 1))]

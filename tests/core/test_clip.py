@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import moving_clip
-from vapbench.core.clip import Clip, evenly, fit
+from vapbench.core.clip import Clip, linspace_indices, resize_clip
 from vapbench.errors import DataError
 
 
@@ -33,7 +33,7 @@ def test_from_float_rounds_and_refuses_nan() -> None:
 
 @pytest.mark.parametrize(("count", "wanted"), [(49, 49), (81, 49), (13, 49), (1, 5), (7, 1)])
 def test_evenly_keeps_both_ends(count: int, wanted: int) -> None:
-    indices = evenly(count, wanted)
+    indices = linspace_indices(count, wanted)
     assert len(indices) == wanted
     assert indices == sorted(indices)
     assert indices[0] == 0
@@ -42,7 +42,7 @@ def test_evenly_keeps_both_ends(count: int, wanted: int) -> None:
 
 def test_fit_gives_the_size_asked_for_and_leaves_a_fitting_clip_alone() -> None:
     clip = moving_clip(frames=9)
-    fitted = fit(clip, frames=5, fps=16, height=16, width=24)
+    fitted = resize_clip(clip, frames=5, fps=16, height=16, width=24)
     assert fitted.frames.shape == (5, 16, 24, 3)
     assert fitted.fps == 16
-    assert np.array_equal(fit(clip, 9, 8, 32, 48).frames, clip.frames)
+    assert np.array_equal(resize_clip(clip, 9, 8, 32, 48).frames, clip.frames)

@@ -15,7 +15,7 @@ from tests.fuzz.hostile import DEEP, MEGABYTE, changed, dumps, files_below, fuzz
 from vapbench.files.parsing import parse_json
 from vapbench.leaderboard.check import manifest_problems, row_problems
 from vapbench.report.page.page import render_page
-from vapbench.report.read.evidence import read_evidence
+from vapbench.report.read.run_summary import read_summary
 from vapbench.report.render.formats import render
 from vapbench.report.render.terminal import lines
 from vapbench.report.tables.layout import Layout
@@ -77,7 +77,7 @@ def use(generations: bytes, scores: bytes, manifest: bytes) -> None:
         for finding in held(lambda: list(check_run(folder))) or ():
             assert "\n" not in finding.problem
         held(lambda: row_problems(folder.path))
-        if (run := held(lambda: read_evidence(folder))) is not None:
+        if (run := held(lambda: read_summary(folder))) is not None:
             table = held(lambda: summarise_run(run))
             page = held(lambda: render_page(run))
             assert page is None or page.count("<script") == 1
@@ -171,7 +171,7 @@ def test_any_text_survives_as_a_row(text: str, value: Any) -> None:
         (score,) = folder.scores("m").values()
         assert score.note == score.parts["raw"] == kept
         assert folder.manifest().cases["case-1"].caption == text
-        assert held(lambda: render_page(read_evidence(folder))).encode()  # type: ignore[union-attr]
+        assert held(lambda: render_page(read_summary(folder))).encode()  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ def test_animated_pictures_frames_and_videos_of_other_names_are_found(
         path.with_name("x.mp4").rename(path)
     write_video(both.with_name(f"{both.name}.mp4"), moving_clip())
     method = Folder(outputs)
-    method.survey(cases)
+    method.prepare_cases(cases)
     assert [method.video(case.id) for case in cases] == [
         outputs / f"{apng.name}.png",
         frames,
@@ -122,7 +122,7 @@ def test_several_seeds_of_a_case(outputs: Path, make_case: Callable[..., Case]) 
         (outputs / name).parent.mkdir(exist_ok=True)
         (outputs / name).write_bytes(name.encode())
     method = Folder(outputs)
-    method.survey([one, two])
+    method.prepare_cases([one, two])
     assert (method.seeds([one]), method.seeds([two]), method.seeds([one, two])) == ([0, 3], [3, 5], [0, 3, 5])
     assert method.video(one.id, 3) == outputs / f"{one.id}_seed3.mov"
     assert method.video(two.id, 3) == outputs / "seed3" / f"{two.id}.webm"
@@ -155,7 +155,7 @@ def test_a_manifest_is_read_as_spreadsheets_write_it(outputs: Path, make_case: C
     written = text.format(one=one.id, ONE=one.id.upper(), two=two.id, here=outputs)
     (outputs / "Manifest.CSV").write_bytes(written.encode())
     method = Folder(outputs)
-    method.survey([one, two])
+    method.prepare_cases([one, two])
     assert method.video(one.id) == outputs / "a b.mp4"
     assert method.video(two.id) == outputs / "e\u0301.mp4"
     assert look(method, [one, two], [0], seconds=0).missing == []
@@ -166,7 +166,7 @@ def test_rows_of_a_manifest_that_lead_nowhere_are_named_by_line(outputs: Path, m
     write_video(outputs / "x.mp4", moving_clip())
     (outputs / "manifest.csv").write_text(f"case,video\n{one.id},gone.mp4\n{two.id},x.mp4\nx{two.id},x.mp4\n")
     method = Folder(outputs)
-    method.survey([one, two])
+    method.prepare_cases([one, two])
     found = look(method, [one, two], [0])
     gone = f"no such video {outputs}/gone.mp4; correct the row, or leave video blank."
     assert found.problems == [
@@ -204,7 +204,7 @@ def test_the_preflight_has_a_line_for_every_problem_file(outputs: Path, make_cas
     for name in ("notes.txt", f"{ids[7]}.flv", "._x.mp4", "deep/0.png", "deep/1.png"):
         (outputs / name).write_bytes(b"x")
     method = Folder(outputs)
-    method.survey([*cases, make_case(9)])
+    method.prepare_cases([*cases, make_case(9)])
     write_video(outputs / "deep" / f"{make_case(9).id}.mp4", moving_clip())
     found = look(method, cases, [0])
     assert (found.found, found.missing, found.outside, found.hidden) == (7, [ids[7]], 1, ["._x.mp4"])
@@ -234,7 +234,7 @@ def test_folders_of_frames_are_read_if_called_after_a_case(outputs: Path, make_c
         for number in range(3):
             (outputs / name / f"{number}.png").write_bytes(b"x")
     method = Folder(outputs)
-    method.survey(cases)
+    method.prepare_cases(cases)
     found = look(method, cases, [0])
     broken = outputs / f"{cases[0].id}__s0" / "0.png"
     assert found.missing == [cases[2].id]
@@ -270,7 +270,7 @@ def test_a_folder_without_any_video_of_a_case_says_what_it_holds(
         (outputs / name).write_bytes(b"x")
     case = make_case()
     method = Folder(outputs)
-    method.survey([case])
+    method.prepare_cases([case])
     with pytest.raises(DataError, match=message):
         refuse_none(method, look(method, [case], [0]), [case], "mini")
 
@@ -299,7 +299,7 @@ def test_a_folder_of_several_methods_asks_for_one(outputs: Path, make_case: Call
             (outputs / "all" / method).mkdir(parents=True, exist_ok=True)
             write_video(outputs / "all" / method / f"{case.id}.mp4", moving_clip())
     folder = Folder(outputs)
-    folder.survey(cases)
+    folder.prepare_cases(cases)
     with pytest.raises(DataError, match=r"in mine \(2 cases\), theirs \(1 cases\); .*: vapbench score .*/all/mine"):
         look(folder, cases, [0])
 
@@ -314,7 +314,7 @@ def test_one_folder_for_each_condition_case_or_seed_is_no_folder_of_methods(
         (outputs / name).parent.mkdir(exist_ok=True)
         write_video(outputs / name, moving_clip())
     folder = Folder(outputs)
-    folder.survey(cases)
+    folder.prepare_cases(cases)
     found = look(folder, cases, folder.seeds(cases))
     assert (found.found, found.problems, found.seeds) == (3, [], [0, 1])
 

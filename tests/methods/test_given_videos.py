@@ -242,12 +242,12 @@ def test_two_folders_of_frames_for_one_case_are_ambiguous(tmp_path: Path, case: 
         for number in range(3):
             Image.fromarray(np.zeros((64, 64, 3), np.uint8)).save(folder / f"{number}.png")
     method = Folder(tmp_path)
-    method.survey([case])
+    method.prepare_cases([case])
     with pytest.raises(DataError, match="both .* are named after"):
         method.video(case.id)
     shutil.rmtree(tmp_path / "b")
     method = Folder(tmp_path)
-    method.survey([case])
+    method.prepare_cases([case])
     assert method.video(case.id) == tmp_path / "a" / case.id, "those below ref/ are references"
 
 

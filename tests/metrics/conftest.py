@@ -205,12 +205,12 @@ def train_tiny_clip(folder: Path) -> None:
 
 def train_tiny_semantic(folder: Path) -> None:
     """Write a semantic encoder's folder, taught in a few steps that clips of one colour show one condition."""
-    from vapbench.core.clip import fit
+    from vapbench.core.clip import resize_clip
     from vapbench.models.semantic_encoder import SemanticEncoder, to_video
 
     torch.manual_seed(0)
     model = SemanticEncoder((8, 16), 8, tuple(COLOURS))
-    video = to_video(np.stack([fit(moving_clip(13, 64, 64, colour=c), 13, 8, 64, 64).frames for c in COLOURS]))
+    video = to_video(np.stack([resize_clip(moving_clip(13, 64, 64, colour=c), 13, 8, 64, 64).frames for c in COLOURS]))
     optimiser = torch.optim.Adam(model.parameters(), lr=1e-2)
     for _ in range(20):
         loss = torch.nn.functional.cross_entropy(model.logits(video), torch.arange(len(COLOURS)))

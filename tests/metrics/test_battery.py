@@ -13,7 +13,7 @@ from PIL import Image
 
 from tests.metrics.conftest import CPU, moving_clip, noisy
 from vapbench.core.case import Case, Media
-from vapbench.core.clip import Clip, fit
+from vapbench.core.clip import Clip, resize_clip
 from vapbench.errors import NotApplicable, VapbenchError
 from vapbench.metrics import REGISTRY, resolve
 from vapbench.metrics.base import Metric, Score, weights_of
@@ -268,7 +268,7 @@ def test_the_motion_magnitude_follows_the_speed(score: Scorer) -> None:
 
 def test_blur_lowers_similarity_to_the_ground_truth(score: Scorer) -> None:
     clip = moving_clip()
-    blurred = fit(fit(clip, 5, 8, 16, 17), 5, 8, 128, 136)
+    blurred = resize_clip(resize_clip(clip, 5, 8, 16, 17), 5, 8, 128, 136)
     assert _value(score(SSIM, blurred)) < _value(score(SSIM, clip)) - 0.02
 
 

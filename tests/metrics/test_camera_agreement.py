@@ -9,7 +9,7 @@ import pytest
 
 from tests.metrics.conftest import CPU, texture
 from vapbench.core.case import Case, ClipSpec, Media, Reference
-from vapbench.core.clip import Clip, fit
+from vapbench.core.clip import Clip, resize_clip
 from vapbench.core.video import write_lossless
 from vapbench.errors import NotApplicable
 from vapbench.metrics.base import Score
@@ -103,7 +103,7 @@ def test_what_is_no_move_changes_nothing(name: str, tmp_path: Path) -> None:
     usual = value(output, reference, tmp_path)
     mirrored = [Clip(clip.frames[:, :, ::-1], FPS) for clip in (output, reference)]
     darker = Clip((output.frames * 0.6).astype(np.uint8), FPS)
-    larger = fit(output, FRAMES, FPS, 128, 128)
+    larger = resize_clip(output, FRAMES, FPS, 128, 128)
     slower = Clip(output.frames, fps=FPS / 3)
     for changed in (darker, larger, slower):
         assert value(changed, reference, tmp_path) == pytest.approx(usual, abs=0.02)

@@ -11,7 +11,7 @@ import torch
 
 from tests.metrics.conftest import CPU, moving_clip, noisy, view
 from vapbench.core.case import Case
-from vapbench.core.clip import Clip, fit
+from vapbench.core.clip import Clip, resize_clip
 from vapbench.errors import NotApplicable, UsageError
 from vapbench.metrics import resolve
 from vapbench.metrics.base import Score
@@ -35,7 +35,7 @@ def test_frames_are_compared_one_by_one_with_the_ground_truth(case: Case) -> Non
 
     assert case.target is not None
     clip = moving_clip(9, 96, 100)
-    target = fit(case.target.read(), 9, 8, 96, 100)
+    target = resize_clip(case.target.read(), 9, 8, 96, 100)
     pairs = zip(_tensor(clip.frames), _tensor(target.frames), strict=True)
     wanted = [float(peak_signal_noise_ratio(a[None], b[None], data_range=1.0)) for a, b in pairs]
     scored = _score("torchmetrics:image.PeakSignalNoiseRatio", clip, case)

@@ -14,7 +14,7 @@ from PIL import Image
 
 from vapbench.errors import DataError, UsageError
 from vapbench.report.model import TableModel
-from vapbench.report.read.evidence import read_evidence
+from vapbench.report.read.run_summary import read_summary
 from vapbench.report.render.figures import KINDS, write_figure
 from vapbench.report.render.vbench import eval_results
 from vapbench.report.tables.agreement import HumanVote, metric_agreement, read_votes
@@ -232,7 +232,7 @@ def test_vbench_gets_its_own_columns_only_and_only_whole(runs: Runs, metric_data
     runs.write("vap", yes_no, metric="dynamic_degree[raft]")
     runs.write("vap", yes_no, metric="dynamic_degree[dis]")
     run = runs.write("vap", {**yes_no, "c3": Case("k3", (None,))}, metric="aesthetic_quality")
-    content, left_out = eval_results(read_evidence(run))
+    content, left_out = eval_results(read_summary(run))
     assert set(content) == {"dynamic_degree"}
     mean, videos = content["dynamic_degree"]
     assert mean == 0.5 and [video["video_results"] for video in videos] == [False, True, False, True]

@@ -12,8 +12,8 @@ import pytest
 from vapbench.metrics.base import CAPTION_CUT
 from vapbench.report.model import TableModel
 from vapbench.report.page.page import render_page
-from vapbench.report.read.evidence import read_evidence
 from vapbench.report.read.remarks import remarks_on
+from vapbench.report.read.run_summary import read_summary
 from vapbench.report.render import comparison as comparison_terminal
 from vapbench.report.render import terminal
 from vapbench.report.render.formats import render, render_all
@@ -133,9 +133,9 @@ def test_every_reason_why_cases_have_no_score_is_told_failures_first(runs: Runs)
 
 def test_a_failed_seed_is_told_before_one_that_is_still_to_come(runs: Runs) -> None:
     case = Case("a", (Failure("OutOfMemoryError", "no room", ""),), extra={"seeds": [0, 1]})
-    evidence = read_evidence(runs.write("vap", {"a": case}))
-    (key,) = evidence.scores
-    assert (evidence.outcome(key, "a").state, evidence.outcome(key, "a").reason) == (
+    summary = read_summary(runs.write("vap", {"a": case}))
+    (key,) = summary.scores
+    assert (summary.outcome(key, "a").state, summary.outcome(key, "a").reason) == (
         "failed",
         "OutOfMemoryError: no room",
     )
@@ -202,13 +202,13 @@ def test_a_comparison_tells_them_in_text_and_json(runs: Runs) -> None:
 def test_the_page_tells_them_above_and_on_the_case(runs: Runs) -> None:
     noted = {**FASTER, "notes": (Note("turned by 90 degrees", "<b>rotate</b>"),)}
     run = runs.write("b", cases(AS_ASKED) | {"case-0": Case("condition-0", (0.1,), made=noted, extra=SUITE)})
-    evidence = read_evidence(run)
-    assert remarks_on(evidence, "case-1") == ()
-    assert remarks_on(evidence, "case-0") == (
+    summary = read_summary(run)
+    assert remarks_on(summary, "case-1") == ()
+    assert remarks_on(summary, "case-0") == (
         "39 frames at 24 fps against the suite's 13 at 8",
         "turned by 90 degrees (<b>rotate</b>)",
     )
-    page = render_page(evidence)
+    page = render_page(summary)
     assert "b: 39 frames at 24 fps against the suite&#39;s 13 at 8 (1 of 6 clips)." in page
     assert page.count("39 frames at 24 fps against the suite&#39;s 13 at 8.") == 1
     assert "turned by 90 degrees (&lt;b&gt;rotate&lt;/b&gt;)." in page

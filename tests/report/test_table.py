@@ -12,7 +12,7 @@ import pytest
 from vapbench.errors import DataError, UsageError
 from vapbench.report.model import Cell, TableModel
 from vapbench.report.read.columns import _differences
-from vapbench.report.read.evidence import read_evidence
+from vapbench.report.read.run_summary import read_summary
 from vapbench.report.render.json import to_json
 from vapbench.report.tables.summary import summarise
 from vapbench.results.keys import params8
@@ -110,10 +110,10 @@ def test_seeds_are_averaged_within_a_case_and_all_needed(runs: Runs) -> None:
     )
     cell = only_cell(summarise([run], "all"))
     assert cell.mean == 0.75 and cell.n == 2 and cell.failed == 1
-    evidence = read_evidence(run)
-    (key,) = evidence.scores
-    assert evidence.case_means(key) == {"a": 0.5, "b": 1.0}
-    assert [evidence.outcome(key, case).value for case in ("a", "b", "torn")] == [0.5, 1.0, None]
+    summary = read_summary(run)
+    (key,) = summary.scores
+    assert summary.case_means(key) == {"a": 0.5, "b": 1.0}
+    assert [summary.outcome(key, case).value for case in ("a", "b", "torn")] == [0.5, 1.0, None]
 
 
 def test_a_score_of_another_video_does_not_count(runs: Runs) -> None:
@@ -130,7 +130,7 @@ def test_a_metric_whose_every_score_is_of_another_caption_is_no_column(runs: Run
     manifest = json.loads(run.manifest_path.read_text())
     manifest["metrics"][METRIC] = {"needs": ["prompt"]}
     run.manifest_path.write_text(json.dumps(manifest))
-    assert read_evidence(run).scores == {}
+    assert read_summary(run).scores == {}
     (table,) = summarise([run], "all")
     assert table.columns == ()
 

@@ -33,7 +33,7 @@ from vapbench.files.lock import holder
 from vapbench.report.tables.summary import summarise
 from vapbench.results.run import RunFolder
 from vapbench.running.context import Settings
-from vapbench.running.plan import Column
+from vapbench.running.plan import MetricSpec
 from vapbench.running.run import rescore
 from vapbench.validation.declarations import check_run
 
@@ -120,7 +120,7 @@ def test_a_sync_that_the_kernel_fails_ends_the_command_with_a_sentence(tmp_path:
     traced = ["strace", "-f", "--seccomp-bpf", *inject, *command, str(tmp_path / "bad")]
     failed = subprocess.run(traced, capture_output=True, text=True, check=False)
     assert failed.returncode == 1, failed.stderr
-    expected = r"/bad/mini/noise\S*: Input/output error. Everything finished is kept; mend that, then: vapbench run"
+    expected = r"/bad/mini/noise\S*: Input/output error. Everything finished is kept; fix that, then: vapbench run"
     assert re.search(expected, failed.stderr), failed.stderr
     subprocess.run([*command, str(tmp_path / "bad")], check=True, capture_output=True)
     good, bad = (RunFolder(tmp_path / name / "mini" / "noise") for name in ("good", "bad"))
@@ -173,7 +173,7 @@ def test_a_video_replaced_behind_our_back_is_noticed_wherever_it_is_read(
     metric = Brightness()
     selection: Any = SimpleNamespace(suite=SimpleNamespace(name="suite", version=1), cases=tuple(cases))
     with caplog.at_level(logging.WARNING, logger="vapbench"):
-        rescore(folder, selection, [Column(metric, {}, ())], Settings(device="cpu"), Watcher())
+        rescore(folder, selection, [MetricSpec(metric, {}, ())], Settings(device="cpu"), Watcher())
     assert f"1 videos are missing or were changed since, and are not scored: {victim.name}" in caplog.text
     assert metric.scored == [cases[1].id]
     outcome = run(Mover(), cases, tmp_path / "r", metrics=[metric])

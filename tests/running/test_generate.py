@@ -23,7 +23,7 @@ from vapbench.metrics.view import ClipView
 from vapbench.report.tables.summary import summarise
 from vapbench.results.run import Failure, Note, RunFolder, Status
 from vapbench.running.context import FailureLimit, Settings
-from vapbench.running.plan import Column, RunPlan, plan_run
+from vapbench.running.plan import MetricSpec, RunPlan, plan_run
 from vapbench.running.run import Outcome, execute
 
 Make = Callable[..., Case]
@@ -106,7 +106,7 @@ def run(
     **changes: Any,
 ) -> Outcome:
     settings = replace(Settings(device="cpu", max_failures=FailureLimit(100)), **changes)
-    columns = [Column(metric, {}, ()) for metric in metrics]
+    columns = [MetricSpec(metric, {}, ()) for metric in metrics]
     return execute(plan(method, cases, results, seeds), columns, settings, Watcher())
 
 
@@ -416,7 +416,7 @@ def test_rows_of_other_code_no_longer_count(tmp_path: Path, make_case: Make) -> 
         method = ResolvedMethod(Mover(), None, {}, {}, code=code)
         planned = plan_run("suite", "all", method, chosen, [0], tmp_path / "r")
         settings = Settings(device="cpu", max_failures=FailureLimit(100))
-        outcomes.append(execute(planned, [Column(Brightness(), {}, ())], settings, Watcher()))
+        outcomes.append(execute(planned, [MetricSpec(Brightness(), {}, ())], settings, Watcher()))
     (table,) = summarise([outcomes[-1].plan.folder], None)
     assert (table.cells[0][0].n, table.cells[0][0].total) == (1, 2)
 

@@ -22,7 +22,7 @@ from vapbench.errors import BudgetSpent
 from vapbench.results.run import RunFolder, ScoreRow
 from vapbench.running.context import FailureLimit, Settings
 from vapbench.running.costs import estimate_plan, limit_calls
-from vapbench.running.plan import Column, columns
+from vapbench.running.plan import MetricSpec, columns
 from vapbench.running.run import Outcome, execute
 from vapbench.running.score import ResultSink
 
@@ -38,17 +38,17 @@ def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
         yield running
 
 
-def judged(endpoint: Endpoint, **parameters: Any) -> Column:
+def judged(endpoint: Endpoint, **parameters: Any) -> MetricSpec:
     text = "".join(f",{name}={value}" for name, value in {"repeats": 1, "frames": 2, **parameters}.items())
     return columns([f"semantic_alignment[judge]:model=m,base_url={endpoint.url}{text}"])[0]
 
 
-def run(cases: list[Case], results: Path, *wanted: Column, **changes: Any) -> Outcome:
+def run(cases: list[Case], results: Path, *wanted: MetricSpec, **changes: Any) -> Outcome:
     settings = Settings(device="cpu", **{"max_failures": FailureLimit(100), **changes})
     return execute(plan(Mover(), cases, results), wanted, settings, Watcher())
 
 
-def rows(results: Path, column: Column) -> dict[str, ScoreRow]:
+def rows(results: Path, column: MetricSpec) -> dict[str, ScoreRow]:
     folder = RunFolder(results / "suite" / "mover")
     return {row.case: row for row in folder.scores(column.slug).values()}
 
@@ -74,7 +74,7 @@ def test_several_calls_are_in_flight_and_nothing_is_asked_twice(
 def test_a_failed_answer_is_a_row_and_the_others_go_on(tmp_path: Path, make_case: Make, endpoint: Endpoint) -> None:
     cases, column = [make_case(n) for n in range(3)], judged(endpoint, concurrency=1)
     endpoint.script = [says(judges.rating()), says("Nice."), says("Very nice."), says(judges.rating())]
-    outcome = run(cases, tmp_path, column, Column(Brightness(), {}, ()))
+    outcome = run(cases, tmp_path, column, MetricSpec(Brightness(), {}, ()))
     assert (outcome.scored.ok, outcome.scored.failed) == (5, 1)
     (failed,) = [row for row in rows(tmp_path, column).values() if row.status == "failed"]
     assert failed.value is None and failed.failure
@@ -94,7 +94,7 @@ def test_too_many_failures_stop_before_all_is_asked(tmp_path: Path, make_case: M
 def test_the_budget_ends_the_judging_and_nothing_else(tmp_path: Path, make_case: Make, endpoint: Endpoint) -> None:
     cases = [make_case(n) for n in range(4)]
     for asked, left in ((4, 2), (8, 0)):
-        column, free = judged(endpoint, repeats=2), Column(Brightness(), {}, ())
+        column, free = judged(endpoint, repeats=2), MetricSpec(Brightness(), {}, ())
         limit_calls([column, free], 5)
         if left:
             with pytest.raises(BudgetSpent, match=f"--max-judge-calls 5 is spent: {left} scores are left"):

@@ -22,7 +22,7 @@ from vapbench.methods import ResolvedMethod
 from vapbench.results.merge import merge
 from vapbench.results.run import RunFolder
 from vapbench.running.context import FailureLimit, Settings
-from vapbench.running.plan import Column, plan_run
+from vapbench.running.plan import MetricSpec, plan_run
 from vapbench.running.run import execute
 from vapbench.running.shards import Shard
 
@@ -60,7 +60,7 @@ def test_all_shards_merged_are_the_undivided_run(tmp_path: Path, make_case: Call
     def run(shard: Shard | None, results: Path) -> None:
         method = ResolvedMethod(Mover(tricks), None, {}, {})
         plan = plan_run("suite", "all", method, cases, (0, 1), results, shard=shard)
-        columns = [Column(Brightness(), {}, ())]
+        columns = [MetricSpec(Brightness(), {}, ())]
         execute(plan, columns, Settings(device="cpu", max_failures=FailureLimit(100)), Watcher())
 
     run(None, tmp_path / "undivided")

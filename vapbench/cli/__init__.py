@@ -99,7 +99,7 @@ def main() -> None:
         sys.exit(0)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        room = "make room, then" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "mend that, then"
+        room = "make room, then" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "fix that, then"
         _fail(f"{where}{error.strerror or error}. Everything finished is kept; {room}: {_command()}", 1)
 
 

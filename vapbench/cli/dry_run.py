@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from vapbench.running.costs import Estimate as Paid
     from vapbench.running.estimate import Work
     from vapbench.running.pending import Refresh
-    from vapbench.running.plan import Column, RunPlan
+    from vapbench.running.plan import MetricSpec, RunPlan
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Described:
     """The same as the lines, for programs."""
 
 
-def describe_plans(plans: Sequence[RunPlan], wanted: Sequence[Column], refresh: Refresh) -> list[Described]:
+def describe_plans(plans: Sequence[RunPlan], wanted: Sequence[MetricSpec], refresh: Refresh) -> list[Described]:
     """Say what runs would do, method by method."""
     from vapbench.running.estimate import Work
     from vapbench.running.pending import look_ahead
@@ -65,7 +65,7 @@ def describe_plans(plans: Sequence[RunPlan], wanted: Sequence[Column], refresh: 
     return described
 
 
-def describe_columns(wanted: Sequence[Column]) -> list[str]:
+def describe_columns(wanted: Sequence[MetricSpec]) -> list[str]:
     """The columns, and the weights they lack on this machine: a column without its weights stays empty."""
     from vapbench.checkpoints.catalogue import absent_of, find
 
@@ -83,7 +83,7 @@ def describe_columns(wanted: Sequence[Column]) -> list[str]:
 def show_scores(
     folder: RunFolder,
     cases: Mapping[str, Case],
-    wanted: Sequence[Column],
+    wanted: Sequence[MetricSpec],
     refresh: Refresh,
     plan: RunPlan | None,
     costs: Sequence[Paid] | None,
@@ -188,7 +188,7 @@ def describe_protocol(
     return described
 
 
-def show(described: Sequence[Described], wanted: Sequence[Column] = ()) -> None:
+def show(described: Sequence[Described], wanted: Sequence[MetricSpec] = ()) -> None:
     """Print it, with the columns and the time that cards know of."""
     from vapbench.methods.hardware import DEVICE
 
@@ -201,7 +201,9 @@ def show(described: Sequence[Described], wanted: Sequence[Column] = ()) -> None:
         print_lines(_together(described))
 
 
-def document(described: Sequence[Described], wanted: Sequence[Column], paid: Sequence[Paid] = ()) -> dict[str, object]:
+def document(
+    described: Sequence[Described], wanted: Sequence[MetricSpec], paid: Sequence[Paid] = ()
+) -> dict[str, object]:
     """What :func:`show` and the costs say, as JSON holds it."""
     from vapbench.checkpoints.catalogue import absent_of
 

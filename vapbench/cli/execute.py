@@ -88,8 +88,8 @@ def execute_all(
             continue
         failed = outcome.generated.all_failed + outcome.scored.all_failed
         if failed:
-            mended = looked is not None and not outcome.scored.all_failed
-            again = "mend the files and run again" if mended else "again: --refresh failed"
+            fixable = looked is not None and not outcome.scored.all_failed
+            again = "fix the files and run again" if fixable else "again: --refresh failed"
             hint = f"{failed} failed; why: vapbench show {quoted(run.folder.path)}; {again}"
             errors().print(f"{run.folder.path.name}: {hint}", markup=False, soft_wrap=True)
         stopped = stopped or (settings.every_case and outcome.generated.all_failed > 0)

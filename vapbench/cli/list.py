@@ -239,11 +239,11 @@ def _suites() -> list[dict[str, Any]]:
 def _runs(results: Path | None) -> list[dict[str, Any]]:
     from vapbench.report.naming import run_folders
     from vapbench.report.read.columns import rows_of
-    from vapbench.report.read.evidence import Evidence
+    from vapbench.report.read.run_summary import RunSummary
 
     # Scores are not read: only what tells runs apart is asked for.
     folders = run_folders(None, results, None)
-    found = [Evidence(folder, folder.manifest(), {}, {}) for folder in folders]
+    found = [RunSummary(folder, folder.manifest(), {}, {}) for folder in folders]
     rows = []
     for suite in dict.fromkeys(run.suite for run in found):
         runs = [run for run in found if run.suite == suite]

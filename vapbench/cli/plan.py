@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from vapbench.cli.dry_run import Described
     from vapbench.running.estimate import Estimate, Machines, Rate
-    from vapbench.running.plan import Column
+    from vapbench.running.plan import MetricSpec
 
 
 def register(app: typer.Typer) -> None:
@@ -110,12 +110,12 @@ def _paper_rows() -> list[str]:
 
 
 def _print(
-    described: Sequence[Described], estimates: Sequence[Estimate], machines: Machines, wanted: Sequence[Column]
+    described: Sequence[Described], estimates: Sequence[Estimate], machines: Machines, wanted: Sequence[MetricSpec]
 ) -> None:
     from vapbench.cli.dry_run import describe_columns, print_lines
 
     for one, each in zip(described, estimates, strict=True):
-        print_lines([*one.lines, *_lines(each, machines), *_beware(one, machines)])
+        print_lines([*one.lines, *_lines(each, machines), *_warnings(one, machines)])
     print_lines(describe_columns(wanted))
     known = [each for each in estimates if each.device_hours is not None and each.wall_hours is not None]
     if len(estimates) > 1 and known:
@@ -125,7 +125,7 @@ def _print(
     print_lines(["Not in it: loading models, waiting for nodes, cases that fail and are made again."])
 
 
-def _beware(one: Described, machines: Machines) -> list[str]:
+def _warnings(one: Described, machines: Machines) -> list[str]:
     """What does not fit, with the offload that would; and what offloading costs."""
     from vapbench.methods.hardware import footprint
 
@@ -136,9 +136,9 @@ def _beware(one: Described, machines: Machines) -> list[str]:
     if needs.memory_gb > machines.gpu.memory_gb:
         fits = [name for name, gigabytes in needs.by_offload.items() if gigabytes <= machines.gpu.memory_gb]
         try_ = f"--offload {fits[0]} would fit" if fits else "no --offload would fit"
-        return [f"  beware    {needs.memory_gb:.0f} GB do not fit into one {machines.gpu.name}; {try_}"]
+        return [f"  warning   {needs.memory_gb:.0f} GB do not fit into one {machines.gpu.name}; {try_}"]
     slower = parameters.get("offload", "none") != "none"
-    return ["  beware    offloading is slower than this, and nobody has measured by how much"] if slower else []
+    return ["  warning   offloading is slower than this, and nobody has measured by how much"] if slower else []
 
 
 def _lines(each: Estimate, machines: Machines) -> list[str]:

@@ -196,12 +196,12 @@ def _write_vbench(folders: Sequence[RunFolder], task: str | None) -> None:
     from vapbench.errors import DataError
     from vapbench.files.atomic import write_json
     from vapbench.report.naming import own_folder
-    from vapbench.report.read.evidence import read_evidence
+    from vapbench.report.read.run_summary import read_summary
     from vapbench.report.render.vbench import eval_results
 
     written = 0
     for folder in folders:
-        content, left_out = eval_results(read_evidence(folder), task)
+        content, left_out = eval_results(read_summary(folder), task)
         for reason in left_out:
             errors().print(f"{folder.path}: {reason}", markup=False, soft_wrap=True)
         if content:

@@ -91,21 +91,21 @@ class Clip:
         return cls(np.rint(array.clip(0, 1) * 255).astype(np.uint8), fps, source)
 
 
-def evenly(count: int, wanted: int) -> list[int]:
+def linspace_indices(count: int, wanted: int) -> list[int]:
     """Indices of ``wanted`` frames spread evenly over ``count``, ends included; short videos repeat frames."""
     if wanted == 1:
         return [0]
     return [i * (count - 1) // (wanted - 1) for i in range(wanted)]
 
 
-def fit(clip: Clip, frames: int, fps: float, height: int, width: int) -> Clip:
+def resize_clip(clip: Clip, frames: int, fps: float, height: int, width: int) -> Clip:
     """Bring a clip to a size and length: frames chosen evenly, then resized (bicubic) without keeping the aspect.
 
     The reading of "evenly" and the plain resize are VAP's own preprocessing (paper, section 4.1; its pipelines).
     """
     from PIL import Image
 
-    chosen = clip.frames[evenly(len(clip), frames)] if len(clip) != frames else clip.frames
+    chosen = clip.frames[linspace_indices(len(clip), frames)] if len(clip) != frames else clip.frames
     if chosen.shape[1:3] != (height, width):
         resample = Image.Resampling.BICUBIC
         chosen = np.stack([np.asarray(Image.fromarray(f).resize((width, height), resample)) for f in chosen])

@@ -11,7 +11,7 @@ from vapbench.leaderboard.submission import Submission
 from vapbench.leaderboard.texts import script_of
 from vapbench.report.model import Cell, Footer, TableModel
 from vapbench.report.read.columns import Column
-from vapbench.report.read.evidence import ColumnKey, Evidence, read_all
+from vapbench.report.read.run_summary import ColumnKey, RunSummary, read_all
 from vapbench.report.tables.summary import tables_of
 from vapbench.results.manifest import Manifest
 from vapbench.results.run import RunFolder
@@ -19,8 +19,8 @@ from vapbench.results.run import RunFolder
 UNCHECKED = "Self-reported: its submitter's own rows, which nobody has computed again; not ranked."
 
 
-def admit(folder: RunFolder, said: Submission, roster: Roster) -> Evidence:
-    """A checked submission as evidence.
+def admit(folder: RunFolder, said: Submission, roster: Roster) -> RunSummary:
+    """A checked submission as the summary of a run.
 
     Cases, conditions, tasks, seeds and the display of columns are the suite's. Every case of a task it takes part in
     is planned, whatever it planned itself: what it lacks is missing.
@@ -49,7 +49,7 @@ def admit(folder: RunFolder, said: Submission, roster: Roster) -> Evidence:
     return replace(run, manifest=Manifest.of(document))
 
 
-def table_of_reported(suite: str, task: str | None, runs: Mapping[str, Evidence]) -> TableModel:
+def table_of_reported(suite: str, task: str | None, runs: Mapping[str, RunSummary]) -> TableModel:
     """A table without rows, for a board on which nothing was measured: the columns of what was reported."""
     alone = [tables_of(suite, [run], [task])[0] for run in runs.values() if run.cases(task)]
     columns = {_key(column): column for table in alone for column in table.columns}
@@ -69,7 +69,7 @@ def table_of_reported(suite: str, task: str | None, runs: Mapping[str, Evidence]
     )
 
 
-def with_reported(table: TableModel, runs: Mapping[str, Evidence]) -> TableModel:
+def with_reported(table: TableModel, runs: Mapping[str, RunSummary]) -> TableModel:
     """The table with self-reported rows below its own, which stay as they are.
 
     Each is computed by itself and has no place; columns that the table lacks are left out.
@@ -99,9 +99,9 @@ def with_reported(table: TableModel, runs: Mapping[str, Evidence]) -> TableModel
     return table
 
 
-def labelled(runs: Sequence[Evidence], taken: Sequence[str]) -> dict[str, Evidence]:
+def labelled(runs: Sequence[RunSummary], taken: Sequence[str]) -> dict[str, RunSummary]:
     """Self-reported runs by a label that no other row has."""
-    found: dict[str, Evidence] = {}
+    found: dict[str, RunSummary] = {}
     for run in runs:
         name = run.folder.path.name
         found[f"{name} (submitted)" if name in {*taken, *found} else name] = run

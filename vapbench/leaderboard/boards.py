@@ -27,8 +27,8 @@ from vapbench.leaderboard.submission import MANIFEST, Submission, read_submissio
 from vapbench.leaderboard.texts import read_as
 from vapbench.report.model import TableModel
 from vapbench.report.read.columns import REFERENCE_KINDS, Column, rows_of
-from vapbench.report.read.evidence import Evidence, read_all
 from vapbench.report.read.probes import EFFECT, Probe, read_probes
+from vapbench.report.read.run_summary import RunSummary, read_all
 from vapbench.report.tables.effects import with_effects
 from vapbench.report.tables.published import as_table, publications
 from vapbench.report.tables.summary import tables_of, task_names
@@ -60,7 +60,7 @@ class Entry:
     label: str
     slug: str
     """Part of its page's name; unique on its board."""
-    run: Evidence
+    run: RunSummary
     badge: Badge
     human_study: bool = False
     submission: Submission | None = None
@@ -189,7 +189,7 @@ class Leaderboard:
         try:
             return _Badges.model_validate_json(read_text(path)).runs
         except (ValueError, ValidationError) as error:
-            raise DataError(f'{path} must be {{"runs": {{"suite/run": {{"badge": …}}}}}}; mend it.') from error
+            raise DataError(f'{path} must be {{"runs": {{"suite/run": {{"badge": …}}}}}}; fix it.') from error
 
 
 class _Badges(BaseModel):
@@ -230,7 +230,7 @@ def collect(results: Sequence[Path], leaderboard: Leaderboard, data: Path | None
     submitted: dict[Path, Submission] = {}
     left_out: list[LeftOut] = []
     runs_read, rosters = read_all(runs_below(results)), Rosters(results, data)
-    suites: dict[str, list[Evidence]] = {paper.suite: [] for paper in publications()}
+    suites: dict[str, list[RunSummary]] = {paper.suite: [] for paper in publications()}
     for run in runs_read:
         suites.setdefault(run.suite, []).append(run)
     for path in sorted(leaderboard.submissions.glob(f"*/{MANIFEST}")):
@@ -265,7 +265,7 @@ def collect(results: Sequence[Path], leaderboard: Leaderboard, data: Path | None
     return Collected(tuple(sorted(boards, key=lambda board: (not board.entries, board.small))), tuple(left_out))
 
 
-def _namesake(submission: Evidence, runs: Sequence[Evidence]) -> str:
+def _namesake(submission: RunSummary, runs: Sequence[RunSummary]) -> str:
     """A run that the name of a submission reads as: badges know a run by it, and so do readers; "" for none."""
     reading = read_as(submission.folder.path.name)
     return next((run.folder.path.name for run in runs if read_as(run.folder.path.name) == reading), "")
@@ -273,7 +273,7 @@ def _namesake(submission: Evidence, runs: Sequence[Evidence]) -> str:
 
 def _board(
     suite: str,
-    runs: Sequence[Evidence],
+    runs: Sequence[RunSummary],
     submitted: Mapping[Path, Submission],
     attested: Mapping[str, Attested],
     studies: Sequence[Study],
@@ -334,7 +334,7 @@ def _board(
     )
 
 
-def weights_of(runs: Sequence[Evidence]) -> dict[tuple[str, int], str]:
+def weights_of(runs: Sequence[RunSummary]) -> dict[tuple[str, int], str]:
     """Metric and version -> hash of the weights that the runs were scored with; empty for none.
 
     Raises:
@@ -385,7 +385,7 @@ def headline_first(table: TableModel) -> TableModel:
 
 
 def _badge(
-    suite: str, run: Evidence, submitted: Container[Path], attested: Mapping[str, Attested]
+    suite: str, run: RunSummary, submitted: Container[Path], attested: Mapping[str, Attested]
 ) -> Literal["self-reported", "recomputed", "reproduced"]:
     """What was verified: of a submission, only while it is the one that was verified."""
     path = run.folder.path
@@ -406,7 +406,7 @@ def _badge(
 
 def _entry(
     label: str,
-    run: Evidence,
+    run: RunSummary,
     badges: Mapping[Path, Badge],
     submitted: Mapping[Path, Submission],
     studies: Sequence[Study],

@@ -13,7 +13,7 @@ from vapbench.core.video import probe, read_first_frame, read_video
 from vapbench.files.atomic import TEMPORARY, content_sha256, expand
 from vapbench.leaderboard.boards import Entry
 from vapbench.report.page.media import playable
-from vapbench.report.read.evidence import explain
+from vapbench.report.read.run_summary import explain
 from vapbench.results.manifest import FileRole, PlannedCase
 from vapbench.results.run import GenerationRow
 from vapbench.running.plan import field_hashes

@@ -16,7 +16,7 @@ from vapbench.files.atomic import canonical_json, write_json
 from vapbench.leaderboard.roster import Roster
 from vapbench.leaderboard.submission import MANIFEST, Code, Output, Submission
 from vapbench.leaderboard.texts import NOTE, unfit_note
-from vapbench.report.read.evidence import ColumnKey
+from vapbench.report.read.run_summary import ColumnKey
 from vapbench.results.run import Failure, GenerationRow, RunFolder, ScoreRow
 
 _KEPT = ("condition", "category", "tasks", "seeds")

@@ -24,7 +24,7 @@ from vapbench.leaderboard.rows import SubmittedRows, read_rows
 from vapbench.leaderboard.submission import MANIFEST, Submission, read_submission, submission_digest
 from vapbench.metrics.view import ClipView
 from vapbench.report.read.columns import REFERENCE_KINDS
-from vapbench.report.read.evidence import ColumnKey, explain
+from vapbench.report.read.run_summary import ColumnKey, explain
 from vapbench.results.rows import GenerationRow, ScoreRow
 from vapbench.results.run import RunFolder, runs_below
 from vapbench.running.device import torch_device

@@ -15,11 +15,11 @@ from vapbench.checkpoints.catalogue import absent_of
 from vapbench.core.case import Case
 from vapbench.errors import DataError
 from vapbench.files.atomic import canonical_json, digest
-from vapbench.report.read.evidence import ColumnKey
+from vapbench.report.read.run_summary import ColumnKey
 from vapbench.results.keys import needed_sha256
 from vapbench.results.manifest import ColumnDisplay, PlannedCase
 from vapbench.results.run import RunFolder, runs_below
-from vapbench.running.plan import Column, columns, field_hashes
+from vapbench.running.plan import MetricSpec, columns, field_hashes
 from vapbench.suites import Suite, load_suites
 from vapbench.suites.tasks import tasks_with
 
@@ -165,7 +165,7 @@ def _cases_of(runs: Sequence[RunFolder]) -> Iterator[tuple[str, PlannedCase]]:
         yield from run.manifest().cases.items()
 
 
-def _column(column: Column) -> RosterColumn:
+def _column(column: MetricSpec) -> RosterColumn:
     key = ColumnKey(column.metric.name, column.metric.version, canonical_json(dict(column.params)))
     absent = absent_of(column.metric.name, column.params)
     return RosterColumn(key, ColumnDisplay.model_validate(column.shown()), None if absent else column.weights_sha256)

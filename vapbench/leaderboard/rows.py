@@ -17,7 +17,7 @@ from vapbench.files.journal import unseal
 from vapbench.files.parsing import parse_json
 from vapbench.leaderboard.roster import Roster, RosterColumn
 from vapbench.leaderboard.texts import problems
-from vapbench.report.read.evidence import ColumnKey
+from vapbench.report.read.run_summary import ColumnKey
 from vapbench.results.keys import column_slug
 from vapbench.results.manifest import LARGEST_SCORE, is_video_name
 from vapbench.results.rows import GenerationRow, ScoreRow

@@ -105,7 +105,7 @@ def read_submission(folder: Path) -> Submission:
         where = ".".join(map(str, first["loc"])) or "the file"
         raise DataError(f"{path}: {where:.200}: {first['msg']}; the format: docs/guides/leaderboard.md") from error
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}: not valid UTF-8 JSON ({error}); mend it.") from error
+        raise DataError(f"{path}: not valid UTF-8 JSON ({error}); fix it.") from error
 
 
 def submission_digest(folder: Path) -> str:

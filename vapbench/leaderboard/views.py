@@ -10,9 +10,9 @@ from vapbench.leaderboard.boards import Board, Entry, headline
 from vapbench.leaderboard.studies import Compared, Study
 from vapbench.report.model import Cell, TableModel
 from vapbench.report.read.columns import Column
-from vapbench.report.read.evidence import explain
 from vapbench.report.read.facts import Fact, facts_of
 from vapbench.report.read.probes import Interval, Probe
+from vapbench.report.read.run_summary import explain
 from vapbench.report.render.terminal import rank_text
 from vapbench.report.tables.breakdown import breakdown
 from vapbench.report.tables.summary import tables_of

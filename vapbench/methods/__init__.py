@@ -198,7 +198,7 @@ def resolve(text: str, extra: Mapping[str, Any] | None = None, suite: str | None
     changed = {
         name: value
         for name, value in recorded.items()
-        if name not in method.not_keyed and (name not in usual or usual[name] != value)
+        if name not in method.unhashed_params and (name not in usual or usual[name] != value)
     }
     code = content_sha256(entry.folder / "method.py") if entry.folder and entry.origin == str(entry.folder) else ""
     clip = entry.card.clip if entry.card and suite not in entry.card.suites else {}

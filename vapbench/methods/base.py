@@ -21,15 +21,15 @@ class Method:
     """A method, built-in or your own: derive a class and write :meth:`generate`.
 
     ``__init__`` takes keyword parameters with defaults; they are what ``--method "name:steps=50"`` sets, and they enter
-    the generation key. :meth:`identity`, :meth:`survey`, :meth:`group` and :meth:`inputs` are asked for before
-    :meth:`setup` and must not import torch: they are all that a finished run needs.
+    the generation key. :meth:`identity`, :meth:`prepare_cases`, :meth:`batch_key` and :meth:`inputs` are asked for
+    before :meth:`setup` and must not import torch: they are all that a finished run needs.
     """
 
     name: str = ""
     """By default the card's."""
     version: int = 1
     """Raised whenever equal input may give other frames."""
-    not_keyed: ClassVar[frozenset[str]] = frozenset()
+    unhashed_params: ClassVar[frozenset[str]] = frozenset()
     """Parameters that cannot change the frames (``offload``)."""
     may_be_empty: ClassVar[frozenset[str]] = frozenset()
     """Parameters whose text may be empty on the command line (``negative_prompt=``)."""
@@ -56,10 +56,10 @@ class Method:
         """What it uses for this case beyond the case's own: files, which are keyed by content, and text."""
         return ()
 
-    def survey(self, cases: Sequence[Case]) -> None:
+    def prepare_cases(self, cases: Sequence[Case]) -> None:
         """Look at every case of the suite, once, before anything else."""
 
-    def group(self, case: Case) -> str:
+    def batch_key(self, case: Case) -> str:
         """Name of the batch: cases with equal answers are generated one after another."""
         return ""
 

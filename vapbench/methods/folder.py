@@ -89,7 +89,7 @@ class Folder(Method):
 
     name = "folder"
     version = 1
-    not_keyed = frozenset({"path"})
+    unhashed_params = frozenset({"path"})
 
     def __init__(self, path: Path, panel: Panel = "all") -> None:
         """Take videos from a folder.
@@ -119,7 +119,7 @@ class Folder(Method):
         """Name of the run folder: the folder's own."""
         return re.sub(r"[^A-Za-z0-9._-]+", "-", self.path.name).lstrip(".-_") or self.name
 
-    def survey(self, cases: Sequence[Case]) -> None:
+    def prepare_cases(self, cases: Sequence[Case]) -> None:
         """Learn every id of the suite: which case a name spells depends on all of them."""
         self._know(case.id for case in cases)
 

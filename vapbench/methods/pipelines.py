@@ -87,7 +87,7 @@ class PipelineMethod(Method):
     version = 1
     # Where weights come from is recorded; what they are is keyed, by `identity`. Offloading moves work, not results;
     # compiling rounds otherwise, as another device does, and devices are not keyed either.
-    not_keyed = frozenset({"weights", "revision", "offload", "compile"})
+    unhashed_params = frozenset({"weights", "revision", "offload", "compile"})
     may_be_empty = frozenset({"negative_prompt"})
     # Parameters that came later, at the value that means what was done before: rows made then stay what they are.
     neutral: ClassVar[Mapping[str, Any]] = {"negative_prompt": "", "generator": "cpu", "export": "fine"}

@@ -36,7 +36,7 @@ class _VideoAsPrompt(PipelineMethod):
     _swapped: Mapping[str, Sequence[Reference]] = field(init=False, default_factory=dict, repr=False)
 
     # As `weights`: where it comes from is recorded, what it is is keyed.
-    not_keyed = PipelineMethod.not_keyed | {"base"}
+    unhashed_params = PipelineMethod.unhashed_params | {"base"}
     neutral: ClassVar[Mapping[str, Any]] = {**PipelineMethod.neutral, "negative_prompt": "wan"}
 
     def identity(self) -> Mapping[str, Any]:
@@ -57,7 +57,7 @@ class _VideoAsPrompt(PipelineMethod):
         except WeightsError:
             return ()  # Loading them says what is wrong.
 
-    def survey(self, cases: Sequence[Case]) -> None:
+    def prepare_cases(self, cases: Sequence[Case]) -> None:
         """Draw wrong references where they are asked for."""
         if self.reference == "shuffled":
             self._swapped = wrong_references(cases)

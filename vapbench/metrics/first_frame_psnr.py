@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vapbench.core.clip import Clip, fit
+from vapbench.core.clip import Clip, resize_clip
 from vapbench.errors import DataError, NotApplicable
 from vapbench.metrics.base import Change, Metric, Need, Score
 
@@ -46,7 +46,7 @@ class FirstFramePsnr(Metric):
         Raises:
             NotApplicable: the suite took the case's image from this very video.
         """
-        given = fit(Clip(clip.image[None], clip.clip.fps), 1, clip.clip.fps, clip.clip.height, clip.clip.width)
+        given = resize_clip(Clip(clip.image[None], clip.clip.fps), 1, clip.clip.fps, clip.clip.height, clip.clip.width)
         difference = clip.frames[0].astype(np.float64) - given.frames[0]
         error = float(np.mean(difference**2))
         if not error and _from_output(case) and _is_source(case.image, clip.clip):

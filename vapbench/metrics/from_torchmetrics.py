@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
-from vapbench.core.clip import Clip, Frames, fit
+from vapbench.core.clip import Clip, Frames, resize_clip
 from vapbench.errors import NotApplicable, UsageError, did_you_mean
 from vapbench.metrics.base import Metric, Need, Score
 from vapbench.metrics.features.precision import exact_float32
@@ -152,7 +152,9 @@ class TorchImageMetric(Metric):
             frames, count = getattr(clip, self._against).frames, len(clip)
         return clip.shared(
             ("fitted", self._against),
-            lambda: fit(Clip(frames, clip.clip.fps), count, clip.clip.fps, clip.clip.height, clip.clip.width).frames,
+            lambda: (
+                resize_clip(Clip(frames, clip.clip.fps), count, clip.clip.fps, clip.clip.height, clip.clip.width).frames
+            ),
         )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vapbench.core.clip import evenly
+from vapbench.core.clip import linspace_indices
 from vapbench.errors import NotApplicable, WeightsError
 from vapbench.files.atomic import expand
 from vapbench.files.parsing import parse_json, read_text
@@ -91,7 +91,7 @@ class Fvd:
 
         size = self._model.config.image_size
         sides = [size, size] if isinstance(size, int) else list(size)
-        chosen = evenly(len(clip), self._model.config.num_frames)
+        chosen = linspace_indices(len(clip), self._model.config.num_frames)
         with exact_float32(clip.device):
             frames = clip.tensor[chosen].to(clip.device).contiguous().float() / 255
             prepared = normalize(resize(frames, sides, antialias=True), self._mean, self._std)

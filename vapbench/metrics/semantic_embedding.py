@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vapbench.checkpoints.metric_files import given_or_shipped, require_shipped
-from vapbench.core.clip import fit
+from vapbench.core.clip import resize_clip
 from vapbench.metrics.base import Metric, Need, Score
 from vapbench.metrics.features.precision import exact_float32
 
@@ -86,6 +86,6 @@ class EmbeddingSemanticAlignment(Metric):
         from vapbench.suites.mini.geometry import SIZE
         from vapbench.suites.mini.render import FRAMES
 
-        frames = fit(clip.clip, FRAMES, clip.clip.fps, SIZE, SIZE).frames
+        frames = resize_clip(clip.clip, FRAMES, clip.clip.fps, SIZE, SIZE).frames
         with exact_float32(clip.device):
             return encoder.scores(frames[None])[0].cpu().double().softmax(0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from vapbench.core.clip import fit
+from vapbench.core.clip import resize_clip
 from vapbench.metrics.base import Metric, Score
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class ParameterSemanticAlignment(Metric):
 
         target = grammar_target(case)
         meant = semantics_of(target.condition)
-        frames = fit(clip.clip, FRAMES, clip.clip.fps, SIZE, SIZE).frames
+        frames = resize_clip(clip.clip, FRAMES, clip.clip.fps, SIZE, SIZE).frames
         found = read(frames, draw_scene(target.scene), meant.category)
         parts = {"reads": asdict(found.semantics), "meant": asdict(meant), "error": found.error}
         return Score(score(found.semantics, meant), parts)

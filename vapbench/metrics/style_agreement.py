@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from vapbench.core.clip import Frames, evenly
+from vapbench.core.clip import Frames, linspace_indices
 from vapbench.errors import NotApplicable
 from vapbench.metrics.base import Change, Metric, Need, Score
 
@@ -96,7 +96,7 @@ def change_of_look(clip: ClipView) -> Reals:
     def compute() -> Reals:
         third = -(-len(clip) // 3)
         last = clip.frames[len(clip) - third :]
-        late = np.mean([look(last[index]) for index in sorted(set(evenly(third, _FRAMES)))], axis=0)
+        late = np.mean([look(last[index]) for index in sorted(set(linspace_indices(third, _FRAMES)))], axis=0)
         return np.asarray(late - look(clip.frames[0]), dtype=np.float64)
 
     return clip.shared("change_of_look", compute)

@@ -8,8 +8,8 @@ from typing import Literal, Self
 
 from vapbench.report.ranking import Versus
 from vapbench.report.read.columns import Column, Row
-from vapbench.report.read.evidence import Why
 from vapbench.report.read.remarks import Remark
+from vapbench.report.read.run_summary import Why
 
 CONFIDENCE = 0.95
 MEAN = "Mean over cases, seeds averaged within a case"

@@ -18,7 +18,7 @@ from vapbench.results.run import RunFolder, readable, runs_below
 if TYPE_CHECKING:
     import pandas as pd
 
-    from vapbench.report.read.evidence import Evidence
+    from vapbench.report.read.run_summary import RunSummary
 
 StrPath = str | os.PathLike[str]
 
@@ -30,11 +30,11 @@ class Run:
     path: Path
 
     @cached_property
-    def evidence(self) -> Evidence:
+    def summary(self) -> RunSummary:
         """What the folder says of each case, read once; :meth:`reloaded` reads again."""
-        from vapbench.report.read.evidence import read_evidence
+        from vapbench.report.read.run_summary import read_summary
 
-        return read_evidence(RunFolder(self.path))
+        return read_summary(RunFolder(self.path))
 
     def reloaded(self) -> Run:
         """The same run, as it is on disk now."""
@@ -43,27 +43,27 @@ class Run:
     @property
     def name(self) -> str:
         """What the run is called."""
-        return self.evidence.label
+        return self.summary.label
 
     @property
     def method(self) -> str:
         """Name of its method."""
-        return self.evidence.method
+        return self.summary.method
 
     @property
     def suite(self) -> str:
         """Name of its suite."""
-        return self.evidence.suite
+        return self.summary.suite
 
     @property
     def parameters(self) -> dict[str, Any]:
         """The method's parameters, defaults included."""
-        return dict(self.evidence.identity.parameters)
+        return dict(self.summary.identity.parameters)
 
     @property
     def videos(self) -> dict[tuple[str, int], Path]:
         """(case, seed) -> its video, for those that are there and unchanged."""
-        folder = self.evidence.folder
+        folder = self.summary.folder
         found = {(row.case, row.seed): folder.video_of(row) for row in folder.current()}
         return {key: path for key, path in found.items() if path}
 
@@ -108,7 +108,7 @@ class Runs(Sequence[Run]):
         """
         from vapbench.report.read.frame import frame_of
 
-        return frame_of([run.evidence for run in self._runs])
+        return frame_of([run.summary for run in self._runs])
 
 
 def load_run(run: StrPath) -> Run:
@@ -122,7 +122,7 @@ def load_run(run: StrPath) -> Run:
         DataError: it is damaged.
     """
     found = Run(find_run(str(run)).path)
-    _ = found.evidence
+    _ = found.summary
     return found
 
 

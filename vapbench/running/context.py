@@ -12,7 +12,7 @@ from vapbench.core.case import Case
 from vapbench.errors import TooManyFailures, UsageError
 from vapbench.results.run import Failure, GenerationRow, RunFolder, RunWriter, ScoreRow, Status
 from vapbench.running.pending import Refresh
-from vapbench.running.plan import Column, RunPlan
+from vapbench.running.plan import MetricSpec, RunPlan
 from vapbench.running.threads import INTERRUPTED, OnRay, StopFlag, finish_case_on_interrupt, run_in_order
 
 WORTH_SHOWING = 40
@@ -141,7 +141,7 @@ class RunContext:
 
     folder: RunFolder
     cases: Mapping[str, Case]
-    columns: Sequence[Column]
+    columns: Sequence[MetricSpec]
     writer: RunWriter
     settings: Settings
     progress: Progress

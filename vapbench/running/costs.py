@@ -9,7 +9,7 @@ from vapbench.core.case import Case
 from vapbench.metrics.base import Budget, Cost, PaidMetric
 from vapbench.results.run import RunFolder
 from vapbench.running.pending import Refresh, ScoreJob, look_ahead, pending_scores
-from vapbench.running.plan import Column, RunPlan
+from vapbench.running.plan import MetricSpec, RunPlan
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Estimate:
     cost: Cost
 
 
-def limit_calls(columns: Sequence[Column], limit: int | None) -> None:
+def limit_calls(columns: Sequence[MetricSpec], limit: int | None) -> None:
     """Let all columns together make at most ``limit`` paid calls."""
     budget = Budget(limit)
     for column in columns:
@@ -31,7 +31,7 @@ def limit_calls(columns: Sequence[Column], limit: int | None) -> None:
             column.metric.budget = budget
 
 
-def estimate_plan(plan: RunPlan, columns: Sequence[Column], refresh: Refresh) -> list[Estimate]:
+def estimate_plan(plan: RunPlan, columns: Sequence[MetricSpec], refresh: Refresh) -> list[Estimate]:
     """What the paid columns of a run cost: for videos that lack a score, and for those that will be made."""
     paid = _paid(columns)
     ahead = look_ahead(plan, paid, refresh)
@@ -40,7 +40,7 @@ def estimate_plan(plan: RunPlan, columns: Sequence[Column], refresh: Refresh) ->
 
 
 def estimate_folder(
-    folder: RunFolder, cases: Mapping[str, Case], columns: Sequence[Column], refresh: Refresh
+    folder: RunFolder, cases: Mapping[str, Case], columns: Sequence[MetricSpec], refresh: Refresh
 ) -> list[Estimate]:
     """What the paid columns of a run folder cost: for its videos that lack a score."""
     paid = _paid(columns)
@@ -48,15 +48,17 @@ def estimate_folder(
     return _estimates(folder, paid, _lacking(jobs))
 
 
-def _paid(columns: Sequence[Column]) -> list[Column]:
+def _paid(columns: Sequence[MetricSpec]) -> list[MetricSpec]:
     return [column for column in columns if isinstance(column.metric, PaidMetric)]
 
 
-def _lacking(jobs: Sequence[ScoreJob]) -> list[tuple[Column, Case]]:
+def _lacking(jobs: Sequence[ScoreJob]) -> list[tuple[MetricSpec, Case]]:
     return [(column, job.case) for job in jobs for column in job.columns]
 
 
-def _estimates(folder: RunFolder, paid: Sequence[Column], asked: Sequence[tuple[Column, Case]]) -> list[Estimate]:
+def _estimates(
+    folder: RunFolder, paid: Sequence[MetricSpec], asked: Sequence[tuple[MetricSpec, Case]]
+) -> list[Estimate]:
     found = []
     for column in paid:
         if isinstance(metric := column.metric, PaidMetric):

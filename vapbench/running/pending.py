@@ -13,7 +13,7 @@ from vapbench.methods.folder import Folder
 from vapbench.results.keys import needed_sha256
 from vapbench.results.rows import uncollected
 from vapbench.results.run import GenerationRow, RunFolder, ScoreRow, Status
-from vapbench.running.plan import Column, Job, RunPlan, field_hashes
+from vapbench.running.plan import Job, MetricSpec, RunPlan, field_hashes
 
 Refresh = Literal["missing", "failed", "all"]
 Todo = TypeVar("Todo")
@@ -61,13 +61,13 @@ class ScoreJob:
     row: GenerationRow
     video: Path
     case: Case
-    columns: tuple[Column, ...]
+    columns: tuple[MetricSpec, ...]
 
 
 class ScoresOnDisk:
     """The scores that a run folder holds of the wanted columns, read once: of a million rows, keys and statuses."""
 
-    def __init__(self, folder: RunFolder, wanted: Sequence[Column], refresh: Refresh) -> None:
+    def __init__(self, folder: RunFolder, wanted: Sequence[MetricSpec], refresh: Refresh) -> None:
         self._folder, self._wanted, self._refresh = folder, wanted, refresh
         self._held = [_Held.read(folder, column) for column in wanted]
         self._case, self._keys = "", list[Callable[[int, str], str]]()
@@ -111,7 +111,7 @@ class _Held:
     read_rows: Callable[[], dict[str, ScoreRow]]
 
     @classmethod
-    def read(cls, folder: RunFolder, column: Column) -> _Held:
+    def read(cls, folder: RunFolder, column: MetricSpec) -> _Held:
         """Read the column's rows, and keep little of each."""
         rows = folder.scores(column.slug, light=True)
         status = {key: row.status for key, row in rows.items()}
@@ -137,7 +137,7 @@ def scorable(
 def pending_scores(
     folder: RunFolder,
     cases: Mapping[str, Case],
-    wanted: Sequence[Column],
+    wanted: Sequence[MetricSpec],
     seeds: Sequence[int] | None,
     refresh: Refresh,
 ) -> Pending[ScoreJob, ScoreRow]:
@@ -163,7 +163,7 @@ class Ahead:
     """What the videos that stay lack; each one that is made gets every column besides."""
 
 
-def look_ahead(plan: RunPlan, wanted: Sequence[Column], refresh: Refresh) -> Ahead:
+def look_ahead(plan: RunPlan, wanted: Sequence[MetricSpec], refresh: Refresh) -> Ahead:
     """What is left of a plan. Of a folder of videos, cases that it has none for cost nothing."""
     method = plan.method.method
     jobs = pending(plan, refresh).jobs

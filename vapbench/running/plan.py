@@ -101,7 +101,7 @@ class RunPlan:
 
 
 @dataclass(frozen=True)
-class Column:
+class MetricSpec:
     """A metric with the parameters that make it a column of its own."""
 
     metric: Metric
@@ -196,12 +196,12 @@ def plan_run(
     if overrides:
         cases = [case.model_copy(update={"clip": _override(case.clip, overrides)}) for case in cases]
     seeds = list(dict.fromkeys(seeds))
-    asked(method.method, "survey", among or cases)
+    asked(method.method, "prepare_cases", among or cases)
     if not method.method.uses_seed:
         seeds = seeds[:1]
     elif (has := method.method.seeds(cases)) is not None:
         seeds = [seed for seed in seeds if seed in has] or seeds[:1]
-    cases = sorted(cases, key=lambda case: str(asked(method.method, "group", case)))
+    cases = sorted(cases, key=lambda case: str(asked(method.method, "batch_key", case)))
     undivided = tuple(cases) if shard else ()
     if shard:
         cases, results = shard.of(cases), shard.results(results)
@@ -225,11 +225,11 @@ def plan_run(
 
 def keyed_parameters(method: ResolvedMethod) -> dict[str, Any]:
     """The parameters that are part of a result's key, see :class:`vapbench.methods.base.Method`."""
-    not_keyed, neutral = method.method.not_keyed, method.method.neutral
+    unhashed_params, neutral = method.method.unhashed_params, method.method.neutral
     return {
         name: value
         for name, value in method.parameters.items()
-        if name not in not_keyed and not (name in neutral and neutral[name] == value)
+        if name not in unhashed_params and not (name in neutral and neutral[name] == value)
     }
 
 
@@ -266,17 +266,19 @@ def run_name(method: ResolvedMethod) -> str:
     return f"{method.method.name}~{params8(method.changed)}" if method.changed else method.method.name
 
 
-def columns(metrics: Sequence[str]) -> list[Column]:
+def columns(metrics: Sequence[str]) -> list[MetricSpec]:
     """Resolve metric names, each once. Nothing is loaded.
 
     Raises:
         UsageError: a metric or parameter is unknown, or two metrics share a name.
     """
-    found: dict[str, Column] = {}
+    found: dict[str, MetricSpec] = {}
     for text in metrics:
         metric, changed = resolve_metric(text)
         params = {name: _by_content(value) for name, value in changed.items()}
-        column = Column(metric, params, tuple(content_sha256(path) for path in (*weights_of(metric), *_source(text))))
+        column = MetricSpec(
+            metric, params, tuple(content_sha256(path) for path in (*weights_of(metric), *_source(text)))
+        )
         known = found.setdefault(column.label, column)
         if type(known.metric) is not type(metric):
             raise UsageError(f"Two metrics are called {column.label}; give the class in {text} another name.")

@@ -23,7 +23,7 @@ from vapbench.results.sets import SetResult, write_result
 from vapbench.running.context import Progress, Settings
 from vapbench.running.costs import limit_calls
 from vapbench.running.device import torch_device
-from vapbench.running.plan import Column, RunPlan, columns, plan_run
+from vapbench.running.plan import MetricSpec, RunPlan, columns, plan_run
 from vapbench.running.run import Outcome, Selection, choose, columns_for, execute, open_folder, rescore
 from vapbench.running.score_sets import score_run
 from vapbench.running.shards import Shard
@@ -84,7 +84,7 @@ class PreparedRun:
     """One run to bring up to date."""
 
     selection: Selection
-    columns: Sequence[Column]
+    columns: Sequence[MetricSpec]
     folder: RunFolder
     plan: RunPlan | None
     """None: the run exists, and only its videos are scored."""
@@ -123,7 +123,7 @@ class PreparedRuns:
     """What a request comes to: cases, columns, and a run for each method."""
 
     selection: Selection
-    columns: Sequence[Column]
+    columns: Sequence[MetricSpec]
     runs: Sequence[PreparedRun]
 
     @property

@@ -40,7 +40,7 @@ class Silent:
         self._told = False
 
     def step(self, label: str, status: Status) -> None:
-        """Nothing to say."""
+        """Prints nothing."""
 
     def failed(self, label: str, failure: Failure, hint: str) -> None:
         """Print the first failure, where it was raised and what to do; the rows hold the others."""
@@ -58,10 +58,10 @@ class Silent:
             errors().print(hint, markup=False, soft_wrap=True)
 
     def tell(self, message: str) -> None:
-        """Nothing to say."""
+        """Prints nothing."""
 
     def end(self) -> None:
-        """Nothing to say."""
+        """Prints nothing."""
 
 
 class Lines(Silent):

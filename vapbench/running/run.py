@@ -22,7 +22,7 @@ from vapbench.running.context import WORTH_SHOWING, Counts, Progress, RunContext
 from vapbench.running.device import torch_device
 from vapbench.running.generate import generate
 from vapbench.running.pending import pending, pending_scores
-from vapbench.running.plan import Column, RunPlan, columns
+from vapbench.running.plan import MetricSpec, RunPlan, columns
 from vapbench.running.score import score
 from vapbench.running.threads import sigterm_interrupts
 from vapbench.suites import Suite, find_suite
@@ -131,11 +131,11 @@ def open_folder(target: Path, panel: str, selection: Selection) -> tuple[Resolve
     if selection.suite.data == "videos":
         folder.assign(name_videos(folder.path))
     else:
-        folder.survey(selection.among)
+        folder.prepare_cases(selection.among)
     return resolved, folder
 
 
-def columns_for(suite: Suite, metrics: Sequence[str] | None) -> list[Column]:
+def columns_for(suite: Suite, metrics: Sequence[str] | None) -> list[MetricSpec]:
     """The columns of ``metrics``, or else of the suite; of videos alone, those that need nothing else.
 
     Raises:
@@ -159,7 +159,7 @@ def columns_for(suite: Suite, metrics: Sequence[str] | None) -> list[Column]:
 
 def execute(
     plan: RunPlan,
-    columns: Sequence[Column],
+    columns: Sequence[MetricSpec],
     settings: Settings,
     progress: Progress,
 ) -> Outcome:
@@ -193,7 +193,7 @@ def execute(
 
 def _work(
     plan: RunPlan,
-    columns: Sequence[Column],
+    columns: Sequence[MetricSpec],
     settings: Settings,
     progress: Progress,
     outcome: Outcome,
@@ -254,7 +254,7 @@ def _withdraw(folder: RunFolder) -> None:
 
 
 def rescore(
-    folder: RunFolder, selection: Selection, columns: Sequence[Column], settings: Settings, progress: Progress
+    folder: RunFolder, selection: Selection, columns: Sequence[MetricSpec], settings: Settings, progress: Progress
 ) -> Outcome:
     """Score the videos of an existing run; no method is loaded.
 
@@ -332,13 +332,13 @@ def _versions(suite: int) -> dict[str, Any]:
     return {"versions": {"suite": suite, "reader": READER_VERSION}}
 
 
-def _shown(columns: Sequence[Column]) -> dict[str, dict[str, Any]]:
+def _shown(columns: Sequence[MetricSpec]) -> dict[str, dict[str, Any]]:
     return {column.metric.name: column.shown() for column in columns}
 
 
 def _finished(
     plan: RunPlan,
-    columns: Sequence[Column],
+    columns: Sequence[MetricSpec],
     settings: Settings,
     outcome: Outcome,
 ) -> bool:

@@ -26,7 +26,7 @@ from vapbench.running import attempt as attempts
 from vapbench.running.context import RunContext
 from vapbench.running.device import torch_device
 from vapbench.running.pending import ScoreJob, pending_scores
-from vapbench.running.plan import Column
+from vapbench.running.plan import MetricSpec
 from vapbench.running.threads import PendingCalls
 
 T = TypeVar("T")
@@ -98,14 +98,14 @@ def _score(context: RunContext, jobs: Sequence[ScoreJob]) -> None:
 class Scorer:
     """A metric that was set up, or the reason why it could not be."""
 
-    column: Column
+    column: MetricSpec
     metric: Metric
     unusable: str = ""
     failure: Failure | None = None
     device: Any = None
 
     @classmethod
-    def set_up(cls, column: Column, device: Any) -> Scorer:
+    def set_up(cls, column: MetricSpec, device: Any) -> Scorer:
         """Load what the metric needs, into a copy of it that goes when the scorer does."""
         metric = copy(column.metric)
         try:

@@ -13,7 +13,7 @@ import torch
 
 from vapbench.checkpoints.folder import checkpoint_folder
 from vapbench.core.case import ClipSpec
-from vapbench.core.clip import fit as fit_clip
+from vapbench.core.clip import resize_clip
 from vapbench.core.video import read_video
 from vapbench.errors import UsageError, did_you_mean
 from vapbench.files.atomic import content_sha256
@@ -170,7 +170,7 @@ def _sample(row: vap_data.TrainingRow, clip: ClipSpec) -> Sample:
 
 
 def _read(video: Path, clip: ClipSpec) -> Any:
-    return fit_clip(read_video(video), clip.frames, clip.fps, clip.height, clip.width).frames
+    return resize_clip(read_video(video), clip.frames, clip.fps, clip.height, clip.width).frames
 
 
 def _encode(work: Path, base: Base, samples: Sequence[Sample], watching: Watcher) -> Examples:

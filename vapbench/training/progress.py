@@ -42,16 +42,16 @@ class Silent:
     """Says nothing."""
 
     def begin(self, stage: str, steps: int, done: int) -> None:
-        """Nothing to say."""
+        """Prints nothing."""
 
     def step(self, step: int, loss: float | None) -> None:
-        """Nothing to say."""
+        """Prints nothing."""
 
     def tell(self, message: str) -> None:
-        """Nothing to say."""
+        """Prints nothing."""
 
     def end(self) -> None:
-        """Nothing to say."""
+        """Prints nothing."""
 
 
 class Lines:
@@ -80,7 +80,7 @@ class Lines:
         sys.stderr.flush()
 
     def end(self) -> None:
-        """Nothing to say."""
+        """Prints nothing."""
 
 
 class Bar:

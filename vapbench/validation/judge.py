@@ -19,7 +19,7 @@ from vapbench.report.tables.votes import Agreement, Vote, agreement, win
 from vapbench.results.run import RunFolder, ScoreRow
 from vapbench.running.context import Progress, Settings
 from vapbench.running.costs import Estimate, estimate_folder, estimate_plan
-from vapbench.running.plan import Column, RunPlan
+from vapbench.running.plan import MetricSpec, RunPlan
 from vapbench.running.run import Selection, execute, rescore
 from vapbench.stats.intervals import Estimate as Mean
 from vapbench.stats.intervals import clustered_mean, clustered_share
@@ -35,7 +35,7 @@ class Setting:
 
     selection: Selection
     """Its cases are those that are judged."""
-    column: Column
+    column: MetricSpec
     runs: tuple[RunFolder, ...]
     controls: Mapping[Control, RunPlan]
 
@@ -63,7 +63,7 @@ class Report:
 
 
 def set_up(
-    runs: Sequence[RunFolder], selection: Selection, column: Column, limit: int, root: Path | None = None
+    runs: Sequence[RunFolder], selection: Selection, column: MetricSpec, limit: int, root: Path | None = None
 ) -> Setting:
     """Choose cases that every run has a video of, spread over conditions, and lay the controls out.
 
@@ -175,7 +175,7 @@ def _spread(cases: Sequence[Case]) -> list[Case]:
     return [case for turn in zip_longest(*groups.values()) for case in turn if case is not None]
 
 
-def _rows(run: RunFolder, cases: Mapping[str, Case], column: Column) -> dict[str, ScoreRow]:
+def _rows(run: RunFolder, cases: Mapping[str, Case], column: MetricSpec) -> dict[str, ScoreRow]:
     """The current row of each case's first seed."""
     rows = run.scores(column.slug)
     found: dict[str, ScoreRow] = {}

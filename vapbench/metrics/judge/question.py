@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from vapbench.core.clip import Clip, Frames, evenly
+from vapbench.core.clip import Clip, Frames, linspace_indices
 from vapbench.files.atomic import digest
 from vapbench.metrics.judge.rubric import Rubric, Rubrics
 
@@ -120,7 +120,7 @@ def scaled_size(height: int, width: int) -> tuple[int, int]:
 
 def video_shown(clip: Clip, frames: int) -> Shown:
     """At most so many frames of a video, spread evenly, ends included, scaled down."""
-    indices: Sequence[int] = sorted(set(evenly(len(clip), min(frames, len(clip)))))
+    indices: Sequence[int] = sorted(set(linspace_indices(len(clip), min(frames, len(clip)))))
     return Shown(tuple(_scaled(clip.frames[index]) for index in indices), tuple(index / clip.fps for index in indices))
 
 

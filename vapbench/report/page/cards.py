@@ -14,8 +14,8 @@ from vapbench.report.page.media import Panel, image_panel, output_panel, video_p
 from vapbench.report.page.parts import Part, parts_of
 from vapbench.report.read.case_notes import texts_of
 from vapbench.report.read.columns import Column
-from vapbench.report.read.evidence import ColumnKey, Evidence, Outcome, State, explain
 from vapbench.report.read.remarks import remarks_on
+from vapbench.report.read.run_summary import ColumnKey, Outcome, RunSummary, State, explain
 from vapbench.results.manifest import FileRole, PlannedCase
 from vapbench.results.run import GenerationRow
 
@@ -99,7 +99,7 @@ class CaseCard:
         return "" if any(seed.parts or seed.detail for s in self.scores for seed in s.seeds) else self.scores[0].note
 
 
-def cards_of(run: Evidence, columns: Sequence[Column], keys: Sequence[ColumnKey], only: str | None) -> list[CaseCard]:
+def cards_of(run: RunSummary, columns: Sequence[Column], keys: Sequence[ColumnKey], only: str | None) -> list[CaseCard]:
     """Lay out the cases of a run, or the one case ``only``; strips always show the whole run."""
     outcomes = {key: {case: run.outcome(key, case) for case in run.cases()} for key in keys}
     chosen = [case for case in run.cases() if only in (None, case)]
@@ -117,7 +117,7 @@ def cards_of(run: Evidence, columns: Sequence[Column], keys: Sequence[ColumnKey]
     ]
 
 
-def strips_of(run: Evidence, columns: Sequence[Column], keys: Sequence[ColumnKey]) -> list[Strip]:
+def strips_of(run: RunSummary, columns: Sequence[Column], keys: Sequence[ColumnKey]) -> list[Strip]:
     """The strip of each column."""
     strips = []
     for column, key in zip(columns, keys, strict=True):
@@ -131,7 +131,7 @@ def strips_of(run: Evidence, columns: Sequence[Column], keys: Sequence[ColumnKey
     return strips
 
 
-def _card(run: Evidence, case: str, panels: tuple[Panel, ...], scores: list[CaseScore]) -> CaseCard:
+def _card(run: RunSummary, case: str, panels: tuple[Panel, ...], scores: list[CaseScore]) -> CaseCard:
     planned = run.cases()[case]
     return CaseCard(
         id=case,
@@ -148,7 +148,7 @@ def _card(run: Evidence, case: str, panels: tuple[Panel, ...], scores: list[Case
     )
 
 
-def _panels(run: Evidence, case: str) -> tuple[Panel, ...]:
+def _panels(run: RunSummary, case: str) -> tuple[Panel, ...]:
     planned = run.cases()[case]
     rows = run.generations.get(case, ())
     outputs = [_output(run, row, len(rows) > 1) for row in rows]
@@ -162,7 +162,7 @@ def _panels(run: Evidence, case: str) -> tuple[Panel, ...]:
     return tuple(panels)
 
 
-def _output(run: Evidence, row: GenerationRow, several: bool) -> Panel:
+def _output(run: RunSummary, row: GenerationRow, several: bool) -> Panel:
     label = f"Output, seed {row.seed}" if several else "Output"
     if row.status == "failed":
         failure = row.attempts[-1] if row.attempts else None
@@ -188,7 +188,7 @@ def _from_manifest(planned: PlannedCase, role: FileRole, label: str, fits: Video
     return image_panel(path, label, fits) if role == "image" else video_panel(path, label, fits)
 
 
-def _size(run: Evidence, rows: Iterable[GenerationRow]) -> VideoInfo | None:
+def _size(run: RunSummary, rows: Iterable[GenerationRow]) -> VideoInfo | None:
     for row in rows:
         if row.status == "ok" and row.video:
             try:
@@ -199,7 +199,7 @@ def _size(run: Evidence, rows: Iterable[GenerationRow]) -> VideoInfo | None:
     return VideoInfo(0, 0.0, 720, 480)
 
 
-def _score(run: Evidence, column: Column, key: ColumnKey, case: str, outcomes: Mapping[str, Outcome]) -> CaseScore:
+def _score(run: RunSummary, column: Column, key: ColumnKey, case: str, outcomes: Mapping[str, Outcome]) -> CaseScore:
     outcome, values = outcomes[case], _values(outcomes.values())
     rows = run.generations.get(case, ())
     seeds = tuple(_seed(column, row.seed, each) for row, each in zip(rows, run.outcomes(key, case), strict=True))

@@ -20,8 +20,8 @@ from vapbench.report.model import Cell, TableModel
 from vapbench.report.page.cards import CaseCard, cards_of, strips_of
 from vapbench.report.page.together import orders, shared_cases
 from vapbench.report.read.columns import Column, rows_of
-from vapbench.report.read.evidence import Evidence, read_evidence
 from vapbench.report.read.facts import facts_of
+from vapbench.report.read.run_summary import RunSummary, read_summary
 from vapbench.report.render.terminal import interval_text
 from vapbench.report.tables.grid import ABSENT
 from vapbench.report.tables.layout import key_of
@@ -50,7 +50,7 @@ def write_page(folders: Sequence[RunFolder], output: Path, case: str | None = No
         DataError: a folder is no run folder, or is damaged, or the runs are of several suites.
         UsageError: no run has a case of that name (with a suggestion).
     """
-    runs = [read_evidence(folder) for folder in folders]
+    runs = [read_summary(folder) for folder in folders]
     if len({run.suite for run in runs}) > 1:
         named = ", ".join(f"{run.folder.path} is of {run.suite}" for run in runs)
         raise DataError(f"Runs of several suites share no case: {named}.")
@@ -63,7 +63,7 @@ def write_page(folders: Sequence[RunFolder], output: Path, case: str | None = No
     return output
 
 
-def render_together(runs: Sequence[Evidence], case: str | None = None) -> str:
+def render_together(runs: Sequence[RunSummary], case: str | None = None) -> str:
     """The page of several runs as HTML."""
     labelled = {row.label: run for row, run in zip(rows_of(runs), runs, strict=True)}
     table = tables_of(runs[0].suite, runs, [None])[0]
@@ -100,7 +100,7 @@ def _mean(column: Column, cell: Cell) -> tuple[str, str, str]:
     return mean, interval_text(column, cell), f"{cell.n}/{cell.total}"
 
 
-def render_page(run: Evidence, case: str | None = None) -> str:
+def render_page(run: RunSummary, case: str | None = None) -> str:
     """The page as HTML."""
     table = summarise_run(run)
     # The table's own: a column whose every row is of a case that is not planned has no place in it.

@@ -9,7 +9,7 @@ from vapbench.report.model import TableModel
 from vapbench.report.page.cards import CaseCard, cards_of
 from vapbench.report.page.media import Panel
 from vapbench.report.read.columns import Column
-from vapbench.report.read.evidence import ColumnKey, Evidence, State
+from vapbench.report.read.run_summary import ColumnKey, RunSummary, State
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class SharedCase:
 
 
 def shared_cases(
-    runs: Mapping[str, Evidence], columns: Sequence[Column], keys: Sequence[ColumnKey], only: str | None
+    runs: Mapping[str, RunSummary], columns: Sequence[Column], keys: Sequence[ColumnKey], only: str | None
 ) -> list[SharedCase]:
     """The cases of several runs, or the one case ``only``, in the order of the first run that planned them.
 

@@ -1,1 +1,1 @@
-"""From rows to evidence: what counts, columns, facts."""
+"""From rows to summaries of runs: what counts, columns, facts."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from vapbench.report.read.evidence import ColumnKey, Evidence
+from vapbench.report.read.run_summary import ColumnKey, RunSummary
 from vapbench.results.keys import params8
 from vapbench.results.manifest import ColumnDisplay
 
@@ -113,7 +113,7 @@ def columns_of(keys: Sequence[ColumnKey], shown: Mapping[str, ColumnDisplay]) ->
     return _tell_apart([_column(key, shown.get(key.metric)) for key in keys])
 
 
-def rows_of(runs: Sequence[Evidence]) -> tuple[Row, ...]:
+def rows_of(runs: Sequence[RunSummary]) -> tuple[Row, ...]:
     """One row per run, labelled by its name and what is not at its default, so that no two read alike."""
     names = [run.label for run in runs]
     labels = list(names)
@@ -175,7 +175,7 @@ def _column(key: ColumnKey, shown: ColumnDisplay | None) -> Column:
     )
 
 
-def _row(label: str, run: Evidence) -> Row:
+def _row(label: str, run: RunSummary) -> Row:
     card = run.manifest.card
     title, kind, notes = card.title or run.method, card.kind or "", tuple(card.notes or ())
     timed = [made.seconds for rows in run.generations.values() for made in rows if made.seconds]
@@ -183,7 +183,7 @@ def _row(label: str, run: Evidence) -> Row:
     return Row(label, run.method, kind, title, notes, run=run.folder.path.name, seconds=seconds)
 
 
-def _changed(run: Evidence) -> Mapping[str, Any] | None:
+def _changed(run: RunSummary) -> Mapping[str, Any] | None:
     """Parameters that are not at their default; None where a run of before this was recorded cannot tell."""
     if run.manifest.card.changed is not None:
         return run.manifest.card.changed
@@ -237,7 +237,7 @@ def _has_identity(metric: str) -> bool:
         return False
 
 
-def _is_default(run: Evidence) -> bool:
+def _is_default(run: RunSummary) -> bool:
     return run.folder.path.name == run.identity.name
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from vapbench.report.read.evidence import Evidence
+from vapbench.report.read.run_summary import RunSummary
 from vapbench.results.manifest import Session
 
 _HEX = frozenset("0123456789abcdef")
@@ -26,7 +26,7 @@ class Fact:
     """Whether it only matters to somebody who repeats the run."""
 
 
-def facts_of(run: Evidence) -> list[Fact]:
+def facts_of(run: RunSummary) -> list[Fact]:
     """What decides the run's frames, then what they were made on; the last session speaks for all."""
     sessions = run.manifest.sessions
     last = sessions[-1] if sessions else Session()
@@ -57,7 +57,7 @@ def commit_of(session: Session) -> str:
     return git[:12] if git else ""
 
 
-def made_with(runs: Sequence[Evidence]) -> str:
+def made_with(runs: Sequence[RunSummary]) -> str:
     """Version and commit of the code that made and scored the runs, every session of theirs; empty if unknown."""
     sessions = [session for run in runs for session in run.manifest.sessions]
     commits = list(dict.fromkeys(filter(None, map(commit_of, sessions))))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from vapbench.report.read.columns import rows_of
-from vapbench.report.read.evidence import Evidence, Outcome, condition_of
+from vapbench.report.read.run_summary import Outcome, RunSummary, condition_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,13 +31,13 @@ SCHEMA: dict[str, tuple[str, str]] = {
 NOT_GENERATED = Outcome("missing", reason="not generated yet")
 
 
-def frame_of(runs: Sequence[Evidence]) -> pd.DataFrame:
+def frame_of(runs: Sequence[RunSummary]) -> pd.DataFrame:
     """The scores that count now: of the current video of each case and seed, by the current content of its case.
 
     Superseded rows are left out; ``value`` is a number exactly where ``status`` is ``scored``.
 
     Args:
-        runs: what :func:`~vapbench.report.read.evidence.read_all` returns.
+        runs: what :func:`~vapbench.report.read.run_summary.read_all` returns.
 
     Returns:
         A frame with the columns of :data:`SCHEMA`, in the order of runs, columns, cases and seeds.
@@ -66,7 +66,7 @@ def frame_of(runs: Sequence[Evidence]) -> pd.DataFrame:
     return frame.astype({name: kind for name, (kind, _) in SCHEMA.items()})
 
 
-def _smallest_tasks(run: Evidence) -> dict[str, str]:
+def _smallest_tasks(run: RunSummary) -> dict[str, str]:
     """Case -> of the tasks it belongs to, the one with the fewest cases."""
     by_size = sorted(run.tasks, key=lambda task: (-len(run.cases(task)), task))
     return {case: task for task in by_size for case in run.cases(task)}

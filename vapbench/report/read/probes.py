@@ -15,7 +15,7 @@ from vapbench.errors import DataError
 from vapbench.files.atomic import canonical_json
 from vapbench.files.parsing import read_text
 from vapbench.report.read.columns import Column
-from vapbench.report.read.evidence import Evidence
+from vapbench.report.read.run_summary import RunSummary
 
 EFFECT = "reference_effect"
 """Name of the column of what a reference causes."""
@@ -87,7 +87,7 @@ class Probe(_Read):
     methods: tuple[Probed, ...]
     notes: tuple[str, ...]
 
-    def of(self, run: Evidence) -> Probed | None:
+    def of(self, run: RunSummary) -> Probed | None:
         """What it says of the method of a run; None of another, with other parameters, or with other weights."""
         ours = canonical_json(run.manifest.document["identity"])
         return next((method for method in self.methods if canonical_json(dict(method.identity)) == ours), None)

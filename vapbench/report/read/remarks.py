@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 from vapbench.core.case import clip_difference
-from vapbench.report.read.evidence import ColumnKey, Evidence, Why
+from vapbench.report.read.run_summary import ColumnKey, RunSummary, Why
 from vapbench.results.manifest import PlannedCase
 from vapbench.results.run import GenerationRow
 
@@ -70,7 +70,7 @@ class Size(NamedTuple):
 
 
 def remarks_of(
-    labelled: Mapping[str, Evidence], titled: Mapping[ColumnKey, str], task: str | None, every_reason: bool = False
+    labelled: Mapping[str, RunSummary], titled: Mapping[ColumnKey, str], task: str | None, every_reason: bool = False
 ) -> tuple[Remark, ...]:
     """What there is to say of the runs of a table.
 
@@ -90,7 +90,7 @@ def remarks_of(
     return tuple(_merged(found))
 
 
-def remarks_on(run: Evidence, case: str) -> tuple[str, ...]:
+def remarks_on(run: RunSummary, case: str) -> tuple[str, ...]:
     """What there is to say of one case of a run, beside its scores."""
     planned, lines = run.cases()[case], []
     asked = _planned_size(planned)
@@ -116,7 +116,7 @@ def _merged(remarks: Iterable[Remark]) -> Iterator[Remark]:
 
 
 def _cases(
-    label: str, run: Evidence, titled: Mapping[ColumnKey, str], task: str | None, every_reason: bool
+    label: str, run: RunSummary, titled: Mapping[ColumnKey, str], task: str | None, every_reason: bool
 ) -> Iterator[Remark]:
     """Fewer cases scored than planned, and why."""
     total = len(run.cases(task))
@@ -144,7 +144,7 @@ def _reasons(state: str, why: Sequence[Why]) -> str:
     return f"{sum(each.count for each in why)} {state}: {', '.join(shown)}"
 
 
-def _clips(label: str, run: Evidence, asked: Mapping[str, Size], task: str | None) -> list[Remark]:
+def _clips(label: str, run: RunSummary, asked: Mapping[str, Size], task: str | None) -> list[Remark]:
     """Clips of another size, length or rate than the suite asks for."""
     known = [(row, size) for row in _made(run, task) if (size := _size(row))]
     differing = Counter(
@@ -161,7 +161,7 @@ def _clips(label: str, run: Evidence, asked: Mapping[str, Size], task: str | Non
     return [Remark("clip", (label,), (), _first(parts, "other sizes"), differing.total(), len(known))]
 
 
-def _notes(label: str, run: Evidence, task: str | None) -> list[Remark]:
+def _notes(label: str, run: RunSummary, task: str | None) -> list[Remark]:
     """What was noted of clips, by kind; free text where there is no kind."""
     made, planned = list(_made(run, task)), run.cases()
     kinds = Counter(kind for row in made for kind in dict.fromkeys(note.kind for note in row.notes))
@@ -176,7 +176,7 @@ def _notes(label: str, run: Evidence, task: str | None) -> list[Remark]:
     return found
 
 
-def _scores(label: str, run: Evidence, titled: Mapping[ColumnKey, str], task: str | None) -> Iterator[Remark]:
+def _scores(label: str, run: RunSummary, titled: Mapping[ColumnKey, str], task: str | None) -> Iterator[Remark]:
     """What a metric noted of its scores, by kind."""
     cases = run.cases(task)
     for key, title in titled.items():
@@ -195,7 +195,7 @@ def _first(parts: Sequence[str], others: str) -> str:
     return "; ".join(parts[:_SHOWN]) + more
 
 
-def _asked(runs: Iterable[Evidence], task: str | None) -> dict[str, Size]:
+def _asked(runs: Iterable[RunSummary], task: str | None) -> dict[str, Size]:
     """What the suite asks for each case; a method that needs another clip spec does not speak for the suite."""
     found: dict[str, Size] = {}
     for run in sorted(runs, key=lambda run: bool(run.identity.clip)):
@@ -205,7 +205,7 @@ def _asked(runs: Iterable[Evidence], task: str | None) -> dict[str, Size]:
     return found
 
 
-def _made(run: Evidence, task: str | None) -> Iterator[GenerationRow]:
+def _made(run: RunSummary, task: str | None) -> Iterator[GenerationRow]:
     for case in run.cases(task):
         yield from (row for row in run.generations.get(case, ()) if row.status == "ok")
 

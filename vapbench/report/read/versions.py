@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from vapbench.report.read.evidence import Evidence
+from vapbench.report.read.run_summary import RunSummary
 from vapbench.stats import STATISTICS_VERSION
 
 VERSIONS = "Versions: "
 """How the line begins that names them."""
 
 
-def versions_of(run: Evidence, part: str) -> tuple[int, ...]:
+def versions_of(run: RunSummary, part: str) -> tuple[int, ...]:
     """Versions of ``suite`` or ``reader`` that the run's sessions worked with, in order; 1 before they were kept."""
     kept = [session.versions for session in run.manifest.sessions]
     found = [versions.get(part) if isinstance(versions, Mapping) else None for versions in kept]
     return tuple(sorted({version if isinstance(version, int) else 1 for version in found})) or (1,)
 
 
-def version_lines(runs: Mapping[str, Evidence]) -> Iterator[str]:
+def version_lines(runs: Mapping[str, RunSummary]) -> Iterator[str]:
     """A line that names every version, and one for each that is not the same for all rows.
 
     Args:

@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from vapbench.report.read.evidence import ColumnKey, Evidence
+from vapbench.report.read.run_summary import ColumnKey, RunSummary
 
 DIMENSIONS: Mapping[str, str] = {
     "aesthetic_quality": "aesthetic_quality",
@@ -24,7 +24,7 @@ _YES_OR_NO = {"dynamic_degree"}
 _OWN_PARAMETERS = ("{}", '{"vbench_quirks":true}', '{"vbench_quirks":false}')
 
 
-def eval_results(run: Evidence, task: str | None = None) -> tuple[dict[str, Any], list[str]]:
+def eval_results(run: RunSummary, task: str | None = None) -> tuple[dict[str, Any], list[str]]:
     """A run's scores in VBench's form.
 
     Args:
@@ -58,7 +58,7 @@ def eval_results(run: Evidence, task: str | None = None) -> tuple[dict[str, Any]
     return results, left_out
 
 
-def _videos(run: Evidence, key: ColumnKey, task: str | None) -> list[tuple[str, float]] | None:
+def _videos(run: RunSummary, key: ColumnKey, task: str | None) -> list[tuple[str, float]] | None:
     """Path and score of every planned video; None if one has no score."""
     found = []
     for case in run.cases(task):

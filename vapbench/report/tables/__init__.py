@@ -1,1 +1,1 @@
-"""From evidence to tables."""
+"""From summaries of runs to tables."""

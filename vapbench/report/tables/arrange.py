@@ -8,8 +8,8 @@ from dataclasses import replace
 from vapbench.errors import DataError, UsageError, did_you_mean
 from vapbench.report.model import Footer, TableModel
 from vapbench.report.read.columns import labels_by_name
-from vapbench.report.read.evidence import chosen, read_all
 from vapbench.report.read.probes import EFFECT, read_probes
+from vapbench.report.read.run_summary import chosen, read_all
 from vapbench.report.tables.layout import GIVEN, SCORE, Layout
 from vapbench.report.tables.summary import summarise
 from vapbench.results.run import RunFolder

@@ -10,8 +10,8 @@ from vapbench.errors import DataError, UsageError, did_you_mean
 from vapbench.report.ranking import SHORTFALL, Units, fixed_note, out_of_reach, units_of
 from vapbench.report.read.case_notes import lines_of
 from vapbench.report.read.columns import Column, columns_of, rows_of
-from vapbench.report.read.evidence import Evidence, condition_of, read_evidence
 from vapbench.report.read.remarks import Remark, remarks_of
+from vapbench.report.read.run_summary import RunSummary, condition_of, read_summary
 from vapbench.report.read.versions import version_lines
 from vapbench.report.tables.summary import task_names
 from vapbench.results.run import RunFolder
@@ -94,7 +94,7 @@ def compare(a: RunFolder, b: RunFolder, task: str | None = None) -> list[Compari
     """
     if a.path.resolve() == b.path.resolve():
         raise UsageError(f"{a.path} cannot be compared with itself; name another run, see: vapbench list runs")
-    runs = (read_evidence(a), read_evidence(b))
+    runs = (read_summary(a), read_summary(b))
     if runs[0].suite != runs[1].suite:
         raise DataError(f"{a.path} is of suite {runs[0].suite}, {b.path} of {runs[1].suite}: they share no case.")
     names: Sequence[str | None] = task_names(runs) if task is None else [task]
@@ -119,7 +119,7 @@ def to_json(comparison: Comparison) -> dict[str, Any]:
     }
 
 
-def _compare(runs: tuple[Evidence, Evidence], task: str | None) -> Comparison:
+def _compare(runs: tuple[RunSummary, RunSummary], task: str | None) -> Comparison:
     keys = sorted(set(runs[0].scores) & set(runs[1].scores))
     shown = {name: item for run in runs for name, item in run.manifest.metrics.items()}
     planned = {case: entry for run in runs for case, entry in run.cases(task).items()}

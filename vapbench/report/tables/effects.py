@@ -7,13 +7,13 @@ from dataclasses import replace
 
 from vapbench.report.model import Cell, Footer, TableModel
 from vapbench.report.read.columns import rows_of
-from vapbench.report.read.evidence import Evidence
 from vapbench.report.read.probes import EFFECT, Interval, Probe, read_probes
+from vapbench.report.read.run_summary import RunSummary
 
 _LACKING = Cell(None, None, None, 0, 0, reason="not probed: vapbench probe")
 
 
-def with_probes(model: TableModel, runs: Sequence[Evidence], metrics: Collection[str] | None = None) -> TableModel:
+def with_probes(model: TableModel, runs: Sequence[RunSummary], metrics: Collection[str] | None = None) -> TableModel:
     """A table with the reference effects that probes beside its runs found: of its own task, or of parts of it.
 
     A run that was probed itself has the column already, as a set metric that holds for its very videos.
@@ -39,7 +39,9 @@ def with_probes(model: TableModel, runs: Sequence[Evidence], metrics: Collection
     return with_effects(model, by_label, fitting)
 
 
-def with_effects(table: TableModel, runs: Mapping[str, Evidence], probes: Mapping[str, Sequence[Probe]]) -> TableModel:
+def with_effects(
+    table: TableModel, runs: Mapping[str, RunSummary], probes: Mapping[str, Sequence[Probe]]
+) -> TableModel:
     """The table with a column for each effect that its probes know of any of its rows.
 
     The column ranks nobody: who was not probed is not behind who was.
@@ -59,7 +61,7 @@ def with_effects(table: TableModel, runs: Mapping[str, Evidence], probes: Mappin
     return table
 
 
-def _fits(probe: Probe, model: TableModel, run: Evidence) -> bool:
+def _fits(probe: Probe, model: TableModel, run: RunSummary) -> bool:
     """Whether a probe is of the table's task, or of a task whose cases are some of the table's."""
     cases = set(run.cases(probe.task))
     return probe.task == model.task or (bool(cases) and cases < set(model.conditions))

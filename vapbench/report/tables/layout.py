@@ -14,7 +14,7 @@ from vapbench.errors import DataError, UsageError
 from vapbench.files.atomic import canonical_json
 from vapbench.files.parsing import read_yaml
 from vapbench.report.read.columns import Column, Row, labels_by_name
-from vapbench.report.read.evidence import ColumnKey, chosen
+from vapbench.report.read.run_summary import ColumnKey, chosen
 
 Style = Literal["paper", "wide", "ablation"]
 STYLES: tuple[Style, ...] = ("paper", "wide", "ablation")

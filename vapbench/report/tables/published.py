@@ -84,7 +84,7 @@ def read_publication(path: Path) -> Publication:
         raise DataError(f"{path}: {error.strerror or error}; restore it.") from error
     except (ValueError, ValidationError) as error:
         problem = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
-        raise DataError(f"{path} is no published table ({problem}); restore it, or mend it.") from error
+        raise DataError(f"{path} is no published table ({problem}); restore it, or fix it.") from error
 
 
 def as_table(paper: Publication) -> TableModel:

@@ -7,13 +7,13 @@ from dataclasses import replace
 
 from vapbench.report.model import Cell, Footer, TableModel, places_of
 from vapbench.report.read.columns import Column, rows_of
-from vapbench.report.read.evidence import Evidence
+from vapbench.report.read.run_summary import RunSummary
 from vapbench.results.sets import SetResult, read_results, videos_digest
 
 _HASH_DIGITS = 12
 
 
-def with_sets(model: TableModel, runs: Sequence[Evidence], metrics: Collection[str] | None = None) -> TableModel:
+def with_sets(model: TableModel, runs: Sequence[RunSummary], metrics: Collection[str] | None = None) -> TableModel:
     """A table with a column for every set metric that any of its runs was scored with on its task.
 
     Args:
@@ -40,7 +40,7 @@ def with_sets(model: TableModel, runs: Sequence[Evidence], metrics: Collection[s
     return model
 
 
-def _results(run: Evidence | None, task: str | None, metrics: Collection[str] | None) -> list[SetResult]:
+def _results(run: RunSummary | None, task: str | None, metrics: Collection[str] | None) -> list[SetResult]:
     """The run's results for a task, or for another that has the same cases here; those of today's videos come first."""
     read = [result for result in read_results(run.folder) if metrics is None or result.metric in metrics] if run else []
     if run is None or not read:
@@ -65,7 +65,7 @@ def _column(result: SetResult) -> Column:
     )
 
 
-def _cell(result: SetResult | None, run: Evidence, task: str | None) -> Cell:
+def _cell(result: SetResult | None, run: RunSummary, task: str | None) -> Cell:
     total = len(run.cases(task))
     empty = Cell(None, None, None, 0, total)
     if result is None:
@@ -87,7 +87,7 @@ def _cell(result: SetResult | None, run: Evidence, task: str | None) -> Cell:
     )
 
 
-def _videos_now(run: Evidence, task: str | None) -> str:
+def _videos_now(run: RunSummary, task: str | None) -> str:
     made = [row for case in run.cases(task) for row in run.generations.get(case, ())]
     return videos_digest(
         (row.case, row.seed, row.sha256)

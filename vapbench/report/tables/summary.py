@@ -13,9 +13,9 @@ from vapbench.report.model import CONFIDENCE, MEAN, Cell, Footer, FooterKind, Ta
 from vapbench.report.ranking import SHORTFALL, Units, against, fixed_note, out_of_reach, rank_spans, units_of
 from vapbench.report.read.case_notes import lines_of
 from vapbench.report.read.columns import Column, Row, columns_of, labels_by_name, rows_of
-from vapbench.report.read.evidence import ColumnKey, Evidence, chosen, read_all
 from vapbench.report.read.facts import made_with
 from vapbench.report.read.remarks import remarks_of
+from vapbench.report.read.run_summary import ColumnKey, RunSummary, chosen, read_all
 from vapbench.report.read.versions import version_lines
 from vapbench.report.tables.effects import with_probes
 from vapbench.report.tables.layout import Layout
@@ -40,8 +40,8 @@ def summarise(
     Args:
         folders: run folders, in the order of the rows; ceilings go to the top and floors to the bottom.
         task: the task to tabulate; None for every task that the manifests name.
-        metrics: columns to show, in this order, as :func:`~vapbench.report.read.evidence.chosen` takes them; None for
-            every one that any of the table's cases was scored with.
+        metrics: columns to show, in this order, as :func:`~vapbench.report.read.run_summary.chosen` takes them;
+            None for every one that any of the table's cases was scored with.
         reference: label of the row that the others are tested against; None: no tests.
         order: metrics whose columns come first, in this order.
         layout: labels of rows, titles and decimals of columns, and whether columns are split by category.
@@ -53,7 +53,7 @@ def summarise(
         UsageError: no run has a case of ``task``, or is called ``reference`` (with a suggestion).
         DataError: a folder is no run folder, or is damaged.
     """
-    suites: dict[str, list[Evidence]] = {}
+    suites: dict[str, list[RunSummary]] = {}
     for run in read_all(folders):
         if metrics is not None:
             run = replace(run, scores={key: run.scores[key] for key in chosen(run.scores, metrics)})
@@ -76,7 +76,7 @@ def summarise(
 
 
 def by_category(
-    model: TableModel, runs: Sequence[Evidence], reference: str | None, order: Sequence[str], layout: Layout
+    model: TableModel, runs: Sequence[RunSummary], reference: str | None, order: Sequence[str], layout: Layout
 ) -> TableModel:
     """The table with a column per category in place of each of its columns, and one of all its cases.
 
@@ -123,7 +123,7 @@ def by_category(
     )
 
 
-def _within(runs: Sequence[Evidence], model: TableModel, category: str) -> list[Evidence]:
+def _within(runs: Sequence[RunSummary], model: TableModel, category: str) -> list[RunSummary]:
     """The runs with the table's cases of one category alone."""
     return [
         replace(
@@ -136,12 +136,12 @@ def _within(runs: Sequence[Evidence], model: TableModel, category: str) -> list[
     ]
 
 
-def summarise_run(run: Evidence) -> TableModel:
+def summarise_run(run: RunSummary) -> TableModel:
     """The one-row table of a run over all its planned cases."""
     return tables_of(run.suite, [run], [None])[0]
 
 
-def task_names(runs: Sequence[Evidence]) -> list[str | None]:
+def task_names(runs: Sequence[RunSummary]) -> list[str | None]:
     """Tasks worth a table: small ones first, and of tasks with the very same cases only the most specific.
 
     ``[None]`` (every planned case) if no case belongs to a task.
@@ -159,7 +159,7 @@ def task_names(runs: Sequence[Evidence]) -> list[str | None]:
 
 def tables_of(
     suite: str,
-    runs: Sequence[Evidence],
+    runs: Sequence[RunSummary],
     tasks: Sequence[str | None],
     reference: str | None = None,
     order: Sequence[str] = (),
@@ -189,7 +189,7 @@ def _table(
     suite: str,
     task: str | None,
     titled: Mapping[ColumnKey, Column],
-    labelled: Sequence[tuple[Row, Evidence]],
+    labelled: Sequence[tuple[Row, RunSummary]],
     reference: str | None,
 ) -> TableModel:
     rows, runs = tuple(row for row, _ in labelled), [run for _, run in labelled]
@@ -264,7 +264,7 @@ class _Kind:
     """Whether every score is yes (1) or no (0)."""
 
 
-def _cell(run: Evidence, key: ColumnKey, kind: _Kind, task: str | None, scored: Mapping[str, float]) -> Cell:
+def _cell(run: RunSummary, key: ColumnKey, kind: _Kind, task: str | None, scored: Mapping[str, float]) -> Cell:
     conditions = run.conditions(task)
     if len(scored) == len(conditions):
         # The usual case, without asking each row again what became of it.
@@ -307,7 +307,7 @@ def _with_interval(cell: Cell, kind: _Kind, scored: Mapping[str, float], conditi
     )
 
 
-def _comparable(rows: Sequence[Row], runs: Sequence[Evidence], task: str | None) -> list[bool]:
+def _comparable(rows: Sequence[Row], runs: Sequence[RunSummary], task: str | None) -> list[bool]:
     """Which rows can be ranked against each other: competitors that planned all of the table's cases."""
     competitors = [run for row, run in zip(rows, runs, strict=True) if row.competes]
     everything = set(_cases_of(competitors, task))
@@ -317,7 +317,7 @@ def _comparable(rows: Sequence[Row], runs: Sequence[Evidence], task: str | None)
 def _footers(
     columns: Sequence[Column],
     rows: Sequence[Row],
-    runs: Sequence[Evidence],
+    runs: Sequence[RunSummary],
     cells: Sequence[Sequence[Cell]],
     comparable: Sequence[bool],
     task: str | None,
@@ -399,7 +399,7 @@ def _interval_kinds(kinds: Sequence[_Kind]) -> str:
     return alone if len(shares) == len(kinds) else f"{alone}, else {wide}"
 
 
-def _extent(runs: Sequence[Evidence], task: str | None) -> str:
+def _extent(runs: Sequence[RunSummary], task: str | None) -> str:
     cases = {len(run.cases(task)) for run in runs}
     seeds = {count for run in runs for count in run.seeds(task)}
     text = f"{_span(cases)} case{'' if cases == {1} else 's'}"
@@ -411,9 +411,9 @@ def _span(numbers: set[int]) -> str:
     return str(low) if low == high else f"{low} to {high}"
 
 
-def _cases_of(runs: Sequence[Evidence], task: str | None) -> list[str]:
+def _cases_of(runs: Sequence[RunSummary], task: str | None) -> list[str]:
     return list(dict.fromkeys(case for run in runs for case in run.cases(task)))
 
 
-def _tasks(runs: Sequence[Evidence]) -> list[str]:
+def _tasks(runs: Sequence[RunSummary]) -> list[str]:
     return list(dict.fromkeys(task for run in runs for task in run.tasks))

@@ -23,7 +23,7 @@ from vapbench.running.context import Counts, Progress, RunContext, Settings
 from vapbench.running.device import torch_device
 from vapbench.running.generate import generation_row
 from vapbench.running.pending import ScoreJob, ScoresOnDisk, pending, scorable
-from vapbench.running.plan import Column, Job, RunPlan
+from vapbench.running.plan import Job, MetricSpec, RunPlan
 from vapbench.running.ray.demand import memory_gb, to_generate, to_score
 from vapbench.running.ray.pool import Pool, run_pools
 from vapbench.running.ray.workers import Generating, Made, Scoring, ToScore
@@ -100,7 +100,9 @@ class RayExecutor:
         worker = Generating(method, _device(demand), self._settings)
         return Pool(f"generate with {method.name}", worker, demand, self._workers(demand), handler)
 
-    def _scores_pool(self, handler: _Scores, columns: Sequence[Column], eager: bool) -> Pool[ScoreJob, list[ScoreRow]]:
+    def _scores_pool(
+        self, handler: _Scores, columns: Sequence[MetricSpec], eager: bool
+    ) -> Pool[ScoreJob, list[ScoreRow]]:
         files = {path for column in columns for path in weights_of(column.metric)}
         demand = to_score(sum(_size(path) for path in files), self._gpu_gb)
         worker = Scoring(columns, _device(demand), self._settings.memory)
@@ -124,7 +126,7 @@ class RayExecutor:
         if context.stop.reason == INTERRUPTED:
             raise KeyboardInterrupt
 
-    def _finish_scores(self, context: RunContext, here: Sequence[Column]) -> None:
+    def _finish_scores(self, context: RunContext, here: Sequence[MetricSpec]) -> None:
         """Score what waits for somebody else's answer, which needs no device but one budget for all calls."""
         context.settings.max_failures.check(context.scored, "scores")
         if not here:
@@ -171,7 +173,7 @@ class _Scores:
 
     pool: Pool[ScoreJob, list[ScoreRow]]
 
-    def __init__(self, context: RunContext, columns: Sequence[Column], to_come: int) -> None:
+    def __init__(self, context: RunContext, columns: Sequence[MetricSpec], to_come: int) -> None:
         """Take the scores of ``columns``, for the videos there are and for ``to_come`` more."""
         self._context, self._columns, self._counts = context, columns, context.scored
         self._on_disk = ScoresOnDisk(context.folder, columns, context.settings.refresh)
@@ -212,7 +214,7 @@ class _Scores:
         self.take(job, rows, losses)
 
 
-def _by_place(columns: Sequence[Column]) -> tuple[list[Column], list[Column]]:
+def _by_place(columns: Sequence[MetricSpec]) -> tuple[list[MetricSpec], list[MetricSpec]]:
     """Columns that wait for somebody else's answers, and those that compute."""
     waiting = [column for column in columns if isinstance(column.metric, PaidMetric)]
     return waiting, [column for column in columns if column not in waiting]

@@ -22,7 +22,7 @@ from vapbench.running.context import Settings
 from vapbench.running.device import torch_device
 from vapbench.running.generate import generation_row, loaded_method
 from vapbench.running.pending import ScoreJob
-from vapbench.running.plan import Column, Job
+from vapbench.running.plan import Job, MetricSpec
 from vapbench.running.score import Scorer, load_video, media_scored_against
 
 
@@ -82,7 +82,7 @@ class Generating:
 class Scoring:
     """Metrics, set up once, that score one video after another. One decode serves them all."""
 
-    def __init__(self, columns: Sequence[Column], device: str, memory: int | None) -> None:
+    def __init__(self, columns: Sequence[MetricSpec], device: str, memory: int | None) -> None:
         self._columns, self._device_name, self._memory = columns, device, memory
 
     def setup(self) -> str:

@@ -13,7 +13,7 @@ from vapbench.errors import DataError, UsageError, did_you_mean
 from vapbench.files.atomic import expand
 from vapbench.files.parsing import read_csv
 from vapbench.files.walk import find_inside
-from vapbench.report.read.evidence import Evidence, condition_of, read_evidence
+from vapbench.report.read.run_summary import RunSummary, condition_of, read_summary
 from vapbench.results.manifest import PlannedCase
 from vapbench.results.run import RunFolder
 
@@ -75,7 +75,7 @@ def from_runs(results: Path, suite: str, methods: Sequence[str], task: str | Non
         UsageError: no such run, or fewer than two.
         DataError: a run is damaged, or no case is complete.
     """
-    runs = [read_evidence(RunFolder(_run_path(results, suite, name))) for name in methods]
+    runs = [read_summary(RunFolder(_run_path(results, suite, name))) for name in methods]
     names = _names(runs)
     if strangers := {run.suite for run in runs} - {suite}:
         raise UsageError(f"A study compares methods on one suite: {min(strangers)} is not {suite}; add --suite.")
@@ -167,7 +167,7 @@ def _run_path(results: Path, suite: str, name: str) -> Path:
     )
 
 
-def _names(runs: Sequence[Evidence]) -> list[str]:
+def _names(runs: Sequence[RunSummary]) -> list[str]:
     labels = [run.label for run in runs]
     if len(set(labels)) == len(labels):
         return labels
@@ -177,12 +177,12 @@ def _names(runs: Sequence[Evidence]) -> list[str]:
     return folders
 
 
-def _current(run: Evidence, case: str, seed: int | None) -> Path | None:
+def _current(run: RunSummary, case: str, seed: int | None) -> Path | None:
     rows = [row for row in run.generations.get(case, ()) if seed is None or row.seed == seed]
     return run.folder.video_of(rows[0]) if rows else None
 
 
-def _objection(case: str, names: Sequence[str], runs: Sequence[Evidence], found: Sequence[Path | None]) -> str:
+def _objection(case: str, names: Sequence[str], runs: Sequence[RunSummary], found: Sequence[Path | None]) -> str:
     lacking = [name for name, video in zip(names, found, strict=True) if video is None]
     if lacking:
         return f"no current video of {', '.join(lacking)}"

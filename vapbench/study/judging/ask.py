@@ -17,7 +17,7 @@ from vapbench.metrics.judge.choice import Choice, ChoiceQuestion, Chooser, choos
 from vapbench.metrics.judge.question import Shown, picture_shown, video_shown
 from vapbench.results.run import Failure as RowFailure
 from vapbench.running.context import Progress
-from vapbench.running.plan import Column
+from vapbench.running.plan import MetricSpec
 from vapbench.study.design.assign import Trial
 from vapbench.study.folder import StudyFolder
 from vapbench.study.judging.log import Failure, Head, ModelLog, ModelVote, load_model
@@ -26,7 +26,7 @@ from vapbench.study.protocol import Check, Protocol, StudyCase
 from vapbench.study.votes import CHECK_ROLES
 
 MOST_FAILURES = 5
-"""In a row: then something is wrong that asking on does not mend."""
+"""In a row: then something is wrong that asking on does not fix."""
 
 
 @dataclass(frozen=True)
@@ -35,14 +35,14 @@ class Asked:
 
     folder: StudyFolder
     protocol: Protocol
-    column: Column
+    column: MetricSpec
     chooser: Chooser
     passes: int
     planned: int
     missing: tuple[tuple[str, Trial], ...]
 
 
-def set_up(folder: StudyFolder, column: Column, passes: int) -> Asked:
+def set_up(folder: StudyFolder, column: MetricSpec, passes: int) -> Asked:
     """Lay out what a model will be asked, without what it has answered.
 
     Raises:

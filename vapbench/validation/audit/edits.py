@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from vapbench.core.clip import Clip, Frames, fit
+from vapbench.core.clip import Clip, Frames, resize_clip
 from vapbench.metrics.base import Change
 
 
@@ -111,7 +111,7 @@ def _encode_coarsely(frames: Frames) -> Frames:
 def _rescale(staged: Staged) -> Staged:
     clip = staged.clip
     sides = (max(2, round(side * 0.75 / 2) * 2) for side in (clip.height, clip.width))
-    return replace(staged, clip=fit(clip, len(clip), clip.fps, *sides))
+    return replace(staged, clip=resize_clip(clip, len(clip), clip.fps, *sides))
 
 
 def _mirror_all(staged: Staged) -> Staged:
@@ -149,7 +149,7 @@ def _other_caption(staged: Staged) -> Staged | None:
 
 
 def _as_long(clip: Clip, like: Clip) -> Clip:
-    return fit(clip, len(like), like.fps, like.height, like.width)
+    return resize_clip(clip, len(like), like.fps, like.height, like.width)
 
 
 EDITS: Mapping[Change, Edit] = {

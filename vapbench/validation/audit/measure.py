@@ -15,7 +15,7 @@ from vapbench.core.video import write_lossless
 from vapbench.errors import NotApplicable
 from vapbench.metrics.base import Change, Metric, Score
 from vapbench.metrics.view import ClipView
-from vapbench.running.plan import Column
+from vapbench.running.plan import MetricSpec
 from vapbench.stats.intervals import Estimate, clustered_mean, fixed_conditions
 from vapbench.stats.paired import PairedDifference, Pairs, paired_differences
 from vapbench.validation.audit.edits import EDITS, Staged
@@ -93,7 +93,7 @@ class Audit:
 
 
 def measure(
-    subjects: Sequence[Subject], columns: Sequence[Column], device: torch.device, progress: Progress
+    subjects: Sequence[Subject], columns: Sequence[MetricSpec], device: torch.device, progress: Progress
 ) -> dict[str, list[Scores]]:
     """Score the original and every edit of every subject, by column.
 
@@ -121,7 +121,7 @@ def measure(
     return found
 
 
-def audit(column: Column, scores: Sequence[Scores]) -> Audit:
+def audit(column: MetricSpec, scores: Sequence[Scores]) -> Audit:
     """Sum up the scores of a column; changes are tested by :mod:`vapbench.stats.paired`."""
     metric = column.metric
     kept = [score for score in scores if score.original is not None]

@@ -21,7 +21,7 @@ from vapbench.methods import ResolvedMethod, resolve
 from vapbench.methods.base import Method
 from vapbench.methods.folder import Folder
 from vapbench.results.rows import Note
-from vapbench.running.plan import Column, RunPlan, columns, plan_run
+from vapbench.running.plan import MetricSpec, RunPlan, columns, plan_run
 from vapbench.running.run import Selection
 from vapbench.validation.probe.captions import Captions, find_captions
 from vapbench.validation.probe.cells import (
@@ -51,9 +51,9 @@ class Shown(Method):
         self.name, self.version, self.uses_seed = inner.name, inner.version, inner.uses_seed
 
     @property
-    def not_keyed(self) -> frozenset[str]:  # type: ignore[override]
+    def unhashed_params(self) -> frozenset[str]:  # type: ignore[override]
         """The method's own."""
-        return self.inner.not_keyed
+        return self.inner.unhashed_params
 
     @property
     def neutral(self) -> Mapping[str, Any]:  # type: ignore[override]
@@ -82,13 +82,13 @@ class Shown(Method):
         _make(shown, used)
         return (*used, canonical_json(shown.content()))
 
-    def survey(self, cases: Sequence[Case]) -> None:
+    def prepare_cases(self, cases: Sequence[Case]) -> None:
         """The method looks at the suite's own cases."""
-        self.inner.survey(cases)
+        self.inner.prepare_cases(cases)
 
-    def group(self, case: Case) -> str:
+    def batch_key(self, case: Case) -> str:
         """The method's own."""
-        return self.inner.group(self._shown(case))
+        return self.inner.batch_key(self._shown(case))
 
     def provenance(self, case: Case) -> Mapping[str, str]:
         """Which case this is, and what is shown in it."""
@@ -161,7 +161,7 @@ class Setting:
     cases: tuple[Counterfactual, ...]
     without: int
     """Cases whose caption without the effect is known."""
-    columns: tuple[Column, ...]
+    columns: tuple[MetricSpec, ...]
     """The first says how much of the reference's effect is there."""
     probes: tuple[Probe, ...]
     root: Path
@@ -172,7 +172,7 @@ class Setting:
         return [plan for probe in self.probes for plan in probe.plans]
 
 
-def alignment_columns(selection: Selection, metrics: Sequence[str] | None) -> tuple[Column, ...]:
+def alignment_columns(selection: Selection, metrics: Sequence[str] | None) -> tuple[MetricSpec, ...]:
     """The columns that are asked for, or those of the suite that look at the reference.
 
     Raises:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vapbench.results.rows import GenerationRow, ScoreRow
-from vapbench.running.plan import Column, RunPlan
+from vapbench.running.plan import MetricSpec, RunPlan
 from vapbench.stats.intervals import mean_within
 from vapbench.validation.probe.cells import BOTH, OWN, Cell
 from vapbench.validation.probe.plans import Probe, Setting
@@ -46,7 +46,7 @@ def outputs_of(setting: Setting, probe: Probe) -> dict[Cell, Outputs]:
 class _Read:
     """One run, read once."""
 
-    def __init__(self, plan: RunPlan, column: Column) -> None:
+    def __init__(self, plan: RunPlan, column: MetricSpec) -> None:
         self._plan, self._column = plan, column
         wanted = {(job.case.id, job.seed) for job in plan.jobs}
         there = plan.folder.manifest_path.exists()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vapbench.core.clip import Frames, fit
+from vapbench.core.clip import Frames, resize_clip
 from vapbench.core.video import read_video
 
 UNCHANGED = 1.0
@@ -30,7 +30,7 @@ def change(a: tuple[Path, str], b: tuple[Path, str]) -> float:
     first, second = _frames(a[0]), _frames(b[0])
     if first.shape != second.shape:
         count, height, width = first.shape[:3]
-        second = fit(read_video(b[0]), count, 8.0, height, width).frames
+        second = resize_clip(read_video(b[0]), count, 8.0, height, width).frames
     pairs = zip(first, second, strict=True)
     return float(np.mean([np.abs(x.astype(np.int16) - y.astype(np.int16)).mean() for x, y in pairs]))
 

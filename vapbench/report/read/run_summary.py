@@ -86,7 +86,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Evidence:
+class RunSummary:
     """One run folder, read once."""
 
     folder: RunFolder
@@ -245,7 +245,7 @@ class Evidence:
         return set(planned.seeds) if planned else set()
 
 
-def read_evidence(folder: RunFolder, parts: bool = True) -> Evidence:
+def read_summary(folder: RunFolder, parts: bool = True) -> RunSummary:
     """Read manifest, generations and scores of a run folder.
 
     Args:
@@ -267,7 +267,7 @@ def read_evidence(folder: RunFolder, parts: bool = True) -> Evidence:
     videos = {place: (place, made.sha256) for place, made in current.items() if made.status == "ok"}
     for name in folder.columns():
         _add_standing(scores, list(folder.scores(name, light=True).values()), videos, depends, parts)
-    return Evidence(
+    return RunSummary(
         folder,
         manifest,
         {case: tuple(sorted(rows, key=lambda row: row.seed)) for case, rows in generations.items()},
@@ -275,14 +275,14 @@ def read_evidence(folder: RunFolder, parts: bool = True) -> Evidence:
     )
 
 
-def read_all(folders: Iterable[RunFolder]) -> list[Evidence]:
+def read_all(folders: Iterable[RunFolder]) -> list[RunSummary]:
     """Read many run folders for tables, without what the scores are made of.
 
     Raises:
-        DataError: as :func:`read_evidence`.
+        DataError: as :func:`read_summary`.
     """
     with uncollected():
-        return [read_evidence(folder, parts=False) for folder in folders]
+        return [read_summary(folder, parts=False) for folder in folders]
 
 
 def condition_of(case: str, planned: PlannedCase) -> str:
