@@ -12,12 +12,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from vapbench.core.clip import Frames
 from vapbench.core.containers import IMAGES, Kind, check_header, check_whole, is_still, kind_of, stated_seconds
+from vapbench.core.display import Shown, exact
 from vapbench.core.limits import MOST_PIXELS, Budget, Claims, check_claims
 from vapbench.core.mistaken import what_it_is
 from vapbench.errors import DataError
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
-_HDR = {16: "PQ", 18: "HLG"}
 # Decoders that give one frame for every packet. Others pack two frames in one, or none.
 _ONE_EACH = frozenset({"h264", "hevc", "vp9", "libdav1d", "av1", "mjpeg", "prores", "ffv1", "gif"})
 
@@ -88,14 +88,14 @@ def first_picture(path: Path) -> Frames:
             raise _damaged(path, 0, stream.frames) from error
 
 
-def _first(path: Path, container: InputContainer, stream: VideoStream) -> tuple[_Shown, VideoFrame]:
+def _first(path: Path, container: InputContainer, stream: VideoStream) -> tuple[Shown, VideoFrame]:
     try:
         frame = next(container.decode(stream), None)
     except _av_errors() as error:
         raise _damaged(path, 0, stream.frames) from error
     if frame is None:
         raise _empty(path)
-    shown = _Shown.of(frame, stream)
+    shown = Shown.of(frame, stream)
     Budget(path).spend(shown.width, shown.height)
     if frame.is_corrupt:
         raise _damaged(path, 0, stream.frames)
@@ -137,7 +137,7 @@ def decode_stream(path: Path, take: Callable[[Frames], object] | None) -> VideoI
             for packet in _packets(container, stream, count):
                 count.add_packet(packet, stream.codec_context.name)
                 for frame in packet.decode():
-                    shown = _Shown.of(frame, stream)
+                    shown = Shown.of(frame, stream)
                     budget.spend(shown.width, shown.height)
                     if count.add_frame(frame) == 1:
                         notes += shown.notes()
@@ -150,9 +150,9 @@ def decode_stream(path: Path, take: Callable[[Frames], object] | None) -> VideoI
             raise _damaged(path, count.frames, announced) from error
         if kind == "gif" and stream.duration:
             # A GIF has no rate, only a time for each frame, to a hundredth of a second.
-            fps = count.frames / float(stream.duration * (_exact(stream.time_base) or 0))
+            fps = count.frames / float(stream.duration * (exact(stream.time_base) or 0))
         announced = _announced(stream, kind)
-        base = _exact(stream.time_base)
+        base = exact(stream.time_base)
         if (streams := len(_videos(container))) > 1:
             notes.append(f"{streams} video streams, of which stream {stream.index} is used")
     if not count.frames:
@@ -268,7 +268,7 @@ class _Count:
         """Take note of when a packet ends, of whichever stream."""
         if (at := packet.dts if packet.pts is None else packet.pts) is not None:
             ticks = at + (packet.duration or 0)
-            self.end = max(self.end, _seconds(ticks, _exact(packet.time_base)) or 0.0)
+            self.end = max(self.end, _seconds(ticks, exact(packet.time_base)) or 0.0)
 
     def add_packet(self, packet: Packet[VideoStream], codec: str) -> None:
         """Count a packet, before it is decoded."""
@@ -291,73 +291,6 @@ class _Count:
         return self.frames
 
 
-@dataclass(frozen=True)
-class _Shown:
-    """How a player shows a frame: first with square pixels, then turned."""
-
-    stored: tuple[int, int]
-    """Width and height."""
-    square: int
-    """Width with square pixels; the height stays."""
-    aspect: Fraction
-    across: bool
-    """Whether rows become columns."""
-    mirrored: tuple[bool, bool]
-    """Up and down, then left and right."""
-    interlaced: bool = False
-    transfer: int = 0
-    """How light is coded, by ITU-T H.273."""
-
-    @classmethod
-    def of(cls, frame: VideoFrame, stream: VideoStream) -> _Shown:
-        aspect = _exact(stream.sample_aspect_ratio) or Fraction(1)
-        square = round(frame.width * aspect)
-        if square != frame.width:
-            square = max(2, 2 * round(frame.width * aspect / 2))
-        side_data: Any = frame.side_data
-        matrix = side_data.get("DISPLAYMATRIX")
-        # Stored at (x, y), shown at (ax + cy, bx + dy): nine numbers, of which a, b, c, d are 0, 1, 3, 4.
-        a, b, c, d = np.frombuffer(matrix, np.int32)[[0, 1, 3, 4]] if matrix else (1, 0, 0, 1)
-        across = abs(b) + abs(c) > abs(a) + abs(d)
-        mirrored = (b < 0, c < 0) if across else (d < 0, a < 0)
-        size = frame.width, frame.height
-        return cls(size, square, aspect, across, mirrored, frame.interlaced_frame, frame.color_trc)
-
-    @property
-    def width(self) -> int:
-        return self.stored[1] if self.across else self.square
-
-    @property
-    def height(self) -> int:
-        return self.square if self.across else self.stored[1]
-
-    def picture(self, frame: VideoFrame) -> Frames:
-        """The frame as ``(H, W, 3)`` uint8 RGB."""
-        array: Any = frame.to_ndarray(format="rgb24")
-        if self.square != frame.width:
-            from PIL import Image
-
-            size = self.square, frame.height
-            array = np.asarray(Image.fromarray(array).resize(size, Image.Resampling.BICUBIC))
-        if self.across:
-            array = array.swapaxes(0, 1)
-        return np.ascontiguousarray(array[:: -1 if self.mirrored[0] else 1, :: -1 if self.mirrored[1] else 1])
-
-    def notes(self) -> Iterator[str]:
-        """What is done, for people."""
-        if self.square != self.stored[0]:
-            yield (
-                f"its pixels are not square ({self.aspect.numerator}:{self.aspect.denominator}): "
-                f"resampled from {self.stored[0]}x{self.stored[1]} to {self.square}x{self.stored[1]}"
-            )
-        if self.across or any(self.mirrored):
-            yield "turned or mirrored as its header says"
-        if self.interlaced:
-            yield "interlaced, and its frames are used as stored. To change that: ffmpeg -i FILE -vf bwdif OUT.mp4"
-        if self.transfer in _HDR:
-            yield f"high dynamic range ({_HDR[self.transfer]}), shown without tone mapping"
-
-
 def _lenient_texts() -> dict[str, Any]:
     """What keeps texts that are no UTF-8 from refusing a file: PyAV 19 does so by itself, and has no option for it."""
     from av import __version__
@@ -366,7 +299,7 @@ def _lenient_texts() -> dict[str, Any]:
 
 
 def _claims(container: InputContainer, stream: VideoStream) -> Claims:
-    spans = (_seconds(container.duration, Fraction(1, 1_000_000)), _seconds(stream.duration, _exact(stream.time_base)))
+    spans = (_seconds(container.duration, Fraction(1, 1_000_000)), _seconds(stream.duration, exact(stream.time_base)))
     said = [seconds for seconds in spans if seconds is not None]
     # The least is what a negative one shows in; otherwise the longest is what reading may take.
     seconds = (min(said) if min(said) < 0 else max(said)) if said else None
@@ -375,22 +308,7 @@ def _claims(container: InputContainer, stream: VideoStream) -> Claims:
 
 
 def _fps(stream: VideoStream) -> float:
-    return float(_exact(stream.average_rate) or _exact(stream.guessed_rate) or 0)
-
-
-class _Ratio(Protocol):
-    """A ratio as PyAV gives it: a Fraction before version 19, its own type since."""
-
-    @property
-    def numerator(self) -> int: ...
-
-    @property
-    def denominator(self) -> int: ...
-
-
-def _exact(ratio: _Ratio | None) -> Fraction | None:
-    # A ratio that the container does not give is None in PyAV 18, and 0/1 or 0/0 in 19: false in both.
-    return Fraction(ratio.numerator, ratio.denominator) if ratio else None
+    return float(exact(stream.average_rate) or exact(stream.guessed_rate) or 0)
 
 
 def _seconds(ticks: int | None, base: Fraction | None) -> float | None:
