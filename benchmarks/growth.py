@@ -34,7 +34,7 @@ from vapbench.files.atomic import file_sha256
 from vapbench.methods import resolve
 from vapbench.metrics.base import Metric
 from vapbench.results.keys import column_slug
-from vapbench.results.run import GenerationRow, ScoreRow
+from vapbench.results.rows import GenerationRow, ScoreRow
 from vapbench.running.pending import pending, pending_scores
 from vapbench.running.plan import MetricSpec, RunPlan, plan_run
 

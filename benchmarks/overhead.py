@@ -25,7 +25,7 @@ from vapbench.core.case import Case
 from vapbench.core.clip import Clip
 from vapbench.core.video import write_video
 from vapbench.methods import ResolvedMethod, resolve
-from vapbench.results.run import Failure, Status
+from vapbench.results.rows import Failure, Status
 from vapbench.running.context import Settings
 from vapbench.running.plan import plan_run
 from vapbench.running.run import choose, execute

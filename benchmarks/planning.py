@@ -10,7 +10,8 @@ from pathlib import Path
 from vapbench.core.case import Case
 from vapbench.files.atomic import file_sha256
 from vapbench.files.journal import seal
-from vapbench.results.run import GenerationRow, RunFolder, ScoreRow
+from vapbench.results.rows import GenerationRow, ScoreRow
+from vapbench.results.run import RunFolder
 from vapbench.running.pending import pending_scores
 from vapbench.running.plan import MetricSpec, columns
 from vapbench.suites import load_suites

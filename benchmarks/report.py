@@ -17,7 +17,7 @@ from pathlib import Path
 from vapbench.files.atomic import digest
 from vapbench.files.journal import seal
 from vapbench.results.keys import needed_sha256
-from vapbench.results.run import SCHEMA, GenerationRow, ScoreRow
+from vapbench.results.rows import SCHEMA, GenerationRow, ScoreRow
 
 METHODS, CASES, METRICS = 100, 200, 10
 AIMS = {200: 1.5, 1000: 5.0}

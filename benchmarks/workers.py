@@ -27,7 +27,7 @@ import numpy as np
 from vapbench import Clip, Method
 from vapbench.core.case import Case
 from vapbench.methods import ResolvedMethod
-from vapbench.results.run import Failure, Status
+from vapbench.results.rows import Failure, Status
 from vapbench.running.context import Settings
 from vapbench.running.plan import plan_run
 from vapbench.running.run import choose, execute

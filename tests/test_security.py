@@ -23,7 +23,7 @@ from vapbench.leaderboard.boards import slug
 from vapbench.methods.lora_files import find_adapter
 from vapbench.results.keys import column_slug
 from vapbench.results.manifest import is_video_name
-from vapbench.results.run import video_name
+from vapbench.results.writer import video_name
 from vapbench.suites.gallery import parse_name
 from vapbench.suites.table import identifier
 

@@ -12,7 +12,8 @@ import pytest
 
 from tests.conftest import moving_clip
 from vapbench.core.video import write_video
-from vapbench.results.run import RunFolder, RunWriter
+from vapbench.results.run import RunFolder
+from vapbench.results.writer import RunWriter
 
 PARITY = Path(__file__).parents[1] / "data" / "parity" / "vap" / "cogvideox_pipeline" / "pipeline"
 

@@ -16,7 +16,7 @@ import pytest
 from tests.leaderboard.conftest import held_out
 from tests.report.conftest import Case, Runs
 from vapbench.cli import main
-from vapbench.results.run import Failure
+from vapbench.results.rows import Failure
 
 STYLES = ("paper", "wide", "ablation")
 BEGINS = {"latex": "% Needs", "markdown": "**mini", "html": "<figure", "csv": "suite,task", "json": "["}

@@ -18,7 +18,9 @@ from filelock import FileLock
 
 from vapbench.errors import DataError
 from vapbench.files.lock import Owner, RunLock, holder, owner_file, unlock
-from vapbench.results.run import GenerationRow, RunFolder, RunWriter
+from vapbench.results.rows import GenerationRow
+from vapbench.results.run import RunFolder
+from vapbench.results.writer import RunWriter
 
 ROW = GenerationRow("k", "c", "vidu_orbit", "camera", 0, "failed")
 
@@ -71,7 +73,8 @@ def test_a_second_writer_of_this_machine_is_told_who_holds_it(tmp_path: Path) ->
     holding = f"""
 import sys, time
 from pathlib import Path
-from vapbench.results.run import RunFolder, RunWriter
+from vapbench.results.run import RunFolder
+from vapbench.results.writer import RunWriter
 with RunWriter(RunFolder(Path({str(tmp_path)!r}))):
     print("held", flush=True)
     time.sleep(600)

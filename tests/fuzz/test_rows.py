@@ -20,7 +20,9 @@ from vapbench.report.render.formats import render
 from vapbench.report.render.terminal import lines
 from vapbench.report.tables.layout import Layout
 from vapbench.report.tables.summary import summarise_run
-from vapbench.results.run import Failure, GenerationRow, RunFolder, RunWriter, ScoreRow
+from vapbench.results.rows import Failure, GenerationRow, ScoreRow
+from vapbench.results.run import RunFolder
+from vapbench.results.writer import RunWriter
 from vapbench.validation.declarations import check_run
 
 SHA = "ab" * 32

@@ -10,7 +10,7 @@ from tests.report.conftest import Case, Runs, clip, metric_data, runs  # noqa: F
 from vapbench.core.video import write_video
 from vapbench.leaderboard.roster import Rosters
 from vapbench.leaderboard.site import build
-from vapbench.results.run import Failure
+from vapbench.results.rows import Failure
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)> \" ' & {{ 7 * 7 }}"
 

@@ -13,7 +13,7 @@ import pytest
 
 from tests.report.conftest import Case, Runs, clip
 from vapbench.leaderboard.site import build
-from vapbench.results.run import Failure
+from vapbench.results.rows import Failure
 
 from .conftest import HOSTILE, cases
 

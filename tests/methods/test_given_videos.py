@@ -24,8 +24,7 @@ from vapbench.leaderboard.media import MediaFiles
 from vapbench.methods.folder import Folder
 from vapbench.metrics import resolve
 from vapbench.report.page.media import output_panel
-from vapbench.results.rows import Note
-from vapbench.results.run import GenerationRow
+from vapbench.results.rows import GenerationRow, Note
 from vapbench.study.design.blinding import common_spec, native_formats
 
 GOOD = HERE / "good.mp4"

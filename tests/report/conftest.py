@@ -14,7 +14,9 @@ from vapbench.core.clip import Clip
 from vapbench.core.video import write_video
 from vapbench.files.atomic import digest, file_sha256
 from vapbench.methods import methods
-from vapbench.results.run import Failure, GenerationRow, RunFolder, RunWriter, ScoreRow, video_name
+from vapbench.results.rows import Failure, GenerationRow, ScoreRow
+from vapbench.results.run import RunFolder
+from vapbench.results.writer import RunWriter, video_name
 
 METRIC = "temporal_flickering"
 

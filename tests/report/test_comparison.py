@@ -12,7 +12,8 @@ from vapbench.report.ranking import out_of_reach
 from vapbench.report.render.comparison import lines
 from vapbench.report.tables.comparison import Comparison, compare, to_json
 from vapbench.report.tables.summary import summarise
-from vapbench.results.run import Failure, RunFolder
+from vapbench.results.rows import Failure
+from vapbench.results.run import RunFolder
 
 from .conftest import METRIC, Case, Runs
 

@@ -24,7 +24,7 @@ from vapbench.report.tables.layout import Layout
 from vapbench.report.tables.preference import with_votes
 from vapbench.report.tables.published import publications, with_published
 from vapbench.report.tables.summary import summarise
-from vapbench.results.run import Failure
+from vapbench.results.rows import Failure
 
 from .conftest import Case, Runs
 

@@ -18,7 +18,8 @@ from vapbench.report.tables.arrange import arranged, check_names, tabulate
 from vapbench.report.tables.grid import grid_of
 from vapbench.report.tables.layout import Layout, read_layout
 from vapbench.report.tables.published import as_table, publications, with_published
-from vapbench.results.run import Failure, RunFolder
+from vapbench.results.rows import Failure
+from vapbench.results.run import RunFolder
 from vapbench.results.sets import SetResult, videos_digest, write_result
 
 from .conftest import Case, Runs

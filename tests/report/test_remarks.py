@@ -21,7 +21,8 @@ from vapbench.report.tables.comparison import compare
 from vapbench.report.tables.comparison import to_json as compared
 from vapbench.report.tables.layout import Layout
 from vapbench.report.tables.summary import summarise
-from vapbench.results.run import Failure, Note, RunFolder
+from vapbench.results.rows import Failure, Note
+from vapbench.results.run import RunFolder
 
 from .conftest import Case, Runs
 

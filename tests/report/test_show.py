@@ -17,7 +17,8 @@ from PIL import Image
 from vapbench.core.video import probe, write_video
 from vapbench.errors import DataError, UsageError
 from vapbench.report.page.page import write_page
-from vapbench.results.run import Failure, RunFolder
+from vapbench.results.rows import Failure
+from vapbench.results.run import RunFolder
 
 from .conftest import Case, Runs, clip
 

@@ -16,7 +16,9 @@ from vapbench.report.read.run_summary import read_summary
 from vapbench.report.render.json import to_json
 from vapbench.report.tables.summary import summarise
 from vapbench.results.keys import params8
-from vapbench.results.run import Failure, GenerationRow, RunFolder, RunWriter
+from vapbench.results.rows import Failure, GenerationRow
+from vapbench.results.run import RunFolder
+from vapbench.results.writer import RunWriter
 
 from .conftest import METRIC, Case, Runs
 

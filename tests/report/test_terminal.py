@@ -11,7 +11,7 @@ from rich.console import Console
 
 from vapbench.report.render.terminal import lines, print_table
 from vapbench.report.tables.summary import summarise
-from vapbench.results.run import Failure
+from vapbench.results.rows import Failure
 from vapbench.stats.intervals import clustered_mean
 
 from .conftest import Case, Runs

@@ -16,7 +16,9 @@ from vapbench.core.video import write_video
 from vapbench.errors import DataError, IdentityError, UsageError
 from vapbench.files.atomic import file_sha256
 from vapbench.results.merge import merge
-from vapbench.results.run import Failure, GenerationRow, RunFolder, RunWriter, ScoreRow, video_name
+from vapbench.results.rows import Failure, GenerationRow, ScoreRow
+from vapbench.results.run import RunFolder
+from vapbench.results.writer import RunWriter, video_name
 
 IDENTITY = {"suite": "mini", "name": "vap", "version": 1, "parameters": {"steps": 50}, "weights": {}}
 FAILED = "failed"

@@ -17,7 +17,9 @@ from vapbench.files.atomic import content_sha256, digest, file_sha256, write_jso
 from vapbench.files.journal import seal
 from vapbench.files.lock import holder
 from vapbench.results.keys import column_slug, generation_key, score_key
-from vapbench.results.run import Failure, GenerationRow, RunFolder, RunWriter, ScoreRow, video_name
+from vapbench.results.rows import Failure, GenerationRow, ScoreRow
+from vapbench.results.run import RunFolder
+from vapbench.results.writer import RunWriter, video_name
 
 IDENTITY = {"suite": "gallery", "name": "vap", "version": 1, "parameters": {"steps": 50}, "weights": {}}
 

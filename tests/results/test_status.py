@@ -22,8 +22,10 @@ from vapbench.cli import app
 from vapbench.core.case import Case
 from vapbench.core.events import JsonHandler
 from vapbench.files.lock import Owner, owner_file
-from vapbench.results.run import Failure, GenerationRow, RunFolder, RunWriter
+from vapbench.results.rows import Failure, GenerationRow
+from vapbench.results.run import RunFolder
 from vapbench.results.status import ago, status_of
+from vapbench.results.writer import RunWriter
 
 Make = Callable[..., Case]
 PLANNED = {f"c{n}": {"condition": "a", "category": None, "tasks": ["all"], "seeds": [0, 1]} for n in range(5)}

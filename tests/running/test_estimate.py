@@ -14,7 +14,9 @@ import pytest
 from vapbench.errors import UsageError
 from vapbench.methods import resolve
 from vapbench.methods.hardware import GPUS, find_gpu
-from vapbench.results.run import GenerationRow, RunFolder, RunWriter, ScoreRow
+from vapbench.results.rows import GenerationRow, ScoreRow
+from vapbench.results.run import RunFolder
+from vapbench.results.writer import RunWriter
 from vapbench.running.estimate import Machines, Work, estimate, seconds_by_card
 
 CLIP = {"frames": 49, "fps": 16, "height": 480, "width": 720}

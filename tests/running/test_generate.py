@@ -21,7 +21,8 @@ from vapbench.methods.base import Method
 from vapbench.metrics.base import Metric, Score
 from vapbench.metrics.view import ClipView
 from vapbench.report.tables.summary import summarise
-from vapbench.results.run import Failure, Note, RunFolder, Status
+from vapbench.results.rows import Failure, Note, Status
+from vapbench.results.run import RunFolder
 from vapbench.running.context import FailureLimit, Settings
 from vapbench.running.plan import MetricSpec, RunPlan, plan_run
 from vapbench.running.run import Outcome, execute

@@ -19,7 +19,8 @@ from tests.metrics.judges import Endpoint, refuses, says
 from tests.running.test_generate import Brightness, Mover, Watcher, plan
 from vapbench.core.case import Case
 from vapbench.errors import BudgetSpent
-from vapbench.results.run import RunFolder, ScoreRow
+from vapbench.results.rows import ScoreRow
+from vapbench.results.run import RunFolder
 from vapbench.running.context import FailureLimit, Settings
 from vapbench.running.costs import estimate_plan, limit_calls
 from vapbench.running.plan import MetricSpec, columns

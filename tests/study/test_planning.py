@@ -19,7 +19,9 @@ from vapbench.core.clip import Clip
 from vapbench.core.video import pad_video, probe, read_video, write_video
 from vapbench.errors import DataError, IdentityError, UsageError
 from vapbench.files.atomic import file_sha256
-from vapbench.results.run import GenerationRow, RunFolder, RunWriter
+from vapbench.results.rows import GenerationRow
+from vapbench.results.run import RunFolder
+from vapbench.results.writer import RunWriter
 from vapbench.study.design.assign import Design
 from vapbench.study.design.blinding import BlindSpec, common_spec, conform
 from vapbench.study.design.explore import changed

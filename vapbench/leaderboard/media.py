@@ -15,7 +15,7 @@ from vapbench.leaderboard.boards import Entry
 from vapbench.report.page.media import playable
 from vapbench.report.read.run_summary import explain
 from vapbench.results.manifest import FileRole, PlannedCase
-from vapbench.results.run import GenerationRow
+from vapbench.results.rows import GenerationRow
 from vapbench.running.plan import field_hashes
 from vapbench.suites import load_suites
 

@@ -17,7 +17,8 @@ from vapbench.leaderboard.roster import Roster
 from vapbench.leaderboard.submission import MANIFEST, Code, Output, Submission
 from vapbench.leaderboard.texts import NOTE, unfit_note
 from vapbench.report.read.run_summary import ColumnKey
-from vapbench.results.run import Failure, GenerationRow, RunFolder, ScoreRow
+from vapbench.results.rows import Failure, GenerationRow, ScoreRow
+from vapbench.results.run import RunFolder
 
 _KEPT = ("condition", "category", "tasks", "seeds")
 """Of a case: what it is otherwise, the suite says."""

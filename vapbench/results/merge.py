@@ -16,17 +16,9 @@ from vapbench.errors import DataError, IdentityError, UsageError
 from vapbench.files.atomic import digest, file_sha256, write_json
 from vapbench.files.lock import refuse_if_written
 from vapbench.files.provenance import now
-from vapbench.results.run import (
-    SCHEMA,
-    GenerationRow,
-    RunFolder,
-    RunWriter,
-    ScoreRow,
-    Status,
-    identity_differences,
-    import_video,
-    merge_case,
-)
+from vapbench.results.rows import SCHEMA, GenerationRow, ScoreRow, Status
+from vapbench.results.run import RunFolder
+from vapbench.results.writer import RunWriter, identity_differences, import_video, merge_case
 
 Row = TypeVar("Row", GenerationRow, ScoreRow)
 Place = tuple[str, int]

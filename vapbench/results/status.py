@@ -16,7 +16,8 @@ from typing import Literal
 from vapbench.files.lock import Owner, holder
 from vapbench.results.keys import column_slug
 from vapbench.results.manifest import Manifest, Session
-from vapbench.results.run import Failure, GenerationRow, RunFolder, ScoreRow
+from vapbench.results.rows import Failure, GenerationRow, ScoreRow
+from vapbench.results.run import RunFolder
 
 State = Literal["running", "died", "finished", "stopped"]
 GENERATE = "generate"

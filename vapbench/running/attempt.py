@@ -23,7 +23,7 @@ from vapbench.files.atomic import canonical_json
 from vapbench.files.text import escaped
 from vapbench.methods.base import Method, notes_of
 from vapbench.metrics.base import Score
-from vapbench.results.run import Failure, Note
+from vapbench.results.rows import Failure, Note
 
 RAISED = (Exception, SystemExit)
 """What fails one case or score: code that ends its process, as a script does, ends no run."""

@@ -10,7 +10,9 @@ from typing import Any, Protocol
 
 from vapbench.core.case import Case
 from vapbench.errors import TooManyFailures, UsageError
-from vapbench.results.run import Failure, GenerationRow, RunFolder, RunWriter, ScoreRow, Status
+from vapbench.results.rows import Failure, GenerationRow, ScoreRow, Status
+from vapbench.results.run import RunFolder
+from vapbench.results.writer import RunWriter
 from vapbench.running.pending import Refresh
 from vapbench.running.plan import MetricSpec, RunPlan
 from vapbench.running.threads import INTERRUPTED, OnRay, StopFlag, finish_case_on_interrupt, run_in_order

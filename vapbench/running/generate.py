@@ -21,7 +21,9 @@ from vapbench.errors import blaming
 from vapbench.files.atomic import file_sha256
 from vapbench.files.provenance import now
 from vapbench.methods.base import Method
-from vapbench.results.run import GenerationRow, RunFolder, import_video, video_name
+from vapbench.results.rows import GenerationRow
+from vapbench.results.run import RunFolder
+from vapbench.results.writer import import_video, video_name
 from vapbench.running import attempt as attempts
 from vapbench.running.attempt import Attempted
 from vapbench.running.context import RunContext, Settings

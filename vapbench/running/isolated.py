@@ -27,7 +27,7 @@ from vapbench.core.case import Case
 from vapbench.core.registry import PLUGIN, load_module
 from vapbench.errors import UsageError, VapbenchError, blaming
 from vapbench.methods.base import Method
-from vapbench.results.run import Failure
+from vapbench.results.rows import Failure
 from vapbench.running import attempt as attempts
 from vapbench.running.attempt import Attempted
 

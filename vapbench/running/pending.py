@@ -11,8 +11,8 @@ from typing import Generic, Literal, TypeVar
 from vapbench.core.case import Case
 from vapbench.methods.folder import Folder
 from vapbench.results.keys import needed_sha256
-from vapbench.results.rows import uncollected
-from vapbench.results.run import GenerationRow, RunFolder, ScoreRow, Status
+from vapbench.results.rows import GenerationRow, ScoreRow, Status, uncollected
+from vapbench.results.run import RunFolder
 from vapbench.running.plan import Job, MetricSpec, RunPlan, field_hashes
 
 Refresh = Literal["missing", "failed", "all"]

@@ -16,7 +16,7 @@ from vapbench.running.context import Counts
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
-    from vapbench.results.run import Failure, Status
+    from vapbench.results.rows import Failure, Status
     from vapbench.running.context import Progress as Watcher
 
 _SECONDS_BETWEEN_LINES = 10.0

@@ -17,7 +17,9 @@ from vapbench.files.provenance import session
 from vapbench.methods import ResolvedMethod, resolve_folder
 from vapbench.methods.folder import Folder
 from vapbench.metrics import REGISTRY
-from vapbench.results.run import GenerationRow, RunFolder, RunWriter, check_identity, is_run, merge_case
+from vapbench.results.rows import GenerationRow
+from vapbench.results.run import RunFolder, is_run
+from vapbench.results.writer import RunWriter, check_identity, merge_case
 from vapbench.running.context import WORTH_SHOWING, Counts, Progress, RunContext, Settings
 from vapbench.running.device import torch_device
 from vapbench.running.generate import generate

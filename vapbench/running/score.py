@@ -21,7 +21,7 @@ from vapbench.errors import BudgetSpent, NotApplicable
 from vapbench.files.provenance import now
 from vapbench.metrics.base import Metric, PaidMetric, Score
 from vapbench.metrics.view import ClipView
-from vapbench.results.run import Failure, ScoreRow
+from vapbench.results.rows import Failure, ScoreRow
 from vapbench.running import attempt as attempts
 from vapbench.running.context import RunContext
 from vapbench.running.device import torch_device

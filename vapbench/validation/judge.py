@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 from vapbench.core.case import Case
 from vapbench.errors import DataError, UsageError
 from vapbench.report.tables.votes import Agreement, Vote, agreement, win
-from vapbench.results.run import RunFolder, ScoreRow
+from vapbench.results.rows import ScoreRow
+from vapbench.results.run import RunFolder
 from vapbench.running.context import Progress, Settings
 from vapbench.running.costs import Estimate, estimate_folder, estimate_plan
 from vapbench.running.plan import MetricSpec, RunPlan

@@ -17,7 +17,7 @@ from vapbench.report.read.columns import Column
 from vapbench.report.read.remarks import remarks_on
 from vapbench.report.read.run_summary import ColumnKey, Outcome, RunSummary, State, explain
 from vapbench.results.manifest import FileRole, PlannedCase
-from vapbench.results.run import GenerationRow
+from vapbench.results.rows import GenerationRow
 
 _GIVEN: dict[FileRole, str] = {"reference": "Reference", "image": "First frame"}
 

@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 from vapbench.core.case import clip_difference
 from vapbench.report.read.run_summary import ColumnKey, RunSummary, Why
 from vapbench.results.manifest import PlannedCase
-from vapbench.results.run import GenerationRow
+from vapbench.results.rows import GenerationRow
 
 Kind = Literal["cases", "clip", "note", "score"]
 """Cases without a score; clips of another size, length or rate; what was noted of clips; what a metric noted of its

@@ -19,8 +19,8 @@ from vapbench.metrics.base import CAPTION_CUT
 from vapbench.report.read.scores import NOTHING, Place, Score, Scores
 from vapbench.results.keys import needed_sha256
 from vapbench.results.manifest import Identity, Manifest, PlannedCase
-from vapbench.results.rows import uncollected
-from vapbench.results.run import Failure, GenerationRow, RunFolder, ScoreRow
+from vapbench.results.rows import Failure, GenerationRow, ScoreRow, uncollected
+from vapbench.results.run import RunFolder
 from vapbench.stats.intervals import mean_within
 
 State = Literal["scored", "failed", "unscored", "missing"]

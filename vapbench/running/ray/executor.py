@@ -17,7 +17,7 @@ from vapbench.errors import UsageError
 from vapbench.files.atomic import atomic_path
 from vapbench.methods.hardware import GPUS, Resources
 from vapbench.metrics.base import PaidMetric, weights_of
-from vapbench.results.run import Failure, GenerationRow, ScoreRow
+from vapbench.results.rows import Failure, GenerationRow, ScoreRow
 from vapbench.running.attempt import Attempted
 from vapbench.running.context import Counts, Progress, RunContext, Settings
 from vapbench.running.device import torch_device

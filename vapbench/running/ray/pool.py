@@ -17,7 +17,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from vapbench.core.registry import PLUGIN, load_module
 from vapbench.errors import UsageError, VapbenchError
 from vapbench.methods.hardware import Resources
-from vapbench.results.run import Failure
+from vapbench.results.rows import Failure
 from vapbench.running.threads import StopFlag
 
 Item = TypeVar("Item", contravariant=True)

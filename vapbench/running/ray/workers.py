@@ -16,7 +16,8 @@ from vapbench.core.case import Case
 from vapbench.core.clip import Clip
 from vapbench.methods.base import Method
 from vapbench.metrics.view import ClipView
-from vapbench.results.run import Failure, GenerationRow, RunFolder, ScoreRow
+from vapbench.results.rows import Failure, GenerationRow, ScoreRow
+from vapbench.results.run import RunFolder
 from vapbench.running.attempt import Attempted
 from vapbench.running.context import Settings
 from vapbench.running.device import torch_device

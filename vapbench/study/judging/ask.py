@@ -15,7 +15,7 @@ from vapbench.errors import BudgetSpent, TooManyFailures, UsageError, VapbenchEr
 from vapbench.metrics.base import Cost
 from vapbench.metrics.judge.choice import Choice, ChoiceQuestion, Chooser, chooser_of, wording_identity
 from vapbench.metrics.judge.question import Shown, picture_shown, video_shown
-from vapbench.results.run import Failure as RowFailure
+from vapbench.results.rows import Failure as RowFailure
 from vapbench.running.context import Progress
 from vapbench.running.plan import MetricSpec
 from vapbench.study.design.assign import Trial
