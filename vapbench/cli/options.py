@@ -1,19 +1,16 @@
 """Options that several commands share, declared once. Many can also be set as ``VAPBENCH_<NAME>``.
 
 Those of ``run``, ``generate`` and ``score`` come in records (:class:`Cases`, :class:`Generation`, :class:`Scoring`,
-:class:`Execution`, :class:`Output`), which :func:`flat` spells out for Typer.
+:class:`Execution`, :class:`Output`), which :func:`vapbench.cli.records.flat` spells out for Typer.
 """
 
 from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable
-from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
-from functools import wraps
-from inspect import Parameter, Signature, signature
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -379,34 +376,3 @@ class Output:
         from vapbench.core.console import configure_logging
 
         configure_logging(self.verbose, self.quiet, self.log_json)
-
-
-def flat(command: Callable[..., None]) -> Callable[..., None]:
-    """Let Typer see the fields of the records that a command takes as options of the command itself."""
-    hints = get_type_hints(command, include_extras=True)
-    records = {name: kind for name, kind in hints.items() if is_dataclass(kind) and isinstance(kind, type)}
-    shown: list[Parameter] = []
-    for name, parameter in signature(command).parameters.items():
-        if name not in records:
-            shown.append(parameter.replace(kind=Parameter.KEYWORD_ONLY, annotation=hints[name]))
-            continue
-        types = get_type_hints(records[name], include_extras=True)
-        shown += [
-            Parameter(each.name, Parameter.KEYWORD_ONLY, default=_default(each), annotation=types[each.name])
-            for each in fields(records[name])
-        ]
-
-    @wraps(command)
-    def with_records(**given: Any) -> None:
-        made = {
-            name: kind(**{each.name: given.pop(each.name) for each in fields(kind)}) for name, kind in records.items()
-        }
-        command(**made, **given)
-
-    with_records.__signature__ = Signature(shown)  # type: ignore[attr-defined]
-    with_records.__annotations__ = {parameter.name: parameter.annotation for parameter in shown}
-    return with_records
-
-
-def _default(each: Field[Any]) -> Any:
-    return Parameter.empty if each.default is MISSING else each.default

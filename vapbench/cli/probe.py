@@ -9,6 +9,7 @@ import typer
 
 from vapbench.cli import options as opt
 from vapbench.cli.help import OUTPUT, WHAT, Command
+from vapbench.cli.records import flat
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +25,7 @@ def register(app: typer.Typer) -> None:
     app.command(cls=Command)(probe)
 
 
-@opt.flat
+@flat
 def probe(
     method: opt.Methods,
     cases: opt.Cases,

@@ -11,6 +11,7 @@ from vapbench.cli import options as opt
 from vapbench.cli.extras import Extras
 from vapbench.cli.help import Command
 from vapbench.cli.layout import TableLayout, runs_of
+from vapbench.cli.records import flat
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +26,7 @@ def register(app: typer.Typer) -> None:
     app.command()(show)
 
 
-@opt.flat
+@flat
 def report(
     layout: TableLayout,
     runs: opt.Rows = None,

@@ -8,6 +8,7 @@ import typer
 
 from vapbench.cli import options as opt
 from vapbench.cli.help import Command
+from vapbench.cli.records import flat
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +20,7 @@ def register(app: typer.Typer) -> None:
     app.command(cls=Command)(generate)
 
 
-@opt.flat
+@flat
 def run(
     generation: opt.Generation,
     cases: opt.Cases,
@@ -57,7 +58,7 @@ def run(
     raise typer.Exit(1 if stopped else 0)
 
 
-@opt.flat
+@flat
 def generate(
     generation: opt.Generation,
     cases: opt.Cases,

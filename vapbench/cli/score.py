@@ -10,6 +10,7 @@ import typer
 
 from vapbench.cli import options as opt
 from vapbench.cli.help import FOLDER, Command
+from vapbench.cli.records import flat
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +29,7 @@ def register(app: typer.Typer) -> None:
     app.command(cls=Command)(score)
 
 
-@opt.flat
+@flat
 def score(
     target: Annotated[
         Path,

@@ -10,6 +10,7 @@ import typer
 from vapbench.cli import options as opt
 from vapbench.cli.help import LAYOUT, Command
 from vapbench.cli.layout import TableLayout, runs_of
+from vapbench.cli.records import flat
 
 
 def register(app: typer.Typer) -> None:
@@ -57,7 +58,7 @@ def compare(
     console.print(f"\n{text}", markup=False, highlight=False, emoji=False, soft_wrap=True)
 
 
-@opt.flat
+@flat
 def table(
     layout: TableLayout,
     runs: opt.Rows = None,

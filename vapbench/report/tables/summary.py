@@ -9,19 +9,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from vapbench.errors import UsageError, did_you_mean
-from vapbench.report.model import CONFIDENCE, MEAN, Cell, Footer, FooterKind, TableModel, places_of
-from vapbench.report.ranking import SHORTFALL, Units, against, fixed_note, out_of_reach, rank_spans, units_of
-from vapbench.report.read.case_notes import lines_of
+from vapbench.report.model import CONFIDENCE, Cell, Footer, TableModel, places_of
+from vapbench.report.ranking import Units, against, rank_spans, units_of
 from vapbench.report.read.columns import Column, Row, columns_of, labels_by_name, rows_of
-from vapbench.report.read.facts import made_with
 from vapbench.report.read.remarks import remarks_of
 from vapbench.report.read.run_summary import ColumnKey, RunSummary, chosen, read_all
-from vapbench.report.read.versions import version_lines
 from vapbench.report.tables.effects import with_probes
+from vapbench.report.tables.footers import cases_of, footers_of
 from vapbench.report.tables.layout import Layout
 from vapbench.report.tables.sets import with_sets
 from vapbench.results.run import RunFolder
-from vapbench.stats import STATISTICS_VERSION
 from vapbench.stats.intervals import clustered_mean, clustered_share
 
 PLAIN = Layout()
@@ -146,7 +143,7 @@ def task_names(runs: Sequence[RunSummary]) -> list[str | None]:
 
     ``[None]`` (every planned case) if no case belongs to a task.
     """
-    sizes = {task: frozenset(_cases_of(runs, task)) for task in _tasks(runs)}
+    sizes = {task: frozenset(cases_of(runs, task)) for task in _tasks(runs)}
     categories = {str(case.category) for run in runs for case in run.cases().values()}
     # A run of one category is that category's table, whatever wider task it may also belong to.
     ordered = sorted(sizes, key=lambda task: (len(sizes[task]), task not in categories, task))
@@ -211,7 +208,7 @@ def _table(
     for index, column in enumerate(columns):
         _rank(column, index, cells, comparable, [values[index] for values in scored], units)
         if base is not None:
-            total = len(_cases_of(runs, task))
+            total = len(cases_of(runs, task))
             versus = against([values[index] for values in scored], base, units, total)
             for line, difference in zip(cells, versus, strict=True):
                 line[index] = replace(line[index], versus=difference)
@@ -222,7 +219,9 @@ def _table(
         columns,
         rows,
         tuple(tuple(line) for line in cells),
-        tuple(_footers(columns, rows, runs, cells, comparable, task, base, conditions, kinds)),
+        tuple(
+            footers_of(columns, rows, runs, cells, comparable, task, base, conditions, [kind.share for kind in kinds])
+        ),
         base,
         tuple(map(tuple, scored)),
         conditions,
@@ -310,93 +309,8 @@ def _with_interval(cell: Cell, kind: _Kind, scored: Mapping[str, float], conditi
 def _comparable(rows: Sequence[Row], runs: Sequence[RunSummary], task: str | None) -> list[bool]:
     """Which rows can be ranked against each other: competitors that planned all of the table's cases."""
     competitors = [run for row, run in zip(rows, runs, strict=True) if row.competes]
-    everything = set(_cases_of(competitors, task))
+    everything = set(cases_of(competitors, task))
     return [row.competes and set(run.cases(task)) == everything for row, run in zip(rows, runs, strict=True)]
-
-
-def _footers(
-    columns: Sequence[Column],
-    rows: Sequence[Row],
-    runs: Sequence[RunSummary],
-    cells: Sequence[Sequence[Cell]],
-    comparable: Sequence[bool],
-    task: str | None,
-    reference: int | None,
-    conditions: Mapping[str, str],
-    kinds: Sequence[_Kind],
-) -> list[Footer]:
-    units = units_of(conditions)
-    filled = [cell for line in cells for cell in line if cell.mean is not None]
-    footers: list[Footer] = []
-
-    def say(kind: FooterKind, text: str) -> None:
-        footers.append(Footer(kind, text))
-
-    if not columns:
-        lost = [
-            f"{row.label}: {said}." for row, run in zip(rows, runs, strict=True) if (said := run.without_video(task))
-        ]
-        for text in lost or ["No scores yet; see: vapbench score --help"]:
-            say("cases", text)
-    lacking = "; ".join(dict.fromkeys(cell.no_interval for cell in filled if cell.no_interval))
-    if any(cell.low is not None for cell in filled):
-        shown = [
-            kind
-            for kind, column in zip(kinds, zip(*cells, strict=True), strict=True)
-            if any(cell.low is not None for cell in column)
-        ]
-        say(
-            "mean",
-            f"{MEAN}; brackets: {CONFIDENCE:.0%} interval, {_interval_kinds(shown)}, "
-            f"{'by case within conditions' if units.fixed else 'clustered by condition'} "
-            f"(statistics {STATISTICS_VERSION})" + (f"; some have none: {lacking}." if lacking else "."),
-        )
-    elif filled:
-        say("mean", f"{MEAN}; no interval: {lacking}.")
-    if units.fixed and filled:
-        say("conditions", fixed_note(conditions))
-    if any(cell.ranks for cell in filled):
-        say(
-            "ranks",
-            f"#: ranks a method may have, all of a column at once with {CONFIDENCE:.0%} (sign-flip max-t over all "
-            f"pairs; signs of {units.how} are flipped).",
-        )
-    if reference is not None:
-        say(
-            "tests",
-            f"Tests against {rows[reference].label}: sign-flip of {units.how} on common cases, adjusted for the "
-            f"methods of a column (max-t); none with less than {1 - SHORTFALL:.0%} of the cases.",
-        )
-    if reference is not None or sum(row.competes for row in rows) > 1:
-        flipped = max((cell.n if units.fixed else cell.conditions for cell in filled), default=0)
-        if reason := out_of_reach(flipped, units.name):
-            say("power", reason) if reference is not None else say("ranks", f"#: no ranks. {reason}")
-    if columns:
-        say("columns", "Columns: " + "; ".join(f"{c.title} is {c.definition}" for c in columns) + ".")
-    everything = len(_cases_of(runs, task))
-    for row, run, can in zip(rows, runs, comparable, strict=True):
-        planned = len(run.cases(task))
-        if planned < everything:
-            ranked = "" if can or not row.competes else " and is not ranked"
-            say("cases", f"{row.label} planned {planned} of the {everything} cases of this table{ranked}.")
-        footers += [Footer("rows", f"{row.label}: {note}") for note in row.notes]
-    planned_cases = {case: planned for run in runs for case, planned in run.cases(task).items()}
-    footers += [Footer("suite", text) for text in lines_of(planned_cases)]
-    labelled = {row.label: run for row, run in zip(rows, runs, strict=True)}
-    footers += [Footer("versions", text) for text in version_lines(labelled)]
-    if made := made_with(runs):
-        say("made", made)
-    return footers
-
-
-def _interval_kinds(kinds: Sequence[_Kind]) -> str:
-    """How the intervals of a table's columns are made."""
-    wide = "score interval with t or bootstrap-t"
-    shares = [kind.column.title for kind in kinds if kind.share]
-    if not shares:
-        return wide
-    alone = f"score interval for {' and '.join(shares)}"
-    return alone if len(shares) == len(kinds) else f"{alone}, else {wide}"
 
 
 def _extent(runs: Sequence[RunSummary], task: str | None) -> str:
@@ -409,10 +323,6 @@ def _extent(runs: Sequence[RunSummary], task: str | None) -> str:
 def _span(numbers: set[int]) -> str:
     low, high = min(numbers, default=0), max(numbers, default=0)
     return str(low) if low == high else f"{low} to {high}"
-
-
-def _cases_of(runs: Sequence[RunSummary], task: str | None) -> list[str]:
-    return list(dict.fromkeys(case for run in runs for case in run.cases(task)))
 
 
 def _tasks(runs: Sequence[RunSummary]) -> list[str]:
