@@ -6,9 +6,10 @@
 It serves the study, lets the raters vote, closes it, and prints the report's preference table beside the truth that the
 votes were drawn from. The whole report afterwards: vapbench study report studies/NAME
 
-Each method has a strength, each rater a taste of their own on top, and of two results the one with strengths a and b is
-chosen with odds exp(a) : exp(b), a tie having NU * exp((a + b) / 2) (Davidson 1970); of several results each is chosen
-with odds exp(strength) (Luce 1959). The truth is how often all possible raters together would choose a method of all.
+Each method has a strength, each rater a taste of their own on top, one for all questions. Of two results the one with
+strengths a and b is chosen with odds exp(a) : exp(b), a tie having NU * exp((a + b) / 2) (Davidson 1970); of several
+results each is chosen with odds exp(strength) (Luce 1959). Grades are drawn at random on the side that was chosen. The
+truth is how often all possible raters together would choose a method of all.
 
 A real rater cannot do what this does: it recognises a video by its hash, with the study's key beside it.
 """
@@ -40,6 +41,8 @@ CARE = 0.95
 """Chance to answer a check as expected."""
 MEMORY = 0.8
 """Chance to answer what is shown again, sides swapped, as the first time."""
+WINDOW = (1280, 800)
+"""Of the browser that a rater would have."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,7 @@ class Rater:
             trial = json.loads(body)
             self._send("POST", f"/api/shown/{trial['assignment']}", {})
             time.sleep(self._truth.seconds)
-            self._send("PUT", f"/api/votes/{trial['assignment']}", {"choice": self._choose(trial)})
+            self._send("PUT", f"/api/votes/{trial['assignment']}", self._ballot(trial))
             answered += 1
         return answered
 
@@ -116,14 +119,26 @@ class Rater:
                 return b""
             raise
 
-    def _choose(self, trial: Mapping[str, Any]) -> int | str:
+    def _ballot(self, trial: Mapping[str, Any]) -> dict[str, object]:
+        """Every question of a trial is answered by the same taste."""
         videos = [hashlib.sha256(self._send("GET", address)).hexdigest() for address in trial["results"]]
+        beside = {question["key"]: self._answer(question, videos) for question in trial["also"]}
+        return {**self._answer(trial["question"], videos), "beside": beside, "client": {"window": WINDOW}}
+
+    def _answer(self, question: Mapping[str, Any], videos: Sequence[str]) -> dict[str, object]:
+        choice = self._choose(question, videos)
+        if not question["steps"]:
+            return {"choice": choice}
+        side = 0 if choice == "tie" else 1 if choice else -1
+        return {"choice": choice, "grade": side * self._random.randint(1, question["steps"])}
+
+    def _choose(self, question: Mapping[str, Any], videos: Sequence[str]) -> int | str:
         if len(set(videos)) == 1:
             return "tie" if self._random.random() < CARE else self._random.randrange(len(videos))
         right = [place for place, video in enumerate(videos) if video in self._truth.expected]
         if right:
             return right[0] if self._random.random() < CARE else self._random.randrange(len(videos))
-        asked = (str(trial["question"]["wording"]), frozenset(videos))
+        asked = (str(question["wording"]), frozenset(videos))
         before = self._said.get(asked)
         if before is not None and self._random.random() < MEMORY:
             return videos.index(before) if before else "tie"

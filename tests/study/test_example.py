@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+import runpy
+import shutil
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.study.conftest import code
-from tests.study.served import make_study
+from tests.study.served import make_study, serving
 from vapbench.study.analysis.ballots import load_ballots
+from vapbench.study.analysis.figures import forest
+from vapbench.study.analysis.fit import analyse
+from vapbench.study.settings import freeze_words, settings_path
 
 SCRIPT = Path(__file__).parents[2] / "examples" / "simulated_raters.py"
 
@@ -84,3 +90,22 @@ def test_a_method_that_is_not_there_is_named(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr.strip() == "vap is no method of the study. Methods: method-0, method-1"
+
+
+def test_four_questions_of_the_example_are_answered_and_reported(tmp_path: Path) -> None:
+    folder = make_study(tmp_path / "study", cases=6, trials=6, votes_per_cell=5, raters=5, training=0)
+    shutil.copy(SCRIPT.with_name("study.yaml"), settings_path(folder))
+    freeze_words(folder)
+    example = runpy.run_path(str(SCRIPT))
+    truth = replace(example["read_truth"](folder.path, {"method-0": 2.0, "method-1": 0.0}), seconds=0)
+    with serving(folder, raters=5) as served:
+        assert all(example["Rater"](link, truth, str(n)).take_part() for n, link in enumerate(served.links.raters))
+    ballots = load_ballots(folder)
+    assert all(
+        vote.grade is not None and set(vote.beside) == {"appearance", "motion", "overall"} for vote in ballots.votes
+    )
+    result = analyse(ballots)
+    keys = ["semantic", "appearance", "motion", "overall"]
+    assert [question.question for question in result.questions] == keys
+    assert all(question.methods[0].name == "method-0" for question in result.questions)
+    assert forest(result).get_figwidth() < 10, "as wide as a page, however many questions"
