@@ -854,6 +854,21 @@ def test_no_trial_is_shown_in_a_window_that_is_too_small(
     assert vote.client.window == (1280, page.evaluate("outerHeight")) and not vote.small_window
 
 
+def test_what_the_server_refuses_is_said_in_the_second_language(
+    tmp_path: Path, open_context: Callable[..., BrowserContext]
+) -> None:
+    folder = make_study(tmp_path / "study", languages=("en", "de"))
+    with serving(folder) as served:
+        page = open_context(locale="de-DE").new_page()
+        page.goto(f"{served.origin}/join?t=forged")
+        page.locator("h1", has_text="Dieser Link funktioniert nicht").wait_for()
+        assert serious(page) == []
+        page.goto(served.links.raters[0])
+        page.route("**/api/next", lambda route: route.fulfill(status=404, json={"error": "unknown", "message": "No."}))
+        consent(page)
+        page.locator("#notice-text", has_text="Die Studie hat dies nicht angenommen").wait_for()
+
+
 def test_whoever_declines_is_thanked_and_asked_nothing_more(served: Served, page: Page) -> None:
     page.locator("#decline").click()
     page.locator("#notice-title", has_text="You have not taken part").wait_for()

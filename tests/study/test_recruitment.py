@@ -110,8 +110,26 @@ def test_arrivals_are_limited_and_nobody_is_lost(folder: StudyFolder) -> None:
     with serving(folder, raters=0, recruitment=PROLIFIC, arrivals=slow) as served, httpx.Client() as http:
         addresses = [query(served, "prolific", participant=f"{number:024x}") for number in range(5)]
         answers = [http.get(served.origin + "/join", params=address) for address in addresses]
+        again = http.get(served.origin + "/join", params=addresses[0])
     assert [answer.status_code for answer in answers] == [303] * 3 + [429] * 2
     assert "Many people are arriving" in answers[-1].text
+    assert again.status_code == 303, "whoever has begun comes back"
+
+
+def test_a_code_without_a_submission_comes_back_in_its_own_browser_alone(tmp_path: Path) -> None:
+    back = "https://uni.example/credit?who={participant}"
+    sona = Recruitment.model_validate({"platform": "sona", "back": back})
+    with serving(make_study(tmp_path / "study"), raters=0, recruitment=sona) as served:
+        rater = consented(arrive(served, "sona"))
+        me = state(rater)["me"]
+        stranger = httpx.get(served.origin + "/join", params=query(served, "sona"))
+        assert stranger.status_code == 403 and "set-cookie" not in stranger.headers
+        assert rater.http.get("/join", params=query(served, "sona")).status_code == 303
+        assert state(rater)["me"] == me
+        # Nor does another participant's browser open it.
+        other = arrive(served, "sona", participant="4711")
+        assert other.http.get("/join", params=query(served, "sona")).status_code == 403
+        assert state(other)["me"] != me
 
 
 def test_no_more_take_part_than_places_are_there(served: Served) -> None:

@@ -21,6 +21,8 @@ from vapbench.study.folder import StudyFolder
 from vapbench.study.preregistration import preregistration
 from vapbench.study.protocol import Survey
 from vapbench.study.server import web
+from vapbench.study.server.recruitment import Recruitment
+from vapbench.study.server.security import Bucket
 from vapbench.study.server.store import Refused
 from vapbench.study.server.survey import check_answers
 from vapbench.study.settings import StudyFile, freeze_words, read_settings, settings_path, worded, write_template
@@ -60,7 +62,8 @@ def test_both_languages_have_every_text_and_the_page_asks_for_no_other() -> None
     holes = re.compile(r"\{\w+\}")
     assert all(sorted(holes.findall(english[key])) == sorted(holes.findall(german[key])) for key in english)
     asked = set(re.findall(r"\{\{([a-z0-9_.]+)\}\}", (web._PAGE / "index.html").read_text()))
-    asked |= set(re.findall(r'\bt\("([a-z0-9_.]+)"', (web._PAGE / "study.js").read_text()))
+    for script in ("study.js", "questions.js"):
+        asked |= set(re.findall(r'\bt\("([a-z0-9_.]+)"', (web._PAGE / script).read_text()))
     assert asked - set(english) == {"lang"}
 
 
@@ -139,6 +142,28 @@ def test_every_rater_reads_their_own_language(folder: StudyFolder) -> None:
     assert '<html lang="en">' in english["page"]
     assert german["trial"]["question"]["wording"] == "Welches zeigt es besser?"
     assert english["trial"]["question"]["help"] == "Look."
+
+
+def test_whoever_does_not_get_in_is_told_so_in_their_language(folder: StudyFolder) -> None:
+    freeze_words(folder)
+    full = Bucket(burst=0, per_second=0)
+    with serving(folder, recruitment=Recruitment(platform="prolific"), arrivals=full) as served:
+
+        def said(accept: str, address: str) -> tuple[int, str]:
+            answer = httpx.get(f"{served.origin}{address}", headers={"accept-language": accept})
+            assert "{{" not in answer.text
+            return answer.status_code, answer.text
+
+        joined = re.sub(r"\{\{%\w+%\}\}", "a" * 24, served.links.platform.removeprefix(served.origin))
+        for accept, lost, crowded in (
+            ("de-DE", "Dieser Link funktioniert nicht", "Einen Moment, bitte"),
+            ("en", "This link does not work", "One moment, please"),
+        ):
+            for address in ("/join?t=forged", "/admin/join?t=forged"):
+                status, text = said(accept, address)
+                assert status == 403 and f"<h1>{lost}</h1>" in text and f'<html lang="{accept[:2]}">' in text
+            status, text = said(accept, joined)
+            assert status == 429 and f"<h1>{crowded}</h1>" in text
 
 
 def test_answers_to_the_questions_are_kept_once_and_in_the_first_language(folder: StudyFolder) -> None:

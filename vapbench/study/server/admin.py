@@ -22,7 +22,7 @@ from vapbench.study.server.closing import Status, change_status
 from vapbench.study.server.database import connect
 from vapbench.study.server.service import Service
 from vapbench.study.server.store import setting
-from vapbench.study.server.web import administers, body_of, let_in, page, service_of
+from vapbench.study.server.web import administers, body_of, let_in, noticed, page, service_of
 
 _HOUR_US = 3_600_000_000
 
@@ -52,7 +52,7 @@ async def _asset(request: Request) -> Response:
 async def _join(request: Request) -> Response:
     service, token = service_of(request), request.query_params.get("t", "")
     if not raters.is_administrator(service.reader, service.clock, token):
-        return page("refused.html", 403)
+        return noticed(request, "link", 403)
     return let_in(request, token, "admin", "/admin")
 
 

@@ -23,7 +23,18 @@ from vapbench.study.server.security import Guard
 from vapbench.study.server.service import Service
 from vapbench.study.server.store import Answer, Receipt, Refused, note, open_assignment, rater_row, setting
 from vapbench.study.server.survey import check_answers, words_of
-from vapbench.study.server.web import ERRORS, body_of, entered, language_of, let_in, page, service_of, spoken
+from vapbench.study.server.web import (
+    ERRORS,
+    body_of,
+    entered,
+    language_of,
+    let_in,
+    noticed,
+    page,
+    rater_here,
+    service_of,
+    spoken,
+)
 from vapbench.study.texts import page_texts, said
 
 _OUTCOMES = {"stored": 201, "repeated": 200, "conflict": 409}
@@ -125,23 +136,26 @@ async def _join(request: Request) -> Response:
         return await _arrive(request, who)
     token = query.get("t", "")
     if raters.rater_of(service.reader, service.clock, token) is None:
-        return page("refused.html", 403)
+        return noticed(request, "link", 403)
     return let_in(request, token, "rater", "/preview" if service.preview else "/study")
 
 
 async def _arrive(request: Request, who: Arrival) -> Response:
     service, key = service_of(request), request.query_params.get("k", "")
     if not fits(service.recruitment, who) or not raters.may_arrive(service.reader, who.participant, key):
-        return page("refused.html", 403)
-    if not service.arrivals.take("everybody"):
-        return page("crowded.html", 429)
-    platform = service.recruitment.platform
+        return noticed(request, "link", 403)
+    # Newcomers share one limit; it keeps nobody out who has begun.
+    if not service.arrivals.take(who.participant if raters.has_arrived(service.reader, who.participant) else "new"):
+        return noticed(request, "crowded", 429)
+    platform, here = service.recruitment.platform, rater_here(request)
     try:
         token = await service.write(
-            lambda database: raters.arrive(database, service.clock, platform, who.participant, who.session)
+            lambda database: raters.arrive(
+                database, service.clock, platform, who.participant, who.session, here["id"] if here else ""
+            )
         )
     except Refused:
-        return page("refused.html", 403)
+        return noticed(request, "link", 403)
     return let_in(request, token, "rater", "/study")
 
 

@@ -59,8 +59,24 @@ def allow(database: sqlite3.Connection, participants: Sequence[str]) -> int:
     return int(database.execute("SELECT count(*) FROM allowed").fetchone()[0])
 
 
-def arrive(database: sqlite3.Connection, clock: Clock, cohort: str, participant: str, session: str) -> str:
+def has_arrived(database: sqlite3.Connection, participant: str) -> bool:
+    """Whether a participant of the platform came before."""
+    fingerprint = _keyed(database, "platform", participant)
+    return bool(database.execute("SELECT 1 FROM rater WHERE platform_hmac = ?", (fingerprint,)).fetchone())
+
+
+def arrive(
+    database: sqlite3.Connection, clock: Clock, cohort: str, participant: str, session: str, here: str = ""
+) -> str:
     """A token for a participant of a platform; whoever returns in the same submission is the same rater.
+
+    Args:
+        database: inside a transaction.
+        clock: the study's.
+        cohort: the platform.
+        participant: the platform's id.
+        session: that of the submission; empty where the platform has none: then it takes the browser of before.
+        here: the rater that the browser knows already; empty: none.
 
     Raises:
         Refused: the participant came before in another submission: knowing an id is not being that person.
@@ -72,7 +88,10 @@ def arrive(database: sqlite3.Connection, clock: Clock, cohort: str, participant:
     ).fetchone()
     if known is not None:
         # Of whoever withdrew nothing is left to compare, and nothing to get at.
-        if known["status"] != "withdrawn" and not hmac.compare_digest(known["session_id"].encode(), session.encode()):
+        same = known["status"] == "withdrawn" or (
+            hmac.compare_digest(known["session_id"].encode(), session.encode()) if session else here == known["id"]
+        )
+        if not same:
             raise Refused(403, "returned", "You have taken part before. Please use the submission you began with.")
         return _admit(database, clock, known["id"], LINK_DAYS)
     rater = _new_rater(database, clock, cohort)

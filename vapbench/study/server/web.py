@@ -49,10 +49,16 @@ def language_of(request: Request) -> str:
     return best_language(service_of(request).protocol, (*filter(None, chosen), *accepted))
 
 
-def spoken(request: Request, name: str, status: int = 200) -> Response:
+def noticed(request: Request, what: str, status: int) -> Response:
+    """A page that says one thing in the reader's language: the texts ``<what>.title`` and ``<what>.text``."""
+    return spoken(request, "notice.html", status, what)
+
+
+def spoken(request: Request, name: str, status: int = 200, notice: str = "") -> Response:
     """A page of text in the rater's language, with texts put in as text."""
     language = language_of(request)
     texts = page_texts(service_of(request).protocol, language) | {"lang": language}
+    texts |= {f"notice.{part}": texts[f"{notice}.{part}"] for part in ("title", "text") if notice}
     filled = _PLACEHOLDER.sub(lambda found: escape(texts[found[1]]), (_PAGE / name).read_text(encoding="utf-8"))
     response = Response(filled, status, media_type="text/html")
     if "lang" in request.query_params:
@@ -75,14 +81,19 @@ def let_in(request: Request, token: str, kind: str, where: str) -> Response:
     return response
 
 
+def rater_here(request: Request) -> sqlite3.Row | None:
+    """The rater whose session the browser has; None: no valid one."""
+    service = service_of(request)
+    return raters.rater_of(service.reader, service.clock, request.cookies.get(_cookie(service, "rater"), ""))
+
+
 def entered(request: Request) -> sqlite3.Row:
     """The rater whose session this is.
 
     Raises:
         Refused: there is no valid session.
     """
-    service = service_of(request)
-    rater = raters.rater_of(service.reader, service.clock, request.cookies.get(_cookie(service, "rater"), ""))
+    rater = rater_here(request)
     if rater is None:
         raise Refused(401, "session", "Please open the study with your personal link.")
     return rater

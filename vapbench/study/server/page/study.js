@@ -192,7 +192,7 @@ function stop(error) {
   // Whoever was at it when the study closed is told what becomes of the answers.
   if (error.code === "closed" && state?.progress && current) return guarded(finish)();
   const { code } = error;
-  if (!endings.includes(code)) return notice(t("refused.title"), error.message, t("load_again"), () => location.reload());
+  if (!endings.includes(code)) return notice(t("refused.title"), texts[`refused.${code}`] ?? t("refused.text"), t("load_again"), () => location.reload());
   // An end that the platform has a code for.
   if (state?.completion) return ending(t(`${code}.title`), t(`${code}.text`));
   notice(t(`${code}.title`), t(`${code}.text`), ...(retried.includes(code) ? [t("try_again"), () => start()] : []));
