@@ -70,6 +70,7 @@ def application(service: Service) -> Starlette:
         Route("/page/study.css", _asset),
         Route("/page/study.js", _asset),
         Route("/page/questions.js", _asset),
+        Route("/page/videos.js", _asset),
         Route("/page/texts", _texts),
         Route("/favicon.ico", _nothing),
         Route("/healthz", _alive),
