@@ -40,6 +40,7 @@ _EXPORTS = {
     "ClipSpec": "vapbench.core.case",
     "ClipView": "vapbench.metrics.view",
     "DataError": "vapbench.errors",
+    "ErrorKind": "vapbench.errors",
     "DepthEstimator": "vapbench.methods.estimators",
     "FlowEstimator": "vapbench.methods.estimators",
     "Media": "vapbench.core.case",
@@ -98,6 +99,7 @@ if TYPE_CHECKING:
     from vapbench.core.video import read_video as read_video
     from vapbench.core.video import write_video as write_video
     from vapbench.errors import DataError as DataError
+    from vapbench.errors import ErrorKind as ErrorKind
     from vapbench.errors import NotApplicable as NotApplicable
     from vapbench.errors import UsageError as UsageError
     from vapbench.errors import VapbenchError as VapbenchError

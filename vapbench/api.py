@@ -25,7 +25,7 @@ from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, get_args
 
-from vapbench.errors import UsageError, VapbenchError
+from vapbench.errors import ErrorKind, UsageError, VapbenchError
 from vapbench.report.runs import Run, StrPath
 from vapbench.report.runs import load_run as load_run
 from vapbench.report.runs import load_runs as load_runs
@@ -278,7 +278,7 @@ def table(
     usual = {} if config else {"style": "wide"}
     wanted = read_layout(_path(config), **{**usual, **layout, "task": task, "columns": _names(metrics)})
     if not several:
-        raise UsageError('No run to tabulate; name one or more: vb.table(["vap", "i2v"])')
+        raise UsageError('No run to tabulate; name one or more: vb.table(["vap", "i2v"])', ErrorKind.MISSING, "runs")
     return table_of([_folder(each) for each in several], wanted)
 
 
@@ -360,7 +360,9 @@ def _names(names: str | Sequence[str] | None) -> Sequence[str] | None:
 
 def _check_one_of(argument: str, value: object, known: Sequence[str]) -> None:
     if value not in known:
-        raise UsageError(f"{argument} {value!r}: give {', '.join(known[:-1])} or {known[-1]}.")
+        raise UsageError(
+            f"{argument} {value!r}: give {', '.join(known[:-1])} or {known[-1]}.", ErrorKind.INVALID, argument
+        )
 
 
 def _settings(device: str, refresh: Refresh, retries: int, max_failures: float) -> Settings:

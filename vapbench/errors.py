@@ -9,6 +9,9 @@
     ├── TooManyFailures      1   more cases failed than --max-failures allows
     └── BudgetSpent          1   paid calls reached --max-judge-calls; everything answered is kept
 
+Each carries its :class:`ErrorKind` and, where one thing is to blame, that thing's name as its ``field``: programs and
+tests ask for those, people read the sentence.
+
 A method or metric that does not apply to a case raises :class:`NotApplicable`. It is no failure: the row says
 ``unscored`` and why.
 """
@@ -19,13 +22,50 @@ import difflib
 import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
+
+
+class ErrorKind(StrEnum):
+    """What is wrong."""
+
+    UNKNOWN = "unknown"
+    """Nothing has this name."""
+    MISSING = "missing"
+    """Something that is needed is not there: a file, a column, a value, a package."""
+    INVALID = "invalid"
+    """A value of another type or form, or out of its range."""
+    CONFLICT = "conflict"
+    """Two things that do not go together, or claim one name or place."""
+    DAMAGED = "damaged"
+    """A file that is cut, corrupt, or not of its format."""
+    LIMIT = "limit"
+    """More than is allowed: of size, failures, paid calls."""
+    BUSY = "busy"
+    """Another process is using it."""
+    UNREACHABLE = "unreachable"
+    """A server that refuses or does not answer."""
+    FAILED = "failed"
+    """Somebody's code raised."""
+    NOT_APPLICABLE = "not applicable"
+    """The method or metric has nothing to say of the case."""
 
 
 class VapbenchError(Exception):
     """Base of the tree; ``exit_code`` is what the command line ends with."""
 
     exit_code = 1
+    kind = ErrorKind.INVALID
+    field = ""
+    """Name of the parameter, option, column, key or file that is to blame; empty where there is none."""
+
+    def __init__(self, message: str, kind: ErrorKind | None = None, field: str = "") -> None:
+        """Say what happened in one sentence; without a ``kind`` it is the class's usual one."""
+        super().__init__(message)
+        if kind is not None:
+            self.kind = kind
+        if field:
+            self.field = field
 
 
 class UsageError(VapbenchError):
@@ -43,6 +83,8 @@ class DataError(VapbenchError):
 class IdentityError(DataError):
     """The run folder holds results made with another method, parameters or weights."""
 
+    kind = ErrorKind.CONFLICT
+
 
 class WeightsError(VapbenchError):
     """A checkpoint is absent, incomplete or of an unknown class."""
@@ -53,9 +95,12 @@ class WeightsError(VapbenchError):
 class PluginError(VapbenchError):
     """Code of a method, metric or suite raised while it was imported, made or set up, where no row can keep it."""
 
+    kind = ErrorKind.FAILED
+
     def __init__(self, message: str, trace: str = "") -> None:
         """Say what happened; ``trace`` is the traceback from the first line of that code on."""
-        super().__init__(message, trace)
+        super().__init__(message)
+        self.args = (message, trace)
 
     def __str__(self) -> str:
         """The message alone."""
@@ -70,13 +115,21 @@ class PluginError(VapbenchError):
 class TooManyFailures(VapbenchError):
     """More cases failed than the run's ``max_failures`` allows."""
 
+    kind = ErrorKind.LIMIT
+    field = "max_failures"
+
 
 class BudgetSpent(VapbenchError):
     """No paid call may be made any more; what was answered is kept, the rest is left for the same command."""
 
+    kind = ErrorKind.LIMIT
+    field = "max_judge_calls"
+
 
 class NotApplicable(VapbenchError):
     """This method or metric does not apply to this case; the message says why and what would help."""
+
+    kind = ErrorKind.NOT_APPLICABLE
 
 
 @contextmanager

@@ -4,30 +4,38 @@ import numpy as np
 import pytest
 
 from tests.conftest import moving_clip
+from tests.refusals import refuses
 from vapbench.core.clip import Clip, linspace_indices, resize_clip
-from vapbench.errors import DataError
+from vapbench.errors import DataError, ErrorKind
 
 
 @pytest.mark.parametrize(
-    ("frames", "word"),
+    ("frames", "fps", "field"),
     [
-        (np.zeros((4, 8, 8), np.uint8), "T, H, W, 3"),
-        (np.zeros((4, 3, 8, 8), np.uint8), "channel last"),
-        (np.zeros((4, 8, 8, 3), np.float32), "uint8"),
-        (np.zeros((0, 8, 8, 3), np.uint8), "at least one frame"),
-        ([[1, 2]], "list"),
+        (np.zeros((4, 8, 8), np.uint8), 8.0, "frames"),
+        (np.zeros((4, 3, 8, 8), np.uint8), 8.0, "frames"),
+        (np.zeros((4, 8, 8, 3), np.float32), 8.0, "frames"),
+        (np.zeros((0, 8, 8, 3), np.uint8), 8.0, "frames"),
+        ([[1, 2]], 8.0, "frames"),
+        (np.zeros((4, 8, 8, 3), np.uint8), 0.0, "fps"),
+        (np.zeros((4, 8, 8, 3), np.uint8), float("nan"), "fps"),
     ],
 )
-def test_unusable_frames_are_refused_with_what_to_do(frames: object, word: str) -> None:
-    with pytest.raises(DataError, match=word):
-        Clip(frames, 8.0)  # type: ignore[arg-type]
+def test_unusable_frames_are_refused(frames: object, fps: float, field: str) -> None:
+    with refuses(DataError, ErrorKind.INVALID, field):
+        Clip(frames, fps)  # type: ignore[arg-type]
+
+
+def test_frames_with_the_channel_first_are_told_what_to_do() -> None:
+    with pytest.raises(DataError, match=r"got \(4, 3, 8, 8\); return RGB frames with the channel last"):
+        Clip(np.zeros((4, 3, 8, 8), np.uint8), 8.0)
 
 
 def test_from_float_rounds_and_refuses_nan() -> None:
     frames = np.full((2, 4, 4, 3), 0.5, np.float32)
     assert Clip.from_float(frames, 8).frames[0, 0, 0, 0] == 128
     frames[0, 0, 0, 0] = np.nan
-    with pytest.raises(DataError, match="1 of 96 values are NaN"):
+    with refuses(DataError, ErrorKind.INVALID, "frames"):
         Clip.from_float(frames, 8)
 
 

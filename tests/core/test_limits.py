@@ -19,9 +19,10 @@ import pytest
 from PIL import Image
 
 from tests.conftest import moving_clip
+from tests.refusals import refuses
 from vapbench.core import containers, limits
 from vapbench.core.video import pad_video, probe, read_first_frame, read_video, write_video
-from vapbench.errors import DataError
+from vapbench.errors import DataError, ErrorKind
 
 ROOM = 512 << 20
 """Bytes of address space that a reader may ask for beside Python and its libraries; the bombs ask for more."""
@@ -141,7 +142,7 @@ def test_tables_are_found_wherever_the_header_hides_them(tmp_path: Path, small: 
         "64-bit size": big(1) + b"moov" + struct.pack(">Q", 16 + len(table)) + table,
     }.items():
         (tmp_path / "hidden.mp4").write_bytes(small + box)
-        with pytest.raises(DataError, match=r"hidden\.mp4: its header claims [0-9,]+ samples") as caught:
+        with refuses(DataError, ErrorKind.LIMIT, "samples") as caught:
             probe(tmp_path / "hidden.mp4")
         assert "\n" not in str(caught.value), name
 
@@ -167,21 +168,21 @@ def test_texts_inside_a_header_are_no_tables(tmp_path: Path, text: str) -> None:
 
 def test_edits_compressed_headers_and_endless_ones_are_refused(tmp_path: Path, small: bytes) -> None:
     path = tmp_path / "a.mp4"
-    for box, by in {
-        big(16) + b"elst" + big(0, 5_000_000): "5,000,001 edits",
-        big(16) + b"cmov" + big(0, 0): "compressed",
-        big(24) + b"free" + big(16) + b"cmov" + big(0, 0): "compressed",
+    for box, (kind, field) in {
+        big(16) + b"elst" + big(0, 5_000_000): (ErrorKind.LIMIT, "edits"),
+        big(16) + b"cmov" + big(0, 0): (ErrorKind.INVALID, "header"),
+        big(24) + b"free" + big(16) + b"cmov" + big(0, 0): (ErrorKind.INVALID, "header"),
     }.items():
         path.write_bytes(small + box)
-        with pytest.raises(DataError, match=by):
+        with refuses(DataError, kind, field):
             probe(path)
     with path.open("wb") as handle:
         handle.write(small + big(containers.MOST_HEADER_BYTES) + b"meta")
         handle.truncate(2 * containers.MOST_HEADER_BYTES)  # sparse: takes no disk
-    with pytest.raises(DataError, match="larger than the 64 MiB"):
+    with refuses(DataError, ErrorKind.LIMIT, "header"):
         probe(path)
     path.write_bytes(small + (big(8) + b"free") * 200_000)
-    with pytest.raises(DataError, match="more than 100,000 boxes"):
+    with refuses(DataError, ErrorKind.LIMIT, "boxes"):
         probe(path)
 
 
@@ -282,11 +283,11 @@ def test_frames_are_counted_whatever_the_header_said(tmp_path: Path, monkeypatch
     assert probe(path).frames == 30
     assert len(read_video(path)) == 30
     monkeypatch.setattr(limits, "MOST_FRAMES", 20)
-    with pytest.raises(DataError, match=r"a\.mkv: 21 frames are more than the 20 that are read"):
+    with refuses(DataError, ErrorKind.LIMIT, "frames"):
         read_video(path)
     monkeypatch.setattr(limits, "MOST_FRAMES", 30)
     monkeypatch.setattr(limits, "MOST_DECODED_BYTES", 29 * 3 * 48 * 32)
-    with pytest.raises(DataError, match=r"a\.mkv: its first 30 frames of 48x32 take more than the"):
+    with refuses(DataError, ErrorKind.LIMIT, "bytes"):
         read_video(path)
 
 

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 from tests.conftest import moving_clip
+from tests.refusals import refuses
 from tests.videos import FRAGMENTS, HERE, LIVE, encode, psnr, turned, with_aspect
 from vapbench.core.video import probe, read_first_frame, read_video, write_lossless, write_video
-from vapbench.errors import DataError
+from vapbench.errors import DataError, ErrorKind
 
 KINDS: dict[str, dict[str, Any]] = {
     "h264.mp4": {},
@@ -66,8 +67,9 @@ def test_one_wrong_byte_that_the_decoder_reports_is_damage(tmp_path: Path) -> No
     path = tmp_path / "damaged.mp4"
     path.write_bytes(data)
     for read in (probe, read_video):
-        with pytest.raises(DataError, match=r"damaged\.mp4: truncated or damaged after"):
+        with refuses(DataError, ErrorKind.DAMAGED) as caught:
             read(path)
+        assert str(path) in str(caught.value)
 
 
 def test_a_fragment_without_its_data_is_missing(tmp_path: Path) -> None:
@@ -76,7 +78,7 @@ def test_a_fragment_without_its_data_is_missing(tmp_path: Path) -> None:
     second = data.index(b"moof", data.index(b"moof") + 1) - 4
     for cut in (second + int.from_bytes(data[second : second + 4], "big"), second + 5):
         path.write_bytes(data[:cut])
-        with pytest.raises(DataError, match="truncated or damaged"):
+        with refuses(DataError, ErrorKind.DAMAGED):
             probe(path)
 
 
@@ -95,8 +97,9 @@ def test_a_fragmented_file_says_how_long_it_is(tmp_path: Path) -> None:
     assert probe(path).frames == 13
     third = data.index(b"moof", data.index(b"moof", data.index(b"moof") + 1) + 1)
     path.write_bytes(data[: third - 4])
-    with pytest.raises(DataError, match="truncated or damaged after 8 of 13 frames"):
+    with refuses(DataError, ErrorKind.DAMAGED) as caught:
         probe(path)
+    assert "after 8 of 13 frames" in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["vp9.webm", "live.mkv"])
@@ -107,7 +110,7 @@ def test_a_block_that_a_demuxer_steps_over_is_missing(tmp_path: Path, name: str)
     for wrong in (0x23, 0xE3):
         data[at] = wrong
         path.write_bytes(data)
-        with pytest.raises(DataError, match="truncated or damaged"):
+        with refuses(DataError, ErrorKind.DAMAGED):
             probe(path)
 
 
@@ -258,7 +261,7 @@ def test_an_aspect_beyond_all_limits_is_refused(tmp_path: Path) -> None:
     data = path.read_bytes()
     at = data.index(b"pasp") + 4
     path.write_bytes(data[:at] + (30000).to_bytes(4, "big") + (1).to_bytes(4, "big") + data[at + 8 :])
-    with pytest.raises(DataError, match="pixels that are read"):
+    with refuses(DataError, ErrorKind.LIMIT, "pixels"):
         read_video(path)
 
 
@@ -278,7 +281,7 @@ def test_a_cover_picture_is_no_video(tmp_path: Path) -> None:
         frame = av.VideoFrame.from_ndarray(moving_clip(frames=1).frames[0], format="rgb24")
         container.mux(stream.encode(frame))
         container.mux(stream.encode())
-    with pytest.raises(DataError, match="no video stream"):
+    with refuses(DataError, ErrorKind.MISSING, "stream"):
         read_video(path)
 
 

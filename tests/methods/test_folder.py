@@ -10,11 +10,12 @@ import pytest
 from PIL import Image
 
 from tests.conftest import moving_clip
+from tests.refusals import refuses
 from tests.videos import turned
 from vapbench.core.case import Case
 from vapbench.core.clip import Clip
 from vapbench.core.video import write_video
-from vapbench.errors import DataError, NotApplicable
+from vapbench.errors import DataError, ErrorKind, NotApplicable
 from vapbench.methods import resolve_folder
 from vapbench.methods.folder import Folder, write_manifest_template
 from vapbench.methods.preflight import Problem, look, refuse_none
@@ -38,7 +39,7 @@ def test_videos_are_found_by_the_cases_name_and_taken_byte_for_byte(
     method = Folder(outputs)
     assert method.generate(case, 0) == video
     assert method.inputs(case) == (video,)
-    with pytest.raises(NotApplicable, match="no video for this case in"):
+    with refuses(NotApplicable, ErrorKind.NOT_APPLICABLE):
         method.generate(make_case(1), 0)
 
 
@@ -90,29 +91,33 @@ def test_a_manifest_decides(outputs: Path, make_case: Callable[..., Case]) -> No
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
+    ("text", "line", "kind", "field"),
     [
-        ("case,file\na,b.mp4\n", "needs the columns case and video"),
-        ("case,video\na,gone.mp4\n", r"manifest\.csv:2: no such video"),
-        ("case,video\na,x.mp4\na,x.mp4\n", r"manifest\.csv:3: a is listed twice"),
-        ("case,video,date\na,x.mp4,3.11.2025\n", r"manifest\.csv:2: the date '3\.11\.2025' is none"),
-        ("case,video,watermark\na,x.mp4,maybe\n", r"manifest\.csv:2: watermark is 'maybe'; write yes or no"),
-        (f"case,video,effect\na,x.mp4,{'e' * 201}\n", r"manifest\.csv:2: effect has more than 200 characters"),
-        ("case,video\na,../x.mp4\n", r"manifest\.csv:2: .*is not a path inside the folder"),
-        ("case,video\na,/etc/x.mp4\n", r"manifest\.csv:2: .*is not a path inside the folder"),
+        ("case,file\na,b.mp4\n", "", ErrorKind.MISSING, "video"),
+        ("case,video\na,gone.mp4\n", ":2", ErrorKind.MISSING, "video"),
+        ("case,video\na,x.mp4\na,x.mp4\n", ":3", ErrorKind.CONFLICT, "case"),
+        ("case,video,seed\na,x.mp4,one\n", ":2", ErrorKind.INVALID, "seed"),
+        ("case,video,date\na,x.mp4,3.11.2025\n", ":2", ErrorKind.INVALID, "date"),
+        ("case,video,watermark\na,x.mp4,maybe\n", ":2", ErrorKind.INVALID, "watermark"),
+        (f"case,video,effect\na,x.mp4,{'e' * 201}\n", ":2", ErrorKind.LIMIT, "effect"),
+        ("case,video\na,../x.mp4\n", ":2", ErrorKind.INVALID, "video"),
+        ("case,video\na,/etc/x.mp4\n", ":2", ErrorKind.INVALID, "video"),
     ],
 )
-def test_a_wrong_manifest_gets_one_sentence(outputs: Path, text: str, message: str) -> None:
+def test_a_wrong_manifest_is_named_with_line_and_column(
+    outputs: Path, text: str, line: str, kind: ErrorKind, field: str
+) -> None:
     write_video(outputs / "x.mp4", moving_clip())
     (outputs / "manifest.csv").write_text(text)
-    with pytest.raises(DataError, match=message):
+    with refuses(DataError, kind, field) as caught:
         Folder(outputs).video("a")
+    assert str(caught.value).startswith(f"{outputs / 'manifest.csv'}{line}: ")
 
 
 def test_two_files_for_one_case_are_not_guessed_between(outputs: Path) -> None:
     for place in (outputs, outputs / "deep"):
         write_video(place / "a--b--c.mp4", moving_clip())
-    with pytest.raises(DataError, match=r"named after a--b--c; say which in manifest\.csv"):
+    with refuses(DataError, ErrorKind.CONFLICT, "video"):
         Folder(outputs).video("a--b--c")
 
 
@@ -342,7 +347,7 @@ def test_the_last_of_three_panels(
 def test_a_width_that_does_not_divide_is_refused(outputs: Path, make_case: Callable[..., Case]) -> None:
     case = make_case()
     write_video(outputs / f"{case.id}.mp4", moving_clip(width=50))
-    with pytest.raises(DataError, match="width 50 does not divide by 3"):
+    with refuses(DataError, ErrorKind.INVALID, "panel"):
         Folder(outputs, panel="last").generate(case, 0)
     (problem,) = look(Folder(outputs, panel="last"), [case], [0]).problems
     assert (problem.kind, "width 50 does not divide by 3" in problem.text) == ("damaged", True)

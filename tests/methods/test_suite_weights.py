@@ -10,8 +10,9 @@ import pytest
 
 from tests.methods.test_loading import CARD, CODE, folder
 from tests.methods.test_vap import COGVIDEOX
+from tests.refusals import refuses
 from vapbench.core.case import Case
-from vapbench.errors import UsageError, WeightsError
+from vapbench.errors import ErrorKind, UsageError, WeightsError
 from vapbench.methods import methods, resolve
 from vapbench.methods.pipelines import wrong_references
 from vapbench.running.plan import plan_run
@@ -38,7 +39,7 @@ def test_a_suite_brings_its_values_and_they_are_no_change(tmp_path: Path) -> Non
 def test_a_suite_without_weights_says_what_to_do(tmp_path: Path) -> None:
     code = CODE.replace("steps: int = 5", 'steps: int = 5, weights: str = "a/b"')
     path = folder(tmp_path / "mine", card=CARD + SUITES, code=code)
-    with pytest.raises(UsageError, match="mine has no weights for the suite other.*weights=DIR"):
+    with refuses(UsageError, ErrorKind.MISSING, "weights"):
         resolve(str(path), suite="other")
     assert resolve(f"{path}:weights=here", suite="other").parameters["weights"] == "here"
 

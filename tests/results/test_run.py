@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from tests.conftest import moving_clip
+from tests.refusals import refuses
 from vapbench.core.video import write_video
-from vapbench.errors import DataError, IdentityError
+from vapbench.errors import DataError, ErrorKind, IdentityError
 from vapbench.files.atomic import content_sha256, digest, file_sha256, write_json
 from vapbench.files.journal import seal
 from vapbench.files.lock import holder
@@ -129,7 +130,7 @@ def test_a_row_of_another_form_is_no_row(tmp_path: Path, line: bytes) -> None:
 def test_another_schema_is_refused_rather_than_misread(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     folder.generations_path.write_text(json.dumps({"schema": 99}) + "\n")
-    with pytest.raises(DataError, match="schema 99"):
+    with refuses(DataError, ErrorKind.CONFLICT, "schema"):
         folder.generations()
 
 
@@ -139,8 +140,10 @@ def test_another_identity_is_refused_with_what_differs(tmp_path: Path) -> None:
         writer.begin(IDENTITY, {"c1": {"condition": "a"}}, {"argv": ["vapbench"]})
         writer.end({"generated": 1}, "cpu")
         before = folder.manifest_path.read_bytes()
-        with pytest.raises(IdentityError, match=r"parameters: .*50.* there, .*30.* now.*--results") as caught:
+        with refuses(IdentityError, ErrorKind.CONFLICT, "parameters") as caught:
             writer.begin({**IDENTITY, "parameters": {"steps": 30}}, {}, {})
+        there, now = str(caught.value).split(" there, ")
+        assert "50" in there and "30" in now.partition(" now")[0]
         assert caught.value.exit_code == 3
     assert folder.manifest_path.read_bytes() == before
 
@@ -171,10 +174,11 @@ def test_a_second_writer_is_refused_and_told_who_writes(tmp_path: Path) -> None:
     process.start()
     assert ready.wait(30)
     with (
-        pytest.raises(DataError, match=f"being written by process {process.pid}"),
+        refuses(DataError, ErrorKind.BUSY, "run") as caught,
         RunWriter(RunFolder(tmp_path)),
     ):
         pass
+    assert f"process {process.pid}" in str(caught.value)
     process.kill()
     process.join()
     with RunWriter(RunFolder(tmp_path)):
@@ -323,9 +327,11 @@ def test_a_manifest_of_other_types_is_refused_in_a_sentence_that_names_the_field
 ) -> None:
     folder = RunFolder(tmp_path)
     write_json(folder.manifest_path, {"schema": 1, "identity": IDENTITY, "cases": {}, field: value})
-    with pytest.raises(DataError, match=rf"manifest\.json: {field}.*; restore it\.") as refused:
+    with pytest.raises(DataError) as refused:
         folder.manifest()
-    assert "\n" not in str(refused.value)
+    assert refused.value.kind in (ErrorKind.INVALID, ErrorKind.MISSING)
+    assert refused.value.field.partition(".")[0] == field
+    assert str(refused.value).startswith(f"{folder.manifest_path}: {field}") and "\n" not in str(refused.value)
 
 
 def test_null_stands_for_nothing_in_old_manifests(tmp_path: Path) -> None:

@@ -15,9 +15,10 @@ from typing import Any
 
 import pytest
 
+from tests.refusals import refuses
 from tests.running.test_generate import Watcher
 from vapbench.core.case import Case
-from vapbench.errors import UsageError
+from vapbench.errors import ErrorKind, UsageError
 from vapbench.files.atomic import file_sha256
 from vapbench.methods import Card, ResolvedMethod, methods, resolve
 from vapbench.methods.hardware import Resources
@@ -299,7 +300,7 @@ def test_without_ray_one_sentence_says_what_to_install(
     folder: Path, make_case: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(UsageError, match=r'pip install "vapbench\[ray\]"'):
+    with refuses(UsageError, ErrorKind.MISSING, "ray"):
         run(folder, [make_case(0)], "r", OnRay())
 
 
@@ -368,7 +369,7 @@ def test_every_method_and_metric_that_ships_can_be_sent_to_a_worker(cluster: Any
     computing = [entry.name for entry in REGISTRY if entry.name != "semantic_alignment[judge]"]
     sent, _ = _packed(Scoring(columns(computing), "cpu", None), "score")
     assert type(ray.get(sent)) is Scoring
-    with pytest.raises(UsageError, match="cannot be sent to another process"):
+    with refuses(UsageError, ErrorKind.CONFLICT, "executor"):
         _packed(threading.Lock(), "score")  # type: ignore[arg-type]
 
 

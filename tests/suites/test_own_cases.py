@@ -8,9 +8,10 @@ import pytest
 from PIL import Image
 
 from tests.conftest import moving_clip
+from tests.refusals import refuses
 from vapbench.core.case import Case, ClipSpec, NoMedia
 from vapbench.core.video import write_video
-from vapbench.errors import DataError, NotApplicable, UsageError
+from vapbench.errors import DataError, ErrorKind, NotApplicable, UsageError
 from vapbench.suites import Suite, find_suite
 from vapbench.suites.table import MissingMedia
 from vapbench.suites.tasks import find_task, select
@@ -88,7 +89,7 @@ def test_the_suite_is_called_after_its_folder_or_its_table(folder: Path) -> None
     table = write(folder, "reference,condition", "orbit.mp4,orbit")
     assert find_suite(str(folder)).name == find_suite(str(table)).name == "my-cases"
     assert find_suite(str(write(folder, "reference,condition", "hop.mp4,hop", name="motion.tsv"))).name == "motion"
-    with pytest.raises(UsageError, match=r"would be called mini, which there is already; rename"):
+    with refuses(UsageError, ErrorKind.CONFLICT, "suite"):
         find_suite(str(write(folder, "reference,condition", name="mini.csv")))
 
 
@@ -105,7 +106,7 @@ def test_what_is_absent_does_not_apply(folder: Path, caplog: pytest.LogCaptureFi
     with caplog.at_level(logging.WARNING, logger="vapbench"):
         (case,) = read(folder)
     assert isinstance(case.image, NoMedia)
-    with pytest.raises(NotApplicable, match="the case has no first frame"):
+    with refuses(NotApplicable, ErrorKind.NOT_APPLICABLE, "first frame"):
         case.image.first_frame()
     assert (case.content()["image"], case.caption, case.target) == (None, None, None)
     assert "1 of 1 cases have neither image nor target" in caplog.text
@@ -147,47 +148,39 @@ def test_columns_that_are_not_used_are_named(folder: Path, caplog: pytest.LogCap
 
 
 @pytest.mark.parametrize(
-    ("lines", "message"),
+    ("lines", "place", "kind", "field"),
     [
-        (
-            ["video,prompt", "orbit.mp4,x"],
-            r": no column reference, condition \(found: video, prompt\)\. A table",
-        ),
-        (["reference,condition"], r"cases\.csv: no rows below the header"),
-        (["reference,condition", ",orbit"], r"cases\.csv:2: column reference: is blank"),
-        (["reference,condition", "orbit.mp4,"], r"cases\.csv:2: column condition: is blank"),
-        (["reference,condition", "orbit.mp4,my orbit"], r"cases\.csv:2: column condition: 'my orbit' must be 1 to 160"),
-        (
-            ["reference,condition,category", "orbit.mp4,a,colour"],
-            r"column category: 'colour' is none; write concept, style",
-        ),
+        (["video,prompt", "orbit.mp4,x"], "", ErrorKind.MISSING, "reference"),
+        (["reference,condition"], "", ErrorKind.MISSING, ""),
+        (["reference,condition", ",orbit"], ":2: column reference", ErrorKind.MISSING, "reference"),
+        (["reference,condition", "orbit.mp4,"], ":2: column condition", ErrorKind.MISSING, "condition"),
+        (["reference,condition", "orbit.mp4"], ":2", ErrorKind.DAMAGED, "condition"),
+        (["reference,condition", "orbit.mp4,my orbit"], ":2: column condition", ErrorKind.INVALID, "condition"),
+        (["reference,condition,category", "orbit.mp4,a,colour"], ":2: column category", ErrorKind.INVALID, "category"),
         (
             ["reference,condition,category", "hop.mp4,vidu_ghibli,camera"],
-            r":2: column category: .* its category is style",
+            *(":2: column category", ErrorKind.CONFLICT, "category"),
         ),
-        (
-            ["reference,condition,frames", "orbit.mp4,a,49a"],
-            r":2: column frames: '49a' is not a whole number from 1 to",
-        ),
-        (["reference,condition,height", "orbit.mp4,a,33"], r":2: column height: '33' is not an even number"),
-        (["reference,condition,id", "orbit.mp4,a,x y"], r":2: column id: 'x y' must be"),
-        (["reference,condition,id", "orbit.mp4,a,x", "hop.mp4,b,x"], r":3: column id: x is the case of line 2 already"),
-        (
-            ["reference,condition", "orbit.mp4,a", "orbit.mp4,a"],
-            r":3: column id: a--orbit is the case of line 2",
-        ),
-        (["reference,condition", "../orbit.mp4,a"], r":2: column reference: '\.\./orbit\.mp4' is not a path inside"),
-        (["reference,condition,image", "orbit.mp4,a,gone.png"], r":2: column image: gone\.png is not below"),
+        (["reference,condition,frames", "orbit.mp4,a,49a"], ":2: column frames", ErrorKind.INVALID, "frames"),
+        (["reference,condition,height", "orbit.mp4,a,33"], ":2: column height", ErrorKind.INVALID, "height"),
+        (["reference,condition,id", "orbit.mp4,a,x y"], ":2: column id", ErrorKind.INVALID, "id"),
+        (["reference,condition,id", "orbit.mp4,a,x", "hop.mp4,b,x"], ":3: column id", ErrorKind.CONFLICT, "id"),
+        (["reference,condition", "orbit.mp4,a", "orbit.mp4,a"], ":3: column id", ErrorKind.CONFLICT, "id"),
+        (["reference,condition", "../orbit.mp4,a"], ":2: column reference", ErrorKind.INVALID, "path"),
+        (["reference,condition,image", "orbit.mp4,a,gone.png"], ":2: column image", ErrorKind.MISSING, ""),
         (
             ["reference,condition,reference_caption", "orbit.mp4|hop.mp4,a,one"],
-            r":2: column reference_caption: 1 captions for 2 references",
+            *(":2: column reference_caption", ErrorKind.CONFLICT, "reference_caption"),
         ),
     ],
 )
-def test_what_is_wrong_is_said_with_line_and_column(folder: Path, lines: list[str], message: str) -> None:
+def test_what_is_wrong_is_said_with_line_and_column(
+    folder: Path, lines: list[str], place: str, kind: ErrorKind, field: str
+) -> None:
     write(folder, *lines)
-    with pytest.raises(DataError, match=message) as caught:
+    with refuses(DataError, kind, field) as caught:
         read(folder)
+    assert f"cases.csv{place}: " in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
@@ -202,14 +195,14 @@ def test_every_missing_file_is_listed(folder: Path) -> None:
 
 
 def test_a_folder_without_a_table_and_a_table_that_is_not_there(folder: Path) -> None:
-    with pytest.raises(UsageError, match=r"no cases\.csv there; docs/guides/own-cases\.md .* --suite custom"):
+    with refuses(UsageError, ErrorKind.MISSING, "suite"):
         find_suite(str(folder))
-    with pytest.raises(DataError, match="no such table"):
+    with refuses(DataError, ErrorKind.MISSING, "suite"):
         find_suite(str(folder / "other.csv")).cases(None)
 
 
 def test_an_empty_table_is_called_empty(folder: Path) -> None:
-    with pytest.raises(DataError, match=r"cases\.csv: the file is empty; write a header and a row per case"):
+    with refuses(DataError, ErrorKind.MISSING, "cases.csv"):
         read(write(folder))
 
 
@@ -222,9 +215,9 @@ def test_declared_suites_come_before_folders(folder: Path, monkeypatch: pytest.M
 def test_options_are_those_of_the_reader(tmp_path: Path) -> None:
     suite = Suite(name="s", title="S", reader="vapbench.suites.vap_data:load", data="required", metrics=())
     assert suite.with_options({"train_references": "refuse"}).options == {"train_references": "refuse"}
-    with pytest.raises(UsageError, match="no option 'train_reference'. Did you mean train_references"):
+    with refuses(UsageError, ErrorKind.UNKNOWN, "train_reference"):
         suite.with_options({"train_reference": "refuse"})
-    with pytest.raises(UsageError, match="train_references=no: input should be 'keep' or 'refuse'"):
+    with refuses(UsageError, ErrorKind.INVALID, "train_references"):
         suite.with_options({"train_references": "no"})
-    with pytest.raises(UsageError, match="has no option 'table'"):
+    with refuses(UsageError, ErrorKind.UNKNOWN, "table"):
         find_suite(str(tmp_path / "cases.csv") + ":table=x.csv")

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.refusals import refuses
 from vapbench.core.case import Case
-from vapbench.errors import DataError, UsageError
+from vapbench.errors import DataError, ErrorKind, UsageError
 from vapbench.suites import find_suite, load_suites
 from vapbench.suites.tasks import (
     categories,
@@ -46,41 +47,55 @@ def test_unknown_conditions_are_reported_and_kept_in_all(make_case: Callable[...
 
 
 def test_a_wrong_name_gets_a_suggestion() -> None:
-    with pytest.raises(UsageError, match="Unknown task 'camra'. Did you mean camera"):
+    with refuses(UsageError, ErrorKind.UNKNOWN, "task") as caught:
         find_task("camra")
-    with pytest.raises(UsageError, match="Unknown suite 'vapdata'. Did you mean vap-data"):
+    assert str(caught.value) == "Unknown task 'camra'. Did you mean camera?"
+    with refuses(UsageError, ErrorKind.UNKNOWN, "suite") as caught:
         find_suite("vapdata")
+    assert str(caught.value).startswith("Unknown suite 'vapdata'. Did you mean vap-data?")
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
+    ("text", "kind", "field"),
     [
-        ("name: x\ntitle: X\ncondition: [a]", "condition: there is no such field"),
-        ("name: x", "title: field required"),
-        ("name: x\ntitle: X\nconditions: [a/b]", "letters, digits"),
-        ("name: x\ntitel: X", r"titel: there is no such field\. Did you mean title"),
-        ("name: [", "not valid YAML in line 1"),
-        ("!!python/object/apply:os.system [true]", "not valid YAML"),
+        ("name: x\ntitle: X\ncondition: [a]", ErrorKind.UNKNOWN, "condition"),
+        ("name: x", ErrorKind.MISSING, "title"),
+        ("name: x\ntitle: X\nconditions: [a/b]", ErrorKind.INVALID, "conditions.a/b.[key]"),
+        ("name: x\ntitel: X", ErrorKind.UNKNOWN, "titel"),
+        ("name: [", ErrorKind.DAMAGED, ""),
+        ("!!python/object/apply:os.system [true]", ErrorKind.DAMAGED, ""),
     ],
 )
-def test_a_malformed_task_file_is_named(tmp_path: Path, text: str, message: str) -> None:
+def test_a_malformed_task_file_is_named(tmp_path: Path, text: str, kind: ErrorKind, field: str) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text(text)
-    with pytest.raises(DataError, match=message) as caught:
+    with refuses(DataError, kind, field) as caught:
         find_task(str(path))
     assert str(path) in str(caught.value)
+
+
+def test_a_misspelt_field_gets_a_suggestion_and_yaml_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    for text, said in {
+        "name: x\ntitel: X": "titel: there is no such field. Did you mean title?",
+        "name: [": "not valid YAML in line 1",
+    }.items():
+        path.write_text(text)
+        with pytest.raises(DataError) as caught:
+            find_task(str(path))
+        assert said in str(caught.value)
 
 
 def test_a_condition_listed_twice_is_refused(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / f"{name}.yaml").write_text(f"name: {name}\ntitle: T\nconditions: [vidu_x]\n")
-    with pytest.raises(DataError, match="vidu_x is listed under a already"):
+    with refuses(DataError, ErrorKind.CONFLICT, "conditions"):
         load_tasks(tmp_path)
 
 
 def test_suites_say_what_they_need() -> None:
     assert {"gallery", "mini", "vap-data"} <= set(load_suites())
-    with pytest.raises(UsageError, match="add --data DIR"):
+    with refuses(UsageError, ErrorKind.MISSING, "data"):
         find_suite("vap-data").cases(None)
-    with pytest.raises(DataError, match="no such folder"):
+    with refuses(DataError, ErrorKind.MISSING, "data"):
         find_suite("vap-data").cases(Path("/nowhere"))

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, 
 from vapbench.core.clip import Clip, Frames
 from vapbench.core.limits import MOST_FRAMES, MOST_PIXELS
 from vapbench.core.video import read_first_frame, read_video
-from vapbench.errors import DataError, NotApplicable
+from vapbench.errors import DataError, ErrorKind, NotApplicable
 from vapbench.files.atomic import content_sha256, file_sha256, is_reserved
 
 Category = Literal["concept", "style", "motion", "camera"]
@@ -63,7 +63,9 @@ class Media(BaseModel):
             DataError: the file is missing.
         """
         if not self.path.exists():
-            raise DataError(f"{self.path}: no such file; check the path, or fetch the data again.")
+            raise DataError(
+                f"{self.path}: no such file; check the path, or fetch the data again.", ErrorKind.MISSING, "path"
+            )
         return content_sha256(self.path) if self.path.is_dir() else file_sha256(self.path)
 
     @property
@@ -125,7 +127,7 @@ class NoMedia(Media):
         Raises:
             NotApplicable: always.
         """
-        raise NotApplicable(f"the case has no {self.what}")
+        raise NotApplicable(f"the case has no {self.what}", field=self.what)
 
     def first_frame(self) -> Frames:
         """Raise.
@@ -133,7 +135,7 @@ class NoMedia(Media):
         Raises:
             NotApplicable: always.
         """
-        raise NotApplicable(f"the case has no {self.what}")
+        raise NotApplicable(f"the case has no {self.what}", field=self.what)
 
     def prefetch(self) -> None:
         """There is nothing to decode."""

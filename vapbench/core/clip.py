@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from vapbench.errors import DataError
+from vapbench.errors import DataError, ErrorKind
 
 Frames = npt.NDArray[np.uint8]
 Export = Literal["fine", "official"]
@@ -45,17 +45,25 @@ class Clip:
         if not isinstance(frames, np.ndarray) or frames.ndim != 4 or frames.shape[-1] != 3:
             raise DataError(
                 f"{self.source}: frames must be an array (T, H, W, 3), got {_shape(frames)}; "
-                "return RGB frames with the channel last."
+                "return RGB frames with the channel last.",
+                ErrorKind.INVALID,
+                "frames",
             )
         if frames.dtype != np.uint8:
             raise DataError(
                 f"{self.source}: frames must be uint8 in 0..255, got {frames.dtype}; "
-                "scale, round and convert them (Clip.from_float does it)."
+                "scale, round and convert them (Clip.from_float does it).",
+                ErrorKind.INVALID,
+                "frames",
             )
         if min(frames.shape) == 0:
-            raise DataError(f"{self.source}: the clip has no pixels {frames.shape}; return at least one frame.")
+            raise DataError(
+                f"{self.source}: the clip has no pixels {frames.shape}; return at least one frame.",
+                ErrorKind.INVALID,
+                "frames",
+            )
         if not (self.fps > 0 and math.isfinite(self.fps)):
-            raise DataError(f"{self.source}: fps must be a positive number, got {self.fps}.")
+            raise DataError(f"{self.source}: fps must be a positive number, got {self.fps}.", ErrorKind.INVALID, "fps")
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -86,7 +94,10 @@ class Clip:
         if not np.isfinite(array).all():
             bad = int((~np.isfinite(array)).sum())
             raise DataError(
-                f"{source}: {bad:,} of {array.size:,} values are NaN or infinite; try --dtype float32, or another seed."
+                f"{source}: {bad:,} of {array.size:,} values are NaN or infinite; try --dtype float32, or another "
+                "seed.",
+                ErrorKind.INVALID,
+                "frames",
             )
         return cls(np.rint(array.clip(0, 1) * 255).astype(np.uint8), fps, source)
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Literal
 
-from vapbench.errors import DataError
+from vapbench.errors import DataError, ErrorKind
 
 MOST_HEADER_BYTES = 64 << 20
 """Of all boxes of an MP4 file that hold other boxes."""
@@ -127,7 +127,8 @@ def check_whole(path: Path, kind: Kind) -> None:
         }.get(kind, lambda *_: 0)(path, handle, size)
     if end > size:
         raise DataError(
-            f"{path}: truncated or damaged: its structure goes on beyond its {size:,} bytes; fetch or write it again."
+            f"{path}: truncated or damaged: its structure goes on beyond its {size:,} bytes; fetch or write it again.",
+            ErrorKind.DAMAGED,
         )
 
 
@@ -150,23 +151,33 @@ def check_header(path: Path) -> None:
             if total > MOST_HEADER_BYTES:
                 raise DataError(
                     f"{path}: its header is larger than the {MOST_HEADER_BYTES >> 20} MiB that are read; "
-                    "write it again."
+                    "write it again.",
+                    ErrorKind.LIMIT,
+                    "header",
                 )
             handle.seek(start)
             for table, entries in _leaves(name, handle.read(min(end, size) - start)):
                 if table == b"cmov":
-                    raise DataError(f"{path}: its header is compressed, which is not read; write it again.")
+                    raise DataError(
+                        f"{path}: its header is compressed, which is not read; write it again.",
+                        ErrorKind.INVALID,
+                        "header",
+                    )
                 if table in _COUNT_AT:
                     count = int.from_bytes(entries[_COUNT_AT[table] : _COUNT_AT[table] + 4], "big")
                     samples, edits = samples + count * (table != b"elst"), edits + count * (table == b"elst")
     if samples > min(size, MOST_SAMPLES):
         raise DataError(
             f"{path}: its header claims {samples:,} samples in {size:,} bytes, more than a file holds "
-            f"or than are read ({MOST_SAMPLES:,}); fetch or write it again."
+            f"or than are read ({MOST_SAMPLES:,}); fetch or write it again.",
+            ErrorKind.LIMIT,
+            "samples",
         )
     if edits > MOST_EDITS:
         raise DataError(
-            f"{path}: its header claims {edits:,} edits, more than the {MOST_EDITS:,} that are read; write it again."
+            f"{path}: its header claims {edits:,} edits, more than the {MOST_EDITS:,} that are read; write it again.",
+            ErrorKind.LIMIT,
+            "edits",
         )
 
 
@@ -210,7 +221,9 @@ def _boxes(path: Path, handle: IO[bytes], size: int) -> Iterator[tuple[bytes, in
         end = size if length < skip else at + length
         yield name, at + skip, end
         at = end
-    raise DataError(f"{path}: its header has more than {_MOST_PARTS:,} boxes; write it again.")
+    raise DataError(
+        f"{path}: its header has more than {_MOST_PARTS:,} boxes; write it again.", ErrorKind.LIMIT, "boxes"
+    )
 
 
 def _leaves(name: bytes, body: bytes, depth: int = 0) -> Iterator[tuple[bytes, bytes]]:
@@ -283,7 +296,7 @@ def _end_of_elements(path: Path, handle: IO[bytes], size: int) -> int:
             at = end
         else:
             at = end
-    raise DataError(f"{path}: it has more than {_MOST_PARTS:,} elements; write it again.")
+    raise DataError(f"{path}: it has more than {_MOST_PARTS:,} elements; write it again.", ErrorKind.LIMIT, "elements")
 
 
 def _element(head: bytes, at: int) -> tuple[int | None, int | None, int]:
@@ -335,7 +348,7 @@ def _end_of_gif(path: Path, handle: IO[bytes], size: int) -> int:
             if length == b"\x00":
                 break
             handle.seek(length[0], 1)
-    raise DataError(f"{path}: it has more than {_MOST_PARTS:,} blocks; write it again.")
+    raise DataError(f"{path}: it has more than {_MOST_PARTS:,} blocks; write it again.", ErrorKind.LIMIT, "blocks")
 
 
 def _end_of_png(path: Path, handle: IO[bytes], size: int) -> int:
@@ -346,4 +359,4 @@ def _end_of_png(path: Path, handle: IO[bytes], size: int) -> int:
         at += 12 + int.from_bytes(head[:4], "big")
         if at > size or head[4:] == b"IEND":
             return at if len(head) == 8 else size + 1
-    raise DataError(f"{path}: it has more than {_MOST_PARTS:,} chunks; write it again.")
+    raise DataError(f"{path}: it has more than {_MOST_PARTS:,} chunks; write it again.", ErrorKind.LIMIT, "chunks")

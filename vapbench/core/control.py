@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vapbench.core.clip import Frames
-from vapbench.errors import DataError
+from vapbench.errors import DataError, ErrorKind
 
 SMALLEST_FLOW = 0.5
 """Pixels; a frame in which nothing moves further is not amplified to full colour."""
@@ -37,7 +37,11 @@ def depth_to_rgb(depth: npt.NDArray[np.floating]) -> Frames:
         DataError: the array has another number of axes, or holds values that are not finite.
     """
     if depth.ndim != 3 or not np.isfinite(depth).all():
-        raise DataError(f"depth must be finite values (F, H, W) in 0..1, got {depth.shape}; normalise it first.")
+        raise DataError(
+            f"depth must be finite values (F, H, W) in 0..1, got {depth.shape}; normalise it first.",
+            ErrorKind.INVALID,
+            "depth",
+        )
     levels = np.rint(np.clip(depth, 0.0, 1.0) * 255).astype(np.uint8)
     return np.repeat(levels[..., None], 3, axis=-1)
 
@@ -64,7 +68,11 @@ def flow_to_rgb(flow: npt.NDArray[np.floating]) -> Frames:
         DataError: the array has another shape, no frame, or holds values that are not finite.
     """
     if flow.ndim != 4 or flow.shape[-1] != 2 or not len(flow) or not np.isfinite(flow).all():
-        raise DataError(f"flow must be finite values (F - 1, H, W, 2) of two frames or more, got {flow.shape}.")
+        raise DataError(
+            f"flow must be finite values (F - 1, H, W, 2) of two frames or more, got {flow.shape}.",
+            ErrorKind.INVALID,
+            "flow",
+        )
     length = np.linalg.norm(flow, axis=-1)
     longest = np.maximum(length.max(axis=(1, 2), keepdims=True), SMALLEST_FLOW)
     colours = _hue(flow) / 255

@@ -14,7 +14,7 @@ import numpy as np
 from vapbench.core.clip import Frames
 from vapbench.core.limits import MOST_IMAGE_PIXELS, MOST_PIXELS, Budget, check_frames, check_pixels
 from vapbench.core.mistaken import what_it_is
-from vapbench.errors import DataError
+from vapbench.errors import DataError, ErrorKind
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -54,7 +54,11 @@ def animation(path: Path) -> Iterator[tuple[Frames, float]]:
         # An APNG may show another picture where animation is not supported; it is none of the frames.
         first = int(getattr(image, "default_image", False))
         if count - first < 2:
-            raise DataError(f"{path}: a still image ({image.format}), no video; name the video it belongs to.")
+            raise DataError(
+                f"{path}: a still image ({image.format}), no video; name the video it belongs to.",
+                ErrorKind.INVALID,
+                "format",
+            )
         check_frames(path, count - first)
         for number in range(first, count):
             image.seek(number)
@@ -95,20 +99,22 @@ def _opened(path: Path, most: int) -> Iterator[Image]:
     from PIL import Image
 
     if not path.is_file():
-        raise DataError(f"{path}: no such image; check the path.")
+        raise DataError(f"{path}: no such image; check the path.", ErrorKind.MISSING, "path")
     try:
         with Image.open(path, formats=_FORMATS) as image:
             check_pixels(path, image.width, image.height, most)
             yield image
     except Image.DecompressionBombError as error:
-        raise DataError(f"{path}: {error}; scale it down.") from error
+        raise DataError(f"{path}: {error}; scale it down.", ErrorKind.LIMIT, "pixels") from error
     except DataError:
         raise
     except Exception as error:
         # Decoders meet damage with errors of any kind: struct.error, SyntaxError, zlib.error, ….
         if it := what_it_is(path):
-            raise DataError(f"{path}: not a readable image but {it}.") from error
-        raise DataError(f"{path}: not a readable image (PNG, JPEG, WebP or BMP); replace it.") from error
+            raise DataError(f"{path}: not a readable image but {it}.", ErrorKind.INVALID, "format") from error
+        raise DataError(
+            f"{path}: not a readable image (PNG, JPEG, WebP or BMP); replace it.", ErrorKind.DAMAGED
+        ) from error
 
 
 def _rgb(image: Image) -> Frames:

@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from vapbench.errors import DataError
+from vapbench.errors import DataError, ErrorKind
 
 MOST_PIXELS = 4096 * 2304
 """Of one frame of a video."""
@@ -46,21 +46,31 @@ def check_claims(path: Path, claims: Claims) -> None:
         DataError: one sentence that names the file and the limit.
     """
     if not (claims.fps > 0 and math.isfinite(claims.fps)):
-        raise DataError(f"{path}: its header gives no frame rate; re-encode it at a constant rate.")
+        raise DataError(
+            f"{path}: its header gives no frame rate; re-encode it at a constant rate.", ErrorKind.INVALID, "fps"
+        )
     if claims.frames < 0 or min(claims.width, claims.height) < 1:
         raise DataError(
             f"{path}: its header gives no size or count that can be ({claims.frames} frames of "
-            f"{claims.width}x{claims.height}); fetch or write it again."
+            f"{claims.width}x{claims.height}); fetch or write it again.",
+            ErrorKind.INVALID,
+            "size",
         )
     if claims.seconds is not None and not claims.seconds >= 0:
-        raise DataError(f"{path}: its header claims {claims.seconds} seconds; fetch or write it again.")
+        raise DataError(
+            f"{path}: its header claims {claims.seconds} seconds; fetch or write it again.",
+            ErrorKind.INVALID,
+            "seconds",
+        )
     check_pixels(path, claims.width, claims.height, MOST_PIXELS)
     check_frames(path, claims.frames)
     seconds = max(claims.seconds or 0.0, claims.frames / claims.fps)
     if seconds > MOST_SECONDS:
         raise DataError(
             f"{path}: its header claims {seconds:,.0f} seconds, more than the {MOST_SECONDS:,.0f} that are read; "
-            "cut it, or drop the case."
+            "cut it, or drop the case.",
+            ErrorKind.LIMIT,
+            "seconds",
         )
 
 
@@ -72,7 +82,10 @@ def check_pixels(path: Path, width: int, height: int, most: int) -> None:
     """
     if width * height > most:
         raise DataError(
-            f"{path}: {width}x{height} is more than the {most:,} pixels that are read; scale it down, or drop the case."
+            f"{path}: {width}x{height} is more than the {most:,} pixels that are read; scale it down, or drop the "
+            "case.",
+            ErrorKind.LIMIT,
+            "pixels",
         )
 
 
@@ -84,7 +97,9 @@ def check_frames(path: Path, frames: int) -> None:
     """
     if frames > MOST_FRAMES:
         raise DataError(
-            f"{path}: {frames:,} frames are more than the {MOST_FRAMES:,} that are read; cut it, or drop the case."
+            f"{path}: {frames:,} frames are more than the {MOST_FRAMES:,} that are read; cut it, or drop the case.",
+            ErrorKind.LIMIT,
+            "frames",
         )
 
 
@@ -110,5 +125,7 @@ class Budget:
         if self.decoded > MOST_DECODED_BYTES:
             raise DataError(
                 f"{self.path}: its first {self.frames:,} frames of {width}x{height} take more than the "
-                f"{MOST_DECODED_BYTES >> 30} GiB that are read of a video; cut or scale it down, or drop the case."
+                f"{MOST_DECODED_BYTES >> 30} GiB that are read of a video; cut or scale it down, or drop the case.",
+                ErrorKind.LIMIT,
+                "bytes",
             )

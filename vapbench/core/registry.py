@@ -24,7 +24,7 @@ from typing import Any, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from vapbench.errors import UsageError, blaming, did_you_mean
+from vapbench.errors import ErrorKind, UsageError, blaming, did_you_mean
 from vapbench.files.atomic import digest, expand, file_sha256
 
 PLUGIN = "vapbench_plugin_"
@@ -57,9 +57,13 @@ class Spec:
         for part in tail.split(",") if colon else ():
             key, equals, value = part.partition("=")
             if not equals or not key.strip():
-                raise UsageError(f"{text!r}: expected name:key=value,key=value, but {part!r} has no '='.")
+                raise UsageError(
+                    f"{text!r}: expected name:key=value,key=value, but {part!r} has no '='.", ErrorKind.INVALID
+                )
             if key.strip() in parameters:
-                raise UsageError(f"{text!r}: {key.strip()} is given twice; which is meant?")
+                raise UsageError(
+                    f"{text!r}: {key.strip()} is given twice; which is meant?", ErrorKind.CONFLICT, key.strip()
+                )
             parameters[key.strip()] = value.strip()
         return cls(head, MappingProxyType(parameters))
 
@@ -128,10 +132,16 @@ def the_one(kind: str, name: str, known: Sequence[Found], hint: str = "") -> Fou
     """
     found = [entry for entry in known if entry.name == name]
     if not found:
-        raise UsageError(f"Unknown {kind} {name!r}.{did_you_mean(name, {entry.name for entry in known})}{hint}")
+        raise UsageError(
+            f"Unknown {kind} {name!r}.{did_you_mean(name, {entry.name for entry in known})}{hint}",
+            ErrorKind.UNKNOWN,
+            kind,
+        )
     if len(found) > 1:
         origins = " and ".join(entry.origin for entry in found)
-        raise UsageError(f"{kind.capitalize()} {name!r} is claimed by {origins}; uninstall or rename one.")
+        raise UsageError(
+            f"{kind.capitalize()} {name!r} is claimed by {origins}; uninstall or rename one.", ErrorKind.CONFLICT, kind
+        )
     return found[0]
 
 
@@ -151,14 +161,14 @@ def load_module(path: Path) -> ModuleType:
         PluginError: it raises while it is imported.
     """
     if not path.is_file():
-        raise UsageError(f"{path}: no such file; write it, or check the path.")
+        raise UsageError(f"{path}: no such file; write it, or check the path.", ErrorKind.MISSING, path.name)
     # By content too: a file that was edited since, as beside a notebook, is another module.
     name = f"{PLUGIN}{digest([str(path.resolve()), file_sha256(path)])[:12]}"
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path, loader=_Uncached(name, str(path)))
     if spec is None or spec.loader is None:
-        raise UsageError(f"{path}: not a Python file.")
+        raise UsageError(f"{path}: not a Python file.", ErrorKind.INVALID, path.name)
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
@@ -179,7 +189,9 @@ def load_attribute(module: ModuleType, attribute: str, origin: str) -> type[Any]
     value = getattr(module, attribute, None)
     if not inspect.isclass(value):
         classes = [name for name, item in vars(module).items() if inspect.isclass(item)]
-        raise UsageError(f"{origin} has no class {attribute!r}.{did_you_mean(attribute, classes)}")
+        raise UsageError(
+            f"{origin} has no class {attribute!r}.{did_you_mean(attribute, classes)}", ErrorKind.UNKNOWN, attribute
+        )
     return value
 
 
@@ -198,14 +210,20 @@ def parameters(cls: type[Any], spec: Spec, fixed: Mapping[str, Any] = MappingPro
     given = {**fixed, **spec.parameters}
     if unknown := set(given) - set(signature):
         name = min(unknown)
-        raise UsageError(f"{spec.name} has no parameter {name!r}.{did_you_mean(name, signature)}")
+        raise UsageError(
+            f"{spec.name} has no parameter {name!r}.{did_you_mean(name, signature)}", ErrorKind.UNKNOWN, name
+        )
     # A card may say that a text is empty; on the command line that is a slip, but where the class allows it.
     allowed: frozenset[str] = getattr(cls, "may_be_empty", frozenset())
     if empty := [name for name, value in spec.parameters.items() if value == "" and name not in allowed]:
-        raise UsageError(f"{spec.name}: {empty[0]}= has no value; give one, or leave it out.")
+        raise UsageError(
+            f"{spec.name}: {empty[0]}= has no value; give one, or leave it out.", ErrorKind.INVALID, empty[0]
+        )
     values = defaults(cls, given, spec.name)
     if missing := [name for name in signature if name not in values]:
-        raise UsageError(f"{spec.name} needs {missing[0]}: write {spec.name}:{missing[0]}=…")
+        raise UsageError(
+            f"{spec.name} needs {missing[0]}: write {spec.name}:{missing[0]}=…", ErrorKind.MISSING, missing[0]
+        )
     return values
 
 
@@ -225,7 +243,8 @@ def _signature(cls: type[Any]) -> Mapping[str, inspect.Parameter]:
         return inspect.signature(cls, eval_str=True).parameters
     except NameError as error:
         raise UsageError(
-            f"{cls.__name__}.__init__: {error}; parameters' types must be imported when the module is."
+            f"{cls.__name__}.__init__: {error}; parameters' types must be imported when the module is.",
+            ErrorKind.INVALID,
         ) from error
 
 
@@ -252,4 +271,6 @@ def _convert(owner: str, parameter: inspect.Parameter, value: Any) -> Any:
         return TypeAdapter(annotation, config=_CONFIG).validate_python(value)
     except ValidationError as error:
         reason = error.errors()[0]["msg"]
-        raise UsageError(f"{owner}: {parameter.name}={value}: {reason[0].lower()}{reason[1:]}.") from error
+        raise UsageError(
+            f"{owner}: {parameter.name}={value}: {reason[0].lower()}{reason[1:]}.", ErrorKind.INVALID, parameter.name
+        ) from error

@@ -21,7 +21,7 @@ from vapbench.core.containers import IMAGES, Kind, check_header, check_whole, is
 from vapbench.core.display import Shown, exact
 from vapbench.core.limits import MOST_PIXELS, Budget, Claims, check_claims
 from vapbench.core.mistaken import what_it_is
-from vapbench.errors import DataError
+from vapbench.errors import DataError, ErrorKind
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -59,16 +59,18 @@ def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
             (:mod:`vapbench.core.limits`).
     """
     if not path.is_file():
-        raise DataError(f"{path}: no such video; check the path, or fetch the data again.")
+        raise DataError(f"{path}: no such video; check the path, or fetch the data again.", ErrorKind.MISSING, "path")
     if path.stat().st_size == 0:
-        raise DataError(f"{path}: the file is empty; fetch or write it again.")
+        raise DataError(f"{path}: the file is empty; fetch or write it again.", ErrorKind.DAMAGED)
     kind = kind_of(path)
     if kind == "mov":
         check_header(path)
     with _open(path, kind) as container:
         stream = _best(path, kind, container)
         if stream.codec_context is None:
-            raise DataError(f"{path}: no decoder here reads its kind of video; re-encode it as H.264.")
+            raise DataError(
+                f"{path}: no decoder here reads its kind of video; re-encode it as H.264.", ErrorKind.INVALID, "codec"
+            )
         check_claims(path, _claims(container, stream))
         stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}
         yield container, stream
@@ -128,7 +130,11 @@ def decode_stream(path: Path, take: Callable[[Frames], object] | None) -> VideoI
     with open_video(path) as (container, stream):
         kind = kind_of(path)
         if is_still(path):
-            raise DataError(f"{path}: a still image (AVIF or HEIC), no video; name the video it belongs to.")
+            raise DataError(
+                f"{path}: a still image (AVIF or HEIC), no video; name the video it belongs to.",
+                ErrorKind.INVALID,
+                "format",
+            )
         check_whole(path, kind)
         stream.thread_type = "AUTO"
         announced = stream.frames
@@ -191,7 +197,9 @@ def _packets(container: InputContainer, stream: VideoStream, count: _Count) -> I
 
 def changing_size(path: Path) -> DataError:
     """What to raise of a video whose frames differ in size."""
-    return DataError(f"{path}: the frame size changes within the video; re-encode it at one size.")
+    return DataError(
+        f"{path}: the frame size changes within the video; re-encode it at one size.", ErrorKind.INVALID, "size"
+    )
 
 
 def _open(path: Path, kind: Kind) -> InputContainer:
@@ -210,10 +218,11 @@ def _open(path: Path, kind: Kind) -> InputContainer:
         return container
     except _av_errors() as error:
         if it := what_it_is(path):
-            raise DataError(f"{path}: not a readable video but {it}.") from error
+            raise DataError(f"{path}: not a readable video but {it}.", ErrorKind.INVALID, "format") from error
         raise DataError(
             f"{path}: not a readable video (truncated or damaged header, or neither MP4, Matroska, AVI, GIF nor "
-            "animated WebP or PNG); fetch or write it again, or convert it: ffmpeg -i FILE OUT.mp4"
+            "animated WebP or PNG); fetch or write it again, or convert it: ffmpeg -i FILE OUT.mp4",
+            ErrorKind.DAMAGED,
         ) from error
 
 
@@ -231,7 +240,9 @@ def _best(path: Path, kind: Kind, container: InputContainer) -> VideoStream:
     videos = _videos(container)
     if not videos:
         kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
-        raise DataError(f"{path}: no video stream (found {kinds}); replace the file or drop the case.")
+        raise DataError(
+            f"{path}: no video stream (found {kinds}); replace the file or drop the case.", ErrorKind.MISSING, "stream"
+        )
     if len(videos) == 1:
         return videos[0]
     try:
@@ -323,11 +334,15 @@ def _varies(times: list[int]) -> bool:
 
 def _damaged(path: Path, read: int, announced: int) -> DataError:
     of = f" of {announced}" if announced else ""
-    return DataError(f"{path}: truncated or damaged after {read}{of} frames; fetch or write it again.")
+    return DataError(
+        f"{path}: truncated or damaged after {read}{of} frames; fetch or write it again.", ErrorKind.DAMAGED
+    )
 
 
 def _empty(path: Path) -> DataError:
-    return DataError(f"{path}: the video stream has no frame; replace the file or drop the case.")
+    return DataError(
+        f"{path}: the video stream has no frame; replace the file or drop the case.", ErrorKind.DAMAGED, "frames"
+    )
 
 
 def _av_errors() -> tuple[type[Exception], ...]:

@@ -23,7 +23,7 @@ from vapbench.core.containers import IMAGES, check_whole, kind_of, suffix_of
 from vapbench.core.images import IMAGE_SUFFIXES, animation, first_gap, frame_files, read_image
 from vapbench.core.limits import Budget
 from vapbench.core.streams import VideoInfo, changing_size, decode_stream, first_picture
-from vapbench.errors import DataError, UsageError
+from vapbench.errors import DataError, ErrorKind, UsageError
 from vapbench.files.atomic import atomic_path
 
 __all__ = [
@@ -150,7 +150,9 @@ def write_video(path: str | PathLike[str], clip: Clip) -> None:
     if clip.height % 2 or clip.width % 2:
         raise DataError(
             f"{clip.source}: {clip.width}x{clip.height} has an odd side, which H.264 yuv420p cannot store; "
-            "crop or pad the frames to even sizes."
+            "crop or pad the frames to even sizes.",
+            ErrorKind.INVALID,
+            "size",
         )
     with atomic_path(Path(path)) as temporary:
         # The disk may be full before the container has a byte: fail with the system's own error, not the muxer's.
@@ -178,7 +180,9 @@ def check_official_export() -> None:
     if not (find_spec("imageio") and find_spec("imageio_ffmpeg")):
         raise UsageError(
             "export=official writes videos with imageio and its ffmpeg, which are not installed: "
-            "pip install 'vapbench[official]'"
+            "pip install 'vapbench[official]'",
+            ErrorKind.MISSING,
+            "export",
         )
 
 
@@ -191,7 +195,9 @@ def _write_official(path: Path, clip: Clip) -> None:
     if clip.height % _MACROBLOCK or clip.width % _MACROBLOCK:
         raise DataError(
             f"{clip.source}: the official export scales {clip.width}x{clip.height} to multiples of {_MACROBLOCK}; "
-            "generate such a size, or leave export=official out."
+            "generate such a size, or leave export=official out.",
+            ErrorKind.INVALID,
+            "size",
         )
     with atomic_path(path) as temporary:
         temporary.touch()
@@ -247,7 +253,9 @@ def _decode_animation(path: Path, take: Callable[[Frames], object] | None) -> Vi
             take(frame)
     total = sum(times)
     if not total:
-        raise DataError(f"{path}: its frames have no duration; re-encode it at a constant rate.")
+        raise DataError(
+            f"{path}: its frames have no duration; re-encode it at a constant rate.", ErrorKind.INVALID, "fps"
+        )
     ((height, width),) = sizes
     fps = round(len(times) / total, 6)
     steady = max(times) - min(times) <= max(0.001001, 0.02 * float(np.median(times)))
@@ -258,7 +266,11 @@ def _decode_animation(path: Path, take: Callable[[Frames], object] | None) -> Vi
 def _frames_in(folder: Path) -> list[Path]:
     if files := frame_files(folder):
         return files
-    raise DataError(f"{folder}: a folder without frames ({', '.join(sorted(IMAGE_SUFFIXES))}), no video.")
+    raise DataError(
+        f"{folder}: a folder without frames ({', '.join(sorted(IMAGE_SUFFIXES))}), no video.",
+        ErrorKind.MISSING,
+        "frames",
+    )
 
 
 def _decode_folder(path: Path, take: Callable[[Frames], object] | None) -> VideoInfo:

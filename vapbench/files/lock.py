@@ -24,7 +24,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from vapbench.errors import DataError
+from vapbench.errors import DataError, ErrorKind
 from vapbench.files.atomic import quoted
 from vapbench.files.parsing import parse_json
 from vapbench.files.provenance import now
@@ -124,7 +124,9 @@ class RunLock:
         if found != self._mine:
             raise DataError(
                 f"{self._folder}: the lock of this run was broken, and is held by {found or 'nobody'}; "
-                "this run stops, so that two never write at once. Everything finished is kept."
+                "this run stops, so that two never write at once. Everything finished is kept.",
+                ErrorKind.BUSY,
+                "run",
             )
 
     def _leave_note(self) -> Owner:
@@ -155,7 +157,9 @@ def refusal(folder: Path) -> DataError:
     """Why nobody else may write, and what to do."""
     held = holder(folder) or _UNREADABLE
     text = f"{folder} is being written by {held}; wait for it, or write elsewhere with --results DIR."
-    return DataError(text if held.is_here else f"{text} If that process is gone: {_unlock_command(folder)}")
+    return DataError(
+        text if held.is_here else f"{text} If that process is gone: {_unlock_command(folder)}", ErrorKind.BUSY, "run"
+    )
 
 
 def refuse_if_written(folder: Path) -> None:
@@ -184,7 +188,9 @@ def unlock(folder: Path, force: bool = False) -> Owner | None:
     if not (held.is_dead or force):
         raise DataError(
             f"{folder} is locked by {held}. Its lock is not broken; if that process is gone: {_unlock_command(folder)} "
-            "(a run that lives stops before its next row)"
+            "(a run that lives stops before its next row)",
+            ErrorKind.BUSY,
+            "run",
         )
     owner_file(folder).unlink(missing_ok=True)
     return held

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from vapbench.core.registry import Entry, load_attribute, load_module, plugins, the_one
-from vapbench.errors import UsageError
+from vapbench.errors import ErrorKind, UsageError
 from vapbench.files.atomic import expand
 from vapbench.files.resources import resource
 from vapbench.methods.card import Card, read_cards
@@ -72,15 +72,23 @@ def _in_folder(folder: Path) -> MethodEntry:
         raise UsageError(
             f"{folder}: no card.yaml there. A method folder holds card.yaml and method.py: "
             "docs/guides/add-a-method.md; "
-            "to score videos you have, use: vapbench score DIR"
+            "to score videos you have, use: vapbench score DIR",
+            ErrorKind.MISSING,
+            "card.yaml",
         )
     cards = read_cards(folder / "card.yaml")
     if len(cards) > 1:
         names = ", ".join(card.name for card in cards)
         raise UsageError(
-            f"{folder} declares several methods ({names}); give it one card, or install it under baselines/."
+            f"{folder} declares several methods ({names}); give it one card, or install it under baselines/.",
+            ErrorKind.CONFLICT,
+            "card.yaml",
         )
     for known in methods():
         if known.name == cards[0].name and (known.folder is None or known.folder.resolve() != folder.resolve()):
-            raise UsageError(f"{folder}: the name {known.name} is taken ({known.origin}); give the card another one.")
+            raise UsageError(
+                f"{folder}: the name {known.name} is taken ({known.origin}); give the card another one.",
+                ErrorKind.CONFLICT,
+                "name",
+            )
     return MethodEntry(cards[0].name, cards[0].cls, str(folder), card=cards[0], folder=folder)

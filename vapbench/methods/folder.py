@@ -20,7 +20,7 @@ from vapbench.core.clip import Clip
 from vapbench.core.clip_files import ClipFiles, find_clips, is_clip
 from vapbench.core.images import frame_files
 from vapbench.core.video import notes_at, probe, read_video
-from vapbench.errors import DataError, NotApplicable
+from vapbench.errors import DataError, ErrorKind, NotApplicable
 from vapbench.files.atomic import content_sha256, expand, write_text
 from vapbench.files.parsing import read_csv
 from vapbench.files.walk import find_inside, folded
@@ -169,7 +169,7 @@ class Folder(Method):
             self._know({*self.ids, case})
         listed = self.listed.get((case, seed))
         if listed and listed.problem:
-            raise DataError(f"{self.path / MANIFEST}:{listed.line}: {listed.problem}")
+            raise DataError(f"{self.path / MANIFEST}:{listed.line}: {listed.problem}", ErrorKind.MISSING, "video")
         if listed and listed.video:
             return listed.video
         named = self.named.get((case, seed), [])
@@ -177,7 +177,9 @@ class Folder(Method):
             others = ", ".join(str(path) for path in named[:-1])
             raise DataError(
                 f"{self.path}: both {others} and {named[-1]} are named after {case}; "
-                f"say which in {MANIFEST} (columns case,video)."
+                f"say which in {MANIFEST} (columns case,video).",
+                ErrorKind.CONFLICT,
+                "video",
             )
         return named[0] if named else None
 
@@ -213,7 +215,7 @@ class Folder(Method):
             DataError: it is no folder.
         """
         if not self.path.is_dir():
-            raise DataError(_no_folder(self.path))
+            raise DataError(_no_folder(self.path), ErrorKind.MISSING, "path")
         return find_clips(self.path)
 
     @cached_property
@@ -259,7 +261,11 @@ class Folder(Method):
         for row in self.rows:
             key = (cases.find(row.case) or row.case, row.seed)
             if key in found.listed:
-                raise DataError(f"{self.path / MANIFEST}:{row.line}: {row.case} is listed twice; remove one row.")
+                raise DataError(
+                    f"{self.path / MANIFEST}:{row.line}: {row.case} is listed twice; remove one row.",
+                    ErrorKind.CONFLICT,
+                    "case",
+                )
             found.listed[key] = row
         taken = {row.video for row in self.rows}
         for video in self.clips.videos:
@@ -338,7 +344,11 @@ def _no_folder(path: Path) -> str:
 def _read_manifest(manifest: Path) -> list[Listed]:
     header, rows = read_csv(manifest, ("case", "video", "seed", *FIELDS))
     if not {"case", "video"} <= set(header):
-        raise DataError(f"{manifest}: needs the columns case and video (found: {', '.join(header)}); correct it.")
+        raise DataError(
+            f"{manifest}: needs the columns case and video (found: {', '.join(header)}); correct it.",
+            ErrorKind.MISSING,
+            "case" if "case" not in header else "video",
+        )
     found = []
     for line, row in rows:
         where = f"{manifest}:{line}"
@@ -349,7 +359,9 @@ def _read_manifest(manifest: Path) -> list[Listed]:
         try:
             path = find_inside(manifest.parent, video) if video else None
         except ValueError as error:
-            raise DataError(f"{where}: {error}; write it relative to {manifest.parent}, without '..'.") from error
+            raise DataError(
+                f"{where}: {error}; write it relative to {manifest.parent}, without '..'.", ErrorKind.INVALID, "video"
+            ) from error
         except FileNotFoundError as error:
             problem = f"no such video {error.filename}; correct the row, or leave video blank."
         found.append(Listed(line, case, _seed(row.get("seed"), where), path, problem, read_provenance(row, where)))
@@ -361,7 +373,9 @@ def _seed(text: str | None, where: str) -> int:
     # Data frames write whole numbers as 1.0 where a cell of the column is blank.
     text = re.sub(r"(?<=\d)\.0+$", "", text)
     if not re.fullmatch(r"-?\d{0,18}", text) or text == "-":
-        raise DataError(f"{where}: seed is {text!r}; write a whole number, or nothing for 0.")
+        raise DataError(
+            f"{where}: seed is {text!r}; write a whole number, or nothing for 0.", ErrorKind.INVALID, "seed"
+        )
     return int(text or 0)
 
 
@@ -372,7 +386,11 @@ def check_panels(width: int, video: Path) -> None:
         DataError: its width does not divide by three.
     """
     if width % PANELS:
-        raise DataError(f"{video}: its width {width} does not divide by {PANELS}; it is no three-panel video.")
+        raise DataError(
+            f"{video}: its width {width} does not divide by {PANELS}; it is no three-panel video.",
+            ErrorKind.INVALID,
+            "panel",
+        )
 
 
 def _last_panel(clip: Clip, video: Path) -> Clip:

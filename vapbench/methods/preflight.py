@@ -16,7 +16,7 @@ from vapbench.core.clip_files import VIDEO_SUFFIXES
 from vapbench.core.containers import IMAGES, kind_of
 from vapbench.core.streams import VideoInfo, header_info
 from vapbench.core.video import IMAGE_SUFFIXES, probe
-from vapbench.errors import DataError
+from vapbench.errors import DataError, ErrorKind
 from vapbench.methods.finding import Cases
 from vapbench.methods.folder import MANIFEST, PANELS, Folder, check_panels
 
@@ -169,22 +169,30 @@ def refuse_none(method: Folder, found: Preflight, cases: Sequence[Case], suite: 
     if named:
         seeds = ", ".join(str(seed) for seed in sorted({seed for _, seed in named}))
         asked = ", ".join(map(str, found.seeds))
-        raise DataError(f"{method.path}: no video with seed {asked}; there are seeds {seeds}.")
+        raise DataError(
+            f"{method.path}: no video with seed {asked}; there are seeds {seeds}.", ErrorKind.MISSING, "seeds"
+        )
     example = f"{cases[0].id}.mp4"
     if clips.videos:
         raise DataError(
             f"{method.path}: none of its {len(clips.videos)} videos is named after a case of the task, such as "
-            f"{example}; check --suite {suite}, --task and --data, or list them in {MANIFEST} (case,video)."
+            f"{example}; check --suite {suite}, --task and --data, or list them in {MANIFEST} (case,video).",
+            ErrorKind.UNKNOWN,
+            "case",
         )
     suffixes = Counter(path.suffix.lower() or "no suffix" for path in clips.walked.files)
     if not suffixes:
         hidden = f" ({len(clips.walked.hidden)} hidden files aside)" if clips.walked.hidden else ""
-        raise DataError(f"{method.path} is empty{hidden}; put videos there, such as {example}.")
+        raise DataError(
+            f"{method.path} is empty{hidden}; put videos there, such as {example}.", ErrorKind.MISSING, "path"
+        )
     held = ", ".join(f"{count} {suffix}" for suffix, count in suffixes.most_common(5))
     images = sum(count for suffix, count in suffixes.items() if suffix in IMAGE_SUFFIXES)
     hint = "name a folder of frames after its case" if images else "convert them"
     read = " ".join(sorted(VIDEO_SUFFIXES))
-    raise DataError(f"{method.path} holds no video ({held}); {hint}, such as {example}. Read are {read}.")
+    raise DataError(
+        f"{method.path} holds no video ({held}); {hint}, such as {example}. Read are {read}.", ErrorKind.MISSING, "path"
+    )
 
 
 def _refuse_several_methods(method: Folder, ours: set[tuple[str, int]]) -> None:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import date
 
-from vapbench.errors import DataError
+from vapbench.errors import DataError, ErrorKind
 
 FIELDS = ("service", "effect", "date", "watermark")
 """Columns of a manifest beside ``case`` and ``video``."""
@@ -29,14 +29,20 @@ def read_provenance(row: Mapping[str, str | None], where: str) -> dict[str, str]
     found = {name: " ".join((row.get(name) or "").split()) for name in FIELDS}
     found = {name: text for name, text in found.items() if text}
     if long := [name for name, text in found.items() if len(text) > _LONGEST]:
-        raise DataError(f"{where}: {long[0]} has more than {_LONGEST} characters; shorten it.")
+        raise DataError(
+            f"{where}: {long[0]} has more than {_LONGEST} characters; shorten it.", ErrorKind.LIMIT, long[0]
+        )
     if "date" in found:
         try:
             found["date"] = date.fromisoformat(found["date"]).isoformat()
         except ValueError:
-            raise DataError(f"{where}: the date {found['date']!r} is none; write it as 2025-11-03.") from None
+            raise DataError(
+                f"{where}: the date {found['date']!r} is none; write it as 2025-11-03.", ErrorKind.INVALID, "date"
+            ) from None
     if found.get("watermark", "no") not in ("yes", "no"):
-        raise DataError(f"{where}: watermark is {found['watermark']!r}; write yes or no.")
+        raise DataError(
+            f"{where}: watermark is {found['watermark']!r}; write yes or no.", ErrorKind.INVALID, "watermark"
+        )
     return found
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from vapbench.checkpoints.folder import BUNDLED
 from vapbench.core.registry import Spec, defaults, parameters, plain
-from vapbench.errors import UsageError, blaming
+from vapbench.errors import ErrorKind, UsageError, blaming
 from vapbench.files.atomic import content_sha256, expand
 from vapbench.methods.base import Method
 from vapbench.methods.card import Card
@@ -93,7 +93,9 @@ def _refuse_without_weights(card: Card, spec: Spec, suite: str | None) -> None:
     if suite and card.suites.get(suite, {}) is None and "weights" not in spec.parameters:
         raise UsageError(
             f"{card.name} has no weights for the suite {suite}: use --suite vap-data --data DIR, "
-            f"or give a folder: {card.name}:weights=DIR"
+            f"or give a folder: {card.name}:weights=DIR",
+            ErrorKind.MISSING,
+            "weights",
         )
 
 
@@ -106,12 +108,18 @@ def check_class(cls: type[Any]) -> None:
     if not (isinstance(cls, type) and issubclass(cls, Method)) or cls.generate is Method.generate:
         raise UsageError(
             f"{cls.__name__} is no method: derive it from vapbench.Method and write generate(case, seed); "
-            "see docs/guides/add-a-method.md"
+            "see docs/guides/add-a-method.md",
+            ErrorKind.INVALID,
+            "class",
         )
     for name, wanted in (("setup", ["self", "device"]), ("generate", ["self", "case", "seed"])):
         given = list(inspect.signature(getattr(cls, name)).parameters)
         if given != wanted:
-            raise UsageError(f"{cls.__name__}.{name} takes ({', '.join(given)}), it must take ({', '.join(wanted)})")
+            raise UsageError(
+                f"{cls.__name__}.{name} takes ({', '.join(given)}), it must take ({', '.join(wanted)})",
+                ErrorKind.INVALID,
+                name,
+            )
 
 
 def usual_parameters(name: str, suite: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from vapbench.errors import UsageError, did_you_mean
+from vapbench.errors import ErrorKind, UsageError, did_you_mean
 from vapbench.results.places import RUNS, places
 from vapbench.results.rows import uncollected
 from vapbench.results.run import RunFolder, readable, runs_below
@@ -41,9 +41,13 @@ def find_run(name: str, results: Path | None = None, suite: str | None = None) -
     found = found or [path for path in known if name == path.name.partition("~")[0]]
     if not found:
         near = did_you_mean(name, {path.name for path in known} | set(labels.values()))
-        raise UsageError(f"No run {name!r} in {where(results)}.{near}")
+        raise UsageError(f"No run {name!r} in {where(results)}.{near}", ErrorKind.UNKNOWN, "run")
     if len(found) > 1:
-        raise UsageError(f"Several runs are called {name}: {', '.join(map(str, found))}; name one of these folders.")
+        raise UsageError(
+            f"Several runs are called {name}: {', '.join(map(str, found))}; name one of these folders.",
+            ErrorKind.CONFLICT,
+            "run",
+        )
     return RunFolder(found[0])
 
 
@@ -58,7 +62,7 @@ def find_target(target: Path, results: Path | None, suite: str | None) -> Path:
     try:
         return find_run(str(target), results, suite).path
     except UsageError as error:
-        raise UsageError(f"There is no folder {target} here. {error}") from None
+        raise UsageError(f"There is no folder {target} here. {error}", ErrorKind.UNKNOWN, "target") from None
 
 
 @uncollected()

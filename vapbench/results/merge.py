@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from vapbench.errors import DataError, IdentityError, UsageError
+from vapbench.errors import DataError, ErrorKind, IdentityError, UsageError
 from vapbench.files.atomic import digest, file_sha256, write_json
 from vapbench.files.lock import refuse_if_written
 from vapbench.files.provenance import now
@@ -58,14 +58,22 @@ def merge(sources: Sequence[Path], into: Path, argv: Sequence[str] = ()) -> list
     """
     sources = [path for path in dict.fromkeys(sources) if path.resolve() != into.resolve()]
     if not sources:
-        raise UsageError("Nothing to merge: name the runs, or the results folders, whose rows go into --into DIR.")
+        raise UsageError(
+            "Nothing to merge: name the runs, or the results folders, whose rows go into --into DIR.",
+            ErrorKind.MISSING,
+            "runs",
+        )
     if all((path / "manifest.json").is_file() for path in sources):
         return [_merge_run([RunFolder(path) for path in sources], RunFolder(into), argv)]
     runs: dict[Path, list[RunFolder]] = {}
     for path in sources:
         found = sorted(manifest.parent for manifest in path.glob("*/*/manifest.json"))
         if not found:
-            raise UsageError(f"{path} is neither a run nor a folder of runs (SUITE/RUN); see: vapbench list runs")
+            raise UsageError(
+                f"{path} is neither a run nor a folder of runs (SUITE/RUN); see: vapbench list runs",
+                ErrorKind.UNKNOWN,
+                "runs",
+            )
         for run in found:
             runs.setdefault(run.relative_to(path), []).append(RunFolder(run))
     return [_merge_run(folders, RunFolder(into / name), argv) for name, folders in runs.items()]
@@ -145,7 +153,9 @@ class _Choice(Generic[Row]):
                 raise DataError(
                     f"{first.path / file} and {folder.path / file} say different things of {place[0]} seed {place[1]}: "
                     f"{_told(known)} there, {_told(row)} here. Only one can stand: merge without one of the two, "
-                    "or take its line out of one of the files."
+                    "or take its line out of one of the files.",
+                    ErrorKind.CONFLICT,
+                    "row",
                 )
             self.equal += 1
             self.said_by[place].append(folder)
@@ -163,7 +173,9 @@ def _refuse_one_video_for_two(made: _Choice[GenerationRow]) -> None:
         if row.status == "ok" and row.video and owners.setdefault(row.video, place) != place:
             raise DataError(
                 f"{made.said_by[place][0].generations_path} gives {place[0]} seed {place[1]} the video {row.video}, "
-                f"which is that of {owners[row.video][0]}; take the line out and make it again, then merge."
+                f"which is that of {owners[row.video][0]}; take the line out and make it again, then merge.",
+                ErrorKind.CONFLICT,
+                "video",
             )
 
 
@@ -220,7 +232,9 @@ def _intact_video(made: _Choice[GenerationRow], place: Place) -> Path | None:
     if changed:
         raise DataError(
             f"{changed.videos / str(row.video)} is not the video that was scored: its SHA-256 is another than its "
-            "row's. Make it again by the command that made the run, then merge."
+            "row's. Make it again by the command that made the run, then merge.",
+            ErrorKind.DAMAGED,
+            "video",
         )
     return None
 
@@ -228,7 +242,11 @@ def _intact_video(made: _Choice[GenerationRow], place: Place) -> Path | None:
 def _copy(source: Path, destination: Path, row: GenerationRow) -> None:
     import_video(source, destination)
     if file_sha256(destination) != row.sha256:
-        raise DataError(f"{destination} was not copied whole from {source}; look at the disk, then merge again.")
+        raise DataError(
+            f"{destination} was not copied whole from {source}; look at the disk, then merge again.",
+            ErrorKind.DAMAGED,
+            "video",
+        )
 
 
 def _merged_manifest(folders: Sequence[RunFolder]) -> dict[str, Any]:
@@ -242,11 +260,17 @@ def _merged_manifest(folders: Sequence[RunFolder]) -> dict[str, Any]:
     merged: dict[str, Any] = {**first, "cases": {}, "metrics": {}, "card": {}}
     for folder, manifest in zip(folders, manifests, strict=True):
         if manifest.get("schema") != SCHEMA:
-            raise DataError(f"{folder.path} has schema {manifest.get('schema')}, this version merges {SCHEMA}.")
+            raise DataError(
+                f"{folder.path} has schema {manifest.get('schema')}, this version merges {SCHEMA}.",
+                ErrorKind.CONFLICT,
+                "schema",
+            )
         if differing := identity_differences(first["identity"], manifest["identity"]):
             raise IdentityError(
                 f"{folders[0].path} and {folder.path} are results of different identities ({differing}); "
-                "merge only runs of one method, with one set of parameters and weights."
+                "merge only runs of one method, with one set of parameters and weights.",
+                ErrorKind.CONFLICT,
+                differing.partition(":")[0],
             )
         for kind, fields in (("cases", _CASE), ("metrics", _METRIC)):
             _refuse_other_content(folder, merged[kind], manifest.get(kind) or {}, fields)
@@ -268,7 +292,9 @@ def _refuse_other_content(
             raise DataError(
                 f"{folder.manifest_path} says something else about {name} ({', '.join(differing)}) than the runs "
                 "before it: it was made from other data, or by another version. Merge only runs of the same cases "
-                "and metrics."
+                "and metrics.",
+                ErrorKind.CONFLICT,
+                differing[0],
             )
 
 
@@ -276,7 +302,11 @@ def _agree(folders: Sequence[RunFolder], values: Sequence[object], what: str) ->
     said = [(folder, value) for folder, value in zip(folders, values, strict=True) if value is not None]
     for folder, value in said[1:]:
         if value != said[0][1]:
-            raise DataError(f"{folder.path} {what} than {said[0][0].path}; merge them apart, or make one of them anew.")
+            raise DataError(
+                f"{folder.path} {what} than {said[0][0].path}; merge them apart, or make one of them anew.",
+                ErrorKind.CONFLICT,
+                "manifest",
+            )
 
 
 def _write_manifest(target: RunFolder, manifest: Mapping[str, Any], sources: Sequence[RunFolder], argv: Any) -> None:

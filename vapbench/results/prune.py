@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vapbench.errors import UsageError
+from vapbench.errors import ErrorKind, UsageError
 from vapbench.files.atomic import TEMPORARY, atomic_path
 from vapbench.files.journal import unseal
 from vapbench.files.lock import RunLock, refuse_if_written
@@ -97,7 +97,11 @@ def remove_run(folder: RunFolder) -> None:
     """
     folder.manifest()
     if folder.path.is_symlink():
-        raise UsageError(f"{folder.path} is a link; remove the folder it leads to: {folder.path.resolve()}")
+        raise UsageError(
+            f"{folder.path} is a link; remove the folder it leads to: {folder.path.resolve()}",
+            ErrorKind.CONFLICT,
+            "run",
+        )
     gone = folder.path.with_name(f"{TEMPORARY}{os.getpid()}-{folder.path.name}")
     with _locked(folder.path):
         folder.path.rename(gone)

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_type_hints
 
-from vapbench.errors import DataError
+from vapbench.errors import DataError, ErrorKind
 from vapbench.files.atomic import naming
 from vapbench.files.journal import intact, unseal
 from vapbench.results.manifest import LARGEST_SCORE, LARGEST_SEED, is_video_name
@@ -176,7 +176,9 @@ def _readable(path: Path, content: bytes, kind: type[Row]) -> Iterator[Row]:
             if schema != SCHEMA:
                 raise DataError(
                     f"{path}:{number} has schema {schema}, this version reads {SCHEMA}; "
-                    "use the version that wrote it, or write elsewhere with --results DIR."
+                    "use the version that wrote it, or write elsewhere with --results DIR.",
+                    ErrorKind.CONFLICT,
+                    "schema",
                 )
             row: Row = _decoders()[kind].decode(line)
             _CHECKS[kind](row)

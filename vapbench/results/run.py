@@ -24,7 +24,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from vapbench.errors import DataError
+from vapbench.errors import DataError, ErrorKind
 from vapbench.files.atomic import TEMPORARY, file_sha256
 from vapbench.files.parsing import parse_json, read_text
 from vapbench.files.text import some
@@ -89,17 +89,29 @@ class RunFolder:
             if schema != SCHEMA:
                 raise DataError(
                     f"{self.manifest_path} has schema {schema!r:.40}, this version reads {SCHEMA}; "
-                    "use the version that wrote it, or write elsewhere with --results DIR."
+                    "use the version that wrote it, or write elsewhere with --results DIR.",
+                    ErrorKind.CONFLICT,
+                    "schema",
                 )
             return Manifest.of(value)
         except FileNotFoundError:
-            raise DataError(f"{self.path} is no run folder (no manifest.json); see: vapbench list runs") from None
+            raise DataError(
+                f"{self.path} is no run folder (no manifest.json); see: vapbench list runs",
+                ErrorKind.MISSING,
+                "manifest.json",
+            ) from None
         except ValidationError as error:
             first = error.errors()[0]
             field = ".".join(map(str, first["loc"])) or "the file"
-            raise DataError(f"{self.manifest_path}: {field:.200}: {first['msg']}; restore it.") from error
+            raise DataError(
+                f"{self.manifest_path}: {field:.200}: {first['msg']}; restore it.", ErrorKind.INVALID, field
+            ) from error
         except ValueError as error:
-            raise DataError(f"{self.manifest_path}: not valid JSON ({error}); restore it, or delete it.") from error
+            raise DataError(
+                f"{self.manifest_path}: not valid JSON ({error}); restore it, or delete it.",
+                ErrorKind.DAMAGED,
+                "manifest.json",
+            ) from error
 
     def generations(self) -> dict[str, GenerationRow]:
         """Last row of every key, in the order they were written."""

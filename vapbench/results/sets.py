@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from vapbench.errors import DataError
+from vapbench.errors import DataError, ErrorKind
 from vapbench.files.atomic import digest, write_json
 from vapbench.files.parsing import parse_json, read_text
 from vapbench.results.run import RunFolder
@@ -90,5 +90,7 @@ def _read(path: Path) -> SetResult:
             if number is not None and not math.isfinite(number):
                 raise ValueError(f"{number} is no value")
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path} cannot be read ({error}); delete it, and run vapbench score again.") from None
+        raise DataError(
+            f"{path} cannot be read ({error}); delete it, and run vapbench score again.", ErrorKind.DAMAGED, path.name
+        ) from None
     return result

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
-from vapbench.errors import IdentityError
+from vapbench.errors import ErrorKind, IdentityError
 from vapbench.files.atomic import TEMPORARY, atomic_path, digest, write_json
 from vapbench.files.journal import Journal, seal
 from vapbench.files.lock import RunLock
@@ -142,7 +142,9 @@ def check_identity(path: Path, ours: Mapping[str, Any], theirs: Mapping[str, Any
     if shown := identity_differences(ours, theirs):
         raise IdentityError(
             f"{path} holds results of another identity ({shown}). Write elsewhere with --name NAME or --results DIR, "
-            "or start anew with --refresh all, which sets them aside."
+            "or start anew with --refresh all, which sets them aside.",
+            ErrorKind.CONFLICT,
+            shown.partition(":")[0],
         )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from vapbench.core.case import Case, ClipSpec, Media, Reference
 from vapbench.core.clip import Clip
 from vapbench.core.video import read_video
-from vapbench.errors import UsageError
+from vapbench.errors import ErrorKind, UsageError
 from vapbench.metrics.view import ClipView
 from vapbench.running.attempt import checked
 from vapbench.running.device import torch_device
@@ -64,7 +64,11 @@ class ClipMetric:
         given = {"reference": reference, "image": image, "target": target, "prompt": caption}
         if lacking := sorted(need for need in self.metric.needs if need in given and given[need] is None):
             wanted = ", ".join("caption=" if need == "prompt" else f"{need}=" for need in lacking)
-            raise UsageError(f"{self.metric.name} looks at more than the clip: give it {wanted}")
+            raise UsageError(
+                f"{self.metric.name} looks at more than the clip: give it {wanted}",
+                ErrorKind.MISSING,
+                wanted.partition("=")[0],
+            )
         read = _as_clip(clip, fps)
         case = _single_case(read, reference, image, target, caption)
         return checked(self.metric.name, self.metric.score(ClipView(read, case, self.device), case))
@@ -79,7 +83,9 @@ def _as_clip(clip: Any, fps: float) -> Clip:
     if frames.ndim != 4 or frames.shape[-1] != 3 or frames.dtype != np.uint8:
         raise UsageError(
             f"A clip is (T, H, W, 3) uint8 RGB; this is {frames.shape} {frames.dtype}. Move channels to the end and "
-            "scale to 0..255."
+            "scale to 0..255.",
+            ErrorKind.INVALID,
+            "clip",
         )
     return Clip(frames, fps, source="an array")
 

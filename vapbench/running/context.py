@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from vapbench.core.case import Case
-from vapbench.errors import TooManyFailures, UsageError
+from vapbench.errors import ErrorKind, TooManyFailures, UsageError
 from vapbench.results.rows import Failure, GenerationRow, ScoreRow, Status
 from vapbench.results.run import RunFolder
 from vapbench.results.writer import RunWriter
@@ -59,7 +59,11 @@ class FailureLimit:
         except ValueError:
             limit = -1
         if not math.isfinite(limit) or limit < 0 or (limit >= 1 and limit != int(limit)):
-            raise UsageError(f"--max-failures {text}: give a count (3) or a fraction below 1 (0.1).")
+            raise UsageError(
+                f"--max-failures {text}: give a count (3) or a fraction below 1 (0.1).",
+                ErrorKind.INVALID,
+                "max_failures",
+            )
         return cls(limit)
 
     def exceeded(self, failures: int, total: int) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from vapbench.errors import UsageError
+from vapbench.errors import ErrorKind, UsageError
 
 
 def torch_device(name: str) -> Any:
@@ -22,5 +22,7 @@ def torch_device(name: str) -> Any:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
-        raise UsageError(f"--device {name} is not usable here ({reason}); try --device cpu.") from error
+        raise UsageError(
+            f"--device {name} is not usable here ({reason}); try --device cpu.", ErrorKind.INVALID, "device"
+        ) from error
     return device

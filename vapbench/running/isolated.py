@@ -25,7 +25,7 @@ from typing import Any, Self
 
 from vapbench.core.case import Case
 from vapbench.core.registry import PLUGIN, load_module
-from vapbench.errors import UsageError, VapbenchError, blaming
+from vapbench.errors import ErrorKind, UsageError, VapbenchError, blaming
 from vapbench.methods.base import Method
 from vapbench.results.rows import Failure
 from vapbench.running import attempt as attempts
@@ -194,7 +194,9 @@ def _packed(method: Method) -> bytes:
     except Exception as error:
         raise UsageError(
             f"--case-timeout runs {method.name} in a process of its own, where what it holds before setup cannot go "
-            f"({error}); make it in setup."
+            f"({error}); make it in setup.",
+            ErrorKind.CONFLICT,
+            "case_timeout",
         ) from error
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from vapbench.core.case import Case, ClipSpec, Media, NoMedia, check_name
 from vapbench.core.registry import Spec
-from vapbench.errors import UsageError, WeightsError
+from vapbench.errors import ErrorKind, UsageError, WeightsError
 from vapbench.files.atomic import content_sha256, digest, home_folder
 from vapbench.methods import ResolvedMethod
 from vapbench.methods.base import Method, asked, identity_of, inputs_of, provenance_of, remarks_of
@@ -191,7 +191,9 @@ def plan_run(
         WeightsError: the method's weights are absent or incomplete.
     """
     if refused := [seed for seed in seeds if not (is_seed(seed) and seed >= 0)]:
-        raise UsageError(f"--seed {refused[0]}: a seed is a whole number from 0 to {LARGEST_SEED}.")
+        raise UsageError(
+            f"--seed {refused[0]}: a seed is a whole number from 0 to {LARGEST_SEED}.", ErrorKind.INVALID, "seeds"
+        )
     overrides = method.clip
     if overrides:
         cases = [case.model_copy(update={"clip": _override(case.clip, overrides)}) for case in cases]
@@ -256,7 +258,7 @@ def _checked(name: str) -> str:
     try:
         return check_name(name)
     except ValueError as error:
-        raise UsageError(f"--name {error}.") from None
+        raise UsageError(f"--name {error}.", ErrorKind.INVALID, "name") from None
 
 
 def run_name(method: ResolvedMethod) -> str:
@@ -281,7 +283,11 @@ def columns(metrics: Sequence[str]) -> list[MetricSpec]:
         )
         known = found.setdefault(column.label, column)
         if type(known.metric) is not type(metric):
-            raise UsageError(f"Two metrics are called {column.label}; give the class in {text} another name.")
+            raise UsageError(
+                f"Two metrics are called {column.label}; give the class in {text} another name.",
+                ErrorKind.CONFLICT,
+                "metric",
+            )
     return list(found.values())
 
 

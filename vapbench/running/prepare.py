@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from vapbench.core.registry import Spec
-from vapbench.errors import DataError, UsageError
+from vapbench.errors import DataError, ErrorKind, UsageError
 from vapbench.files.atomic import quoted
 from vapbench.methods import ResolvedMethod, resolve
 from vapbench.methods.folder import Folder
@@ -151,7 +151,9 @@ def prepare_runs(request: RunRequest, tentative: bool = False) -> PreparedRuns:
     resolved = [resolve(text, request.shared, suite.name) for text in dict.fromkeys(request.methods)]
     if request.name and len(resolved) > 1:
         raise UsageError(
-            f"--name {request.name} cannot stand for {len(resolved)} methods; give one --method, or no --name."
+            f"--name {request.name} cannot stand for {len(resolved)} methods; give one --method, or no --name.",
+            ErrorKind.CONFLICT,
+            "name",
         )
     plans = [
         _plan(selection, method, request.seeds, request.results, request.name, request.shard, tentative)
@@ -169,7 +171,7 @@ Look = Callable[[ResolvedMethod, Folder, Selection, Sequence[int]], None]
 def _need_a_video(method: ResolvedMethod, folder: Folder, selection: Selection, seeds: Sequence[int]) -> None:
     if not seeds:
         see = f"vapbench score {quoted(folder.path)} --suite {quoted(Path(selection.suite.name))} --dry-run"
-        raise DataError(f"{folder.path}: no video of any case of the task; see: {see}")
+        raise DataError(f"{folder.path}: no video of any case of the task; see: {see}", ErrorKind.MISSING, "target")
 
 
 def prepare_score(request: ScoreRequest, progress: Progress, look: Look = _need_a_video) -> PreparedRun:
@@ -190,7 +192,11 @@ def prepare_score(request: ScoreRequest, progress: Progress, look: Look = _need_
     suite = request.suite or own
     videos = find_suite(suite).data == "videos"
     if videos and request.data is not None:
-        raise UsageError(f"--suite {suite} has no data but the videos in {request.target}; leave --data out.")
+        raise UsageError(
+            f"--suite {suite} has no data but the videos in {request.target}; leave --data out.",
+            ErrorKind.CONFLICT,
+            "data",
+        )
     if made:
         _refuse_what_goes_with_videos(request)
     data = request.target if videos else request.data
@@ -211,7 +217,11 @@ def _refuse_what_goes_with_videos(request: ScoreRequest) -> None:
     given = {"--seed": request.seeds, "--name": request.name, "--panel": request.panel != "all"}
     if strange := [option for option, value in given.items() if value]:
         goes = "go" if len(strange) > 1 else "goes"
-        raise UsageError(f"{request.target} is a run; {' and '.join(strange)} {goes} with a folder of videos.")
+        raise UsageError(
+            f"{request.target} is a run; {' and '.join(strange)} {goes} with a folder of videos.",
+            ErrorKind.CONFLICT,
+            strange[0].removeprefix("--"),
+        )
 
 
 def _sets_and_clips(
@@ -226,7 +236,9 @@ def _sets_and_clips(
     found = {text: sets.resolve(text) for text in metrics if Spec.parse(text).name in known}
     if found and limit is not None:
         raise UsageError(
-            f"--limit goes with metrics of single clips; {next(iter(found))} takes every video of the task."
+            f"--limit goes with metrics of single clips; {next(iter(found))} takes every video of the task.",
+            ErrorKind.CONFLICT,
+            "limit",
         )
     return found, [text for text in metrics if text not in found]
 

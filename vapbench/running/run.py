@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from vapbench.core.case import Case
 from vapbench.core.video import READER_VERSION, probe
-from vapbench.errors import DataError, IdentityError, UsageError, VapbenchError, did_you_mean
+from vapbench.errors import DataError, ErrorKind, IdentityError, UsageError, VapbenchError, did_you_mean
 from vapbench.files.provenance import session
 from vapbench.methods import ResolvedMethod, resolve_folder
 from vapbench.methods.folder import Folder
@@ -83,7 +83,7 @@ def choose(
         DataError: the data is not what its layout says, or the task has no case in it.
     """
     if limit is not None and limit < 1:
-        raise UsageError(f"--limit {limit}: give a count of cases, 1 or more.")
+        raise UsageError(f"--limit {limit}: give a count of cases, 1 or more.", ErrorKind.INVALID, "limit")
     found, chosen = find_suite(suite), find_task(task)
     if found.data == "videos" and progress and data and not is_run(data):
         _look_through(data, progress)
@@ -101,7 +101,11 @@ def choose(
     selected = select(cases, chosen)
     if not selected:
         conditions = ", ".join(sorted({case.condition for case in cases}))
-        raise DataError(f"Suite {found.name} has no case of task {chosen.name}; its conditions: {conditions}.")
+        raise DataError(
+            f"Suite {found.name} has no case of task {chosen.name}; its conditions: {conditions}.",
+            ErrorKind.MISSING,
+            "task",
+        )
     return Selection(found, chosen, tuple(selected[:limit]), tuple(cases))
 
 
@@ -153,7 +157,9 @@ def columns_for(suite: Suite, metrics: Sequence[str] | None) -> list[MetricSpec]
         left_out = {entry.name: needs for entry in built_in if (needs := entry.load().needs)}
     said = "; ".join(f"{name} needs {' and '.join(sorted(needs))}" for name, needs in left_out.items())
     if not kept:
-        raise UsageError(f"Suite {suite.name} is of videos alone, and {said}; name another --metric.")
+        raise UsageError(
+            f"Suite {suite.name} is of videos alone, and {said}; name another --metric.", ErrorKind.CONFLICT, "metric"
+        )
     if left_out:
         log.warning("Suite %s is of videos alone, so these metrics are left out: %s.", suite.name, said)
     return kept
@@ -268,7 +274,9 @@ def rescore(
     made_for = manifest.identity.suite
     if made_for != selection.suite.name:
         raise DataError(
-            f"{folder.path} was made for suite {made_for}, not {selection.suite.name}; add --suite {made_for}."
+            f"{folder.path} was made for suite {made_for}, not {selection.suite.name}; add --suite {made_for}.",
+            ErrorKind.CONFLICT,
+            "suite",
         )
     cases = {case.id: case for case in selection.cases}
     lost = [row.video for row in folder.current() if row.status == "ok" and folder.video_of(row) is None]
@@ -319,7 +327,9 @@ def _refuse_another_folder(plan: RunPlan) -> None:
         raise IdentityError(
             f"{plan.folder.path} holds the scores of other videos, from {before}: none of {plan.place} is among them. "
             f"Give this folder a name of its own with --name NAME; if it is the same one, made again: "
-            f"--name {plan.folder.path.name}"
+            f"--name {plan.folder.path.name}",
+            ErrorKind.CONFLICT,
+            "name",
         )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from vapbench.errors import UsageError
+from vapbench.errors import ErrorKind, UsageError
 
 T = TypeVar("T")
 
@@ -29,7 +29,9 @@ class Shard:
         """
         match = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text)
         if not match or not 1 <= int(match[1]) <= int(match[2]):
-            raise UsageError(f"--shard {text}: give the piece and how many there are, from 1/8 to 8/8.")
+            raise UsageError(
+                f"--shard {text}: give the piece and how many there are, from 1/8 to 8/8.", ErrorKind.INVALID, "shard"
+            )
         return cls(int(match[1]), int(match[2]))
 
     def __str__(self) -> str:

@@ -17,11 +17,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from vapbench.core.case import Case, ClipSpec, Name
 from vapbench.core.registry import Spec, defaults
-from vapbench.errors import DataError, UsageError, blaming, did_you_mean
+from vapbench.errors import DataError, ErrorKind, UsageError, blaming, did_you_mean
 from vapbench.files.parsing import read_yaml
 from vapbench.files.resources import resource
 from vapbench.suites import own_cases
-from vapbench.suites.tasks import explain, find_task, select
+from vapbench.suites.tasks import find_task, malformed, select
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +87,9 @@ class Suite(BaseModel):
         if unknown := sorted(set(given) - known):
             raise UsageError(
                 f"Suite {self.name} has no option {unknown[0]!r}.{did_you_mean(unknown[0], known)} "
-                "See docs/reference/suites.md"
+                "See docs/reference/suites.md",
+                ErrorKind.UNKNOWN,
+                unknown[0],
             )
         values = {name: value for name, value in defaults(reader, given, self.name).items() if name in given}
         return self.model_copy(update={"options": {**self.options, **values}})
@@ -100,13 +102,21 @@ class Suite(BaseModel):
             DataError: the data is not what the suite's layout says.
         """
         if self.data in ("required", "videos") and data is None:
-            raise UsageError(f"Suite {self.name} reads files: add --data DIR. Its layout: docs/reference/suites.md")
+            raise UsageError(
+                f"Suite {self.name} reads files: add --data DIR. Its layout: docs/reference/suites.md",
+                ErrorKind.MISSING,
+                "data",
+            )
         if self.data == "none" and data is not None:
             raise UsageError(
-                f"Suite {self.name} needs no data; drop --data, or say which suite reads {data}: --suite …"
+                f"Suite {self.name} needs no data; drop --data, or say which suite reads {data}: --suite …",
+                ErrorKind.CONFLICT,
+                "data",
             )
         if data is not None and not data.exists():
-            raise DataError(f"{data}: no such folder; check --data, or fetch the data first.")
+            raise DataError(
+                f"{data}: no such folder; check --data, or fetch the data first.", ErrorKind.MISSING, "data"
+            )
         places = () if self.data == "none" else (data,)
         reader = self.reader_function()
         with blaming(f"Suite {self.name}: its reader {self.reader} failed"):
@@ -140,7 +150,9 @@ class Suite(BaseModel):
         try:
             return getattr(importlib.import_module(module), function)
         except (ImportError, AttributeError, ValueError) as error:
-            raise DataError(f"Suite {self.name}: its {what} {where} cannot be imported ({error}).") from error
+            raise DataError(
+                f"Suite {self.name}: its {what} {where} cannot be imported ({error}).", ErrorKind.FAILED, what
+            ) from error
 
     def _compare(self, cases: Sequence[Case]) -> None:
         """Say where the data holds another number of cases than the suite was published with."""
@@ -170,7 +182,11 @@ def load_suites() -> dict[str, Suite]:
             log.warning("Suite %s of %s cannot be imported: %s", point.name, point.value, error)
             continue
         if suite.name in suites:
-            raise UsageError(f"Suite {suite.name!r} of {point.value} exists already; uninstall or rename it.")
+            raise UsageError(
+                f"Suite {suite.name!r} of {point.value} exists already; uninstall or rename it.",
+                ErrorKind.CONFLICT,
+                "suite",
+            )
         suites[suite.name] = suite
     return suites
 
@@ -197,7 +213,9 @@ def find_suite(name: str) -> Suite:
     if spec.name not in suites:
         raise UsageError(
             f"Unknown suite {spec.name!r}.{did_you_mean(spec.name, suites)} For cases of your own name their table, "
-            "such as --suite my_cases/cases.csv: docs/guides/own-cases.md"
+            "such as --suite my_cases/cases.csv: docs/guides/own-cases.md",
+            ErrorKind.UNKNOWN,
+            "suite",
         )
     return suites[spec.name].with_options(spec.parameters)
 
@@ -207,7 +225,11 @@ def _own(table: Path) -> Suite:
     suites = load_suites()
     name = own_cases.name_of(table)
     if name in suites:
-        raise UsageError(f"{table}: its suite would be called {name}, which there is already; rename its folder.")
+        raise UsageError(
+            f"{table}: its suite would be called {name}, which there is already; rename its folder.",
+            ErrorKind.CONFLICT,
+            "suite",
+        )
     return Suite(
         name=name,
         title=f"Cases of {table}",
@@ -223,14 +245,20 @@ def _read(path: Path) -> Suite:
     try:
         return Suite.model_validate(read_yaml(path))
     except FileNotFoundError:
-        raise UsageError(f"{path}: no such suite file; write it, or see: vapbench list suites") from None
+        raise UsageError(
+            f"{path}: no such suite file; write it, or see: vapbench list suites", ErrorKind.MISSING, "suite"
+        ) from None
     except (yaml.YAMLError, ValidationError) as error:
-        raise DataError(f"{path}: {explain(error)}") from error
+        raise malformed(path, error) from error
 
 
 def _from_entry_point(value: Any, name: str) -> Suite:
     if not isinstance(value, Suite):
-        raise UsageError(f"Entry point {name!r} must be a vapbench.suites.Suite, not {type(value).__name__}.")
+        raise UsageError(
+            f"Entry point {name!r} must be a vapbench.suites.Suite, not {type(value).__name__}.",
+            ErrorKind.INVALID,
+            "suite",
+        )
     return value
 
 
@@ -238,5 +266,7 @@ def _refuse_duplicates(cases: list[Case], suite: str) -> None:
     seen: set[str] = set()
     for case in cases:
         if case.id in seen:
-            raise DataError(f"{suite}: two cases have the id {case.id}; remove or rename one row.")
+            raise DataError(
+                f"{suite}: two cases have the id {case.id}; remove or rename one row.", ErrorKind.CONFLICT, "id"
+            )
         seen.add(case.id)

@@ -13,7 +13,7 @@ from vapbench.core.case import Case, CaseNote, ClipSpec, check_name
 from vapbench.core.clip_files import VIDEO_SUFFIXES, ClipFiles, find_clips, is_numbered
 from vapbench.core.images import frame_files
 from vapbench.core.video import probe
-from vapbench.errors import DataError
+from vapbench.errors import DataError, ErrorKind
 from vapbench.files.atomic import digest
 from vapbench.files.text import some
 from vapbench.results.run import RunFolder
@@ -63,13 +63,13 @@ def name_videos(folder: Path) -> dict[str, Path]:
         DataError: there is no video.
     """
     if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder; check the path.")
+        raise DataError(f"{folder}: no such folder; check the path.", ErrorKind.MISSING, "data")
     clips = find_clips(folder)
     stems = {video: video.with_suffix("") for video in (*clips.videos, *clips.unnamed)}
     named = set(stems.values())
     stems |= {frames: frames for frames in clips.frames if frames not in named and is_numbered(frames)}
     if not stems:
-        raise DataError(_no_video(folder, clips))
+        raise DataError(_no_video(folder, clips), ErrorKind.MISSING, "data")
     videos = sorted(stems)
     inside = [video.relative_to(folder).as_posix() for video in videos]
     names = identifiers([stems[video].relative_to(folder).parts for video in videos], [[path] for path in inside])
@@ -92,7 +92,11 @@ def _of_run(run: RunFolder, clip: ClipSpec | None) -> list[Case]:
             spec = clip or _spec(run.videos / row.video)
             cases.append(Case(id=row.case, condition=planned[row.case].condition or row.case, references=(), clip=spec))
     if not cases:
-        raise DataError(f"{run.path}: the run has no video; make it again: vapbench score DIR --suite custom")
+        raise DataError(
+            f"{run.path}: the run has no video; make it again: vapbench score DIR --suite custom",
+            ErrorKind.MISSING,
+            "data",
+        )
     return cases
 
 

@@ -15,8 +15,8 @@ from pydantic import ValidationError
 
 from vapbench.core.case import Case, CaseNote, ClipSpec, Media, Reference
 from vapbench.core.clip_files import find_clips
-from vapbench.errors import DataError
-from vapbench.suites.tasks import categories, explain
+from vapbench.errors import DataError, ErrorKind
+from vapbench.suites.tasks import categories, malformed
 
 log = logging.getLogger(__name__)
 
@@ -57,11 +57,15 @@ def load(data: Path, clip: ClipSpec) -> list[Case]:
                     notes=(CaseNote(kind="image-from-output"),),
                 )
             except ValidationError as error:
-                raise DataError(f"{video}: {explain(error)}; rename the file.") from error
+                raise malformed(video, error, "; rename the file.") from error
     if lonely:
         log.warning("%d outputs have no reference of the same name, and are left out: %s, …", len(lonely), lonely[0])
     if not cases:
-        raise DataError(f"{data}: no …/{OUTPUTS}/<condition>--<target>--<reference>.mp4 below it; check --data.")
+        raise DataError(
+            f"{data}: no …/{OUTPUTS}/<condition>--<target>--<reference>.mp4 below it; check --data.",
+            ErrorKind.MISSING,
+            "data",
+        )
     return list(cases.values())
 
 
@@ -79,7 +83,11 @@ def _by_name(videos: Iterable[Path]) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for video in videos:
         if parse_name(video.stem) and (other := found.setdefault(video.stem, video)) != video:
-            raise DataError(f"{other} and {video.name} are named after one case; remove or rename one of them.")
+            raise DataError(
+                f"{other} and {video.name} are named after one case; remove or rename one of them.",
+                ErrorKind.CONFLICT,
+                "id",
+            )
     return found
 
 

@@ -20,7 +20,7 @@ from pydantic import ValidationError
 from vapbench.core.case import NO_IMAGE, Case, Category, ClipSpec, Media, Reference
 from vapbench.core.limits import MOST_FRAMES
 from vapbench.core.video import read_video
-from vapbench.errors import DataError, UsageError, did_you_mean
+from vapbench.errors import DataError, ErrorKind, UsageError, did_you_mean
 from vapbench.files.atomic import is_reserved
 from vapbench.files.text import some
 from vapbench.suites.table import MediaFinder, Table, TableRow, identifiers, read_table
@@ -76,7 +76,9 @@ def table_in(folder: Path) -> Path:
         raise UsageError(
             f"{folder}: no {TABLE} there; docs/guides/own-cases.md says how to write one. To score videos that "
             "belong to no "
-            f"cases: vapbench score {folder} --suite custom"
+            f"cases: vapbench score {folder} --suite custom",
+            ErrorKind.MISSING,
+            "suite",
         )
     return folder / TABLE
 
@@ -100,10 +102,18 @@ def load(data: Path | None, clip: ClipSpec | None, table: Path = Path(TABLE)) ->
         DataError: it cannot be read, a cell holds what it must not, or a file is not there.
     """
     if not table.is_file():
-        raise DataError(f"{table}: no such table; write it, or correct --suite: docs/guides/own-cases.md")
+        raise DataError(
+            f"{table}: no such table; write it, or correct --suite: docs/guides/own-cases.md",
+            ErrorKind.MISSING,
+            "suite",
+        )
     folder = table.parent if data is None else data
     if not folder.is_dir():
-        raise DataError(f"{folder}: no folder; --data names the one that the paths in {table} are relative to.")
+        raise DataError(
+            f"{folder}: no folder; --data names the one that the paths in {table} are relative to.",
+            ErrorKind.MISSING,
+            "data",
+        )
     found = _read(table)
     finder = MediaFinder(folder, [folder, table.parent])
     rows = [_files(row, finder) for row in found.rows]
@@ -134,11 +144,13 @@ def _read(path: Path) -> Table:
     try:
         table = read_table(path, _REQUIRED)
     except DataError as error:
-        if "no column" not in str(error):
+        if error.kind is not ErrorKind.MISSING or error.field not in _REQUIRED:
             raise
-        raise DataError(f"{str(error).partition(';')[0]}. {_allowed()}") from None
+        raise DataError(f"{str(error).partition(';')[0]}. {_allowed()}", error.kind, error.field) from None
     if not table.rows:
-        raise DataError(f"{path}: no rows below the header; write a row per case: docs/guides/own-cases.md")
+        raise DataError(
+            f"{path}: no rows below the header; write a row per case: docs/guides/own-cases.md", ErrorKind.MISSING
+        )
     for column in table.columns:
         if column == "seed":
             log.warning("%s: the column seed is not used; seeds are a run's: --seed 0 --seed 1", path)
@@ -158,7 +170,11 @@ def _files(row: TableRow, finder: MediaFinder) -> _Row:
         return path, finder.find(where, path)
 
     if not row["reference"]:
-        raise DataError(f"{row.where}: column reference: is blank; name the video that shows the condition.")
+        raise DataError(
+            f"{row.where}: column reference: is blank; name the video that shows the condition.",
+            ErrorKind.MISSING,
+            "reference",
+        )
     found = [find("reference", text) for text in row["reference"].split(_BETWEEN)]
     captions = _captions(row, len(found))
     references = tuple(
@@ -180,7 +196,9 @@ def _captions(row: TableRow, references: int) -> list[str]:
     if len(captions) != references:
         raise DataError(
             f"{row.where}: column reference_caption: {len(captions)} captions for {references} references; write as "
-            f"many, with {_BETWEEN} between them, or leave it blank."
+            f"many, with {_BETWEEN} between them, or leave it blank.",
+            ErrorKind.CONFLICT,
+            "reference_caption",
         )
     return captions
 
@@ -195,7 +213,9 @@ def _spec(table: Path, lacking: Sequence[str], first: _Row) -> ClipSpec:
         return ClipSpec.model_validate(spec)
     except ValidationError as error:
         raise DataError(
-            f"{table}: no columns {', '.join(lacking)}, and {path} cannot stand for them ({explain(error)}); add them."
+            f"{table}: no columns {', '.join(lacking)}, and {path} cannot stand for them ({explain(error)}); add them.",
+            ErrorKind.MISSING,
+            lacking[0],
         ) from error
 
 
@@ -215,7 +235,11 @@ def _say_what_is_absent(table: Path, rows: Sequence[_Row]) -> None:
 def _case(row: _Row, name: str, spec: ClipSpec | None, listed: Mapping[str, Category]) -> Case:
     said = {column: row.row[column] for column in _CLIP if row.row[column]}
     if not row.condition:
-        raise DataError(f"{row.at('condition')}: is blank; name what the reference shows, such as orbit.")
+        raise DataError(
+            f"{row.at('condition')}: is blank; name what the reference shows, such as orbit.",
+            ErrorKind.MISSING,
+            "condition",
+        )
     fields: dict[str, Any] = {
         "id": row.row["id"] or name,
         "condition": row.condition,
@@ -232,7 +256,9 @@ def _case(row: _Row, name: str, spec: ClipSpec | None, listed: Mapping[str, Cate
         column, _, reason = explain(error).removeprefix("clip.").partition(": ")
         if column in _NUMBERS:
             reason = f"{row.row[column]!r} is not {_NUMBERS[column]}"
-        raise DataError(f"{row.at(column)}: {reason.removeprefix('value error, ')}; correct the cell.") from error
+        raise DataError(
+            f"{row.at(column)}: {reason.removeprefix('value error, ')}; correct the cell.", ErrorKind.INVALID, column
+        ) from error
 
 
 def _category(row: _Row, listed: Mapping[str, Category]) -> str | None:
@@ -240,12 +266,16 @@ def _category(row: _Row, listed: Mapping[str, Category]) -> str | None:
     if category and category not in get_args(Category):
         raise DataError(
             f"{row.at('category')}: {row.row['category']!r} is none; write {', '.join(get_args(Category))}, "
-            "or leave it blank."
+            "or leave it blank.",
+            ErrorKind.INVALID,
+            "category",
         )
     if category and declared and category != declared:
         raise DataError(
             f"{row.at('category')}: the condition {row.condition} is known, and its category is {declared}; leave it "
-            "blank, or rename the condition."
+            "blank, or rename the condition.",
+            ErrorKind.CONFLICT,
+            "category",
         )
     return category or declared
 
@@ -255,5 +285,5 @@ def _refuse_doubles(cases: Sequence[Case], rows: Sequence[_Row]) -> None:
     for case, row in zip(cases, rows, strict=True):
         if case.id in lines:
             known = f"{case.id} is the case of line {lines[case.id]} already"
-            raise DataError(f"{row.at('id')}: {known}; give each row an id of its own.")
+            raise DataError(f"{row.at('id')}: {known}; give each row an id of its own.", ErrorKind.CONFLICT, "id")
         lines[case.id] = row.row.line

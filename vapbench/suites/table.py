@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from vapbench.core.case import Media
 from vapbench.core.images import is_media
-from vapbench.errors import DataError
+from vapbench.errors import DataError, ErrorKind
 from vapbench.files.atomic import check_inside, digest
 from vapbench.files.parsing import read_csv
 
@@ -53,15 +53,29 @@ def read_table(path: Path, required: Sequence[str]) -> Table:
         DataError: it is no table, lacks a column, or a row ends before a required one.
     """
     if is_pointer(path):
-        raise DataError(f"{path}: a Git LFS pointer, not the table itself; fetch it with: git lfs pull")
+        raise DataError(
+            f"{path}: a Git LFS pointer, not the table itself; fetch it with: git lfs pull",
+            ErrorKind.MISSING,
+            path.name,
+        )
     header, rows = read_csv(path)
     if not header:
-        raise DataError(f"{path}: the file is empty; write a header and a row per case, or fetch it again.")
+        raise DataError(
+            f"{path}: the file is empty; write a header and a row per case, or fetch it again.",
+            ErrorKind.MISSING,
+            path.name,
+        )
     names = {column: _plain(column) for column in header if column.strip()}
     if twice := sorted({name for name in names.values() if list(names.values()).count(name) > 1}):
-        raise DataError(f"{path}: the column {twice[0]} is there twice; remove or rename one.")
+        raise DataError(
+            f"{path}: the column {twice[0]} is there twice; remove or rename one.", ErrorKind.CONFLICT, twice[0]
+        )
     if missing := [column for column in required if column not in names.values()]:
-        raise DataError(f"{path}: no column {', '.join(missing)} (found: {', '.join(header)}); fetch it again.")
+        raise DataError(
+            f"{path}: no column {', '.join(missing)} (found: {', '.join(header)}); fetch it again.",
+            ErrorKind.MISSING,
+            missing[0],
+        )
     return Table(
         tuple(names.values()), tuple(_row(path, line, row, names, required) for line, row in rows if any(row.values()))
     )
@@ -73,7 +87,7 @@ def _row(
     where = f"{path}:{line}"
     cells = {names[column]: cell for column, cell in row.items() if column in names and cell is not None}
     if short := [column for column in required if column not in cells]:
-        raise DataError(f"{where}: the row ends before {short[0]}; complete it.")
+        raise DataError(f"{where}: the row ends before {short[0]}; complete it.", ErrorKind.DAMAGED, short[0])
     return TableRow(where, line, cells)
 
 
@@ -91,6 +105,8 @@ def is_pointer(path: Path) -> bool:
 
 class MissingMedia(DataError):
     """Files that tables name are not there; ``lines`` says of each which, and where it is named."""
+
+    kind = ErrorKind.MISSING
 
     def __init__(self, lines: Collection[str]) -> None:
         self.lines = tuple(lines)
@@ -124,7 +140,9 @@ class MediaFinder:
         try:
             return check_inside(text)
         except ValueError as error:
-            raise DataError(f"{where}: {error}; write it relative to the data folder, without '..'.") from error
+            raise DataError(
+                f"{where}: {error}; write it relative to the data folder, without '..'.", ErrorKind.INVALID, "path"
+            ) from error
 
     def find(self, where: str, path: str) -> Media:
         """The file of a path that :meth:`inside` returned; :meth:`refuse_missing` tells of one that is not there.
@@ -159,7 +177,9 @@ class MediaFinder:
             if len(fitting) > 1:
                 raise DataError(
                     f"{where}: {path} is not there, and both {fitting[0]} and {fitting[1]} may be meant; "
-                    "correct the row."
+                    "correct the row.",
+                    ErrorKind.CONFLICT,
+                    "path",
                 )
             if fitting:
                 return fitting[0]

@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from vapbench.core.case import Case, Category, Name
-from vapbench.errors import DataError, UsageError, did_you_mean
+from vapbench.errors import DataError, ErrorKind, UsageError, did_you_mean
 from vapbench.files.parsing import read_yaml
 from vapbench.files.resources import resource
 
@@ -62,7 +62,7 @@ def find_task(name: str) -> Task:
         return _read(Path(name))
     tasks = load_tasks()
     if name not in tasks:
-        raise UsageError(f"Unknown task {name!r}.{did_you_mean(name, tasks)}")
+        raise UsageError(f"Unknown task {name!r}.{did_you_mean(name, tasks)}", ErrorKind.UNKNOWN, "task")
     return tasks[name]
 
 
@@ -74,7 +74,11 @@ def conditions_of(task: Task, within: tuple[str, ...] = ()) -> frozenset[str]:
         DataError: tasks include each other in a circle.
     """
     if task.name in within:
-        raise DataError(f"Tasks include each other: {' -> '.join([*within, task.name])}; drop one of the includes.")
+        raise DataError(
+            f"Tasks include each other: {' -> '.join([*within, task.name])}; drop one of the includes.",
+            ErrorKind.CONFLICT,
+            "includes",
+        )
     included = (conditions_of(find_task(name), (*within, task.name)) for name in task.includes)
     return frozenset(task.conditions).union(*included)
 
@@ -143,10 +147,16 @@ def _load(folder: Path) -> Sequence[tuple[str, Task]]:
     for path in sorted(folder.glob("*.yaml")):
         task = _read(path)
         if task.name in tasks:
-            raise DataError(f"{path}: a task named {task.name!r} exists already; rename this one.")
+            raise DataError(
+                f"{path}: a task named {task.name!r} exists already; rename this one.", ErrorKind.CONFLICT, "name"
+            )
         for condition in task.conditions:
             if condition in listed:
-                raise DataError(f"{path}: {condition} is listed under {listed[condition].name} already; keep one.")
+                raise DataError(
+                    f"{path}: {condition} is listed under {listed[condition].name} already; keep one.",
+                    ErrorKind.CONFLICT,
+                    "conditions",
+                )
             listed[condition] = task
         tasks[task.name] = task
     return tuple(tasks.items())
@@ -156,9 +166,21 @@ def _read(path: Path) -> Task:
     try:
         return Task.model_validate(read_yaml(path))
     except FileNotFoundError:
-        raise UsageError(f"{path}: no such task file; write it, or see: vapbench list tasks") from None
+        raise UsageError(
+            f"{path}: no such task file; write it, or see: vapbench list tasks", ErrorKind.MISSING, "task"
+        ) from None
     except (yaml.YAMLError, ValidationError) as error:
-        raise DataError(f"{path}: {explain(error)}") from error
+        raise malformed(path, error) from error
+
+
+def malformed(where: object, error: yaml.YAMLError | ValidationError, advice: str = "") -> DataError:
+    """The error to raise for a YAML or validation error, with the field that is to blame."""
+    said = f"{where}: {explain(error)}{advice}"
+    if isinstance(error, yaml.YAMLError):
+        return DataError(said, ErrorKind.DAMAGED)
+    first = _first(error)
+    kinds = {"extra_forbidden": ErrorKind.UNKNOWN, "missing": ErrorKind.MISSING}
+    return DataError(said, kinds.get(first["type"], ErrorKind.INVALID), _field(first))
 
 
 def explain(error: yaml.YAMLError | ValidationError) -> str:
@@ -167,11 +189,19 @@ def explain(error: yaml.YAMLError | ValidationError) -> str:
         return f"not valid YAML in line {error.problem_mark.line + 1}: {error.problem or error.context}"
     if isinstance(error, yaml.YAMLError):
         return f"not valid YAML: {' '.join(str(error).split())}"
-    errors = error.errors()
-    # A misspelt field is missing under one name and too much under the other: the latter is what was written.
-    first = next((item for item in errors if item["type"] == "extra_forbidden"), errors[0])
-    where = ".".join(str(part) for part in first["loc"]) or "the file"
+    first = _first(error)
+    where = _field(first) or "the file"
     if first["type"] != "extra_forbidden":
         return f"{where}: {first['msg'][0].lower()}{first['msg'][1:]}"
-    absent = [str(item["loc"][-1]) for item in errors if item["type"] == "missing"]
+    absent = [str(item["loc"][-1]) for item in error.errors() if item["type"] == "missing"]
     return f"{where}: there is no such field.{did_you_mean(where, absent) if absent else ''}"
+
+
+def _first(error: ValidationError) -> Any:
+    errors = error.errors()
+    # A misspelt field is missing under one name and too much under the other: the latter is what was written.
+    return next((item for item in errors if item["type"] == "extra_forbidden"), errors[0])
+
+
+def _field(item: Any) -> str:
+    return ".".join(str(part) for part in item["loc"])

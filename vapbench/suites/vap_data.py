@@ -18,10 +18,10 @@ from typing import Literal
 from pydantic import ValidationError
 
 from vapbench.core.case import Case, CaseNote, ClipSpec, Reference
-from vapbench.errors import DataError
+from vapbench.errors import DataError, ErrorKind
 from vapbench.files.text import some
 from vapbench.suites.table import MediaFinder, identifiers, read_table
-from vapbench.suites.tasks import categories, explain
+from vapbench.suites.tasks import categories, malformed
 from vapbench.suites.vap_index import ListedVideo, VideoIndex, is_valid
 from vapbench.suites.vap_layout import BENCHMARK, INDEX, PUBLISHED, Layout, find_layout
 
@@ -78,7 +78,9 @@ def training_rows(data: Path) -> list[TrainingRow]:
     # Whatever table was named: what is held out decides what may be trained on.
     layout = find_layout(data.parent if data.is_file() else data)
     if layout.index is None:
-        raise DataError(f"{data}: no {INDEX} there, which says what may be trained on; check --data.")
+        raise DataError(
+            f"{data}: no {INDEX} there, which says what may be trained on; check --data.", ErrorKind.MISSING, "data"
+        )
     finder = MediaFinder(layout.folder, layout.bases)
     index = VideoIndex(layout.index, finder)
     held_out = set()
@@ -92,7 +94,9 @@ def training_rows(data: Path) -> list[TrainingRow]:
         listed = index.one_of(found)
         if listed.path in held_out:
             raise DataError(
-                f"{listed.where}: {listed.path} is in {BENCHMARK} and must not be trained on; correct the split."
+                f"{listed.where}: {listed.path} is in {BENCHMARK} and must not be trained on; correct the split.",
+                ErrorKind.CONFLICT,
+                "split",
             )
         rows.append(TrainingRow(listed.where, listed.path, listed.caption, listed.kind, finder))
     index.report()
@@ -139,7 +143,7 @@ def _read_benchmark(path: Path, finder: MediaFinder) -> list[_Wanted]:
     cases: dict[_Wanted, str] = {}
     rows = read_table(path, _COLUMNS).rows
     if not rows:
-        raise DataError(f"{path}: no rows below the header; fetch the file again.")
+        raise DataError(f"{path}: no rows below the header; fetch the file again.", ErrorKind.MISSING)
     valid = [row for row in rows if is_valid(row)]
     for row in valid:
         reference = (finder.inside(row.where, row["ref_video_path"]), row["ref_video_caption"])
@@ -176,7 +180,11 @@ def _held_out(layout: Layout, index: VideoIndex) -> list[_Wanted]:
         log.warning("%s: %d held-out rows have _valid <= 0, and are left out.", layout.index, invalid)
     kept = [case for case in cases if case.references]
     if not kept:
-        raise DataError(f"{layout.index}: no held-out row (split other than train) with a reference; check --data.")
+        raise DataError(
+            f"{layout.index}: no held-out row (split other than train) with a reference; check --data.",
+            ErrorKind.MISSING,
+            "split",
+        )
     why = "" if layout.chosen else f"{layout.folder}: no {BENCHMARK} there, nor in a folder {PUBLISHED}. "
     log.warning("%sThe %d held-out rows of %s are the cases: not the paper's.", why, len(kept), layout.index)
     return kept
@@ -201,7 +209,11 @@ def _looked_up(case: _Wanted, index: VideoIndex, train_references: str) -> _Want
     target = index.find(case.target, case.where)
     advice = "a model may have seen it. Remove the row, or correct the split."
     if target and target.trains:
-        raise DataError(f"{case.where}: its target {case.target} is in the train split ({_short(target)}): {advice}")
+        raise DataError(
+            f"{case.where}: its target {case.target} is in the train split ({_short(target)}): {advice}",
+            ErrorKind.CONFLICT,
+            "target",
+        )
     notes = list(case.notes)
     if target is None:
         notes.append(CaseNote(kind="leaks-unchecked", detail=case.target))
@@ -210,7 +222,11 @@ def _looked_up(case: _Wanted, index: VideoIndex, train_references: str) -> _Want
         if not listed or not listed.trains:
             continue
         if train_references == "refuse":
-            raise DataError(f"{case.where}: its reference {path} is in the train split ({_short(listed)}): {advice}")
+            raise DataError(
+                f"{case.where}: its reference {path} is in the train split ({_short(listed)}): {advice}",
+                ErrorKind.CONFLICT,
+                "reference",
+            )
         notes.append(CaseNote(kind="train-reference", detail=path))
     return replace(case, listed=target, notes=tuple(notes))
 
@@ -276,11 +292,15 @@ def _case(item: _Wanted, name: str, finder: MediaFinder, category: dict[str, str
             }
         )
     except ValidationError as error:
-        raise DataError(f"{item.where}: {explain(error)}") from error
+        raise malformed(item.where, error) from error
 
 
 def _condition(item: _Wanted) -> str:
     condition = item.listed.kind if item.listed else PurePosixPath(item.target).parent.name
     if not condition:
-        raise DataError(f"{item.where}: no condition for {item.target}; list it in {INDEX} with its kind.")
+        raise DataError(
+            f"{item.where}: no condition for {item.target}; list it in {INDEX} with its kind.",
+            ErrorKind.MISSING,
+            "condition",
+        )
     return condition

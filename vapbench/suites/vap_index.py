@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
-from vapbench.errors import DataError
+from vapbench.errors import DataError, ErrorKind
 from vapbench.files.parsing import parse_json
 from vapbench.files.text import some
 from vapbench.suites.table import MediaFinder, TableRow, read_table
@@ -85,7 +85,11 @@ class ListedVideo:
             DataError: the split is blank.
         """
         if not self.row["split"]:
-            raise DataError(f"{self.where}: split is blank; write train or test, or a leak could not be told.")
+            raise DataError(
+                f"{self.where}: split is blank; write train or test, or a leak could not be told.",
+                ErrorKind.MISSING,
+                "split",
+            )
         return self.row["split"].casefold().startswith("train")
 
     @cached_property
@@ -99,9 +103,17 @@ class ListedVideo:
         try:
             value = parse_json(text) if text else []
         except ValueError as error:
-            raise DataError(f"{self.where}: ref_video_paths is not a JSON list ({error}); correct the row.") from error
+            raise DataError(
+                f"{self.where}: ref_video_paths is not a JSON list ({error}); correct the row.",
+                ErrorKind.INVALID,
+                "ref_video_paths",
+            ) from error
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            raise DataError(f"{self.where}: ref_video_paths must be a JSON list of paths; correct the row.")
+            raise DataError(
+                f"{self.where}: ref_video_paths must be a JSON list of paths; correct the row.",
+                ErrorKind.INVALID,
+                "ref_video_paths",
+            )
         return tuple(self.finder.inside(self.where, item) for item in value)
 
     @property
@@ -181,7 +193,9 @@ class VideoIndex:
             if differing := [column for column in columns if other.row[column] != first.row[column]]:
                 raise DataError(
                     f"{other.where}: {other.path} is listed already in line {first.row.line}, with another "
-                    f"{differing[0]}; remove one."
+                    f"{differing[0]}; remove one.",
+                    ErrorKind.CONFLICT,
+                    differing[0],
                 )
         return first
 
@@ -238,4 +252,6 @@ def _number(row: TableRow, column: str) -> float | None:
     try:
         return float(row[column])
     except ValueError:
-        raise DataError(f"{row.where}: {column} is {row[column]!r}, not a number; correct the row.") from None
+        raise DataError(
+            f"{row.where}: {column} is {row[column]!r}, not a number; correct the row.", ErrorKind.INVALID, column
+        ) from None

@@ -12,7 +12,7 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-from vapbench.errors import DataError
+from vapbench.errors import DataError, ErrorKind
 from vapbench.files.atomic import file_sha256
 from vapbench.suites.table import read_table
 
@@ -63,7 +63,9 @@ def find_layout(data: Path) -> Layout:
         hint = f"did you mean --data {inside}?" if inside else "check --data."
         raise DataError(
             f"{data}: neither {BENCHMARK} nor {INDEX} is there, nor {PUBLISHED}/{BENCHMARK}; {hint} "
-            "How to get the data: docs/reference/suites.md"
+            "How to get the data: docs/reference/suites.md",
+            ErrorKind.MISSING,
+            "data",
         )
     return Layout(index.parent if index else folder, benchmark, index)
 
@@ -90,7 +92,9 @@ def _first(path: Path) -> Path | None:
 
 def _only(one: Path | None, other: Path | None) -> Path | None:
     if one and other and file_sha256(one) != file_sha256(other):
-        raise DataError(f"{one} and {other} differ; say which holds the cases: --data {other}")
+        raise DataError(
+            f"{one} and {other} differ; say which holds the cases: --data {other}", ErrorKind.CONFLICT, "data"
+        )
     return one or other
 
 
@@ -105,6 +109,10 @@ def _snapshot(data: Path) -> Path:
     if current not in found:
         current = found[0] if len(found) == 1 else None
     if current is None:
-        raise DataError(f"{data}: a download cache of {len(found)} snapshots; name one: --data {snapshots}/COMMIT")
+        raise DataError(
+            f"{data}: a download cache of {len(found)} snapshots; name one: --data {snapshots}/COMMIT",
+            ErrorKind.CONFLICT,
+            "data",
+        )
     log.warning("%s is a download cache: its snapshot %s is read.", data, current.name)
     return current

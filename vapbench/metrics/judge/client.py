@@ -14,7 +14,7 @@ from threading import Lock
 from typing import Any
 from urllib.parse import urlsplit
 
-from vapbench.errors import UsageError, VapbenchError
+from vapbench.errors import ErrorKind, UsageError, VapbenchError
 from vapbench.files.download import bypass_proxy_locally, proxy_note
 from vapbench.files.parsing import parse_json
 from vapbench.metrics.base import Budget
@@ -34,6 +34,8 @@ _NO_HEADERS: Mapping[str, str] = {}
 
 class JudgeUnreachable(VapbenchError):
     """The endpoint refused, or gave no answer after every attempt."""
+
+    kind = ErrorKind.UNREACHABLE
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from vapbench.core.case import Case
-from vapbench.errors import UsageError
+from vapbench.errors import ErrorKind, UsageError
 from vapbench.files.atomic import atomic_path
 from vapbench.methods.hardware import GPUS, Resources
 from vapbench.metrics.base import PaidMetric, weights_of
@@ -45,7 +45,9 @@ class RayExecutor:
             UsageError: Ray is not installed, the device is one that Ray hands out itself, or no cluster answers.
         """
         if settings.device not in ("auto", "cpu", "cuda"):
-            raise UsageError(f"--device {settings.device}: Ray picks which; give cpu, cuda or auto.")
+            raise UsageError(
+                f"--device {settings.device}: Ray picks which; give cpu, cuda or auto.", ErrorKind.CONFLICT, "device"
+            )
         self._settings, self._options = settings, settings.ray or OnRay()
         self._has, gpu_gb = _connect(self._options)
         # Of a cluster that grows, the nodes with a GPU may still be missing; whoever writes cuda knows of them.
@@ -239,7 +241,7 @@ def _connect(options: OnRay) -> tuple[dict[str, float], float | None]:
     try:
         import ray
     except ImportError:
-        raise UsageError('--executor ray needs Ray: pip install "vapbench[ray]"') from None
+        raise UsageError('--executor ray needs Ray: pip install "vapbench[ray]"', ErrorKind.MISSING, "ray") from None
     if not ray.is_initialized():
         _start(options)
     has = ray.cluster_resources()
@@ -266,4 +268,4 @@ def _start(options: OnRay) -> None:
     except Exception as error:
         # Ray has no type for it: a plain Exception where a node takes too long to start, a ConnectionError elsewhere.
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UsageError(f"{said} ({reason}){hint}.") from error
+        raise UsageError(f"{said} ({reason}){hint}.", ErrorKind.UNREACHABLE, "ray_address") from error

@@ -15,7 +15,7 @@ from threading import Event, Lock
 from typing import Any, Generic, Protocol, TypeVar
 
 from vapbench.core.registry import PLUGIN, load_module
-from vapbench.errors import UsageError, VapbenchError
+from vapbench.errors import ErrorKind, UsageError, VapbenchError
 from vapbench.methods.hardware import Resources
 from vapbench.results.rows import Failure
 from vapbench.running.threads import StopFlag
@@ -356,7 +356,9 @@ def _packed(worker: Worker, name: str) -> tuple[Any, list[Path]]:
     except Exception as error:
         raise UsageError(
             f"What is needed to {name} cannot be sent to another process ({error}); keep open files, locks and "
-            "models out of __init__, where setup(device) can make them, or use --executor local."
+            "models out of __init__, where setup(device) can make them, or use --executor local.",
+            ErrorKind.CONFLICT,
+            "executor",
         ) from error
 
 

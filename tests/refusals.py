@@ -1,0 +1,21 @@
+"""What an error says to a program: its class, its kind, and the name of what is to blame."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+import pytest
+
+from vapbench.errors import ErrorKind, VapbenchError
+
+E = TypeVar("E", bound=VapbenchError)
+
+
+@contextmanager
+def refuses(error: type[E], kind: ErrorKind, field: str = "") -> Iterator[pytest.ExceptionInfo[E]]:
+    """Assert that an error of this class, kind and field is raised; its sentence is the caller's to read, once."""
+    with pytest.raises(error) as caught:
+        yield caught
+    assert (caught.value.kind, caught.value.field) == (kind, field), str(caught.value)
