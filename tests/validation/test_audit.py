@@ -101,7 +101,7 @@ def test_a_metric_that_breaks_its_promise_is_caught(own: Path, videos: Path) -> 
     caught = CliRunner().invoke(app, ["check", "metric", f"{own}:Lying", *where])
     assert caught.exit_code == 1
     assert "declared invariant to darker, and is not" in caught.output
-    # Eighty columns are enough for every number; only the explanation is cut.
+    assert "H.264 at a rate factor of 35\n" in re.sub(r" +\n", "\n", caught.output), "a file has room for every word"
     assert re.search(r"  darker +sees +-\d\d\.\d\d \[-\d\d\.\d\d, -\d\d\.\d\d\] +100 %", caught.output), caught.output
     honest = CliRunner().invoke(app, ["check", "metric", f"{own}:Brightness", *where, "--json"])
     assert honest.exit_code == 0, honest.output

@@ -122,6 +122,7 @@ def test_figure_page_and_rows_are_written_and_say_the_same(said: dict[str, dict[
     rows = json.loads((folder / "probe.json").read_text(encoding="utf-8"))
     assert (rows["schema"], rows["column"]) == (1, "semantic_alignment[embedding]")
     figure = (folder / "probe.svg").read_text(encoding="utf-8")
+    assert rows["drawn"] == "cases within these conditions" and rows["drawn"] in figure, "3 conditions are not drawn"
     assert (folder / "probe.pdf").read_bytes().startswith(b"%PDF") and (folder / "probe.png").stat().st_size > 1000
     page = (folder / "index.html").read_text(encoding="utf-8")
     for method in rows["methods"]:

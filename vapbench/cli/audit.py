@@ -82,7 +82,12 @@ def check_metric(
     raise typer.Exit(1 if any(found.broken for found in audits) else 0)
 
 
+_WHOLE = 120
+"""Letters of a line where no terminal is narrower: a file has room for every word."""
+
+
 def _print(found: Audit) -> None:
+    from rich.console import Console
     from rich.table import Table
 
     from vapbench.core.console import output
@@ -98,7 +103,8 @@ def _print(found: Audit) -> None:
         table.add_column(no_wrap=True, overflow="ellipsis")
         for effect, row in zip(found.effects, rows, strict=True):
             table.add_row(*row, EDITS[effect.edit].what, style=_STYLES[effect.verdict])
-        output().print(table)
+        console = output() if output().is_terminal else Console(highlight=False, width=_WHOLE)
+        console.print(table)
     if found.broken:
         names = ", ".join(found.broken)
         output().print(f"  declared invariant to {names}, and is not", style="red", markup=False)

@@ -44,7 +44,7 @@ def figure_of(report: Report) -> EffectsFigure:
         scores=tuple(tuple(_score(method, cell, report) for cell in cells) for method in report.methods),
         effects=tuple(effect_name(name) for name in effects),
         differences=tuple(tuple(_effect(method, name, report) for name in effects) for method in report.methods),
-        footer="bars: 95 % intervals, clustered by condition · hollow: outputs unchanged, by pixels · left out: what "
+        footer=f"bars: 95 % intervals, of {report.drawn} · hollow: outputs unchanged, by pixels · left out: what "
         "lacks cases",
     )
 

@@ -65,6 +65,8 @@ class Report:
     contrast: CaptionLevel
     cases: int
     conditions: int
+    drawn: str
+    """What intervals take for drawn at random: conditions, or cases within these conditions."""
     methods: tuple[MethodReport, ...]
     notes: tuple[str, ...]
 
@@ -87,6 +89,7 @@ def analyse(setting: Setting) -> Report:
         contrast=setting.contrast,
         cases=len(cases),
         conditions=len(conditions),
+        drawn=units.how,
         methods=tuple(_method(setting, probe, units, (low, high)) for probe in setting.probes),
         notes=tuple(_notes(setting, units)),
     )
