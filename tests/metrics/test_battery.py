@@ -12,9 +12,10 @@ import pytest
 from PIL import Image
 
 from tests.metrics.conftest import CPU, moving_clip, noisy
+from tests.refusals import refuses
 from vapbench.core.case import Case, Media
 from vapbench.core.clip import Clip, resize_clip
-from vapbench.errors import NotApplicable, VapbenchError
+from vapbench.errors import ErrorKind, NotApplicable, VapbenchError
 from vapbench.metrics import REGISTRY, resolve
 from vapbench.metrics.base import Metric, Score, weights_of
 
@@ -156,13 +157,13 @@ def _score_long(name: str, frames: int, score: Scorer) -> Score:
 @pytest.mark.parametrize("name", [name for name in ALL if "prompt" in resolve(name)[0].needs])
 @pytest.mark.parametrize("caption", [None, ""])
 def test_a_missing_caption_is_unscored(name: str, caption: str | None, score: Scorer) -> None:
-    with pytest.raises(NotApplicable, match="caption"):
+    with refuses(NotApplicable, ErrorKind.NOT_APPLICABLE, "prompt"):
         score(name, moving_clip(), caption=caption)
 
 
 @pytest.mark.parametrize("name", [name for name in ALL if "target" in resolve(name)[0].needs])
 def test_a_missing_ground_truth_is_unscored(name: str, score: Scorer) -> None:
-    with pytest.raises(NotApplicable, match="ground-truth"):
+    with refuses(NotApplicable, ErrorKind.NOT_APPLICABLE, "target"):
         score(name, moving_clip(), target=None)
 
 

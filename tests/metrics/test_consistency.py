@@ -13,9 +13,10 @@ import torch
 from safetensors.torch import load_file
 
 from tests.metrics.conftest import CPU, TinyWeights, moving_clip, view
+from tests.refusals import refuses
 from vapbench.core.case import Case
 from vapbench.core.clip import Clip
-from vapbench.errors import WeightsError
+from vapbench.errors import ErrorKind, WeightsError
 from vapbench.metrics import resolve
 from vapbench.metrics.base import Metric, Score
 from vapbench.metrics.consistency import SubjectConsistency, consistency
@@ -130,5 +131,5 @@ def test_a_frozen_video_is_wholly_consistent(name: str, build: Callable[[str], M
 
 
 def test_a_checkpoint_of_another_model_is_refused(tiny: TinyWeights) -> None:
-    with pytest.raises(WeightsError, match="DINO"):
+    with refuses(WeightsError, ErrorKind.INVALID, "weights"):
         SubjectConsistency(weights=tiny.raft).setup(CPU)

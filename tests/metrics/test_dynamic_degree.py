@@ -13,8 +13,9 @@ import torch
 from safetensors.torch import load_file
 
 from tests.metrics.conftest import CPU, TinyWeights, moving_clip, view
+from tests.refusals import refuses
 from vapbench.core.clip import Clip
-from vapbench.errors import NotApplicable, UsageError, WeightsError
+from vapbench.errors import ErrorKind, NotApplicable, UsageError, WeightsError
 from vapbench.metrics import resolve
 from vapbench.metrics.base import Metric, weights_of
 from vapbench.metrics.dynamic_degree import (
@@ -164,13 +165,13 @@ def test_a_close_decision_is_made_again_exactly(
 
 def test_two_sampled_frames_are_unscored_without_the_quirk(build: Callable[[str], Metric]) -> None:
     clip = moving_clip(4, fps=16)
-    with pytest.raises(NotApplicable, match="too few frames: 2 after sampling every 2"):
+    with refuses(NotApplicable, ErrorKind.NOT_APPLICABLE, "frames"):
         build("dynamic_degree[raft]").score(view(clip), None)  # type: ignore[arg-type]
 
 
 def test_frames_too_small_for_raft_are_unscored(build: Callable[[str], Metric]) -> None:
     small = moving_clip(5, 120, 200)
-    with pytest.raises(NotApplicable, match="200x120 is too small for RAFT"):
+    with refuses(NotApplicable, ErrorKind.NOT_APPLICABLE, "size"):
         build("dynamic_degree[raft]").score(view(small), None)  # type: ignore[arg-type]
     assert build("dynamic_degree[dis]").score(view(small), None).value is not None  # type: ignore[arg-type]
 
@@ -184,7 +185,7 @@ def test_dis_takes_tiny_frames(size: tuple[int, int], build: Callable[[str], Met
 def test_frames_too_small_for_any_flow_are_unscored(build: Callable[[str], Metric]) -> None:
     clip = moving_clip(3, 8, 8)
     for name in ("dynamic_degree[dis]", "motion_smoothness[warp]"):
-        with pytest.raises(NotApplicable, match="too small"):
+        with refuses(NotApplicable, ErrorKind.NOT_APPLICABLE, "size"):
             build(name).score(view(clip), None)  # type: ignore[arg-type]
 
 
@@ -224,7 +225,7 @@ def test_weights_enter_the_key(tiny: TinyWeights) -> None:
 
 
 def test_a_named_checkpoint_must_exist(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no such checkpoint"):
+    with refuses(UsageError, ErrorKind.MISSING, "weights"):
         RaftDynamicDegree(weights=tmp_path / "absent.pth")
 
 

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from tests.metrics.conftest import CPU, TinyWeights, moving_clip, view
+from tests.refusals import refuses
 from vapbench.core.case import Case
-from vapbench.errors import NotApplicable, UsageError, WeightsError
+from vapbench.errors import ErrorKind, NotApplicable, UsageError, WeightsError
 from vapbench.metrics import resolve
 from vapbench.metrics.base import Metric
 from vapbench.metrics.judge.form import Form, rating_form
@@ -59,9 +60,9 @@ def test_other_weights_are_another_column(tiny: TinyWeights, tmp_path: Path) -> 
 def test_without_a_model_it_says_how_to_get_one(tmp_path: Path) -> None:
     with pytest.raises(NotApplicable, match="hf download .* --local-dir DIR.*weights=DIR"):
         resolve(NAME)[0].setup(CPU)
-    with pytest.raises(UsageError, match="no such checkpoint"):
+    with refuses(UsageError, ErrorKind.MISSING, "weights"):
         resolve(f"{NAME}:weights={tmp_path}/nothing")
-    with pytest.raises(WeightsError, match="no image-text-to-text model"):
+    with refuses(WeightsError, ErrorKind.INVALID, "weights"):
         resolve(f"{NAME}:weights={tmp_path}")[0].setup(CPU)
 
 

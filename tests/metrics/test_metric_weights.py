@@ -21,8 +21,9 @@ import torch
 from safetensors.torch import save_file
 
 from tests.metrics.conftest import parity_tensors
+from tests.refusals import refuses
 from vapbench.checkpoints import catalogue as weights
-from vapbench.errors import NotApplicable, UsageError, WeightsError
+from vapbench.errors import ErrorKind, NotApplicable, UsageError, WeightsError
 from vapbench.metrics.features.amt import AmtInterpolator
 from vapbench.metrics.features.clip import ClipWeights
 
@@ -80,7 +81,7 @@ def test_absent_weights_name_the_command() -> None:
 
 
 def test_unknown_names_have_a_suggestion() -> None:
-    with pytest.raises(UsageError, match="Did you mean raft-large"):
+    with refuses(UsageError, ErrorKind.UNKNOWN, "weights"):
         weights.locate("raft")
 
 
@@ -121,7 +122,7 @@ def test_fetching_mends_what_is_damaged(served: Path) -> None:
 
 def test_a_failed_download_leaves_nothing(served: Path) -> None:
     served.unlink()
-    with pytest.raises(WeightsError, match="404"):
+    with refuses(WeightsError, ErrorKind.UNREACHABLE, "weights"):
         weights.fetch("laion-aesthetic")
     assert weights.locate("laion-aesthetic") is None
     assert [path for path in weights.folders()[0].rglob("*") if path.is_file()] == []
@@ -149,7 +150,7 @@ def test_a_damaged_lock_file_is_named(text: str, tmp_path: Path, monkeypatch: py
     monkeypatch.setenv("VAPBENCH_WEIGHTS", str(tmp_path))
     (tmp_path / weights.CATALOGUE["laion-aesthetic"].file).write_bytes(CONTENT)
     (tmp_path / weights.LOCK_FILE).write_text(text)
-    with pytest.raises(WeightsError, match=r"weights\.lock\.json holds no hashes of weights .*; repair or remove it"):
+    with refuses(WeightsError, ErrorKind.DAMAGED, "weights.lock.json"):
         weights.verify("laion-aesthetic")
 
 
@@ -184,7 +185,7 @@ def test_tensors_are_read_from_both_formats(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"not a checkpoint", pickle.dumps(Path("x"), protocol=2)])
 def test_checkpoints_that_are_not_tensors_are_refused(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "a.pth").write_bytes(content)
-    with pytest.raises(WeightsError, match="not a readable checkpoint"):
+    with refuses(WeightsError, ErrorKind.DAMAGED, "weights"):
         weights.load_tensors(tmp_path / "a.pth")
 
 
@@ -198,9 +199,9 @@ def test_offline_nothing_is_fetched(served: Path, monkeypatch: pytest.MonkeyPatc
 def test_nested_checkpoints_and_absent_files_are_refused(tmp_path: Path) -> None:
     for name, content in (("nested", {"a": {"b": torch.ones(1)}}), ("empty", {"state_dict": {}}), ("list", [1])):
         torch.save(content, tmp_path / f"{name}.pth")
-        with pytest.raises(WeightsError, match="flat dictionary"):
+        with refuses(WeightsError, ErrorKind.INVALID, "weights"):
             weights.load_tensors(tmp_path / f"{name}.pth")
-    with pytest.raises(WeightsError, match="no such checkpoint"):
+    with refuses(WeightsError, ErrorKind.MISSING, "weights"):
         weights.load_tensors(tmp_path / "absent.pth")
 
 
@@ -253,7 +254,7 @@ class TestWhatTrainersSave:
         with pytest.raises(WeightsError, match=r"holds numpy.*multiarray\.scalar, and only tensors.*safetensors"):
             weights.load_tensors(path)
         assert weights.load_tensors(path, numpy_values=True).keys() == self.TENSORS.keys()
-        with pytest.raises(WeightsError, match="not a readable checkpoint"):
+        with refuses(WeightsError, ErrorKind.DAMAGED, "weights"):
             weights.load_tensors(saved({"state_dict": self.TENSORS, "x": np.array([{}], object)}), numpy_values=True)
 
     def test_objects_beside_tensors_are_named_and_not_to_be_fetched_again(self, saved: Callable[[Any], Path]) -> None:

@@ -9,10 +9,11 @@ import pytest
 
 from tests.metrics.conftest import CPU, texture
 from tests.metrics.test_camera_agreement import clip_of
+from tests.refusals import refuses
 from vapbench.core.case import Case, ClipSpec, Media, Reference
 from vapbench.core.clip import Clip
 from vapbench.core.video import write_lossless
-from vapbench.errors import NotApplicable
+from vapbench.errors import ErrorKind, NotApplicable
 from vapbench.metrics.base import Score
 from vapbench.metrics.motion_agreement import STILL, MotionAgreement, motion, motion_of, pace
 from vapbench.metrics.view import ClipView
@@ -82,5 +83,5 @@ def test_a_reference_in_which_nothing_moves_is_noted(tmp_path: Path) -> None:
 
 def test_one_frame_has_no_motion(tmp_path: Path) -> None:
     clip = hopping(frames=2)
-    with pytest.raises(NotApplicable, match="at least 2 frames"):
+    with refuses(NotApplicable, ErrorKind.NOT_APPLICABLE, "frames"):
         agreement(Clip(clip.frames[:1], FPS), clip, tmp_path)

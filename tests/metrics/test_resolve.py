@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.metrics.conftest import CPU, TinyWeights, moving_clip, view
+from tests.refusals import refuses
 from vapbench.core.case import Case
-from vapbench.errors import UsageError, VapbenchError
+from vapbench.errors import ErrorKind, UsageError, VapbenchError
 from vapbench.metrics import REGISTRY, resolve
 from vapbench.metrics.base import Metric
 
@@ -129,7 +130,7 @@ def test_a_metric_from_a_file(own: Path, case: Case) -> None:
 
 
 def test_a_file_cannot_take_a_built_in_name(own: Path) -> None:
-    with pytest.raises(UsageError, match="'temporal_flickering' is taken"):
+    with refuses(UsageError, ErrorKind.CONFLICT, "name"):
         resolve(f"{own}:Taken")
 
 
@@ -139,7 +140,7 @@ def test_a_class_that_is_no_metric_is_refused(own: Path) -> None:
 
 
 def test_an_unknown_class_has_a_suggestion(own: Path) -> None:
-    with pytest.raises(UsageError, match="Did you mean Brightness"):
+    with refuses(UsageError, ErrorKind.UNKNOWN, "Brightnes"):
         resolve(f"{own}:Brightnes")
 
 

@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from tests.metrics.conftest import CPU, moving_clip, noisy, view
+from tests.refusals import refuses
 from vapbench.core.case import Case
 from vapbench.core.clip import Clip, resize_clip
-from vapbench.errors import NotApplicable, UsageError
+from vapbench.errors import ErrorKind, NotApplicable, UsageError
 from vapbench.metrics import resolve
 from vapbench.metrics.base import Score
 from vapbench.metrics.from_torchmetrics import image_classes
@@ -138,22 +139,22 @@ def test_what_is_not_supported_is_refused_at_once(text: str, message: str) -> No
 
 def test_options_the_class_refuses() -> None:
     metric, _ = resolve("torchmetrics:image.TotalVariation:reduction=median")
-    with pytest.raises(UsageError, match="refuses"):
+    with refuses(UsageError, ErrorKind.INVALID):
         metric.setup(CPU)
 
 
 def test_options_that_do_not_give_a_number(case: Case) -> None:
-    with pytest.raises(UsageError, match="does not give one number"):
+    with refuses(UsageError, ErrorKind.INVALID):
         _score("torchmetrics:image.StructuralSimilarityIndexMeasure:return_full_image=true", moving_clip(), case)
 
 
 def test_infinite_values_are_unscored(case: Case) -> None:
     clip = moving_clip()
     still = Clip(np.repeat(clip.frames[:1], 3, axis=0), 8)
-    with pytest.raises(NotApplicable, match="inf"):
+    with refuses(NotApplicable, ErrorKind.NOT_APPLICABLE, "value"):
         _score("torchmetrics:image.PeakSignalNoiseRatio:against=image", still, case)
 
 
 def test_frames_too_small_for_the_class_are_unscored(case: Case) -> None:
-    with pytest.raises(NotApplicable, match="larger than"):
+    with refuses(NotApplicable, ErrorKind.NOT_APPLICABLE, "size"):
         _score("torchmetrics:image.MultiScaleStructuralSimilarityIndexMeasure", moving_clip(3, 64, 64), case)

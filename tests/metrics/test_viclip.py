@@ -13,9 +13,10 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from tests.metrics.conftest import CPU, TinyWeights, moving_clip, parity_tensors, view
+from tests.refusals import refuses
 from vapbench.core.case import Case
 from vapbench.core.clip import Clip
-from vapbench.errors import WeightsError
+from vapbench.errors import ErrorKind, WeightsError
 from vapbench.metrics.features.clip import prepare_rounded
 from vapbench.metrics.features.precision import exact_float32
 from vapbench.metrics.viclip_alignment import ViClipTextAlignment, middle_frames
@@ -132,5 +133,5 @@ def test_the_full_models_parameters(vectors: Path) -> None:
 
 
 def test_a_checkpoint_of_another_model_is_refused(tiny: TinyWeights) -> None:
-    with pytest.raises(WeightsError, match="ViCLIP"):
+    with refuses(WeightsError, ErrorKind.INVALID, "weights"):
         ViClipTextAlignment(weights=tiny.raft).setup(CPU)

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from vapbench.errors import NotApplicable, UsageError, WeightsError, did_you_mean, first_line
+from vapbench.errors import ErrorKind, NotApplicable, UsageError, WeightsError, did_you_mean, first_line
 from vapbench.files.atomic import TEMPORARY, atomic_path, cache_folder, chosen_cache, expand, file_sha256, write_json
 from vapbench.files.download import Progress, download, proxy_note
 from vapbench.files.parsing import parse_json
@@ -147,7 +147,7 @@ def find(name: str) -> MetricWeights:
         UsageError: there is none of that name (with a suggestion).
     """
     if name not in CATALOGUE:
-        raise UsageError(f"Unknown weights {name!r}.{did_you_mean(name, CATALOGUE)}")
+        raise UsageError(f"Unknown weights {name!r}.{did_you_mean(name, CATALOGUE)}", ErrorKind.UNKNOWN, "weights")
     return CATALOGUE[name]
 
 
@@ -193,7 +193,9 @@ def require(name: str) -> Path:
     path = locate(name)
     if path is None:
         raise NotApplicable(
-            f"the weights {name} are not on this machine; fetch them with: vapbench data weights fetch {name}"
+            f"the weights {name} are not on this machine; fetch them with: vapbench data weights fetch {name}",
+            ErrorKind.MISSING,
+            "weights",
         )
     return path
 
@@ -219,7 +221,9 @@ def fetch(name: str, *, progress: Progress | None = None) -> Path:
     path = folder / weights.file
     if offline():
         raise WeightsError(
-            f"{name}: not fetched, because HF_HUB_OFFLINE is set; unset it, or copy {weights.address} to {path}."
+            f"{name}: not fetched, because HF_HUB_OFFLINE is set; unset it, or copy {weights.address} to {path}.",
+            ErrorKind.UNREACHABLE,
+            "weights",
         )
     try:
         with atomic_path(path) as temporary:
@@ -227,7 +231,11 @@ def fetch(name: str, *, progress: Progress | None = None) -> Path:
             sha256 = _expected_sha256(weights, folder, temporary)
     except OSError as error:
         reason = str(error) or type(error).__name__
-        raise WeightsError(f"{name}: {weights.address}: {reason}; try again, or put the file at {path}.") from error
+        raise WeightsError(
+            f"{name}: {weights.address}: {reason}; try again, or put the file at {path}.",
+            ErrorKind.UNREACHABLE,
+            "weights",
+        ) from error
     _record(folder, weights, sha256)
     return path
 
@@ -277,7 +285,7 @@ def load_tensors(path: Path, *, numpy_values: bool = False) -> dict[str, torch.T
     import torch
 
     if not path.is_file():
-        raise WeightsError(f"{path}: no such checkpoint; check the path.")
+        raise WeightsError(f"{path}: no such checkpoint; check the path.", ErrorKind.MISSING, "weights")
     try:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
@@ -286,12 +294,18 @@ def load_tensors(path: Path, *, numpy_values: bool = False) -> dict[str, torch.T
         with torch.serialization.safe_globals(_numpy_values() if numpy_values else []):
             loaded = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        raise WeightsError(f"{path}: not a readable checkpoint: {unreadable(error)}") from error
+        raise WeightsError(
+            f"{path}: not a readable checkpoint: {unreadable(error)}", ErrorKind.DAMAGED, "weights"
+        ) from error
     while isinstance(loaded, dict) and (inner := [key for key in _STATE_DICTS if isinstance(loaded.get(key), dict)]):
         loaded = loaded[inner[0]]
     flat = isinstance(loaded, dict) and all(isinstance(value, torch.Tensor) for value in loaded.values())
     if not flat or not loaded:
-        raise WeightsError(f"{path}: expected a flat dictionary of tensors; save its state dict as safetensors.")
+        raise WeightsError(
+            f"{path}: expected a flat dictionary of tensors; save its state dict as safetensors.",
+            ErrorKind.INVALID,
+            "weights",
+        )
     for prefix in _WRAPPERS:
         if all(name.startswith(prefix) for name in loaded):
             loaded = {name.removeprefix(prefix): tensor for name, tensor in loaded.items()}
@@ -353,7 +367,9 @@ def _expected_sha256(weights: MetricWeights, folder: Path, path: Path) -> str:
     if not sha256.startswith(expected):
         raise WeightsError(
             f"{weights.name}: {weights.source} has SHA-256 {sha256[:12]}…, expected {expected[:12]}…; if its "
-            f"publisher replaced it on purpose, remove its entry from {folder / LOCK_FILE}."
+            f"publisher replaced it on purpose, remove its entry from {folder / LOCK_FILE}.",
+            ErrorKind.CONFLICT,
+            "sha256",
         )
     return sha256
 
@@ -375,7 +391,9 @@ def _read_lock(folder: Path) -> dict[str, dict[str, Any]]:
         reason = "a hash is no text"
     except (ValueError, AttributeError, LookupError, TypeError) as error:
         reason = str(error)
-    raise WeightsError(f"{path} holds no hashes of weights ({reason}); repair or remove it.")
+    raise WeightsError(
+        f"{path} holds no hashes of weights ({reason}); repair or remove it.", ErrorKind.DAMAGED, path.name
+    )
 
 
 def _record(folder: Path, weights: MetricWeights, sha256: str) -> None:

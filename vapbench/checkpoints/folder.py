@@ -6,7 +6,7 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
-from vapbench.errors import WeightsError, first_line
+from vapbench.errors import ErrorKind, WeightsError, first_line
 from vapbench.files.atomic import content_sha256, expand
 from vapbench.files.download import proxy_note
 from vapbench.files.resources import bundled_weights
@@ -80,7 +80,11 @@ def _local(weights: str) -> Path | None:
         return path
     # ``owner/name`` is a hub id; anything else that is spelled like a path was meant as one.
     if weights.startswith((".", "/", "~")) or weights.count("/") != 1:
-        raise WeightsError(f"{weights}: no such checkpoint folder; check weights=, or give a hub id (owner/name).")
+        raise WeightsError(
+            f"{weights}: no such checkpoint folder; check weights=, or give a hub id (owner/name).",
+            ErrorKind.MISSING,
+            "weights",
+        )
     return None
 
 
@@ -91,7 +95,9 @@ def _bundled(name: str) -> Path:
         parameter = "adapters" if part == "lora" else "weights"
         raise WeightsError(
             f"The weights {name} are not part of this installation ({path} is missing). "
-            f"Train them: vapbench train {suite} --out DIR, then give them to the method as {parameter}=DIR/{part}"
+            f"Train them: vapbench train {suite} --out DIR, then give them to the method as {parameter}=DIR/{part}",
+            ErrorKind.MISSING,
+            parameter,
         )
     return path
 
@@ -122,14 +128,20 @@ def _unreachable(weights: str, error: Exception, parameter: str) -> WeightsError
     if isinstance(error, GatedRepoError):
         return WeightsError(
             f"{weights} is gated: accept its licence at https://huggingface.co/{weights}, run hf auth login, "
-            "then run this again."
+            "then run this again.",
+            ErrorKind.UNREACHABLE,
+            "weights",
         )
     if isinstance(error, RepositoryNotFoundError):
         return WeightsError(
-            f"The hub has no repository {weights} that you may see; check {parameter}= for its spelling."
+            f"The hub has no repository {weights} that you may see; check {parameter}= for its spelling.",
+            ErrorKind.UNKNOWN,
+            parameter,
         )
     return WeightsError(
         f"{weights} is not on this machine and the hub cannot be reached ({first_line(error)}){proxy_note(ENDPOINT)}. "
         f"Where there is a network: hf download {weights} --local-dir DIR, then add {parameter}=DIR to the method: "
-        f"--method NAME:{parameter}=DIR"
+        f"--method NAME:{parameter}=DIR",
+        ErrorKind.UNREACHABLE,
+        parameter,
     )

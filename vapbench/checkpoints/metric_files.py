@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from vapbench.checkpoints.catalogue import locate
-from vapbench.errors import NotApplicable, UsageError
+from vapbench.errors import ErrorKind, NotApplicable, UsageError
 from vapbench.files.atomic import expand
 from vapbench.files.resources import bundled_weights
 
@@ -20,7 +20,7 @@ def present(path: Path | None) -> Path | None:
         return None
     path = expand(path)
     if not path.exists():
-        raise UsageError(f"{path}: no such checkpoint; check the path.")
+        raise UsageError(f"{path}: no such checkpoint; check the path.", ErrorKind.MISSING, "weights")
     # Not resolved: files of a hub cache are links whose targets have no suffix, which tells formats apart.
     return path.absolute()
 
@@ -50,6 +50,8 @@ def require_shipped(folder: Path | None, part: str) -> Path:
     if folder is None:
         raise NotApplicable(
             f"the mini suite's {part} is not in this installation; train it with `vapbench train mini --out DIR`, "
-            f"and give the metric DIR/{part}"
+            f"and give the metric DIR/{part}",
+            ErrorKind.MISSING,
+            "weights",
         )
     return folder

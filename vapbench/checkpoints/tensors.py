@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from vapbench.errors import WeightsError
+from vapbench.errors import ErrorKind, WeightsError
 from vapbench.files.parsing import parse_json
 from vapbench.files.text import some
 
@@ -64,11 +64,11 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         content = parse_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise WeightsError(f"{path} is missing; is the download complete?") from None
+        raise WeightsError(f"{path} is missing; is the download complete?", ErrorKind.MISSING, path.name) from None
     except (OSError, ValueError) as error:
-        raise WeightsError(f"{path} cannot be read: {error}") from None
+        raise WeightsError(f"{path} cannot be read: {error}", ErrorKind.DAMAGED, path.name) from None
     if not isinstance(content, dict):
-        raise WeightsError(f"{path} holds no JSON object.")
+        raise WeightsError(f"{path} holds no JSON object.", ErrorKind.INVALID, path.name)
     return content
 
 
@@ -87,15 +87,19 @@ def weight_files(folder: Path, stem: str) -> list[Path]:
         return [single]
     if not index.is_file():
         raise WeightsError(
-            f"{single} is missing, and so is {index.name} (only safetensors are read); is the download complete?"
+            f"{single} is missing, and so is {index.name} (only safetensors are read); is the download complete?",
+            ErrorKind.MISSING,
+            single.name,
         )
     weight_map = read_json(index).get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:
-        raise WeightsError(f"{index} has no weight_map.")
+        raise WeightsError(f"{index} has no weight_map.", ErrorKind.INVALID, index.name)
     shards = [folder / Path(str(name)).name for name in sorted(set(weight_map.values()))]
     for shard in shards:
         if not shard.is_file():
-            raise WeightsError(f"{shard} is missing, though {index.name} names it; download it again.")
+            raise WeightsError(
+                f"{shard} is missing, though {index.name} names it; download it again.", ErrorKind.MISSING, shard.name
+            )
     return shards
 
 
@@ -154,10 +158,22 @@ def check_tensors(files: Sequence[Path], expected: Mapping[str, Shape], ignored:
     where = files[0] if len(files) == 1 else f"{files[0].parent} ({len(files)} shards)"
     missing = [name for name in expected if name not in found]
     if missing:
-        raise WeightsError(f"{where} lacks {len(missing)} tensors that config.json calls for: {some(missing)}.")
+        raise WeightsError(
+            f"{where} lacks {len(missing)} tensors that config.json calls for: {some(missing)}.",
+            ErrorKind.MISSING,
+            "tensors",
+        )
     surplus = [name for name in found if name not in expected and not any(part in name for part in ignored)]
     if surplus:
-        raise WeightsError(f"{where} has {len(surplus)} tensors that config.json has no place for: {some(surplus)}.")
+        raise WeightsError(
+            f"{where} has {len(surplus)} tensors that config.json has no place for: {some(surplus)}.",
+            ErrorKind.UNKNOWN,
+            "tensors",
+        )
     for name, shape in expected.items():
         if found[name][0] != shape:
-            raise WeightsError(f"{found[name][1]}: {name} is {list(found[name][0])}, config.json needs {list(shape)}.")
+            raise WeightsError(
+                f"{found[name][1]}: {name} is {list(found[name][0])}, config.json needs {list(shape)}.",
+                ErrorKind.INVALID,
+                name,
+            )

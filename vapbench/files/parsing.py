@@ -17,7 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from vapbench.errors import DataError
+from vapbench.errors import DataError, ErrorKind
 
 DEEPEST = 64
 """Most levels of lists and objects within each other: whatever walks a value may recurse."""
@@ -254,7 +254,11 @@ def read_csv(path: Path, columns: Collection[str] = ()) -> tuple[list[str], list
             more cells than the header, a quote is never closed, or a cell is longer than 131,072 characters.
     """
     if (size := path.stat().st_size) > LARGEST_TABLE:
-        raise DataError(f"{path}: {size:,} bytes are more than the {LARGEST_TABLE:,} that are read; split it.")
+        raise DataError(
+            f"{path}: {size:,} bytes are more than the {LARGEST_TABLE:,} that are read; split it.",
+            ErrorKind.LIMIT,
+            "bytes",
+        )
     try:
         with path.open(encoding=encoding_of(path), newline="") as handle:
             before, first, mark = 0, handle.readline(_LONGEST_HEADER), ""
@@ -271,17 +275,27 @@ def read_csv(path: Path, columns: Collection[str] = ()) -> tuple[list[str], list
             known = {name.strip().lower(): name for name in columns}
             header = [known.get(name.strip().lower(), name) for name in next(reader, [])]
             if twice := next((name for name, times in Counter(header).items() if times > 1), None):
-                raise DataError(f"{path}: the column {twice!r} is there twice; remove or rename one.")
+                raise DataError(
+                    f"{path}: the column {twice!r} is there twice; remove or rename one.", ErrorKind.CONFLICT, twice
+                )
             rows: list[tuple[int, dict[str, str | None]]] = []
             for cells in filter(None, reader):
                 line = before + reader.line_num
                 if len(cells) > len(header):
-                    raise DataError(f"{path}:{line}: the row has more cells than the header; correct it.")
+                    raise DataError(
+                        f"{path}:{line}: the row has more cells than the header; correct it.", ErrorKind.INVALID, "row"
+                    )
                 rows.append((line, _Cells(zip(header, cells, strict=False))))
     except (ValueError, csv.Error) as error:
         if isinstance(error, UnicodeDecodeError):
-            raise DataError(f"{path}: not a UTF-8 CSV file ({_explain(error)}); save it as UTF-8.") from error
+            raise DataError(
+                f"{path}: not a UTF-8 CSV file ({_explain(error)}); save it as UTF-8.", ErrorKind.DAMAGED, "encoding"
+            ) from error
         if str(error) == _NEVER_CLOSED:
-            raise DataError(f"{path}: a quotation mark is never closed; close it, or double the mark.") from error
-        raise DataError(f"{path}: not a CSV file ({error}); save it as one, in UTF-8.") from error
+            raise DataError(
+                f"{path}: a quotation mark is never closed; close it, or double the mark.",
+                ErrorKind.DAMAGED,
+                "quotation",
+            ) from error
+        raise DataError(f"{path}: not a CSV file ({error}); save it as one, in UTF-8.", ErrorKind.DAMAGED) from error
     return header, rows

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from vapbench.core.registry import Registry, Spec, defaults, load_attribute, load_module, parameters, plain
-from vapbench.errors import UsageError, blaming
+from vapbench.errors import ErrorKind, UsageError, blaming
 from vapbench.metrics.base import Change, Metric, Need
 
 REGISTRY = Registry(
@@ -66,17 +66,29 @@ def resolve(text: str) -> tuple[Metric, dict[str, Any]]:
 
         return build(spec.name.removeprefix(_TORCHMETRICS), spec.parameters)
     if spec.name.endswith((".py", ".py:")):
-        raise UsageError(f"{spec.name}: say which class of the file is the metric: {spec.name.rstrip(':')}:MyMetric")
+        raise UsageError(
+            f"{spec.name}: say which class of the file is the metric: {spec.name.rstrip(':')}:MyMetric",
+            ErrorKind.MISSING,
+            "metric",
+        )
     file, _, attribute = spec.name.rpartition(":")
     if file.endswith(".py"):
         metric, changed = _build(load_attribute(load_module(Path(file)), attribute, file), spec, file)
         if metric.name in {entry.name for entry in REGISTRY}:
-            raise UsageError(f"{spec.name}: the name {metric.name!r} is taken; give the class another one.")
+            raise UsageError(
+                f"{spec.name}: the name {metric.name!r} is taken; give the class another one.",
+                ErrorKind.CONFLICT,
+                "name",
+            )
         return metric, changed
     from vapbench.metrics.sets import REGISTRY as SETS
 
     if spec.name in {entry.name for entry in SETS}:
-        raise UsageError(f"{spec.name} is of a whole run, not of a video: vapbench score RUN --metric {text}")
+        raise UsageError(
+            f"{spec.name} is of a whole run, not of a video: vapbench score RUN --metric {text}",
+            ErrorKind.CONFLICT,
+            "metric",
+        )
     entry = REGISTRY.find(_with_variant(spec.name))
     return _build(entry.load(), spec, entry.origin)
 
@@ -88,14 +100,22 @@ def _with_variant(name: str) -> str:
 
 def _build(cls: type[Any], spec: Spec, origin: str) -> tuple[Metric, dict[str, Any]]:
     if not (isinstance(cls, type) and issubclass(cls, Metric)):
-        raise UsageError(f"{spec.name} ({origin}) is no metric: derive its class from vapbench.Metric.")
+        raise UsageError(
+            f"{spec.name} ({origin}) is no metric: derive its class from vapbench.Metric.", ErrorKind.INVALID, "metric"
+        )
     values = parameters(cls, spec)
     with blaming(f"{spec.name} ({origin}) cannot be made"):
         metric = cls(**values)
     if strange := set(metric.needs) - set(get_args(Need)):
-        raise UsageError(f"{spec.name}: needs {min(strange)!r}; it may need {', '.join(get_args(Need))}.")
+        raise UsageError(
+            f"{spec.name}: needs {min(strange)!r}; it may need {', '.join(get_args(Need))}.", ErrorKind.UNKNOWN, "needs"
+        )
     if unknown := set(metric.invariant_to) - set(get_args(Change)):
-        raise UsageError(f"{spec.name}: invariant_to {min(unknown)!r}; the edits are {', '.join(get_args(Change))}.")
+        raise UsageError(
+            f"{spec.name}: invariant_to {min(unknown)!r}; the edits are {', '.join(get_args(Change))}.",
+            ErrorKind.UNKNOWN,
+            "invariant_to",
+        )
     with blaming(f"{spec.name} ({origin}) does not say what sets it apart (identity)"):
         identity = metric.identity()
     if identity is not None:

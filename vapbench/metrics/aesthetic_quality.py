@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from vapbench.checkpoints.catalogue import load_tensors, require
 from vapbench.checkpoints.metric_files import given_or_catalogued, present
-from vapbench.errors import WeightsError
+from vapbench.errors import ErrorKind, WeightsError
 from vapbench.metrics.base import Score
 from vapbench.metrics.features.clip import ClipMetric, ClipWeights
 from vapbench.metrics.features.precision import Precision, exact_float32
@@ -78,7 +78,9 @@ class AestheticQuality(ClipMetric):
         if features.shape[1] != weight.shape[1]:
             raise WeightsError(
                 f"the aesthetic head takes {weight.shape[1]} features, this CLIP gives {features.shape[1]}; "
-                "use the two that belong together."
+                "use the two that belong together.",
+                ErrorKind.CONFLICT,
+                "head",
             )
         ratings = rate(features, *self._head).cpu().double().tolist()
         return Score(sum(ratings) / len(ratings), {"per_frame": ratings})
@@ -93,7 +95,9 @@ def load_head(path: Path) -> tuple[torch.Tensor, torch.Tensor]:
     tensors = load_tensors(path)
     weight, bias = tensors.get("weight"), tensors.get("bias")
     if weight is None or bias is None or weight.ndim != 2 or len(weight) != 1 or bias.shape != (1,):
-        raise WeightsError(f"{path}: not a linear head with one output; fetch laion-aesthetic again.")
+        raise WeightsError(
+            f"{path}: not a linear head with one output; fetch laion-aesthetic again.", ErrorKind.INVALID, "head"
+        )
     return weight.float(), bias.float()
 
 

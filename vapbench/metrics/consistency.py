@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vapbench.errors import NotApplicable
+from vapbench.errors import ErrorKind, NotApplicable
 from vapbench.metrics.base import Metric, Score
 from vapbench.metrics.features.clip import ClipMetric, ClipWeights
 from vapbench.metrics.features.dino import DinoMetric
@@ -27,7 +27,7 @@ def consistency(features: torch.Tensor) -> Score:
         NotApplicable: there is one frame.
     """
     if len(features) < 2:
-        raise NotApplicable("consistency compares frames; the clip has one")
+        raise NotApplicable("consistency compares frames; the clip has one", ErrorKind.NOT_APPLICABLE, "frames")
     wide = features.double()
     previous = (wide[1:] * wide[:-1]).sum(dim=1).clamp(0, 1)
     first = (wide[1:] @ wide[0]).clamp(0, 1)

@@ -15,7 +15,7 @@ import numpy as np
 
 from vapbench.checkpoints.catalogue import require
 from vapbench.checkpoints.metric_files import given_or_catalogued, present
-from vapbench.errors import NotApplicable
+from vapbench.errors import ErrorKind, NotApplicable
 from vapbench.metrics.base import Metric, Score
 from vapbench.metrics.features.flow import DisFlow, Flow, RaftFlow, pad_frames, padding
 from vapbench.metrics.features.precision import Precision, arithmetic
@@ -87,7 +87,11 @@ class _DynamicDegree(Metric):
         interval = sampling_interval(clip.clip.fps)
         kept = range(0, len(clip), interval)
         if len(kept) <= 2 and not self.vbench_quirks:
-            raise NotApplicable(f"too few frames: {len(kept)} after sampling every {interval}, at least 3 are needed")
+            raise NotApplicable(
+                f"too few frames: {len(kept)} after sampling every {interval}, at least 3 are needed",
+                ErrorKind.NOT_APPLICABLE,
+                "frames",
+            )
         self._check_size(clip.clip.height, clip.clip.width)
         threshold, need = motion_threshold(clip.clip.height, clip.clip.width), pairs_needed(len(kept))
         measured = self._measure(clip, interval, threshold, need) if len(kept) > 1 else _Measured([])
@@ -171,7 +175,9 @@ class RaftDynamicDegree(_DynamicDegree):
         if min(height + top + bottom, width + left + right) < _RAFT_SMALLEST_SIDE:
             raise NotApplicable(
                 f"{width}x{height} is too small for RAFT: padded sides must reach {_RAFT_SMALLEST_SIDE} px; "
-                "dynamic_degree[dis] takes smaller ones"
+                "dynamic_degree[dis] takes smaller ones",
+                ErrorKind.NOT_APPLICABLE,
+                "size",
             )
 
     def _measure(self, clip: ClipView, interval: int, threshold: float, need: int) -> _Measured:

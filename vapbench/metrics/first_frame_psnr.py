@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vapbench.core.clip import Clip, resize_clip
-from vapbench.errors import DataError, NotApplicable
+from vapbench.errors import DataError, ErrorKind, NotApplicable
 from vapbench.metrics.base import Change, Metric, Need, Score
 
 if TYPE_CHECKING:
@@ -50,7 +50,11 @@ class FirstFramePsnr(Metric):
         difference = clip.frames[0].astype(np.float64) - given.frames[0]
         error = float(np.mean(difference**2))
         if not error and _from_output(case) and _is_source(case.image, clip.clip):
-            raise NotApplicable("the case's first frame was taken from this very video: it has no image of its own")
+            raise NotApplicable(
+                "the case's first frame was taken from this very video: it has no image of its own",
+                ErrorKind.NOT_APPLICABLE,
+                "image",
+            )
         return Score(min(_MOST, 10 * math.log10(255**2 / error)) if error else _MOST, {"mean_squared_error": error})
 
 

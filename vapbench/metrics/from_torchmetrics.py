@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from vapbench.core.clip import Clip, Frames, resize_clip
-from vapbench.errors import NotApplicable, UsageError, did_you_mean
+from vapbench.errors import ErrorKind, NotApplicable, UsageError, did_you_mean
 from vapbench.metrics.base import Metric, Need, Score
 from vapbench.metrics.features.precision import exact_float32
 
@@ -109,10 +109,12 @@ class TorchImageMetric(Metric):
             self._metric = cls(**self._options).to(device).eval()
         except OSError as error:
             raise NotApplicable(
-                f"{self.name} cannot download its weights: {error}; with a network, run again with --refresh failed"
+                f"{self.name} cannot download its weights: {error}; with a network, run again with --refresh failed",
+                ErrorKind.UNREACHABLE,
+                "weights",
             ) from error
         except (ImportError, TypeError, ValueError) as error:
-            raise UsageError(f"{self.name} refuses {self._options}: {error}") from error
+            raise UsageError(f"{self.name} refuses {self._options}: {error}", ErrorKind.INVALID) from error
 
     def score(self, clip: ClipView, case: Case) -> Score:
         """Score one clip.
@@ -134,13 +136,18 @@ class TorchImageMetric(Metric):
         try:
             self._metric.update(*(image[None].float() / 255 for image in images))
         except ValueError as error:
-            raise NotApplicable(f"{self.name}: {error}") from error
+            raise NotApplicable(f"{self.name}: {error}", ErrorKind.NOT_APPLICABLE, "size") from error
         value = self._metric.compute()
         if getattr(value, "numel", lambda: 0)() != 1:
-            raise UsageError(f"{self.name} with {self._options} does not give one number; leave those options out.")
+            raise UsageError(
+                f"{self.name} with {self._options} does not give one number; leave those options out.",
+                ErrorKind.INVALID,
+            )
         number = float(value)
         if not math.isfinite(number):
-            raise NotApplicable(f"{self.name} is {number} for a frame, which has no mean")
+            raise NotApplicable(
+                f"{self.name} is {number} for a frame, which has no mean", ErrorKind.NOT_APPLICABLE, "value"
+            )
         return number
 
     def _others(self, clip: ClipView) -> Frames | None:
@@ -175,22 +182,28 @@ def build(name: str, given: Mapping[str, str]) -> tuple[Metric, dict[str, Any]]:
     """
     domain, _, class_name = name.partition(".")
     if domain != "image" or not class_name:
-        raise UsageError(f"torchmetrics:{name} is not supported. {_SUPPORTED}.")
+        raise UsageError(f"torchmetrics:{name} is not supported. {_SUPPORTED}.", ErrorKind.INVALID, "metric")
     classes = image_classes()
     if class_name not in classes:
         known = [known for known, found in classes.items() if found.images]
-        raise UsageError(f"torchmetrics.image has no class {class_name!r}.{did_you_mean(class_name, known)}")
+        raise UsageError(
+            f"torchmetrics.image has no class {class_name!r}.{did_you_mean(class_name, known)}",
+            ErrorKind.UNKNOWN,
+            class_name,
+        )
     image_class = classes[class_name]
     if not image_class.images:
         takes = ", ".join(f"{key}: {kind}" for key, kind in image_class.inputs.items())
-        raise UsageError(f"torchmetrics:{name} takes ({takes}), not single images. {_SUPPORTED}.")
+        raise UsageError(
+            f"torchmetrics:{name} takes ({takes}), not single images. {_SUPPORTED}.", ErrorKind.INVALID, "metric"
+        )
     texts = dict(given)
     against = _against(name, image_class, texts.pop("against", None))
     options = {key: _literal(text) for key, text in texts.items()}
     if unknown := set(options) - set(image_class.options):
         option = min(unknown)
         suggestion = did_you_mean(option, [*image_class.options, "against"])
-        raise UsageError(f"torchmetrics:{name} has no parameter {option!r}.{suggestion}")
+        raise UsageError(f"torchmetrics:{name} has no parameter {option!r}.{suggestion}", ErrorKind.UNKNOWN, option)
     told = image_class.told
     changed = {key: value for key, value in options.items() if key not in told or told[key] != value}
     if against not in (None, "target"):
@@ -206,7 +219,11 @@ def image_classes() -> dict[str, ImageClass]:
     """
     spec = importlib.util.find_spec("torchmetrics")
     if spec is None or not spec.submodule_search_locations:
-        raise UsageError("torchmetrics is not installed; install it with: pip install torchmetrics")
+        raise UsageError(
+            "torchmetrics is not installed; install it with: pip install torchmetrics",
+            ErrorKind.MISSING,
+            "torchmetrics",
+        )
     folder = Path(spec.submodule_search_locations[0]) / "image"
     found = {}
     for path in sorted(folder.glob("[!_]*.py")):
@@ -243,11 +260,17 @@ def _class_constant(node: ast.ClassDef, name: str) -> bool | None:
 def _against(name: str, image_class: ImageClass, text: str | None) -> Against | None:
     if image_class.images == 1:
         if text is not None:
-            raise UsageError(f"torchmetrics:{name} scores one image: it takes no `against`.")
+            raise UsageError(
+                f"torchmetrics:{name} scores one image: it takes no `against`.", ErrorKind.CONFLICT, "against"
+            )
         return None
     against = text or "target"
     if against not in get_args(Against):
-        raise UsageError(f"torchmetrics:{name}: against={against}.{did_you_mean(against, get_args(Against))}")
+        raise UsageError(
+            f"torchmetrics:{name}: against={against}.{did_you_mean(against, get_args(Against))}",
+            ErrorKind.INVALID,
+            "against",
+        )
     return cast("Against", against)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vapbench.core.clip import linspace_indices
-from vapbench.errors import NotApplicable, WeightsError
+from vapbench.errors import ErrorKind, NotApplicable, WeightsError
 from vapbench.files.atomic import expand
 from vapbench.files.parsing import parse_json, read_text
 from vapbench.metrics.features.precision import exact_float32
@@ -76,9 +76,15 @@ class Fvd:
                 folder, local_files_only=True, use_safetensors=True, trust_remote_code=False
             )
         except (OSError, ValueError) as error:
-            raise WeightsError(f"{folder}: cannot be loaded as a video network: {error}") from error
+            raise WeightsError(
+                f"{folder}: cannot be loaded as a video network: {error}", ErrorKind.INVALID, "model"
+            ) from error
         if not all(hasattr(model.config, name) for name in ("num_frames", "image_size")):
-            raise WeightsError(f"{folder}: {type(model).__name__} is no video transformer (VideoMAE, ViViT, …).")
+            raise WeightsError(
+                f"{folder}: {type(model).__name__} is no video transformer (VideoMAE, ViViT, …).",
+                ErrorKind.INVALID,
+                "model",
+            )
         self._mean, self._std = _statistics(folder)
         self._model = model.float().eval().to(device)
 
@@ -119,7 +125,9 @@ class Fvd:
             found = None
         if not isinstance(found, str):
             fetch = f"; fetch it with: hf download {self._name}" if self._name.count("/") == 1 else "; check model="
-            raise NotApplicable(f"{self._name} is neither a folder nor in the hub's cache{fetch}")
+            raise NotApplicable(
+                f"{self._name} is neither a folder nor in the hub's cache{fetch}", ErrorKind.MISSING, "model"
+            )
         return Path(found).parent
 
 
@@ -136,4 +144,8 @@ def _statistics(folder: Path) -> tuple[list[float], list[float]]:
         found = parse_json(read_text(path))
         return [float(part) for part in found["image_mean"]], [float(part) for part in found["image_std"]]
     except (OSError, ValueError, LookupError, TypeError) as error:
-        raise WeightsError(f"{path} names no image_mean and image_std ({error}); fetch the model again.") from error
+        raise WeightsError(
+            f"{path} names no image_mean and image_std ({error}); fetch the model again.",
+            ErrorKind.MISSING,
+            "image_mean",
+        ) from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vapbench.errors import NotApplicable
+from vapbench.errors import ErrorKind, NotApplicable
 from vapbench.metrics.base import Need, Score
 from vapbench.metrics.features.dino import DinoMetric
 
@@ -27,7 +27,9 @@ def image_kept(image: torch.Tensor, frames: torch.Tensor) -> Score:
         NotApplicable: there is one frame.
     """
     if len(frames) < 2:
-        raise NotApplicable("i2v_subject compares consecutive frames; the clip has one")
+        raise NotApplicable(
+            "i2v_subject compares consecutive frames; the clip has one", ErrorKind.NOT_APPLICABLE, "frames"
+        )
     wide = frames.double()
     to_image = (wide @ image.double()).clamp(0, 1)
     consecutive = (wide[1:] * wide[:-1]).sum(dim=1).clamp(0, 1)

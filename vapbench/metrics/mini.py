@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vapbench.checkpoints.metric_files import given_or_shipped, require_shipped
-from vapbench.errors import WeightsError
+from vapbench.errors import ErrorKind, WeightsError
 from vapbench.metrics.aesthetic_quality import load_head
 from vapbench.metrics.base import Metric, Need, Score
 from vapbench.metrics.features.clip import ClipEncoder, ClipWeights
@@ -139,7 +139,9 @@ class MiniAestheticQuality(Metric):
         if features.shape[1] != weight.shape[1]:
             raise WeightsError(
                 f"the quality head takes {weight.shape[1]} features, the encoder gives {features.shape[1]}; "
-                "use the two that were trained together."
+                "use the two that were trained together.",
+                ErrorKind.CONFLICT,
+                "head",
             )
         with exact_float32(features.device):
             ratings = (features @ weight[0] + bias).sigmoid().cpu().double().tolist()

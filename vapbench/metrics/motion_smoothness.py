@@ -12,7 +12,7 @@ import numpy.typing as npt
 from vapbench.checkpoints.catalogue import require
 from vapbench.checkpoints.metric_files import given_or_catalogued, present
 from vapbench.core.clip import Frames
-from vapbench.errors import NotApplicable
+from vapbench.errors import ErrorKind, NotApplicable
 from vapbench.metrics.base import Metric, Score
 from vapbench.metrics.features.amt import AmtInterpolator
 from vapbench.metrics.features.flow import DisFlow, Flow, pad_frames, padding
@@ -56,7 +56,9 @@ def compared_frames(total: int) -> range:
         NotApplicable: there are fewer than 3 frames.
     """
     if total < 3:
-        raise NotApplicable(f"motion smoothness needs at least 3 frames, the clip has {total}")
+        raise NotApplicable(
+            f"motion smoothness needs at least 3 frames, the clip has {total}", ErrorKind.NOT_APPLICABLE, "frames"
+        )
     return range(1, total - 1, 2)
 
 

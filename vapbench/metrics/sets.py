@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vapbench.core.registry import Registry, Spec, defaults, parameters, plain
-from vapbench.errors import NotApplicable
+from vapbench.errors import ErrorKind, NotApplicable
 
 if TYPE_CHECKING:
     import torch
@@ -133,7 +133,9 @@ def frechet_distance(first: Features, second: Features) -> float:
         NotApplicable: a set has fewer than 2 clips.
     """
     if min(len(first), len(second)) < 2:
-        raise NotApplicable("a Fréchet distance needs at least 2 videos on either side")
+        raise NotApplicable(
+            "a Fréchet distance needs at least 2 videos on either side", ErrorKind.NOT_APPLICABLE, "videos"
+        )
     apart = first.mean(axis=0) - second.mean(axis=0)
     spread = [(part - part.mean(axis=0)) / np.sqrt(len(part) - 1) for part in (first, second)]
     factors: list[Any] = [np.linalg.qr(part, mode="r") for part in spread]

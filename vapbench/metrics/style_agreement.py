@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vapbench.core.clip import Frames, linspace_indices
-from vapbench.errors import NotApplicable
+from vapbench.errors import ErrorKind, NotApplicable
 from vapbench.metrics.base import Change, Metric, Need, Score
 
 if TYPE_CHECKING:
@@ -91,7 +91,9 @@ def change_of_look(clip: ClipView) -> Reals:
         NotApplicable: the clip has one frame.
     """
     if len(clip) < 2:
-        raise NotApplicable("a change of look takes at least 2 frames; the clip has one")
+        raise NotApplicable(
+            "a change of look takes at least 2 frames; the clip has one", ErrorKind.NOT_APPLICABLE, "frames"
+        )
 
     def compute() -> Reals:
         third = -(-len(clip) // 3)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vapbench.core.clip import Frames
-from vapbench.errors import NotApplicable
+from vapbench.errors import ErrorKind, NotApplicable
 from vapbench.metrics.base import Change, Metric, Score
 
 if TYPE_CHECKING:
@@ -40,7 +40,9 @@ class TemporalFlickering(Metric):
             NotApplicable: the clip has fewer than 2 frames.
         """
         if len(clip) < 2:
-            raise NotApplicable("temporal flickering compares neighbouring frames; the clip has one")
+            raise NotApplicable(
+                "temporal flickering compares neighbouring frames; the clip has one", ErrorKind.NOT_APPLICABLE, "frames"
+            )
         frames = clip.frames
         errors = [mean_absolute_error(frames[i], frames[i + 1]) for i in range(len(frames) - 1)]
         return Score((255 - float(np.mean(errors))) / 255, {"mean_absolute_error": errors})

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from vapbench.checkpoints.catalogue import load_tensors, require
 from vapbench.checkpoints.metric_files import given_or_catalogued, present
-from vapbench.errors import WeightsError
+from vapbench.errors import ErrorKind, WeightsError
 from vapbench.metrics.base import CAPTION_CUT, Metric, Need, Score
 from vapbench.metrics.features.clip import prepare_rounded, unit_length
 from vapbench.metrics.features.precision import Precision, arithmetic, exact_float32, round_weights
@@ -84,7 +84,9 @@ class ViClipTextAlignment(Metric):
         try:
             model.load_state_dict(tensors)
         except RuntimeError as error:
-            raise WeightsError(f"{path}: not a ViCLIP checkpoint; fetch viclip-l-14 again.") from error
+            raise WeightsError(
+                f"{path}: not a ViCLIP checkpoint; fetch viclip-l-14 again.", ErrorKind.INVALID, "weights"
+            ) from error
         self._model = model.float().eval().to(device)
         round_weights(self._model.vision_encoder, device, self._precision)
         self._tokenizer = SimpleTokenizer()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import numpy as np
 
 from vapbench.core.clip import Clip, Frames
-from vapbench.errors import NotApplicable
+from vapbench.errors import ErrorKind, NotApplicable
 from vapbench.metrics.memory import at_once, quarter_of_free, spans
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class ClipView:
             NotApplicable: the suite has none for this case.
         """
         if self.case.target is None:
-            raise NotApplicable("the case has no ground-truth video")
+            raise NotApplicable("the case has no ground-truth video", ErrorKind.NOT_APPLICABLE, "target")
         target = self.case.target
         return self.shared("target", lambda: self._view(target.read()))
 
@@ -111,7 +111,7 @@ class ClipView:
             NotApplicable: the case has none.
         """
         if not self.case.caption:
-            raise NotApplicable("the case has no caption")
+            raise NotApplicable("the case has no caption", ErrorKind.NOT_APPLICABLE, "prompt")
         return self.case.caption
 
     def _view(self, clip: Clip) -> ClipView:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vapbench.checkpoints.catalogue import load_tensors
-from vapbench.errors import NotApplicable, WeightsError
+from vapbench.errors import ErrorKind, NotApplicable, WeightsError
 from vapbench.metrics.features.flow import padding
 from vapbench.metrics.features.precision import Precision, arithmetic
 from vapbench.metrics.memory import pairs_at_once, spans
@@ -37,7 +37,9 @@ class AmtInterpolator:
         try:
             model.load_state_dict(load_tensors(checkpoint, numpy_values=True))
         except RuntimeError as error:
-            raise WeightsError(f"{checkpoint}: not a checkpoint of AMT-S; fetch amt-s again.") from error
+            raise WeightsError(
+                f"{checkpoint}: not a checkpoint of AMT-S; fetch amt-s again.", ErrorKind.INVALID, "weights"
+            ) from error
         # The last layout is the faster one for convolutions of many pixels and few channels.
         self.model: Any = model.eval().to(device).to(memory_format=torch.channels_last)
         self._device, self._precision = device, precision
@@ -61,7 +63,9 @@ class AmtInterpolator:
         if min(height + top + bottom, width + left + right) < _SMALLEST_SIDE:
             raise NotApplicable(
                 f"{width}x{height} is too small for AMT: padded sides must reach {_SMALLEST_SIDE} px; "
-                "motion_smoothness[warp] takes smaller ones"
+                "motion_smoothness[warp] takes smaller ones",
+                ErrorKind.NOT_APPLICABLE,
+                "size",
             )
         batch = batch or pairs_at_once(self._device, memory, amt_pair_bytes(height, width), _MOST_PAIRS_AT_ONCE)
         for start, stop in spans(len(frames) - 1, batch):

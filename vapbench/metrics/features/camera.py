@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vapbench.core.clip import Frames
-from vapbench.errors import NotApplicable
+from vapbench.errors import ErrorKind, NotApplicable
 from vapbench.metrics.features.flow import DisFlow
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def grid_flow(clip: ClipView) -> GridFlow:
         NotApplicable: the clip has one frame.
     """
     if len(clip) < 2:
-        raise NotApplicable("a move takes at least 2 frames; the clip has one")
+        raise NotApplicable("a move takes at least 2 frames; the clip has one", ErrorKind.NOT_APPLICABLE, "frames")
     return clip.shared("grid_flow", lambda: _grid_flow(clip.frames))
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from vapbench.checkpoints.catalogue import require, unreadable
 from vapbench.checkpoints.metric_files import given_or_catalogued, present
-from vapbench.errors import UsageError, WeightsError, did_you_mean
+from vapbench.errors import ErrorKind, UsageError, WeightsError, did_you_mean
 from vapbench.metrics.base import Metric
 from vapbench.metrics.features.precision import Precision, arithmetic, exact_float32, round_weights
 
@@ -52,12 +52,16 @@ class ClipWeights:
         """
         if path is None and model not in CATALOGUED:
             raise UsageError(
-                f"No weights are known for CLIP {model!r}: give weights=….{did_you_mean(model, CATALOGUED)}"
+                f"No weights are known for CLIP {model!r}: give weights=….{did_you_mean(model, CATALOGUED)}",
+                ErrorKind.UNKNOWN,
+                "model",
             )
         given = present(path)
         if given is not None and given.is_dir() and not (given / CONFIG_FILE).is_file():
             raise UsageError(
-                f"{given}: a folder of CLIP weights must hold {CONFIG_FILE}; give a checkpoint file instead."
+                f"{given}: a folder of CLIP weights must hold {CONFIG_FILE}; give a checkpoint file instead.",
+                ErrorKind.MISSING,
+                CONFIG_FILE,
             )
         return cls(model, given, precision)
 
@@ -108,9 +112,15 @@ class ClipEncoder:
         except Exception as error:
             # open_clip says what does not fit; torch's advice would be to run what the file holds.
             reason = unreadable(error) if "weights_only" in str(error) or not str(error) else str(error)
-            raise WeightsError(f"{path}: cannot be loaded as CLIP {model}: {reason}") from error
+            raise WeightsError(
+                f"{path}: cannot be loaded as CLIP {model}: {reason}", ErrorKind.INVALID, "weights"
+            ) from error
         if not isinstance(tokenizer, open_clip.SimpleTokenizer | HFTokenizer):
-            raise WeightsError(f"{path}: its tokenizer is neither CLIP's own nor one of transformers in the folder.")
+            raise WeightsError(
+                f"{path}: its tokenizer is neither CLIP's own nor one of transformers in the folder.",
+                ErrorKind.INVALID,
+                "tokenizer",
+            )
         self.source = str(path)
         self.device = device
         self.precision = precision

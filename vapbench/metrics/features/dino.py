@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from vapbench.checkpoints.catalogue import load_tensors, require
 from vapbench.checkpoints.metric_files import given_or_catalogued, present
 from vapbench.core.clip import Frames
-from vapbench.errors import WeightsError
+from vapbench.errors import ErrorKind, WeightsError
 from vapbench.metrics.base import Metric
 from vapbench.metrics.features.clip import unit_length
 from vapbench.metrics.features.precision import Precision, arithmetic, round_weights
@@ -47,7 +47,9 @@ class DinoEncoder:
         try:
             model.load_state_dict(tensors)
         except RuntimeError as error:
-            raise WeightsError(f"{path}: not a DINO checkpoint; fetch dino-vit-b-16 again.") from error
+            raise WeightsError(
+                f"{path}: not a DINO checkpoint; fetch dino-vit-b-16 again.", ErrorKind.INVALID, "weights"
+            ) from error
         self.model: DinoVit = model.float().eval().to(device)
         round_weights(self.model, device, precision)
         self.source, self.device, self.precision = str(path), device, precision

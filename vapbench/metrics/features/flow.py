@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vapbench.core.clip import Frames
-from vapbench.errors import NotApplicable
+from vapbench.errors import ErrorKind, NotApplicable
 from vapbench.metrics.memory import pairs_at_once
 
 if TYPE_CHECKING:
@@ -64,7 +64,9 @@ class DisFlow:
             NotApplicable: the frames are 8 x 8, which OpenCV refuses.
         """
         if max(first.shape) < _DIS_SMALLEST_SIDE:
-            raise NotApplicable("frames of up to 8x8 px are too small for optical flow")
+            raise NotApplicable(
+                "frames of up to 8x8 px are too small for optical flow", ErrorKind.NOT_APPLICABLE, "size"
+            )
         return cast("Flow", self._estimator.calc(first, second, cast("Any", None)))
 
 

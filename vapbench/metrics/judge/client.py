@@ -181,7 +181,9 @@ def check_url(url: str) -> str:
     if any(mark in url for mark in "@?#"):
         raise UsageError(
             "base_url holds a user, a password, a query or a fragment; give the plain address, "
-            "and the key in an environment variable (key_env=NAME)."
+            "and the key in an environment variable (key_env=NAME).",
+            ErrorKind.INVALID,
+            "base_url",
         )
     try:
         parts = urlsplit(url)
@@ -189,7 +191,7 @@ def check_url(url: str) -> str:
     except ValueError:
         usable = False
     if not usable:
-        raise UsageError(f"base_url={url}: expected an address such as https://host/v1.")
+        raise UsageError(f"base_url={url}: expected an address such as https://host/v1.", ErrorKind.INVALID, "base_url")
     return url
 
 
@@ -211,9 +213,17 @@ def check_key(key: str, name: str, url: str) -> str:
     """
     key = key.strip()
     if not key.isascii() or not key.isprintable() or " " in key:
-        raise UsageError(f"${name} holds a blank, a line break or another character that no key has; set it again.")
+        raise UsageError(
+            f"${name} holds a blank, a line break or another character that no key has; set it again.",
+            ErrorKind.INVALID,
+            "key_env",
+        )
     if key and urlsplit(url).scheme == "http" and host_of(url) != LOCAL:
-        raise UsageError(f"{url} is not encrypted and would carry the key of ${name} in the clear; use https.")
+        raise UsageError(
+            f"{url} is not encrypted and would carry the key of ${name} in the clear; use https.",
+            ErrorKind.CONFLICT,
+            "base_url",
+        )
     return key
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from pydantic import Field
 
 from vapbench.core.clip import Frames
-from vapbench.errors import NotApplicable
+from vapbench.errors import ErrorKind, NotApplicable
 from vapbench.metrics.base import Budget, Cost, Need, PaidMetric, Score
 from vapbench.metrics.judge.answer import Answer, MalformedAnswer, combined, read, schema
 from vapbench.metrics.judge.choice import Choice, ChoiceQuestion, read_choice
@@ -112,7 +112,9 @@ class SemanticAlignmentJudge(PaidMetric):
         if not key and host_of(self._base_url) != "local":
             raise NotApplicable(
                 f"{host_of(self._base_url)} needs a key; put it into the variable {self._key_env}, "
-                "then run again with --refresh failed"
+                "then run again with --refresh failed",
+                ErrorKind.MISSING,
+                "key_env",
             )
         self._client = ChatClient(self._base_url, key, self._timeout, self._pace, self.budget)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field
 
 from vapbench.checkpoints.metric_files import present
-from vapbench.errors import NotApplicable, WeightsError
+from vapbench.errors import ErrorKind, NotApplicable, WeightsError
 from vapbench.metrics.base import Cost, Metric, Need, Score
 from vapbench.metrics.judge.answer import Answer, combined
 from vapbench.metrics.judge.choice import Choice, ChoiceQuestion
@@ -92,7 +92,9 @@ class SemanticAlignmentLocal(Metric):
         if self._folder is None:
             raise NotApplicable(
                 "no model is given: hf download Qwen/Qwen2.5-VL-7B-Instruct --local-dir DIR, "
-                "then --metric semantic_alignment[local]:weights=DIR"
+                "then --metric semantic_alignment[local]:weights=DIR",
+                ErrorKind.MISSING,
+                "weights",
             )
         from transformers import AutoModelForImageTextToText, AutoProcessor
 
@@ -105,9 +107,17 @@ class SemanticAlignmentLocal(Metric):
             )
         except (ValueError, OSError, KeyError) as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise WeightsError(f"{self._folder} is no image-text-to-text model that can be loaded: {reason}") from error
+            raise WeightsError(
+                f"{self._folder} is no image-text-to-text model that can be loaded: {reason}",
+                ErrorKind.INVALID,
+                "weights",
+            ) from error
         if not hasattr(self._processor, "tokenizer"):
-            raise WeightsError(f"{self._folder} has no processor for pictures and text; is the download complete?")
+            raise WeightsError(
+                f"{self._folder} has no processor for pictures and text; is the download complete?",
+                ErrorKind.MISSING,
+                "weights",
+            )
         self._model, self._device = model.to(device).eval(), device
 
     def score(self, clip: ClipView, case: Case) -> Score:
