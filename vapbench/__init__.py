@@ -52,6 +52,7 @@ _EXPORTS = {
     "PipelineMethod": "vapbench.methods.pipelines",
     "Reference": "vapbench.core.case",
     "Score": "vapbench.metrics.base",
+    "TooManyFailures": "vapbench.errors",
     "UsageError": "vapbench.errors",
     "VapbenchError": "vapbench.errors",
     "WeightsError": "vapbench.errors",
@@ -101,6 +102,7 @@ if TYPE_CHECKING:
     from vapbench.errors import DataError as DataError
     from vapbench.errors import ErrorKind as ErrorKind
     from vapbench.errors import NotApplicable as NotApplicable
+    from vapbench.errors import TooManyFailures as TooManyFailures
     from vapbench.errors import UsageError as UsageError
     from vapbench.errors import VapbenchError as VapbenchError
     from vapbench.errors import WeightsError as WeightsError
