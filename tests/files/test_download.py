@@ -19,7 +19,7 @@ from vapbench.checkpoints import catalogue as weights
 from vapbench.errors import WeightsError
 from vapbench.files.atomic import TEMPORARY
 from vapbench.files.download import download
-from vapbench.metrics.base import Budget
+from vapbench.metrics.base import CallBudget
 from vapbench.metrics.judge.client import ChatClient, JudgeUnreachable, Pace
 
 CONTENT = bytes(range(256)) * 4000
@@ -165,7 +165,7 @@ def test_this_machine_is_reached_past_a_proxy(publisher: Publisher, dead_proxy: 
     assert weights.fetch("laion-aesthetic").read_bytes() == CONTENT
     assert urllib.request.proxy_bypass("intranet.example"), "what the user excepts stays excepted"
     with judges.Endpoint(usual=judges.says("yes")) as endpoint:
-        client = ChatClient(endpoint.url, "", 10, Pace(None), Budget(None))
+        client = ChatClient(endpoint.url, "", 10, Pace(None), CallBudget(None))
         assert client.ask({"messages": []}).text == "yes"
 
 
@@ -193,4 +193,4 @@ def test_a_proxy_that_is_none_ends_in_a_sentence(
         with pytest.raises(WeightsError, match=r"through the proxy .* as HTTPS?_PROXY says"):
             weights.fetch("laion-aesthetic")
     with pytest.raises(JudgeUnreachable, match="cannot be asked.*through the proxy"):
-        ChatClient("https://judge.example/v1", "", 10, Pace(None), Budget(None))
+        ChatClient("https://judge.example/v1", "", 10, Pace(None), CallBudget(None))

@@ -19,7 +19,7 @@ from tests.metrics.judges import Endpoint, rating, refuses, says
 from vapbench.core.case import Case
 from vapbench.errors import BudgetSpent, NotApplicable, UsageError, VapbenchError
 from vapbench.metrics import resolve
-from vapbench.metrics.base import Budget, Score
+from vapbench.metrics.base import CallBudget, Score
 from vapbench.metrics.judge import client
 from vapbench.metrics.judge.answer import MalformedAnswer
 from vapbench.metrics.judge.client import JudgeUnreachable, Pace, check_key, check_url, host_of
@@ -37,7 +37,7 @@ def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
         yield running
 
 
-def ask(endpoint: Endpoint, case: Case, budget: Budget | None = None, **parameters: Any) -> Score:
+def ask(endpoint: Endpoint, case: Case, budget: CallBudget | None = None, **parameters: Any) -> Score:
     text = "".join(f",{name}={value}" for name, value in {"repeats": 1, **parameters}.items())
     metric: Any = resolve(f"semantic_alignment[judge]:model=m,base_url={endpoint.url}{text}")[0]
     metric.budget = budget or metric.budget
@@ -193,7 +193,7 @@ def test_an_absurdly_long_answer_is_refused(endpoint: Endpoint, case: Case) -> N
 
 
 def test_the_budget_is_a_hard_limit(endpoint: Endpoint, case: Case) -> None:
-    budget = Budget(5)
+    budget = CallBudget(5)
     ask(endpoint, case, budget, repeats=3)
     with pytest.raises(BudgetSpent, match="--max-judge-calls 5 is spent"):
         ask(endpoint, case, budget, repeats=3)
@@ -203,7 +203,7 @@ def test_the_budget_is_a_hard_limit(endpoint: Endpoint, case: Case) -> None:
         ask(endpoint, case, budget)
     assert len(endpoint.requests) == 5
     endpoint.usual, endpoint.script = None, [refuses(429, Retry_After="0")] * 3
-    assert ask(endpoint, case, Budget(1)).value == 70
+    assert ask(endpoint, case, CallBudget(1)).value == 70
 
 
 def test_requests_keep_the_pace() -> None:

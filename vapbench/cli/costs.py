@@ -8,10 +8,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from vapbench.metrics.base import Cost
-    from vapbench.running.costs import Estimate
+    from vapbench.running.costs import CostEstimate
 
 
-def print_costs(estimates: Sequence[Estimate], limit: int | None) -> None:
+def print_costs(estimates: Sequence[CostEstimate], limit: int | None) -> None:
     """Print one line per paid column, and their sum."""
     from vapbench.core.console import output
     from vapbench.metrics.base import Cost

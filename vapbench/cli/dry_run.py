@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from vapbench.core.case import Case
     from vapbench.methods.preflight import Preflight
     from vapbench.results.run import RunFolder
-    from vapbench.running.costs import Estimate as Paid
+    from vapbench.running.costs import CostEstimate
     from vapbench.running.estimate import Work
     from vapbench.running.pending import Refresh
     from vapbench.running.plan import MetricSpec, RunPlan
@@ -86,7 +86,7 @@ def show_scores(
     wanted: Sequence[MetricSpec],
     refresh: Refresh,
     plan: RunPlan | None,
-    costs: Sequence[Paid] | None,
+    costs: Sequence[CostEstimate] | None,
     looked: Preflight | None,
     sets: Sequence[str] = (),
 ) -> None:
@@ -202,7 +202,7 @@ def show(described: Sequence[Described], wanted: Sequence[MetricSpec] = ()) -> N
 
 
 def document(
-    described: Sequence[Described], wanted: Sequence[MetricSpec], paid: Sequence[Paid] = ()
+    described: Sequence[Described], wanted: Sequence[MetricSpec], paid: Sequence[CostEstimate] = ()
 ) -> dict[str, object]:
     """What :func:`show` and the costs say, as JSON holds it."""
     from vapbench.checkpoints.catalogue import absent_of

@@ -65,7 +65,7 @@ def judge(
     from vapbench.errors import BudgetSpent, TooManyFailures
     from vapbench.files.atomic import quoted
     from vapbench.metrics.base import PaidMetric
-    from vapbench.running.costs import Estimate, limit_calls
+    from vapbench.running.costs import CostEstimate, limit_calls
     from vapbench.running.device import torch_device
     from vapbench.running.plan import columns
     from vapbench.running.progress import progress
@@ -81,7 +81,7 @@ def judge(
         text = f"--passes {passes}: {asked.passes} were asked for before, and are kept."
         errors().print(text, markup=False, soft_wrap=True)
     if dry_run:
-        estimate = Estimate(asked.protocol.id, column.label, left, cost_of(asked))
+        estimate = CostEstimate(asked.protocol.id, column.label, left, cost_of(asked))
         if json:
             print_json({"planned": asked.planned, "missing": left, "passes": asked.passes, "paid": asdict(estimate)})
             return

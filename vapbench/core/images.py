@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vapbench.core.clip import Frames
-from vapbench.core.limits import MOST_IMAGE_PIXELS, MOST_PIXELS, Budget, check_frames, check_pixels
+from vapbench.core.limits import MOST_IMAGE_PIXELS, MOST_PIXELS, ByteBudget, check_frames, check_pixels
 from vapbench.core.mistaken import what_it_is
 from vapbench.errors import DataError, ErrorKind
 
@@ -47,7 +47,7 @@ def animation(path: Path) -> Iterator[tuple[Frames, float]]:
     Raises:
         DataError: the file is damaged, larger than is read, or a still.
     """
-    budget = Budget(path)
+    budget = ByteBudget(path)
     with _opened(path, MOST_PIXELS) as opened:
         image: Any = opened
         count = getattr(image, "n_frames", 1)

@@ -104,7 +104,7 @@ def check_frames(path: Path, frames: int) -> None:
 
 
 @dataclass
-class Budget:
+class ByteBudget:
     """What decoding one video has cost so far: headers lie, so the limits hold for the frames themselves as well."""
 
     path: Path

@@ -19,7 +19,7 @@ import numpy as np
 from vapbench.core.clip import Frames
 from vapbench.core.containers import IMAGES, Kind, check_header, check_whole, is_still, kind_of, stated_seconds
 from vapbench.core.display import Shown, exact
-from vapbench.core.limits import MOST_PIXELS, Budget, Claims, check_claims
+from vapbench.core.limits import MOST_PIXELS, ByteBudget, Claims, check_claims
 from vapbench.core.mistaken import what_it_is
 from vapbench.errors import DataError, ErrorKind
 
@@ -98,7 +98,7 @@ def _first(path: Path, container: InputContainer, stream: VideoStream) -> tuple[
     if frame is None:
         raise _empty(path)
     shown = Shown.of(frame, stream)
-    Budget(path).spend(shown.width, shown.height)
+    ByteBudget(path).spend(shown.width, shown.height)
     if frame.is_corrupt:
         raise _damaged(path, 0, stream.frames)
     return shown, frame
@@ -124,7 +124,7 @@ def header_info(path: Path) -> VideoInfo:
 def decode_stream(path: Path, take: Callable[[Frames], object] | None) -> VideoInfo:
     """Decode every frame of a file's video; see :func:`vapbench.core.video.decode`."""
     count = _Count()
-    budget = Budget(path)
+    budget = ByteBudget(path)
     notes: list[str] = []
     sizes: set[tuple[int, int]] = set()
     with open_video(path) as (container, stream):

@@ -21,7 +21,7 @@ import numpy as np
 from vapbench.core.clip import Clip, Frames
 from vapbench.core.containers import IMAGES, check_whole, kind_of, suffix_of
 from vapbench.core.images import IMAGE_SUFFIXES, animation, first_gap, frame_files, read_image
-from vapbench.core.limits import Budget
+from vapbench.core.limits import ByteBudget
 from vapbench.core.streams import VideoInfo, changing_size, decode_stream, first_picture
 from vapbench.errors import DataError, ErrorKind, UsageError
 from vapbench.files.atomic import atomic_path
@@ -274,7 +274,7 @@ def _frames_in(folder: Path) -> list[Path]:
 
 
 def _decode_folder(path: Path, take: Callable[[Frames], object] | None) -> VideoInfo:
-    budget = Budget(path)
+    budget = ByteBudget(path)
     sizes = set()
     files = _frames_in(path)
     for file in files:

@@ -9,7 +9,7 @@ from vapbench.checkpoints.catalogue import load_tensors, require
 from vapbench.checkpoints.metric_files import given_or_catalogued, present
 from vapbench.errors import ErrorKind, WeightsError
 from vapbench.metrics.base import Score
-from vapbench.metrics.features.clip import ClipMetric, ClipWeights
+from vapbench.metrics.features.clip import ClipModelMetric, ClipWeights
 from vapbench.metrics.features.precision import Precision, exact_float32
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from vapbench.metrics.view import ClipView
 
 
-class AestheticQuality(ClipMetric):
+class AestheticQuality(ClipModelMetric):
     """LAION's aesthetic rating of the frames.
 
     Formula: ``mean over all frames of (w . f + b) / 10``, with ``f`` the unit-length CLIP ViT-L/14 feature of

@@ -81,7 +81,7 @@ class Cost:
         )
 
 
-class Budget:
+class CallBudget:
     """How many paid calls may still be made; one budget serves every metric of a command, from any thread."""
 
     def __init__(self, limit: int | None = None) -> None:
@@ -163,7 +163,7 @@ class Metric:
 class PaidMetric(Metric):
     """A metric that waits for somebody else's answer, and pays for it."""
 
-    budget: Budget
+    budget: CallBudget
     """Calls that may still be made; one budget serves every metric of a command."""
     concurrency: int = 1
     """How many answers are waited for at once, from other threads, while the next clips are scored."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from vapbench.errors import ErrorKind, NotApplicable
 from vapbench.metrics.base import Metric, Score
-from vapbench.metrics.features.clip import ClipMetric, ClipWeights
+from vapbench.metrics.features.clip import ClipModelMetric, ClipWeights
 from vapbench.metrics.features.dino import DinoMetric
 from vapbench.metrics.features.precision import Precision
 
@@ -66,7 +66,7 @@ class SubjectConsistency(DinoMetric, _Consistency):
         return consistency(self.encoder.whole_frames(clip))
 
 
-class BackgroundConsistency(ClipMetric, _Consistency):
+class BackgroundConsistency(ClipModelMetric, _Consistency):
     """Whether the scene keeps its looks.
 
     Formula: that of ``subject_consistency`` between CLIP ViT-B/32 features.

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vapbench.metrics.base import CAPTION_CUT, Need, Score
-from vapbench.metrics.features.clip import ClipEncoder, ClipMetric, ClipWeights
+from vapbench.metrics.features.clip import ClipEncoder, ClipModelMetric, ClipWeights
 from vapbench.metrics.features.precision import Precision
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from vapbench.metrics.view import ClipView
 
 
-class ClipTextAlignment(ClipMetric):
+class ClipTextAlignment(ClipModelMetric):
     """CLIP score: similarity of the frames and the target caption.
 
     Formula: ``100 x mean over frames of cos(CLIP image, CLIP text)``.

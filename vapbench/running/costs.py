@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from vapbench.core.case import Case
-from vapbench.metrics.base import Budget, Cost, PaidMetric
+from vapbench.metrics.base import CallBudget, Cost, PaidMetric
 from vapbench.results.run import RunFolder
 from vapbench.running.pending import Refresh, ScoreJob, look_ahead, pending_scores
 from vapbench.running.plan import MetricSpec, RunPlan
 
 
 @dataclass(frozen=True)
-class Estimate:
+class CostEstimate:
     """What one column of one run costs."""
 
     run: str
@@ -25,13 +25,13 @@ class Estimate:
 
 def limit_calls(columns: Sequence[MetricSpec], limit: int | None) -> None:
     """Let all columns together make at most ``limit`` paid calls."""
-    budget = Budget(limit)
+    budget = CallBudget(limit)
     for column in columns:
         if isinstance(column.metric, PaidMetric):
             column.metric.budget = budget
 
 
-def estimate_plan(plan: RunPlan, columns: Sequence[MetricSpec], refresh: Refresh) -> list[Estimate]:
+def estimate_plan(plan: RunPlan, columns: Sequence[MetricSpec], refresh: Refresh) -> list[CostEstimate]:
     """What the paid columns of a run cost: for videos that lack a score, and for those that will be made."""
     paid = _paid(columns)
     ahead = look_ahead(plan, paid, refresh)
@@ -41,7 +41,7 @@ def estimate_plan(plan: RunPlan, columns: Sequence[MetricSpec], refresh: Refresh
 
 def estimate_folder(
     folder: RunFolder, cases: Mapping[str, Case], columns: Sequence[MetricSpec], refresh: Refresh
-) -> list[Estimate]:
+) -> list[CostEstimate]:
     """What the paid columns of a run folder cost: for its videos that lack a score."""
     paid = _paid(columns)
     jobs = pending_scores(folder, cases, paid, None, refresh).jobs if paid else ()
@@ -58,10 +58,10 @@ def _lacking(jobs: Sequence[ScoreJob]) -> list[tuple[MetricSpec, Case]]:
 
 def _estimates(
     folder: RunFolder, paid: Sequence[MetricSpec], asked: Sequence[tuple[MetricSpec, Case]]
-) -> list[Estimate]:
+) -> list[CostEstimate]:
     found = []
     for column in paid:
         if isinstance(metric := column.metric, PaidMetric):
             costs = [metric.cost(case) for each, case in asked if each == column]
-            found.append(Estimate(folder.path.name, column.label, len(costs), sum(costs, Cost())))
+            found.append(CostEstimate(folder.path.name, column.label, len(costs), sum(costs, Cost())))
     return found

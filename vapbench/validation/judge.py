@@ -19,11 +19,10 @@ from vapbench.report.tables.votes import Agreement, Vote, agreement, win
 from vapbench.results.rows import ScoreRow
 from vapbench.results.run import RunFolder
 from vapbench.running.context import Progress, Settings
-from vapbench.running.costs import Estimate, estimate_folder, estimate_plan
+from vapbench.running.costs import CostEstimate, estimate_folder, estimate_plan
 from vapbench.running.plan import MetricSpec, RunPlan
 from vapbench.running.run import Selection, execute, rescore
-from vapbench.stats.intervals import Estimate as Mean
-from vapbench.stats.intervals import clustered_mean, clustered_share
+from vapbench.stats.intervals import Estimate, clustered_mean, clustered_share
 from vapbench.validation.controls import Control, plan_controls
 
 if TYPE_CHECKING:
@@ -46,13 +45,13 @@ class Report:
     """What a check found. Scores are in the judge's own unit; None where there is nothing to say."""
 
     column: str
-    means: Mapping[str, Mean]
+    means: Mapping[str, Estimate]
     """``right`` and each control, over the cases they have."""
     asked: int
     """Scores that were asked for."""
     failed: int
     """Scores the judge gave no usable answer for."""
-    separation: Mean | None
+    separation: Estimate | None
     """Share of cases whose own reference scores higher than a wrong one; equal scores count half; 0.5 is chance."""
     swap_difference: float | None
     """Mean absolute difference between a pair and the same pair swapped."""
@@ -92,7 +91,7 @@ def set_up(
     return Setting(chosen, column, tuple(runs), plan_controls(chosen, videos[0], root))
 
 
-def estimates(setting: Setting) -> list[Estimate]:
+def estimates(setting: Setting) -> list[CostEstimate]:
     """What the check costs, without what was paid for before."""
     cases = {case.id: case for case in setting.selection.cases}
     column = [setting.column]

@@ -186,7 +186,7 @@ def frames_at_once(device: torch.device) -> int:
     return 1 if device.type == "cpu" and torch.get_num_threads() <= _FEW_THREADS else _FRAMES_AT_ONCE
 
 
-class ClipMetric(Metric):
+class ClipModelMetric(Metric):
     """What metrics on CLIP features share: one checkpoint, loaded once."""
 
     def __init__(self, clip: ClipWeights) -> None:

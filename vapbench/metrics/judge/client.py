@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from vapbench.errors import ErrorKind, UsageError, VapbenchError
 from vapbench.files.download import bypass_proxy_locally, proxy_note
 from vapbench.files.parsing import parse_json
-from vapbench.metrics.base import Budget
+from vapbench.metrics.base import CallBudget
 from vapbench.metrics.judge.answer import MalformedAnswer, beginning
 
 LOCAL = "local"
@@ -80,7 +80,7 @@ class ChatClient:
     goes to the host it was meant for and to no other.
     """
 
-    def __init__(self, base_url: str, key: str, timeout: float, pace: Pace, budget: Budget) -> None:
+    def __init__(self, base_url: str, key: str, timeout: float, pace: Pace, budget: CallBudget) -> None:
         """Prepare to ask; nothing is sent yet.
 
         Args:

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from vapbench.core.clip import Frames
 from vapbench.errors import ErrorKind, NotApplicable
-from vapbench.metrics.base import Budget, Cost, Need, PaidMetric, Score
+from vapbench.metrics.base import CallBudget, Cost, Need, PaidMetric, Score
 from vapbench.metrics.judge.answer import Answer, MalformedAnswer, combined, read, schema
 from vapbench.metrics.judge.choice import Choice, ChoiceQuestion, read_choice
 from vapbench.metrics.judge.client import ChatClient, Pace, Reply, check_key, check_url, host_of
@@ -88,7 +88,7 @@ class SemanticAlignmentJudge(PaidMetric):
         self._key_env, self._timeout = key_env, timeout
         self._pace = Pace(per_minute)
         self.concurrency = concurrency
-        self.budget = Budget()
+        self.budget = CallBudget()
 
     def identity(self) -> Mapping[str, Any]:
         """What sets the column apart: never the key, and of the address only the host."""
