@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.leaderboard.forger import OURS, ROOT, Forger
 from tests.report.conftest import Case, Runs, clip, metric_data, runs  # noqa: F401
 from vapbench.core.video import write_video
+from vapbench.leaderboard.pack import pack
 from vapbench.leaderboard.roster import Rosters
 from vapbench.leaderboard.site import build
 from vapbench.results.rows import Failure
@@ -67,3 +71,30 @@ def board(runs: Runs, metric_data: object, cache: Path, monkeypatch: pytest.Monk
     # The suite's clips are drawn once for all tests.
     monkeypatch.setenv("VAPBENCH_CACHE", str(cache))
     return Board(runs)
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Some of the committed rows."""
+    folder = tmp_path_factory.mktemp("results")
+    for name in OURS:
+        shutil.copytree(ROOT / "results" / "mini" / name, folder / "mini" / name)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def rosters(results: Path) -> Rosters:
+    return Rosters([results])
+
+
+@pytest.fixture(scope="module")
+def honest(tmp_path_factory: pytest.TempPathFactory, rosters: Rosters) -> Path:
+    out = tmp_path_factory.mktemp("home") / "submissions" / "mine"
+    said: dict[str, Any] = {"submitter": "A Lab", "contact": "bench@example.org", "licence": "CC-BY-4.0"}
+    pack(ROOT / "results" / "mini" / "vap", out, **said, videos=False, roster=rosters.of("mini"))
+    return out
+
+
+@pytest.fixture
+def forger(honest: Path, tmp_path: Path) -> Forger:
+    return Forger(Path(shutil.copytree(honest, tmp_path / "board" / "submissions" / "mine")))

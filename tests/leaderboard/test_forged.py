@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from tests.leaderboard.forger import PSNR, Forger, Rows
 from vapbench.cli import app
 from vapbench.files.atomic import file_sha256
 from vapbench.leaderboard import boards
 from vapbench.leaderboard.admitted import admit
 from vapbench.leaderboard.boards import Board, Leaderboard, collect
 from vapbench.leaderboard.check import check_submission
-from vapbench.leaderboard.pack import pack
 from vapbench.leaderboard.roster import Rosters
 from vapbench.leaderboard.rows import read_rows
 from vapbench.leaderboard.site import build
@@ -27,74 +27,8 @@ from vapbench.leaderboard.views import apart_of, groups_of
 from vapbench.metrics.first_frame_psnr import FirstFramePsnr
 from vapbench.results.run import RunFolder
 
-ROOT = Path(__file__).parents[2]
-PSNR = "scores/first_frame_psnr.jsonl"
 SEMANTIC = "scores/semantic_alignment-embedding.jsonl"
 FLICKER = "temporal_flickering"
-OURS = ("i2v", "lora", "ground-truth", "vap~68690c13")
-
-Rows = list[dict[str, Any]]
-
-
-class Forger:
-    """An honest submission of the mini suite, and ways to bend it."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def json(self, name: str, change: Callable[[Any], object]) -> None:
-        value = json.loads((self.path / name).read_text())
-        change(value)
-        (self.path / name).write_text(json.dumps(value))
-
-    def said(self, **fields: Any) -> None:
-        self.json("submission.json", lambda said: said.update(fields))
-
-    def manifest(self, change: Callable[[Any], object]) -> None:
-        self.json("manifest.json", change)
-
-    def rows(self, name: str, change: Callable[[Rows], object]) -> None:
-        rows = [json.loads(line) for line in (self.path / name).read_text().splitlines()]
-        change(rows)
-        (self.path / name).write_text("".join(json.dumps(row) + "\n" for row in rows))
-
-    def all_rows(self, change: Callable[[Rows], object]) -> None:
-        self.rows("generations.jsonl", change)
-        for path in sorted((self.path / "scores").iterdir()):
-            self.rows(f"scores/{path.name}", change)
-
-    def first(self, name: str, **fields: Any) -> None:
-        self.rows(name, lambda rows: rows[0].update(fields))
-
-    def raw(self, name: str, change: Callable[[str], str]) -> None:
-        (self.path / name).write_text(change((self.path / name).read_text()))
-
-
-@pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Some of the committed rows."""
-    folder = tmp_path_factory.mktemp("results")
-    for name in OURS:
-        shutil.copytree(ROOT / "results" / "mini" / name, folder / "mini" / name)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def rosters(results: Path) -> Rosters:
-    return Rosters([results])
-
-
-@pytest.fixture(scope="module")
-def honest(tmp_path_factory: pytest.TempPathFactory, rosters: Rosters) -> Path:
-    out = tmp_path_factory.mktemp("home") / "submissions" / "mine"
-    said: dict[str, Any] = {"submitter": "A Lab", "contact": "bench@example.org", "licence": "CC-BY-4.0"}
-    pack(ROOT / "results" / "mini" / "vap", out, **said, videos=False, roster=rosters.of("mini"))
-    return out
-
-
-@pytest.fixture
-def forger(honest: Path, tmp_path: Path) -> Forger:
-    return Forger(Path(shutil.copytree(honest, tmp_path / "board" / "submissions" / "mine")))
 
 
 def test_the_honest_one_passes(forger: Forger, rosters: Rosters) -> None:
@@ -334,7 +268,7 @@ FORGED: dict[str, tuple[Callable[[Forger], object], str]] = {
     "no-break space": (lambda it: it.said(title="VA\u00a0P"), "stand for plain ones"),
     "two lines": (lambda it: it.said(title="VAP\nrank 1"), "more than one line"),
     "medal": (lambda it: it.said(title="VAP \U0001f947"), "the symbol U+1F947"),
-    "badge in words": (lambda it: it.said(title="VAP (Verified)"), "a badge of the board's own"),
+    "badge in words": (lambda it: it.said(title="VAP (Verified)"), "the board's own to say"),
     "empty title": (lambda it: it.said(title=""), "title"),
     "title of no letter": (lambda it: it.said(title="***"), "no letter"),
     "formula": (lambda it: it.said(title="=HYPERLINK(1)"), "begins as a formula"),

@@ -34,6 +34,7 @@ from vapbench.leaderboard.likeness import ALIKE, difference, small
 from vapbench.leaderboard.pack import pack
 from vapbench.leaderboard.rescore import Rescored, rescore, write_badge
 from vapbench.leaderboard.roster import Rosters
+from vapbench.leaderboard.submission import submission_digest
 from vapbench.leaderboard.views import groups_of
 
 METRICS = ["first_frame_psnr", "temporal_flickering"]
@@ -181,6 +182,8 @@ def test_another_submission_s_videos_are_known(home: Leaderboard, rosters: Roste
     other = Path(shutil.copytree(mine(home), home.submissions / "other"))
     said = json.loads((other / "submission.json").read_text())
     (other / "submission.json").write_text(json.dumps({**said, "id": "other"}))
+    assert found(home, rosters).verified, "nobody has verified the other: its copy takes nothing from this one"
+    write_badge(home, Rescored("mini", "other", submission_digest(other), videos=12, of=12, rows=24))
     copies = found(home, rosters).copies
     assert len(copies) == 12 and copies[0].what.startswith("that of other for") and copies[0].how == "the same file"
 
@@ -188,6 +191,20 @@ def test_another_submission_s_videos_are_known(home: Leaderboard, rosters: Roste
 def test_our_own_run_s_videos_are_only_noted(home: Leaderboard, honest: Path) -> None:
     result = found(home, Rosters([honest.parent / "runs"]))
     assert result.verified and len(result.noted) == 12, "whoever runs our method makes our videos"
+
+
+def test_scores_that_are_all_a_little_better_are_found(home: Leaderboard, rosters: Rosters) -> None:
+    """Each is within the tolerance; together they are no rounding."""
+    rows(mine(home) / "scores" / "temporal_flickering.jsonl", lambda row: row.update(value=row["value"] - 4e-4))
+    result = found(home, rosters)
+    assert not result.differences and not result.verified
+    assert "on average 4.0e-04 of its range below ours" in "\n".join(result.lines())
+
+
+def test_a_remark_that_the_metric_does_not_make_is_found(home: Leaderboard, rosters: Rosters) -> None:
+    """Tables count such remarks, under everybody's rows."""
+    rows(mine(home) / "scores" / "temporal_flickering.jsonl", lambda row: row.update(kind="vap was wrong"))
+    assert len(found(home, rosters).differences) == 12
 
 
 def test_a_sample_is_drawn_by_the_submission_s_hash(home: Leaderboard, rosters: Rosters) -> None:

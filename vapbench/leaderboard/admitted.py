@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 
 from vapbench.files.atomic import canonical_json
 from vapbench.leaderboard.roster import Roster
@@ -14,6 +14,7 @@ from vapbench.report.read.columns import Column
 from vapbench.report.read.run_summary import ColumnKey, RunSummary, read_all
 from vapbench.report.tables.summary import tables_of
 from vapbench.results.manifest import Manifest
+from vapbench.results.rows import GenerationRow
 from vapbench.results.run import RunFolder
 
 UNCHECKED = "Self-reported: its submitter's own rows, which nobody has computed again; not ranked."
@@ -46,7 +47,14 @@ def admit(folder: RunFolder, said: Submission, roster: Roster) -> RunSummary:
         },
         "sessions": [session.model_dump(include={"started", "ended"}) for session in sessions],
     }
-    return replace(run, manifest=Manifest.of(document))
+    # Nobody here measured its times, and what it notes of its own clips would stand under everybody's table.
+    made = {case: tuple(map(_without_claims, rows)) for case, rows in run.generations.items()}
+    return replace(run, manifest=Manifest.of(document), generations=made)
+
+
+def _without_claims(row: GenerationRow) -> GenerationRow:
+    values = {each.name: getattr(row, each.name) for each in fields(GenerationRow)}
+    return GenerationRow(**{**values, "notes": (), "seconds": None})
 
 
 def table_of_reported(suite: str, task: str | None, runs: Mapping[str, RunSummary]) -> TableModel:

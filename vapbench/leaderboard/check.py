@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vapbench.core.case import check_name
 from vapbench.errors import DataError, UsageError
@@ -22,9 +22,13 @@ from vapbench.leaderboard.contents import file_problems
 from vapbench.leaderboard.roster import Roster, Rosters
 from vapbench.leaderboard.rows import SubmittedRows, date_problem, read_rows
 from vapbench.leaderboard.submission import MANIFEST, Submission, read_submission
-from vapbench.leaderboard.texts import problems, problems_of_ours
+from vapbench.leaderboard.texts import claims, problems, problems_of_ours
 from vapbench.results.manifest import LARGEST_SCORE, is_seed, is_video_name
+from vapbench.results.rows import GenerationRow
 from vapbench.results.run import RunFolder
+
+if TYPE_CHECKING:
+    from vapbench.core.streams import VideoInfo
 
 KINDS = ("unified", "per-condition", "structure", "text", "outputs")
 """What a submitted method may call itself: floors and ceilings are the board's own."""
@@ -192,6 +196,7 @@ def _suite_problems(said: Submission, manifest: Mapping[str, Any], roster: Roste
         )
     if (size := len(canonical_json(manifest["identity"]))) > LONGEST_IDENTITY:
         yield f"manifest.json identity has {size:,} characters; {LONGEST_IDENTITY:,} are the most"
+    yield from claims(manifest["identity"], "manifest.json identity")
     kind = (manifest.get("card") or {}).get("kind")
     if kind not in (None, *KINDS):
         yield f"manifest.json card.kind is {kind!r:.80}; a submitted method is one of: {', '.join(KINDS)}"
@@ -243,6 +248,7 @@ def _video_problems(videos: Path, rows: SubmittedRows) -> Iterator[str]:
     from vapbench.core.video import probe
 
     named = {str(row.video): row.sha256 for row in rows.made().values()}
+    sizes = {str(row.video): row for row in rows.made().values()}
     for path in sorted(videos.iterdir()):
         if path.name not in named:
             yield f"videos/{path.name} belongs to no row; one output per case and seed, nothing else"
@@ -255,9 +261,20 @@ def _video_problems(videos: Path, rows: SubmittedRows) -> Iterator[str]:
         else:
             try:
                 # Bounded by vapbench.core.limits, whatever the file claims.
-                probe(path)
+                yield from _size_problems(sizes[name], probe(path), name)
             except DataError as error:
                 yield f"videos/{name} cannot be read ({error})"
+
+
+def _size_problems(row: GenerationRow, found: VideoInfo, name: str) -> Iterator[str]:
+    """What a row says of its clip, against the clip: tables say whose clips are not of the suite's size."""
+    for what, said, is_ in (
+        ("frames", row.frames, found.frames),
+        ("rows of pixels", row.height, found.height),
+        ("columns of pixels", row.width, found.width),
+    ):
+        if said is not None and said != is_:
+            yield f"videos/{name} has {is_} {what}, its row says {said}"
 
 
 def _row_problems(row: dict[str, Any], where: str) -> list[str]:

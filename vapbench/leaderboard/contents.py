@@ -13,6 +13,7 @@ from vapbench.results.manifest import is_video_name
 
 LIMITS = {".json": 16 << 20, ".jsonl": 64 << 20, ".md": 1 << 20, **dict.fromkeys(SUFFIXES, 256 << 20)}
 """Suffixes a submission may hold, with the most bytes of one file."""
+_PARTS = "submission.json, manifest.json, generations.jsonl, scores/*.jsonl, videos/ and notes in *.md are"
 MOST_BYTES = 16 << 30
 MOST_FILES = 20_000
 _DEEPEST = 2
@@ -52,6 +53,8 @@ def file_problems(folder: Path) -> Iterator[str]:
                     yield f"{shown}: only the folders videos/ and scores/ belong to a submission"
             elif not stat.S_ISREG(mode):
                 yield f"{shown} is no regular file"
+            elif not _belongs(path, folder):
+                yield f"{shown} is no part of a submission: {_PARTS}"
             else:
                 count, total = count + 1, total + path.lstat().st_size
                 yield from _content_problems(path, shown)
@@ -59,6 +62,16 @@ def file_problems(folder: Path) -> Iterator[str]:
         if count > MOST_FILES or total > MOST_BYTES:
             yield f"more than {MOST_FILES:,} files or {MOST_BYTES >> 30} GiB; submit fewer seeds or smaller videos"
             return
+
+
+def _belongs(path: Path, folder: Path) -> bool:
+    """Whether the format has such a file; what has a wrong suffix is told so elsewhere."""
+    place, suffix = path.parent.relative_to(folder).as_posix(), path.suffix
+    if suffix not in LIMITS:
+        return True
+    if place == ".":
+        return path.name in ("submission.json", "manifest.json") or suffix in (".jsonl", ".md")
+    return suffix == ".jsonl" if place == "scores" else suffix in SUFFIXES
 
 
 def _content_problems(path: Path, shown: str) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from math import isfinite
+from math import fsum, isfinite
 from pathlib import Path
 from time import monotonic
 from urllib.parse import quote
@@ -20,7 +20,7 @@ from vapbench.leaderboard.check import check_submission
 from vapbench.leaderboard.contents import LIMITS
 from vapbench.leaderboard.likeness import Gallery, Known, Likeness
 from vapbench.leaderboard.roster import Roster, RosterColumn, Rosters
-from vapbench.leaderboard.rows import SubmittedRows, read_rows
+from vapbench.leaderboard.rows import FEWEST_ALIKE, SubmittedRows, read_rows
 from vapbench.leaderboard.submission import MANIFEST, Submission, read_submission, submission_digest
 from vapbench.metrics.view import ClipView
 from vapbench.report.read.columns import REFERENCE_KINDS
@@ -37,6 +37,8 @@ TOLERANCE = 1e-3
 FLIPS = 0.02
 """Share of a yes-or-no column's rows that may differ: a value near its threshold falls to either side."""
 
+SHADE = 1e-4
+"""The same of a column's mean: machines round to both sides."""
 LONGEST_FETCH = 300.0
 """Seconds that a server may take for one video."""
 
@@ -78,22 +80,26 @@ class Rescored:
     differences: list[Difference] = field(default_factory=list)
     copies: list[Likeness] = field(default_factory=list)
     """Outputs that are no method's own."""
+    shaded: list[str] = field(default_factory=list)
+    """Columns whose scores are each within the tolerance, and all to one side."""
     noted: list[Likeness] = field(default_factory=list)
     """Outputs that one of our own runs made as well: no harm to a number, and worth knowing."""
+    shifts: dict[str, list[float]] = field(default_factory=dict)
+    """Column -> how far each submitted score is above ours, as a share of its range."""
     not_computed: dict[str, str] = field(default_factory=dict)
     """Column -> why it was not computed here."""
 
     @property
     def verified(self) -> bool:
         """Whether the rows may be ranked."""
-        return self.rows > 0 and not (self.differences or self.copies or self.not_computed)
+        return self.rows > 0 and not (self.differences or self.copies or self.shaded or self.not_computed)
 
     def lines(self) -> Iterator[str]:
         """What was found, for people."""
         yield f"{self.suite}/{self.name}: {self.videos} of {self.of} videos scored anew, {self.rows} scores compared"
         for column, why in self.not_computed.items():
             yield f"bad  {column} was not computed: {why}"
-        for what in (self.copies, self.differences):
+        for what in (self.copies, self.differences, self.shaded):
             yield from (f"bad  {each}" for each in what[:_SHOWN])
             if len(what) > _SHOWN:
                 yield f"     … and {len(what) - _SHOWN} more"
@@ -156,6 +162,7 @@ def rescore(
             _compare(found, roster.columns[column], rows.scores[column].get(key), fresh)
         progress(number + 1, len(drawn))
     _forgive_flips(found, rows)
+    found.shaded += _shaded(found)
     return found
 
 
@@ -245,8 +252,10 @@ def _competing(runs: Sequence[RunFolder]) -> list[Known]:
 
 
 def _others(home: Leaderboard, folder: Path) -> Iterator[Known]:
+    """Of other submissions that were verified: a stranger's copy of this one takes nothing from it."""
+    verified = {said.submission for said in home.attested().values() if said.badge != "self-reported"}
     for manifest in sorted(home.submissions.glob(f"*/{MANIFEST}")):
-        if manifest.parent.resolve() != folder.resolve():
+        if manifest.parent.resolve() != folder.resolve() and submission_digest(manifest.parent) in verified:
             yield from _outputs(RunFolder(manifest.parent))
 
 
@@ -295,9 +304,10 @@ def _compare(found: Rescored, column: RosterColumn, theirs: ScoreRow | None, our
     low, high = column.bounds
     span = high - low if isfinite(high - low) else max(1.0, abs(ours.value or 0.0))
     if theirs.status == ours.status == "ok" and theirs.value is not None and ours.value is not None:
-        if abs(theirs.value - ours.value) <= TOLERANCE * span:
+        found.shifts.setdefault(theirs.metric, []).append((theirs.value - ours.value) / span)
+        if abs(theirs.value - ours.value) <= TOLERANCE * span and theirs.kind == ours.kind:
             return
-    elif theirs.status == ours.status:
+    elif theirs.status == ours.status and theirs.kind == ours.kind:
         return
     found.differences.append(Difference(theirs.metric, theirs.case, theirs.seed, _value_of(theirs), _value_of(ours)))
 
@@ -308,6 +318,15 @@ def _forgive_flips(found: Rescored, rows: SubmittedRows) -> None:
         yes_or_no = all(row.value in (None, 0, 1) for row in scores.values())
         if own and yes_or_no and len(own) <= FLIPS * found.videos:
             found.differences = [difference for difference in found.differences if difference.metric != key.metric]
+
+
+def _shaded(found: Rescored) -> Iterator[str]:
+    for metric, shifts in found.shifts.items():
+        mean = fsum(shifts) / len(shifts)
+        # Flips of a yes-or-no column are judged one by one.
+        if len(shifts) >= FEWEST_ALIKE and SHADE < abs(mean) <= TOLERANCE:
+            side = "above" if mean > 0 else "below"
+            yield f"{metric}: submitted scores are on average {abs(mean):.1e} of its range {side} ours"
 
 
 def _value_of(row: ScoreRow) -> str:

@@ -26,6 +26,10 @@ LONGEST_ROW = 1 << 18
 """Bytes of one row."""
 FEWEST_ALIKE = 8
 """From so many videos on, a score that is the same for all of them and no bound of its range is no measurement."""
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}(?:$|[T ])", re.ASCII)
+_FIRST_YEAR = 2020
+ALIKE = 1e-6
+"""Of a range, or of the scores: closer together, they are the same."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _MEASURED = ("seconds", "encode_seconds", "peak_mb", "frames", "height", "width", "fps")
 _LEAST, _MOST = 1e-9, 1e9
@@ -49,7 +53,7 @@ class SubmittedRows:
 
 def read_rows(folder: Path, roster: Roster, found: list[str]) -> SubmittedRows:
     """Read a submission's rows; what is wrong with them is added to ``found``, a sentence each, by file and line."""
-    rows, videos = SubmittedRows(), dict[str, str]()
+    rows, videos, keys, names = SubmittedRows(), dict[str, str](), set[str](), set[str]()
     if strays := [path.name for path in sorted(folder.glob("*.jsonl")) if path.name != "generations.jsonl"]:
         found.append(f"{strays[0]}: generations.jsonl and scores/*.jsonl hold all rows")
     for where, made in _read(folder / "generations.jsonl", GenerationRow, roster, found):
@@ -58,10 +62,11 @@ def read_rows(folder: Path, roster: Roster, found: list[str]) -> SubmittedRows:
         if key in rows.generations:
             found.append(f"{where} is a second row of {made.case} with seed {made.seed}; one is allowed")
         rows.generations[key] = made
+        found += _repeated(made.key, keys, where) or _repeated((made.video or "").casefold(), names, where, "video")
     if not rows.generations and not found:
         found.append("there is no generation: generations.jsonl is absent or empty")
     for path in sorted((folder / "scores").glob("*.jsonl")):
-        column: RosterColumn | None = None
+        column, keys = None, set[str]()
         for where, score in _read(path, ScoreRow, roster, found):
             known = roster.column(ColumnKey(score.metric, score.version, canonical_json(score.params)))
             if problem := _column_problem(score, known, path.stem, roster):
@@ -74,9 +79,18 @@ def read_rows(folder: Path, roster: Roster, found: list[str]) -> SubmittedRows:
             if (score.case, score.seed) in rows_of_column:
                 found.append(f"{where} is a second score of {score.case} with seed {score.seed}; one is allowed")
             rows_of_column[score.case, score.seed] = score
+            found += _repeated(score.key, keys, where)
         if column is not None:
             found += _column_of_one_value(path.name, column, rows.scores[column.key])
     return rows
+
+
+def _repeated(name: str, seen: set[str], where: str, what: str = "key") -> list[str]:
+    """A key or file name that another row has: readers know rows by the one, and find videos by the other."""
+    if name and name in seen:
+        return [f"{where} has the {what} {name!r:.80} of another row; each has its own"]
+    seen.add(name)
+    return []
 
 
 def date_problem(text: str) -> str:
@@ -84,9 +98,14 @@ def date_problem(text: str) -> str:
     if not text:
         return ""
     try:
-        when = datetime.fromisoformat(text)
+        # Boards sort dates as text: weeks and dates without hyphens would stand where they are not.
+        when = datetime.fromisoformat(text) if _DATE.match(text) else None
     except ValueError:
-        return f"is {text!r:.60}, which is no ISO 8601 time"
+        when = None
+    if when is None:
+        return f"is {text!r:.60}, which is no ISO 8601 time such as 2026-01-31T12:00:00+00:00"
+    if when.year < _FIRST_YEAR:
+        return f"is {text!r:.60}, which is before there was anything to run"
     # A clock may be wrong by a zone; a year that has not begun would stand on top of the changelog for ever.
     late = datetime.now(UTC) + timedelta(days=1)
     if (when if when.tzinfo else when.replace(tzinfo=UTC)) > late:
@@ -212,7 +231,9 @@ def _score_problems(
 
 def _column_of_one_value(name: str, column: RosterColumn, rows: Mapping[Key, ScoreRow]) -> Iterator[str]:
     values = [row.value for row in rows.values() if row.value is not None]
-    if len(values) >= FEWEST_ALIKE and len(set(values)) == 1 and values[0] not in column.bounds:
+    low, high = column.bounds
+    alike = len(values) >= FEWEST_ALIKE and max(values) - min(values) <= ALIKE * min(high - low, abs(max(values)))
+    if alike and values[0] not in column.bounds:
         yield f"{name}: all {len(values)} scores are {values[0]:g}; no metric says the same of so many videos"
     if len({row.weights for row in rows.values()}) > 1:
         yield f"{name}: its rows were scored with different weights; score them all anew"

@@ -16,10 +16,18 @@ _MOST_MARKS = 2
 
 _MARKUP = re.compile(r"<\s*[!/?a-zA-Z]|javascript\s*:|data\s*:\s*text|\]\s*\(|&#?\w+;|\{\{|\{%", re.IGNORECASE)
 _LINK = re.compile(r"[a-z][a-z0-9+.-]*://|\bwww\.", re.IGNORECASE)
-# Letters and marks that show nothing and are no format characters: fillers, joiners, variation selectors.
-_BLANK = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\u2800\U000e0100-\U000e01ef]")
+# Letters, marks and a space that show nothing or a line: fillers, joiners, variation selectors.
+_BLANK = re.compile(
+    "[\u034f\u1680\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\u2800\U000e0100-\U000e01ef]"
+)
+# Of the marks that combine with any letter.
+_MARKS = "\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff"
+_STRAY = re.compile(f"(?:^|[^\\w{_MARKS}])[{_MARKS}]")
 _UNSEEN = frozenset({"Cc", "Cf", "Co", "Cn", "Cs", "Zl", "Zp"})
-_PROMISES = re.compile(r"\b(recomputed|reproduced|verified|official|self-reported|published)\b", re.IGNORECASE)
+_PROMISES = re.compile(
+    r"\b(re-?computed|re-?produced|verified|official(?:ly)?|self-?reported|published|maintainers?|human study)\b",
+    re.IGNORECASE,
+)
 _ALIKE = str.maketrans({"0": "o", "1": "l", "i": "l", "5": "s", "-": "", "_": "", ".": ""})
 _EAST_ASIAN = frozenset({"CJK", "HIRAGANA", "KATAKANA", "HANGUL", "BOPOMOFO"})
 _LAST_LATIN = "\u024f"
@@ -47,6 +55,8 @@ def unfit_note(text: str, links: bool = False) -> str:
         return f"has {len(text):,} characters; {NOTE:,} are the most"
     if unicodedata.normalize("NFC", text) != text:
         return "is not in Unicode's normal form NFC"
+    if stray := _STRAY.search(text):
+        return f"has the mark U+{ord(stray[0][-1]):04X} on no letter, where it lies over what stands before"
     if not links and (found := _LINK.search(text)):
         return f"holds a link ({found[0]}); the repository has a field of its own"
     return unfit(text)
@@ -66,12 +76,18 @@ def unfit_line(text: str) -> str:
         return "begins as a formula, or holds no letter"
     if strange := next((c for c in text if unicodedata.category(c) in ("So", "Sk", "Nl", "No")), ""):
         return f"holds the symbol U+{ord(strange):04X}; letters, digits and punctuation will do"
-    if found := _PROMISES.search(text):
-        return f"says {found[0]!r}, which is a badge of the board's own"
+    if reason := unfit_claim(text):
+        return reason
     scripts = _scripts(text)
     if len(scripts) > 1:
         return f"mixes scripts ({' and '.join(sorted(scripts))}), so that one letter may pass for another"
     return ""
+
+
+def unfit_claim(text: str) -> str:
+    """Why a text that stands as a fact on a page is refused, or "": it says what the board alone may say."""
+    found = _PROMISES.search(text.replace("_", " "))
+    return f"says {found[0]!r}, which is the board's own to say" if found else ""
 
 
 def script_of(text: str) -> str:
@@ -90,6 +106,13 @@ def problems(value: Any, where: str, links: bool = False) -> Iterator[str]:
     for place, text in _texts(value, where):
         if reason := unfit_note(text, links):
             yield f"{place} {reason}; write plain text"
+
+
+def claims(value: Any, where: str) -> Iterator[str]:
+    """Sentences on every text and name within a JSON value that says what the board alone may say."""
+    for place, text in _texts(value, where):
+        if reason := unfit_claim(text):
+            yield f"{place} {reason}"
 
 
 def problems_of_ours(value: Any, where: str) -> Iterator[str]:
