@@ -93,22 +93,42 @@ def test_a_figure_of_one_run_needs_no_second(
             write_figure(tmp_path / f"{kind}.pdf", one)
 
 
+def wide(model: TableModel, count: int) -> tuple[TableModel, list[str]]:
+    titles = [f"Column {number}" for number in range(count)]
+    columns = tuple(replace(model.columns[0], title=title) for title in titles)
+    cells, scores = tuple(line * count for line in model.cells), tuple(line * count for line in model.scores)
+    return replace(model, columns=columns, cells=cells, scores=scores), titles
+
+
+def shown_in(path: Path, titles: list[str]) -> list[str]:
+    box = re.search(r'height="([\d.]+)pt"', path.read_text())
+    assert box is not None and float(box[1]) <= 9 * 72
+    return [title for title in titles if f">{title} " in path.read_text()]
+
+
 def test_more_columns_than_a_page_holds_are_left_out_and_said(
     model: TableModel, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    titles = [f"Column {number}" for number in range(9)]
-    many = replace(
-        model,
-        columns=tuple(replace(model.columns[0], title=title) for title in titles),
-        cells=tuple(line * 9 for line in model.cells),
-        scores=tuple(line * 9 for line in model.scores),
-    )
-    write_figure(tmp_path / "heatmap.svg", many)
-    shown = [title for title in titles if f">{title} " in (tmp_path / "heatmap.svg").read_text()]
-    assert 1 <= len(shown) < 9 and shown == titles[: len(shown)]
-    assert f"shows {len(shown)} of 9 columns" in caplog.text
-    box = re.search(r'height="([\d.]+)pt"', (tmp_path / "heatmap.svg").read_text())
-    assert box is not None and float(box[1]) <= 9 * 72
+    many, titles = wide(model, 19)
+    write_figure(tmp_path / "conditions.svg", many)
+    shown = shown_in(tmp_path / "conditions.svg", titles)
+    assert 1 <= len(shown) < 19 and shown == titles[: len(shown)]
+    assert f"shows {len(shown)} of 19 columns" in caplog.text
+
+
+@pytest.mark.parametrize("kind", ["heatmap", "matrix"])
+def test_grids_go_on_in_further_files_until_every_column_is_shown(
+    kind: str, model: TableModel, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    many, titles = wide(model, 29)
+    write_figure(tmp_path / f"{kind}.svg", many)
+    files = [
+        path for number in range(1, 30) if (path := tmp_path / f"{kind}{f'-{number}' * (number > 1)}.svg").is_file()
+    ]
+    assert len(files) > 1 and [title for path in files for title in shown_in(path, titles)] == titles
+    assert f"{kind}.svg goes on in {kind}-2.svg" in caplog.text
+    write_figure(tmp_path / f"{kind}-few.svg", model)
+    assert not (tmp_path / f"{kind}-few-2.svg").exists()
 
 
 def test_quality_against_time_has_what_was_timed(model: TableModel, tmp_path: Path) -> None:

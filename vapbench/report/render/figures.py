@@ -6,13 +6,13 @@ Fonts are embedded as outlines that editors can still edit (type 42); text in SV
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vapbench.errors import UsageError, did_you_mean
 from vapbench.report.model import TableModel
-from vapbench.report.render.figures_frame import SUFFIXES, save_figure
+from vapbench.report.render.figures_frame import SUFFIXES, save_figure, save_figures
 from vapbench.report.render.figures_grids import heatmap, matrix
 from vapbench.report.render.figures_means import categories, conditions, forest
 from vapbench.report.render.figures_points import human, pareto
@@ -27,11 +27,11 @@ DRAWN: dict[str, Callable[[TableModel, float], Figure]] = {
     "forest": forest,
     "categories": categories,
     "conditions": conditions,
-    "heatmap": heatmap,
-    "matrix": matrix,
     "pareto": pareto,
 }
-KINDS = (*DRAWN, "human")
+PAGED: dict[str, Callable[[TableModel, float], Iterable[Figure]]] = {"heatmap": heatmap, "matrix": matrix}
+"""Of these, a panel takes so much that one page may not hold every column: they go on in files of their own."""
+KINDS = (*DRAWN, *PAGED, "human")
 
 
 def kind_of(path: Path) -> str:
@@ -75,4 +75,4 @@ def write_figure(
         return
     if not any(cell.mean is not None for line in model.cells for cell in line):
         raise UsageError(f"{model.title} has no scores to draw; see: vapbench score --help")
-    save_figure(path, lambda: DRAWN[kind](model, width))
+    save_figures(path, lambda: PAGED[kind](model, width) if kind in PAGED else [DRAWN[kind](model, width)])

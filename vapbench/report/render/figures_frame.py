@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import wrap
@@ -61,15 +61,24 @@ def save_figure(path: Path, draw: Callable[[], Figure]) -> None:
 
     The file is as wide as the figure: LaTeX includes it without scaling, so letters keep their size.
     """
+    save_figures(path, lambda: [draw()])
+
+
+def save_figures(path: Path, draw: Callable[[], Iterable[Figure]]) -> None:
+    """The same of a figure that may take several pages: the second of ``NAME.pdf`` is ``NAME-2.pdf``."""
     import matplotlib as mpl
 
+    suffix = path.suffix.lower()
+    # Without a date, equal rows give equal files.
+    dated: dict[str, Any] = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}.get(suffix, {})
+    names = []
     with mpl.rc_context(_SETTINGS):
-        figure = draw()
-        with atomic_path(path) as temporary:
-            suffix = path.suffix.lower()
-            # Without a date, equal rows give equal files.
-            dated: dict[str, Any] = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}.get(suffix, {})
-            figure.savefig(temporary, format=suffix[1:], dpi=300, metadata=dated)
+        for number, figure in enumerate(draw(), start=1):
+            names.append(path.name if number == 1 else f"{path.stem}-{number}{path.suffix}")
+            with atomic_path(path.with_name(names[-1])) as temporary:
+                figure.savefig(temporary, format=suffix[1:], dpi=300, metadata=dated)
+    if len(names) > 1:
+        log.warning("A page does not hold every column: %s goes on in %s.", names[0], ", ".join(names[1:]))
 
 
 @dataclass(frozen=True)
@@ -142,6 +151,14 @@ def chosen(frame: Frame, columns: Sequence[int], titles: Mapping[int, str]) -> l
             len(columns),
         )
     return kept
+
+
+def pages(frame: Frame, columns: Sequence[int], titles: Mapping[int, str]) -> list[list[int]]:
+    """All columns, as many together as a page holds; the last pages of equal length where that takes no more."""
+    count = -(-len(columns) // frame.fitting([titles[index] for index in columns]))
+    rows = -(-len(columns) // count)
+    each = -(-rows // frame.across) * frame.across
+    return [list(columns[first : first + each]) for first in range(0, len(columns), each)]
 
 
 def short(names: Sequence[str], width: float) -> list[str]:

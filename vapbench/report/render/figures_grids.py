@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from vapbench.errors import UsageError
 from vapbench.report.model import TableModel
-from vapbench.report.render.figures_frame import LETTER, LINE, Frame, chosen, entitle, short, unit_of
+from vapbench.report.render.figures_frame import LETTER, LINE, Frame, entitle, pages, short, unit_of
 from vapbench.report.tables.breakdown import Breakdown, breakdown
 
 if TYPE_CHECKING:
@@ -15,56 +15,73 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _CELL = 1.05 * LINE
-"""Inches of a cell that holds no number."""
+"""Inches of a cell beside upright names."""
+_UPRIGHT = 0.66
+"""Of what a name may take beside a panel: so much below it, where it takes the page's height."""
+_CLOSE = 0.9 * LINE
+"""Inches from a name to the next below it."""
 
 
-def heatmap(model: TableModel, width: float) -> Figure:
+def heatmap(model: TableModel, width: float) -> Iterator[Figure]:
     """Conditions by methods, the mean as colour, one panel per column; conditions of a category stand together."""
     items = breakdown(model)
     category = {model.conditions[case]: name for case, name in model.categories.items()}
     order = sorted(range(len(items[0].conditions)), key=lambda place: (category[items[0].conditions[place]], place))
-    names, methods = short([items[0].conditions[place] for place in order], width), short(items[0].methods, width)
+    names, methods = (
+        short([items[0].conditions[place] for place in order], width),
+        short(items[0].methods, _UPRIGHT * width),
+    )
     least = max(_CELL * len(methods), 1.0) + 0.35
     upright = max(map(len, methods)) * LETTER
-    frame = Frame(width, names, LINE * len(names), least, below=upright, own_axis=0.05)
+    frame = Frame(width, names, _CLOSE * len(names), least, below=upright, own_axis=0.05)
     titles = [f"{item.column.header}, {unit_of(item.column)}" if item.column.unit else item.column.header
               for item in items]  # fmt: skip
-    kept = chosen(frame, range(len(items)), dict(enumerate(titles)))
-    figure, panels = frame.panels([titles[place] for place in kept])
-    for axes, item in zip(panels, [items[place] for place in kept], strict=True):
-        _heat(axes, item, order)
-    _label(panels, names, methods, frame.across)
-    entitle(figure, model.title, _groups([category[items[0].conditions[place]] for place in order]))
-    return figure
+    groups = _groups([category[items[0].conditions[place]] for place in order])
+    for kept in pages(frame, range(len(items)), dict(enumerate(titles))):
+        figure, panels = frame.panels([titles[place] for place in kept])
+        for axes, item in zip(panels, [items[place] for place in kept], strict=True):
+            _heat(axes, item, order)
+        _label(panels, names, methods, frame.across)
+        entitle(figure, model.title, groups)
+        yield figure
 
 
-def matrix(model: TableModel, width: float) -> Figure:
+def matrix(model: TableModel, width: float) -> Iterator[Figure]:
     """Share of common cases, in percent, in which the row's method scores better than the column's; ties count half."""
     rows = [i for i, row in enumerate(model.rows) if not row.published]
-    directed = [i for i, c in enumerate(model.columns) if c.higher_is_better is not None]
+    # A probe's effect has a direction and no score of a case.
+    scored = [any(line[i] for line in model.scores) for i in range(len(model.columns))]
+    directed = [i for i, c in enumerate(model.columns) if c.higher_is_better is not None and scored[i]]
     if len(rows) < 2 or not directed:
         raise UsageError("A matrix needs two methods, and a metric with a direction.")
     labels = short([model.rows[row].label for row in rows], width)
     titles = {index: model.columns[index].header for index in directed}
-    upright = max(map(len, labels)) * LETTER
-    frame = Frame(width, labels, _CELL * len(rows), max(_CELL * len(rows), 1.0), below=upright + LINE, own_axis=0.05)
-    columns = chosen(frame, directed, titles)
-    figure, panels = frame.panels([titles[index] for index in columns])
-    counted = set[int]()
-    for axes, index in zip(panels, columns, strict=True):
-        shares, counts = _wins(model, rows, index)
-        counted |= {n for line in counts for n in line if n}
-        axes.imshow(shares, vmin=0, vmax=1, cmap="PuOr_r", aspect="auto")
-        if _holds(frame, len(columns), len(rows)):
-            for y, line in enumerate(shares):
-                for x, share in enumerate(line):
-                    if counts[y][x]:
-                        colour = "white" if abs(share - 0.5) > 0.3 else "black"
-                        axes.text(x, y, f"{100 * share:.0f}", ha="center", va="center", color=colour)
-    _label(panels, labels, labels, frame.across)
-    many = f"n = {min(counted)}" + (f" to {max(counted)}" if len(counted) > 1 else "") if counted else "no common case"
-    entitle(figure, model.title, f"% of cases in which the row is better than the column (orange); {many}")
-    return figure
+    below = short(labels, _UPRIGHT * width)
+    upright = max(map(len, below)) * LETTER
+    frame = Frame(width, labels, _CLOSE * len(rows), max(_CELL * len(rows), 1.0), below=upright + LINE, own_axis=0.05)
+    for columns in pages(frame, directed, titles):
+        figure, panels = frame.panels([titles[index] for index in columns])
+        counted = set[int]()
+        for axes, index in zip(panels, columns, strict=True):
+            shares, counts = _wins(model, rows, index)
+            counted |= {n for line in counts for n in line if n}
+            axes.imshow(shares, vmin=0, vmax=1, cmap="PuOr_r", aspect="auto")
+            if _holds(frame, len(columns), len(rows)):
+                _write(axes, shares, counts)
+        _label(panels, labels, below, frame.across)
+        many = (
+            f"n = {min(counted)}" + (f" to {max(counted)}" if len(counted) > 1 else "") if counted else "no common case"
+        )
+        entitle(figure, model.title, f"% of cases in which the row is better than the column (orange); {many}")
+        yield figure
+
+
+def _write(axes: Axes, shares: Sequence[Sequence[float]], counts: Sequence[Sequence[int]]) -> None:
+    for y, line in enumerate(shares):
+        for x, share in enumerate(line):
+            if counts[y][x]:
+                colour = "white" if abs(share - 0.5) > 0.3 else "black"
+                axes.text(x, y, f"{100 * share:.0f}", ha="center", va="center", color=colour)
 
 
 def _heat(axes: Axes, item: Breakdown, order: Sequence[int]) -> None:
