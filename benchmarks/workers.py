@@ -1,4 +1,4 @@
-"""What Ray gives and costs: throughput of 1 to 8 workers, overhead of a case, memory as cases grow.
+"""What workers give and cost, on Ray and as processes that score: throughput, overhead of a case, memory.
 
 The method is CPU-bound: it computes on one core for a fixed time of that core. Throughput is counted between the first
 and the last row, so that starting actors (seconds each, once) is not in it. More workers than the machine has cores
@@ -8,6 +8,10 @@ mean nothing: the figures say how many there are.
 * overhead: what a case of a method that only waits costs beyond its waiting, with one worker (aim: under 20 ms);
   the local executor's beside it.
 * memory: peak of the driving process, by number of videos, local and on Ray (aim: flat).
+* scores: without Ray, a folder of videos scored by ``--workers`` processes of one thread each: what one more clip
+  takes, by the clock and of processors, told from a small and a large folder, so that starting processes is not in it.
+  Clips a second for each process over those of one (aim: 0.8) mean something only where as many cores do nothing else;
+  seconds of processors do also beside other work, and say what several processes cost beyond one.
 """
 
 from __future__ import annotations
@@ -23,18 +27,24 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from folders import copies
 
 from vapbench import Clip, Method
-from vapbench.core.case import Case
-from vapbench.methods import ResolvedMethod
+from vapbench.core.case import Case, Media
+from vapbench.core.video import write_video
+from vapbench.methods import ResolvedMethod, resolve
+from vapbench.metrics import resolve as resolve_metric
 from vapbench.results.rows import Failure, Status
 from vapbench.running.context import Settings
-from vapbench.running.plan import plan_run
+from vapbench.running.plan import MetricSpec, plan_run
 from vapbench.running.run import choose, execute
 from vapbench.running.threads import OnRay
 
-PARTS = ("throughput", "overhead", "memory")
+PARTS = ("throughput", "overhead", "memory", "scores")
 WORKERS = (1, 2, 4, 8)
+PROCESSES, FOLDERS = (1, 2), (6, 30)
+"""Processes that score, and clips of the small and of the large folder."""
+METRICS = ("dynamic_degree[dis]", "motion_smoothness[warp]", "temporal_flickering")
 SECONDS = 0.25
 WAIT = 0.05
 
@@ -134,6 +144,52 @@ def memory(videos: Sequence[int]) -> dict[str, list[float]]:
     return peaks
 
 
+def scores(processes: Sequence[int]) -> None:
+    """Print what a clip more costs by the number of processes."""
+    clock, processor = {}, {}
+    for number in processes:
+        small, large = (measured(number, clips) for clips in FOLDERS)
+        clock[number], processor[number] = ((large[i] - small[i]) / (FOLDERS[1] - FOLDERS[0]) for i in (0, 1))
+        one = min(clock)
+        each = clock[one] / clock[number] / number * one
+        print(
+            f"{number} processes: {1 / clock[number]:5.2f} clips a second, {each:.2f} of one's for each (aim: 0.8); "
+            f"{processor[number]:.2f} s of processors a clip, {processor[number] / processor[one]:.2f} x one's",
+            flush=True,
+        )
+    print(f"  {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; of one thread: {', '.join(METRICS)}; 49x240x360")
+
+
+def measured(processes: int, clips: int) -> tuple[float, float]:
+    """Seconds of the clock and of processors that scoring a folder takes, in a process of its own."""
+    command = [sys.executable, __file__, "--score", str(processes), str(clips)]
+    env = {**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
+    began, before = time.perf_counter(), os.times()
+    subprocess.run(command, check=True, env=env)
+    after = os.times()
+    return time.perf_counter() - began, after[2] + after[3] - before[2] - before[3]
+
+
+def score_clips(processes: int, clips: int) -> None:
+    """Score a folder of so many clips."""
+    import cv2
+
+    cv2.setNumThreads(1)
+    with tempfile.TemporaryDirectory() as name:
+        place = Path(name)
+        case = choose("mini", None, "camera").cases[0]
+        rng = np.random.default_rng(0)
+        wide = cv2.resize(rng.integers(0, 256, (30, 60, 3), dtype=np.uint8), (480, 240), interpolation=cv2.INTER_CUBIC)
+        write_video(place / "clip.mp4", Clip(np.stack([wide[:, 2 * t : 2 * t + 360] for t in range(49)]), 8))
+        shown = case.model_copy(update={"image": Media(path=place / "clip.mp4")})
+        cases = copies(shown, clips, place)
+        plan = plan_run("own", "all", resolve(f"folder:path={place / 'videos'}"), cases, [0], place / "runs")
+        columns = [MetricSpec(resolve_metric(text)[0], {}, ()) for text in METRICS]
+        outcome = execute(plan, columns, Settings(device="cpu", workers=processes), Times())
+    if outcome.scored.ok != clips * len(METRICS):
+        raise RuntimeError(f"of {clips} clips {outcome.scored.ok} scores were made")
+
+
 def draw(rates: dict[int, float], peaks: dict[str, list[float]], videos: Sequence[int], path: Path) -> None:
     """Draw throughput over workers, memory over videos."""
     import matplotlib.pyplot as plt
@@ -164,11 +220,16 @@ def main() -> None:
     parser.add_argument("--videos", type=int, default=84, help="of each throughput and overhead measurement")
     parser.add_argument("--memory-videos", type=int, nargs="+", default=(14, 140, 1400))
     parser.add_argument("--out", type=Path, help="draw the curves into this PNG")
+    parser.add_argument("--processes", type=int, nargs="+", default=PROCESSES, help="of scores")
+    parser.add_argument("--score", type=int, nargs=2, metavar=("PROCESSES", "CLIPS"), help=argparse.SUPPRESS)
     parser.add_argument("--inside", nargs=2, metavar=("EXECUTOR", "VIDEOS"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.inside:
         executor, videos = arguments.inside
         print(json.dumps(seconds_a_case(Busy(0, 0), int(videos), OnRay(workers=1) if executor == "ray" else None)))
+        return
+    if arguments.score:
+        score_clips(*arguments.score)
         return
     rates, peaks = {}, {}
     if "throughput" in arguments.parts:
@@ -177,6 +238,8 @@ def main() -> None:
         overhead(arguments.videos)
     if "memory" in arguments.parts:
         peaks = memory(arguments.memory_videos)
+    if "scores" in arguments.parts:
+        scores(arguments.processes)
     if arguments.out:
         draw(rates, peaks, arguments.memory_videos, arguments.out)
 

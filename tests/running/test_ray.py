@@ -307,7 +307,6 @@ def test_without_ray_one_sentence_says_what_to_install(
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [
-        (["--workers", "2"], "--workers goes with --executor ray"),
         (["--ray-address", "auto"], "--ray-address goes with --executor ray"),
         (["--executor", "ray", "--device", "cuda:1"], "Ray picks which"),
         (["--executor", "ray", "--ray-address", "nowhere"], "--ray-address nowhere: no cluster answers"),

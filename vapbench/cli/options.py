@@ -144,7 +144,8 @@ Workers = Annotated[
     typer.Option(
         "--workers",
         min=1,
-        help="With --executor ray: how many generate at once. [default: one for each device there is]",
+        help="With --executor ray: how many generate at once. [default: one for each device there is] Else: how many "
+        "processes score at once, each with the metrics' models. [default: 1]",
         envvar="VAPBENCH_WORKERS",
         show_default=False,
         rich_help_panel=DEVICES,
@@ -344,11 +345,11 @@ class Execution:
         from vapbench.running.context import FailureLimit, Settings
         from vapbench.running.threads import OnRay
 
-        if self.executor == "local" and (self.workers, self.ray_address) != (None, None):
-            option = "--workers" if self.workers is not None else "--ray-address"
-            raise UsageError(
-                f"{option} goes with --executor ray; without it, one device of this process runs everything."
-            )
+        local = self.executor == "local"
+        if local and self.ray_address is not None:
+            raise UsageError("--ray-address goes with --executor ray; without it, everything runs on this machine.")
+        if local and self.workers is not None and scoring is None:
+            raise UsageError("--workers goes with --executor ray, or with what scores; here one process generates.")
         return Settings(
             device=self.device,
             refresh=self.refresh,
@@ -357,7 +358,8 @@ class Execution:
             argv=["vapbench", *sys.argv[1:]],
             memory=int(scoring.memory * 1e9) if scoring and scoring.memory else None,
             case_timeout=generation.case_timeout if generation else None,
-            ray=OnRay(self.ray_address, self.workers) if self.executor == "ray" else None,
+            ray=None if local else OnRay(self.ray_address, self.workers),
+            workers=self.workers or 1 if local else 1,
         )
 
 

@@ -106,7 +106,7 @@ def probe(
     output.begin()
     generation = opt.Generation(method, dtype, offload, None, retries)
     execution = opt.Execution(results, None, device, executor, workers, ray_address, refresh, max_failures)
-    settings = execution.settings(generation)
+    settings = execution.settings(generation, opt.Scoring(metric))
     if output.dry_run and _describe_protocol(cases, method, generation.shared, cells, output.json):
         return
     selection = choose(cases.suite, cases.data, cases.task, cases.limit)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from vapbench.files.atomic import canonical_json, digest, is_reserved
@@ -41,7 +41,7 @@ def score_key(metric: Mapping[str, Any], case: Mapping[str, Any], seed: int, vid
         seed: the generation's; two seeds may give equal videos, as may two cases.
         video_sha256: hash of the video.
     """
-    return ScoreKeys(metric).of(case)(seed, video_sha256)
+    return score_keys([ScoreKeys(metric).begin(canonical_json(case))], seed, video_sha256)[0]
 
 
 class ScoreKeys:
@@ -51,16 +51,32 @@ class ScoreKeys:
         """Of a metric as :func:`score_key` takes it."""
         self._metric = canonical_json(metric)
 
-    def of(self, case: Mapping[str, Any]) -> Callable[[int, str], str]:
-        """The key of a seed and the hash of its video, for one case."""
-        shared = _hash_of(f'{{"case":{canonical_json(case)},"metric":{self._metric},"schema":{SCHEMA}')
+    def begin(self, case: str) -> Any:
+        """The hash that the keys of all videos of a case begin with.
 
-        def key(seed: int, video_sha256: str) -> str:
-            # Digits need no escape, and a million of them need not be looked through for one.
-            video = f'"{video_sha256}"' if video_sha256.isalnum() else canonical_json(video_sha256)
-            return _digest_with(shared, f',"seed":{seed:d},"video":{video}}}')
+        Args:
+            case: canonical JSON of the case as :func:`score_key` takes it.
+        """
+        return _hash_of(f'{{"case":{case},"metric":{self._metric},"schema":{SCHEMA}')
 
-        return key
+
+def score_keys(begun: Iterable[Any], seed: int, video_sha256: str) -> list[str]:
+    """:func:`score_key` of one video for several metrics.
+
+    Args:
+        begun: of each metric what :meth:`ScoreKeys.begin` returned.
+        seed: the generation's.
+        video_sha256: hash of the video.
+    """
+    # Digits need no escape, and a million of them need not be looked through for one.
+    video = f'"{video_sha256}"' if video_sha256.isalnum() else canonical_json(video_sha256)
+    ending = f',"seed":{seed:d},"video":{video}}}'.encode()
+    keys = []
+    for shared in begun:
+        whole = shared.copy()
+        whole.update(ending)
+        keys.append(whole.hexdigest())
+    return keys
 
 
 def _hash_of(text: str) -> Any:

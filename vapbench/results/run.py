@@ -188,7 +188,7 @@ class RunFolder:
         state = _state(status)
         if path in self._kept and self._kept[path][0] == state:
             return bool(self._kept[path][1] == row.sha256)
-        sha256 = file_sha256(Path(path))
+        sha256 = file_sha256(path)
         # A file that was written a moment ago may be written again without another time.
         if time.time_ns() - status.st_mtime_ns > _MOMENT_NS:
             self._kept[path] = state, sha256

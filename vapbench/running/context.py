@@ -102,7 +102,9 @@ class Settings:
     case_timeout: float | None = None
     """Seconds a method may take for a case; with a limit, it runs in a process of its own, which can be ended."""
     ray: OnRay | None = None
-    """Run on Ray; None for this process."""
+    """Run on Ray; None for this machine."""
+    workers: int = 1
+    """Processes of this machine that score at once; 1 for this one."""
     every_case: bool = False
     """Whether no number of failed cases ends the run before its last one: finished videos cost nothing to try, and
     whoever fixes them wants to know of all. Scores are held to the limit all the same."""

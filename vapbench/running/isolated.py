@@ -11,11 +11,8 @@ import faulthandler
 import multiprocessing
 import os
 import signal
-import sys
-import threading
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
@@ -24,15 +21,15 @@ from types import TracebackType
 from typing import Any, Self
 
 from vapbench.core.case import Case
-from vapbench.core.registry import PLUGIN, load_module
+from vapbench.core.registry import load_module
 from vapbench.errors import ErrorKind, UsageError, VapbenchError, blaming
 from vapbench.methods.base import Method
 from vapbench.results.rows import Failure
 from vapbench.running import attempt as attempts
+from vapbench.running import child
 from vapbench.running.attempt import Attempted
 
 _CAN_TELL = hasattr(faulthandler, "register")
-_CAN_GROUP = hasattr(os, "setsid")
 _GRACE = 60.0
 """Seconds after the time limit in which the process that waits would have ended this one, were it still there."""
 
@@ -89,8 +86,7 @@ class Isolated:
                 self._where_it_hangs(),
             )
         except (EOFError, OSError):
-            self._process.join(5)
-            failure = Failure("ProcessDied", f"the method's process died of {_cause(self._process.exitcode)}")
+            failure = Failure("ProcessDied", f"the method's process died of {child.cause_of_death(self._process)}")
         self._end()
         return Attempted(None, time.perf_counter() - began, None, (failure,))
 
@@ -101,7 +97,7 @@ class Isolated:
         method = _packed(self._method)
         self._stacks = NamedTemporaryFile(prefix="vapbench-stacks-")
         limit = self._timeout + _GRACE
-        arguments = (theirs, _plugins(self._method), self._device, self._retries, self._stacks.name, limit)
+        arguments = (theirs, child.plugin_files([self._method]), self._device, self._retries, self._stacks.name, limit)
         process = context.Process(target=_serve, args=arguments, name="method", daemon=True)
         process.start()
         self._process = process
@@ -110,8 +106,7 @@ class Isolated:
             self._pipe.send_bytes(method)
             ready = self._pipe.recv()
         except (EOFError, OSError):
-            self._process.join(5)
-            cause = _cause(self._process.exitcode)
+            cause = child.cause_of_death(self._process)
             raise VapbenchError(f"The method's process died of {cause} while it loaded its models.") from None
         if isinstance(ready, BaseException):
             raise ready
@@ -132,12 +127,7 @@ class Isolated:
 
     def _end(self) -> None:
         if self._process is not None:
-            if _CAN_GROUP:
-                # No such group: the process has not come to make it, and so has started nothing.
-                with suppress(ProcessLookupError):
-                    os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.kill()
-            self._process.join()
+            child.end(self._process)
             self._pipe.close()
             self._stacks.close()
         self._process = None
@@ -148,13 +138,7 @@ def _serve(pipe: Connection, plugins: Sequence[Path], device: str, retries: int,
     told = Path(stacks).open("wb")
     if _CAN_TELL:
         faulthandler.register(signal.SIGUSR1, file=told)
-    if _CAN_GROUP:
-        os.setsid()
-    # Ctrl-C reaches every process of a terminal, SIGTERM every one of a Slurm job; what comes of it is the first
-    # one's to decide, which ends this one by SIGKILL.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    child.begin()
     try:
         import torch
 
@@ -164,7 +148,7 @@ def _serve(pipe: Connection, plugins: Sequence[Path], device: str, retries: int,
         with blaming(f"{method.name} cannot be set up"):
             method.setup(torch.device(device))
     except BaseException as error:
-        pipe.send(_portable(error))
+        pipe.send(child.portable(error))
         return
     pipe.send("ready")
     while True:
@@ -179,15 +163,6 @@ def _serve(pipe: Connection, plugins: Sequence[Path], device: str, retries: int,
         pipe.send(answer)
 
 
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        if _CAN_GROUP:
-            os.killpg(0, signal.SIGKILL)
-        os._exit(1)
-
-
 def _packed(method: Method) -> bytes:
     try:
         return bytes(ForkingPickler.dumps(method))
@@ -198,25 +173,3 @@ def _packed(method: Method) -> bytes:
             ErrorKind.CONFLICT,
             "case_timeout",
         ) from error
-
-
-def _plugins(method: Method) -> list[Path]:
-    """Files to import by path before the method can be received."""
-    module = sys.modules.get(type(method).__module__)
-    name, file = getattr(module, "__name__", ""), getattr(module, "__file__", None)
-    return [Path(file)] if file and name.startswith(PLUGIN) else []
-
-
-def _portable(error: BaseException) -> BaseException:
-    try:
-        ForkingPickler.loads(ForkingPickler.dumps(error))
-    except Exception:
-        return VapbenchError(f"{type(error).__name__}: {error}")
-    return error
-
-
-def _cause(code: int | None) -> str:
-    if code is not None and code < 0:
-        name = signal.Signals(-code).name
-        return f"{name} (out of memory?)" if name == "SIGKILL" else name
-    return f"exit code {code}"

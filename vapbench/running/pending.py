@@ -6,14 +6,14 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from vapbench.core.case import Case
 from vapbench.methods.folder import Folder
-from vapbench.results.keys import needed_sha256
+from vapbench.results.keys import needed_sha256, score_keys
 from vapbench.results.rows import GenerationRow, ScoreRow, Status, uncollected
 from vapbench.results.run import RunFolder
-from vapbench.running.plan import Job, MetricSpec, RunPlan, field_hashes
+from vapbench.running.plan import Job, MetricSpec, RunPlan, case_for_keys, field_hashes
 
 Refresh = Literal["missing", "failed", "all"]
 Todo = TypeVar("Todo")
@@ -70,13 +70,24 @@ class ScoresOnDisk:
     def __init__(self, folder: RunFolder, wanted: Sequence[MetricSpec], refresh: Refresh) -> None:
         self._folder, self._wanted, self._refresh = folder, wanted, refresh
         self._held = [_Held.read(folder, column) for column in wanted]
-        self._case, self._keys = "", list[Callable[[int, str], str]]()
+        self._needs = frozenset[str]().union(*(column.metric.needs for column in wanted))
+        self._case, self._begun = "", list[Any]()
 
-    def lacking(self, row: GenerationRow, video: Path, case: Case) -> Pending[ScoreJob, ScoreRow]:
-        """What the video of ``row`` lacks: one job or none."""
+    def complete(self, rows: Sequence[GenerationRow], cases: Mapping[str, Case]) -> bool:
+        """Whether they are the scores of these videos, all ok, in this order, and no others.
+
+        So one command leaves them, and a million are compared at once. False says nothing.
+        """
+        if self._refresh == "all" or not all(held.is_ok_for(len(rows)) for held in self._held):
+            return False
+        keys = [score_keys(self._begun_keys(cases[row.case]), row.seed, row.sha256 or "") for row in rows]
+        return all(held.keys == [own[place] for own in keys] for place, held in enumerate(self._held))
+
+    def lacking(self, row: GenerationRow, case: Case) -> Pending[ScoreJob, ScoreRow]:
+        """What the video of ``row``, which the folder has, lacks: one job or none."""
+        keys = score_keys(self._begun_keys(case), row.seed, row.sha256 or "")
         missing, restored, kept, failed = [], [], 0, 0
-        for column, held, key_of in zip(self._wanted, self._held, self._keys_of(case), strict=True):
-            key = key_of(row.seed, row.sha256 or "")
+        for column, held, key in zip(self._wanted, self._held, keys, strict=True):
             status = held.status.get(key)
             if status is None or _again(status, self._refresh):
                 missing.append(column)
@@ -85,39 +96,55 @@ class ScoresOnDisk:
             failed += status == "failed"
             if key in held.behind:
                 restored.append(held.rows[key])
+        video = self._folder.videos / str(row.video)
         return Pending([ScoreJob(row, video, case, tuple(missing))] if missing else [], restored, kept, failed)
 
-    def _keys_of(self, case: Case) -> list[Callable[[int, str], str]]:
-        """Keys of each column's scores of a case, begun once for all its seeds: videos of a case follow each other."""
+    def _begun_keys(self, case: Case) -> list[Any]:
+        """What each column's keys of a case begin with, once for all its seeds: videos of a case follow each other."""
         if case.id != self._case:
-            fields, needed = field_hashes(case), dict[frozenset[str], str]()
+            fields, spelled = field_hashes(case, self._needs), dict[frozenset[str], str]()
             for column in self._wanted:
                 needs = frozenset(column.metric.needs)
-                if needs not in needed:
-                    needed[needs] = needed_sha256(needs, fields)
-            self._keys = [column.keys_of(case.id, needed[frozenset(column.metric.needs)]) for column in self._wanted]
+                if needs not in spelled:
+                    spelled[needs] = case_for_keys(case.id, needed_sha256(needs, fields))
+            self._begun = [column.begin_keys(spelled[frozenset(column.metric.needs)]) for column in self._wanted]
             self._case = case.id
-        return self._keys
+        return self._begun
 
 
 @dataclass(frozen=True)
 class _Held:
     """What a run folder holds of one column."""
 
-    status: Mapping[str, Status]
-    """By key."""
-    behind: frozenset[str]
-    """Keys of rows that stand behind a later row of the same case and seed."""
+    keys: Sequence[str]
+    """In the order they were written."""
+    statuses: Sequence[Status]
+    cases: Sequence[str]
+    seeds: Sequence[int]
     read_rows: Callable[[], dict[str, ScoreRow]]
 
     @classmethod
     def read(cls, folder: RunFolder, column: MetricSpec) -> _Held:
         """Read the column's rows, and keep little of each."""
         rows = folder.scores(column.slug, light=True)
-        status = {key: row.status for key, row in rows.items()}
-        last = {(row.case, row.seed): key for key, row in rows.items()}
-        behind = frozenset(status).difference(last.values()) if len(last) < len(rows) else frozenset[str]()
-        return cls(status, behind, lambda: folder.scores(column.slug))
+        found = rows.values()
+        fields = [row.status for row in found], [row.case for row in found], [row.seed for row in found]
+        return cls(list(rows), *fields, lambda: folder.scores(column.slug))
+
+    def is_ok_for(self, videos: int) -> bool:
+        """Whether there are as many scores as videos, and all are ok."""
+        return len(self.keys) == videos == self.statuses.count("ok")
+
+    @cached_property
+    def status(self) -> Mapping[str, Status]:
+        """By key."""
+        return dict(zip(self.keys, self.statuses, strict=True))
+
+    @cached_property
+    def behind(self) -> frozenset[str]:
+        """Keys of rows that stand behind a later row of the same case and seed."""
+        last = dict(zip(zip(self.cases, self.seeds, strict=True), self.keys, strict=True))
+        return frozenset(self.keys).difference(last.values()) if len(last) < len(self.keys) else frozenset()
 
     @cached_property
     def rows(self) -> dict[str, ScoreRow]:
@@ -125,13 +152,11 @@ class _Held:
         return self.read_rows()
 
 
-def scorable(
-    folder: RunFolder, cases: Collection[str], seeds: Sequence[int] | None
-) -> Iterator[tuple[GenerationRow, Path]]:
-    """The videos of ``cases`` that a run folder has, in the order they were generated."""
+def scorable(folder: RunFolder, cases: Collection[str], seeds: Sequence[int] | None) -> Iterator[GenerationRow]:
+    """The rows of ``cases`` whose videos a run folder has, in the order they were generated."""
     for row in folder.current():
-        if row.case in cases and (seeds is None or row.seed in seeds) and (video := folder.video_of(row)):
-            yield row, video
+        if row.case in cases and (seeds is None or row.seed in seeds) and folder.has_video(row):
+            yield row
 
 
 def pending_scores(
@@ -144,7 +169,10 @@ def pending_scores(
     """What the videos of ``cases`` lack of the wanted columns, in the order they were generated."""
     with uncollected():
         on_disk = ScoresOnDisk(folder, wanted, refresh)
-        found = [on_disk.lacking(row, video, cases[row.case]) for row, video in scorable(folder, cases, seeds)]
+        rows = list(scorable(folder, cases, seeds))
+        if on_disk.complete(rows, cases):
+            return Pending((), (), len(rows) * len(wanted), 0)
+        found = [on_disk.lacking(row, cases[row.case]) for row in rows]
     return Pending(
         [job for one in found for job in one.jobs],
         [score for one in found for score in one.restored],

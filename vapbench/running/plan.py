@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,14 +12,14 @@ from typing import Any
 from vapbench.core.case import Case, ClipSpec, Media, NoMedia, check_name
 from vapbench.core.registry import Spec
 from vapbench.errors import ErrorKind, UsageError, WeightsError
-from vapbench.files.atomic import content_sha256, digest, home_folder
+from vapbench.files.atomic import canonical_json, content_sha256, digest, home_folder
 from vapbench.methods import ResolvedMethod
 from vapbench.methods.base import Method, asked, identity_of, inputs_of, provenance_of, remarks_of
 from vapbench.methods.folder import Folder
 from vapbench.methods.provenance import Provenance, notes_on
 from vapbench.metrics import resolve as resolve_metric
 from vapbench.metrics.base import Metric, weights_of
-from vapbench.results.keys import ScoreKeys, column_slug, generation_keys, needed_sha256, params8
+from vapbench.results.keys import ScoreKeys, column_slug, generation_keys, needed_sha256, params8, score_keys
 from vapbench.results.manifest import LARGEST_SEED, is_seed
 from vapbench.results.run import RunFolder
 from vapbench.running.shards import Shard
@@ -135,11 +135,12 @@ class MetricSpec:
 
     def key(self, case: Case, seed: int, video_sha256: str) -> str:
         """Score key of the video of one case and seed."""
-        return self.keys_of(case.id, self.case_sha256(case))(seed, video_sha256)
+        begun = self.begin_keys(case_for_keys(case.id, self.case_sha256(case)))
+        return score_keys([begun], seed, video_sha256)[0]
 
-    def keys_of(self, case: str, case_sha256: str) -> Callable[[int, str], str]:
-        """Score key by seed and video's hash, of a case whose own hash is known already."""
-        return self._keys.of({"id": case, "fields": case_sha256})
+    def begin_keys(self, case: str) -> Any:
+        """What the score keys of all videos of a case, as :func:`case_for_keys` spells it, begin with."""
+        return self._keys.begin(case)
 
     @cached_property
     def _keys(self) -> ScoreKeys:
@@ -313,9 +314,14 @@ def _override(clip: ClipSpec, overrides: Mapping[Any, float]) -> ClipSpec:
     return ClipSpec.model_validate({**clip.model_dump(), **overrides})
 
 
-def field_hashes(case: Case) -> dict[str, str]:
-    """Hash of each case field a metric may need."""
-    return {need: digest(value) for need, value in case.fields().items()}
+def field_hashes(case: Case, needs: Collection[str] | None = None) -> dict[str, str]:
+    """Hash of each case field a metric may need, or of those named."""
+    return {need: digest(value) for need, value in case.fields().items() if needs is None or need in needs}
+
+
+def case_for_keys(case: str, case_sha256: str) -> str:
+    """How score keys spell a case: its id, and the hash of the fields that the metric needs."""
+    return canonical_json({"id": case, "fields": case_sha256})
 
 
 def _by_content(value: Any) -> Any:

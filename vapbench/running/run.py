@@ -227,11 +227,21 @@ def _run_stages(context: RunContext, ray: RayExecutor | None) -> None:
         else:
             if context.plan is not None:
                 generate(context, context.plan)
-            score(context)
+            _score_here(context)
     finally:
         counts = {"generated": asdict(context.generated)} if context.plan is not None else {}
         device = ray.device() if ray is not None else str(torch_device(context.settings.device))
         context.writer.end({**counts, "scored": asdict(context.scored)}, device)
+
+
+def _score_here(context: RunContext) -> None:
+    """Score in this process, or in several of this machine."""
+    if context.settings.workers == 1:
+        score(context)
+        return
+    from vapbench.running.processes import score_in_processes
+
+    score_in_processes(context)
 
 
 def _ray(settings: Settings) -> RayExecutor | None:

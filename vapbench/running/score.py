@@ -6,10 +6,10 @@ The stage begins from hashed videos and rows: one decode per video serves every 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import chdir
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from threading import Lock
 from typing import Any, TypeVar
@@ -23,11 +23,11 @@ from vapbench.metrics.base import Metric, PaidMetric, Score
 from vapbench.metrics.view import ClipView
 from vapbench.results.rows import Failure, ScoreRow
 from vapbench.running import attempt as attempts
-from vapbench.running.context import RunContext
+from vapbench.running.context import Counts, RunContext
 from vapbench.running.device import torch_device
 from vapbench.running.pending import ScoreJob, pending_scores
 from vapbench.running.plan import MetricSpec
-from vapbench.running.threads import PendingCalls
+from vapbench.running.threads import PendingCalls, StopFlag
 
 T = TypeVar("T")
 Answer = Callable[[], Score | float] | Failure
@@ -193,6 +193,51 @@ class Scorer:
             peak_mb=attempts.peak_mb(self.device),
             ended=now("milliseconds"),
         )
+
+
+def score_computed(
+    job: ScoreJob, clip: Clip | Failure, scorers: Mapping[str, Scorer], device: Any, memory: int | None
+) -> list[ScoreRow]:
+    """Score a video by metrics that compute.
+
+    Args:
+        job: the video.
+        clip: what :func:`load_video` made of it.
+        scorers: label of a column -> its metric, set up.
+        device: where they compute.
+        memory: bytes a metric may work in; None for a quarter of what is free.
+    """
+    view = ClipView(clip, job.case, device, memory) if isinstance(clip, Clip) else clip
+    chosen = [scorers[column.label] for column in job.columns]
+    rows = [scorer.row(job, scorer.begin(job, view)) for scorer in chosen]
+    for media in media_scored_against(job):
+        media.release()
+    return rows
+
+
+def by_place(columns: Sequence[MetricSpec]) -> tuple[list[MetricSpec], list[MetricSpec]]:
+    """Columns that wait for somebody else's answers, and those that compute."""
+    waiting = [column for column in columns if isinstance(column.metric, PaidMetric)]
+    return waiting, [column for column in columns if column not in waiting]
+
+
+def score_waiting(context: RunContext, columns: Sequence[MetricSpec]) -> None:
+    """Score, after the columns that compute elsewhere, those that wait: one process has one budget for all calls.
+
+    Raises:
+        TooManyFailures: more scores failed than the settings allow, those of the other columns included.
+        Exception: as :func:`score`.
+    """
+    context.settings.max_failures.check(context.scored, "scores")
+    if not columns:
+        return
+    own = Counts()
+    local = replace(context.settings, device="cpu")
+    try:
+        score(replace(context, columns=columns, settings=local, scored=own, stop=StopFlag()))
+    finally:
+        for item in fields(Counts):
+            setattr(context.scored, item.name, getattr(context.scored, item.name) + getattr(own, item.name))
 
 
 class ResultSink:

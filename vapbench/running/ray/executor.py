@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,10 @@ from vapbench.core.case import Case
 from vapbench.errors import ErrorKind, UsageError
 from vapbench.files.atomic import atomic_path
 from vapbench.methods.hardware import GPUS, Resources
-from vapbench.metrics.base import PaidMetric, weights_of
+from vapbench.metrics.base import weights_of
 from vapbench.results.rows import Failure, GenerationRow, ScoreRow
 from vapbench.running.attempt import Attempted
-from vapbench.running.context import Counts, Progress, RunContext, Settings
+from vapbench.running.context import Progress, RunContext, Settings
 from vapbench.running.device import torch_device
 from vapbench.running.generate import generation_row
 from vapbench.running.pending import ScoreJob, ScoresOnDisk, pending, scorable
@@ -27,8 +27,8 @@ from vapbench.running.plan import Job, MetricSpec, RunPlan
 from vapbench.running.ray.demand import memory_gb, to_generate, to_score
 from vapbench.running.ray.pool import Pool, run_pools
 from vapbench.running.ray.workers import Generating, Made, Scoring, ToScore
-from vapbench.running.score import Scorer, score
-from vapbench.running.threads import INTERRUPTED, OnRay, StopFlag, finish_case_on_interrupt
+from vapbench.running.score import Scorer, by_place, score_waiting
+from vapbench.running.threads import INTERRUPTED, OnRay, finish_case_on_interrupt
 
 _OBJECT_STORE = 256 << 20
 """Bytes; only encoded videos pass through it, a few at a time."""
@@ -68,7 +68,7 @@ class RayExecutor:
             OSError: a video or row cannot be written.
             KeyboardInterrupt: Ctrl-C.
         """
-        here, elsewhere = _by_place(context.columns)
+        here, elsewhere = by_place(context.columns)
         to_make = self._what_to_make(context)
         scores = _Scores(context, elsewhere, len(to_make))
         scores.pool = self._scores_pool(scores, elsewhere, eager=context.plan is None)
@@ -82,7 +82,7 @@ class RayExecutor:
         steps = len(to_make) + context.scored.total - context.scored.kept
         self._run(context, pools, steps, "generate and score" if context.plan else "score")
         context.settings.max_case_failures.check(context.generated, "cases")
-        self._finish_scores(context, here)
+        score_waiting(context, here)
 
     def _what_to_make(self, context: RunContext) -> Sequence[Job]:
         if context.plan is None:
@@ -128,19 +128,6 @@ class RayExecutor:
         if context.stop.reason == INTERRUPTED:
             raise KeyboardInterrupt
 
-    def _finish_scores(self, context: RunContext, here: Sequence[MetricSpec]) -> None:
-        """Score what waits for somebody else's answer, which needs no device but one budget for all calls."""
-        context.settings.max_failures.check(context.scored, "scores")
-        if not here:
-            return
-        own = Counts()
-        local = replace(context.settings, device="cpu")
-        try:
-            score(replace(context, columns=here, settings=local, scored=own, stop=StopFlag()))
-        finally:
-            for item in fields(Counts):
-                setattr(context.scored, item.name, getattr(context.scored, item.name) + getattr(own, item.name))
-
 
 class _Videos:
     """Where generations arrive; a :class:`vapbench.running.ray.pool.ResultHandler`."""
@@ -165,7 +152,7 @@ class _Videos:
         row = replace(row, code=self._plan.method.code)
         self._context.record(row, row.attempts)
         if row.status == "ok" and row.video is not None:
-            self._scores.add_new(row, self._plan.folder.videos / row.video, job.case)
+            self._scores.add_new(row, job.case)
         else:
             self._scores.expect_fewer()
 
@@ -184,14 +171,14 @@ class _Scores:
     def add_existing(self, but: Collection[tuple[str, int]]) -> None:
         """Ask for what existing videos lack, ``but`` for those that will be made anew."""
         context = self._context
-        for row, video in scorable(context.folder, context.cases, context.seeds) if self._columns else ():
+        for row in scorable(context.folder, context.cases, context.seeds) if self._columns else ():
             if (row.case, row.seed) not in but:
                 self._counts.total += len(self._columns)
-                self.add_new(row, video, context.cases[row.case])
+                self.add_new(row, context.cases[row.case])
 
-    def add_new(self, row: GenerationRow, video: Path, case: Case) -> None:
+    def add_new(self, row: GenerationRow, case: Case) -> None:
         """Ask for what a video lacks."""
-        todo = self._on_disk.lacking(row, video, case)
+        todo = self._on_disk.lacking(row, case)
         self._counts.kept += todo.kept
         self._counts.kept_failed += todo.kept_failed
         for restored in todo.restored:
@@ -214,12 +201,6 @@ class _Scores:
         device = torch_device("cpu")
         rows = [Scorer(column, column.metric, device=device).row(job, losses[-1]) for column in job.columns]
         self.take(job, rows, losses)
-
-
-def _by_place(columns: Sequence[MetricSpec]) -> tuple[list[MetricSpec], list[MetricSpec]]:
-    """Columns that wait for somebody else's answers, and those that compute."""
-    waiting = [column for column in columns if isinstance(column.metric, PaidMetric)]
-    return waiting, [column for column in columns if column not in waiting]
 
 
 def _device(demand: Resources) -> str:

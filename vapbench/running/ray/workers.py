@@ -15,7 +15,6 @@ from tempfile import TemporaryDirectory
 from vapbench.core.case import Case
 from vapbench.core.clip import Clip
 from vapbench.methods.base import Method
-from vapbench.metrics.view import ClipView
 from vapbench.results.rows import Failure, GenerationRow, ScoreRow
 from vapbench.results.run import RunFolder
 from vapbench.running.attempt import Attempted
@@ -24,7 +23,7 @@ from vapbench.running.device import torch_device
 from vapbench.running.generate import generation_row, loaded_method
 from vapbench.running.pending import ScoreJob
 from vapbench.running.plan import Job, MetricSpec
-from vapbench.running.score import Scorer, load_video, media_scored_against
+from vapbench.running.score import Scorer, load_video, score_computed
 
 
 @dataclass(frozen=True)
@@ -104,12 +103,7 @@ class Scoring:
     def work(self, order: ToScore, loaded: tuple[ScoreJob, Clip | Failure]) -> list[ScoreRow]:
         """Score it."""
         job, clip = loaded
-        view = ClipView(clip, job.case, self._device, self._memory) if isinstance(clip, Clip) else clip
-        scorers = [self._scorers[label] for label in order.columns]
-        rows = [scorer.row(job, scorer.begin(job, view)) for scorer in scorers]
-        for media in media_scored_against(job):
-            media.release()
-        return rows
+        return score_computed(job, clip, self._scorers, self._device, self._memory)
 
     def finish(self, order: ToScore, rows: list[ScoreRow]) -> list[ScoreRow]:
         """Nothing is left to do."""
