@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from shutil import copyfile
 from types import SimpleNamespace
 from typing import Any
 
@@ -34,6 +36,11 @@ class VBenchCheckout:
         if not (checkout / "vbench" / "dynamic_degree.py").is_file():
             raise SystemExit(f"{checkout}: no checkout of VBench (no vbench/dynamic_degree.py)")
         sys.path.insert(0, str(checkout))
+        # Where it looks for CLIP's vocabulary, which it would download.
+        cache = folder / "vbench"
+        (cache / "ViCLIP").mkdir(parents=True, exist_ok=True)
+        copyfile(_vocabulary(), cache / "ViCLIP" / "bpe_simple_vocab_16e6.txt.gz")
+        os.environ["VBENCH_CACHE_DIR"] = str(cache)
         self._checkout, self._folder, self._device = checkout, folder, device
         self._ready: dict[str, Callable[[str], float]] = {}
 
