@@ -21,7 +21,7 @@ from threading import Event, Thread
 from vapbench.core.case import Case
 from vapbench.core.clip import Clip
 from vapbench.core.registry import load_module
-from vapbench.errors import UsageError, VapbenchError
+from vapbench.errors import ErrorKind, UsageError, VapbenchError
 from vapbench.metrics.memory import quarter_of_free
 from vapbench.results.rows import Failure, GenerationRow, ScoreRow
 from vapbench.running import child
@@ -230,7 +230,9 @@ def _packed(equipment: _Equipment) -> bytes:
         names = ", ".join(column.metric.name for column in equipment.columns)
         raise UsageError(
             f"--workers scores in processes of their own, where what a metric ({names}) holds before setup cannot go "
-            f"({error}); make it in setup, or leave --workers out."
+            f"({error}); make it in setup, or leave --workers out.",
+            ErrorKind.CONFLICT,
+            "workers",
         ) from error
 
 
