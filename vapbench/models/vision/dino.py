@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu, interpolate, scaled_dot_product_attention
 
-from vapbench.errors import WeightsError
+from vapbench.errors import ErrorKind, WeightsError
 
 _HEAD_WIDTH = 64
 
@@ -31,7 +31,9 @@ class DinoVit(nn.Module):
             layers = 1 + max(int(name.split(".")[1]) for name in shapes if name.startswith("blocks."))
             positions = shapes["pos_embed"]
         except (KeyError, ValueError, IndexError) as error:
-            raise WeightsError(f"not a DINO checkpoint ({error}); fetch dino-vit-b-16 again.") from error
+            raise WeightsError(
+                f"not a DINO checkpoint ({error}); fetch dino-vit-b-16 again.", ErrorKind.INVALID, "weights"
+            ) from error
         self.cls_token = nn.Parameter(torch.zeros(1, 1, width))
         self.pos_embed = nn.Parameter(torch.zeros(positions))
         self.patch_embed = nn.ModuleDict({"proj": nn.Conv2d(channels, width, (height, across), (height, across))})

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from vapbench.errors import WeightsError
+from vapbench.errors import ErrorKind, WeightsError
 
 _HEAD_WIDTH = 64
 
@@ -30,7 +30,9 @@ class ViClip(nn.Module):
             self.vision_encoder = _VisionEncoder(_below("vision_encoder.", shapes))
             self.text_encoder = _TextEncoder(_below("text_encoder.", shapes))
         except (KeyError, ValueError, IndexError) as error:
-            raise WeightsError(f"not a ViCLIP checkpoint ({error}); fetch viclip-l-14 again.") from error
+            raise WeightsError(
+                f"not a ViCLIP checkpoint ({error}); fetch viclip-l-14 again.", ErrorKind.INVALID, "weights"
+            ) from error
         self.temp = nn.Parameter(torch.ones([]))
 
     @property
