@@ -27,7 +27,8 @@ from mini_recipe.expert import VARIANTS
 from mini_recipe.semantic import SemanticConfig
 from mini_recipe.train import train_mini
 
-from vapbench.training.progress import Silent
+from vapbench.results.rows import Status
+from vapbench.running.progress import Silent
 
 _STEPS = 20  # shares of the autoencoders' curricula come out even
 _CONDITIONS = 8
@@ -37,13 +38,14 @@ class _Clock(Silent):
     """Notes the CPU's seconds of every step, in which a look at samples may be counted."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.seconds: dict[str, list[float]] = {}
 
-    def begin(self, stage: str, steps: int, done: int) -> None:
-        self._noted = self.seconds.setdefault(stage, [])
+    def begin(self, what: str, total: int, done: int = 0) -> None:
+        self._noted = self.seconds.setdefault(what, [])
         self._last = time.process_time()
 
-    def step(self, step: int, loss: float | None) -> None:
+    def step(self, label: str, status: Status = "ok", note: str = "") -> None:
         now = time.process_time()
         self._noted.append(now - self._last)
         self._last = now

@@ -42,10 +42,10 @@ FORMS = {"accelerator": (f"{METHOD},steps=2", SECONDS, 4), "CPU": (f"{METHOD},st
 class Silent:
     """A watcher that says nothing."""
 
-    def begin(self, what: str, total: int) -> None:
+    def begin(self, what: str, total: int, done: int = 0) -> None:
         """Say nothing."""
 
-    def step(self, label: str, status: Status) -> None:
+    def step(self, label: str, status: Status = "ok", note: str = "") -> None:
         """Say nothing."""
 
     def failed(self, label: str, failure: Failure, hint: str) -> None:

@@ -79,10 +79,10 @@ class Times:
         """Begin with none."""
         self.at: list[float] = []
 
-    def begin(self, what: str, total: int) -> None:
+    def begin(self, what: str, total: int, done: int = 0) -> None:
         """Say nothing."""
 
-    def step(self, label: str, status: Status) -> None:
+    def step(self, label: str, status: Status = "ok", note: str = "") -> None:
         """Note the time."""
         self.at.append(time.perf_counter())
 

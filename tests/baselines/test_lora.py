@@ -26,13 +26,13 @@ from vapbench.methods.lora_files import adopt, base_shapes, find_adapter, finger
 from vapbench.methods.lora_forms import LoraFile, put_on
 from vapbench.models import load_upstream_pipeline
 from vapbench.running.plan import plan_run
+from vapbench.running.progress import Silent
 from vapbench.suites import find_suite
 from vapbench.suites.mini.writer import write_vap_data
 from vapbench.suites.vap_data import training_rows
 from vapbench.training.examples import data_sha256, encoded_examples
 from vapbench.training.lora import RECIPES, LoraConfig, mini_lora_config
 from vapbench.training.lora_run import mini_samples, samples_of, trainable
-from vapbench.training.progress import watcher
 
 
 @pytest.fixture(scope="module")
@@ -307,10 +307,10 @@ class TestTraining:
     def test_clips_are_encoded_anew_for_another_base(self, cogvideox_i2v: Path, tmp_path: Path) -> None:
         pipeline = load_upstream_pipeline(cogvideox_i2v, "CogVideoXImageToVideoPipeline", torch.float32)
         samples, path = mini_samples(CONDITIONS[0], 40)[:1], tmp_path / "examples.safetensors"
-        first = encoded_examples(path, pipeline, "one", samples, watcher(quiet=True))
+        first = encoded_examples(path, pipeline, "one", samples, Silent())
         with torch.no_grad():
             pipeline.vae.encoder.conv_in.conv.weight.mul_(2)
-        again, other = (encoded_examples(path, pipeline, base, samples, watcher(quiet=True)) for base in ("one", "two"))
+        again, other = (encoded_examples(path, pipeline, base, samples, Silent()) for base in ("one", "two"))
         assert torch.equal(again.clips, first.clips)
         assert not torch.equal(other.clips, first.clips)
 

@@ -12,10 +12,10 @@ import torch
 from torch import nn
 
 from vapbench.errors import IdentityError, UsageError
+from vapbench.running.progress import Silent
 from vapbench.training.loop import CURVE, HISTORY, STATE, Run, fit
 from vapbench.training.lora import accelerator
 from vapbench.training.plan import Plan
-from vapbench.training.progress import Silent
 
 PLAN = Plan(steps=12, batch=4, learning_rate=1e-2, warmup=2, matrix_learning_rate=1e-2, precision="float32")
 

@@ -24,11 +24,11 @@ WORTH_SHOWING = 40
 class Progress(Protocol):
     """Who watches a stage."""
 
-    def begin(self, what: str, total: int) -> None:
-        """A stage of ``total`` steps begins."""
+    def begin(self, what: str, total: int, done: int = 0) -> None:
+        """A stage of ``total`` steps begins, ``done`` of them over in an earlier run."""
 
-    def step(self, label: str, status: Status) -> None:
-        """A step has ended."""
+    def step(self, label: str, status: Status = "ok", note: str = "") -> None:
+        """A step has ended; ``note``: how it stands, such as a loss."""
 
     def failed(self, label: str, failure: Failure, hint: str) -> None:
         """A step has failed; called before its :meth:`step`. ``hint``: what to do, and where the whole traceback is."""

@@ -1,4 +1,4 @@
-"""Progress: a bar on a terminal, plain lines elsewhere."""
+"""Progress of runs, audits and training: a bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 _SECONDS_BETWEEN_LINES = 10.0
 
 
-def progress(quiet: bool) -> Watcher:
-    """The progress that suits where standard error goes."""
+def progress(quiet: bool, *, shared: bool = False) -> Watcher:
+    """The progress that suits where standard error goes, and whether several processes share it."""
     if quiet:
         return Silent()
-    return Bar() if errors().is_terminal else Lines()
+    return Bar() if errors().is_terminal and not shared else Lines()
 
 
 class Silent:
@@ -35,11 +35,11 @@ class Silent:
     def __init__(self) -> None:
         self._told = False
 
-    def begin(self, what: str, total: int) -> None:
+    def begin(self, what: str, total: int, done: int = 0) -> None:
         """Forget the stage before."""
         self._told = False
 
-    def step(self, label: str, status: Status) -> None:
+    def step(self, label: str, status: Status = "ok", note: str = "") -> None:
         """Prints nothing."""
 
     def failed(self, label: str, failure: Failure, hint: str) -> None:
@@ -67,47 +67,52 @@ class Silent:
 class Lines(Silent):
     """A plain line now and then, for logs."""
 
-    def begin(self, what: str, total: int) -> None:
+    def begin(self, what: str, total: int, done: int = 0) -> None:
         """Print what begins."""
-        super().begin(what, total)
-        self._what, self._counts, self._began = what, Counts(total=total), time.monotonic()
+        super().begin(what, total, done)
+        self._what, self._counts, self._began = what, Counts(total=total, kept=done), time.monotonic()
         self._last = self._began
-        errors().print(f"{what}: 0/{total}", markup=False)
+        errors().print(f"{what}: {done}/{total}", markup=False, soft_wrap=True)
 
-    def step(self, label: str, status: Status) -> None:
+    def step(self, label: str, status: Status = "ok", note: str = "") -> None:
         """Print a line every ten seconds, and at the end."""
         counts = self._counts
         counts.add(status)
         now = time.monotonic()
-        if counts.done < counts.total and now - self._last < _SECONDS_BETWEEN_LINES:
+        done = counts.kept + counts.done
+        if done < counts.total and now - self._last < _SECONDS_BETWEEN_LINES:
             return
         self._last = now
-        left = (now - self._began) / counts.done * (counts.total - counts.done)
-        failed = f", {counts.failed} failed" if counts.failed else ""
-        until = f", {left:.0f} s left" if counts.done < counts.total else f", {now - self._began:.0f} s"
-        errors().print(f"{self._what}: {counts.done}/{counts.total}{failed}{until}", markup=False)
+        left = (now - self._began) / counts.done * (counts.total - done)
+        parts = [
+            f"{self._what}: {done}/{counts.total}",
+            *([f"{counts.failed} failed"] if counts.failed else []),
+            *([note] if note else []),
+            f"{left:.0f} s left" if done < counts.total else f"{now - self._began:.0f} s",
+        ]
+        errors().print(", ".join(parts), markup=False, soft_wrap=True)
 
     def tell(self, message: str) -> None:
         """Print it."""
-        errors().print(message, markup=False)
+        errors().print(message, markup=False, soft_wrap=True)
 
 
 class Bar(Silent):
     """A Rich bar with done, failed and time left."""
 
-    def begin(self, what: str, total: int) -> None:
+    def begin(self, what: str, total: int, done: int = 0) -> None:
         """Show the bar."""
-        super().begin(what, total)
+        super().begin(what, total, done)
         self._counts = Counts(total=total)
         self._bar = progress_bar()
-        self._task: TaskID = self._bar.add_task(escape(what), total=total, note="")
+        self._task: TaskID = self._bar.add_task(escape(what), total=total, completed=done, note="")
         self._bar.start()
 
-    def step(self, label: str, status: Status) -> None:
+    def step(self, label: str, status: Status = "ok", note: str = "") -> None:
         """Move the bar."""
         self._counts.add(status)
         failed = f"[red]{self._counts.failed} failed[/red]" if self._counts.failed else ""
-        self._bar.update(self._task, advance=1, note=failed)
+        self._bar.update(self._task, advance=1, note=failed or escape(note))
 
     def tell(self, message: str) -> None:
         """Print it above the bar."""

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 
 from vapbench.core.clip import Frames
 from vapbench.files.atomic import atomic_path, digest
-from vapbench.training.progress import Watcher
+from vapbench.running.context import Progress
 
 _CAPTIONS_AT_ONCE = 32
 
@@ -71,7 +71,7 @@ def cached_tensors(path: Path, identity: str, make: Callable[[], dict[str, torch
         return {name: file.get_tensor(name) for name in file.keys()}
 
 
-def encoded_examples(path: Path, pipeline: Any, base: str, samples: Sequence[Sample], watcher: Watcher) -> Examples:
+def encoded_examples(path: Path, pipeline: Any, base: str, samples: Sequence[Sample], watcher: Progress) -> Examples:
     """Encode clips and captions, or read what an equal call has encoded.
 
     Args:
@@ -110,20 +110,20 @@ def encode_captions(pipeline: Any, captions: Sequence[str]) -> torch.Tensor:
 
 @torch.no_grad()
 def _encode_videos(
-    name: str, pipeline: Any, samples: Sequence[Sample], watcher: Watcher
+    name: str, pipeline: Any, samples: Sequence[Sample], watcher: Progress
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     vae = pipeline.vae
     scale = float(vae.config.scaling_factor)
     clips, stills, deviations = [], [], []
-    watcher.begin(f"{name}: encoding", len(samples), 0)
-    for count, sample in enumerate(samples, start=1):
+    watcher.begin(f"{name}: encoding", len(samples))
+    for sample in samples:
         video = torch.from_numpy(sample.frames()).permute(3, 0, 1, 2)[None].float().div(127.5).sub(1)
         video = video.to(vae.device, vae.dtype)
         whole, still = vae.encode(video).latent_dist, vae.encode(video[:, :, :1]).latent_dist
         clips.append((whole.mean.float() * scale).transpose(1, 2)[0].cpu().half())
         stills.append((still.mean.float() * scale)[0, :, 0].cpu().half())
         deviations.append((still.std.float() * scale).mean(dim=(0, 2, 3, 4)).cpu())
-        watcher.step(count, None)
+        watcher.step(name)
     watcher.end()
     return torch.stack(clips), torch.stack(stills), torch.stack(deviations).mean(dim=0)
 

@@ -21,10 +21,10 @@ from torch import nn
 
 from vapbench.errors import IdentityError
 from vapbench.files.atomic import atomic_path, digest
+from vapbench.running.context import Progress
 from vapbench.training.curves import draw_curve
 from vapbench.training.optimiser import Optimiser
 from vapbench.training.plan import Plan
-from vapbench.training.progress import Watcher
 
 STATE = "state.pt"
 HISTORY = "loss.jsonl"
@@ -44,7 +44,7 @@ class Run(NamedTuple):
     folder: Path
     """Working folder: state, history and curve."""
     device: torch.device
-    watcher: Watcher
+    watcher: Progress
     save_every: float = 60.0
     """Seconds between saved states."""
     built_on: Mapping[str, str] = MappingProxyType({})
@@ -124,7 +124,7 @@ def fit(
         averaged.update(parameters, step)
         step += 1
         history.add(step, losses | {"gradient": norm})
-        run.watcher.step(step, history.smooth)
+        run.watcher.step(run.folder.name, note="" if history.smooth is None else f"loss {history.smooth:.4f}")
         if run.stopping():
             break
         if time.monotonic() - saved > run.save_every:

@@ -20,6 +20,8 @@ from vapbench.files.atomic import content_sha256
 from vapbench.methods.lora_files import fingerprint
 from vapbench.methods.pipelines import no_bars_in_logs
 from vapbench.models import load_upstream_pipeline
+from vapbench.running.context import Progress
+from vapbench.running.progress import progress
 from vapbench.suites import vap_data
 from vapbench.suites.mini.captions import clip_captions
 from vapbench.suites.mini.conditions import HELD_OUT
@@ -29,7 +31,6 @@ from vapbench.training.data import SEEN_NAMES, training_specs
 from vapbench.training.examples import Examples, Sample, encoded_examples
 from vapbench.training.loop import Run
 from vapbench.training.lora import RECIPES, Base, Task, mini_lora_config, train_adapter
-from vapbench.training.progress import Watcher, watcher
 
 WORK = ".work"
 
@@ -81,7 +82,7 @@ def train_loras(
     place, share = placement(torch.device(device), conditions)
     found = samples_of(suite, data, conditions, clip, config.clips)
     folder = checkpoint_folder(weights, None)
-    watching = watcher(quiet)
+    watching = progress(quiet)
     # Half precision is for accelerators; a CPU is no faster for it.
     dtype = torch.float32 if place.type == "cpu" else torch.bfloat16
     no_bars_in_logs()
@@ -173,5 +174,5 @@ def _read(video: Path, clip: ClipSpec) -> Any:
     return resize_clip(read_video(video), clip.frames, clip.fps, clip.height, clip.width).frames
 
 
-def _encode(work: Path, base: Base, samples: Sequence[Sample], watching: Watcher) -> Examples:
+def _encode(work: Path, base: Base, samples: Sequence[Sample], watching: Progress) -> Examples:
     return encoded_examples(work / "examples.safetensors", base.pipeline, base.fingerprint, samples, watching)

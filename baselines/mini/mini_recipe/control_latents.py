@@ -22,11 +22,11 @@ from vapbench.core.control import flow_to_rgb
 from vapbench.files.atomic import digest
 from vapbench.metrics.features.flow import DisFlow
 from vapbench.models.semantic_encoder import to_video
+from vapbench.running.context import Progress
 from vapbench.suites.mini.controls import render_control
 from vapbench.suites.mini.render import MiniClip
 from vapbench.suites.mini.writer import DATA_VERSION
 from vapbench.training.examples import cached_tensors
-from vapbench.training.progress import Watcher
 
 Source = Literal["original", "depth", "flow", "estimated flow"]
 """What controls a clip; a method has no renderer, and estimates the flow of its reference."""
@@ -67,7 +67,7 @@ def source_of(index: int, conditions: int) -> Source:
 
 
 def cached_control_latents(
-    path: Path, vae: Any, specs: Sequence[MiniClip], watcher: Watcher, executor: Executor | None = None
+    path: Path, vae: Any, specs: Sequence[MiniClip], watcher: Progress, executor: Executor | None = None
 ) -> ControlLatents:
     """Encode clips and their controls, or read what an equal call has encoded.
 
@@ -117,11 +117,11 @@ def encode_normalised(vae: Any, video: torch.Tensor) -> torch.Tensor:
 
 
 def _encode_all(
-    label: str, vae: Any, specs: Sequence[MiniClip], watcher: Watcher, executor: Executor | None
+    label: str, vae: Any, specs: Sequence[MiniClip], watcher: Progress, executor: Executor | None
 ) -> dict[str, torch.Tensor]:
     parts: dict[str, list[torch.Tensor]] = {"clips": [], "known": [], "controls": []}
     conditions = len({spec.condition for spec in specs})
-    watcher.begin(label, len(specs), 0)
+    watcher.begin(label, len(specs))
     for start in range(0, len(specs), _CHUNK):
         chunk = specs[start : start + _CHUNK]
         sources = [source_of(start + place, conditions) for place in range(len(chunk))]
@@ -131,7 +131,8 @@ def _encode_all(
         known, reactive = split(video, control)
         for name, part in (("clips", video), ("known", known), ("controls", reactive)):
             parts[name].append(encode_normalised(vae, part).half().contiguous())
-        watcher.step(start + len(chunk), None)
+        for _ in chunk:
+            watcher.step(label)
     watcher.end()
     neutral = encode_normalised(vae, torch.zeros_like(video[:1])).half().contiguous()
     return {name: torch.cat(values) for name, values in parts.items()} | {"neutral": neutral}

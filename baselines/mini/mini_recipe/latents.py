@@ -12,10 +12,10 @@ import torch
 
 from vapbench.files.atomic import digest
 from vapbench.models.semantic_encoder import to_video
+from vapbench.running.context import Progress
 from vapbench.suites.mini.render import MiniClip, render_batch
 from vapbench.suites.mini.writer import DATA_VERSION
 from vapbench.training.examples import cached_tensors
-from vapbench.training.progress import Watcher
 
 _CHUNK = 16
 
@@ -49,7 +49,7 @@ class Latents:
 
 
 def cached_latents(
-    path: Path, vae: Any, specs: Sequence[MiniClip], watcher: Watcher, executor: Executor | None = None
+    path: Path, vae: Any, specs: Sequence[MiniClip], watcher: Progress, executor: Executor | None = None
 ) -> Latents:
     """Encode clips, or read what an equal call has encoded.
 
@@ -99,17 +99,19 @@ def decode(vae: Any, latents: torch.Tensor) -> torch.Tensor:
 
 
 def _encode_all(
-    label: str, vae: Any, specs: Sequence[MiniClip], watcher: Watcher, executor: Executor | None
+    label: str, vae: Any, specs: Sequence[MiniClip], watcher: Progress, executor: Executor | None
 ) -> dict[str, torch.Tensor]:
     clips, stills, deviations = [], [], []
-    watcher.begin(label, len(specs), 0)
+    watcher.begin(label, len(specs))
     for start in range(0, len(specs), _CHUNK):
-        video = to_video(render_batch(specs[start : start + _CHUNK], executor))
+        chunk = specs[start : start + _CHUNK]
+        video = to_video(render_batch(chunk, executor))
         mean, deviation = encode(vae, video)
         clips.append(mean.half().contiguous())
         stills.append(encode(vae, video[:, :, :1])[0][:, 0].half().contiguous())
         deviations.append(deviation.mean(dim=(0, 1, 3, 4)))
-        watcher.step(min(start + _CHUNK, len(specs)), None)
+        for _ in chunk:
+            watcher.step(label)
     watcher.end()
     tensors = {"clips": torch.cat(clips), "stills": torch.cat(stills)}
     tensors["deviation"] = torch.stack(deviations).mean(dim=0)

@@ -59,11 +59,12 @@ from vapbench.methods.lora_files import fingerprint
 from vapbench.models import CogVideoXImageToVideoMOTPipeline, load_transformer
 from vapbench.models.loading import load_component
 from vapbench.models.semantic_encoder import SemanticEncoder
+from vapbench.running.context import Progress
+from vapbench.running.progress import progress
 from vapbench.suites.mini.grammar.parameters import CATEGORIES
 from vapbench.training.data import training_specs
 from vapbench.training.loop import Run
 from vapbench.training.lora import Base, train_adapter
-from vapbench.training.progress import Watcher, watcher
 
 _BUILT_ON = {
     "quality": ("image_text",),
@@ -101,7 +102,7 @@ def train_mini(
     require_gate: bool = True,
     config: MiniConfig | None = None,
     stopping: Callable[[], bool] = _never,
-    watching: Watcher | None = None,
+    watching: Progress | None = None,
 ) -> bool:
     """Train what is not yet trained, stage by stage, resuming where an earlier call was stopped.
 
@@ -139,7 +140,7 @@ def train_mini(
     stages = settings.stages[: settings.stages.index(until) + 1]
     if only:
         stages = tuple(stage for stage in settings.stages if stage in only)
-    training = _Training(output, settings, torch.device(device), watching or watcher(quiet, shared=jobs > 1))
+    training = _Training(output, settings, torch.device(device), watching or progress(quiet, shared=jobs > 1))
     if jobs > 1:
         run_side_by_side(stages, _NEEDS, jobs, partial(training.stage, executor=None, require_gate=gated))
         return True
@@ -159,7 +160,7 @@ class _Training:
     output: Path
     config: MiniConfig
     device: torch.device
-    watcher: Watcher
+    watcher: Progress
     stopping: Callable[[], bool] = _never
 
     def stage(self, name: str, executor: Executor | None, require_gate: bool) -> None:

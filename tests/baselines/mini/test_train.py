@@ -28,9 +28,9 @@ from vapbench.metrics import resolve
 from vapbench.metrics.features.clip import ClipWeights
 from vapbench.metrics.view import ClipView
 from vapbench.models import load_pipeline
+from vapbench.running.progress import Silent
 from vapbench.suites.mini.cases import benchmark_cases
 from vapbench.suites.mini.controls import render_control
-from vapbench.training.progress import Silent
 
 FOLDERS = (
     *("vae", "text_encoder", "tokenizer", "semantic", "classifier", "image_text", "quality"),
