@@ -255,7 +255,9 @@ def test_an_adapter_that_does_not_fit_is_refused_before_anything_is_written(
     card = file.with_name("card.json")
     card.write_text(json.dumps(json.loads(card.read_text()) | {"sha256": file_sha256(file)}))
     method = resolve(f"lora:weights={cogvideox_i2v},adapters={copy}", suite="mini")
-    with pytest.raises(WeightsError, match=r"4 of 16 tensors have no place in .*nearest: transformer_blocks\.0\.attn1"):
+    with pytest.raises(
+        WeightsError, match=r"4 of 16 tensors without a place in .*nearest: transformer_blocks\.0\.attn1"
+    ):
         plan_run("mini", "all", method, [cases[CONDITIONS[0]]], [0], tmp_path / "results")
     assert not (tmp_path / "results").exists()
 

@@ -307,7 +307,7 @@ class TestMemory:
 
         method.method.load = short  # type: ignore[attr-defined]
         plan = plan_run("mini", "concept", method, mini[:1], [0], tmp_path)
-        with pytest.raises(TooManyFailures, match="1 of 1 cases failed.*--refresh failed"):
+        with pytest.raises(TooManyFailures, match="1 of 1 case failed.*--refresh failed"):
             execute(plan, [], Settings(device="cpu", retries=0), progress(quiet=True))
         (line,) = plan.folder.generations_path.read_text().splitlines()
         assert json.loads(line)["attempts"][0]["message"].endswith("--offload model.")

@@ -87,7 +87,7 @@ def test_report_show_list_and_check_read_what_run_wrote(tmp_path: Path) -> None:
     write_video(video, moving_clip())
     broken = vapbench("check", tmp_path)
     assert broken.returncode == 3
-    assert "1 videos are missing or were changed since" in broken.stdout
+    assert "1 video missing or changed since" in broken.stdout
 
 
 def test_videos_you_have_are_scored_and_missing_ones_listed(tmp_path: Path) -> None:

@@ -143,7 +143,7 @@ def test_exceptions_of_every_kind_fail_their_case_alone(vapbench: Run, tmp_path:
     done = vapbench(f"./crashy:where={where}")
     assert done.code == 1 and said in done.stderr, done.stderr
     assert "line 59" not in done.stderr, "a long message does not hide where it was raised"
-    assert "1 of 1 cases failed" in done.stderr
+    assert "1 of 1 case failed" in done.stderr
     (folder,) = (tmp_path / "r/mini").iterdir()
     (row,) = RunFolder(folder).current()
     assert row.status == "failed"

@@ -50,11 +50,11 @@ def test_a_reference_of_the_train_split_is_noted_from_the_data_to_the_page(prepa
     done = vapbench("run", "-m", "frozen", "--suite", "vap-data", *shared)
     assert done.returncode == 0, done.stderr
     assert "1 of 54 cases" in done.stderr or "1 of 66 cases" in done.stderr
-    assert "1 of 2 cases have a reference in the train split, which a trained model may have seen: " in done.stdout
+    assert "1 of 2 cases has a reference in the train split, which a trained model may have seen: " in done.stdout
     run = tmp_path / "r" / "vap-data" / "frozen"
     shutil.copytree(run, run.with_name("other"))
     assert (
-        "1 of 2 cases have a reference in" in vapbench("compare", "frozen", "other", "--results", tmp_path / "r").stdout
+        "1 of 2 cases has a reference in" in vapbench("compare", "frozen", "other", "--results", tmp_path / "r").stdout
     )
     cases = RunFolder(run).manifest().cases.values()
     noted = [[(note.kind, note.detail) for note in case.notes] for case in cases]
@@ -126,7 +126,7 @@ def test_videos_are_verified_without_cases(videos: Path) -> None:
     done = vapbench("data", "verify", "--suite", "custom", "--data", videos)
     assert done.returncode == 3
     assert "broken.mp4" in done.stderr
-    assert "custom: 4 cases of 3 conditions, 1 unreadable videos" in done.stdout
+    assert "custom: 4 cases of 3 conditions, 1 unreadable video" in done.stdout
 
 
 def test_own_cases_are_run_and_score_finished_videos(videos: Path, tmp_path: Path) -> None:

@@ -227,7 +227,7 @@ def test_seeds_found_are_used_and_told(outs: Path, cases: Sequence[Case]) -> Non
     assert sorted((row.case, row.seed) for row in rows(outs)) == sorted((c.id, s) for c in cases for s in (1, 7))
     (outs / f"{cases[2].id}_seed1.mp4").unlink()
     lacking = score(outs, "--limit", 6, "--dry-run").stdout
-    assert f"1 cases lack a seed, and do not count: {cases[2].id} (seed 1); see --seed" in lacking
+    assert f"1 case lacks a seed, and does not count: {cases[2].id} (seed 1); see --seed" in lacking
     one = score(outs, "--limit", 6, "--seed", 7, "--name", "seven")
     assert one.exit_code == 0
     assert "5 of seeds that were not asked for" in one.stderr

@@ -165,7 +165,7 @@ def test_two_methods_are_compared_case_by_case(open_page: Callable[..., Page]) -
     page.get_by_role("link", name="Compare it with another method").click()
     page.locator("#b").select_option("lora")
     wins = page.locator("#wins")
-    assert "vap ahead in 11, lora ahead in 0, 1 ties, 0 without both scores; 12 cases." in wins.inner_text()
+    assert "vap ahead in 11, lora ahead in 0, 1 tie, 0 without both scores; 12 cases." in wins.inner_text()
     page.locator("#b").select_option("i2v")
     assert "1 without both scores" in wins.inner_text()
     page.locator("#condition").select_option("cond_1")

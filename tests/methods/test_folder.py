@@ -260,10 +260,10 @@ def test_folders_of_frames_are_read_if_called_after_a_case(outputs: Path, make_c
     ("files", "message"),
     [
         ([], "outs is empty; put videos there, such as vidu_orbit--t0--r0.mp4"),
-        ([".DS_Store"], r"outs is empty \(1 hidden files aside\)"),
+        ([".DS_Store"], r"outs is empty \(1 hidden file aside\)"),
         (["0.png", "1.png"], r"holds no video \(2 \.png\); name a folder of frames after its case, such as vidu"),
         (["all.zip"], r"holds no video \(1 \.zip\); convert them"),
-        (["x.mp4"], "none of its 1 videos is named after a case of the task, such as vidu_orbit--t0--r0.mp4"),
+        (["x.mp4"], "of its 1 video, none is named after a case of the task, such as vidu_orbit--t0--r0.mp4"),
         (["vidu_orbit--t0--r0__s3.mp4"], "no video with seed 0; there are seeds 3"),
     ],
 )
@@ -305,7 +305,7 @@ def test_a_folder_of_several_methods_asks_for_one(outputs: Path, make_case: Call
             write_video(outputs / "all" / method / f"{case.id}.mp4", moving_clip())
     folder = Folder(outputs)
     folder.prepare_cases(cases)
-    with pytest.raises(DataError, match=r"in mine \(2 cases\), theirs \(1 cases\); .*: vapbench score .*/all/mine"):
+    with pytest.raises(DataError, match=r"in mine \(2 cases\), theirs \(1 case\); .*: vapbench score .*/all/mine"):
         look(folder, cases, [0])
 
 

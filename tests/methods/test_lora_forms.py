@@ -207,14 +207,17 @@ def _one_bad(values: Any, bad: float) -> Any:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (_moved, rf"12 of 48 tensors have no place in the base: .*attnX.*\(nearest: {OUTPUT}\)"),
-        (lambda own: _without(own, "lora_B"), rf"24 of 24 layers lack their lora_B .*only transformer\.{QUERY[:12]}"),
-        (lambda own: _without(own, f"{QUERY}.lora_A"), "1 of 24 layers lack their lora_A"),
+        (_moved, rf"12 of 48 tensors without a place in the base: .*attnX.*\(nearest: {OUTPUT}\)"),
+        (
+            lambda own: _without(own, "lora_B"),
+            rf"24 of 24 layers without their lora_B .*only transformer\.{QUERY[:12]}",
+        ),
+        (lambda own: _without(own, f"{QUERY}.lora_A"), "1 of 24 layers without their lora_A"),
         (lambda own: _changed(own, "A", lambda a: a[:, :64]), rf"do not fit {QUERY}.*weight is \[128, 128\]"),
         (lambda own: _changed(own, "A", lambda a: a[:4]), rf"do not fit {QUERY}"),
         (lambda own: _changed(own, "B", lambda b: b[:64]), rf"do not fit {QUERY}"),
-        (lambda own: _changed(own, "A", lambda a: _one_bad(a, np.nan)), "1 values that are infinite or no numbers"),
-        (lambda own: _changed(own, "B", lambda b: _one_bad(b, -np.inf)), "1 values that are infinite or no numbers"),
+        (lambda own: _changed(own, "A", lambda a: _one_bad(a, np.nan)), "1 value that is infinite or no number"),
+        (lambda own: _changed(own, "B", lambda b: _one_bad(b, -np.inf)), "1 value that is infinite or no number"),
         (lambda own: _changed(own, "B", lambda b: b.astype(np.int8)), "stored as I8; save it as float16"),
         (lambda own: {n: v * ("_A" in n) for n, v in own.items()}, "every lora_B .* is zero, as before training"),
         (lambda own: {}, "holds no LoRA tensor"),
@@ -228,9 +231,9 @@ def _one_bad(values: Any, bad: float) -> Any:
         (lambda own: _with({}, "transformer.layers.0.attention.dense.matrix_A.0"), "SAT.*export it to diffusers"),
         (lambda own: _with(own, "text_encoder.encoder.lora_A.weight"), "adapter of the text encoder.*frozen"),
         (lambda own: _with(own, "lora_te_text_model.lora_down.weight"), "adapter of the text encoder"),
-        (lambda own: _with(own, "transformer.patch_embed.proj.weight"), "1 of 49 tensors have no place"),
+        (lambda own: _with(own, "transformer.patch_embed.proj.weight"), "1 of 49 tensors without a place"),
         (lambda own: _with(own, f"{QUERY}\x1b[2J.lora_A.weight"), "names that no trainer gives"),
-        (lambda own: _with(own, f"transformer_2.{QUERY}.lora_A.weight"), "1 of 49 tensors have no place"),
+        (lambda own: _with(own, f"transformer_2.{QUERY}.lora_A.weight"), "1 of 49 tensors without a place"),
         (lambda own: _with(own, f"transformer.{QUERY}.alpha", (2,)), "one number each"),
         (lambda own: _with(own, "transformer.transformer_blocks.0.ff.net.2.alpha", ()), "an alpha but no factors"),
     ],
@@ -316,7 +319,7 @@ class TestAdopting:
 
     def test_what_does_not_fit_gets_no_card(self, own: Tensors, tmp_path: Path) -> None:
         file = written(tmp_path / "from" / "a.safetensors", _moved(own))
-        with pytest.raises(WeightsError, match="12 of 48 tensors have no place"):
+        with pytest.raises(WeightsError, match="12 of 48 tensors without a place"):
             adopt(file, tmp_path / "to", "mini_dekavu", BASE, "the base")
         assert not (tmp_path / "to").exists()
         with pytest.raises(WeightsError, match="only safetensors are read"):

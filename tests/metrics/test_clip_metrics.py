@@ -113,7 +113,7 @@ def test_long_captions_are_cut_and_counted(build: Callable[[str], Metric], case:
 
     fits, cut, cut_more = (aligned("red " * words) for words in (75, 76, 300))
     assert [scored.parts["tokens_dropped"] for scored in (fits, cut, cut_more)] == [0, 1, 225]
-    assert (fits.note, cut.note) == ("", "the caption lost 1 tokens beyond CLIP's 77")
+    assert (fits.note, cut.note) == ("", "the caption lost 1 token beyond CLIP's 77")
     assert (fits.kind, cut.kind) == ("", CAPTION_CUT), "so that tables can count them"
     assert cut.value == cut_more.value == fits.value
 

@@ -95,7 +95,7 @@ def test_scoring_the_gallery_says_why_there_is_no_number(tmp_path: Path) -> None
         [sys.executable, "-m", "vapbench", *map(str, (*command, *options))], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert "0 of 1 cases: 1 unscored (the case's first frame was taken from this very video" in done.stdout
-    assert "1 of 1 cases have a first frame that was taken from their released output." in " ".join(done.stdout.split())
+    assert "0 of 1 case: 1 unscored (the case's first frame was taken from this very video" in done.stdout
+    assert "1 of 1 case has a first frame that was taken from their released output." in " ".join(done.stdout.split())
     (row,) = RunFolder(tmp_path / "r/gallery/page").scores("first_frame_psnr").values()
     assert (row.status, row.value) == ("unscored", None)

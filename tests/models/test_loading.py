@@ -47,7 +47,7 @@ EXPERT = "blocks.0.attn1_mot_ref.to_q.weight"
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda tensors: tensors.pop(EXPERT), f"lacks 1 tensors.*{EXPERT}"),
+        (lambda tensors: tensors.pop(EXPERT), f"lacks 1 tensor.*{EXPERT}"),
         (lambda tensors: tensors.update(extra=torch.zeros(1)), "no place for: extra"),
         (lambda tensors: tensors.update({EXPERT: torch.zeros(3, 3)}), rf"{EXPERT} is \[3, 3\]"),
     ],

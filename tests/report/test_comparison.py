@@ -38,7 +38,7 @@ def test_a_clear_difference(runs: Runs) -> None:
     assert column.difference.p == column.difference.adjusted == pytest.approx(2 / 256)
     text = "\n".join(lines(result))
     assert "0.008" in text and "16/0/0" in text and "16/16" in text
-    assert "adjusted for the 1 tested columns together" in text
+    assert "adjusted for the 1 tested column together" in text
 
 
 def test_of_few_conditions_cases_are_flipped_and_the_foot_says_so(runs: Runs) -> None:
@@ -158,6 +158,6 @@ def test_no_line_is_wider_than_the_terminal_and_nothing_is_lost(
         "0.008",
         "16/0/0",
         "16/16",
-        "adjusted for the 1 tested columns together",
+        "adjusted for the 1 tested column together",
     ):
         assert said in text

@@ -113,7 +113,7 @@ def test_a_run_that_is_written_is_left_alone(results: Path) -> None:
 def test_rm_removes_the_run_once_somebody_says_so(results: Path) -> None:
     run = results / "mini" / "mine"
     said = output("results", "rm", "mine", "--results", results, "--dry-run")
-    assert said.startswith(f"{run}: 2 videos, 1 columns, ")
+    assert said.startswith(f"{run}: 2 videos, 1 column, ")
     unanswered = invoke("results", "rm", "mine", "--results", results)
     assert isinstance(unanswered.exception, UsageError) and "--yes" in str(unanswered.exception)
     assert invoke("results", "rm", "mine", "--results", results, answer="n\n").exit_code == 1

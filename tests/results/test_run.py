@@ -66,7 +66,7 @@ def test_a_copy_kept_beside_a_file_of_scores_changes_no_number(
     with caplog.at_level(logging.WARNING, logger="vapbench"):
         found = [row for name in folder.columns() for row in folder.scores(name).values()]
     assert found == [score]
-    assert "z-copy.jsonl: 1 rows belong to another column and are left out" in caplog.text
+    assert "z-copy.jsonl: 1 row of another column left out" in caplog.text
 
 
 def test_a_folder_that_cannot_be_cleared_or_closed_is_not_left_locked(tmp_path: Path) -> None:

@@ -174,7 +174,7 @@ def test_a_video_replaced_behind_our_back_is_noticed_wherever_it_is_read(
     selection: Any = SimpleNamespace(suite=SimpleNamespace(name="suite", version=1), cases=tuple(cases))
     with caplog.at_level(logging.WARNING, logger="vapbench"):
         rescore(folder, selection, [MetricSpec(metric, {}, ())], Settings(device="cpu"), Watcher())
-    assert f"1 videos are missing or were changed since, and are not scored: {victim.name}" in caplog.text
+    assert f"1 video missing or changed since, and not scored: {victim.name}" in caplog.text
     assert metric.scored == [cases[1].id]
     outcome = run(Mover(), cases, tmp_path / "r", metrics=[metric])
     assert outcome.generated.ok == 1, "it is made again, and what is scored is what was made"

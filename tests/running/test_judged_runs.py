@@ -160,7 +160,7 @@ def test_on_the_command_line_the_cost_is_said_the_budget_kept_and_the_key_nowher
     out, err = process.communicate()
     assert process.returncode == 1, err
     assert len(endpoint.requests) == 2
-    assert "--max-judge-calls 2 is spent: 1 scores are left to do" in err
+    assert "--max-judge-calls 2 is spent: 1 score left to do" in err
     assert "Go on with: vapbench run -m frozen" in err
     written = [path for path in (tmp_path / "runs").rglob("*") if path.is_file()]
     assert any(path.suffix == ".jsonl" and "semantic_alignment" in path.name for path in written)

@@ -278,7 +278,7 @@ def test_it_goes_on_where_it_stopped_and_says_what_it_costs(endpoint: Endpoint, 
     assert not endpoint.requests and not (study.path / "judges").exists()
     stopped = judge(study, spec, "--max-judge-calls", "10")
     assert stopped.exit_code == 1 and len(endpoint.requests) == 10
-    assert "--max-judge-calls 10 is spent: 14 of 24 trials are left to ask. Go on with: " in stopped.output
+    assert "--max-judge-calls 10 is spent: 14 of 24 trials left to ask. Go on with: " in stopped.output
     (log,) = (study.path / "judges").iterdir()
     log.write_bytes(log.read_bytes()[:-20])  # a kill in the middle of the last line
     assert json.loads(judge(study, spec, "--dry-run", "--json").output)["missing"] == 15

@@ -208,7 +208,7 @@ def test_the_command_writes_a_table_that_no_spreadsheet_takes_for_formulas(folde
     command = [sys.executable, "-m", "vapbench", "study", "payments", str(folder.path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "payments.csv: 1 participants: 1 approve" in done.stdout
+    assert "payments.csv: 1 participant: 1 approve" in done.stdout
     with (folder.path / "payments.csv").open() as file:
         (row,) = csv.DictReader(file)
     assert row["participant"] == IDS["prolific"] and row["code"].startswith("'=")

@@ -34,7 +34,7 @@ def test_every_group_of_the_page_is_read_and_a_case_is_taken_once(
     case = cases["move_left--a--b"]
     assert (case.condition, case.category, case.caption, case.target) == ("move_left", "camera", None, None)
     assert case.reference.video.path.parent.name == "ref"
-    assert "1 outputs have no reference of the same name" in caplog.text
+    assert "1 output without a reference of the same name" in caplog.text
 
 
 def test_files_are_found_as_a_mac_a_camera_or_a_link_names_them(tmp_path: Path) -> None:

@@ -109,8 +109,8 @@ def test_what_is_absent_does_not_apply(folder: Path, caplog: pytest.LogCaptureFi
     with refuses(NotApplicable, ErrorKind.NOT_APPLICABLE, "first frame"):
         case.image.first_frame()
     assert (case.content()["image"], case.caption, case.target) == (None, None, None)
-    assert "1 of 1 cases have neither image nor target" in caplog.text
-    assert "1 of 1 cases have no caption" in caplog.text
+    assert "1 of 1 case without image and target" in caplog.text
+    assert "1 of 1 case without a caption" in caplog.text
 
 
 def test_the_targets_first_frame_stands_in_for_the_image(folder: Path) -> None:

@@ -107,7 +107,7 @@ def test_two_benchmarks_that_differ_are_refused_and_either_can_be_named(data: Pa
 def test_the_index_named_as_the_data_gives_its_held_out_rows(data: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, logger="vapbench"):
         assert len(load(data / "vap_data.csv", SPEC)) == 3
-    assert "The 3 held-out rows" in caplog.text
+    assert "The cases are 3 held-out rows of" in caplog.text
     assert "no benchmark.csv there" not in caplog.text
 
 
@@ -278,7 +278,7 @@ def test_valid_is_honoured(data: Path, value: str, kept: int, caplog: pytest.Log
     table(data / "vap_data.csv", (*INDEX, "_valid"), rows)
     with caplog.at_level(logging.WARNING, logger="vapbench"):
         assert ids(load(data, SPEC)) == EXPECTED[:kept]
-    assert ("1 of 2 cases have a video with _valid <= 0" in caplog.text) is (kept == 1)
+    assert ("1 of 2 cases left out, for a video with _valid <= 0" in caplog.text) is (kept == 1)
     (data / "benchmark" / "benchmark.csv").unlink()
     assert len(load(data, SPEC)) == kept + 1
 
@@ -303,7 +303,7 @@ def test_a_target_that_the_index_does_not_list(data: Path, caplog: pytest.LogCap
         first, second = load(data, SPEC)
     assert [note.kind for note in first.notes] == ["leaks-unchecked"]
     assert second.notes == ()
-    assert "1 of 2 targets are not listed, so leaks from the train split cannot be checked" in caplog.text
+    assert "1 of 2 targets not listed, so leaks from the train split cannot be checked" in caplog.text
 
 
 def test_files_of_several_folders_that_share_their_names(data: Path) -> None:
@@ -319,7 +319,7 @@ def test_files_of_several_folders_that_share_their_names(data: Path) -> None:
 def test_another_number_of_cases_than_was_published_is_noted(data: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, logger="vapbench"):
         assert len(find_suite("vap-data").cases(data)) == 2
-    assert "this data has 2 cases of 1 conditions in task all; published are 48 of 24" in caplog.text
+    assert "this data has 2 cases of 1 condition in task all; published are 48 of 24" in caplog.text
 
 
 def test_options_of_the_suite(data: Path) -> None:

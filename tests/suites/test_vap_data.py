@@ -61,8 +61,8 @@ def test_without_benchmark_csv_the_held_out_rows_are_the_cases(data: Path, caplo
     with caplog.at_level(logging.WARNING, logger="vapbench"):
         (case,) = load(data, SPEC)
     assert [reference.caption for reference in case.references] == [f"Caption of {B}.", f"Caption of {C}."]
-    assert "1 held-out rows have reference_alignment_score <= 0" in caplog.text
-    assert f"{data}: no benchmark.csv there, nor in a folder benchmark. The 1 held-out rows" in caplog.text
+    assert "1 held-out row with reference_alignment_score <= 0" in caplog.text
+    assert f"{data}: no benchmark.csv there, nor in a folder benchmark. The cases are 1 held-out row of" in caplog.text
     assert [note.kind for note in case.notes] == ["held-out-rows"]
 
 
@@ -84,7 +84,7 @@ def test_a_reference_in_the_train_split_is_kept_and_noted_or_refused_if_that_is_
         first, second = load(data, SPEC)
     assert first.notes == (CaseNote(kind="train-reference", detail=B),)
     assert second.notes == ()
-    assert "1 of 2 cases have a reference in the train split" in caplog.text
+    assert "1 of 2 cases with a reference in the train split" in caplog.text
     with refuses(DataError, ErrorKind.CONFLICT, "reference") as caught:
         load(data, SPEC, train_references="refuse")
     assert f"benchmark.csv:2: its reference {B} is in the train split (vap_data.csv:3)" in str(caught.value)

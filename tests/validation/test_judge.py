@@ -208,7 +208,7 @@ def test_what_cannot_be_checked_is_said(endpoint: Endpoint, runs: list[Any], cas
     with pytest.raises(UsageError, match="does not look at the reference"):
         set_up(runs, selection, columns(["temporal_flickering"])[0], 3)
     (tmp_path / "votes.csv").write_text("case,model_a,model_b,winner\nother,close,far,model_a\n")
-    with pytest.raises(DataError, match="None of the 1 votes prefers one of these runs"):
+    with pytest.raises(DataError, match="Of 1 vote, none prefers one of these runs"):
         report(endpoint, runs, cases, knowing, votes=read_votes(tmp_path / "votes.csv"))
 
 

@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 
 from vapbench.errors import ErrorKind, WeightsError
 from vapbench.files.parsing import parse_json
-from vapbench.files.text import some
+from vapbench.files.text import counted, some
 
 Shape = tuple[int, ...]
 FLOATS = {"F16": ("<u2", 0x7C00), "BF16": ("<u2", 0x7F80), "F32": ("<u4", 0x7F800000), "F64": ("<u8", 0x7FF << 52)}
@@ -159,14 +159,14 @@ def check_tensors(files: Sequence[Path], expected: Mapping[str, Shape], ignored:
     missing = [name for name in expected if name not in found]
     if missing:
         raise WeightsError(
-            f"{where} lacks {len(missing)} tensors that config.json calls for: {some(missing)}.",
+            f"{where} lacks {counted(len(missing), 'tensor')} that config.json calls for: {some(missing)}.",
             ErrorKind.MISSING,
             "tensors",
         )
     surplus = [name for name in found if name not in expected and not any(part in name for part in ignored)]
     if surplus:
         raise WeightsError(
-            f"{where} has {len(surplus)} tensors that config.json has no place for: {some(surplus)}.",
+            f"{where} has {counted(len(surplus), 'tensor')} that config.json has no place for: {some(surplus)}.",
             ErrorKind.UNKNOWN,
             "tensors",
         )

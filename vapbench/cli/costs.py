@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from vapbench.files.text import counted
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -21,7 +23,7 @@ def print_costs(estimates: Sequence[CostEstimate], limit: int | None) -> None:
     total = sum((estimate.cost for estimate in estimates), Cost())
     lines = [
         "paid calls (calls are exact if none must be repeated; tokens follow the makers' rules, thoughts not counted)",
-        *(f"  {item.run} · {item.column}: {item.scores} scores, {_text(item.cost)}" for item in estimates),
+        *(f"  {item.run} · {item.column}: {counted(item.scores, 'score')}, {_text(item.cost)}" for item in estimates),
         f"  together: {_text(total)}",
     ]
     if limit is not None and limit < total.calls:
@@ -31,6 +33,5 @@ def print_costs(estimates: Sequence[CostEstimate], limit: int | None) -> None:
 
 
 def _text(cost: Cost) -> str:
-    return (
-        f"{cost.calls:,} calls, {cost.images:,} images, about {cost.tokens_in:,} tokens in and {cost.tokens_out:,} out"
-    )
+    tokens = f"about {counted(cost.tokens_in, 'token')} in and {cost.tokens_out:,} out"
+    return f"{counted(cost.calls, 'call')}, {counted(cost.images, 'image')}, {tokens}"

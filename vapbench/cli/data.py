@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vapbench.cli import options as opt
+from vapbench.files.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -100,7 +101,9 @@ def verify(
         errors().print(f"No task lists these conditions: {', '.join(sorted(unknown))}.", markup=False, soft_wrap=True)
     conditions = len({case.condition for case in cases})
     output().print(
-        f"{found.name}: {len(cases)} cases of {conditions} conditions, {bad} unreadable videos", markup=False
+        f"{found.name}: {counted(len(cases), 'case')} of {counted(conditions, 'condition')}, "
+        f"{counted(bad, 'unreadable video')}",
+        markup=False,
     )
     raise typer.Exit(DataError.exit_code if bad else 0)
 

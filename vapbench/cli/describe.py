@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vapbench.cli import options as opt
+from vapbench.files.text import counted
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -185,7 +186,7 @@ def _task(name: str) -> Description | None:
     facts = {
         "category": str(task.category or ""),
         "includes": ", ".join(task.includes),
-        f"{len(conditions)} conditions": ", ".join(conditions),
+        counted(len(conditions), "condition"): ", ".join(conditions),
     }
     example = f"vapbench run --method vap --task {name}"
     return Description("task", task.name, task.title, task.description, _said(facts), example)
@@ -219,7 +220,7 @@ def _suite(name: str) -> Description | None:
             "videos": f"the videos that are scored: vapbench score DIR --suite {name}",
         }[suite.data],
         "clip": clip_text(suite) or "as its cases say",
-        "cases": f"{protocol.cases} of {protocol.conditions} conditions, as published" if protocol else "",
+        "cases": f"{protocol.cases} of {counted(protocol.conditions, 'condition')}, as published" if protocol else "",
         "metrics": ", ".join(suite.metrics),
     }
     reader = suite.reader_function()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vapbench.core.console import output
+from vapbench.files.text import counted
 
 if TYPE_CHECKING:
     from vapbench.core.case import Case
@@ -47,10 +48,11 @@ def describe_plans(plans: Sequence[RunPlan], wanted: Sequence[MetricSpec], refre
         spec = plan.jobs[0].case.clip
         lines = [
             f"{plan.folder.path}",
-            f"  cases     {len(plan.cases)} ({len({job.case.condition for job in plan.jobs})} conditions)",
-            f"  videos    {len(plan.jobs)} of {spec.frames} frames of {spec.height}x{spec.width} at {spec.fps:g} fps",
+            f"  cases     {len(plan.cases)} ({counted(len({job.case.condition for job in plan.jobs}), 'condition')})",
+            f"  videos    {len(plan.jobs)} of {counted(spec.frames, 'frame')} of {spec.height}x{spec.width} at "
+            f"{spec.fps:g} fps",
             f"  to make   {len(jobs)} ({len(plan.jobs) - len(jobs)} finished)",
-            f"  to score  {len(scores)} existing videos, and each one made",
+            f"  to score  {counted(len(scores), 'existing video')}, and each one made",
         ]
         facts = {
             "run": str(plan.folder.path),
@@ -114,7 +116,9 @@ def show_scores(
     )
     counts = {column.label: len(ahead.made) + sum(column in job.columns for job in ahead.scores) for column in wanted}
     if costs is None:
-        print_lines([f"{folder.path}", *(f"  {label}: {count} videos to score" for label, count in counts.items())])
+        print_lines(
+            [f"{folder.path}", *(f"  {label}: {counted(count, 'video')} to score" for label, count in counts.items())]
+        )
         print_lines(f"  {text}: every video of a case with a ground-truth video, as one set" for text in sets)
         print_lines(describe_columns(wanted) if wanted else [])
         return
@@ -160,7 +164,7 @@ def describe_protocol(
     chosen: Sequence[int] = range(protocol.cases)[:limit]
     cases = len(Shard.parse(shard).of(chosen) if shard else chosen)
     # Which of the conditions the first cases are of, only the data says.
-    conditions = f"{protocol.conditions} conditions" if cases == protocol.cases else f"of {protocol.cases}"
+    conditions = counted(protocol.conditions, "condition") if cases == protocol.cases else f"of {protocol.cases}"
     for method in (resolve(text, shared, found.name) for text in dict.fromkeys(methods)):
         size = found.clip.model_dump() | dict(method.clip)
         count = len(dict.fromkeys(seeds or [0])) if method.method.uses_seed else 1

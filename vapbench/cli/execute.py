@@ -11,6 +11,7 @@ import typer
 
 from vapbench.cli.options import Cases, Execution, Generation
 from vapbench.core.console import errors
+from vapbench.files.text import counted
 
 if TYPE_CHECKING:
     from vapbench.errors import VapbenchError
@@ -125,5 +126,5 @@ def _announce(run: PreparedRun) -> None:
     if not missing:
         return
     names = ", ".join(row.case for row in missing[:3]) + (", …" if len(missing) > 3 else "")
-    said = f"{len(missing)} of {len(run.selection.cases)} cases unscored: {names}"
+    said = f"{len(missing)} of {counted(len(run.selection.cases), 'case')} unscored: {names}"
     errors().print(f"{run.folder.path.name}: {said} ({missing[0].note})", soft_wrap=True, markup=False)

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from vapbench.cli import options as opt
+from vapbench.files.text import counted
 
 
 def register(app: typer.Typer) -> None:
@@ -48,4 +49,4 @@ def export(
     path = out or Path("scores" if format_ == "dataset" else f"scores.{format_}")
     for file in write(frame, format_, path):
         typer.echo(str(file))
-    typer.echo(f"{len(frame):,} rows of {len(folders)} runs", err=True)
+    typer.echo(f"{counted(len(frame), 'row')} of {counted(len(folders), 'run')}", err=True)

@@ -8,6 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vapbench.files.text import counted
+
 if TYPE_CHECKING:
     from vapbench.report.model import TableModel
     from vapbench.report.tables.agreement import HumanVote, MetricAgreement
@@ -114,7 +116,7 @@ def _agreement_lines(results: Sequence[MetricAgreement]) -> Iterator[str]:
         rho = "" if result.spearman is None else _with_ends(result.spearman, *(result.spearman_ends or (None, None)))
         if result.per_case is not None:
             rho += f", per case {_with_ends(result.per_case.mean, result.per_case.low, result.per_case.high)}"
-        block = blocks.setdefault(f"{result.question}, of {result.preferences:,} preferences{why}{rank}", [])
+        block = blocks.setdefault(f"{result.question}, of {counted(result.preferences, 'preference')}{why}{rank}", [])
         block.append((result.column.header, f"{interval.estimate:.2f}{ends}", rho))
         for category, known in result.by_category:
             block.append((f"  on {category}", _with_ends(known.estimate, known.low, known.high), ""))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vapbench.cli import options as opt
+from vapbench.files.text import counted
 
 if TYPE_CHECKING:
     from vapbench.stats.intervals import Estimate
@@ -80,7 +81,9 @@ def check_judge(
         print_json({"cases": len(setting.selection.cases), "controls": list(setting.controls), "paid": paid})
         return
     if dry_run:
-        output().print(f"{len(setting.selection.cases)} cases, controls: {', '.join(setting.controls)}", markup=False)
+        output().print(
+            f"{counted(len(setting.selection.cases), 'case')}, controls: {', '.join(setting.controls)}", markup=False
+        )
         print_costs(estimates(setting), max_judge_calls)
         return
     limit_calls([column], max_judge_calls)
@@ -126,7 +129,9 @@ def _lines(report: Report) -> list[str]:
         )
     if report.votes:
         votes = report.votes
-        left = f"{votes.ties} ties and {votes.elsewhere} votes on other cases or runs are left out"
+        left = (
+            f"{counted(votes.ties, 'tie')} and {counted(votes.elsewhere, 'vote')} on other cases or runs are left out"
+        )
         lines.append(f"  sides with people's votes         {_percent(votes.accuracy)}; {left}")
     lines.append(f"  unusable answers                  {report.failed} of {report.asked}")
     return [*lines, "", "What these mean: docs/guides/judge.md"]

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from vapbench.cli import options as opt
+from vapbench.files.text import counted
 
 _Home = Annotated[
     Path,
@@ -73,7 +74,9 @@ def build(
     configure_logging(verbose=0, quiet=False)
     built = build_site(places(results), leaderboard, out or leaderboard / "site", videos, data, url)
     output().print(
-        f"{built.index}: {built.pages} pages, {built.videos} videos and images", markup=False, soft_wrap=True
+        f"{built.index}: {counted(built.pages, 'page')}, {counted(built.videos, 'video')} and images",
+        markup=False,
+        soft_wrap=True,
     )
     for it in built.left_out:
         errors().print(in_a_row(f"Not shown: {it.name}, because {it.why}"), markup=False, soft_wrap=True)
@@ -111,7 +114,8 @@ def redraw(
     clips = Leaderboard(leaderboard).clips
     found = draw(places(results), clips, None if every else cases, progress(False), device)
     output().print(
-        f"{clips}: {found.clips} clips of {found.runs} runs, {found.equal} of them byte for byte what was scored",
+        f"{clips}: {counted(found.clips, 'clip')} of {counted(found.runs, 'run')}, {found.equal} of them byte for byte "
+        "what was scored",
         markup=False,
         soft_wrap=True,
     )

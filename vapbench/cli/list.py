@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from vapbench.cli import options as opt
+from vapbench.files.text import counted
 
 if TYPE_CHECKING:
     from vapbench.methods import MethodEntry
@@ -91,7 +92,7 @@ def _of_metric(row: dict[str, Any]) -> tuple[str, str]:
 
 def _of_run(row: dict[str, Any]) -> tuple[str, str]:
     counts = [f"{row[key]} {key}" for key in ("videos", "failed", "no video") if row[key]]
-    return row["title"], ", ".join([*counts, f"{len(row['scored'])} columns"])
+    return row["title"], ", ".join([*counts, counted(len(row["scored"]), "column")])
 
 
 _SHOWN = {"methods": _of_title, "metrics": _of_metric, "tasks": _of_title, "suites": _of_title, "runs": _of_run}
@@ -210,7 +211,7 @@ def _tasks() -> list[dict[str, Any]]:
 def clip_text(suite: Suite) -> str:
     """What a suite asks of every clip; empty where its cases say so."""
     spec = suite.clip
-    return f"{spec.frames} frames of {spec.height}x{spec.width} at {spec.fps:g} fps" if spec else ""
+    return f"{counted(spec.frames, 'frame')} of {spec.height}x{spec.width} at {spec.fps:g} fps" if spec else ""
 
 
 def _suites() -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from vapbench.cli import options as opt
+from vapbench.files.text import counted
 
 
 def register(app: typer.Typer) -> None:
@@ -104,7 +105,7 @@ def _lines(
 ) -> list[str]:
     unit = "SD of a case's difference" if sd == 1 else f"the unit of SD {sd:g}"
     lines = [
-        f"Smallest difference that ranks find, {methods} methods, {seeds} seed{'s' * (seeds > 1)}, in {unit}:",
+        f"Smallest difference that ranks find, {counted(methods, 'method')}, {counted(seeds, 'seed')}, in {unit}:",
         f"{'suite':<12}{'task':<12}{'conditions':>10}{'cases':>7}{'smallest':>10}",
     ]
     for row in rows:
@@ -114,7 +115,11 @@ def _lines(
     if needed:
         lines += ["", f"A difference of {difference:g} is found with:"]
         for cases, count in needed.items():
-            enough = "no number of conditions" if count is None else f"{count} conditions, {count * cases} cases"
-            lines.append(f"  {cases} case{'s' * (cases > 1)} a condition: {enough}")
+            enough = (
+                "no number of conditions"
+                if count is None
+                else f"{counted(count, 'condition')}, {counted(count * cases, 'case')}"
+            )
+            lines.append(f"  {counted(cases, 'case')} a condition: {enough}")
     assumed = "40 % of the variance between conditions, 30 % of the seed"
     return [*lines, "", f"80 % power, 5 % for all pairs together; assumed: {assumed} (docs/guides/power.md)."]

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vapbench.files.text import counted
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -97,12 +99,13 @@ def say_found(console: Console, name: str, found: Preflight, verbose: int) -> No
 
     most = None if verbose else _SHOWN
     missing = f"; missing: {_some(found.missing, None if verbose else _NAMED)}" if found.missing else ""
-    _print(console, f"{name}: {found.found} of {found.cases} cases found{missing}", 0)
+    _print(console, f"{name}: {found.found} of {counted(found.cases, 'case')} found{missing}", 0)
     if list(found.seeds) != [0]:
         _print(console, f"seeds: {_some(list(map(str, found.seeds)), most)}; a case counts when it has all of them", 2)
     if found.lacking:
         lacking = [f"{case} (seed {', '.join(map(str, seeds))})" for case, seeds in found.lacking.items()]
-        line = f"{len(lacking)} cases lack a seed, and do not count: {_some(lacking, most and _NAMED)}; see --seed"
+        cases = counted(len(lacking), "case lacks a seed, and does", "cases lack a seed, and do")
+        line = f"{cases} not count: {_some(lacking, most and _NAMED)}; see --seed"
         _print(console, line, 2)
     for kind, heading in KINDS.items():
         problems = [one for one in found.problems if one.kind == kind]

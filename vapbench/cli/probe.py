@@ -10,6 +10,7 @@ import typer
 from vapbench.cli import options as opt
 from vapbench.cli.help import OUTPUT, WHAT, Command
 from vapbench.cli.records import flat
+from vapbench.files.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -138,7 +139,7 @@ def _write_captions(selection: Selection, data: Path | None, captions: Path | No
     from vapbench.validation.probe.plans import known_captions
 
     lacking = write_captions(path, selection.cases, known_captions(selection, data, captions))
-    text = f"{len(selection.cases)} cases, {lacking} without a caption without the effect: {quoted(path)}"
+    text = f"{counted(len(selection.cases), 'case')}, {lacking} without a caption without the effect: {quoted(path)}"
     stdout().print(text, markup=False, soft_wrap=True)
 
 
@@ -160,7 +161,9 @@ def _describe_protocol(
     show(described)
     videos, hours = sum(one.work.videos for one in described), sum(one.hours for one in described)
     time = f", about {hours * count:.1f} device hours" if hours else ""
-    print_lines([f"cells     {count} of every case, the own one among them: together {videos * count} videos{time}"])
+    print_lines(
+        [f"cells     {count} of every case, the own one among them: together {counted(videos * count, 'video')}{time}"]
+    )
     return True
 
 
@@ -182,7 +185,7 @@ def _describe(setting: Setting, refresh: Refresh, max_judge_calls: int | None, j
         [
             f"cells     {len(setting.cells)}, of which the own one is the ordinary run: "
             + ", ".join(cell.name for cell in setting.cells),
-            f"captions  without the effect: {setting.without} of {count} cases"
+            f"captions  without the effect: {setting.without} of {counted(count, 'case')}"
             + ("" if setting.without else "; the empty caption stands in their place (--write-captions FILE)"),
         ]
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vapbench.cli import options as opt
+from vapbench.files.text import counted
 
 if TYPE_CHECKING:
     from vapbench.results.run import RunFolder
@@ -52,12 +53,13 @@ def merge(
         return
     for item in done:
         text = (
-            f"{item.run}: {item.generations} generations, {item.scores} scores and {item.videos} videos "
-            f"from {item.sources} runs"
+            f"{item.run}: {counted(item.generations, 'generation')}, {counted(item.scores, 'score')} and "
+            f"{counted(item.videos, 'video')} "
+            f"from {counted(item.sources, 'run')}"
         )
-        extra = [f"{item.equal} equal rows"] if item.equal else []
-        extra += [f"{item.outdone} failures replaced by successes"] if item.outdone else []
-        extra += [f"{item.without_video} videos not there: rows only"] if item.without_video else []
+        extra = [counted(item.equal, "equal row")] if item.equal else []
+        extra += [f"{counted(item.outdone, 'failure')} replaced by successes"] if item.outdone else []
+        extra += [f"{counted(item.without_video, 'video')} not there: rows only"] if item.without_video else []
         output().print(", ".join([text, *extra]), markup=False, soft_wrap=True)
 
 
@@ -119,7 +121,8 @@ def rm(
         folder.manifest()
         refuse_if_written(folder.path)
         videos = sum(row.status == "ok" for row in folder.current())
-        text = f"{folder.path}: {videos} videos, {len(folder.columns())} columns, {decimal(size_of(folder.path))}"
+        parts = (counted(videos, "video"), counted(len(folder.columns()), "column"), decimal(size_of(folder.path)))
+        text = f"{folder.path}: {', '.join(parts)}"
         output().print(text, markup=False, soft_wrap=True)
     if dry_run:
         return
@@ -169,7 +172,9 @@ def prune(
     total = decimal(sum(item.bytes for item in items))
     if not json:
         text = (
-            f"{len(wasted)} of {len(folders)} runs hold {total} that nothing reads" if items else "Nothing to remove."
+            f"{len(wasted)} of {counted(len(folders), 'run')} hold {total} that nothing reads"
+            if items
+            else "Nothing to remove."
         )
         output().print(text, markup=False, soft_wrap=True)
     if dry_run or not items:

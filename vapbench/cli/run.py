@@ -9,6 +9,7 @@ import typer
 from vapbench.cli import options as opt
 from vapbench.cli.help import Command
 from vapbench.cli.records import flat
+from vapbench.files.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,10 +89,11 @@ def generate(
         asked = {job.key for job in plan.jobs}
         made = sum(row.status == "ok" and row.key in asked for row in plan.folder.current())
         counts.append({"run": str(plan.folder.path), "made": made, "videos": len(plan.jobs)})
+        if not output.json:
+            said = f"{plan.folder.path}: {made} of {counted(len(plan.jobs), 'video')}"
+            stdout().print(said, markup=False, soft_wrap=True)
     if output.json:
         print_json(counts)
-    for item in () if output.json else counts:
-        stdout().print(f"{item['run']}: {item['made']} of {item['videos']} videos", markup=False, soft_wrap=True)
     say_merge(generation.shard, execution.results)
     raise typer.Exit(1 if stopped else 0)
 

@@ -11,6 +11,7 @@ import typer
 from vapbench.cli import options as opt
 from vapbench.cli.help import FOLDER, Command
 from vapbench.cli.records import flat
+from vapbench.files.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -157,9 +158,8 @@ def _print_set(text: str, scored: SetResult) -> None:
     digits = scored.digits
     interval = "" if scored.low is None else f" [{scored.low:.{digits}f}, {scored.high:.{digits}f}]"
     better = "higher" if scored.higher_is_better else "lower"
-    said = (
-        f"{scored.value:.{digits}f}{interval}  n={scored.n} videos, {scored.clusters} conditions  ({better} is better)"
-    )
+    size = f"{counted(scored.n, 'video')}, {counted(scored.clusters, 'condition')}"
+    said = f"{scored.value:.{digits}f}{interval}  n={size}  ({better} is better)"
     output().print(f"{text}: {said}", markup=False, soft_wrap=True)
 
 

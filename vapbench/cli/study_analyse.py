@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vapbench.cli import options as opt
+from vapbench.files.text import counted
 
 if TYPE_CHECKING:
     from vapbench.study.folder import StudyFolder
@@ -75,7 +76,7 @@ def export(
     target = out or folder.path / "export"
     models = load_models(folder, ballots.protocol)
     for name, records in write(ballots, target, included_only, models).items():
-        output().print(f"{target / name}: {records:,} records", markup=False, soft_wrap=True)
+        output().print(f"{target / name}: {counted(records, 'record')}", markup=False, soft_wrap=True)
     seen = f"--votes {quoted(target / 'votes.csv')}"
     output().print(f"Next:  vapbench table {seen}", markup=False, soft_wrap=True)
     output().print("           what people preferred, beside the metrics", markup=False, soft_wrap=True)

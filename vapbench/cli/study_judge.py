@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from vapbench.cli import options as opt
+from vapbench.files.text import counted
 
 
 def add_to(study: typer.Typer) -> None:
@@ -85,7 +86,11 @@ def judge(
         if json:
             print_json({"planned": asked.planned, "missing": left, "passes": asked.passes, "paid": asdict(estimate)})
             return
-        output().print(f"{left} of {asked.planned} trials to ask, {asked.passes} passes over every cell", markup=False)
+        output().print(
+            f"{left} of {counted(asked.planned, 'trial')} to ask, {counted(asked.passes, 'pass', 'passes')} "
+            f"over every cell",
+            markup=False,
+        )
         print_costs([estimate] if isinstance(column.metric, PaidMetric) else [], max_judge_calls)
         return
     limit_calls([column], max_judge_calls)
@@ -101,7 +106,8 @@ def judge(
     if json:
         print_json({"planned": asked.planned, "answered": answered, "passes": asked.passes})
     else:
-        text = f"{answered} of {asked.planned} trials answered by {column.label}; kept apart from people's votes."
+        trials = counted(asked.planned, "trial")
+        text = f"{answered} of {trials} answered by {column.label}; kept apart from people's votes."
         output().print(text, markup=False, soft_wrap=True)
         output().print(
             f"Next:  vapbench study report {quoted(folder.path)}   once it is closed", markup=False, soft_wrap=True

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vapbench.cli import options as opt
+from vapbench.files.text import counted
 
 if TYPE_CHECKING:
     from vapbench.study.folder import StudyFolder
@@ -165,7 +166,7 @@ def backup(
     folder = find_study(study)
     target = out or folder.path / "backups" / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}.db"
     votes = backup_votes(folder, target)
-    output().print(f"{target}: {votes:,} votes, checked", markup=False, soft_wrap=True)
+    output().print(f"{target}: {counted(votes, 'vote')}, checked", markup=False, soft_wrap=True)
 
 
 def allow(
@@ -184,7 +185,9 @@ def allow(
     except (FileNotFoundError, ValueError) as error:
         raise DataError(f"{ids}: {error}; write one participant id a line.") from None
     folder = find_study(study)
-    output().print(f"{folder.path} lets in {allow_participants(folder, listed):,} participants, and no others.")
+    output().print(
+        f"{folder.path} lets in {counted(allow_participants(folder, listed), 'participant')}, and no others."
+    )
 
 
 def payments(
@@ -220,7 +223,7 @@ def payments(
     write_text(target, pay_csv(table))
     counts = Counter(row.decision for row in table)
     said = ", ".join(f"{count} {decision}" for decision, count in counts.most_common()) or "nobody yet"
-    output().print(f"{target}: {len(table)} participants: {said}", markup=False, soft_wrap=True)
+    output().print(f"{target}: {counted(len(table), 'participant')}: {said}", markup=False, soft_wrap=True)
 
 
 def _freeze(folder: StudyFolder) -> None:

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import typer
 
 from vapbench.cli import options as opt
+from vapbench.files.text import counted
 
 
 def register(app: typer.Typer) -> None:
@@ -150,5 +151,6 @@ def lora(
         smoke=smoke,
         quiet=quiet,
     )
-    adapters = "1 adapter" if len(trained) == 1 else f"{len(trained)} adapters"
-    output().print(f"{out}: {adapters}: --method lora:adapters={out}", markup=False, soft_wrap=True)
+    output().print(
+        f"{out}: {counted(len(trained), 'adapter')}: --method lora:adapters={out}", markup=False, soft_wrap=True
+    )

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vapbench.errors import DataError, ErrorKind
+from vapbench.files.text import counted
 
 MOST_PIXELS = 4096 * 2304
 """Of one frame of a video."""
@@ -51,7 +52,7 @@ def check_claims(path: Path, claims: Claims) -> None:
         )
     if claims.frames < 0 or min(claims.width, claims.height) < 1:
         raise DataError(
-            f"{path}: its header gives no size or count that can be ({claims.frames} frames of "
+            f"{path}: its header gives no size or count that can be ({counted(claims.frames, 'frame')} of "
             f"{claims.width}x{claims.height}); fetch or write it again.",
             ErrorKind.INVALID,
             "size",
@@ -124,7 +125,7 @@ class ByteBudget:
         self.decoded += 3 * width * height
         if self.decoded > MOST_DECODED_BYTES:
             raise DataError(
-                f"{self.path}: its first {self.frames:,} frames of {width}x{height} take more than the "
+                f"{self.path}: its first {counted(self.frames, 'frame')} of {width}x{height} take more than the "
                 f"{MOST_DECODED_BYTES >> 30} GiB that are read of a video; cut or scale it down, or drop the case.",
                 ErrorKind.LIMIT,
                 "bytes",

@@ -22,6 +22,7 @@ from vapbench.core.display import Shown, exact
 from vapbench.core.limits import MOST_PIXELS, ByteBudget, Claims, check_claims
 from vapbench.core.mistaken import what_it_is
 from vapbench.errors import DataError, ErrorKind
+from vapbench.files.text import counted
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -333,10 +334,8 @@ def _varies(times: list[int]) -> bool:
 
 
 def _damaged(path: Path, read: int, announced: int) -> DataError:
-    of = f" of {announced}" if announced else ""
-    return DataError(
-        f"{path}: truncated or damaged after {read}{of} frames; fetch or write it again.", ErrorKind.DAMAGED
-    )
+    where = f"{read} of {counted(announced, 'frame')}" if announced else counted(read, "frame")
+    return DataError(f"{path}: truncated or damaged after {where}; fetch or write it again.", ErrorKind.DAMAGED)
 
 
 def _empty(path: Path) -> DataError:

@@ -39,6 +39,17 @@ def some(texts: Collection[object]) -> str:
     return ", ".join(list(map(str, texts))[:_SHOWN]) + (", …" if len(texts) > _SHOWN else "")
 
 
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """A number and what there are that many of: ``1 tie``, ``2 ties``, ``1,200 votes``.
+
+    Args:
+        number: of things.
+        one: what one of them is called; what goes with it may follow, as in ``case is``.
+        many: what several are called, if not ``one`` and an s: ``cases are``.
+    """
+    return f"{number:,} {one if number == 1 else many or f'{one}s'}"
+
+
 def for_page(value: Any) -> Any:
     """What a template prints, without what UTF-8 or HTML cannot hold; markup and what is no text stay as they are.
 

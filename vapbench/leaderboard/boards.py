@@ -18,6 +18,7 @@ from vapbench.errors import DataError
 from vapbench.files.atomic import is_reserved, quoted
 from vapbench.files.journal import unseal
 from vapbench.files.parsing import read_text
+from vapbench.files.text import counted
 from vapbench.leaderboard.admitted import admit, labelled, table_of_reported, with_reported
 from vapbench.leaderboard.audits import AuditMatrix, read_audit
 from vapbench.leaderboard.check import check_submission
@@ -398,7 +399,7 @@ def _badge(
     total = len(run.cases())
     if said.badge == "reproduced" and said.regenerated < REPRODUCED_SHARE * total:
         raise DataError(
-            f"{path}: reproduced needs {REPRODUCED_SHARE:.0%} of its {total} cases made again, "
+            f"{path}: reproduced needs {REPRODUCED_SHARE:.0%} of its {counted(total, 'case')} made again, "
             f'badges.json has "regenerated": {said.regenerated}; make more, or attest recomputed.'
         )
     return said.badge or ("self-reported" if path in submitted else "recomputed")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vapbench.files.text import counted
 from vapbench.leaderboard.boards import Board, headline
 from vapbench.leaderboard.charts import best_first, measured
 from vapbench.report.model import TableModel
@@ -42,7 +43,7 @@ def _card(board: Board) -> Figure:
         places = best_first(table, lead, ours or printed)[:_SHOWN]
         _means(figure, table, lead, places)
         first, cell = table.rows[places[0]], table.cells[places[0]][lead]
-        source = f"{cell.total} cases, 95 % intervals" if ours else f"as published, {first.published}"
+        source = f"{counted(cell.total, 'case')}, 95 % intervals" if ours else f"as published, {first.published}"
         figure.text(0.05, 0.06, flat(f"{table.columns[lead].header} · {source}"), size=7, color=_SOFT)
     return figure
 

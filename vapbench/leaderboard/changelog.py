@@ -15,6 +15,7 @@ from typing import Any
 from vapbench.errors import DataError
 from vapbench.files.atomic import canonical_json, digest, write_text
 from vapbench.files.parsing import parse_json
+from vapbench.files.text import counted
 from vapbench.leaderboard.boards import Board, Entry
 
 GENESIS = "0" * 64
@@ -83,7 +84,7 @@ def update_changelog(path: Path, boards: Sequence[Board], left_out: Container[st
             if columns != known:
                 changed = {name for name in {*columns, *known} if columns.get(name) != known.get(name)}
                 event = "added" if not known else "verified" if changed == {"badge"} else "rescored"
-                why = _why(known, columns) if known else f"{entry.badge}, {len(columns) - 2} metric columns"
+                why = _why(known, columns) if known else f"{entry.badge}, {counted(len(columns) - 2, 'metric column')}"
                 named = {"suite": key[0], "run": key[1], "why": why, "columns": columns}
                 found.append({"date": entry.date, "event": event, **named})
     for (suite, run), known in sorted(standing.items()):

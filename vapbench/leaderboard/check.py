@@ -18,6 +18,7 @@ from vapbench.core.case import check_name
 from vapbench.errors import DataError, UsageError
 from vapbench.files.atomic import canonical_json, check_inside, file_sha256
 from vapbench.files.parsing import parse_json, read_text
+from vapbench.files.text import counted
 from vapbench.leaderboard.contents import file_problems
 from vapbench.leaderboard.roster import Roster, Rosters
 from vapbench.leaderboard.rows import SubmittedRows, date_problem, read_rows
@@ -195,7 +196,7 @@ def _suite_problems(said: Submission, manifest: Mapping[str, Any], roster: Roste
             "its tasks, failures as failed rows"
         )
     if (size := len(canonical_json(manifest["identity"]))) > LONGEST_IDENTITY:
-        yield f"manifest.json identity has {size:,} characters; {LONGEST_IDENTITY:,} are the most"
+        yield f"manifest.json identity has {counted(size, 'character')}; {LONGEST_IDENTITY:,} are the most"
     yield from claims(manifest["identity"], "manifest.json identity")
     kind = (manifest.get("card") or {}).get("kind")
     if kind not in (None, *KINDS):

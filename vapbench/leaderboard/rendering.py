@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from vapbench.files.text import for_public_page
+from vapbench.files.text import counted, for_public_page
 from vapbench.leaderboard.addresses import metric_page
 from vapbench.leaderboard.charts import human
 
@@ -28,7 +28,7 @@ def environment() -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters["human"] = human
+    made.filters |= {"counted": counted, "human": human}
     made.globals["metric_page"] = metric_page
     return made
 

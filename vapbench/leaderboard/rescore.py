@@ -15,6 +15,7 @@ from vapbench.errors import DataError, UsageError
 from vapbench.files.atomic import cache_folder, file_sha256, quoted, write_json
 from vapbench.files.download import download
 from vapbench.files.public_web import public_opener
+from vapbench.files.text import counted
 from vapbench.leaderboard.boards import Attested, Leaderboard
 from vapbench.leaderboard.check import check_submission
 from vapbench.leaderboard.contents import LIMITS
@@ -96,7 +97,8 @@ class Rescored:
 
     def lines(self) -> Iterator[str]:
         """What was found, for people."""
-        yield f"{self.suite}/{self.name}: {self.videos} of {self.of} videos scored anew, {self.rows} scores compared"
+        scored = f"{self.videos} of {counted(self.of, 'video')} scored anew"
+        yield f"{self.suite}/{self.name}: {scored}, {counted(self.rows, 'score')} compared"
         for column, why in self.not_computed.items():
             yield f"bad  {column} was not computed: {why}"
         for what in (self.copies, self.differences, self.shaded):
@@ -105,7 +107,8 @@ class Rescored:
                 yield f"     … and {len(what) - _SHOWN} more"
         yield from (f"note {each}" for each in self.noted[:_SHOWN])
         if self.verified:
-            yield f"ok   all {self.rows} scores agree: recomputed, until a row changes"
+            agree = "the score agrees" if self.rows == 1 else f"all {self.rows} scores agree"
+            yield f"ok   {agree}: recomputed, until a row changes"
         else:
             yield "bad  self-reported: it stands below and is not ranked"
 

@@ -15,6 +15,7 @@ import msgspec
 from vapbench.files.atomic import canonical_json
 from vapbench.files.journal import unseal
 from vapbench.files.parsing import parse_json
+from vapbench.files.text import counted
 from vapbench.leaderboard.roster import Roster, RosterColumn
 from vapbench.leaderboard.texts import problems
 from vapbench.report.read.run_summary import ColumnKey
@@ -122,7 +123,7 @@ def _read(path: Path, kind: type[Row], roster: Roster, found: list[str]) -> Iter
         for number, line in enumerate(iter(lambda: handle.readline(LONGEST_ROW + 1), b""), start=1):
             where = f"{path.name}:{number}"
             if number > most:
-                found.append(f"{where}: more rows than the {most} cases and seeds of {roster.suite.name}")
+                found.append(f"{where}: more rows than the {counted(most, 'case')} and seeds of {roster.suite.name}")
                 return
             if len(line) > LONGEST_ROW:
                 found.append(f"{where} has more than the {LONGEST_ROW >> 10} KiB of a row")

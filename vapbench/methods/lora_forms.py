@@ -24,7 +24,7 @@ from safetensors import safe_open
 from vapbench.checkpoints.tensors import FLOATS, Shape, Tensor, read_header
 from vapbench.errors import WeightsError
 from vapbench.files.parsing import parse_json
-from vapbench.files.text import some
+from vapbench.files.text import counted, some
 
 PEFT_CONFIG = "adapter_config.json"
 """Beside a file that peft saved: its rank, alpha and kind."""
@@ -192,7 +192,9 @@ class LoraFile:
     def _refuse_other_forms(self, tensors: Sequence[Tensor], settings: Mapping[str, _Settings]) -> None:
         for pattern, (form, todo) in _FORMS.items():
             if names := [tensor.name for tensor in tensors if re.search(pattern, tensor.name)]:
-                raise self._error(f"holds {form} ({len(names)} of {len(tensors)} tensors: {some(names)}); {todo}")
+                raise self._error(
+                    f"holds {form} ({len(names)} of {counted(len(tensors), 'tensor')}: {some(names)}); {todo}"
+                )
         for source, said in settings.items():
             if said.peft_type != "LORA" or said.use_dora:
                 raise self._error(f"holds {'DoRA' if said.use_dora else said.peft_type} ({source} says so); {_TRAIN}")
@@ -251,8 +253,8 @@ class LoraFile:
             shown.append(f"{name} (nearest: {self._flat[near[0]]})" if near else name)
         more = ", …" if len(without) > 3 else ""
         return self._error(
-            f"{len(without)} of {total} tensors have no place in {self.where}: {', '.join(shown)}{more}. It was "
-            "trained on another model, or its names were changed; nothing of it is used."
+            f"{len(without)} of {counted(total, 'tensor')} without a place in {self.where}: {', '.join(shown)}{more}. "
+            "It was trained on another model, or its names were changed; nothing of it is used."
         )
 
     def _pairs(self, factors: Mapping[tuple[str, str], Tensor]) -> dict[str, tuple[Tensor, Tensor]]:
@@ -262,8 +264,8 @@ class LoraFile:
             if alone := [module for module in modules if (module, other) not in factors]:
                 have = factors[alone[0], side].name
                 raise self._error(
-                    f"{len(alone)} of {len(modules)} layers lack their {spelled}, e.g. {alone[0]}, which has only "
-                    f"{have}; copy or save it again, whole."
+                    f"{len(alone)} of {counted(len(modules), 'layer')} without their {spelled}, e.g. {alone[0]}, which "
+                    f"has only {have}; copy or save it again, whole."
                 )
         pairs = {module: (factors[module, "down"], factors[module, "up"]) for module in modules}
         for module, (down, up) in pairs.items():
@@ -286,8 +288,9 @@ class LoraFile:
             bad = int(((tensor.words() & exponent) == exponent).sum())
             if bad:
                 raise self._error(
-                    f"{tensor.name} holds {bad} values that are infinite or no numbers; its training failed. Use an "
-                    "earlier checkpoint."
+                    f"{tensor.name} holds {counted(bad, 'value')} that "
+                    f"{'is infinite or no number' if bad == 1 else 'are infinite or no numbers'}; its training failed. "
+                    "Use an earlier checkpoint."
                 )
         # Shifted, so that a negative zero is zero.
         if not any((up.words() << 1).any() for up in ups):

@@ -17,6 +17,7 @@ from vapbench.core.containers import IMAGES, kind_of
 from vapbench.core.streams import VideoInfo, header_info
 from vapbench.core.video import IMAGE_SUFFIXES, probe
 from vapbench.errors import DataError, ErrorKind
+from vapbench.files.text import counted
 from vapbench.methods.finding import Cases
 from vapbench.methods.folder import MANIFEST, PANELS, Folder, check_panels
 
@@ -175,14 +176,14 @@ def refuse_none(method: Folder, found: Preflight, cases: Sequence[Case], suite: 
     example = f"{cases[0].id}.mp4"
     if clips.videos:
         raise DataError(
-            f"{method.path}: none of its {len(clips.videos)} videos is named after a case of the task, such as "
-            f"{example}; check --suite {suite}, --task and --data, or list them in {MANIFEST} (case,video).",
+            f"{method.path}: of its {counted(len(clips.videos), 'video')}, none is named after a case of the task, "
+            f"such as {example}; check --suite {suite}, --task and --data, or list them in {MANIFEST} (case,video).",
             ErrorKind.UNKNOWN,
             "case",
         )
     suffixes = Counter(path.suffix.lower() or "no suffix" for path in clips.walked.files)
     if not suffixes:
-        hidden = f" ({len(clips.walked.hidden)} hidden files aside)" if clips.walked.hidden else ""
+        hidden = f" ({counted(len(clips.walked.hidden), 'hidden file')} aside)" if clips.walked.hidden else ""
         raise DataError(
             f"{method.path} is empty{hidden}; put videos there, such as {example}.", ErrorKind.MISSING, "path"
         )
@@ -212,7 +213,7 @@ def _refuse_several_methods(method: Folder, ours: set[tuple[str, int]]) -> None:
         for path in paths:
             if path.is_relative_to(root) and (head := _head(path, root)):
                 cases.setdefault(head, set()).add(case)
-    held = ", ".join(f"{name} ({len(ids)} cases)" for name, ids in sorted(cases.items()))
+    held = ", ".join(f"{name} ({counted(len(ids), 'case')})" for name, ids in sorted(cases.items()))
     raise DataError(
         f"{method.path} holds the videos of several methods, in {held}; "
         f"score one of them at a time: vapbench score {root / min(cases)}"
@@ -269,7 +270,7 @@ def _not_read(method: Folder) -> Iterator[Problem]:
             yield Problem("not read", _relative(method, path), text, place.case if place else "")
     for folder, count in images.items():
         where = f"{_relative(method, folder)}/" if folder != method.path else "./"
-        yield Problem("not read", where, f"{count} images; {_FRAMES[method.assigned]}")
+        yield Problem("not read", where, f"{counted(count, 'image')}; {_FRAMES[method.assigned]}")
     for path in method.clips.walked.closed:
         yield Problem("damaged", f"{_relative(method, path)}/", "the folder may not be read; check its permissions.")
 
@@ -321,8 +322,8 @@ def _differing(method: Folder, case: str, seed: int, path: Path, info: VideoInfo
     found, asked = [], []
     # A header may leave out the number of frames, or the rate, which is compared as it is printed.
     if info.frames not in (0, spec.frames):
-        found.append(f"{info.frames} frames")
-        asked.append(f"{spec.frames} frames")
+        found.append(counted(info.frames, "frame"))
+        asked.append(counted(spec.frames, "frame"))
     if (width, info.height) != (spec.width, spec.height):
         found.append(f"{width}x{info.height}")
         asked.append(f"{spec.width}x{spec.height}")

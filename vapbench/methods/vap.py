@@ -12,6 +12,7 @@ from pydantic import Field
 from vapbench.checkpoints.folder import checkpoint_folder, checkpoint_identity, local_folder
 from vapbench.core.case import Case, ClipSpec, Reference
 from vapbench.errors import NotApplicable, WeightsError
+from vapbench.files.text import counted
 from vapbench.methods.pipelines import Guidance, PipelineMethod, wrong_references
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ class _VideoAsPrompt(PipelineMethod):
         """
         references = case.references if self.reference == "own" else self._swapped[case.id]
         if not references:
-            raise NotApplicable("the case has 0 reference(s), not 1")
+            raise NotApplicable("the case has 0 references, not 1")
         return references[:1]
 
     def options(self) -> dict[str, Any]:
@@ -138,7 +139,7 @@ class VideoAsPrompt(_VideoAsPrompt):
         """
         available = case.references if self.reference == "own" else self._swapped[case.id]
         if len(available) < self.references:
-            raise NotApplicable(f"the case has {len(available)} reference(s), not {self.references}")
+            raise NotApplicable(f"the case has {counted(len(available), 'reference')}, not {self.references}")
         return available[: self.references]
 
     def options(self) -> dict[str, Any]:

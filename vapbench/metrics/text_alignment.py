@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vapbench.files.text import counted
 from vapbench.metrics.base import CAPTION_CUT, Need, Score
 from vapbench.metrics.features.clip import ClipEncoder, ClipModelMetric, ClipWeights
 from vapbench.metrics.features.precision import Precision
@@ -66,7 +67,7 @@ def clip_score(encoder: ClipEncoder, clip: ClipView) -> Score:
     """
     text, dropped = encoder.text_features(clip.prompt)
     cosines = (100 * (encoder.image_features(clip) @ text).cpu().double()).tolist()
-    note = f"the caption lost {dropped} tokens beyond CLIP's {encoder.context_length}" if dropped else ""
+    note = f"the caption lost {counted(dropped, 'token')} beyond CLIP's {encoder.context_length}" if dropped else ""
     return Score(
         sum(cosines) / len(cosines),
         {"per_frame": cosines, "tokens_dropped": dropped},

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from vapbench.checkpoints.catalogue import load_tensors, require
 from vapbench.checkpoints.metric_files import given_or_catalogued, present
 from vapbench.errors import ErrorKind, WeightsError
+from vapbench.files.text import counted
 from vapbench.metrics.base import CAPTION_CUT, Metric, Need, Score
 from vapbench.metrics.features.clip import prepare_rounded, unit_length
 from vapbench.metrics.features.precision import Precision, arithmetic, exact_float32, round_weights
@@ -101,7 +102,7 @@ class ViClipTextAlignment(Metric):
         chosen = middle_frames(len(clip), self._model.frames)
         similarity = float(self._text_features(tokens, clip.device) @ self._video_features(clip, chosen))
         limit = self._model.context_length
-        note = f"the caption lost {dropped} tokens beyond ViCLIP's {limit}" if dropped else ""
+        note = f"the caption lost {counted(dropped, 'token')} beyond ViCLIP's {limit}" if dropped else ""
         return Score(similarity, {"frames": chosen, "tokens_dropped": dropped}, note, CAPTION_CUT if dropped else "")
 
     def tokens(self, text: str) -> tuple[list[int], int]:

@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 from vapbench.errors import DataError, UsageError
+from vapbench.files.text import counted
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +95,7 @@ def select_frames(available: int, wanted: int, selection: FrameSelection = "even
     if selection == "first":
         if available < wanted:
             raise DataError(
-                f"frame_selection='first' needs {wanted} frames, a reference has {available}; use 'evenly'."
+                f"frame_selection='first' needs {counted(wanted, 'frame')}, a reference has {available}; use 'evenly'."
             )
         return list(range(wanted))
     raise UsageError(f"Unknown frame_selection {selection!r}; use one of {', '.join(get_args(FrameSelection))}.")
@@ -126,10 +127,12 @@ def _captions(captions: Sequence[str] | str | None, references: int) -> list[str
         return [""] * references
     if isinstance(captions, str):
         if references != 1:
-            raise UsageError(f"{references} references need a list of {references} captions, not one string.")
+            raise UsageError(
+                f"{counted(references, 'reference')} need a list of {counted(references, 'caption')}, not one string."
+            )
         return [captions]
     if len(captions) != references or not all(isinstance(caption, str) for caption in captions):
-        raise UsageError(f"reference_prompts must hold one caption for each of {references} references.")
+        raise UsageError(f"reference_prompts must hold one caption for each of {counted(references, 'reference')}.")
     return list(captions)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Self
 
+from vapbench.files.text import counted
 from vapbench.report.ranking import Versus
 from vapbench.report.read.columns import Column, Row
 from vapbench.report.read.remarks import Remark
@@ -100,7 +101,7 @@ class Cell:
         """Where the cases went, in words: ``10 of 12 cases: 2 unscored (the case has no caption)``."""
         if not self.total:
             return self.reason
-        text = f"{self.n} of {self.total} cases"
+        text = f"{self.n} of {counted(self.total, 'case')}"
         if self.gone:
             text += f": {', '.join(self.gone)}"
         if self.reason:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from vapbench.files.text import counted
 from vapbench.stats.intervals import FEWEST_CONDITIONS, fixed_conditions
 
 Scores = Mapping[str, float]
@@ -63,8 +64,9 @@ def units_of(conditions: Mapping[str, str]) -> Units:
 def fixed_note(conditions: Mapping[str, str]) -> str:
     """What a reader must know of an analysis with fixed conditions."""
     return (
-        f"With {len(set(conditions.values()))} conditions, fewer than {FEWEST_CONDITIONS}, cases are taken as drawn "
-        "and conditions as given: intervals, ranks and tests are about these conditions, not about others like them."
+        f"With {counted(len(set(conditions.values())), 'condition')}, fewer than {FEWEST_CONDITIONS}, cases are "
+        "taken as drawn and conditions as given: intervals, ranks and tests are about these conditions, not about "
+        "others like them."
     )
 
 
@@ -84,7 +86,7 @@ def out_of_reach(units: int, name: str, alpha: float = 0.05) -> str:
     if not units or (least := least_p(units)) < alpha:
         return ""
     return (
-        f"With {units} {name if units > 1 else name.removesuffix('s')} no p-value is below {least:.3f}: no difference, "
+        f"With {counted(units, name.removesuffix('s'))} no p-value is below {least:.3f}: no difference, "
         f"however large, can be significant at {alpha:g}; that takes more {name}."
     )
 

@@ -19,6 +19,7 @@ from vapbench.errors import ErrorKind, UsageError
 from vapbench.files.atomic import TEMPORARY, atomic_path
 from vapbench.files.journal import unseal
 from vapbench.files.lock import RunLock, refuse_if_written
+from vapbench.files.text import counted
 from vapbench.results.run import RunFolder
 
 
@@ -46,8 +47,7 @@ def waste_of(folder: RunFolder) -> list[Waste]:
     for path, keep in _row_files(folder):
         stale = [line for line, kept in _judged(path, keep) if not kept]
         if stale:
-            rows = "1 superseded row" if len(stale) == 1 else f"{len(stale)} superseded rows"
-            found.append(Waste(path, rows, sum(map(len, stale))))
+            found.append(Waste(path, counted(len(stale), "superseded row"), sum(map(len, stale))))
     used = {row.video for row in folder.current() if row.status == "ok"}
     videos = [path for path in _inside(folder.videos) if path.name not in used and not _is_partial(path)]
     found += [Waste(path, "video of no row", size_of(path)) for path in videos]

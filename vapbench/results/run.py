@@ -27,7 +27,7 @@ from pydantic import ValidationError
 from vapbench.errors import DataError, ErrorKind
 from vapbench.files.atomic import TEMPORARY, file_sha256
 from vapbench.files.parsing import parse_json, read_text
-from vapbench.files.text import some
+from vapbench.files.text import counted, some
 from vapbench.files.walk import is_hidden
 from vapbench.results.keys import column_slug
 from vapbench.results.manifest import Manifest, is_video_name
@@ -163,8 +163,8 @@ class RunFolder:
         own = _of_column(rows, column)
         if len(own) < len(rows):
             log.warning(
-                "%s: %d rows belong to another column and are left out; remove the file, or name it after its column.",
-                *(self.scores_path(column), len(rows) - len(own)),
+                "%s: %s of another column left out; remove the file, or name it after its column.",
+                *(self.scores_path(column), counted(len(rows) - len(own), "row")),
             )
         return last_of_each_key(own)
 

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from vapbench.core.case import Case
 from vapbench.errors import ErrorKind, TooManyFailures, UsageError
+from vapbench.files.text import counted
 from vapbench.results.rows import Failure, GenerationRow, ScoreRow, Status
 from vapbench.results.run import RunFolder
 from vapbench.results.writer import RunWriter
@@ -83,7 +84,8 @@ class FailureLimit:
             left = counts.total - counts.kept - counts.done
             stopped = f" Stopped with {left} still to do." if left else ""
             raise TooManyFailures(
-                f"{counts.all_failed} of {counts.total} {what} failed, more than --max-failures allows.{stopped} "
+                f"{counts.all_failed} of {counted(counts.total, what)} failed, more than --max-failures "
+                f"allows.{stopped} "
                 "Fix the cause and run again with --refresh failed."
             )
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from vapbench.errors import DataError
+from vapbench.files.text import counted
 from vapbench.methods import ResolvedMethod
 from vapbench.methods.hardware import REACHED, Gpu, footprint
 from vapbench.results.run import RunFolder
@@ -140,7 +141,9 @@ def _measured_videos(folder: RunFolder) -> Rate | None:
     seconds = [row.seconds for row in folder.current() if row.status == "ok" and row.seconds is not None]
     if len(seconds) <= _STEADY:
         return None
-    return Rate(median(seconds), f"measured: median of {len(seconds)} rows of {folder.path}{_made_on(folder)}", True)
+    return Rate(
+        median(seconds), f"measured: median of {counted(len(seconds), 'row')} of {folder.path}{_made_on(folder)}", True
+    )
 
 
 def _measured_scores(folder: RunFolder, columns: Sequence[str]) -> Rate:
@@ -166,7 +169,7 @@ def _made_on(folder: RunFolder) -> str:
 def _bytes_a_video(folder: RunFolder | None, work: Work) -> tuple[float, str]:
     sizes = [path.stat().st_size for path in folder.videos.glob("*__s*")] if folder else []
     if len(sizes) > _STEADY:
-        return sum(sizes) / len(sizes), f"measured: mean of {len(sizes)} videos"
+        return sum(sizes) / len(sizes), f"measured: mean of {counted(len(sizes), 'video')}"
     pixels = work.clip["frames"] * work.clip["height"] * work.clip["width"]
     return pixels * _BITS_A_PIXEL / 8, f"not measured: {_BITS_A_PIXEL} bits a pixel"
 

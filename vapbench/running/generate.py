@@ -49,7 +49,7 @@ def generate(context: RunContext, plan: RunPlan) -> None:
     if todo.jobs:
         _generate(context, plan, todo.jobs)
         attempts.free_memory()
-    context.settings.max_case_failures.check(counts, "cases")
+    context.settings.max_case_failures.check(counts, "case")
 
 
 def _generate(context: RunContext, plan: RunPlan, jobs: Sequence[Job]) -> None:

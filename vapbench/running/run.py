@@ -14,6 +14,7 @@ from vapbench.core.case import Case
 from vapbench.core.video import READER_VERSION, probe
 from vapbench.errors import DataError, ErrorKind, IdentityError, UsageError, VapbenchError, did_you_mean
 from vapbench.files.provenance import session
+from vapbench.files.text import counted, some
 from vapbench.methods import ResolvedMethod, resolve_folder
 from vapbench.methods.folder import Folder
 from vapbench.metrics import REGISTRY
@@ -186,8 +187,8 @@ def execute(
         _refuse_another_folder(plan)
     outcome = Outcome(plan.folder, plan, Counts(), Counts())
     if _finished(plan, columns, settings, outcome):
-        settings.max_case_failures.check(outcome.generated, "cases")
-        settings.max_failures.check(outcome.scored, "scores")
+        settings.max_case_failures.check(outcome.generated, "case")
+        settings.max_failures.check(outcome.scored, "score")
         return outcome
     new = not plan.folder.manifest_path.exists()
     try:
@@ -291,11 +292,12 @@ def rescore(
     cases = {case.id: case for case in selection.cases}
     lost = [row.video for row in folder.current() if row.status == "ok" and folder.video_of(row) is None]
     if lost:
-        log.warning("%d videos are missing or were changed since, and are not scored: %s, …", len(lost), lost[0])
+        videos = counted(len(lost), "video")
+        log.warning("%s missing or changed since, and not scored: %s", videos, some(lost))
     todo = pending_scores(folder, cases, columns, None, settings.refresh)
     if not (todo.jobs or todo.restored):
         kept = Counts(total=todo.kept, kept=todo.kept, kept_failed=todo.kept_failed)
-        settings.max_failures.check(kept, "scores")
+        settings.max_failures.check(kept, "score")
         return Outcome(folder, None, Counts(), kept)
     ray = _ray(settings)
     with sigterm_interrupts(), RunWriter(folder) as writer:

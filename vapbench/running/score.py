@@ -19,6 +19,7 @@ from vapbench.core.clip import Clip
 from vapbench.core.video import read_video
 from vapbench.errors import BudgetSpent, NotApplicable
 from vapbench.files.provenance import now
+from vapbench.files.text import counted
 from vapbench.metrics.base import Metric, PaidMetric, Score
 from vapbench.metrics.view import ClipView
 from vapbench.results.rows import Failure, ScoreRow
@@ -52,7 +53,7 @@ def score(context: RunContext) -> None:
     if todo.jobs:
         _score(context, todo.jobs)
         attempts.free_memory()
-    context.settings.max_failures.check(counts, "scores")
+    context.settings.max_failures.check(counts, "score")
 
 
 def _score(context: RunContext, jobs: Sequence[ScoreJob]) -> None:
@@ -91,7 +92,7 @@ def _score(context: RunContext, jobs: Sequence[ScoreJob]) -> None:
         sink.close()
     if sink.spent:
         left = counts.total - counts.kept - counts.done
-        raise BudgetSpent(f"{sink.spent}: {left} scores are left to do; everything answered is kept.")
+        raise BudgetSpent(f"{sink.spent}: {counted(left, 'score')} left to do; everything answered is kept.")
 
 
 @dataclass(frozen=True)
@@ -228,7 +229,7 @@ def score_waiting(context: RunContext, columns: Sequence[MetricSpec]) -> None:
         TooManyFailures: more scores failed than the settings allow, those of the other columns included.
         Exception: as :func:`score`.
     """
-    context.settings.max_failures.check(context.scored, "scores")
+    context.settings.max_failures.check(context.scored, "score")
     if not columns:
         return
     own = Counts()

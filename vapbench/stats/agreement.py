@@ -72,7 +72,14 @@ def krippendorff_alpha(
         reason = "no unit has two votes" if not units else "every vote is the same"
         return Alpha(None, None, None, units, votes, reason)
     if units < 5:
-        return Alpha(point, None, None, units, votes, f"{units} units give no interval")
+        return Alpha(
+            point,
+            None,
+            None,
+            units,
+            votes,
+            "1 unit gives no interval" if units == 1 else f"{units} units give no interval",
+        )
     rng = np.random.default_rng(seed)
     by_unit = _over_units(table, distance, replicates, rng)
     by_rater = _over_raters(table, distance, replicates, rng)

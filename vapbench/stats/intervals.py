@@ -167,7 +167,7 @@ def edge_reach(clusters: int, confidence: float = 0.95) -> float:
 def _groups(values: Sequence[float], clusters: Sequence[Hashable], confidence: float) -> list[list[float]]:
     """Values by cluster, after checking them."""
     if len(values) != len(clusters):
-        raise ValueError(f"{len(values)} values but {len(clusters)} clusters")
+        raise ValueError("values and clusters differ in number")
     if not values:
         raise ValueError("the mean of no values does not exist")
     if not all(math.isfinite(value) for value in values):

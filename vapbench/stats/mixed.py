@@ -51,7 +51,7 @@ def fit_mixed(votes: PairVotes) -> Mixed:
     items, n_items = codes(votes.item)
     width = votes.n_methods - 1
     if min(n_raters, n_items) < MIN_CLUSTERS:
-        return _none(f"{n_raters} raters and {n_items} items; at least {MIN_CLUSTERS} of each are needed")
+        return _none(f"raters: {n_raters}, items: {n_items}; at least {MIN_CLUSTERS} of each are needed")
     if (n_raters + n_items) * width > _MOST_EFFECTS:
         return _none(f"more than {_MOST_EFFECTS:,} effects of raters and items are not fitted")
     basis = sum_zero_basis(votes.n_methods)

@@ -112,7 +112,7 @@ def _difference(pairs: Pairs) -> FloatArray:
     if not np.isfinite(difference).all():
         raise ValueError("scores must be finite; leave out cases without a score")
     if len(np.asarray(pairs.cluster)) != len(difference):
-        raise ValueError(f"{len(difference)} cases but {len(np.asarray(pairs.cluster))} conditions")
+        raise ValueError("cases and conditions differ in number")
     return difference
 
 
@@ -125,7 +125,8 @@ def _interval(
     if np.ptp(sums / sizes) <= 1e-12 * max(float(np.abs(difference).max()), 1e-300):
         return None, None, f"the difference is the same in all {unit}"
     ends = flip_interval(sums, sizes, confidence, seed)
-    return (*ends, "") if ends else (None, None, f"{count} {unit} are too few")
+    few = f"{count} {unit} are too few" if count > 1 else f"1 {unit.removesuffix('s')} is too few"
+    return (*ends, "") if ends else (None, None, few)
 
 
 def fair_coin_p(heads: int, tosses: int) -> float:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vapbench.errors import DataError
+from vapbench.files.text import counted
 
 if TYPE_CHECKING:
     from vapbench.study.protocol import MediaFacts, Protocol
@@ -112,7 +113,7 @@ def _tell(groups: Sequence[Mapping[str, MediaFacts]], name: str, value: Callable
         return f"{_range(own)}, others {_range(others)}"
     for count, word in ((highest, "largest"), (lowest, "smallest")):
         if count >= _ALMOST_ALWAYS * met:
-            return f"the {word} in {count} of {met} trials"
+            return f"the {word} in {count} of {counted(met, 'trial')}"
     return ""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from vapbench.files.text import counted
 from vapbench.stats.paired import fair_coin_p
 from vapbench.study.protocol import Protocol
 from vapbench.study.votes import CHECK_ROLES, Vote
@@ -17,10 +18,10 @@ def broken_rules(protocol: Protocol, votes: Sequence[Vote]) -> tuple[str, ...]:
         broken.append(f"gold trials: {right} of {asked} right")
     fast, timed = too_fast(protocol, votes)
     if fast > rules.fast_share * timed:
-        broken.append(f"too fast: {fast} of {timed} votes")
+        broken.append(f"too fast: {fast} of {counted(timed, 'vote')}")
     (left, decisive), side_p = sides(protocol, votes)
     if decisive >= rules.side_trials and side_p < rules.side_p:
-        broken.append(f"one side: {left} of {decisive} votes for the left")
+        broken.append(f"one side: {left} of {counted(decisive, 'vote')} for the left")
     return tuple(broken)
 
 

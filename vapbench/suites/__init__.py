@@ -20,6 +20,7 @@ from vapbench.core.registry import Spec, defaults
 from vapbench.errors import DataError, ErrorKind, UsageError, blaming, did_you_mean
 from vapbench.files.parsing import read_yaml
 from vapbench.files.resources import resource
+from vapbench.files.text import counted
 from vapbench.suites import own_cases
 from vapbench.suites.tasks import find_task, malformed, select
 
@@ -158,13 +159,19 @@ class Suite(BaseModel):
         """Say where the data holds another number of cases than the suite was published with."""
         if self.protocol is None:
             return
-        counted = select(cases, find_task("all"))
-        found = Counter(case.condition for case in counted)
-        if (len(counted), len(found)) != (self.protocol.cases, self.protocol.conditions):
+        chosen = select(cases, find_task("all"))
+        found = Counter(case.condition for case in chosen)
+        if (len(chosen), len(found)) != (self.protocol.cases, self.protocol.conditions):
             log.warning(
-                "%s: this data has %d cases of %d conditions in task all; published are %d of %d. Its numbers are not "
+                "%s: this data has %s of %s in task all; published are %d of %d. Its numbers are not "
                 "those of the published suite.",
-                *(self.name, len(counted), len(found), self.protocol.cases, self.protocol.conditions),
+                *(
+                    self.name,
+                    counted(len(chosen), "case"),
+                    counted(len(found), "condition"),
+                    self.protocol.cases,
+                    self.protocol.conditions,
+                ),
             )
 
 

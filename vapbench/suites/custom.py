@@ -15,7 +15,7 @@ from vapbench.core.images import frame_files
 from vapbench.core.video import probe
 from vapbench.errors import DataError, ErrorKind
 from vapbench.files.atomic import digest
-from vapbench.files.text import some
+from vapbench.files.text import counted, some
 from vapbench.results.run import RunFolder
 from vapbench.suites.table import identifier, identifiers
 
@@ -40,8 +40,8 @@ def load(data: Path, clip: ClipSpec | None = None) -> list[Case]:
     folders = {name: _sub_folder(video, data) for name, video in videos.items()}
     clustered = len(set(folders.values()) - {""}) > 1
     log.warning(
-        "%s: %d videos, each a case of its own; intervals %s.",
-        *(data, len(videos)),
+        "%s: %s, each a case of its own; intervals %s.",
+        *(data, counted(len(videos), "video")),
         f"are clustered by the {len(set(folders.values()))} sub-folders" if clustered else "take them as independent",
     )
     cases = []

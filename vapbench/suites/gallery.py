@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from vapbench.core.case import Case, CaseNote, ClipSpec, Media, Reference
 from vapbench.core.clip_files import find_clips
 from vapbench.errors import DataError, ErrorKind
+from vapbench.files.text import counted, some
 from vapbench.suites.tasks import categories, malformed
 
 log = logging.getLogger(__name__)
@@ -59,7 +60,8 @@ def load(data: Path, clip: ClipSpec) -> list[Case]:
             except ValidationError as error:
                 raise malformed(video, error, "; rename the file.") from error
     if lonely:
-        log.warning("%d outputs have no reference of the same name, and are left out: %s, …", len(lonely), lonely[0])
+        lone = counted(len(lonely), "output")
+        log.warning("%s without a reference of the same name left out: %s", lone, some(lonely))
     if not cases:
         raise DataError(
             f"{data}: no …/{OUTPUTS}/<condition>--<target>--<reference>.mp4 below it; check --data.",

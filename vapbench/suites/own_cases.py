@@ -22,7 +22,7 @@ from vapbench.core.limits import MOST_FRAMES
 from vapbench.core.video import read_video
 from vapbench.errors import DataError, ErrorKind, UsageError, did_you_mean
 from vapbench.files.atomic import is_reserved
-from vapbench.files.text import some
+from vapbench.files.text import counted, some
 from vapbench.suites.table import MediaFinder, Table, TableRow, identifiers, read_table
 from vapbench.suites.tasks import categories, explain
 
@@ -120,7 +120,9 @@ def load(data: Path | None, clip: ClipSpec | None, table: Path = Path(TABLE)) ->
     finder.refuse_missing()
     if finder.moved:
         moved = some([f"{path} at {place}" for path, place in finder.moved.items()])
-        log.warning("%s: %d files lie elsewhere, and were found by their names: %s", table, len(finder.moved), moved)
+        log.warning(
+            "%s: %s elsewhere, found by name: %s", table, counted(len(finder.moved), "file lies", "files lie"), moved
+        )
     lacking = [column for column in _CLIP if not all(row[column] for row in found.rows)]
     spec = clip or (_spec(table, lacking, rows[0]) if lacking else None)
     listed = categories()
@@ -195,7 +197,8 @@ def _captions(row: TableRow, references: int) -> list[str]:
     captions = [caption.strip() for caption in text.split(_BETWEEN)]
     if len(captions) != references:
         raise DataError(
-            f"{row.where}: column reference_caption: {len(captions)} captions for {references} references; write as "
+            f"{row.where}: column reference_caption: {counted(len(captions), 'caption')} for "
+            f"{counted(references, 'reference')}; write as "
             f"many, with {_BETWEEN} between them, or leave it blank.",
             ErrorKind.CONFLICT,
             "reference_caption",
@@ -222,13 +225,13 @@ def _spec(table: Path, lacking: Sequence[str], first: _Row) -> ClipSpec:
 def _say_what_is_absent(table: Path, rows: Sequence[_Row]) -> None:
     if bare := [str(row.row.line) for row in rows if row.image is NO_IMAGE]:
         log.warning(
-            "%s: %d of %d cases have neither image nor target, so what needs a first frame does not apply: lines %s",
-            *(table, len(bare), len(rows), some(bare)),
+            "%s: %d of %s without image and target, so what needs a first frame does not apply: lines %s",
+            *(table, len(bare), counted(len(rows), "case"), some(bare)),
         )
     if silent := [str(row.row.line) for row in rows if not row.row["caption"]]:
         log.warning(
-            "%s: %d of %d cases have no caption, so what needs one does not apply: lines %s",
-            *(table, len(silent), len(rows), some(silent)),
+            "%s: %d of %s without a caption, so what needs one does not apply: lines %s",
+            *(table, len(silent), counted(len(rows), "case"), some(silent)),
         )
 
 

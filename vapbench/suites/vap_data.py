@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from vapbench.core.case import Case, CaseNote, ClipSpec, Reference
 from vapbench.errors import DataError, ErrorKind
-from vapbench.files.text import some
+from vapbench.files.text import counted, some
 from vapbench.suites.table import MediaFinder, identifiers, read_table
 from vapbench.suites.tasks import categories, malformed
 from vapbench.suites.vap_index import ListedVideo, VideoIndex, is_valid
@@ -132,8 +132,8 @@ def load(data: Path, clip: ClipSpec, train_references: Literal["keep", "refuse"]
     finder.refuse_missing()
     if finder.moved:
         log.warning(
-            "%d files lie in another folder than the tables say, and were found by their names: %s",
-            len(finder.moved),
+            "%s in another folder than the tables say, found by name: %s",
+            counted(len(finder.moved), "file lies", "files lie"),
             some([f"{path} at {found}" for path, found in finder.moved.items()]),
         )
     return cases
@@ -151,8 +151,8 @@ def _read_benchmark(path: Path, finder: MediaFinder) -> list[_Wanted]:
         cases.setdefault(_Wanted("", target, (reference,), row["tar_video_caption"]), row.where)
     if len(cases) < len(rows):
         log.warning(
-            "%s: %d rows are left out: %d have _valid <= 0, %d repeat an earlier row.",
-            *(path, len(rows) - len(cases), len(rows) - len(valid), len(valid) - len(cases)),
+            "%s: %s left out: %d with _valid <= 0, %d that repeat an earlier row.",
+            *(path, counted(len(rows) - len(cases), "row"), len(rows) - len(valid), len(valid) - len(cases)),
         )
     return [replace(case, where=where) for case, where in cases.items()]
 
@@ -173,11 +173,11 @@ def _held_out(layout: Layout, index: VideoIndex) -> list[_Wanted]:
             cases.append(_from_index(row, index))
     if misaligned:
         log.warning(
-            "%s: %d held-out rows have reference_alignment_score <= 0 or none, and are left out.",
-            *(layout.index, misaligned),
+            "%s: %s with reference_alignment_score <= 0 or none left out.",
+            *(layout.index, counted(misaligned, "held-out row")),
         )
     if invalid:
-        log.warning("%s: %d held-out rows have _valid <= 0, and are left out.", layout.index, invalid)
+        log.warning("%s: %s with _valid <= 0 left out.", layout.index, counted(invalid, "held-out row"))
     kept = [case for case in cases if case.references]
     if not kept:
         raise DataError(
@@ -186,7 +186,8 @@ def _held_out(layout: Layout, index: VideoIndex) -> list[_Wanted]:
             "split",
         )
     why = "" if layout.chosen else f"{layout.folder}: no {BENCHMARK} there, nor in a folder {PUBLISHED}. "
-    log.warning("%sThe %d held-out rows of %s are the cases: not the paper's.", why, len(kept), layout.index)
+    held_out = counted(len(kept), "held-out row")
+    log.warning("%sThe cases are %s of %s: not the paper's.", why, held_out, layout.index)
     return kept
 
 
@@ -240,7 +241,7 @@ def _without_invalid(cases: Sequence[_Wanted], index: VideoIndex) -> list[_Wante
     if left_out:
         where = some([case.where for case in left_out])
         log.warning(
-            "%d of %d cases have a video with _valid <= 0, and are left out: %s", len(left_out), len(cases), where
+            "%d of %s left out, for a video with _valid <= 0: %s", len(left_out), counted(len(cases), "case"), where
         )
     return kept
 
@@ -255,15 +256,15 @@ def _report(layout: Layout, cases: Sequence[_Wanted], index: VideoIndex) -> None
         log.warning("%s: no %s, so leaks from the train split cannot be checked.", layout.folder, INDEX)
     elif unlisted:
         log.warning(
-            "%s: %d of %d targets are not listed, so leaks from the train split cannot be checked, and their folder is "
+            "%s: %d of %s not listed, so leaks from the train split cannot be checked, and their folder is "
             "their condition: %s",
-            *(layout.index, len(unlisted), len(cases), some(unlisted)),
+            *(layout.index, len(unlisted), counted(len(cases), "target"), some(unlisted)),
         )
     if trained := sum("train-reference" in noted for noted in kinds):
         log.warning(
-            "%d of %d cases have a reference in the train split, which a trained model may have seen. They are kept, "
-            "and noted under tables; --suite vap-data:train_references=refuse refuses them.",
-            *(trained, len(cases)),
+            "%d of %s with a reference in the train split, which a trained model may have seen: kept, and noted "
+            "under tables; --suite vap-data:train_references=refuse refuses them.",
+            *(trained, counted(len(cases), "case")),
         )
 
 

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 
 from vapbench.errors import DataError, ErrorKind
 from vapbench.files.parsing import parse_json
-from vapbench.files.text import some
+from vapbench.files.text import counted, some
 from vapbench.suites.table import MediaFinder, TableRow, read_table
 
 log = logging.getLogger(__name__)
@@ -209,8 +209,8 @@ class VideoIndex:
         if flaws:
             said = [f"{len(at)} {flaw} (line {some(at)})" for flaw, at in flaws.items()]
             log.warning(
-                "%s: %d rows with flaws that no case depends on are passed over: %s.",
-                *(self.path, sum(map(len, flaws.values())), "; ".join(said)),
+                "%s: %s with flaws that no case depends on passed over: %s.",
+                *(self.path, counted(sum(map(len, flaws.values())), "row"), "; ".join(said)),
             )
 
     @cached_property

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from vapbench.errors import DataError, ErrorKind
 from vapbench.files.atomic import file_sha256
+from vapbench.files.text import counted
 from vapbench.suites.table import read_table
 
 log = logging.getLogger(__name__)
@@ -110,7 +111,7 @@ def _snapshot(data: Path) -> Path:
         current = found[0] if len(found) == 1 else None
     if current is None:
         raise DataError(
-            f"{data}: a download cache of {len(found)} snapshots; name one: --data {snapshots}/COMMIT",
+            f"{data}: a download cache of {counted(len(found), 'snapshot')}; name one: --data {snapshots}/COMMIT",
             ErrorKind.CONFLICT,
             "data",
         )

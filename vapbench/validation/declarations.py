@@ -11,6 +11,7 @@ from typing import Any
 from vapbench.errors import DataError, UsageError, VapbenchError
 from vapbench.files.atomic import expand
 from vapbench.files.journal import unseal
+from vapbench.files.text import counted, some
 from vapbench.leaderboard.check import manifest_problems, row_problems
 from vapbench.methods import MethodEntry, check_class, find, methods
 from vapbench.metrics import REGISTRY
@@ -82,7 +83,7 @@ def _check_generations(folder: RunFolder) -> None:
         return
     changed = [row.video for row in folder.current() if row.status == "ok" and folder.video_of(row) is None]
     if changed:
-        raise DataError(f"{len(changed)} videos are missing or were changed since: {changed[0]}, …; run it again")
+        raise DataError(f"{counted(len(changed), 'video')} missing or changed since: {some(changed)}; run it again")
 
 
 def _check_harmless(folder: RunFolder) -> None:
@@ -98,7 +99,7 @@ def _check_scores(folder: RunFolder, column: str) -> None:
     cases = {row.case for row in folder.generations().values()}
     strays = [row.case for row in folder.scores(column).values() if row.case not in cases]
     if strays:
-        raise DataError(f"{len(strays)} scores of cases that nothing was generated for: {strays[0]}, …")
+        raise DataError(f"{counted(len(strays), 'score')} of cases that nothing was generated for: {some(strays)}")
 
 
 def _check_lines(path: Path) -> None:

@@ -36,7 +36,8 @@
       if (keep) filled.add(row.parentNode);
     }
     for (const body of bodies) if (body.hidden === filled.has(body)) body.hidden = !body.hidden;
-    $('count').textContent = count === lines.length ? `${count} methods` : `${count} of ${lines.length} methods`;
+    const all = `${lines.length} ${lines.length === 1 ? 'method' : 'methods'}`;
+    $('count').textContent = count === lines.length ? all : `${count} of ${all}`;
     $('nothing').hidden = count > 0;
   }
   function sort() {

@@ -55,7 +55,8 @@
     else duels.sort((x, y) => filmed(sides, y.i) - filmed(sides, x.i) || x.i - y.i);
     const says = column.up === null ? ['higher', 'higher'] : ['ahead', 'ahead'];
     $('wins').textContent = `${column.title}: ${names[0]} ${says[0]} in ${count.a}, ${names[1]} ${says[1]} in ${count.b}, `
-      + `${count.tie} ties, ${count.gone} without both scores; ${duels.length} cases.`;
+      + `${count.tie} ${count.tie === 1 ? 'tie' : 'ties'}, ${count.gone} without both scores; `
+      + `${duels.length} ${duels.length === 1 ? 'case' : 'cases'}.`;
     $('duels').replaceChildren(...duels.map(({ item, i, texts, ahead }) => {
       const section = make('section', '', 'duel');
       const title = make('h3'), link = make('a', item.id);

@@ -17,6 +17,7 @@ from diffusers.utils import BaseOutput
 from torch import nn
 
 from vapbench.errors import UsageError
+from vapbench.files.text import counted
 from vapbench.models.cogvideox.ablations import ResidualAdditionBlock, SingleEncoderBlock
 from vapbench.models.cogvideox.block import CogVideoXExpertBlock, Reference, Tokens
 from vapbench.models.experts import ExpertModel, twin
@@ -236,7 +237,9 @@ class CogVideoXTransformer3DMOTModel(ExpertModel, CogVideoXTransformer3DModel): 
         tokens = torch.unflatten(self.embedding_dropout(tokens), 0, (-1, count))
         if self.config.num_ref_embeddings:
             if count > self.config.num_ref_embeddings:
-                raise UsageError(f"The model tells {self.config.num_ref_embeddings} references apart, not {count}.")
+                raise UsageError(
+                    f"The model tells {counted(self.config.num_ref_embeddings, 'reference')} apart, not {count}."
+                )
             places = [self.ref_embeddings[f"ref_{place}"] for place in reversed(range(count))]
             tokens = tokens + torch.stack(places, dim=1)
         if effect_types is not None:
@@ -250,8 +253,8 @@ class CogVideoXTransformer3DMOTModel(ExpertModel, CogVideoXTransformer3DModel): 
         known = self.config.supported_effect_types or ()
         if len(effect_types) > references or not set(effect_types) <= set(known):
             raise UsageError(
-                f"effect_types {list(effect_types)} must name one of {list(known)} for each of at most {references} "
-                "references."
+                f"effect_types {list(effect_types)} must name one of {list(known)} for each of at most "
+                f"{counted(references, 'reference')}."
             )
         return [self.effect_embeddings[effect] for effect in effect_types]
 
@@ -269,7 +272,7 @@ class CogVideoXTransformer3DMOTModel(ExpertModel, CogVideoXTransformer3DModel): 
 
     def _check_target(self, shape: torch.Size, ofs: torch.Tensor | None) -> None:
         if shape[1] % (self.config.patch_size_t or 1):
-            raise UsageError(f"{shape[1]} latent frames are no multiple of patch_size_t {self.config.patch_size_t}.")
+            raise UsageError(f"latent frames ({shape[1]}) are no multiple of patch_size_t {self.config.patch_size_t}.")
         if self.ofs_embedding is not None and ofs is None:
             raise UsageError("This model has an ofs_embedding and needs ofs.")
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from vapbench.core.video import VideoInfo, probe
 from vapbench.errors import DataError
 from vapbench.files.atomic import expand
+from vapbench.files.text import counted
 from vapbench.report.page.media import Panel, image_panel, output_panel, video_panel
 from vapbench.report.page.parts import Part, parts_of
 from vapbench.report.read.case_notes import texts_of
@@ -236,7 +237,7 @@ def _cost(row: GenerationRow) -> str:
         facts.append(f"{row.peak_mb:,.0f} MB peak")
     retried = len(row.attempts) - (row.status == "failed")
     if retried > 0:
-        facts.append(f"tried {retried + 1} times, first: {explain(row.attempts[0])}")
+        facts.append(f"tried {counted(retried + 1, 'time')}, first: {explain(row.attempts[0])}")
     return ", ".join(facts)
 
 

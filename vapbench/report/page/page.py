@@ -15,7 +15,7 @@ from typing import Any
 
 from vapbench.errors import DataError, UsageError, did_you_mean
 from vapbench.files.atomic import canonical_json, write_text
-from vapbench.files.text import for_page
+from vapbench.files.text import counted, for_page
 from vapbench.report.model import Cell, TableModel
 from vapbench.report.page.cards import CaseCard, cards_of, strips_of
 from vapbench.report.page.together import orders, shared_cases
@@ -147,6 +147,7 @@ def _template(name: str) -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["counted"] = counted
     return environment.get_template(name)
 
 

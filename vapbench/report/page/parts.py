@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from vapbench.files.text import counted
+
 _LONGEST = 4000
 """Characters of one text; a judge's raw answer fits."""
 _DEEPEST = 8
@@ -37,7 +39,7 @@ def parts_of(parts: Mapping[str, Any], depth: int = 0) -> tuple[Part, ...]:
 def number(value: float) -> str:
     """A number of unknown scale: whole numbers in full, others to four significant digits."""
     if not abs(value) < 1e300:
-        return f"{value:.3e}" if isinstance(value, float) else f"a number of {value.bit_length():,} bits"
+        return f"{value:.3e}" if isinstance(value, float) else f"a number of {counted(value.bit_length(), 'bit')}"
     if float(value).is_integer() and abs(value) < 1e15:
         return str(int(value))
     return f"{value:.4g}"
@@ -59,7 +61,7 @@ def _list(name: str, values: Sequence[Any], depth: int) -> Part:
         if len(values) < _SERIES:
             return Part(name, ", ".join(map(number, values)))
         low, high = number(min(values)), number(max(values))
-        return Part(name, f"{len(values)} values, {low} to {high}", chart=_chart(values))
+        return Part(name, f"{counted(len(values), 'value')}, {low} to {high}", chart=_chart(values))
     if any(isinstance(value, Mapping | list | tuple) for value in values):
         return Part(name, children=parts_of({str(i): value for i, value in enumerate(values, start=1)}, depth + 1))
     text = ", ".join(map(_text, values))
@@ -74,7 +76,7 @@ def _text(value: Any) -> str:
     if isinstance(value, int | float):
         return number(value)
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}… ({len(text):,} characters)"
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}… ({counted(len(text), 'character')})"
 
 
 def _chart(values: Sequence[float]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from vapbench.files.text import counted
 from vapbench.results.manifest import PlannedCase
 
 _TEXTS = {
@@ -31,7 +32,10 @@ def lines_of(cases: Mapping[str, PlannedCase]) -> list[str]:
         which = ""
         if len(names) < len(cases):
             which = f": {', '.join(names[:_SHOWN])}" + ", …" * (len(names) > _SHOWN)
-        lines.append(f"{len(names)} of {len(cases)} cases have {_TEXTS.get(kind, kind)}{which}.")
+        lines.append(
+            f"{len(names)} of {counted(len(cases), 'case')} {'has' if len(names) == 1 else 'have'} "
+            f"{_TEXTS.get(kind, kind)}{which}."
+        )
     return lines
 
 

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 from vapbench.core.case import clip_difference
+from vapbench.files.text import counted
 from vapbench.report.read.run_summary import ColumnKey, RunSummary, Why
 from vapbench.results.manifest import PlannedCase
 from vapbench.results.rows import GenerationRow
@@ -60,8 +61,8 @@ class Size(NamedTuple):
     def text(self, other: Size, units: bool = True) -> str:
         """What of it differs from another, height before width; without ``units`` as in ``against 13 at 8``."""
         words = []
-        if None not in (self.frames, other.frames) and self.frames != other.frames:
-            words.append(f"{self.frames} frames" if units else f"{self.frames}")
+        if self.frames is not None and other.frames is not None and self.frames != other.frames:
+            words.append(counted(self.frames, "frame") if units else f"{self.frames}")
         if (self.height, self.width) != (other.height, other.width):
             words.append(f"{'of ' * bool(words)}{self.height}x{self.width}")
         if self.fps != other.fps:
@@ -132,7 +133,7 @@ def _cases(
         scored = total - sum(each.count for each in why)
         states = dict.fromkeys(each.state for each in why)
         parts = [_reasons(state, [each for each in why if each.state == state]) for state in states]
-        text = f"{scored} of {total} cases scored; {'; '.join(parts)}"
+        text = f"{scored} of {counted(total, 'case')} scored; {'; '.join(parts)}"
         yield Remark("cases", (label,), tuple(titles) if len(columns) > 1 else (), text, scored, total)
 
 
@@ -140,7 +141,7 @@ def _reasons(state: str, why: Sequence[Why]) -> str:
     """``2 failed: OutOfMemoryError: no room (2)``."""
     shown = [f"{each.reason} ({each.count})" for each in why[:_SHOWN]]
     if rest := why[_SHOWN:]:
-        shown.append(f"{len(rest)} other reasons ({sum(each.count for each in rest)})")
+        shown.append(f"{counted(len(rest), 'other reason')} ({sum(each.count for each in rest)})")
     return f"{sum(each.count for each in why)} {state}: {', '.join(shown)}"
 
 
@@ -155,7 +156,7 @@ def _clips(label: str, run: RunSummary, asked: Mapping[str, Size], task: str | N
     if not differing:
         return []
     parts = [
-        f"{got} against the suite's {wanted} ({count} of {len(known)} clips)"
+        f"{got} against the suite's {wanted} ({count} of {counted(len(known), 'clip')})"
         for (got, wanted), count in differing.most_common()
     ]
     return [Remark("clip", (label,), (), _first(parts, "other sizes"), differing.total(), len(known))]
@@ -166,12 +167,12 @@ def _notes(label: str, run: RunSummary, task: str | None) -> list[Remark]:
     made, planned = list(_made(run, task)), run.cases()
     kinds = Counter(kind for row in made for kind in dict.fromkeys(note.kind for note in row.notes))
     found = [
-        Remark("note", (label,), (), f"{kind} ({count} of {len(made)} clips)", count, len(made))
+        Remark("note", (label,), (), f"{kind} ({count} of {counted(len(made), 'clip')})", count, len(made))
         for kind, count in kinds.most_common()
     ]
     texts = Counter(text for row in made if (text := _told(row, planned[row.case])))
     if texts:
-        parts = [f"{text} ({count} of {len(made)} clips)" for text, count in texts.most_common()]
+        parts = [f"{text} ({count} of {counted(len(made), 'clip')})" for text, count in texts.most_common()]
         found.append(Remark("note", (label,), (), _first(parts, "other notes"), texts.total(), len(made)))
     return found
 
@@ -186,7 +187,7 @@ def _scores(label: str, run: RunSummary, titled: Mapping[ColumnKey, str], task: 
         total = len(cases.keys() & {case for case, _ in scores.numbers})
         for kind, noted in kinds.items():
             if count := len(cases.keys() & noted):
-                text = f"{kind} ({count} of {total} cases)"
+                text = f"{kind} ({count} of {counted(total, 'case')})"
                 yield Remark("score", (label,), (title,), text, count, total)
 
 

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from vapbench.files.text import in_a_row
+from vapbench.files.text import counted, in_a_row
 from vapbench.report.tables.comparison import ColumnComparison, Comparison
 from vapbench.report.tables.grid import ABSENT
 
@@ -61,7 +61,7 @@ def _lines(comparison: Comparison, width: int | None) -> Iterator[str]:
         if column.reason:
             yield in_a_row(f"{column.column.title}: {column.reason}.")
         if column.yes_or_no and column.difference:
-            cases = f"only A in {column.difference.wins}, only B in {column.difference.losses} cases"
+            cases = f"only A in {column.difference.wins}, only B in {counted(column.difference.losses, 'case')}"
             yield in_a_row(f"{column.column.title}: {cases}.")
     yield from (in_a_row(remark.line) for remark in comparison.remarks)
     yield from map(in_a_row, comparison.footers)

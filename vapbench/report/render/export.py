@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from vapbench.errors import UsageError
 from vapbench.files.atomic import atomic_path, file_sha256, write_text
+from vapbench.files.text import counted
 from vapbench.report.read.frame import SCHEMA
 
 if TYPE_CHECKING:
@@ -102,8 +103,9 @@ tags:
 
 # vapbench scores: {", ".join(suites) or "no suite"}
 
-{rows:,} rows, written by `vapbench export --format dataset`: one for every planned case, seed and column of every run.
-Scores of superseded videos are not in it. Average seeds within a case first, and cluster intervals by condition.
+{counted(rows, "row")}, written by `vapbench export --format dataset`: one for every planned case, seed and column of
+every run. Scores of superseded videos are not in it. Average seeds within a case first, and cluster intervals by
+condition.
 
 | column | type | meaning |
 |---|---|---|

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from vapbench.files.text import in_a_row
+from vapbench.files.text import counted, in_a_row
 from vapbench.report.model import Cell, TableModel
 from vapbench.report.read.columns import Column
 
@@ -121,7 +121,7 @@ def lines(model: TableModel, width: int | None = None) -> list[Text]:
     grid = _grid(model)
     layout, blocks = _fit(grid, width)
     count = len(set(model.conditions.values()))
-    conditions = f" · {count} condition{'' if count == 1 else 's'}" if count else ""
+    conditions = f" · {counted(count, 'condition')}" if count else ""
     output = [Text(text, style="bold") for text in _wrap(_one_line(model.title) + conditions, width)] + [Text()]
     for block in blocks:
         output += _block(model, grid, layout, block)

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from vapbench.errors import DataError, UsageError, did_you_mean
+from vapbench.files.text import counted
 from vapbench.report.ranking import SHORTFALL, Units, fixed_note, out_of_reach, units_of
 from vapbench.report.read.case_notes import lines_of
 from vapbench.report.read.columns import Column, columns_of, rows_of
@@ -153,7 +154,8 @@ def _column(
     means = [sum(values) / len(common) if common else None for values in (left, right)]
     plain = ColumnComparison(column, means[0], means[1], len(common), total, None)
     if not common or len(common) < (1 - SHORTFALL) * total:
-        return replace(plain, reason=f"not tested: {len(common)} of {total} cases have both scores"), None
+        have = "has" if len(common) == 1 else "have"
+        return replace(plain, reason=f"not tested: {len(common)} of {counted(total, 'case')} {have} both scores"), None
     return plain, Pairs(left, right, [units.of[case] for case in common])
 
 
@@ -164,7 +166,7 @@ def _footers(
     yield (
         f"{labels[0]} minus {labels[1]}, paired by case, seeds averaged; p: sign-flip of {units.how}; brackets: the "
         "differences it does not reject, 95%; p, all: adjusted for the "
-        f"{len(differences)} tested columns together (step-down max-t; statistics {STATISTICS_VERSION})."
+        f"{counted(len(differences), 'tested column')} together (step-down max-t; statistics {STATISTICS_VERSION})."
     )
     yield "Better: A or B by p, all; (A) or (B) in that column alone, by p, as ranks of vapbench report are."
     if units.fixed:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
+from vapbench.files.text import counted
 from vapbench.report.model import Cell, Footer, TableModel
 from vapbench.report.read.columns import rows_of
 from vapbench.report.read.probes import EFFECT, Interval, Probe, read_probes
@@ -90,8 +91,8 @@ def _with_effect(table: TableModel, probe: Probe, differences: Mapping[str, Inte
         )
     footer = (
         f"Columns: {column.title} is {column.definition}: what a reference of another condition takes from "
-        f"{probe.title}, of a probe of {probe.cases} cases{f' of the task {part}' if part else ''}. Its videos are its "
-        "own, of the same method, parameters and weights. It ranks nobody."
+        f"{probe.title}, of a probe of {counted(probe.cases, 'case')}{f' of the task {part}' if part else ''}. Its "
+        "videos are its own, of the same method, parameters and weights. It ranks nobody."
     )
     return replace(table, footers=(*table.footers, Footer("columns", footer)))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from vapbench.files.text import counted
 from vapbench.report.model import CONFIDENCE, MEAN, Cell, Footer, FooterKind
 from vapbench.report.ranking import SHORTFALL, fixed_note, out_of_reach, units_of
 from vapbench.report.read.case_notes import lines_of
@@ -79,7 +80,7 @@ def footers_of(
         planned = len(run.cases(task))
         if planned < everything:
             ranked = "" if can or not row.competes else " and is not ranked"
-            say("cases", f"{row.label} planned {planned} of the {everything} cases of this table{ranked}.")
+            say("cases", f"{row.label} planned {planned} of the {counted(everything, 'case')} of this table{ranked}.")
         footers += [Footer("rows", f"{row.label}: {note}") for note in row.notes]
     planned_cases = {case: planned for run in runs for case, planned in run.cases(task).items()}
     footers += [Footer("suite", text) for text in lines_of(planned_cases)]

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from vapbench.files.text import counted
 from vapbench.report.model import MEAN, Cell, Footer, TableModel
 from vapbench.report.read.columns import Column, Row
 from vapbench.report.render.terminal import interval_text, rank_text
@@ -106,7 +107,10 @@ def grid_of(model: TableModel, layout: Layout) -> Grid:
 def _footers(model: TableModel, layout: Layout, entries: Sequence[Entry]) -> Iterator[Footer]:
     """Lines below the table, what a reader asks for last at the end; none explains what is not printed."""
     if model.conditions:
-        yield Footer("cases", f"{len(model.conditions)} cases of {len(set(model.conditions.values()))} conditions.")
+        yield Footer(
+            "cases",
+            f"{counted(len(model.conditions), 'case')} of {counted(len(set(model.conditions.values())), 'condition')}.",
+        )
     yield from (Footer("rows", remark.line) for remark in model.remarks)
     for footer in model.footers:
         if footer.kind in ("versions", "made") or (footer.kind == "ranks" and layout.style != "wide"):

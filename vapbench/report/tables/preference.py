@@ -8,6 +8,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 from vapbench.errors import DataError
+from vapbench.files.text import counted
 from vapbench.report.model import Cell, Footer, TableModel, places_of
 from vapbench.report.read.columns import Column
 from vapbench.report.tables.agreement import HumanVote, as_labelled
@@ -42,7 +43,8 @@ class Preference:
         )
         interval = self.shares.covariance.reason or "intervals and ranks clustered two ways, by rater and case"
         return (
-            f"{self.column.title}: {how}; {self.votes:,} votes of {self.raters:,} raters on {self.cases:,} cases; "
+            f"{self.column.title}: {how}; {counted(self.votes, 'vote')} of {counted(self.raters, 'rater')} on "
+            f"{counted(self.cases, 'case')}; "
             f"{interval}. Bold may be first by its rank interval."
         )
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from vapbench.errors import DataError
 from vapbench.files.parsing import parse_json, read_text
 from vapbench.files.resources import resource
+from vapbench.files.text import counted
 from vapbench.report.model import Cell, Footer, TableModel, places_of
 from vapbench.report.read.columns import Column, Row
 from vapbench.report.tables.preference import PREFERENCE
@@ -63,7 +64,10 @@ class Publication(_Strict):
     def _rectangular(self) -> Publication:
         for row in self.rows:
             if len(row.values) != len(self.columns):
-                raise ValueError(f"row {row.title!r} has {len(row.values)} values for {len(self.columns)} columns")
+                raise ValueError(
+                    f"row {row.title!r} has {counted(len(row.values), 'value')} for "
+                    f"{counted(len(self.columns), 'column')}"
+                )
         return self
 
 

@@ -114,7 +114,8 @@ def _appended(
     sizes = sorted({result.n for result in results if result})
     span = str(sizes[0]) if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
     footer = (
-        f"Columns: {column.title} is {column.definition}, one number per run: its outputs ({span} videos) against "
+        f"Columns: {column.title} is {column.definition}, one number per run: its outputs ({span} "
+        f"{'video' if span == '1' else 'videos'}) against "
         f"{shown.reference}; brackets: 95% over conditions. It depends on the number of videos."
     )
     return replace(

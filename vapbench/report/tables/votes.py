@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from vapbench.errors import DataError
 from vapbench.files.parsing import read_csv, read_json_records
+from vapbench.files.text import counted
 from vapbench.stats.intervals import Estimate as Mean
 from vapbench.stats.intervals import clustered_share
 
@@ -98,7 +99,7 @@ def read_battles(path: Path) -> list[Battle]:
         except ValueError as error:
             problems.append(f"{path}: {where} {error}")
     if problems:
-        more = f" ({len(problems)} of {len(records)} votes cannot be read.)" if len(problems) > 1 else ""
+        more = f" ({len(problems)} of {counted(len(records), 'vote')} cannot be read.)" if len(problems) > 1 else ""
         raise DataError(problems[0] + more)
     return battles
 
@@ -210,7 +211,8 @@ def agreement(
         clusters.append(conditions[vote.case])
     if not agreed:
         raise DataError(
-            f"None of the {len(votes)} votes prefers one of these runs to another on a judged case. Votes name runs as "
+            f"Of {counted(len(votes), 'vote')}, none prefers one of these runs to another on a judged case. "
+            f"Votes name runs as "
             f"their folders are called ({', '.join(scores)}), and cases by id; give every run, or raise --limit."
         )
     return Agreement(clustered_share(agreed, clusters), ties, elsewhere)

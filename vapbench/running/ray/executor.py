@@ -81,7 +81,7 @@ class RayExecutor:
         scores.add_existing({(job.case.id, job.seed) for job in to_make})
         steps = len(to_make) + context.scored.total - context.scored.kept
         self._run(context, pools, steps, "generate and score" if context.plan else "score")
-        context.settings.max_case_failures.check(context.generated, "cases")
+        context.settings.max_case_failures.check(context.generated, "case")
         score_waiting(context, here)
 
     def _what_to_make(self, context: RunContext) -> Sequence[Job]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vapbench.files.atomic import atomic_path
+from vapbench.files.text import counted
 from vapbench.stats.clusters import Interval
 from vapbench.study.analysis.results import MethodResult, QuestionResult, StudyResult
 from vapbench.study.analysis.reviewers import Flow, flow_of
@@ -49,7 +50,7 @@ def write_figures(result: StudyResult, folder: Path) -> list[Path]:
 def flow_diagram(flow: Flow) -> Figure:
     """Raters from consent to analysis: the main line downwards, whoever was lost to the right."""
     steps = [f"{flow.consented + flow.declined} asked for consent", f"{flow.consented} consented"]
-    steps += [f"{flow.analysed} analysed\n{flow.votes:,} votes"]
+    steps += [f"{flow.analysed} analysed\n{counted(flow.votes, 'vote')}"]
     beside = [f"{flow.declined} declined", "\n".join(f"{count} {why}" for why, count in flow.lost) or "0 left out"]
     tall = max(1.0, 0.28 * len(flow.lost))
     figure = _figure(6.4, 2.4 + tall)
@@ -90,7 +91,10 @@ def forest(result: StudyResult) -> Figure:
         _rows(axes, [f"{method.name}  (rank {method.rank})" for method in question.methods], shown)
         grey = "; grey: with excluded raters" if result.excluded else ""
         axes.set_xlabel(f"{'choice' if choice else 'Luce'} share, %{grey}", fontsize=9)
-        axes.set_title(f"{question.question}  (n = {question.votes:,} votes, {question.raters} raters)", fontsize=9)
+        axes.set_title(
+            f"{question.question}  (n = {counted(question.votes, 'vote')}, {counted(question.raters, 'rater')})",
+            fontsize=9,
+        )
     return figure
 
 
@@ -138,7 +142,7 @@ def categories(question: QuestionResult, choice: bool) -> Figure:
             _whisker(axes, overall[row], row + 0.22, _MUTED)
             if method.share:
                 _whisker(axes, method.share, row, _INK)
-        axes.set_title(f"{part.category}  (n = {part.votes:,}, {part.items} cases)", fontsize=8)
+        axes.set_title(f"{part.category}  (n = {part.votes:,}, {counted(part.items, 'case')})", fontsize=8)
         _rows(axes, [method.name for method in question.methods], (*shown, *overall))
     figure.suptitle(f"{question.question}: {'choice' if choice else 'Luce'} share, %; grey: all cases", fontsize=9)
     return figure

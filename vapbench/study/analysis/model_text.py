@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from vapbench.files.text import counted
 from vapbench.stats.clusters import Interval
 from vapbench.study.analysis.lines import percent, plain_interval, table
 from vapbench.study.analysis.models import ModelReport, ModelResult
@@ -16,7 +17,10 @@ def model_lines(models: Sequence[ModelReport]) -> list[str]:
         served = f", served by {', '.join(model.served_by)}" if model.served_by else ""
         lines += ["", f"MODEL as a rater, in no number above: {model.column}{served}"]
         answered = model.planned - model.missing
-        lines.append(f"{model.passes} passes over every cell, {answered} of {model.planned} trials answered.")
+        lines.append(
+            f"{counted(model.passes, 'pass', 'passes')} over every cell, {answered} of "
+            f"{counted(model.planned, 'trial')} answered."
+        )
         lines += [f"Unanswered: {problem}" for problem in model.problems[:3]]
         for question in model.questions:
             lines += ["", *_question_lines(question)]
@@ -31,18 +35,18 @@ def model_lines(models: Sequence[ModelReport]) -> list[str]:
 
 def _question_lines(question: ModelResult) -> list[str]:
     rows = [(m.name, m.rank, percent(m.luce_share), f"{m.shown:,}") for m in question.methods]
-    tied = f", {question.ties} ties ({question.ties / question.votes:.0%})" if question.ties else ""
+    tied = f", {counted(question.ties, 'tie')} ({question.ties / question.votes:.0%})" if question.ties else ""
     people = (
         f"; people's on the same cells: {question.people_ties:.0%}" if tied and question.people_ties is not None else ""
     )
-    lines = [f"{question.question}: {question.votes:,} votes of the model{tied}{people}", ""]
+    lines = [f"{question.question}: {counted(question.votes, 'vote')} of the model{tied}{people}", ""]
     lines += [*table(("method", "rank", "Luce share %, by the model", "votes"), rows), ""]
     if question.agreement is not None:
         found = question.agreement
         lines.append(
             f"Agreement with people: {percent(found.with_people)} %; of people with each other: "
             f"{percent(found.among_people)} %; difference {_points(found.difference)} "
-            f"({found.units} cells, {found.pairs[0]:,} and {found.pairs[1]:,} pairs of votes)."
+            f"({counted(found.units, 'cell')}, {found.pairs[0]:,} and {counted(found.pairs[1], 'pair')} of votes)."
         )
         lines += [f"Note: {found.difference.reason}."] if found.difference.reason else []
     else:
@@ -57,7 +61,7 @@ def _question_lines(question: ModelResult) -> list[str]:
     right, gold = question.gold
     same, identical = question.identical
     checks = ([f"gold {right} of {gold} right"] if gold else []) + (
-        [f"one video twice called no different {same} of {identical} times"] if identical else []
+        [f"one video twice called no different {same} of {counted(identical, 'time')}"] if identical else []
     )
     return [*lines, *([f"Checks: {'; '.join(checks)}."] if checks else [])]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from statistics import median
 
+from vapbench.files.text import counted
 from vapbench.study.analysis.ballots import Ballots
 from vapbench.study.analysis.quality import conducts, main_votes
 from vapbench.study.design.assign import Design
@@ -29,8 +30,8 @@ def pace_lines(ballots: Ballots, now_us: int) -> list[str]:
         counts = [done[cell.id] for cell in cells if cell.question == question.key]
         filled = sum(min(count, per_cell) for count in counts)
         lines.append(
-            f"{question.key}: {filled:,} of {len(counts) * per_cell:,} votes wanted "
-            f"({min(counts)} to {max(counts)} on each of {len(counts):,} cells, {per_cell} wanted)"
+            f"{question.key}: {filled:,} of {counted(len(counts) * per_cell, 'vote')} wanted "
+            f"({min(counts)} to {max(counts)} on each of {counted(len(counts), 'cell')}, {per_cell} wanted)"
         )
     for question in protocol.also:
         given = sum(question.key in vote.beside for vote in main)
@@ -41,13 +42,14 @@ def pace_lines(ballots: Ballots, now_us: int) -> list[str]:
     if main:
         hour = sum(vote.stored_us > now_us - _HOUR_US for vote in main)
         seconds = median(vote.response_ms for vote in main) / 1000
-        lines.append(f"pace: {hour:,} votes in the last hour; median {seconds:.1f} s a vote")
+        lines.append(f"pace: {counted(hour, 'vote')} in the last hour; median {seconds:.1f} s a vote")
     people = conducts(ballots)
     gold = [sum(person.gold[place] for person in people) for place in (0, 1)]
     fast = [sum(person.fast[place] for person in people) for place in (0, 1)]
     out = sum(bool(person.excluded) for person in people)
     lines.append(
-        f"checks: {gold[0]} of {gold[1]} gold trials right; {fast[0]} of {fast[1]} votes below the time floor; "
-        f"{out} of {len(people)} raters excluded by rule"
+        f"checks: {gold[0]} of {counted(gold[1], 'gold trial')} right; {fast[0]} of {counted(fast[1], 'vote')} "
+        "below the time floor; "
+        f"{out} of {counted(len(people), 'rater')} excluded by rule"
     )
     return lines

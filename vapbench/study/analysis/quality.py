@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from vapbench.files.text import counted
 from vapbench.stats.agreement import rater_agreement
 from vapbench.study.analysis.ballots import Ballots
 from vapbench.study.protocol import Protocol
@@ -97,7 +98,7 @@ def _conduct(
     same, left_one, right_one = identical
     if not same and left_one + right_one >= rules.identical_trials and not (left_one and right_one):
         side = "left" if left_one else "right"
-        flags.append(f"identical videos: told apart {left_one + right_one} times, always for the {side}")
+        flags.append(f"identical videos: told apart {counted(left_one + right_one, 'time')}, always for the {side}")
     if z is not None and z < rules.outlier_z:
         flags.append(f"agreement with others: z = {z:.1f}")
     main = sum(vote.role == "main" for vote in votes)

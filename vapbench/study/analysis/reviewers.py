@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from statistics import median
 
+from vapbench.files.text import counted
 from vapbench.stats import STATISTICS_VERSION
 from vapbench.study.analysis.results import StudyResult
 from vapbench.study.protocol import Question
@@ -62,7 +63,7 @@ def flow_lines(flow: Flow) -> list[str]:
         *([f"  - {flow.declined} declined"] if flow.declined else []),
         f"{flow.consented} consented",
         *(f"  - {count} {why}" for why, count in flow.lost),
-        f"{flow.analysed} analysed, with {flow.votes:,} votes",
+        f"{flow.analysed} analysed, with {counted(flow.votes, 'vote')}",
     ]
 
 
@@ -87,7 +88,7 @@ def methods_text(result: StudyResult) -> str:
     blind = (
         "No result by method was seen before the study was closed."
         if not looks and result.ballots.closed
-        else f"Results by method were seen {max(looks, 1)} time(s) before the study was closed."
+        else f"Results by method were seen {counted(max(looks, 1), 'time')} before the study was closed."
     )
     template = (files("vapbench.study.analysis") / "methods.template.md").read_text(encoding="utf-8")
     return template.format(

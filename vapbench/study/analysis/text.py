@@ -6,6 +6,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
+from vapbench.files.text import counted
 from vapbench.stats import STATISTICS_VERSION
 from vapbench.stats.shares import print_shares
 from vapbench.study.analysis.details import details_lines, details_of
@@ -30,7 +31,7 @@ def plan_lines(
     asked = " and ".join(question.key for question in protocol.questions)
     lines = [
         f"study {protocol.id} · {protocol.kind.replace('_', ' ')} · {protocol.suite} · {asked}",
-        f"{len(protocol.methods)} methods, {len(protocol.cases)} cases",
+        f"{counted(len(protocol.methods), 'method')}, {counted(len(protocol.cases), 'case')}",
         "",
         *table(("method", "videos before blinding"), list(formats.items()), right=False),
         "",
@@ -47,8 +48,10 @@ def plan_lines(
     passes = f"{len(protocol.questions)} passes, " if len(protocol.questions) > 1 else ""
     lines += [
         "",
-        f"{protocol.raters} raters x {minutes:.0f} minutes = {protocol.raters * minutes:,.0f} rater-minutes: {passes}"
-        f"{roles['main']} trials, {roles['gold']} gold, {roles['identical']} identical, {roles['repeat']} repeats, "
+        f"{counted(protocol.raters, 'rater')} x {minutes:.0f} minutes = {protocol.raters * minutes:,.0f} "
+        f"rater-minutes: {passes}"
+        f"{counted(roles['main'], 'trial')}, {roles['gold']} gold, {roles['identical']} identical, "
+        f"{counted(roles['repeat'], 'repeat')}, "
         f"{roles['training']} training.",
         *check_share_lines(check_share(protocol)),
         *_forecast_lines(planned, forecast, assumed),
@@ -96,7 +99,7 @@ def report_lines(result: StudyResult) -> list[str]:
         lines.append("UNBLINDED: this study is not closed. Votes that come from now on are other votes.")
     lines += [f"Seen before it was closed: {_when(look.at_us)} ({look.detail})." for look in result.ballots.looks]
     if result.votes < result.target:
-        lines.append(f"Incomplete: {result.votes:,} of {result.target:,} votes count.")
+        lines.append(f"Incomplete: {result.votes:,} of {counted(result.target, 'vote')}.")
     if not result.questions:
         return [*lines, "No votes of included raters yet."]
     details = {each.question: each for each in details_of(result)}
@@ -164,10 +167,11 @@ def underpowered(forecast: Forecast) -> list[str]:
 def question_lines(kind: TrialKind, question: QuestionResult, everyone: QuestionResult) -> list[str]:
     """One question: methods, pairs, and what a reader must know of them."""
     pair = kind == "pair"
-    tied = f", {question.ties} ties" if pair else ""
+    tied = f", {counted(question.ties, 'tie')}" if pair else ""
     lines = [
         f"{question.question}: {question.wording}",
-        f"{question.votes:,} votes{tied} · {question.raters} raters · {question.items} items",
+        f"{counted(question.votes, 'vote')}{tied} · {counted(question.raters, 'rater')} · "
+        f"{counted(question.items, 'item')}",
         "",
     ]
     lines += _pair_table(question, everyone) if pair else _choice_table(question, everyone)
@@ -278,7 +282,11 @@ def _footers(question: QuestionResult, pair: bool) -> list[str]:
     lines.append(_agreement_line(agreement, pair))
     if agreement.circular:
         circular, complete = agreement.circular
-        said = f"{circular} of {complete} triads are circular (chance: a quarter)" if complete else "no complete triads"
+        said = (
+            f"{circular} of {counted(complete, 'triad')} circular (chance: a quarter)"
+            if complete
+            else "no complete triads"
+        )
         lines.append(f"Transitivity, three methods judged by one rater on one case: {said}.")
     lines += [f"Note: {note}." for note in question.notes]
     intervals = [share for method in question.methods for share in (method.luce_share, method.share) if share]
@@ -307,15 +315,17 @@ def _rater_lines(result: StudyResult) -> list[str]:
     lines += [f"{GAP}{person.rater} flagged, kept: {'; '.join(person.flags)}" for person in flagged]
     gold = (sum(person.gold[0] for person in people), sum(person.gold[1] for person in people))
     fast = (sum(person.fast[0] for person in people), sum(person.fast[1] for person in people))
-    lines.append(f"{GAP}gold {gold[0]} of {gold[1]} right; {fast[0]} of {fast[1]} votes below the time floor")
+    lines.append(
+        f"{GAP}gold {gold[0]} of {gold[1]} right; {fast[0]} of {counted(fast[1], 'vote')} below the time floor"
+    )
     if protocol_window := result.protocol.window:
         small = sum(vote.small_window for vote in result.ballots.votes)
         least = " x ".join(map(str, protocol_window))
-        lines.append(f"{GAP}{small} of {len(result.ballots.votes)} votes from a window below {least}")
+        lines.append(f"{GAP}{small} of {counted(len(result.ballots.votes), 'vote')} from a window below {least}")
     same, left, right = (sum(person.identical[place] for person in people) for place in range(3))
     if same + left + right:
         lines.append(
-            f"{GAP}identical videos: no difference said {same} of {same + left + right} times; "
+            f"{GAP}identical videos: no difference said {same} of {counted(same + left + right, 'time')}; "
             f"else {left} for the left, {right} for the right"
         )
     return lines
@@ -326,4 +336,4 @@ def _when(at_us: int) -> str:
 
 
 def _format(spec: BlindSpec) -> str:
-    return f"{spec.width}x{spec.height}, {spec.fps:g} fps, {spec.frames} frames"
+    return f"{spec.width}x{spec.height}, {spec.fps:g} fps, {counted(spec.frames, 'frame')}"

@@ -16,6 +16,7 @@ from vapbench.core.clip import Clip, Frames
 from vapbench.core.video import pad_video, probe, read_first_frame, read_video, write_video
 from vapbench.errors import DataError
 from vapbench.files.atomic import atomic_path, content_sha256, digest, file_sha256
+from vapbench.files.text import counted
 from vapbench.study.protocol import MediaFacts
 
 ENCODING_VERSION = 1
@@ -212,7 +213,7 @@ def native_formats(videos: Mapping[str, Sequence[Path]]) -> dict[str, str]:
     formats = {}
     for name, paths in videos.items():
         infos = {(info.width, info.height, info.fps, info.frames) for info in map(probe, paths)}
-        shown = [f"{w}x{h}, {fps:g} fps, {frames} frames" for w, h, fps, frames in sorted(infos)]
+        shown = [f"{w}x{h}, {fps:g} fps, {counted(frames, 'frame')}" for w, h, fps, frames in sorted(infos)]
         formats[name] = shown[0] if len(shown) == 1 else f"{shown[0]} and {len(shown) - 1} more"
     return formats
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from vapbench.core.images import read_image
 from vapbench.core.video import read_video
 from vapbench.errors import BudgetSpent, TooManyFailures, UsageError, VapbenchError
+from vapbench.files.text import counted
 from vapbench.metrics.base import Cost
 from vapbench.metrics.judge.choice import Choice, ChoiceQuestion, Chooser, chooser_of, wording_identity
 from vapbench.metrics.judge.question import Shown, picture_shown, video_shown
@@ -111,10 +112,10 @@ def ask(asked: Asked, progress: Progress) -> int:
             progress.failed(name, RowFailure(type(answer).__name__, str(answer), ""), "")
             progress.step(name, "failed")
             if in_a_row >= MOST_FAILURES:
-                raise TooManyFailures(f"{in_a_row} trials in a row failed; the last: {answer}")
+                raise TooManyFailures(f"{counted(in_a_row, 'trial')} in a row failed; the last: {answer}")
     except BudgetSpent as error:
         raise BudgetSpent(
-            f"{error}: {len(asked.missing) - answered} of {asked.planned} trials are left to ask."
+            f"{error}: {len(asked.missing) - answered} of {counted(asked.planned, 'trial')} left to ask."
         ) from None
     finally:
         progress.end()

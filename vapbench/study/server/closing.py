@@ -10,6 +10,7 @@ from typing import Literal, TypeVar
 
 from vapbench.errors import DataError, UsageError
 from vapbench.files.atomic import quoted
+from vapbench.files.text import counted
 from vapbench.study.analysis.ballots import CLOSED, UNBLINDED, Ballots, load_ballots, votes_file
 from vapbench.study.folder import StudyFolder
 from vapbench.study.server.database import Clock
@@ -75,7 +76,11 @@ def results_of(folder: StudyFolder, votes: Path | None, unblind: bool, what: str
     sha256 = ballots.protocol.sha256
     clock, database = open_database(folder, sha256, path)
     with closing(database):
-        _written(path, database, lambda: note(database, clock, UNBLINDED, detail=f"{what}, {len(ballots.votes)} votes"))
+        _written(
+            path,
+            database,
+            lambda: note(database, clock, UNBLINDED, detail=f"{what}, {counted(len(ballots.votes), 'vote')}"),
+        )
     return load_ballots(folder, votes)
 
 

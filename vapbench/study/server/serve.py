@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from vapbench.errors import UsageError
 from vapbench.files.atomic import quoted
+from vapbench.files.text import counted
 from vapbench.study.folder import StudyFolder
 from vapbench.study.server.raters import allow, consent, entry_key, invite, invite_administrator, rater_of
 from vapbench.study.server.recruitment import BY_LINK, Recruitment
@@ -155,7 +156,7 @@ def allow_participants(folder: StudyFolder, participants: Sequence[str]) -> int:
     with closing(database):
         database.execute("BEGIN IMMEDIATE")
         listed = allow(database, participants)
-        note(database, clock, "allowed", detail=f"{listed} participants")
+        note(database, clock, "allowed", detail=counted(listed, "participant"))
         database.execute("COMMIT")
     return listed
 

@@ -19,6 +19,7 @@ from pydantic import Field
 
 from vapbench.core.case import Name
 from vapbench.files.atomic import canonical_json, digest
+from vapbench.files.text import counted
 from vapbench.study.answers import answers_fault
 from vapbench.study.design.assign import Coverage, Design, RaterState, Trial, next_trial, trials_left
 from vapbench.study.rules import broken_rules
@@ -399,7 +400,13 @@ class Store:
         right = sum(self._right(_trial(row["trial"]), json.loads(row["record"])["choice"]) for row in rows)
         if len(rows) == first and right < needed:
             set_status(database, self.clock, rater, "screened_out")
-            note(database, self.clock, "screened out", rater, f"{right} of the first {first} gold trials right")
+            note(
+                database,
+                self.clock,
+                "screened out",
+                rater,
+                f"{right} of the first {counted(first, 'gold trial')} right",
+            )
 
     def _keep_conflict(self, database: sqlite3.Connection, rater: str, assignment: str, answer: Answer) -> None:
         kept = database.execute(

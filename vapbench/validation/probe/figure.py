@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from vapbench.files.text import counted
 from vapbench.report.ranking import SHORTFALL
 from vapbench.report.render.effects import EffectsFigure, Mark, write_effects
 from vapbench.report.tables.layout import WIDTHS
@@ -34,8 +35,8 @@ def figure_of(report: Report) -> EffectsFigure:
     effects = list(dict.fromkeys(effect.name for effect in known))
     low, high = (None if end is None else end * report.scale for end in report.range)
     return EffectsFigure(
-        title=f"Did the reference cause it? {report.suite}, {report.task}: {report.cases} cases of {report.conditions} "
-        "conditions",
+        title=f"Did the reference cause it? {report.suite}, {report.task}: {counted(report.cases, 'case')} of "
+        f"{counted(report.conditions, 'condition')}",
         methods=tuple(method.method for method in report.methods),
         answers=tuple(_answer(method) for method in report.methods),
         score=f"{report.title} with the case's own reference, {report.unit}",

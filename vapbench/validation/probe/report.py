@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from vapbench.files.text import counted
 from vapbench.report.ranking import Units, fixed_note, units_of
 from vapbench.results.sets import SetResult, videos_digest, write_result
 from vapbench.stats import STATISTICS_VERSION
@@ -199,7 +200,8 @@ def _notes(setting: Setting, units: Units) -> Iterator[str]:
             "vapbench probe --write-captions FILE"
         )
     elif setting.without < total:
-        yield f"{total - setting.without} of {total} cases have no caption without the effect, and count in no effect."
+        lacking = f"{total - setting.without} of {counted(total, 'case')}"
+        yield f"{lacking} without a caption without the effect: in no effect's count."
     yield (
         f"Unchanged: mean absolute difference of pixels from the output of the own cell at most {UNCHANGED:g} of 255. "
         f"Structural dissimilarity v{DISSIMILARITY_VERSION}, caption mismatch: docs/guides/probe.md"

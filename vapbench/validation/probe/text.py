@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from vapbench.files.text import counted
 from vapbench.stats.intervals import Estimate
 from vapbench.stats.paired import PairedDifference
 from vapbench.validation.probe.cells import OWN
@@ -16,7 +17,7 @@ _ABSENT = "\N{EN DASH}"
 
 def lines(report: Report) -> Iterator[str]:
     """The report for a terminal."""
-    count = f"{report.cases} cases of {report.conditions} conditions"
+    count = f"{counted(report.cases, 'case')} of {counted(report.conditions, 'condition')}"
     yield f"{report.suite} · {report.task} · {count} · {report.title}, {report.unit}"
     yield ""
     yield from _effects(report)
@@ -92,7 +93,7 @@ def _slope(slope: Slope, report: Report) -> str:
     if slope.estimate is None:
         return f"{_ABSENT} ({slope.reason})"
     told = _number(slope.estimate.mean, report, "+") + _ends(slope.estimate.low, slope.estimate.high, report)
-    return f"{told}, of {slope.n} outputs from {slope.low:.2f} to {slope.high:.2f}"
+    return f"{told}, of {counted(slope.n, 'output')} from {slope.low:.2f} to {slope.high:.2f}"
 
 
 def _ends(low: float | None, high: float | None, report: Report) -> str:

@@ -138,7 +138,8 @@
       item.hidden = !keep;
       count += keep;
     }
-    $('count').textContent = count === cases.length ? `${count} cases` : `${count} of ${cases.length} cases`;
+    const all = `${cases.length} ${cases.length === 1 ? 'case' : 'cases'}`;
+    $('count').textContent = count === cases.length ? all : `${count} of ${all}`;
     $('nothing').hidden = count > 0;
   }
   function order() {
