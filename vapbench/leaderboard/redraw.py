@@ -22,9 +22,6 @@ from vapbench.running.run import execute
 from vapbench.suites import Suite, load_suites
 from vapbench.suites.tasks import tasks_with
 
-FEW = 2
-"""Cases of each task that are enough to see what a method does."""
-
 
 @dataclass
 class Redrawn:

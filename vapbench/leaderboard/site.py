@@ -241,7 +241,7 @@ def _method_pages(site: _Site, board: Board) -> None:
             tables=[(it.task or "all cases", it.title, summary_of(it, entry.label)) for it in _with(board, entry)],
             conditions=conditions_of(board.whole, entry.label),
             probes=probes_of(board, entry),
-            gone=gone_of(board, entry, pages),
+            gone=gone_of(entry, pages),
             elsewhere=ELSEWHERE,
             clips=clips,
         )

@@ -233,7 +233,7 @@ def _mean_and_ends(column: Column, found: Interval | None) -> tuple[str, str]:
     return column.text(found.mean), ends
 
 
-def gone_of(board: Board, entry: Entry, pages: Mapping[str, str]) -> list[Gone]:
+def gone_of(entry: Entry, pages: Mapping[str, str]) -> list[Gone]:
     """Every case of a run that has no video or lacks a score, with the reason that was recorded."""
     found = []
     for case in entry.run.cases():

@@ -10,9 +10,6 @@ from vapbench.files.atomic import TEMPORARY
 BUNDLED = ("vap", "lora", "vace", "image_text", "quality", "semantic")
 """Folders of a training's output that ship; the base of ``i2v`` and ``lora`` lies within ``vap``."""
 
-LIMIT_MB = 30
-"""Most that they may weigh together."""
-
 
 def bundle(output: Path) -> float:
     """Copy what ships from ``output`` to ``output/bundle``, without pictures.

@@ -32,7 +32,6 @@ from mini_recipe.cards import finish
 from mini_recipe.clips import random_clips, to_frames
 from mini_recipe.data import MiniData
 from vapbench.models.semantic_encoder import to_video
-from vapbench.suites.mini.geometry import SIZE
 from vapbench.suites.mini.render import FRAMES, render_batch
 from vapbench.training.contact_sheets import save_sheet
 from vapbench.training.loop import Losses, Run, fit
@@ -40,7 +39,6 @@ from vapbench.training.plan import Plan
 
 TEMPORAL_FACTOR = 2
 LATENT_FRAMES = (FRAMES - 1) // TEMPORAL_FACTOR + 1
-LATENT_SIZE = SIZE // 8  # of the first version
 
 _INSPECTIONS, _STEPS_UNSEEN = 9, 500
 """How often reconstructions are measured on the way, and after how many steps at the latest."""
@@ -242,8 +240,3 @@ def _spatial_norm(
         large = functional.interpolate(small, size=(frames, rows, columns))
     scale, shift = large.chunk(2, dim=1)
     return torch.addcmul(shift, self.norm_layer(f), scale), {}
-
-
-def frozen(module: nn.Module) -> nn.Module:
-    """Return the module in evaluation mode with no parameter that trains."""
-    return module.requires_grad_(False).eval()

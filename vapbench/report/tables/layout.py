@@ -17,7 +17,6 @@ from vapbench.report.read.columns import Column, Row, labels_by_name
 from vapbench.report.read.run_summary import ColumnKey, chosen
 
 Style = Literal["paper", "wide", "ablation"]
-STYLES: tuple[Style, ...] = ("paper", "wide", "ablation")
 Mark = Literal["displayed", "significant"]
 Intervals = Literal["none", "brackets", "plus-minus"]
 Notes = Literal["brief", "full"]

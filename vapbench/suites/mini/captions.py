@@ -13,7 +13,7 @@ import numpy as np
 
 from vapbench.suites.mini.conditions import CONDITIONS, Condition
 from vapbench.suites.mini.render import MiniClip
-from vapbench.suites.mini.scenes import Background, Scene, Subject, draw_scene, seeded
+from vapbench.suites.mini.scenes import Background, Scene, Subject, seeded
 
 _OPENINGS = ("{main} in front of {place}", "In front of {place} there is {main}", "{main} against {place}")
 _OPENINGS_OUTSIDE = ("{main} over {place}", "Over {place} there is {main}", "{main} above {place}")
@@ -76,15 +76,6 @@ def naming_effects(text: str, scene: Scene, effects: Mapping[str, str]) -> str:
                 turned = (_WITH_CODE if other in CONDITIONS else _IN_WORDS)[turn]
                 return text.removesuffix(ending) + turned.format(effect=words)
     return text
-
-
-def scene_caption(number: int, seed: int = 0) -> str:
-    """Describe a scene to which nothing happens.
-
-    Raises:
-        DataError: there is no such scene.
-    """
-    return _describe(draw_scene(number), seeded("scene-caption", number, seed))
 
 
 def _describe(scene: Scene, rng: np.random.Generator) -> str:

@@ -20,24 +20,13 @@ from vapbench.validation.probe.captions import Captions
 from vapbench.validation.probe.edited import edited
 
 ReferenceLevel = Literal["own", "another", "wrong", "reversed", "still", "none", "both"]
+"""Of ``another`` video of the condition, which is not the target; of a ``wrong`` condition, in the same category where
+there is one; the own one ``reversed``, or ``still``: its first frame for its whole length, each with its caption;
+``both``: the own and another, for methods with a parameter ``references``."""
 CaptionLevel = Literal["own", "without", "empty", "wrong"]
+"""``without``: the own caption without its effect; ``wrong``: with the effect of the wrong reference's condition, and
+where nobody wrote that, the whole caption of that reference's case."""
 
-REFERENCES: Mapping[ReferenceLevel, str] = {
-    "own": "the case's own reference",
-    "another": "another video of the same condition, which is not the target",
-    "wrong": "a reference of another condition, of the same category where there is one",
-    "reversed": "the own reference played backwards, with its caption",
-    "still": "the first frame of the own reference for its whole length, with its caption",
-    "none": "no reference",
-    "both": "the own reference and another of the condition, for methods with a parameter references",
-}
-CAPTIONS: Mapping[CaptionLevel, str] = {
-    "own": "the case's own caption",
-    "without": "the own caption without its effect",
-    "empty": "an empty caption",
-    "wrong": "the own caption with the effect of the wrong reference's condition; where nobody wrote it, the whole "
-    "caption of that reference's case",
-}
 Cells = Literal["core", "balanced", "full"]
 _LONGEST = 160
 

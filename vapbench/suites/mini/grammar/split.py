@@ -21,8 +21,6 @@ TRAINING_CONDITIONS = 160
 """Conditions of each category that training uses unless told otherwise."""
 SEEN_CONDITIONS = 7
 """Conditions of each category that the benchmark asks for, of those training uses."""
-ZERO_SHOT_CONDITIONS = 3
-"""The same of those it does not use."""
 _APART = 0.5
 """Least distance of two of the benchmark's conditions in one group, where 1 is that of any two."""
 
