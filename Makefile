@@ -18,10 +18,12 @@ run: $(VENV)/installed ## Install, then run Video-As-Prompt, its base and the gr
 	@echo "       source $(BIN)/activate"
 	@echo "           puts the vapbench command on the path"
 
-test: lint types newest-types tests ## Install what tests need; lint, types, tests
+test: lint ## Install what tests need; lint, types, tests
+	$(MAKE) --jobs 2 types newest-types
+	$(MAKE) tests
 
 tests: $(VENV)/installed-dev ## The tests alone
-	$(BIN)/python -m pytest -n auto -m "not slow"
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "not slow"
 
 test-slow: $(VENV)/installed-dev ## The long forms of tests
 	$(BIN)/python -m pytest -m "slow and not installs"

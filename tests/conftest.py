@@ -19,6 +19,10 @@ from vapbench.core.video import write_video
 from vapbench.files.download import bypass_proxy_locally
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+# Parallel workers share the cores: with more threads than cores, each waits for the others'. Small networks gain
+# nothing from more than two.
+_CORES = (os.cpu_count() or 1) // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+os.environ.setdefault("OMP_NUM_THREADS", str(max(1, min(2, _CORES))))
 # The tests' own servers are on this machine.
 bypass_proxy_locally()
 
