@@ -80,13 +80,13 @@ class VBenchCheckout:
 
     def _aesthetic_quality(self) -> Callable[[str], float]:
         module = self._module("aesthetic_quality")
-        path = self._folder / "clip-original.pth"
-        torch.save(load_file(self._folder / "clip.safetensors"), path)
-        model, _ = importlib.import_module("clip").load(str(path), device=self._device)
+        weights = load_file(self._folder / "clip.safetensors")
+        # Built, its weights are of half precision, as VBench's are on CUDA; both sides compute in float32 here.
+        model = importlib.import_module("clip.model").build_model(dict(weights)).float()
+        model.load_state_dict(weights)
         head = torch.nn.Linear(768, 1)
         head.load_state_dict(torch.load(self._folder / "head.pth", weights_only=True))
-        # VBench loads CLIP in half precision on CUDA; both sides compute in float32 here.
-        model, head = model.float().to(self._device), head.to(self._device)
+        model, head = model.to(self._device), head.to(self._device)
         return lambda video: module.laion_aesthetic(head, model, [video], self._device)[0]  # type: ignore[no-any-return]
 
     def _overall_consistency(self) -> Callable[[str], float]:
