@@ -1,15 +1,19 @@
 """Write the audit of every column without weights of its own, on the mini suite: data, pictures and tables.
 
     python docs/scripts/write_audit.py
+    python docs/scripts/write_audit.py camera_agreement
 
 Writes docs/reference/audit.csv, leaderboard/audits/mini.csv, docs/pictures/audit.svg and .png, and puts the tables
 into docs/reference/audit.md and docs/guides/which-columns.md, and a sentence into each column's page. Some minutes on
-one processor. One case of each condition that training saw.
+one processor. One case of each condition that training saw. With names, only these columns are measured, and the others
+keep what audit.csv and the pages have.
 """
 
 from __future__ import annotations
 
+import csv
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +23,7 @@ import torch
 from vapbench.running.plan import MetricSpec, columns
 from vapbench.running.progress import progress
 from vapbench.stats.intervals import Estimate
+from vapbench.stats.paired import PairedDifference
 from vapbench.validation.audit.edits import EDITS
 from vapbench.validation.audit.measure import Audit, Effect, Scores, audit, concordance, measure
 from vapbench.validation.audit.tables import FIELDS, as_csv, as_records, draw
@@ -32,29 +37,50 @@ ASKED = ("wrong-reference", "other-condition", "copy-reference", "reversed", "fr
 """Faults that the guide shows for each category."""
 
 
-def main() -> None:
+def main(named: Sequence[str]) -> None:
     """Measure once, and write everything."""
     torch.set_num_threads(1)
     subjects = subjects_of("mini", None, "all", None, 27)
     wanted = columns(without_weights())
-    scores = measure(subjects, wanted, torch.device("cpu"), progress(quiet=False))
+    anew = [column for column in wanted if not named or column.label in named]
+    compared = [column for column in wanted if column in anew or column.label == AGAINST]
+    scores = measure(subjects, compared, torch.device("cpu"), progress(quiet=False))
     by_category = {"all": scores} | {
         name: {label: [row for row in rows if row.category == name] for label, rows in scores.items()}
         for name in CATEGORIES
     }
-    audits = {name: [audit(column, rows[column.label]) for column in wanted] for name, rows in by_category.items()}
+    audits = {
+        name: [audit(column, rows[column.label]) if column in anew else kept(column, name) for column in wanted]
+        for name, rows in by_category.items()
+    }
     records = [{"category": name, **record} for name, found in audits.items() for record in as_records(found)]
     (DOCS / "reference" / "audit.csv").write_text(as_csv(records, ("category", *FIELDS)), encoding="utf-8")
     (BOARD / "audits" / "mini.csv").write_text(as_csv(as_records(audits["all"])), encoding="utf-8")
     for suffix in ("svg", "png"):
         draw(audits["all"], DOCS / "pictures" / f"audit.{suffix}")
     put(DOCS / "reference" / "audit.md", "matrix", matrix(audits["all"]))
-    put(DOCS / "reference" / "audit.md", "concordance", concordances(wanted, by_category))
+    put(DOCS / "reference" / "audit.md", "concordance", concordances(wanted, anew, by_category))
     for found in audits["all"]:
         page = found.metric.name.replace("[", "-").rstrip("]")
         put(DOCS / "reference" / "metrics" / f"{page}.md", "audit", in_words(records, found.column))
     for name in CATEGORIES:
         put(DOCS / "guides" / "which-columns.md", name, category(audits[name]))
+
+
+def kept(column: MetricSpec, category: str) -> Audit:
+    """A column's audit as audit.csv has it."""
+    with (DOCS / "reference" / "audit.csv").open(encoding="utf-8", newline="") as file:
+        ours = {"category": category, "column": column.label}
+        records: list[dict[str, Any]] = [record for record in csv.DictReader(file) if ours.items() <= record.items()]
+    effects = [Effect(r["edit"], _change(r), float(r["original_better"]), r["verdict"], 0.0) for r in records]
+    original = Estimate(float(records[0]["original"]), None, None, int(records[0]["n"]), 0, None)
+    return Audit(column.label, column.metric, original, tuple(effects), ())
+
+
+def _change(record: Mapping[str, Any]) -> PairedDifference:
+    low, high = (float(record[end]) if record[end] else None for end in ("low", "high"))
+    mean, n = float(record["change"]), int(record["n"])
+    return PairedDifference(mean, low, high, 1.0, 1.0, False, mean, 0, 0, n, 0)
 
 
 def matrix(audits: Sequence[Audit]) -> str:
@@ -91,12 +117,20 @@ def category(audits: Sequence[Audit]) -> str:
     return "\n".join(lines)
 
 
-def concordances(wanted: Sequence[MetricSpec], by_category: Mapping[str, Mapping[str, Sequence[Scores]]]) -> str:
+def concordances(
+    wanted: Sequence[MetricSpec], anew: Sequence[MetricSpec], by_category: Mapping[str, Mapping[str, Sequence[Scores]]]
+) -> str:
     """How often each column orders two versions of a video as the mini suite's own reader does."""
     sign = {column.label: 1 if column.metric.higher_is_better else -1 for column in wanted}
+    before = (DOCS / "reference" / "audit.md").read_text(encoding="utf-8").partition("<!-- concordance -->")[2]
     lines = [row("column", *by_category), row(*["---"] * (len(by_category) + 1))]
+    measured = {column.label for column in anew}
     for label in sign:
-        if label != AGAINST:
+        if label == AGAINST:
+            continue
+        if label not in measured:
+            lines.append(next(line for line in before.splitlines() if line.startswith(f"| `{label}` |")))
+        else:
             found = (concordance(s[label], s[AGAINST], (sign[label], sign[AGAINST])) for s in by_category.values())
             lines.append(row(f"`{label}`", *(percent(estimate) for estimate in found)))
     return "\n".join(lines)
@@ -142,4 +176,4 @@ def put(page: Path, name: str, text: str) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

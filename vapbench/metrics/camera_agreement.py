@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vapbench.metrics.base import Change, Metric, Need, Score
-from vapbench.metrics.features.camera import Reals, camera
+from vapbench.metrics.features.camera import Reals, camera, growth_around_zoom, spread
 
 if TYPE_CHECKING:
     from vapbench.core.case import Case
@@ -17,6 +17,10 @@ STILL = "the reference's camera stands still"
 """Kind of the note on a case whose reference shows no move of the camera."""
 
 _MOMENTS = 17
+_ZOOM = 2
+"""Column of a path."""
+_LEAST = 1e-3
+"""A zoom of less is none."""
 _STANDSTILL = 0.03
 """Extent of a path, in half frames, that counts as half a standstill: what noise and small subjects leave."""
 _NAMES = (
@@ -26,6 +30,9 @@ _NAMES = (
     ("picture turns clockwise", "picture turns anticlockwise"),
 )
 """The move where a column of the path grows, and where it falls: picture and camera pan opposite ways."""
+_DOLLY = ("background zooms in", "background zooms out")
+_MOST = 0.5
+"""Share of a zoom that its subject must keep out of to make it a dolly zoom, in words."""
 
 
 class CameraAgreement(Metric):
@@ -33,9 +40,11 @@ class CameraAgreement(Metric):
 
     Formula: :math:`\langle P, Q \rangle / \sqrt{(|P|^2 + s^2)(|Q|^2 + s^2)}`, with P and Q the paths of output and
     reference at 17 moments spread evenly over each clip, the products averaged over the moments, and s = 0.03 half
-    frames. A path is shift right, shift down, log zoom and turn, added up over the frames. Each step is the similarity
-    that most of the frame's texture follows in DIS flow at 240 pixels (iteratively reweighted least squares with Geman
-    and McClure's weights), so that what moves beside the camera is left out. Lengths count in half of the shorter side.
+    frames. A path is shift right, shift down, log zoom, turn, and as much of the zoom as the subject keeps out of,
+    added up over the frames. Each step is the similarity that most of the frame's texture follows in DIS flow at 240
+    pixels (iteratively reweighted least squares with Geman and McClure's weights), so that what moves beside the camera
+    is left out; the last column compares it with the one around the point that the zoom leaves in place, and tells a
+    dolly zoom from a plain one. Lengths count in half of the shorter side.
     Range: -1 to 1, higher is better. 1: the same move, whatever its extent; 0: another move, or none; -1: the way back.
     Source: a formula of our own; "camera" is a category of the Video-As-Prompt paper, which has no column for it. No
     weights. Needs the reference, and 2 frames of each. Where the reference's camera stands still the value is near 0
@@ -44,7 +53,7 @@ class CameraAgreement(Metric):
 
     name = "camera_agreement"
     title = "Camera agreement"
-    version = 1
+    version = 2
     higher_is_better = True
     unit = "cosine x 100"
     scale = 100.0
@@ -59,7 +68,7 @@ class CameraAgreement(Metric):
         Raises:
             NotApplicable: one of the two has one frame.
         """
-        output, reference = (camera(each).path(_MOMENTS) for each in (clip, clip.reference))
+        output, reference = (path_of(each) for each in (clip, clip.reference))
         parts: dict[str, Any] = {
             "move": move_of(output),
             "move_of_reference": move_of(reference),
@@ -73,6 +82,19 @@ class CameraAgreement(Metric):
         still = extent(reference) < _STANDSTILL
         note = f"{STILL}: there is no move to agree with" if still else ""
         return Score(path_cosine(output, reference), parts, note, STILL if still else "")
+
+
+def path_of(clip: ClipView) -> Reals:
+    """``(17, 5)``: shift right and down, log zoom, turn, and the part of the zoom that its subject keeps out of.
+
+    Raises:
+        NotApplicable: the clip has one frame.
+    """
+    path = camera(clip).path(_MOMENTS)
+    zoom, inner = path[:, _ZOOM], spread(np.append(0.0, np.cumsum(growth_around_zoom(clip))), _MOMENTS)
+    zooms = np.abs(zoom) > _LEAST
+    share = np.clip(np.divide(zoom - inner, zoom, out=np.zeros_like(zoom), where=zooms), 0, 1)
+    return np.column_stack([path, share * zoom])
 
 
 def path_cosine(output: Reals, reference: Reals, standstill: float = _STANDSTILL) -> float:
@@ -94,8 +116,9 @@ def half_way(path: Reals) -> float:
 
 def move_of(path: Reals) -> str:
     """The move in words, by the column with the greatest extent; "none" where there is hardly any."""
-    sizes = np.sqrt(np.square(path).mean(axis=0))
-    column = int(sizes.argmax())
+    *sizes, kept_out = np.sqrt(np.square(path).mean(axis=0))
+    column = int(np.argmax(sizes))
     if sizes[column] < _STANDSTILL:
         return "none"
-    return _NAMES[column][int(path[:, column].mean() < 0)]
+    names = _DOLLY if column == _ZOOM and kept_out > _MOST * sizes[column] else _NAMES[column]
+    return names[int(path[:, column].mean() < 0)]

@@ -29,6 +29,8 @@ _SOME = 0.4
 """Share of a frame's mean texture that gives a point half of its say."""
 _SPREAD, _FINEST, _ROUNDS = 0.7, 1e-3, 15
 """Scale of the robust fit in standard deviations, its least value in half frames, and its iterations."""
+_AROUND = 0.3
+"""Half frames: how far around the point that a zoom leaves in place its subject is looked for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +79,26 @@ def camera(clip: ClipView) -> Camera:
     """
     flow = grid_flow(clip)
     return clip.shared("camera", lambda: _camera(flow))
+
+
+def growth_around_zoom(clip: ClipView) -> Reals:
+    """``(T - 1,)`` logarithm of what grows around the point that the clip's zoom leaves in place.
+
+    Where the camera zooms alone, this is its zoom. In a dolly zoom the subject stands around that point, and keeps its
+    size while the background grows.
+
+    Raises:
+        NotApplicable: the clip has one frame.
+    """
+    flow, steps = grid_flow(clip), camera(clip).steps
+    turns, shifts = np.exp(steps[:, 2] + 1j * steps[:, 3]) - 1, steps[:, 0] + 1j * steps[:, 1]
+    # The point p with shift + turn p = 0, over all steps by least squares; the centre where nothing zooms.
+    still = -complex(turns.conj() @ shifts) / (float(np.square(np.abs(turns)).sum()) + 1e-6)
+    ends = np.abs(flow.points.real).max(), np.abs(flow.points.imag).max()
+    still = complex(np.clip(still.real, -ends[0], ends[0]), np.clip(still.imag, -ends[1], ends[1]))
+    near = np.exp(-np.square(np.abs(flow.points - still)) / (2 * _AROUND**2)) + 1e-9
+    moves = [_shared_move(flow.points, *step) for step in zip(flow.shifts, flow.texture * near, strict=True)]
+    return np.array([np.log(1 + turn).real for _, turn in moves])
 
 
 def spread(values: Reals, moments: int) -> Reals:
