@@ -5,10 +5,9 @@ from __future__ import annotations
 import base64
 import io
 import json
-import os
-import subprocess
-import sys
+import re
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.command import vapbench as command
 from tests.metrics import judges
 from tests.metrics.judges import Endpoint, rating, says
 from tests.running.test_generate import Mover, Watcher, plan
@@ -220,27 +220,16 @@ def test_the_limit_spreads_over_conditions(endpoint: Endpoint, runs: list[Any], 
 def test_the_command_prints_what_it_found(endpoint: Endpoint, tmp_path: Path) -> None:
     endpoint.usual = says(knowing)
 
-    def vapbench(*arguments: object) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "vapbench", *map(str, arguments)],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            env={**os.environ, "COLUMNS": "200"},
-            check=False,
-        )
-
+    vapbench = partial(command, cwd=tmp_path, columns=200)
     vapbench("generate", "-m", "ground-truth", "--task", "style", "--limit", "3", "-q")
     metric = f"semantic_alignment[judge]:model=m,base_url={endpoint.url},frames=2,repeats=2"
-    command = ("check", "judge", "runs/mini/ground-truth", "--metric", metric, "--limit", "2")
-    assert "together: 16 calls, 80 images" in vapbench(*command, "--dry-run").stdout
-    done = vapbench(*command, "-q")
+    words = ("check", "judge", "runs/mini/ground-truth", "--metric", metric, "--limit", "2")
+    assert "together: 16 calls, 80 images" in vapbench(*words, "--dry-run").stdout
+    done = vapbench(*words, "-q")
     assert done.returncode == 0, done.stderr
     assert "identical  100.0  n=2" in done.stdout
-    assert (
-        "own reference above a wrong one" in done.stdout and "unusable answers                  0 of 8" in done.stdout
-    )
-    assert json.loads(vapbench(*command, "-q", "--json").stdout)["asked"] == 8
+    assert "own reference above a wrong one" in done.stdout and re.search(r"unusable answers +0 of 8", done.stdout)
+    assert json.loads(vapbench(*words, "-q", "--json").stdout)["asked"] == 8
     assert len(endpoint.requests) == 16
     assert vapbench("check", "runs").returncode == 0
     assert vapbench("check", "temporal_flickering").returncode == 0

@@ -14,7 +14,7 @@ from vapbench.cli import options as opt
 from vapbench.files.text import counted
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.padding import Padding
 
     from vapbench.cli.parameters import ParameterDoc
     from vapbench.methods import MethodEntry
@@ -256,9 +256,13 @@ def _print(said: Description) -> None:
     for paragraph in said.text.split("\n\n"):
         console.print("\n" + visible(_joined(paragraph)), markup=False)
     console.print()
-    console.print(_table([(key, value) for key, value in said.facts.items()]))
+    console.print(_table(list(said.facts.items())))
     if said.parameters:
-        rows = [(each.name, each.type, each.default or "required", each.meaning) for each in said.parameters]
+        defaults = [f"default {each.default}" if each.default else "required" for each in said.parameters]
+        rows = [
+            (each.name, f"{each.meaning}\n{each.type}; {default}")
+            for each, default in zip(said.parameters, defaults, strict=True)
+        ]
         console.print(Text("\nParameters", style="bold"))
         console.print(_table(rows))
     if said.protocol:
@@ -274,16 +278,11 @@ def _joined(paragraph: str) -> str:
     return re.sub(r"\n(?![A-Z][a-z]+: )", " ", paragraph).replace("``", "")
 
 
-def _table(rows: Sequence[Sequence[str]]) -> Table:
+def _table(rows: Sequence[Sequence[str]]) -> Padding:
     """Rows as they are, the last column taking what room is left."""
-    from rich.table import Table
-    from rich.text import Text
+    from rich.padding import Padding
 
+    from vapbench.core.text_table import text_table
     from vapbench.files.text import visible
 
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 2))
-    for index in range(len(rows[0])):
-        table.add_column(style="cyan" if not index else "", no_wrap=not index, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(visible(cell)) for cell in row))
-    return table
+    return Padding(text_table([list(map(visible, row)) for row in rows], left=len(rows[0]), style="cyan"), (0, 0, 0, 2))

@@ -53,14 +53,14 @@ class Extras:
                 f"{self.votes}: no vote is on cases and methods of these runs; name the runs that were judged."
             )
 
-    def lines(self, table: TableModel) -> Iterator[str]:
-        """Text below a table."""
+    def lines(self, table: TableModel, width: int | None) -> Iterator[str]:
+        """Text below a table, of so many columns; None for no limit."""
         from vapbench.report.tables.breakdown import breakdown, lines
 
         for item in breakdown(table) if self.by_condition else ():
             yield ""
-            yield from lines(item)
-        yield from _agreement_lines(self._agreements(table))
+            yield from lines(item, width)
+        yield from _agreement_lines(self._agreements(table), width)
 
     def data(self, table: TableModel) -> dict[str, Any]:
         """The same as plain data."""
@@ -105,8 +105,10 @@ def _with_ends(value: float, low: float | None, high: float | None) -> str:
     return f"{value:.2f}{ends}".replace("-", "\N{MINUS SIGN}")
 
 
-def _agreement_lines(results: Sequence[MetricAgreement]) -> Iterator[str]:
+def _agreement_lines(results: Sequence[MetricAgreement], width: int | None) -> Iterator[str]:
     """A small table for each question, and for each number of preferences where columns differ in it."""
+    from vapbench.core.text_table import table_lines
+
     blocks: dict[str, list[tuple[str, str, str]]] = {}
     for result in results:
         interval, methods = result.accuracy, len(result.methods)
@@ -126,6 +128,4 @@ def _agreement_lines(results: Sequence[MetricAgreement]) -> Iterator[str]:
     for title, rows in blocks.items():
         yield ""
         yield title
-        widths = [max(len(row[index]) for row in rows) for index in range(3)]
-        for name, agrees, rho in rows:
-            yield f"  {name:<{widths[0]}}  {agrees:<{widths[1]}}  {rho}".rstrip()
+        yield from table_lines(rows, width, left=3, indent=2)

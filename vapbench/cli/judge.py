@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -99,42 +100,49 @@ def _print(report: Report, as_json: bool) -> None:
     from dataclasses import asdict
     from json import dumps
 
-    from vapbench.core.console import output
+    from vapbench.core.console import output, terminal_width
 
     if as_json:
         output().print(dumps(asdict(report), indent=2), markup=False, soft_wrap=True)
         return
-    for line in _lines(report):
+    for line in _lines(report, terminal_width(output())):
         output().print(line, markup=False, soft_wrap=True)
 
 
-def _lines(report: Report) -> list[str]:
+def _lines(report: Report, width: int | None) -> list[str]:
+    from vapbench.core.text_table import table_lines
     from vapbench.validation.controls import CONTROLS
 
     said: dict[str, str] = {"right": "the output against its own reference"} | {
         str(name): text for name, text in CONTROLS.items()
     }
-    lines = [report.column, ""]
-    lines += [f"  {name:<10} {_mean(mean):<28} {said[name]}" for name, mean in report.means.items()]
-    lines.append("")
+    means = [(name, _mean(mean), said[name]) for name, mean in report.means.items()]
+    facts = list(_facts(report))
+    return [
+        *(report.column, ""),
+        *table_lines(means, width, left=3, indent=2),
+        "",
+        *table_lines(facts, width, left=2, indent=2),
+        *("", "What these mean: docs/guides/judge.md"),
+    ]
+
+
+def _facts(report: Report) -> Iterator[tuple[str, str]]:
     if report.separation:
-        lines.append(f"  own reference above a wrong one   {_percent(report.separation)}; 50 % is chance")
+        yield "own reference above a wrong one", f"{_percent(report.separation)}; 50 % is chance"
     if report.swap_difference is not None:
-        lines.append(f"  moved by swapping                 {report.swap_difference:.1f} points a case on average")
+        yield "moved by swapping", f"{report.swap_difference:.1f} points a case on average"
     if report.repeat_difference is not None:
-        lines.append(f"  moved between repeats             {report.repeat_difference:.1f} points on average")
+        yield "moved between repeats", f"{report.repeat_difference:.1f} points on average"
     if report.repeat_alpha and report.repeat_alpha.alpha is not None:
-        lines.append(
-            f"  agreement of repeats              Krippendorff's alpha {report.repeat_alpha.alpha:.2f} (interval)"
-        )
+        yield "agreement of repeats", f"Krippendorff's alpha {report.repeat_alpha.alpha:.2f} (interval)"
     if report.votes:
         votes = report.votes
         left = (
             f"{counted(votes.ties, 'tie')} and {counted(votes.elsewhere, 'vote')} on other cases or runs are left out"
         )
-        lines.append(f"  sides with people's votes         {_percent(votes.accuracy)}; {left}")
-    lines.append(f"  unusable answers                  {report.failed} of {report.asked}")
-    return [*lines, "", "What these mean: docs/guides/judge.md"]
+        yield "sides with people's votes", f"{_percent(votes.accuracy)}; {left}"
+    yield "unusable answers", f"{report.failed} of {report.asked}"
 
 
 def _mean(mean: Estimate) -> str:

@@ -67,7 +67,7 @@ def check_parity(
     """
     from dataclasses import asdict
 
-    from vapbench.core.console import configure_logging, errors, output, print_json
+    from vapbench.core.console import configure_logging, errors, output, print_json, terminal_width
     from vapbench.validation.parity import compare
 
     configure_logging(0, quiet)
@@ -80,23 +80,26 @@ def check_parity(
     if json:
         print_json(asdict(found))
         return
-    for line in _lines(found, out):
+    for line in _lines(found, out, terminal_width(output())):
         output().print(line, markup=False, soft_wrap=True)
 
 
-def _lines(found: Parity, out: Path) -> Iterator[str]:
+def _lines(found: Parity, out: Path, width: int | None) -> Iterator[str]:
+    from vapbench.core.text_table import table_lines
+
     told = found.official
     versions = ", ".join(f"{name} {version}" for name, version in told["versions"].items())
     yield f"official infer/{found.script}: {versions}; {told['dtype']}, {told['scheduler']}"
     yield ""
-    yield f"  {'stage':<36} {'largest':>10} {'mean':>10} {'relative':>10}"
-    yield from (_row(one) for one in found.stages)
-    for name in found.only_official:
-        yield f"  {name:<36} ours has no such stage: its tokens differ, or it is not computed"
+    why = "ours has no such stage: its tokens differ, or it is not computed"
+    absent = [(name, why) for name in found.only_official]
+    yield from table_lines([("stage", "", *_NUMBERS), *map(_row, found.stages)], width, left=2, indent=2)
+    yield from table_lines(absent, width, left=2, indent=2) if absent else ()
     if found.reading:
         yield ""
-        yield "  decoded files, levels of 255"
-        yield from (_row(one) for one in found.reading)
+        yield from table_lines(
+            [("decoded files, levels of 255", "", *_NUMBERS), *map(_row, found.reading)], width, left=2, indent=2
+        )
     yield ""
     yield f"  frames: PSNR {'infinite, all pixels are equal' if found.psnr is None else f'{found.psnr:.1f} dB'}"
     yield f"  first stage that is not equal to the last bit: {found.first() or 'none'}"
@@ -111,9 +114,12 @@ def _lines(found: Parity, out: Path) -> Iterator[str]:
     yield f"Both recordings are in {out}. What these mean: docs/guides/parity.md"
 
 
-def _row(one: Difference) -> str:
+_NUMBERS = ("largest", "mean", "relative")
+
+
+def _row(one: Difference) -> tuple[str, str, str, str, str]:
     if not one.same_shape:
-        return f"  {one.stage:<36} has another shape"
+        return one.stage, "another shape", "", "", ""
     if one.equal:
-        return f"  {one.stage:<36} {'equal':>10}"
-    return f"  {one.stage:<36} {one.largest:>10.3g} {one.mean:>10.3g} {100 * one.relative:>8.3g} %"
+        return one.stage, "equal", "", "", ""
+    return one.stage, "", f"{one.largest:.3g}", f"{one.mean:.3g}", f"{100 * one.relative:.3g} %"

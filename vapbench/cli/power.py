@@ -45,7 +45,7 @@ def power(
     """
     import json as jsonlib
 
-    from vapbench.core.console import output
+    from vapbench.core.console import output, terminal_width
     from vapbench.stats.power import Spread, conditions_needed, smallest_difference
 
     spread, rows = Spread(sd), []
@@ -62,7 +62,7 @@ def power(
         found |= {"difference": difference, "conditions_needed": needed} if difference else {}
         output().print_json(jsonlib.dumps(found))
         return
-    lines = _lines(rows, needed if difference else {}, difference, methods, seeds, sd)
+    lines = _lines(rows, needed if difference else {}, difference, methods, seeds, sd, terminal_width(output()))
     lines += [
         f"{row['suite']}'s categories are known from its data: vapbench power --suite {row['suite']} --data DIR"
         for row in rows
@@ -102,16 +102,20 @@ def _lines(
     methods: int,
     seeds: int,
     sd: float,
+    width: int | None,
 ) -> list[str]:
+    from vapbench.core.text_table import table_lines
+
     unit = "SD of a case's difference" if sd == 1 else f"the unit of SD {sd:g}"
     lines = [
         f"Smallest difference that ranks find, {counted(methods, 'method')}, {counted(seeds, 'seed')}, in {unit}:",
-        f"{'suite':<12}{'task':<12}{'conditions':>10}{'cases':>7}{'smallest':>10}",
     ]
+    found = [["suite", "task", "", "conditions", "cases", "smallest"]]
     for row in rows:
         least = "none" if row["smallest"] is None else f"{row['smallest']:.2f}"
-        here = "  (of these conditions)" if row["conditions"] < 6 else ""
-        lines.append(f"{row['suite']:<12}{row['task']:<12}{row['conditions']:>10}{row['cases']:>7}{least:>10}{here}")
+        here = "of these conditions" if row["conditions"] < 6 else ""
+        found.append([row["suite"], row["task"], here, str(row["conditions"]), str(row["cases"]), least])
+    lines += table_lines(found, width, left=3)
     if needed:
         lines += ["", f"A difference of {difference:g} is found with:"]
         for cases, count in needed.items():

@@ -95,7 +95,7 @@ def probe(
     """
     from vapbench.cli.execute import execute_all
     from vapbench.core.console import output as stdout
-    from vapbench.core.console import print_json
+    from vapbench.core.console import print_json, terminal_width
     from vapbench.files.atomic import quoted
     from vapbench.running.costs import limit_calls
     from vapbench.running.prepare import PreparedRun
@@ -128,7 +128,8 @@ def probe(
     if output.json:
         print_json(to_json(found.report))
     else:
-        stdout().print(f"{found}\nWrote {', '.join(map(quoted, found.files))}", markup=False, soft_wrap=True)
+        text = found.text(terminal_width(stdout()))
+        stdout().print(f"{text}\nWrote {', '.join(map(quoted, found.files))}", markup=False, soft_wrap=True)
     raise typer.Exit(1 if stopped else 0)
 
 

@@ -39,7 +39,7 @@ def status(
     """
     from dataclasses import asdict
 
-    from vapbench.core.console import configure_logging, output, print_json
+    from vapbench.core.console import configure_logging, output, print_json, terminal_width
     from vapbench.errors import UsageError
     from vapbench.files.text import visible
     from vapbench.results.status import status_of
@@ -54,7 +54,7 @@ def status(
         print_json([asdict(item) | {"left": item.left} for item in found])
         return
     for item in found:
-        for line in _lines(item):
+        for line in _lines(item, terminal_width(output())):
             output().print(visible(line), markup=False, soft_wrap=True)
 
 
@@ -74,13 +74,14 @@ def _inside(folder: Path) -> list[RunFolder]:
     return readable(runs_below([folder]))
 
 
-def _lines(item: RunStatus) -> list[str]:
+def _lines(item: RunStatus, width: int | None) -> list[str]:
+    from vapbench.core.text_table import table_lines
     from vapbench.files.atomic import quoted
 
     left = f", about {duration(item.left)} left" if item.left else ""
     lines = [f"{item.run}: {item.said}{left}"]
-    width = max(len(stage.name) for stage in item.stages)
-    lines += [f"  {stage.name:<{width}}  {_stage(stage, item.state == 'running')}" for stage in item.stages]
+    stages = [(stage.name, _stage(stage, item.state == "running")) for stage in item.stages]
+    lines += table_lines(stages, width, left=2, indent=2)
     lines += [f"  {item.count} x {item.type} in {item.stage}, last {item.example}" for item in item.failures]
     if item.failures:
         lines.append(f"  why: vapbench show {quoted(item.run)}; again: --refresh failed")

@@ -41,7 +41,7 @@ def compare(
     vapbench compare vap i2v
     vapbench compare runs/mini/vap results/mini/vap --task camera
     """
-    from vapbench.core.console import configure_logging, output, print_json
+    from vapbench.core.console import configure_logging, output, print_json, terminal_width
     from vapbench.report.naming import find_run
     from vapbench.report.tables.comparison import compare as compare_folders
     from vapbench.report.tables.comparison import to_json
@@ -54,7 +54,7 @@ def compare(
         print_json([to_json(model) for model in found.models])
         return
     console = output()
-    text = found.text(console.width if console.is_terminal else None)
+    text = found.text(terminal_width(console))
     console.print(f"\n{text}", markup=False, highlight=False, emoji=False, soft_wrap=True)
 
 

@@ -35,6 +35,11 @@ def errors() -> Console:
     return Console(stderr=True, highlight=False)
 
 
+def terminal_width(console: Console) -> int | None:
+    """Columns of the terminal that a console writes to; None where it writes to a file, whose lines have no limit."""
+    return console.width if console.is_terminal else None
+
+
 def progress_bar() -> Progress:
     """A bar of steps done and time left, on standard error; tasks have a field ``note``, shown behind the count."""
     from rich.progress import (

@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from vapbench.core.text_table import natural_width, table_lines
 from vapbench.files.text import counted, in_a_row
 from vapbench.report.tables.comparison import ColumnComparison, Comparison
 from vapbench.report.tables.grid import ABSENT
@@ -50,12 +51,9 @@ def _lines(comparison: Comparison, width: int | None) -> Iterator[str]:
         yield "No column in common; score both runs: vapbench score --help"
         return
     rows = [_HEADS, *(_cells(column) for column in comparison.columns)]
-    widths = [max(len(row[index]) for row in rows) for index in range(len(_HEADS))]
-    fits = width is None or sum(widths) + 2 * (len(widths) - 1) <= width
+    fits = width is None or natural_width(rows) <= width
     for block in [range(len(_HEADS))] if fits else _BLOCKS:
-        for row in rows:
-            first, *rest = (row[i].rjust(widths[i]) if i else row[i].ljust(widths[i]) for i in block)
-            yield "  ".join([first, *rest]).rstrip()
+        yield from table_lines([[row[column] for column in block] for row in rows], width)
         yield ""
     for column in comparison.columns:
         if column.reason:

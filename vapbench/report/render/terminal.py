@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
+from vapbench.core.console import terminal_width
 from vapbench.files.text import counted, in_a_row
 from vapbench.report.model import Cell, TableModel
 from vapbench.report.read.columns import Column
@@ -74,22 +75,24 @@ class _Grid:
         return self.label_width + columns + len(_GAP) + self.count_width
 
 
-def print_tables(models: Sequence[TableModel], console: Console, below: Callable[[TableModel], Iterable[str]]) -> None:
+def print_tables(
+    models: Sequence[TableModel], console: Console, below: Callable[[TableModel, int | None], Iterable[str]]
+) -> None:
     """Print tables one below the other, and the notes that all of them share once, at the end.
 
     Args:
         models: the tables.
         console: where to print.
-        below: further lines of a table.
+        below: further lines of a table, for so many columns; None for no limit.
     """
     shared = [note for note in models[0].footers if all(note in m.footers for m in models)] if len(models) > 1 else []
     for model in models:
         console.print()
         print_table(replace(model, footers=tuple(note for note in model.footers if note not in shared)), console)
-        for line in below(model):
+        for line in below(model, terminal_width(console)):
             console.print(line, markup=False, highlight=False, emoji=False, soft_wrap=True)
     for note in ("", *shared) if shared else ():
-        for text in _wrap(_one_line(note), console.width if console.is_terminal else None):
+        for text in _wrap(_one_line(note), terminal_width(console)):
             console.print(text, style="dim", soft_wrap=True, highlight=False, markup=False, emoji=False)
 
 
@@ -103,7 +106,7 @@ def print_table(model: TableModel, console: Console | None = None) -> None:
     from rich.console import Console as RichConsole
 
     console = console or RichConsole()
-    width = console.width if console.is_terminal else None
+    width = terminal_width(console)
     for line in lines(model, width):
         # Labels and reasons come from files: neither markup nor emoji codes in them mean anything.
         console.print(line, soft_wrap=True, highlight=False, markup=False, emoji=False)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from vapbench.core.text_table import table_lines
 from vapbench.files.text import in_a_row
 from vapbench.report.model import TableModel
 from vapbench.report.read.columns import Column
@@ -52,20 +53,15 @@ def breakdown(model: TableModel) -> list[Breakdown]:
     ]
 
 
-def lines(item: Breakdown) -> Iterator[str]:
-    """The breakdown as aligned plain text; ``(1/2)`` stands where a case has no score."""
+def lines(item: Breakdown, width: int | None = None) -> Iterator[str]:
+    """The breakdown as plain text of so many columns, None for no limit; ``(1/2)`` where a case has no score."""
     rows = [("condition", *item.methods)]
     rows += [
         (name, *(_text(item.column, part) for part in parts))
         for name, parts in zip(item.conditions, item.parts, strict=True)
     ]
-    rows = [tuple(map(in_a_row, row)) for row in rows]
-    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
     yield f"{item.column.header} by condition"
-    for first, *rest in rows:
-        yield "  ".join(
-            [first.ljust(widths[0]), *(text.rjust(width) for text, width in zip(rest, widths[1:], strict=True))]
-        ).rstrip()
+    yield from table_lines([tuple(map(in_a_row, row)) for row in rows], width)
 
 
 def to_json(item: Breakdown) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from vapbench.core.text_table import table_lines
 from vapbench.stats.clusters import Interval
 
 GAP = "  "
@@ -11,16 +12,8 @@ GAP = "  "
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], right: bool = True) -> list[str]:
     """First column to the left, the others to the right (or all to the left)."""
-    widths = [max(len(str(row[column])) for row in (header, *rows)) for column in range(len(header))]
-
-    def line(row: Sequence[str]) -> str:
-        cells = [
-            f"{cell:>{width}}" if right and place else f"{cell:<{width}}"
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        return GAP.join(cells).rstrip()
-
-    return [line(row) for row in (header, *rows)]
+    cells = [[str(cell) for cell in row] for row in (header, *rows)]
+    return table_lines(cells, left=1 if right else len(header))
 
 
 def percent(interval: Interval | None) -> str:

@@ -45,8 +45,12 @@ class ProbeResult:
         return pd.DataFrame(rows, columns=names).astype(dict.fromkeys(("mean", "low", "high"), "Float64"))
 
     def __str__(self) -> str:
-        """As the terminal prints it."""
-        return "\n".join(lines(self.report))
+        """As the terminal prints it, without a limit to its width."""
+        return self.text()
+
+    def text(self, width: int | None = None) -> str:
+        """As a terminal of so many columns prints it."""
+        return "\n".join(lines(self.report, width))
 
     def _repr_html_(self) -> str:
         return str(self.to_dataframe().to_html())

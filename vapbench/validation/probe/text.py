@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from vapbench.core.text_table import table_lines
 from vapbench.files.text import counted
 from vapbench.stats.intervals import Estimate
 from vapbench.stats.paired import PairedDifference
@@ -15,33 +16,33 @@ from vapbench.validation.probe.words import cell_name, effect_name, ordered, sai
 _ABSENT = "\N{EN DASH}"
 
 
-def lines(report: Report) -> Iterator[str]:
-    """The report for a terminal."""
+def lines(report: Report, width: int | None = None) -> Iterator[str]:
+    """The report for a terminal of so many columns; None for no limit."""
     count = f"{counted(report.cases, 'case')} of {counted(report.conditions, 'condition')}"
     yield f"{report.suite} · {report.task} · {count} · {report.title}, {report.unit}"
     yield ""
-    yield from _effects(report)
+    yield from _effects(report, width)
     yield ""
     for method in report.methods:
         known = [effect for effect in method.effects if said(effect.name, effect.verdict)]
         yield f"{method.method} {'; '.join(verdict(effect) for effect in known)}."
     yield ""
     for method in report.methods:
-        yield from _cells(report, method)
+        yield from _cells(report, method, width)
     yield from report.notes
 
 
-def _effects(report: Report) -> Iterator[str]:
+def _effects(report: Report, width: int | None) -> list[str]:
     names = list(dict.fromkeys(effect.name for method in report.methods for effect in method.effects))
     heads = ["method", *map(effect_name, names)]
     rows = [heads]
     for method in report.methods:
         found = {effect.name: _difference(effect.difference, report) for effect in method.effects}
         rows.append([method.method, *(found.get(name, _ABSENT) for name in names)])
-    yield from _aligned(rows)
+    return table_lines(rows, width, left=len(heads))
 
 
-def _cells(report: Report, method: MethodReport) -> Iterator[str]:
+def _cells(report: Report, method: MethodReport, width: int | None) -> Iterator[str]:
     summaries = {summary.cell: summary for summary in method.cells}
     rows = [[method.method, report.title, "n", "moved by", "unchanged"]]
     for cell in ordered(list(summaries)):
@@ -57,7 +58,7 @@ def _cells(report: Report, method: MethodReport) -> Iterator[str]:
                 f"{found.unchanged}/{found.compared}" if found.compared and not own else "",
             ]
         )
-    yield from _aligned(rows)
+    yield from table_lines(rows, width, left=5)
     yield from (f"  {line}" for line in _lost(method))
     yield f"  caption mismatch 0 to 1: {_slope(method.caption_mismatch, report)}"
     yield f"  structural dissimilarity 0 to 1: {_slope(method.dissimilarity, report)}"
@@ -71,12 +72,6 @@ def _lost(method: MethodReport) -> Iterator[str]:
         for reason, count in summary.lost.items():
             reasons.setdefault(reason, []).append(f"{cell_name(summary.cell)} ({count})")
     yield from (f"no score: {', '.join(cells)}: {reason}" for reason, cells in reasons.items())
-
-
-def _aligned(rows: list[list[str]]) -> Iterator[str]:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        yield "  ".join(f"{text:<{width}}" for text, width in zip(row, widths, strict=True)).rstrip()
 
 
 def _mean(score: Estimate | None, report: Report) -> str:
