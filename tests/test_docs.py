@@ -18,6 +18,7 @@ from PIL import Image
 from typer.main import get_command
 
 import vapbench
+from tests.command import vapbench as run_command
 from tests.conftest import moving_clip
 from tests.test_layers import IMPORTS
 from vapbench.core.video import write_video
@@ -62,14 +63,7 @@ def test_the_examples_of_a_page_work(page: str, tmp_path: Path) -> None:
             for line in text.splitlines():
                 arguments = shlex.split(line.removeprefix("$ "))
                 assert arguments[0] == "vapbench"
-                done = subprocess.run(
-                    [sys.executable, "-m", *arguments],
-                    cwd=tmp_path,
-                    capture_output=True,
-                    text=True,
-                    env={**os.environ, "COLUMNS": "120"},
-                    check=False,
-                )
+                done = run_command(*arguments[1:], cwd=tmp_path, columns=120)
                 assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
                 ran += 1
     assert ran

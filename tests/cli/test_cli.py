@@ -1,4 +1,4 @@
-"""The command line as a user meets it: in a process of its own, by exit code and output."""
+"""The command line as a user meets it: by exit code and output, and where it matters in a process of its own."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.command import vapbench
 from tests.conftest import moving_clip
 from vapbench.core.video import write_video
 from vapbench.results.run import RunFolder
@@ -18,26 +19,20 @@ from vapbench.results.writer import RunWriter
 PARITY = Path(__file__).parents[1] / "data" / "parity" / "vap" / "cogvideox_pipeline" / "pipeline"
 
 
-def vapbench(*arguments: object, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "vapbench", *map(str, arguments)],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "COLUMNS": "160", **environment},
-        check=False,
-    )
+def in_a_new_process(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "vapbench", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, env={**os.environ, "COLUMNS": "160"}, check=False)
 
 
 def test_run_ends_with_a_table_and_where_to_look_next(tmp_path: Path) -> None:
     arguments = ("run", "-m", "frozen", "-m", "ground-truth", "--task", "camera", "--limit", "2", "--results", tmp_path)
-    done = vapbench(*arguments)
+    done = in_a_new_process(*arguments)
     assert done.returncode == 0, done.stderr
     assert "mini · camera · 2 cases x 1 seed" in done.stdout
     assert "frozen" in done.stdout
     assert f"vapbench show {tmp_path}/mini/" in done.stdout
     assert "frozen · generate: 2/2" in done.stderr
-    again = vapbench(*arguments)
+    again = in_a_new_process(*arguments)
     assert again.stdout == done.stdout
     assert again.stderr == ""
 
@@ -151,7 +146,7 @@ def test_other_results_and_other_writers_are_refused(tmp_path: Path) -> None:
     vapbench(*arguments)
     folder = RunFolder(tmp_path / "mini" / "frozen")
     with RunWriter(folder):
-        busy = vapbench(*arguments, "--refresh", "all")
+        busy = in_a_new_process(*arguments, "--refresh", "all")
     assert busy.returncode == 3
     assert "is being written by" in busy.stderr
     manifest = {**folder.manifest().document}

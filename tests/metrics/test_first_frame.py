@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import torch
 
+from tests.command import vapbench
 from tests.conftest import SPEC, moving_clip
 from tests.refusals import refuses
 from vapbench.core.case import Case, Media, Reference
@@ -91,9 +90,7 @@ def test_scoring_the_gallery_says_why_there_is_no_number(tmp_path: Path) -> None
     page(tmp_path / "page")
     command = ("score", tmp_path / "page", "--suite", "gallery", "--data", tmp_path / "page")
     options = ("--metric", "first_frame_psnr", "--metric", "temporal_flickering", "--results", tmp_path / "r")
-    done = subprocess.run(
-        [sys.executable, "-m", "vapbench", *map(str, (*command, *options))], capture_output=True, text=True, check=False
-    )
+    done = vapbench(*command, *options)
     assert done.returncode == 0, done.stderr
     assert "0 of 1 case: 1 unscored (the case's first frame was taken from this very video" in done.stdout
     assert "1 of 1 case has a first frame that was taken from their released output." in " ".join(done.stdout.split())

@@ -1,0 +1,43 @@
+"""The vapbench command in this process: no waiting for a new one to import what this one has."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
+from pathlib import Path
+
+import pytest
+
+from vapbench.cli import main
+from vapbench.core.console import errors, output
+
+
+def vapbench(
+    *arguments: object, cwd: Path | None = None, columns: int = 160, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a command as a process of its own would, in a folder and with variables set."""
+    words = ["vapbench", *map(str, arguments)]
+    code: object = 0
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(StringIO()) as out, redirect_stderr(StringIO()) as err:
+        patch.setattr(sys, "argv", words)
+        for name, value in {"COLUMNS": str(columns), **environment}.items():
+            patch.setenv(name, value)
+        if cwd is not None:
+            patch.chdir(cwd)
+        # Consoles ask for the width of the terminal once.
+        _forget_consoles()
+        try:
+            main()
+        except SystemExit as stopped:
+            code = stopped.code or 0
+        finally:
+            _forget_consoles()
+    assert isinstance(code, int)
+    return subprocess.CompletedProcess(words, code, out.getvalue(), err.getvalue())
+
+
+def _forget_consoles() -> None:
+    output.cache_clear()
+    errors.cache_clear()
