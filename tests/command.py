@@ -1,7 +1,8 @@
-"""The vapbench command in this process: no waiting for a new one to import what this one has."""
+"""The vapbench command: in this process, which has imported it, or in one of its own."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
@@ -36,6 +37,20 @@ def vapbench(
             _forget_consoles()
     assert isinstance(code, int)
     return subprocess.CompletedProcess(words, code, out.getvalue(), err.getvalue())
+
+
+def in_a_new_process(
+    *arguments: object, cwd: Path | None = None, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a command in a process of its own: for what holds between processes, or is read when Python starts."""
+    return subprocess.run(
+        [sys.executable, "-m", "vapbench", *map(str, arguments)],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "COLUMNS": "160", **environment},
+        check=False,
+    )
 
 
 def _forget_consoles() -> None:

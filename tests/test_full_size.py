@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.test_cli import vapbench
+from tests.command import in_a_new_process
 from vapbench.methods import methods
 from vapbench.methods.hardware import Size, footprint
 
@@ -44,7 +44,9 @@ def test_offload_and_type_move_the_estimate() -> None:
 def test_the_papers_protocol_is_planned_without_weights_or_data(tmp_path: Path) -> None:
     names = ("vap", "vace-depth", "i2v", "lora")
     arguments = [part for name in names for part in ("--method", name)]
-    done = vapbench("run", "--suite", "vap-data", "--task", "all", *arguments, "--dry-run", cwd=tmp_path, **OFFLINE)
+    done = in_a_new_process(
+        "run", "--suite", "vap-data", "--task", "all", *arguments, "--dry-run", cwd=tmp_path, **OFFLINE
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("48 (24 conditions)") == 4
     assert "ByteDance/Video-As-Prompt-CogVideoX-5B (not on this machine)" in done.stdout
@@ -76,12 +78,12 @@ def test_other_weights_are_not_given_the_size_of_the_usual_ones(
     weights: str, says: str, never: str, tmp_path: Path
 ) -> None:
     command = ("run", "--suite", "vap-data", "-m", f"vace-original:weights={weights}", "--dry-run")
-    done = vapbench(*command, cwd=tmp_path, **OFFLINE)
+    done = in_a_new_process(*command, cwd=tmp_path, **OFFLINE)
     assert says in done.stdout and never not in done.stdout
 
 
 def test_a_plan_without_methods_is_that_of_the_papers_table(tmp_path: Path) -> None:
-    done = vapbench("plan", "--nodes", "8", "--gpu", "l40s", cwd=tmp_path, **OFFLINE)
+    done = in_a_new_process("plan", "--nodes", "8", "--gpu", "l40s", cwd=tmp_path, **OFFLINE)
     assert done.returncode == 0, done.stderr
     for name in ("vap", "vace-original", "vace-depth", "vace-flow", "i2v", "lora"):
         assert f"vap-data · {name}\n" in done.stdout

@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.command import vapbench
+from tests.command import in_a_new_process, vapbench
 from tests.conftest import moving_clip
 from vapbench.core.video import write_video
 from vapbench.results.run import RunFolder
 from vapbench.results.writer import RunWriter
 
 PARITY = Path(__file__).parents[1] / "data" / "parity" / "vap" / "cogvideox_pipeline" / "pipeline"
-
-
-def in_a_new_process(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "vapbench", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, env={**os.environ, "COLUMNS": "160"}, check=False)
 
 
 def test_run_ends_with_a_table_and_where_to_look_next(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.test_cli import vapbench
+from tests.command import vapbench
 from tests.conftest import moving_clip
 from vapbench.core.video import write_video
 from vapbench.results.run import RunFolder

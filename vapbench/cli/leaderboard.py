@@ -101,7 +101,8 @@ def redraw(
     leaderboard's folder clips/, which is not in git; the same command makes what is missing.
 
     \b
-    vapbench leaderboard redraw && vapbench leaderboard build
+    vapbench leaderboard redraw
+    vapbench leaderboard build
     vapbench leaderboard redraw --all
     """
     from vapbench.core.console import configure_logging, errors, output
