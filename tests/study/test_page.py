@@ -883,6 +883,6 @@ def test_a_study_that_closes_in_mid_trial_gives_the_code(folder: StudyFolder, se
     served.admin().post("/admin/api/status", json={"status": "closed"})
     page.keyboard.press("1")
     page.keyboard.press("Enter")
-    page.locator("#done-text", has_text="The study closed while you were taking part. Your 1 answers").wait_for()
+    page.locator("#done-text", has_text="The study closed while you were taking part. Answers saved: 1").wait_for()
     assert len(page.locator("#code").inner_text()) == 8
     assert choices(folder) == [0]
