@@ -98,7 +98,7 @@ def test_the_budget_ends_the_judging_and_nothing_else(tmp_path: Path, make_case:
         column, free = judged(endpoint, repeats=2), MetricSpec(Brightness(), {}, ())
         limit_calls([column, free], 5)
         if left:
-            with pytest.raises(BudgetSpent, match=f"--max-judge-calls 5 is spent: {left} scores are left"):
+            with pytest.raises(BudgetSpent, match=f"--max-judge-calls 5 is spent: {left} scores left to do"):
                 run(cases, tmp_path, column, free)
         else:
             run(cases, tmp_path, column, free)

@@ -44,7 +44,7 @@ def test_tastes_of_raters_and_of_items_are_told_apart_and_sides_change_nothing()
 
 def test_too_few_raters_say_nothing_of_their_spread() -> None:
     fit = fit_mixed(votes(np.random.default_rng(0), raters=4))
-    assert fit.strengths is None and "4 raters" in fit.reason
+    assert fit.strengths is None and "raters: 4" in fit.reason
 
 
 @pytest.mark.slow

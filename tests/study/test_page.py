@@ -710,7 +710,7 @@ def test_grades_and_both_bad_are_given_by_key_and_by_mouse(
     with serving(folder) as served:
         page = open_context().new_page()
         page.goto(served.links.raters[0])
-        assert page.locator("#help-keys [data-bad]").get_attribute("hidden") is None
+        page.locator("#help-keys [data-bad]:not([hidden])").wait_for(state="attached")
         consent(page)
         page.locator("#hint", has_text="Still to answer: 2").wait_for()
         words = page.locator(".ask").first.locator("label span").all_inner_texts()
