@@ -22,7 +22,7 @@ from vapbench.core.clip import Clip
 from vapbench.errors import UsageError, WeightsError
 from vapbench.files.atomic import TEMPORARY, digest, file_sha256, write_json
 from vapbench.methods.lora_files import CARD, WEIGHTS, AdapterCard, find_adapter, weights_in
-from vapbench.training.attention import plain_attention
+from vapbench.training.attention import quick_attention
 from vapbench.training.contact_sheets import save_sheet
 from vapbench.training.examples import Examples, Sample, data_sha256
 from vapbench.training.loop import HISTORY, Losses, Run, fit, read_lines
@@ -225,7 +225,7 @@ def _objective(
         first[:, 0] = still + examples.deviation[:, None, None] * torch.randn(still.shape, generator=generator)
         untold = torch.rand(count, generator=generator) < config.untold
         text = torch.where(untold[:, None, None], examples.empty, examples.texts[chosen])
-        with plain_attention(device):
+        with quick_attention(device):
             predicted = transformer(
                 torch.cat([noisy, first], dim=2).to(device, transformer.dtype),
                 text.to(device, transformer.dtype),

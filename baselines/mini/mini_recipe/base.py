@@ -21,7 +21,7 @@ from mini_recipe.gate import Gate, measure_gate
 from mini_recipe.prompts import Mix
 from mini_recipe.vae import TEMPORAL_FACTOR
 from vapbench.suites.mini.render import FRAMES
-from vapbench.training.attention import plain_attention
+from vapbench.training.attention import quick_attention
 from vapbench.training.loop import Losses, Run, fit
 from vapbench.training.plan import Plan
 
@@ -108,7 +108,7 @@ def train_base(
         timesteps = denoising.timesteps(len(chosen), generator)
         inputs, target = denoising.noisy(chosen, timesteps, generator)
         text = denoising.encode(chosen, config.mix.draw(len(chosen), generator))
-        with plain_attention(run.device):
+        with quick_attention(run.device):
             velocity = forward(inputs, text, timesteps.to(run.device), image_rotary_emb=table, return_dict=False)[0]
         return {"loss": denoising.error(velocity, target)}
 

@@ -23,7 +23,7 @@ from torch import nn
 
 from mini_recipe.cards import finish
 from mini_recipe.clips import to_frames
-from mini_recipe.diffusion import Denoising, rotary, sample, table_at
+from mini_recipe.diffusion import Denoising, quick, rotary, sample, table_at
 from mini_recipe.gate import Gate
 from mini_recipe.latents import decode, encode
 from mini_recipe.prompts import Mix, captions_of, told
@@ -34,7 +34,7 @@ from vapbench.models.experts import SUFFIX
 from vapbench.models.rope import ReferenceRope, Rotary, reference_positions
 from vapbench.models.semantic_encoder import to_video
 from vapbench.suites.mini.render import MiniClip, render_batch
-from vapbench.training.attention import plain_attention
+from vapbench.training.attention import quick_attention
 from vapbench.training.contact_sheets import save_sheet
 from vapbench.training.loop import Losses, Run, fit
 from vapbench.training.plan import Plan
@@ -132,7 +132,7 @@ def train_expert(
     """
     torch.manual_seed(config.plan.seed)
     model = make_expert(base).to(run.device)
-    before = base_sha256(model)
+    before, forward = base_sha256(model), quick(model, config.plan)
     tables = rotary(model.config, run.device), reference_rotary(model.config, run.device, positions)
     pairs = _Pairs(denoising.latents.specs)
     references = _reference_inputs(denoising)
@@ -145,8 +145,8 @@ def train_expert(
         timesteps = denoising.timesteps(len(chosen), generator)
         inputs, target = denoising.noisy(chosen, timesteps, generator)
         text, other = (denoising.encode(rows, tellings) for rows in (chosen, partners))
-        with plain_attention(run.device):
-            velocity = model(
+        with quick_attention(run.device):
+            velocity = forward(
                 inputs,
                 text,
                 timesteps.to(run.device),
@@ -220,7 +220,7 @@ def steer(
             )[0]
             return predicted
 
-        with plain_attention(device):
+        with quick_attention(device):
             result = sample(velocity, text, first.to(device), gate.sampling, generator)
         clips.append(to_frames(decode(gate.vae, result)))
         shown.append(frames)

@@ -22,7 +22,7 @@ from mini_recipe.prompts import Telling, captions_of, told
 from mini_recipe.text import tokenise
 from vapbench.models.semantic_encoder import to_video
 from vapbench.suites.mini.render import MiniClip, render_batch
-from vapbench.training.attention import plain_attention
+from vapbench.training.attention import quick_attention
 from vapbench.training.contact_sheets import save_sheet
 
 THRESHOLD = 0.8
@@ -93,7 +93,7 @@ def generate(model: Any, gate: Gate, telling: Telling) -> npt.NDArray[np.uint8]:
         captions = [told(caption, telling) for caption in captions_of(specs)]
         ids = tokenise(gate.tokenizer, [""] * len(specs) + captions).to(device)
         text = gate.text_encoder(ids)[0]
-        with plain_attention(device):
+        with quick_attention(device):
             latents = sample(velocity, text, first.to(device), gate.sampling, generator)
         parts.append(to_frames(decode(gate.vae, latents)))
     return np.concatenate(parts)

@@ -32,7 +32,7 @@ from vapbench.suites.mini.captions import clip_captions
 from vapbench.suites.mini.controls import CONTROL_KINDS, ControlKind, render_control
 from vapbench.suites.mini.geometry import SIZE
 from vapbench.suites.mini.render import FRAMES, MiniClip
-from vapbench.training.attention import plain_attention
+from vapbench.training.attention import quick_attention
 from vapbench.training.contact_sheets import save_sheet
 from vapbench.training.data import training_specs
 from vapbench.training.loop import Losses, Run, fit
@@ -166,18 +166,18 @@ def train_vace(
     shown = validation_specs(1, data.benchmark[::7], first=200)  # one of each category
 
     def objective(step: int, generator: torch.Generator) -> Losses:
-        with plain_attention(run.device):
+        with quick_attention(run.device):
             return {"loss": matching.loss(config.plan.batch, generator)}
 
     def inspect(step: int) -> None:
-        with plain_attention(run.device):
+        with quick_attention(run.device):
             result = measure_control(pipeline, shown, config.sampling, run.folder / f"step-{step:06d}.png")
         run.watcher.tell(f"{run.folder.name}: step {step}, {result}")
 
     every = max(1, config.plan.steps // _INSPECTIONS)
     if not fit(model, objective, config.plan, run, inspect=inspect, inspect_every=every):
         return
-    with torch.no_grad(), plain_attention(run.device):
+    with torch.no_grad(), quick_attention(run.device):
         result = measure_control(pipeline, shown, config.sampling, run.folder / "final.png")
     run.watcher.tell(f"{run.folder.name}: {result}")
     finish_folder(output, "vace", lambda folder: _save(pipeline, folder), config, run, {"control": result})

@@ -26,7 +26,7 @@ from vapbench.suites.mini.captions import clip_captions
 from vapbench.suites.mini.cases import benchmark_cases
 from vapbench.suites.mini.render import MiniClip, render_batch
 from vapbench.suites.mini.scenes import split_of
-from vapbench.training.attention import plain_attention
+from vapbench.training.attention import quick_attention
 from vapbench.training.data import SEEN_NAMES, training_specs
 from vapbench.training.optimiser import orthogonalise
 
@@ -205,14 +205,22 @@ class TestDiffusion:
         result = sample(perfect, text, clean[:, :1], Sampling(steps=4, guidance=1.0), seeded())
         torch.testing.assert_close(result, clean, rtol=0, atol=1e-3)
 
-    def test_plain_attention_is_attention_and_leaves_no_trace(self) -> None:
+    def test_quick_attention_is_attention_and_leaves_no_trace(self) -> None:
         fused = functional.scaled_dot_product_attention
-        q, k, v = torch.randn(3, 2, 4, 10, 8, generator=seeded())
-        with plain_attention(torch.device("cpu")):
+        shapes = ((3, 5, 10, 8), (3, 5, 13, 8), (3, 5, 13, 8))  # An odd number of heads, which go in pairs.
+        q, k, v = (torch.randn(shape, generator=seeded()).requires_grad_() for shape in shapes)
+        wanted = torch.randn(shapes[0], generator=seeded())
+        with quick_attention(torch.device("cpu")):
             assert functional.scaled_dot_product_attention is not fused
-            plain = functional.scaled_dot_product_attention(q, k, v)
+            quick = functional.scaled_dot_product_attention(q, k, v)
+            with torch.no_grad():
+                unasked = functional.scaled_dot_product_attention(q, k, v)
         assert functional.scaled_dot_product_attention is fused
-        torch.testing.assert_close(plain, fused(q, k, v), rtol=1e-5, atol=1e-5)
+        plain = fused(q, k, v)
+        torch.testing.assert_close(quick, plain, rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(unasked, plain.detach(), rtol=1e-5, atol=1e-5)
+        for own, known in zip(*(torch.autograd.grad(out, (q, k, v), wanted) for out in (quick, plain)), strict=True):
+            torch.testing.assert_close(own, known, rtol=1e-5, atol=1e-5)
 
 
 def test_references_are_other_clips_of_the_condition_unless_ignored() -> None:
