@@ -129,7 +129,12 @@ def _next_version() -> MiniConfig:
             channels=(16, 32, 64),
             curriculum=((0.0, 1, 8), (0.06, 5, 2), (0.85, 13, 1)),
         ),
-        text=replace(first.text, plan=replace(first.text.plan, steps=4_000), captions=8),
+        text=replace(
+            first.text,
+            # At the first version's rate of 4e-3 it settled where it read few captions whole.
+            plan=replace(first.text.plan, steps=6_000, learning_rate=1e-3, cooldown=0.8),
+            captions=8,
+        ),
         semantic=RegressorConfig(),
         image_text=replace(first.image_text, plan=replace(first.image_text.plan, steps=1_500), clips=8),
         quality=replace(first.quality, clips=1),

@@ -44,13 +44,13 @@ class RegressorConfig:
 
     plan: Plan = field(
         default_factory=lambda: Plan(
-            steps=4_000, batch=32, learning_rate=2e-3, warmup=50, weight_decay=0.02, ema=0.99, cooldown=0.9
+            steps=10_000, batch=32, learning_rate=2e-3, warmup=50, weight_decay=0.02, ema=0.99, cooldown=0.9
         )
     )
     widths: tuple[int, ...] = (24, 48, 96, 96)
     dimension: int = 256
     """Of what the readers of all families share."""
-    clips: int = 8_000
+    clips: int = 20_000
     """Training clips, each of a condition of its own."""
     first_scene: int = 200_000
     """Index of the first training scene."""
