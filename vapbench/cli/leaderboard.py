@@ -89,7 +89,7 @@ def build(
 
 def redraw(
     cases: Annotated[int, typer.Option("--cases", min=1, help="Cases of each task.", show_default=True)] = 2,
-    every: Annotated[bool, typer.Option("--all", help="All cases: a quarter of an hour for the mini suite.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="All cases, which takes longer.")] = False,
     results: opt.ReadResults = None,
     leaderboard: _Home = _HOME,
     device: Annotated[str, typer.Option("--device", help="What methods run on: auto, cpu, cuda.")] = "auto",

@@ -1,8 +1,8 @@
 """Attention for the short sequences of tiny models on a CPU, where PyTorch's own is slow to train.
 
-Its fused kernel is quick forward, on one core with 528 tokens, and takes nine times as long backward; plain products
-spend most of their time on a softmax in float32. Here the weights are made and kept in the inputs' precision, a few
-heads at a time, so that what one product leaves is still in the core's cache for the next.
+Its fused kernel is quick forward and slow backward; plain products spend most of their time on a softmax in float32.
+Here the weights are made and kept in the inputs' precision, a few heads at a time, so that what one product leaves is
+still in the core's cache for the next.
 """
 
 from __future__ import annotations
