@@ -28,7 +28,7 @@ from safetensors.torch import save_file
 from torch.nn.functional import interpolate
 from torchvision.models.optical_flow import raft_large
 
-from vapbench.checkpoints.catalogue import load_tensors
+from vapbench.checkpoints.state_dict import load_tensors
 from vapbench.core.case import Case, ClipSpec, Media, Reference
 from vapbench.core.clip import Clip
 from vapbench.core.video import read_video, write_video

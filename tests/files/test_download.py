@@ -16,6 +16,7 @@ import pytest
 
 from tests.metrics import judges
 from vapbench.checkpoints import catalogue as weights
+from vapbench.checkpoints import fetching
 from vapbench.errors import WeightsError
 from vapbench.files.atomic import TEMPORARY
 from vapbench.files.download import download
@@ -89,25 +90,25 @@ def left_over() -> list[str]:
 def test_a_dropped_connection_is_taken_up_where_it_broke_off(publisher: Publisher) -> None:
     publisher.drops = [300_000, 200_000]
     seen: list[tuple[int, int | None]] = []
-    path = weights.fetch("laion-aesthetic", progress=lambda done, total: seen.append((done, total)))
+    path = fetching.fetch("laion-aesthetic", progress=lambda done, total: seen.append((done, total)))
     assert path.read_bytes() == CONTENT
     assert publisher.asked == [(None, None), ("bytes=300000-", '"v1"'), ("bytes=500000-", '"v1"')]
     assert seen == sorted(seen)
     assert seen[-1] == (len(CONTENT), len(CONTENT))
-    assert left_over() == [path.name, weights.LOCK_FILE]
+    assert left_over() == [path.name, fetching.LOCK_FILE]
 
 
 def test_the_next_call_goes_on_and_half_a_file_is_never_used(publisher: Publisher) -> None:
     publisher.drops = [400_000, 0]
     with pytest.raises(WeightsError, match=r"the connection closed after 400,000 of 1,024,000 bytes; try again"):
-        weights.fetch("laion-aesthetic")
+        fetching.fetch("laion-aesthetic")
     assert weights.locate("laion-aesthetic") is None
-    assert weights.verify("laion-aesthetic").state == "absent"
+    assert fetching.verify("laion-aesthetic").state == "absent"
     assert all(name.startswith(TEMPORARY) for name in left_over())
-    path = weights.fetch("laion-aesthetic")
+    path = fetching.fetch("laion-aesthetic")
     assert path.read_bytes() == CONTENT
     assert publisher.asked[-1] == ("bytes=400000-", '"v1"')
-    lock = json.loads((path.parent / weights.LOCK_FILE).read_text())
+    lock = json.loads((path.parent / fetching.LOCK_FILE).read_text())
     assert lock["laion-aesthetic"]["sha256"] == hashlib.sha256(CONTENT).hexdigest()
 
 
@@ -117,11 +118,11 @@ def test_what_cannot_be_continued_begins_anew(publisher: Publisher, change: dict
         publisher.tag = ""
     publisher.drops = [400_000, 0]
     with pytest.raises(WeightsError, match="the connection closed"):
-        weights.fetch("laion-aesthetic")
+        fetching.fetch("laion-aesthetic")
     for name, value in change.items():
         setattr(publisher, name, value)
     # A file that changed in between is not glued to the old one's beginning.
-    assert weights.fetch("laion-aesthetic").read_bytes() == publisher.content
+    assert fetching.fetch("laion-aesthetic").read_bytes() == publisher.content
 
 
 def test_a_continued_file_of_another_hash_is_refused_and_removed(
@@ -131,7 +132,7 @@ def test_a_continued_file_of_another_hash_is_refused_and_removed(
     monkeypatch.setattr(weights, "CATALOGUE", {"laion-aesthetic": entry})
     publisher.drops = [300_000]
     with pytest.raises(WeightsError, match="expected 0123abcd"):
-        weights.fetch("laion-aesthetic")
+        fetching.fetch("laion-aesthetic")
     assert left_over() == []
 
 
@@ -162,7 +163,7 @@ def dead_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_this_machine_is_reached_past_a_proxy(publisher: Publisher, dead_proxy: None) -> None:
-    assert weights.fetch("laion-aesthetic").read_bytes() == CONTENT
+    assert fetching.fetch("laion-aesthetic").read_bytes() == CONTENT
     assert urllib.request.proxy_bypass("intranet.example"), "what the user excepts stays excepted"
     with judges.Endpoint(usual=judges.says("yes")) as endpoint:
         client = ChatClient(endpoint.url, "", 10, Pace(None), CallBudget(None))
@@ -177,7 +178,7 @@ def test_a_dead_proxy_is_named_without_its_password(
     monkeypatch.setattr(weights, "CATALOGUE", {"laion-aesthetic": entry})
     expected = rf"through the proxy {DEAD}, as HTTPS?_PROXY says; correct it, or name (elsewhere|huggingface)"
     with pytest.raises(WeightsError, match=expected) as refused:
-        weights.fetch("laion-aesthetic")
+        fetching.fetch("laion-aesthetic")
     assert "hidden" not in str(refused.value)
 
 
@@ -191,6 +192,6 @@ def test_a_proxy_that_is_none_ends_in_a_sentence(
         entry = replace(weights.CATALOGUE["laion-aesthetic"], source=source)
         monkeypatch.setattr(weights, "CATALOGUE", {"laion-aesthetic": entry})
         with pytest.raises(WeightsError, match=r"through the proxy .* as HTTPS?_PROXY says"):
-            weights.fetch("laion-aesthetic")
+            fetching.fetch("laion-aesthetic")
     with pytest.raises(JudgeUnreachable, match="cannot be asked.*through the proxy"):
         ChatClient("https://judge.example/v1", "", 10, Pace(None), CallBudget(None))

@@ -23,6 +23,8 @@ from safetensors.torch import save_file
 from tests.metrics.conftest import parity_tensors
 from tests.refusals import refuses
 from vapbench.checkpoints import catalogue as weights
+from vapbench.checkpoints import fetching
+from vapbench.checkpoints.state_dict import load_tensors
 from vapbench.errors import ErrorKind, NotApplicable, UsageError, WeightsError
 from vapbench.metrics.features.amt import AmtInterpolator
 from vapbench.metrics.features.clip import ClipWeights
@@ -87,43 +89,43 @@ def test_unknown_names_have_a_suggestion() -> None:
 
 def test_fetching_reports_progress_and_keeps_the_hash(served: Path) -> None:
     seen: list[tuple[int, int | None]] = []
-    path = weights.fetch("laion-aesthetic", progress=lambda done, total: seen.append((done, total)))
+    path = fetching.fetch("laion-aesthetic", progress=lambda done, total: seen.append((done, total)))
     assert path.read_bytes() == CONTENT
     assert seen[-1] == (len(CONTENT), len(CONTENT))
-    entry = json.loads((path.parent / weights.LOCK_FILE).read_text())["laion-aesthetic"]
+    entry = json.loads((path.parent / fetching.LOCK_FILE).read_text())["laion-aesthetic"]
     assert entry["sha256"] == hashlib.sha256(CONTENT).hexdigest()
     assert "MIT" in entry["licence"]
-    assert weights.verify("laion-aesthetic").state == "ok"
+    assert fetching.verify("laion-aesthetic").state == "ok"
 
 
 def test_fetching_what_is_there_downloads_nothing(served: Path) -> None:
-    path = weights.fetch("laion-aesthetic")
+    path = fetching.fetch("laion-aesthetic")
     served.unlink()
-    assert weights.fetch("laion-aesthetic") == path
+    assert fetching.fetch("laion-aesthetic") == path
 
 
 def test_another_content_than_the_first_time_is_refused(served: Path) -> None:
-    path = weights.fetch("laion-aesthetic")
+    path = fetching.fetch("laion-aesthetic")
     path.unlink()
     served.write_bytes(b"something else")
     with pytest.raises(WeightsError, match=r"expected .*weights\.lock\.json"):
-        weights.fetch("laion-aesthetic")
+        fetching.fetch("laion-aesthetic")
     assert not path.exists()
 
 
 def test_fetching_mends_what_is_damaged(served: Path) -> None:
-    path = weights.fetch("laion-aesthetic")
+    path = fetching.fetch("laion-aesthetic")
     path.write_bytes(CONTENT[:-1])
     with pytest.raises(WeightsError, match="fetch it again"):
-        weights.load_tensors(path)
-    assert weights.fetch("laion-aesthetic") == path
+        load_tensors(path)
+    assert fetching.fetch("laion-aesthetic") == path
     assert path.read_bytes() == CONTENT
 
 
 def test_a_failed_download_leaves_nothing(served: Path) -> None:
     served.unlink()
     with refuses(WeightsError, ErrorKind.UNREACHABLE, "weights"):
-        weights.fetch("laion-aesthetic")
+        fetching.fetch("laion-aesthetic")
     assert weights.locate("laion-aesthetic") is None
     assert [path for path in weights.folders()[0].rglob("*") if path.is_file()] == []
 
@@ -132,26 +134,26 @@ def test_a_published_hash_is_checked_the_first_time(served: Path, monkeypatch: p
     entry = replace(weights.CATALOGUE["laion-aesthetic"], sha256_prefix="0123abcd")
     monkeypatch.setattr(weights, "CATALOGUE", {"laion-aesthetic": entry})
     with pytest.raises(WeightsError, match="expected 0123abcd"):
-        weights.fetch("laion-aesthetic")
+        fetching.fetch("laion-aesthetic")
 
 
 def test_verifying_trusts_a_file_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VAPBENCH_WEIGHTS", str(tmp_path))
-    assert weights.verify("laion-aesthetic").state == "absent"
+    assert fetching.verify("laion-aesthetic").state == "absent"
     path = tmp_path / weights.CATALOGUE["laion-aesthetic"].file
     path.write_bytes(CONTENT)
-    assert [weights.verify("laion-aesthetic").state for _ in range(2)] == ["recorded", "ok"]
+    assert [fetching.verify("laion-aesthetic").state for _ in range(2)] == ["recorded", "ok"]
     path.write_bytes(b"changed")
-    assert weights.verify("laion-aesthetic").state == "changed"
+    assert fetching.verify("laion-aesthetic").state == "changed"
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"laion-aesthetic": {}}', '{"laion-aesthetic": {"sha256": 1}}'])
 def test_a_damaged_lock_file_is_named(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VAPBENCH_WEIGHTS", str(tmp_path))
     (tmp_path / weights.CATALOGUE["laion-aesthetic"].file).write_bytes(CONTENT)
-    (tmp_path / weights.LOCK_FILE).write_text(text)
+    (tmp_path / fetching.LOCK_FILE).write_text(text)
     with refuses(WeightsError, ErrorKind.DAMAGED, "weights.lock.json"):
-        weights.verify("laion-aesthetic")
+        fetching.verify("laion-aesthetic")
 
 
 def test_the_hub_is_asked_for_the_file_and_nothing_is_left_over(
@@ -168,10 +170,10 @@ def test_the_hub_is_asked_for_the_file_and_nothing_is_left_over(
         return str(local_dir / file)
 
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
-    path = weights.fetch("clip-vit-b-32")
+    path = fetching.fetch("clip-vit-b-32")
     assert asked == [("timm/vit_base_patch32_clip_224.openai", "open_clip_model.safetensors")]
     assert path.read_bytes() == CONTENT
-    assert sorted(item.name for item in path.parent.iterdir()) == [path.name, weights.LOCK_FILE]
+    assert sorted(item.name for item in path.parent.iterdir()) == [path.name, fetching.LOCK_FILE]
 
 
 def test_tensors_are_read_from_both_formats(tmp_path: Path) -> None:
@@ -179,20 +181,20 @@ def test_tensors_are_read_from_both_formats(tmp_path: Path) -> None:
     save_file(tensors, tmp_path / "a.safetensors")
     torch.save(tensors, tmp_path / "a.pth")
     for name in ("a.safetensors", "a.pth"):
-        assert torch.equal(weights.load_tensors(tmp_path / name)["weight"], tensors["weight"])
+        assert torch.equal(load_tensors(tmp_path / name)["weight"], tensors["weight"])
 
 
 @pytest.mark.parametrize("content", [b"", b"not a checkpoint", pickle.dumps(Path("x"), protocol=2)])
 def test_checkpoints_that_are_not_tensors_are_refused(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "a.pth").write_bytes(content)
     with refuses(WeightsError, ErrorKind.DAMAGED, "weights"):
-        weights.load_tensors(tmp_path / "a.pth")
+        load_tensors(tmp_path / "a.pth")
 
 
 def test_offline_nothing_is_fetched(served: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(WeightsError, match=r"HF_HUB_OFFLINE is set; unset it, or copy .*head\.pth to "):
-        weights.fetch("laion-aesthetic")
+        fetching.fetch("laion-aesthetic")
     assert weights.locate("laion-aesthetic") is None
 
 
@@ -200,9 +202,9 @@ def test_nested_checkpoints_and_absent_files_are_refused(tmp_path: Path) -> None
     for name, content in (("nested", {"a": {"b": torch.ones(1)}}), ("empty", {"state_dict": {}}), ("list", [1])):
         torch.save(content, tmp_path / f"{name}.pth")
         with refuses(WeightsError, ErrorKind.INVALID, "weights"):
-            weights.load_tensors(tmp_path / f"{name}.pth")
+            load_tensors(tmp_path / f"{name}.pth")
     with refuses(WeightsError, ErrorKind.MISSING, "weights"):
-        weights.load_tensors(tmp_path / "absent.pth")
+        load_tensors(tmp_path / "absent.pth")
 
 
 class TestWhatTrainersSave:
@@ -226,7 +228,7 @@ class TestWhatTrainersSave:
         inner = {prefix + name: tensor for name, tensor in self.TENSORS.items()}
         optimiser = torch.optim.AdamW([torch.nn.Parameter(torch.ones(1))]).state_dict()
         for content in (inner, {under: inner, "epoch": 3, "optimizer": optimiser, "name": "x", "best": None}):
-            found = weights.load_tensors(saved(content))
+            found = load_tensors(saved(content))
             assert found.keys() == self.TENSORS.keys()
             assert all(torch.equal(found[name], tensor) for name, tensor in self.TENSORS.items())
 
@@ -252,15 +254,15 @@ class TestWhatTrainersSave:
     def test_they_are_allowed_nowhere_else(self, saved: Callable[[Any], Path]) -> None:
         path = saved({"state_dict": self.TENSORS, "optim": self.optimiser()})
         with pytest.raises(WeightsError, match=r"holds numpy.*multiarray\.scalar, and only tensors.*safetensors"):
-            weights.load_tensors(path)
-        assert weights.load_tensors(path, numpy_values=True).keys() == self.TENSORS.keys()
+            load_tensors(path)
+        assert load_tensors(path, numpy_values=True).keys() == self.TENSORS.keys()
         with refuses(WeightsError, ErrorKind.DAMAGED, "weights"):
-            weights.load_tensors(saved({"state_dict": self.TENSORS, "x": np.array([{}], object)}), numpy_values=True)
+            load_tensors(saved({"state_dict": self.TENSORS, "x": np.array([{}], object)}), numpy_values=True)
 
     def test_objects_beside_tensors_are_named_and_not_to_be_fetched_again(self, saved: Callable[[Any], Path]) -> None:
         path = saved({"state_dict": self.TENSORS, "args": argparse.Namespace(lr=1)})
         with pytest.raises(WeightsError, match="holds argparse.Namespace.*save its state dict as safetensors") as told:
-            weights.load_tensors(path, numpy_values=True)
+            load_tensors(path, numpy_values=True)
         assert "fetch it again" not in str(told.value)
 
     @pytest.mark.filterwarnings("ignore")
@@ -269,7 +271,7 @@ class TestWhatTrainersSave:
         path = tmp_path / "ViT-B-32.pt"
         torch.jit.script(torch.nn.Linear(2, 2).half()).save(path)
         with pytest.raises(WeightsError, match="a TorchScript archive, a program, and no program is run here; where"):
-            weights.load_tensors(path)
+            load_tensors(path)
         with pytest.raises(WeightsError, match="as CLIP ViT-B-32: it is a TorchScript archive"):
             ClipWeights("ViT-B-32", path).load(torch.device("cpu"))
 

@@ -151,12 +151,13 @@ def test_planning_imports_no_model_library(tiny: TinyWeights) -> None:
     program = f"""
 import sys
 from vapbench.checkpoints import catalogue as weights
+from vapbench.checkpoints import fetching
 from vapbench.metrics import resolve
 from vapbench.metrics.base import weights_of
 for text in {texts!r}:
     metric, _ = resolve(text)
     metric.needs, metric.higher_is_better, metric.unit, weights_of(metric)
-weights.verify("raft-large")
+fetching.verify("raft-large")
 libraries = {{"torch", "torchvision", "cv2", "open_clip", "torchmetrics", "huggingface_hub"}}
 heavy = libraries & set(sys.modules)
 sys.exit(f"imported: {{sorted(heavy)}}" if heavy else 0)

@@ -209,7 +209,8 @@ def fetch_weights(
     """Download weights into the cache; their licence is shown first, their hash is kept."""
     from rich.progress import DownloadColumn, Progress, TimeRemainingColumn
 
-    from vapbench.checkpoints.catalogue import CATALOGUE, fetch, find
+    from vapbench.checkpoints.catalogue import CATALOGUE, find
+    from vapbench.checkpoints.fetching import fetch
     from vapbench.core.console import errors, output
 
     for item in [find(text) for text in (CATALOGUE if name == ["all"] else name)]:
@@ -230,7 +231,8 @@ def _advance(bar: Progress, task: TaskID, done: int, total: int | None) -> None:
 
 def verify_weights() -> None:
     """Hash the weights that are here and compare with what was first fetched."""
-    from vapbench.checkpoints.catalogue import CATALOGUE, verify
+    from vapbench.checkpoints.catalogue import CATALOGUE
+    from vapbench.checkpoints.fetching import verify
     from vapbench.core.console import output
 
     statuses = [verify(name) for name in CATALOGUE]

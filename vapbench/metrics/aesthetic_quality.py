@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vapbench.checkpoints.catalogue import load_tensors, require
+from vapbench.checkpoints.catalogue import require
 from vapbench.checkpoints.metric_files import given_or_catalogued, present
+from vapbench.checkpoints.state_dict import load_tensors
 from vapbench.errors import ErrorKind, WeightsError
 from vapbench.metrics.base import Score
 from vapbench.metrics.features.clip import ClipModelMetric, ClipWeights

@@ -6,8 +6,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vapbench.checkpoints.catalogue import load_tensors, require
+from vapbench.checkpoints.catalogue import require
 from vapbench.checkpoints.metric_files import given_or_catalogued, present
+from vapbench.checkpoints.state_dict import load_tensors
 from vapbench.errors import ErrorKind, WeightsError
 from vapbench.files.text import counted
 from vapbench.metrics.base import CAPTION_CUT, Metric, Need, Score

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vapbench.checkpoints.catalogue import load_tensors
+from vapbench.checkpoints.state_dict import load_tensors
 from vapbench.errors import ErrorKind, NotApplicable, WeightsError
 from vapbench.metrics.features.flow import padding
 from vapbench.metrics.features.precision import Precision, arithmetic

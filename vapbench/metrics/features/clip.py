@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vapbench.checkpoints.catalogue import require, unreadable
+from vapbench.checkpoints.catalogue import require
 from vapbench.checkpoints.metric_files import given_or_catalogued, present
+from vapbench.checkpoints.state_dict import unreadable
 from vapbench.errors import ErrorKind, UsageError, WeightsError, did_you_mean
 from vapbench.metrics.base import Metric
 from vapbench.metrics.features.precision import Precision, arithmetic, exact_float32, round_weights

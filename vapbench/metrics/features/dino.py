@@ -6,8 +6,9 @@ import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vapbench.checkpoints.catalogue import load_tensors, require
+from vapbench.checkpoints.catalogue import require
 from vapbench.checkpoints.metric_files import given_or_catalogued, present
+from vapbench.checkpoints.state_dict import load_tensors
 from vapbench.core.clip import Frames
 from vapbench.errors import ErrorKind, WeightsError
 from vapbench.metrics.base import Metric

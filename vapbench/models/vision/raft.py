@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d, unfold
 from torchvision.models.optical_flow import raft_large
 
-from vapbench.checkpoints.catalogue import load_tensors
+from vapbench.checkpoints.state_dict import load_tensors
 from vapbench.errors import WeightsError
 from vapbench.models.vision.correlation import AllPairs, grid
 from vapbench.models.vision.instance_norm import InstanceNorm
