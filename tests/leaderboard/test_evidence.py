@@ -13,7 +13,8 @@ import pytest
 
 from vapbench.errors import DataError
 from vapbench.leaderboard.audits import VERDICTS, read_audit
-from vapbench.leaderboard.boards import Leaderboard, collect
+from vapbench.leaderboard.boards import Leaderboard
+from vapbench.leaderboard.collecting import collect
 from vapbench.report.read.probes import read_probes
 from vapbench.results.run import RunFolder
 from vapbench.validation.audit.measure import VERDICTS as GIVEN

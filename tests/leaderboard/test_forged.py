@@ -17,8 +17,9 @@ from vapbench.cli import app
 from vapbench.files.atomic import file_sha256
 from vapbench.leaderboard import boards
 from vapbench.leaderboard.admitted import admit
-from vapbench.leaderboard.boards import Board, Leaderboard, collect
+from vapbench.leaderboard.boards import Board, Leaderboard
 from vapbench.leaderboard.check import check_submission
+from vapbench.leaderboard.collecting import collect
 from vapbench.leaderboard.roster import Rosters
 from vapbench.leaderboard.rows import read_rows
 from vapbench.leaderboard.site import build

@@ -14,9 +14,10 @@ from tests.leaderboard.forger import PSNR, Forger, Rows
 from vapbench.core.clip import Clip
 from vapbench.core.video import write_video
 from vapbench.files.atomic import file_sha256
-from vapbench.leaderboard.boards import Leaderboard, collect
+from vapbench.leaderboard.boards import Leaderboard
 from vapbench.leaderboard.charts import plot_of
 from vapbench.leaderboard.check import check_submission
+from vapbench.leaderboard.collecting import collect
 from vapbench.leaderboard.roster import Rosters
 from vapbench.leaderboard.submission import submission_digest
 

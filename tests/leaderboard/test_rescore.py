@@ -28,8 +28,9 @@ from vapbench.errors import DataError, UsageError
 from vapbench.files.atomic import file_sha256
 from vapbench.files.download import download
 from vapbench.files.public_web import public_opener
-from vapbench.leaderboard.boards import Leaderboard, collect
+from vapbench.leaderboard.boards import Leaderboard
 from vapbench.leaderboard.check import check_submission
+from vapbench.leaderboard.collecting import collect
 from vapbench.leaderboard.likeness import ALIKE, difference, small
 from vapbench.leaderboard.pack import pack
 from vapbench.leaderboard.rescore import Rescored, rescore, write_badge
