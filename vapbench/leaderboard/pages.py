@@ -44,7 +44,6 @@ from vapbench.results.manifest import PlannedCase
 METHODOLOGY = 5
 """Raised whenever a rule on the methodology page changes."""
 
-
 ABOUT = (
     "A benchmark of semantic-controlled video generation: a reference video shows a concept, a style, a motion or a "
     "camera move, and a method must carry it onto a target image. Methods run over held-out cases; their videos are "
