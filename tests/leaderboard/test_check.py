@@ -40,6 +40,12 @@ def edit(path: Path, change: Callable[[Any], None]) -> None:
     path.write_text(json.dumps(value))
 
 
+def lacking(said: Any) -> None:
+    """Without two fields, and with a third that is wrong."""
+    del said["title"], said["licence"]
+    said["contact"] = "me"
+
+
 def edit_row(path: Path, **changes: Any) -> None:
     first, *rest = path.read_text().splitlines()
     path.write_text("\n".join([json.dumps(json.loads(first) | changes), *rest]) + "\n")
@@ -133,6 +139,10 @@ HARM: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "seed": (lambda s: edit(s / "submission.json", lambda m: m.update(seeds=[7])), "is not among its seeds"),
     "contact": (lambda s: edit(s / "submission.json", lambda m: m.update(contact="call me")), "neither an e-mail"),
+    "several": (
+        lambda s: edit(s / "submission.json", lacking),
+        "title, licence: fields required; contact: is neither an e-mail",
+    ),
     "licence": (lambda s: edit(s / "submission.json", lambda m: m.update(licence="")), "licence"),
     "repository": (
         lambda s: edit(

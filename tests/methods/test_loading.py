@@ -98,6 +98,15 @@ def test_a_malformed_card_is_named(tmp_path: Path, card: str, kind: ErrorKind, f
     assert "card.yaml" in str(caught.value)
 
 
+def test_all_that_is_wrong_with_a_card_is_named_at_once(tmp_path: Path) -> None:
+    path = folder(tmp_path / "mine", card="name: 3\nkind: magic\ncolour: red\n")
+    with refuses(DataError, ErrorKind.UNKNOWN, "colour") as caught:
+        read_cards(path / "card.yaml")
+    said = str(caught.value)
+    assert "title, summary, class: fields required; name: input should be a valid string; kind: " in said
+    assert "colour: there is no such field. Known: class, summary, title." in said
+
+
 def test_a_broken_module_fails_when_used(tmp_path: Path) -> None:
     path = folder(tmp_path / "mine", code="import no_such_package\n")
     entry = find(str(path))

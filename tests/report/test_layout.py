@@ -135,10 +135,11 @@ def test_categories_as_columns_are_what_their_own_tables_say(folders: list[RunFo
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("labls: {}", "labls: Extra inputs are not permitted. Fields: runs, suite"),
-        ("decimals: 9", "decimals: Input should be less than or equal to 6"),
+        ("labls: {}", "labls: there is no such field. Fields: runs, suite"),
+        ("decimals: 9", "decimals: input should be less than or equal to 6"),
         ("columns: [{metric: a, titel: b}]", "columns.0.titel"),
-        ("width: wide", "width: Input should be a valid number"),
+        ("width: wide", "width: input should be a valid number"),
+        ("decimals: 9\nwidth: wide", "decimals: input should be less than or equal to 6; width: input should be"),
         ("- a", "no table of fields"),
         ("a: [", "is no YAML"),
     ],

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from vapbench.errors import DataError, UsageError
 from vapbench.files.atomic import canonical_json, write_json
+from vapbench.files.faults import faults
 from vapbench.leaderboard.roster import Roster
 from vapbench.leaderboard.submission import MANIFEST, Code, Output, Submission
 from vapbench.leaderboard.texts import NOTE, unfit_note
@@ -74,8 +75,7 @@ def pack(
             videos=link,
         )
     except ValidationError as error:
-        first = error.errors()[0]
-        raise UsageError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        raise UsageError(faults(error)) from error
     if videos:
         for row in made:
             path = folder.videos / str(row.video)

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from vapbench.core.case import Name
 from vapbench.errors import DataError
 from vapbench.files.atomic import digest, file_sha256
+from vapbench.files.faults import faults
 from vapbench.files.parsing import parse_json, read_text
 from vapbench.leaderboard.texts import unfit_line, unfit_note
 from vapbench.results.manifest import LARGEST_SEED
@@ -101,9 +102,7 @@ def read_submission(folder: Path) -> Submission:
     except OSError as error:
         raise DataError(f"{path}: {error.strerror or error}; write it: vapbench leaderboard pack --help") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
-        raise DataError(f"{path}: {where:.200}: {first['msg']}; the format: docs/guides/leaderboard.md") from error
+        raise DataError(f"{path}: {faults(error):.800}; the format: docs/guides/leaderboard.md") from error
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: not valid UTF-8 JSON ({error}); fix it.") from error
 

@@ -26,6 +26,7 @@ from pydantic import ValidationError
 
 from vapbench.errors import DataError, ErrorKind
 from vapbench.files.atomic import TEMPORARY, file_sha256
+from vapbench.files.faults import faults, field_of
 from vapbench.files.parsing import parse_json, read_text
 from vapbench.files.text import counted, some
 from vapbench.files.walk import is_hidden
@@ -101,10 +102,9 @@ class RunFolder:
                 "manifest.json",
             ) from None
         except ValidationError as error:
-            first = error.errors()[0]
-            field = ".".join(map(str, first["loc"])) or "the file"
+            field = field_of(error.errors()[0])
             raise DataError(
-                f"{self.manifest_path}: {field:.200}: {first['msg']}; restore it.", ErrorKind.INVALID, field
+                f"{self.manifest_path}: {faults(error):.800}; restore it.", ErrorKind.INVALID, field
             ) from error
         except ValueError as error:
             raise DataError(

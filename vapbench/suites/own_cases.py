@@ -22,6 +22,7 @@ from vapbench.core.limits import MOST_FRAMES
 from vapbench.core.video import read_video
 from vapbench.errors import DataError, ErrorKind, UsageError, did_you_mean
 from vapbench.files.atomic import is_reserved
+from vapbench.files.faults import field_of
 from vapbench.files.text import counted, some
 from vapbench.suites.table import MediaFinder, Table, TableRow, identifiers, read_table
 from vapbench.suites.tasks import categories, explain
@@ -256,11 +257,12 @@ def _case(row: _Row, name: str, spec: ClipSpec | None, listed: Mapping[str, Cate
     try:
         return Case.model_validate(fields)
     except ValidationError as error:
-        column, _, reason = explain(error).removeprefix("clip.").partition(": ")
+        first = error.errors()[0]
+        column, reason = field_of(first).removeprefix("clip."), first["msg"].removeprefix("Value error, ")
         if column in _NUMBERS:
             reason = f"{row.row[column]!r} is not {_NUMBERS[column]}"
         raise DataError(
-            f"{row.at(column)}: {reason.removeprefix('value error, ')}; correct the cell.", ErrorKind.INVALID, column
+            f"{row.at(column)}: {reason[0].lower()}{reason[1:]}; correct the cell.", ErrorKind.INVALID, column
         ) from error
 
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from vapbench.core.case import Case, Category, Name
 from vapbench.errors import DataError, ErrorKind, UsageError, did_you_mean
+from vapbench.files.faults import faults, field_of
 from vapbench.files.parsing import read_yaml
 from vapbench.files.resources import resource
 
@@ -180,7 +181,7 @@ def malformed(where: object, error: yaml.YAMLError | ValidationError, advice: st
         return DataError(said, ErrorKind.DAMAGED)
     first = _first(error)
     kinds = {"extra_forbidden": ErrorKind.UNKNOWN, "missing": ErrorKind.MISSING}
-    return DataError(said, kinds.get(first["type"], ErrorKind.INVALID), _field(first))
+    return DataError(said, kinds.get(first["type"], ErrorKind.INVALID), field_of(first))
 
 
 def explain(error: yaml.YAMLError | ValidationError) -> str:
@@ -189,19 +190,10 @@ def explain(error: yaml.YAMLError | ValidationError) -> str:
         return f"not valid YAML in line {error.problem_mark.line + 1}: {error.problem or error.context}"
     if isinstance(error, yaml.YAMLError):
         return f"not valid YAML: {' '.join(str(error).split())}"
-    first = _first(error)
-    where = _field(first) or "the file"
-    if first["type"] != "extra_forbidden":
-        return f"{where}: {first['msg'][0].lower()}{first['msg'][1:]}"
-    absent = [str(item["loc"][-1]) for item in error.errors() if item["type"] == "missing"]
-    return f"{where}: there is no such field.{did_you_mean(where, absent) if absent else ''}"
+    return faults(error)
 
 
 def _first(error: ValidationError) -> Any:
     errors = error.errors()
     # A misspelt field is missing under one name and too much under the other: the latter is what was written.
     return next((item for item in errors if item["type"] == "extra_forbidden"), errors[0])
-
-
-def _field(item: Any) -> str:
-    return ".".join(str(part) for part in item["loc"])

@@ -12,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from vapbench.errors import DataError, UsageError
 from vapbench.files.atomic import canonical_json
+from vapbench.files.faults import faults
 from vapbench.files.parsing import read_yaml
 from vapbench.report.read.columns import Column, Row, labels_by_name
 from vapbench.report.read.run_summary import ColumnKey, chosen
@@ -173,7 +174,6 @@ def read_layout(path: Path | None, **changes: Any) -> Layout:
     try:
         return Layout.model_validate({**values, **given})
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(map(str, first["loc"])) or "the file"
-        known = f" Fields: {', '.join(Layout.model_fields)}." if first["type"] == "extra_forbidden" else ""
-        raise DataError(f"{path or 'Options'}: {field}: {first['msg']}.{known}") from error
+        unknown = any(item["type"] == "extra_forbidden" for item in error.errors())
+        known = f" Fields: {', '.join(Layout.model_fields)}." if unknown else ""
+        raise DataError(f"{path or 'Options'}: {faults(error)}.{known}") from error
