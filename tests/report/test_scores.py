@@ -2,14 +2,14 @@ from __future__ import annotations
 
 import pytest
 
-from vapbench.report.read.scores import Score, Scores
+from vapbench.report.read.scores import ReadScore, Scores
 from vapbench.results.rows import Failure
 
-FAILED = Score("psnr", "failed", None, "", Failure("OSError", "no room"), {})
+FAILED = ReadScore("psnr", "failed", None, "", Failure("OSError", "no room"), {})
 
 
-def noted(value: float, kind: str) -> Score:
-    return Score("psnr", "ok", value, "half a caption", None, {}, kind)
+def noted(value: float, kind: str) -> ReadScore:
+    return ReadScore("psnr", "ok", value, "half a caption", None, {}, kind)
 
 
 def test_a_number_reads_as_the_score_it_was() -> None:
@@ -17,7 +17,7 @@ def test_a_number_reads_as_the_score_it_was() -> None:
     scores.add_number(("a", 0), 0.5)
     scores.add(("b", 0), FAILED)
     scores.add(("c", 1), noted(0.25, "cut"))
-    assert scores["a", 0] == Score("psnr", "ok", 0.5, "", None, {})
+    assert scores["a", 0] == ReadScore("psnr", "ok", 0.5, "", None, {})
     assert scores["b", 0] is FAILED
     assert dict(scores) == {("a", 0): scores["a", 0], ("b", 0): FAILED, ("c", 1): noted(0.25, "cut")}
     assert (len(scores), scores.numbers) == (3, {("a", 0): 0.5, ("c", 1): 0.25})
@@ -28,7 +28,7 @@ def test_a_number_reads_as_the_score_it_was() -> None:
 
 def test_the_last_score_of_a_place_stands() -> None:
     scores = Scores("psnr")
-    for score in (noted(0.1, "cut"), FAILED, Score("psnr", "ok", 0.5, "", None, {})):
+    for score in (noted(0.1, "cut"), FAILED, ReadScore("psnr", "ok", 0.5, "", None, {})):
         scores.add(("a", 0), score)
         assert dict(scores) == {("a", 0): score}
     scores.add(("a", 0), FAILED)

@@ -26,7 +26,7 @@ from vapbench.results.rows import Failure, Note, Status
 from vapbench.results.run import RunFolder
 from vapbench.running.context import FailureLimit, Settings
 from vapbench.running.plan import MetricSpec, RunPlan, plan_run
-from vapbench.running.run import Outcome, execute
+from vapbench.running.run import RunOutcome, execute
 
 Make = Callable[..., Case]
 
@@ -106,13 +106,13 @@ def run(
     seeds: Sequence[int] = (0,),
     metrics: Sequence[Any] = (),
     **changes: Any,
-) -> Outcome:
+) -> RunOutcome:
     settings = replace(Settings(device="cpu", max_failures=FailureLimit(100)), **changes)
     columns = [MetricSpec(metric, {}, ()) for metric in metrics]
     return execute(plan(method, cases, results, seeds), columns, settings, Watcher())
 
 
-def rows(outcome: Outcome) -> dict[str, Any]:
+def rows(outcome: RunOutcome) -> dict[str, Any]:
     return {row.case: row for row in outcome.plan.folder.current()}
 
 

@@ -24,7 +24,7 @@ from vapbench.results.run import RunFolder
 from vapbench.running.context import FailureLimit, Settings
 from vapbench.running.costs import estimate_plan, limit_calls
 from vapbench.running.plan import MetricSpec, columns
-from vapbench.running.run import Outcome, execute
+from vapbench.running.run import RunOutcome, execute
 from vapbench.running.score import ResultSink
 
 Make = Callable[..., Case]
@@ -44,7 +44,7 @@ def judged(endpoint: Endpoint, **parameters: Any) -> MetricSpec:
     return columns([f"semantic_alignment[judge]:model=m,base_url={endpoint.url}{text}"])[0]
 
 
-def run(cases: list[Case], results: Path, *wanted: MetricSpec, **changes: Any) -> Outcome:
+def run(cases: list[Case], results: Path, *wanted: MetricSpec, **changes: Any) -> RunOutcome:
     settings = Settings(device="cpu", **{"max_failures": FailureLimit(100), **changes})
     return execute(plan(Mover(), cases, results), wanted, settings, Watcher())
 

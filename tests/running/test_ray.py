@@ -29,7 +29,7 @@ from vapbench.running.plan import columns, plan_run
 from vapbench.running.ray.demand import to_generate, to_score
 from vapbench.running.ray.pool import _packed
 from vapbench.running.ray.workers import Generating, Scoring
-from vapbench.running.run import Outcome, choose, execute
+from vapbench.running.run import RunOutcome, choose, execute
 from vapbench.running.threads import OnRay
 
 try:
@@ -150,7 +150,7 @@ def run(
     seeds: tuple[int, ...] = (0,),
     seconds: float = 0,
     **changes: Any,
-) -> Outcome:
+) -> RunOutcome:
     marks = folder / "marks"
     method = resolve(f"{folder / 'method'}:marks={marks},seconds={seconds}")
     wanted = columns(["temporal_flickering", f"{folder / 'deadly.py'}:Deadly:marks={marks}"])
@@ -215,7 +215,7 @@ def test_rows_are_those_of_the_local_executor_whatever_kills_a_worker(
 def test_a_node_that_goes_takes_no_finished_row_with_it(cluster: Any, folder: Path, make_case: Make) -> None:
     cases = [make_case(number) for number in range(8)]
     node = started(lambda: cluster.add_node(num_cpus=1, object_store_memory=78 << 20))
-    outcome: list[Outcome] = []
+    outcome: list[RunOutcome] = []
     thread = threading.Thread(
         target=lambda: outcome.append(run(folder, cases, "ray", OnRay(cluster.address, 3), seconds=0.5))
     )

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from vapbench.cli.help import Entry, FirstScreen
+from vapbench.cli.help import FirstScreen, HelpEntry
 
 _INTERRUPTED = 130
 
@@ -27,26 +27,26 @@ _RUN, _LOOK, _COMPARE = "Run a method, or score videos you have", "Look", "Compa
 _PUBLISH, _STUDY, _PREPARE = "Publish", "Ask people", "Prepare and tidy"
 
 FirstScreen.entries = {
-    "run": Entry("run", _RUN, "Generate, score, report; resume."),
-    "score": Entry("score", _RUN, "Score a run, or videos you have."),
-    "generate": Entry("run", _RUN, "Generate videos, and score them later."),
-    "probe": Entry("probe", _RUN, "Measure what reference and caption each do to a method's videos."),
-    "plan": Entry("plan", _RUN, "Estimate device hours, wall time and storage."),
-    "power": Entry("power", _RUN, "Say what the smallest difference is that each task can show."),
-    "list": Entry("list", _LOOK, "List methods, metrics, tasks, suites or runs."),
-    "describe": Entry("describe", _LOOK, "Explain a method, metric, task or suite."),
-    "status": Entry("status", _LOOK, "Say how far runs are: progress, time left, failures by type."),
-    "show": Entry("report", _LOOK, "Write a page that plays every case."),
-    "report": Entry("report", _COMPARE, "Print tables of finished runs."),
-    "compare": Entry("tables", _COMPARE, "Is A better than B?"),
-    "table": Entry("tables", _COMPARE, "Write the table for the paper."),
-    "export": Entry("export", _COMPARE, "Write the scores that count now as one frame."),
-    "leaderboard": Entry("leaderboard", _PUBLISH, "Build the public board; check submissions to it."),
-    "study": Entry("study", _STUDY, "Run a human preference study."),
-    "check": Entry("check", _PREPARE, "Check what you declare, a metric, a judge, or official parity."),
-    "data": Entry("data", _PREPARE, "Prepare and verify suites; fetch metric weights."),
-    "train": Entry("train", _PREPARE, "Train checkpoints."),
-    "results": Entry("results", _PREPARE, "Merge, unlock, remove and tidy runs."),
+    "run": HelpEntry("run", _RUN, "Generate, score, report; resume."),
+    "score": HelpEntry("score", _RUN, "Score a run, or videos you have."),
+    "generate": HelpEntry("run", _RUN, "Generate videos, and score them later."),
+    "probe": HelpEntry("probe", _RUN, "Measure what reference and caption each do to a method's videos."),
+    "plan": HelpEntry("plan", _RUN, "Estimate device hours, wall time and storage."),
+    "power": HelpEntry("power", _RUN, "Say what the smallest difference is that each task can show."),
+    "list": HelpEntry("list", _LOOK, "List methods, metrics, tasks, suites or runs."),
+    "describe": HelpEntry("describe", _LOOK, "Explain a method, metric, task or suite."),
+    "status": HelpEntry("status", _LOOK, "Say how far runs are: progress, time left, failures by type."),
+    "show": HelpEntry("report", _LOOK, "Write a page that plays every case."),
+    "report": HelpEntry("report", _COMPARE, "Print tables of finished runs."),
+    "compare": HelpEntry("tables", _COMPARE, "Is A better than B?"),
+    "table": HelpEntry("tables", _COMPARE, "Write the table for the paper."),
+    "export": HelpEntry("export", _COMPARE, "Write the scores that count now as one frame."),
+    "leaderboard": HelpEntry("leaderboard", _PUBLISH, "Build the public board; check submissions to it."),
+    "study": HelpEntry("study", _STUDY, "Run a human preference study."),
+    "check": HelpEntry("check", _PREPARE, "Check what you declare, a metric, a judge, or official parity."),
+    "data": HelpEntry("data", _PREPARE, "Prepare and verify suites; fetch metric weights."),
+    "train": HelpEntry("train", _PREPARE, "Train checkpoints."),
+    "results": HelpEntry("results", _PREPARE, "Merge, unlock, remove and tidy runs."),
 }
 """The first screen, by what people do."""
 

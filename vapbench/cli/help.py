@@ -21,7 +21,7 @@ _ORDER = ("Arguments", WHAT, FOLDER, WHERE, LAYOUT, DEVICES, FAILURES, OUTPUT)
 
 
 @dataclass(frozen=True)
-class Entry:
+class HelpEntry:
     """A command of the first screen."""
 
     module: str
@@ -50,7 +50,7 @@ class Command(TyperCommand):
 class FirstScreen(TyperGroup):
     """The commands by what people do with them; each is imported when it is looked up, not when it is listed."""
 
-    entries: ClassVar[dict[str, Entry]] = {}
+    entries: ClassVar[dict[str, HelpEntry]] = {}
 
     def __init__(self, **attributes: Any) -> None:
         """Take Typer's attributes; the commands come from :attr:`entries`."""
@@ -75,7 +75,7 @@ class FirstScreen(TyperGroup):
 class _Imported(MutableMapping[str, Any]):
     """Name -> command, imported on first use."""
 
-    def __init__(self, entries: dict[str, Entry]) -> None:
+    def __init__(self, entries: dict[str, HelpEntry]) -> None:
         self._entries = entries
         self._made: dict[str, Any] = {}
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from vapbench.cli.dry_run import Described
-    from vapbench.running.estimate import Estimate, Machines, Rate
+    from vapbench.running.estimate import Machines, MethodEstimate, Rate
     from vapbench.running.plan import MetricSpec
 
 
@@ -110,7 +110,10 @@ def _paper_rows() -> list[str]:
 
 
 def _print(
-    described: Sequence[Described], estimates: Sequence[Estimate], machines: Machines, wanted: Sequence[MetricSpec]
+    described: Sequence[Described],
+    estimates: Sequence[MethodEstimate],
+    machines: Machines,
+    wanted: Sequence[MetricSpec],
 ) -> None:
     from vapbench.cli.dry_run import describe_columns, print_lines
 
@@ -141,7 +144,7 @@ def _warnings(one: Described, machines: Machines) -> list[str]:
     return ["  warning   offloading is slower than this, and nobody has measured by how much"] if slower else []
 
 
-def _lines(each: Estimate, machines: Machines) -> list[str]:
+def _lines(each: MethodEstimate, machines: Machines) -> list[str]:
     lines = [f"  time      {_rate(each.generating)}", f"  scoring   {_rate(each.scoring)}"]
     if each.device_hours is not None and each.wall_hours is not None:
         wall = f"{_hours(each.wall_hours)} on {machines}"
@@ -168,7 +171,7 @@ def _size(gigabytes: float) -> str:
     return f"{gigabytes:.3g} GB" if gigabytes >= 1 else f"{gigabytes * 1000:.3g} MB"
 
 
-def _print_json(machines: Machines, estimates: Sequence[Estimate]) -> None:
+def _print_json(machines: Machines, estimates: Sequence[MethodEstimate]) -> None:
     import json
     from dataclasses import asdict
 

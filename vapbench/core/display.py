@@ -19,7 +19,7 @@ _HDR = {16: "PQ", 18: "HLG"}
 
 
 @dataclass(frozen=True)
-class Shown:
+class DisplaySize:
     """How a player shows a frame: first with square pixels, then turned."""
 
     stored: tuple[int, int]
@@ -36,7 +36,7 @@ class Shown:
     """How light is coded, by ITU-T H.273."""
 
     @classmethod
-    def of(cls, frame: VideoFrame, stream: VideoStream) -> Shown:
+    def of(cls, frame: VideoFrame, stream: VideoStream) -> DisplaySize:
         """Read it from the first frame and its stream."""
         aspect = exact(stream.sample_aspect_ratio) or Fraction(1)
         square = round(frame.width * aspect)

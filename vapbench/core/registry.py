@@ -69,7 +69,7 @@ class Spec:
 
 
 @dataclass(frozen=True)
-class Entry:
+class Registered:
     """Something that can be asked for by name, not yet imported."""
 
     name: str
@@ -93,7 +93,7 @@ class Entry:
             return load_attribute(importlib.import_module(module), attribute, self.origin)
 
 
-Found = TypeVar("Found", bound=Entry)
+Found = TypeVar("Found", bound=Registered)
 
 
 class Registry:
@@ -104,12 +104,12 @@ class Registry:
         self.kind = kind
         self._builtin = builtin
 
-    def __iter__(self) -> Iterator[Entry]:
+    def __iter__(self) -> Iterator[Registered]:
         """Every entry, built-in ones first, without importing any."""
-        yield from (Entry(name, target, "built in") for name, target in self._builtin.items())
+        yield from (Registered(name, target, "built in") for name, target in self._builtin.items())
         yield from plugins(self.kind)
 
-    def find(self, name: str) -> Entry:
+    def find(self, name: str) -> Registered:
         """Look a name up.
 
         Raises:
@@ -118,10 +118,10 @@ class Registry:
         return the_one(self.kind, name, list(self))
 
 
-def plugins(kind: str) -> Iterator[Entry]:
+def plugins(kind: str) -> Iterator[Registered]:
     """What installed packages add of a kind; nothing is imported."""
     for point in entry_points(group=f"vapbench.{kind}s"):
-        yield Entry(point.name, point.value, point.dist.name if point.dist else "entry point", point)
+        yield Registered(point.name, point.value, point.dist.name if point.dist else "entry point", point)
 
 
 def the_one(kind: str, name: str, known: Sequence[Found], hint: str = "") -> Found:

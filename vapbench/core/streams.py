@@ -18,7 +18,7 @@ import numpy as np
 
 from vapbench.core.clip import Frames
 from vapbench.core.containers import IMAGES, Kind, check_header, check_whole, is_still, kind_of, stated_seconds
-from vapbench.core.display import Shown, exact
+from vapbench.core.display import DisplaySize, exact
 from vapbench.core.limits import MOST_PIXELS, ByteBudget, Claims, check_claims
 from vapbench.core.mistaken import what_it_is
 from vapbench.errors import DataError, ErrorKind
@@ -91,14 +91,14 @@ def first_picture(path: Path) -> Frames:
             raise _damaged(path, 0, stream.frames) from error
 
 
-def _first(path: Path, container: InputContainer, stream: VideoStream) -> tuple[Shown, VideoFrame]:
+def _first(path: Path, container: InputContainer, stream: VideoStream) -> tuple[DisplaySize, VideoFrame]:
     try:
         frame = next(container.decode(stream), None)
     except _av_errors() as error:
         raise _damaged(path, 0, stream.frames) from error
     if frame is None:
         raise _empty(path)
-    shown = Shown.of(frame, stream)
+    shown = DisplaySize.of(frame, stream)
     ByteBudget(path).spend(shown.width, shown.height)
     if frame.is_corrupt:
         raise _damaged(path, 0, stream.frames)
@@ -144,7 +144,7 @@ def decode_stream(path: Path, take: Callable[[Frames], object] | None) -> VideoI
             for packet in _packets(container, stream, count):
                 count.add_packet(packet, stream.codec_context.name)
                 for frame in packet.decode():
-                    shown = Shown.of(frame, stream)
+                    shown = DisplaySize.of(frame, stream)
                     budget.spend(shown.width, shown.height)
                     if count.add_frame(frame) == 1:
                         notes += shown.notes()

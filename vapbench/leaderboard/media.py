@@ -29,7 +29,7 @@ ELSEWHERE = "No video of it is kept here."
 
 
 @dataclass(frozen=True)
-class Clip:
+class SiteClip:
     """One picture on a page, or why there is none."""
 
     label: str
@@ -88,13 +88,13 @@ class MediaFiles:
                     if media is not None and media.path.is_file():
                         self.drawn |= dict.fromkeys((media.sha256, media.identity, hashes[role]), media.path)
 
-    def output(self, entry: Entry, row: GenerationRow | None, label: str, note: str = "", page: str = "") -> Clip:
+    def output(self, entry: Entry, row: GenerationRow | None, label: str, note: str = "", page: str = "") -> SiteClip:
         """The video of a generation."""
         if row is None:
-            return Clip(label, "none", why="Not generated yet.", note=note, page=page)
+            return SiteClip(label, "none", why="Not generated yet.", note=note, page=page)
         if row.status != "ok":
             why = explain(row.attempts[-1] if row.attempts else None) if row.status == "failed" else row.note
-            return Clip(label, "none", why=f"{row.status.capitalize()}: {why}", note=note, page=page)
+            return SiteClip(label, "none", why=f"{row.status.capitalize()}: {why}", note=note, page=page)
         folder = entry.run.folder.path
         if folder not in self.folders:
             self.folders[folder] = self.wanted and entry.run.folder.videos.is_dir()
@@ -113,10 +113,10 @@ class MediaFiles:
                 path, sha256 = self.again[row.key]
                 self.outputs[key], other = self._video(path, sha256), sha256 != row.sha256
         if source := self.outputs.get(key, ""):
-            return Clip(label, "video", source, note=note, page=page, poster=self.posters[source], again=other)
-        return Clip(label, "none", why=ELSEWHERE, note=note, page=page)
+            return SiteClip(label, "video", source, note=note, page=page, poster=self.posters[source], again=other)
+        return SiteClip(label, "none", why=ELSEWHERE, note=note, page=page)
 
-    def given(self, entry: Entry, planned: PlannedCase, role: FileRole, label: str) -> Clip:
+    def given(self, entry: Entry, planned: PlannedCase, role: FileRole, label: str) -> SiteClip:
         """A reference, first frame or ground truth. Paths in submissions are never followed."""
         path = expand(planned.media or "") / (planned.file(role) or "")
         if not path.is_file():
@@ -124,16 +124,16 @@ class MediaFiles:
         trusted = self.wanted and entry.submission is None and planned.file(role)
         moves = path.is_dir() or is_clip(path)
         if not trusted or not path.exists() or not (moves or kind_of(path) in IMAGES):
-            return Clip(label, "none", why=ELSEWHERE)
+            return SiteClip(label, "none", why=ELSEWHERE)
         if not moves:
-            return Clip(label, "image", self._add(path, self._hash(path)))
+            return SiteClip(label, "image", self._add(path, self._hash(path)))
         if role == "image":
             # A video counts by its first frame; showing the video would show the answer.
             frame = f"media/{self._hash(path)[:24]}-first.png"
             self.first_frames[frame] = path
-            return Clip(label, "image", frame)
+            return SiteClip(label, "image", frame)
         source = self._video(path, self._hash(path))
-        return Clip(label, "video", source, poster=self.posters[source])
+        return SiteClip(label, "video", source, poster=self.posters[source])
 
     def _hash(self, path: Path) -> str:
         if path not in self.hashes:

@@ -21,7 +21,7 @@ from vapbench.leaderboard.boards import BADGES, Board, Entry, LeftOut, headline
 from vapbench.leaderboard.card import SIZE
 from vapbench.leaderboard.changelog import Change
 from vapbench.leaderboard.charts import by_category, by_condition, human, plot_of
-from vapbench.leaderboard.media import ELSEWHERE, Clip, MediaFiles
+from vapbench.leaderboard.media import ELSEWHERE, MediaFiles, SiteClip
 from vapbench.leaderboard.metric_views import metric_view
 from vapbench.leaderboard.rendering import asset, embedded, environment, policy
 from vapbench.leaderboard.samples import GIVEN, samples_of
@@ -197,7 +197,7 @@ def _metric_pages(site: Site, board: Board) -> None:
 
 
 def _case_pages(site: Site, board: Board) -> None:
-    conditions: dict[str, list[tuple[str, str, str, Clip]]] = {}
+    conditions: dict[str, list[tuple[str, str, str, SiteClip]]] = {}
     filmed: list[tuple[str, str, str]] = []
     for case, planner in board.cases.items():
         planned = planner.run.cases()[case]
@@ -233,7 +233,7 @@ def _case_pages(site: Site, board: Board) -> None:
     )
 
 
-def _clips(site: Site, board: Board, case: str, planner: Entry, planned: PlannedCase) -> Iterator[Clip]:
+def _clips(site: Site, board: Board, case: str, planner: Entry, planned: PlannedCase) -> Iterator[SiteClip]:
     for role, label in GIVEN.items():
         if planned.file(role):
             yield site.media.given(planner, planned, role, label)

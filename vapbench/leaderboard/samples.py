@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from vapbench.leaderboard.addresses import case_page
 from vapbench.leaderboard.boards import Board
-from vapbench.leaderboard.media import Clip, MediaFiles
+from vapbench.leaderboard.media import MediaFiles, SiteClip
 from vapbench.leaderboard.views import Group
 from vapbench.report.model import TableModel
 from vapbench.results.manifest import FileRole
@@ -23,7 +23,7 @@ class Sample:
 
     condition: str
     page: str
-    clips: Sequence[Clip]
+    clips: Sequence[SiteClip]
 
 
 def samples_of(media: MediaFiles, board: Board, table: TableModel, groups: Sequence[Group]) -> Iterator[Sample]:

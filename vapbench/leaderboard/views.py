@@ -11,7 +11,7 @@ from vapbench.leaderboard.studies import Compared, Study
 from vapbench.report.model import Cell, TableModel
 from vapbench.report.read.columns import Column
 from vapbench.report.read.facts import Fact, facts_of
-from vapbench.report.read.probes import Interval, Probe
+from vapbench.report.read.probes import Probe, ProbeInterval
 from vapbench.report.read.run_summary import explain
 from vapbench.report.render.terminal import rank_text
 from vapbench.report.tables.breakdown import breakdown
@@ -226,7 +226,7 @@ def probes_of(board: Board, entry: Entry) -> list[ProbeView]:
     return found
 
 
-def _mean_and_ends(column: Column, found: Interval | None) -> tuple[str, str]:
+def _mean_and_ends(column: Column, found: ProbeInterval | None) -> tuple[str, str]:
     if found is None:
         return ABSENT, ""
     ends = "" if found.low is None or found.high is None else f"{column.text(found.low)} to {column.text(found.high)}"

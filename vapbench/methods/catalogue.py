@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vapbench.core.registry import Entry, load_attribute, load_module, plugins, the_one
+from vapbench.core.registry import Registered, load_attribute, load_module, plugins, the_one
 from vapbench.errors import ErrorKind, UsageError
 from vapbench.files.atomic import expand
 from vapbench.files.resources import resource
@@ -17,7 +17,7 @@ _BUILT_IN = Path(__file__).parent / "cards"
 
 
 @dataclass(frozen=True)
-class MethodEntry(Entry):
+class MethodEntry(Registered):
     """A method that can be asked for by name, not yet imported."""
 
     card: Card | None = None

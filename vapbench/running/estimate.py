@@ -60,7 +60,7 @@ class Rate:
 
 
 @dataclass(frozen=True)
-class Estimate:
+class MethodEstimate:
     """What one method takes."""
 
     name: str
@@ -77,7 +77,7 @@ class Estimate:
     weights_gb: float
 
 
-def estimate(work: Work, columns: Sequence[str], machines: Machines, earlier: Sequence[RunFolder]) -> Estimate:
+def estimate(work: Work, columns: Sequence[str], machines: Machines, earlier: Sequence[RunFolder]) -> MethodEstimate:
     """Estimate one method's run.
 
     Args:
@@ -101,7 +101,7 @@ def estimate(work: Work, columns: Sequence[str], machines: Machines, earlier: Se
         wall = (rounds * max(each, scored) + (min(each, scored) if rounds else 0)) / 3600
     size, storage = _bytes_a_video(rows, work)
     kept = size + _ROW_BYTES + _SCORE_BYTES * len(columns)
-    return Estimate(
+    return MethodEstimate(
         name=work.method.method.name,
         videos=work.videos,
         generating=generating,

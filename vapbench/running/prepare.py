@@ -24,7 +24,7 @@ from vapbench.running.context import Progress, Settings
 from vapbench.running.costs import limit_calls
 from vapbench.running.device import torch_device
 from vapbench.running.plan import MetricSpec, RunPlan, columns, plan_run
-from vapbench.running.run import Outcome, Selection, choose, columns_for, execute, open_folder, rescore
+from vapbench.running.run import RunOutcome, Selection, choose, columns_for, execute, open_folder, rescore
 from vapbench.running.score_sets import score_run
 from vapbench.running.shards import Shard
 from vapbench.suites import find_suite
@@ -91,7 +91,7 @@ class PreparedRun:
     sets: Mapping[str, tuple[SetMetric, dict[str, Any]]] = field(default_factory=dict)
     """Metrics of the whole set with their parameters, by what was written."""
 
-    def execute(self, settings: Settings, progress: Progress) -> Outcome:
+    def execute(self, settings: Settings, progress: Progress) -> RunOutcome:
         """Do what the run lacks; see :func:`~vapbench.running.run.execute` and :func:`~vapbench.running.run.rescore`.
 
         Raises:

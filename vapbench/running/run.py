@@ -57,7 +57,7 @@ class Selection:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RunOutcome:
     """What came of one run."""
 
     folder: RunFolder
@@ -171,7 +171,7 @@ def execute(
     columns: Sequence[MetricSpec],
     settings: Settings,
     progress: Progress,
-) -> Outcome:
+) -> RunOutcome:
     """Generate and score what the run folder lacks.
 
     A finished run writes nothing.
@@ -185,7 +185,7 @@ def execute(
         _check_or_set_aside(plan, settings)
     if plan.folder.manifest_path.exists():
         _refuse_another_folder(plan)
-    outcome = Outcome(plan.folder, plan, Counts(), Counts())
+    outcome = RunOutcome(plan.folder, plan, Counts(), Counts())
     if _finished(plan, columns, settings, outcome):
         settings.max_case_failures.check(outcome.generated, "case")
         settings.max_failures.check(outcome.scored, "score")
@@ -205,7 +205,7 @@ def _work(
     columns: Sequence[MetricSpec],
     settings: Settings,
     progress: Progress,
-    outcome: Outcome,
+    outcome: RunOutcome,
 ) -> None:
     ray = _ray(settings)
     with sigterm_interrupts(), RunWriter(plan.folder) as writer:
@@ -274,7 +274,7 @@ def _withdraw(folder: RunFolder) -> None:
 
 def rescore(
     folder: RunFolder, selection: Selection, columns: Sequence[MetricSpec], settings: Settings, progress: Progress
-) -> Outcome:
+) -> RunOutcome:
     """Score the videos of an existing run; no method is loaded.
 
     Raises:
@@ -298,14 +298,14 @@ def rescore(
     if not (todo.jobs or todo.restored):
         kept = Counts(total=todo.kept, kept=todo.kept, kept_failed=todo.kept_failed)
         settings.max_failures.check(kept, "score")
-        return Outcome(folder, None, Counts(), kept)
+        return RunOutcome(folder, None, Counts(), kept)
     ray = _ray(settings)
     with sigterm_interrupts(), RunWriter(folder) as writer:
         context = RunContext(folder, cases, columns, writer, settings, progress)
         record = session(settings.argv, settings.device) | _versions(selection.suite.version)
         writer.begin(manifest.document["identity"], {}, record, _shown(columns))
         _run_stages(context, ray)
-    return Outcome(folder, None, context.generated, context.scored)
+    return RunOutcome(folder, None, context.generated, context.scored)
 
 
 def _check_or_set_aside(plan: RunPlan, settings: Settings) -> None:
@@ -364,7 +364,7 @@ def _finished(
     plan: RunPlan,
     columns: Sequence[MetricSpec],
     settings: Settings,
-    outcome: Outcome,
+    outcome: RunOutcome,
 ) -> bool:
     """Whether nothing is left to do or to record; fills the outcome's counts with what is kept."""
     if not plan.folder.manifest_path.exists():

@@ -16,7 +16,7 @@ from vapbench.report.page.parts import Part, parts_of
 from vapbench.report.read.case_notes import texts_of
 from vapbench.report.read.columns import Column
 from vapbench.report.read.remarks import remarks_on
-from vapbench.report.read.run_summary import ColumnKey, Outcome, RunSummary, State, explain
+from vapbench.report.read.run_summary import CaseOutcome, ColumnKey, RunSummary, State, explain
 from vapbench.results.manifest import FileRole, PlannedCase
 from vapbench.results.rows import GenerationRow
 
@@ -200,7 +200,9 @@ def _size(run: RunSummary, rows: Iterable[GenerationRow]) -> VideoInfo | None:
     return VideoInfo(0, 0.0, 720, 480)
 
 
-def _score(run: RunSummary, column: Column, key: ColumnKey, case: str, outcomes: Mapping[str, Outcome]) -> CaseScore:
+def _score(
+    run: RunSummary, column: Column, key: ColumnKey, case: str, outcomes: Mapping[str, CaseOutcome]
+) -> CaseScore:
     outcome, values = outcomes[case], _values(outcomes.values())
     rows = run.generations.get(case, ())
     seeds = tuple(_seed(column, row.seed, each) for row, each in zip(rows, run.outcomes(key, case), strict=True))
@@ -216,7 +218,7 @@ def _score(run: RunSummary, column: Column, key: ColumnKey, case: str, outcomes:
     )
 
 
-def _seed(column: Column, seed: int, outcome: Outcome) -> SeedScore:
+def _seed(column: Column, seed: int, outcome: CaseOutcome) -> SeedScore:
     row = outcome.row
     failure = row.failure if row else None
     return SeedScore(
@@ -245,5 +247,5 @@ def _position(value: float, low: float, high: float) -> float:
     return round(2 + 96 * (value - low) / (high - low), 1)
 
 
-def _values(outcomes: Iterable[Outcome]) -> list[float]:
+def _values(outcomes: Iterable[CaseOutcome]) -> list[float]:
     return [outcome.value for outcome in outcomes if outcome.value is not None]

@@ -13,7 +13,7 @@ from vapbench.report.read.run_summary import ColumnKey, RunSummary, State
 
 
 @dataclass(frozen=True)
-class Score:
+class ShownScore:
     """What one run scores in one column."""
 
     state: State
@@ -22,11 +22,11 @@ class Score:
 
 
 @dataclass(frozen=True)
-class Made:
+class RunOnCase:
     """What one run made of a case."""
 
     label: str
-    scores: tuple[Score, ...]
+    scores: tuple[ShownScore, ...]
     notes: tuple[str, ...]
     """What it cost, what a reader of its scores must know, and why it failed."""
 
@@ -37,7 +37,7 @@ class SharedCase:
 
     card: CaseCard
     """What is the same for all of them; its panels are the given ones and each run's outputs."""
-    made: tuple[Made, ...]
+    made: tuple[RunOnCase, ...]
     values: tuple[float | None, ...]
     """What cases are sorted by, as :func:`orders` names it."""
 
@@ -101,9 +101,9 @@ def _panels(cards: Mapping[str, CaseCard]) -> tuple[Panel, ...]:
     return (*before, *outputs, *(panel for panel in given if panel.label == "Ground truth"))
 
 
-def _made(label: str, card: CaseCard) -> Made:
-    scores = tuple(Score(score.state, score.text, score.note) for score in card.scores)
-    return Made(label, scores, (*card.generation, *card.remarks))
+def _made(label: str, card: CaseCard) -> RunOnCase:
+    scores = tuple(ShownScore(score.state, score.text, score.note) for score in card.scores)
+    return RunOnCase(label, scores, (*card.generation, *card.remarks))
 
 
 def _spread(values: Sequence[float | None]) -> float | None:

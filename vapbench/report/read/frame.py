@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from vapbench.report.read.columns import rows_of
-from vapbench.report.read.run_summary import Outcome, RunSummary, condition_of
+from vapbench.report.read.run_summary import CaseOutcome, RunSummary, condition_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,7 +28,7 @@ SCHEMA: dict[str, tuple[str, str]] = {
     "reason": ("string", "why there is no score, or the metric's note"),
 }
 """Column -> pandas type and meaning; ``vapbench export`` writes the same."""
-NOT_GENERATED = Outcome("missing", reason="not generated yet")
+NOT_GENERATED = CaseOutcome("missing", reason="not generated yet")
 
 
 def frame_of(runs: Sequence[RunSummary]) -> pd.DataFrame:

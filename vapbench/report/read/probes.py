@@ -25,7 +25,7 @@ class _Read(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
 
-class Interval(_Read):
+class ProbeInterval(_Read):
     """A mean with its 95 % interval."""
 
     mean: float
@@ -35,13 +35,13 @@ class Interval(_Read):
     clusters: int
 
 
-class Effect(_Read):
+class ProbeEffect(_Read):
     """What one thing causes."""
 
     name: str
     title: str
     formula: str
-    difference: Interval | None
+    difference: ProbeInterval | None
     said: str
     """What it says of the method; empty for an interaction."""
 
@@ -51,7 +51,7 @@ class Summary(_Read):
 
     title: str
     """What was shown."""
-    score: Interval | None
+    score: ProbeInterval | None
     total: int
     unchanged: int
     compared: int
@@ -63,9 +63,9 @@ class Probed(_Read):
     method: str
     identity: Mapping[str, Any]
     cells: tuple[Summary, ...]
-    effects: tuple[Effect, ...]
+    effects: tuple[ProbeEffect, ...]
 
-    def effect(self, name: str) -> Interval | None:
+    def effect(self, name: str) -> ProbeInterval | None:
         """The difference of one effect."""
         return next((effect.difference for effect in self.effects if effect.name == name), None)
 

@@ -16,7 +16,7 @@ from typing import Literal
 from vapbench.errors import in_one_line
 from vapbench.files.atomic import canonical_json
 from vapbench.metrics.base import CAPTION_CUT
-from vapbench.report.read.scores import NOTHING, Place, Score, Scores
+from vapbench.report.read.scores import NOTHING, Place, ReadScore, Scores
 from vapbench.results.keys import needed_sha256
 from vapbench.results.manifest import Identity, Manifest, PlannedCase
 from vapbench.results.rows import Failure, GenerationRow, ScoreRow, uncollected
@@ -73,7 +73,7 @@ class Why:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class CaseOutcome:
     """What one metric says of one case, or of one seed of it."""
 
     state: State
@@ -81,7 +81,7 @@ class Outcome:
     """The score in the metric's own unit; a number exactly where the state is ``scored``."""
     reason: str = ""
     """Why there is no number; for a scored case, the metric's note."""
-    row: Score | None = None
+    row: ReadScore | None = None
     """What is behind it; None for a case of several seeds, and where nothing was scored."""
 
 
@@ -160,9 +160,9 @@ class RunSummary:
             if state == wanted
         )
 
-    def outcomes(self, column: ColumnKey, case: str) -> list[Outcome]:
+    def outcomes(self, column: ColumnKey, case: str) -> list[CaseOutcome]:
         """What ``column`` says of each seed of ``case``, in the order of :attr:`generations`."""
-        rows: Mapping[Place, Score] = self.scores.get(column, {})
+        rows: Mapping[Place, ReadScore] = self.scores.get(column, {})
         lacking = "not scored yet" if column in self.scores else "not scored with this metric"
         return [_outcome(made, rows.get((case, made.seed)), lacking) for made in self.generations.get(case, ())]
 
@@ -194,7 +194,7 @@ class RunSummary:
         """Whether every score of a column is 1 or 0, as of a metric that says yes or no."""
         return column not in self.scores or {*self.scores[column].numbers.values()} <= {0, 1}
 
-    def outcome(self, column: ColumnKey, case: str) -> Outcome:
+    def outcome(self, column: ColumnKey, case: str) -> CaseOutcome:
         """What ``column`` says of ``case``: the mean over its seeds.
 
         A case counts as scored only when all its seeds are. A mean over the seeds that happened to survive
@@ -204,16 +204,16 @@ class RunSummary:
         if not seeds or self._planned_seeds(case) - {made.seed for made in self.generations[case]}:
             # A seed that failed says more than one that is still to come.
             failed = (outcome for outcome in seeds if outcome.state == "failed")
-            return next(failed, Outcome("missing", reason="not generated yet"))
+            return next(failed, CaseOutcome("missing", reason="not generated yet"))
         if len(seeds) == 1:
             return seeds[0]
         for state in ("failed", "missing", "unscored"):
             for outcome in seeds:
                 if outcome.state == state:
-                    return Outcome(state, reason=outcome.reason)
+                    return CaseOutcome(state, reason=outcome.reason)
         values = [(case, outcome.value) for outcome in seeds if outcome.value is not None]
         notes = dict.fromkeys(outcome.reason for outcome in seeds if outcome.reason)
-        return Outcome("scored", mean_within(values)[case], "; ".join(notes))
+        return CaseOutcome("scored", mean_within(values)[case], "; ".join(notes))
 
     @cached_property
     def _by_task(self) -> dict[str | None, dict[str, PlannedCase]]:
@@ -329,10 +329,10 @@ def _add_standing(
     scores.update({key: column for key, column in found.items() if column})
 
 
-def _told(row: ScoreRow, parts: bool) -> Score:
+def _told(row: ScoreRow, parts: bool) -> ReadScore:
     # Rows of before notes had a kind say how much of a caption was lost among their parts.
     kind = row.kind or (CAPTION_CUT if row.parts.get("tokens_dropped") else "")
-    return Score(row.metric, row.status, row.value, row.note, row.failure, row.parts if parts else NOTHING, kind)
+    return ReadScore(row.metric, row.status, row.value, row.note, row.failure, row.parts if parts else NOTHING, kind)
 
 
 class _Dependencies:
@@ -365,15 +365,15 @@ def _needed(hashes: tuple[tuple[str, str], ...]) -> str:
     return needed_sha256([need for need, _ in hashes], dict(hashes))
 
 
-def _outcome(made: GenerationRow, score: Score | None, lacking: str = "not scored yet") -> Outcome:
+def _outcome(made: GenerationRow, score: ReadScore | None, lacking: str = "not scored yet") -> CaseOutcome:
     if made.status == "failed":
-        return Outcome("failed", reason=explain(made.attempts[-1] if made.attempts else None))
+        return CaseOutcome("failed", reason=explain(made.attempts[-1] if made.attempts else None))
     if made.status == "unscored":
-        return Outcome("unscored", reason=made.note or "the method does not apply")
+        return CaseOutcome("unscored", reason=made.note or "the method does not apply")
     if score is None:
-        return Outcome("missing", reason=lacking)
+        return CaseOutcome("missing", reason=lacking)
     if score.status == "failed":
-        return Outcome("failed", reason=explain(score.failure), row=score)
+        return CaseOutcome("failed", reason=explain(score.failure), row=score)
     if score.status == "unscored" or score.value is None:
-        return Outcome("unscored", reason=score.note or "the metric does not apply", row=score)
-    return Outcome("scored", float(score.value), score.note, score)
+        return CaseOutcome("unscored", reason=score.note or "the metric does not apply", row=score)
+    return CaseOutcome("scored", float(score.value), score.note, score)

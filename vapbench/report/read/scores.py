@@ -14,7 +14,7 @@ Place = tuple[str, int]
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
-class Score(NamedTuple):
+class ReadScore(NamedTuple):
     """What a report needs of a score's row."""
 
     metric: str
@@ -29,7 +29,7 @@ class Score(NamedTuple):
     """What the note says, in words that are the same for every case."""
 
 
-class Scores(Mapping[Place, Score]):
+class Scores(Mapping[Place, ReadScore]):
     """The scores of one column of a run. Most are a number and nothing else, and are kept as one."""
 
     def __init__(self, metric: str) -> None:
@@ -37,7 +37,7 @@ class Scores(Mapping[Place, Score]):
         self.metric = metric
         self.numbers: dict[Place, float] = {}
         """The value of every score that has one."""
-        self._told: dict[Place, Score] = {}
+        self._told: dict[Place, ReadScore] = {}
         """Every score that has no number, or says more than it."""
 
     def add_number(self, place: Place, value: float) -> None:
@@ -46,7 +46,7 @@ class Scores(Mapping[Place, Score]):
         if self._told:
             self._told.pop(place, None)
 
-    def add(self, place: Place, score: Score) -> None:
+    def add(self, place: Place, score: ReadScore) -> None:
         """Add a score; it replaces one of its place."""
         if score.value is not None and not (score.note or score.kind or score.parts):
             self.add_number(place, score.value)
@@ -57,10 +57,10 @@ class Scores(Mapping[Place, Score]):
         else:
             self.numbers.pop(place, None)
 
-    def __getitem__(self, place: Place) -> Score:
+    def __getitem__(self, place: Place) -> ReadScore:
         if place in self._told:
             return self._told[place]
-        return Score(self.metric, "ok", self.numbers[place], "", None, NOTHING)
+        return ReadScore(self.metric, "ok", self.numbers[place], "", None, NOTHING)
 
     def __iter__(self) -> Iterator[Place]:
         yield from self.numbers

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from html import escape
 
-from vapbench.report.tables.grid import Entry, Grid, Line
+from vapbench.report.tables.grid import Grid, Line, PrintedCell
 
 
 def to_html(grid: Grid) -> str:
@@ -40,7 +40,7 @@ def _line(line: Line, counts: bool) -> str:
     return f'<tr><th scope="row">{escape(line.label)}</th>{cells}{count}</tr>'
 
 
-def _entry(entry: Entry) -> str:
+def _entry(entry: PrintedCell) -> str:
     text = escape(entry.text)
     text = f"<strong>{text}</strong>" if entry.best else f"<u>{text}</u>" if entry.second else text
     text += "<sup>\N{DAGGER}</sup>" if entry.dagger else ""

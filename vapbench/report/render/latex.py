@@ -12,7 +12,7 @@ from itertools import product
 
 from vapbench.report.model import Footer
 from vapbench.report.render.tex import BOLD, escape, paragraph, width, wrap
-from vapbench.report.tables.grid import Entry, Grid, Header, Line
+from vapbench.report.tables.grid import Grid, Header, Line, PrintedCell
 from vapbench.report.tables.layout import WIDTHS, Notes
 
 _POINTS = 72.27
@@ -233,16 +233,16 @@ def _head(header: Header, body: float, size: float) -> list[str]:
     return [*lines[:-1], f"{lines[-1]} {header.arrow}".strip()]
 
 
-def _number(entry: Entry) -> str:
+def _number(entry: PrintedCell) -> str:
     text = escape(entry.text)
     return rf"\textbf{{{text}}}" if entry.best else rf"\underline{{{text}}}" if entry.second else text
 
 
-def _marks(entry: Entry) -> str:
+def _marks(entry: PrintedCell) -> str:
     return ",".join([*(["\N{DAGGER}"] if entry.dagger else []), *([str(entry.note)] if entry.note else [])])
 
 
-def _beside(entry: Entry) -> str:
+def _beside(entry: PrintedCell) -> str:
     """What stands beside a number, in a column of its own, so that numbers stay in line."""
     marks = [*([r"\dagger"] if entry.dagger else []), *([str(entry.note)] if entry.note else [])]
     text = f"$^{{{','.join(marks)}}}$" if marks else ""

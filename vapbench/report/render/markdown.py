@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vapbench.files.text import in_a_row
-from vapbench.report.tables.grid import Entry, Grid, Line
+from vapbench.report.tables.grid import Grid, Line, PrintedCell
 
 # Not every Markdown knows a backslash before these three.
 _ESCAPED = {character: f"\\{character}" for character in "\\`*_[]>#|"} | {"<": "&lt;", "&": "&amp;", "~": "&#126;"}
@@ -36,7 +36,7 @@ def _cells(line: Line, counts: bool) -> list[str]:
     return [escape(line.label), *map(_entry, line.entries), *([line.count] if counts else [])]
 
 
-def _entry(entry: Entry) -> str:
+def _entry(entry: PrintedCell) -> str:
     text = f"**{entry.text}**" if entry.best else f"<u>{entry.text}</u>" if entry.second else entry.text
     text += "\N{DAGGER}" if entry.dagger else ""
     text += f"<sup>{entry.note}</sup>" if entry.note else ""

@@ -8,7 +8,7 @@ from dataclasses import replace
 from vapbench.files.text import counted
 from vapbench.report.model import Cell, Footer, TableModel
 from vapbench.report.read.columns import rows_of
-from vapbench.report.read.probes import EFFECT, Interval, Probe, read_probes
+from vapbench.report.read.probes import EFFECT, Probe, ProbeInterval, read_probes
 from vapbench.report.read.run_summary import RunSummary
 
 _LACKING = Cell(None, None, None, 0, 0, reason="not probed: vapbench probe")
@@ -52,7 +52,7 @@ def with_effects(
         runs: label -> the run.
         probes: label -> probes of the table's task, or of a part of it.
     """
-    found: dict[tuple[str, ...], tuple[Probe, dict[str, Interval]]] = {}
+    found: dict[tuple[str, ...], tuple[Probe, dict[str, ProbeInterval]]] = {}
     for label, run in runs.items():
         for probe in probes.get(label, ()):
             if (probed := probe.of(run)) and (difference := probed.effect("reference")):
@@ -68,7 +68,7 @@ def _fits(probe: Probe, model: TableModel, run: RunSummary) -> bool:
     return probe.task == model.task or (bool(cases) and cases < set(model.conditions))
 
 
-def _with_effect(table: TableModel, probe: Probe, differences: Mapping[str, Interval]) -> TableModel:
+def _with_effect(table: TableModel, probe: Probe, differences: Mapping[str, ProbeInterval]) -> TableModel:
     part = "" if probe.task == table.task else probe.task
     column = probe.effect_column
     column = replace(column, title=f"{column.title}, {part}" if part else column.title)
@@ -109,7 +109,7 @@ def _same(table: TableModel, probe: Probe) -> int | None:
     return None
 
 
-def _cell(found: Interval | None) -> Cell:
+def _cell(found: ProbeInterval | None) -> Cell:
     if found is None:
         return _LACKING
     return Cell(found.mean, found.low, found.high, found.n, found.n, conditions=found.clusters)

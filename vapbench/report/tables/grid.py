@@ -22,7 +22,7 @@ ABSENT = "\N{EN DASH}"
 
 
 @dataclass(frozen=True)
-class Entry:
+class PrintedCell:
     """One printed cell."""
 
     text: str
@@ -43,7 +43,7 @@ class Line:
     """One method."""
 
     label: str
-    entries: tuple[Entry, ...]
+    entries: tuple[PrintedCell, ...]
     count: str
     """``48/48``; empty for published rows."""
 
@@ -104,7 +104,7 @@ def grid_of(model: TableModel, layout: Layout) -> Grid:
     )
 
 
-def _footers(model: TableModel, layout: Layout, entries: Sequence[Entry]) -> Iterator[Footer]:
+def _footers(model: TableModel, layout: Layout, entries: Sequence[PrintedCell]) -> Iterator[Footer]:
     """Lines below the table, what a reader asks for last at the end; none explains what is not printed."""
     if model.conditions:
         yield Footer(
@@ -131,14 +131,14 @@ def _footers(model: TableModel, layout: Layout, entries: Sequence[Entry]) -> Ite
 
 def _entries(
     model: TableModel, number: int, layout: Layout, marks: Sequence[Marks], notes: dict[str, int]
-) -> Iterator[Entry]:
+) -> Iterator[PrintedCell]:
     for index, column in enumerate(model.columns):
         cell = model.cells[number][index]
         if cell.mean is None:
-            yield Entry(ABSENT, note=_note(cell, notes))
+            yield PrintedCell(ABSENT, note=_note(cell, notes))
             continue
         versus = cell.versus
-        yield Entry(
+        yield PrintedCell(
             column.text(cell.mean),
             interval=" ".join(filter(None, _beside(column, cell, layout))),
             difference=_signed(column, versus.difference) if versus and layout.style == "ablation" else "",

@@ -26,7 +26,7 @@ from vapbench.running.pending import ScoreJob, ScoresOnDisk, pending, scorable
 from vapbench.running.plan import Job, MetricSpec, RunPlan
 from vapbench.running.ray.demand import memory_gb, to_generate, to_score
 from vapbench.running.ray.pool import Pool, run_pools
-from vapbench.running.ray.workers import Generating, Made, Scoring, ToScore
+from vapbench.running.ray.workers import Generating, MadeVideo, Scoring, ToScore
 from vapbench.running.score import Scorer, by_place, score_waiting
 from vapbench.running.threads import INTERRUPTED, OnRay, finish_case_on_interrupt
 
@@ -93,7 +93,7 @@ class RayExecutor:
             context.writer.append(row)
         return todo.jobs
 
-    def _videos_pool(self, handler: _Videos, plan: RunPlan, progress: Progress) -> Pool[Job, Made]:
+    def _videos_pool(self, handler: _Videos, plan: RunPlan, progress: Progress) -> Pool[Job, MadeVideo]:
         method, needed = plan.method.method, memory_gb(plan.method, plan.suite)
         if self._gpu_gb and needed > self._gpu_gb:
             has = f"{self._gpu_gb:g} GB"
@@ -138,7 +138,7 @@ class _Videos:
     def send(self, job: Job) -> Job:
         return job
 
-    def take(self, job: Job, made: Made, losses: tuple[Failure, ...]) -> None:
+    def take(self, job: Job, made: MadeVideo, losses: tuple[Failure, ...]) -> None:
         if made.video is not None and made.row.video is not None:
             with atomic_path(self._plan.folder.videos / made.row.video) as temporary:
                 temporary.write_bytes(made.video)

@@ -27,7 +27,7 @@ from vapbench.running.score import Scorer, load_video, score_computed
 
 
 @dataclass(frozen=True)
-class Made:
+class MadeVideo:
     """A generation on its way to the driver."""
 
     row: GenerationRow
@@ -70,13 +70,13 @@ class Generating:
         job.case.reference.video.release()
         return attempted
 
-    def finish(self, job: Job, attempted: Attempted) -> Made:
+    def finish(self, job: Job, attempted: Attempted) -> MadeVideo:
         """Encode it."""
         # Actors are killed at the end, and would leave a folder that they kept.
         with TemporaryDirectory(prefix="vapbench-") as scratch:
             folder = RunFolder(Path(scratch))
             row = generation_row(job, attempted, folder)
-            return Made(row, (folder.videos / row.video).read_bytes() if row.video is not None else None)
+            return MadeVideo(row, (folder.videos / row.video).read_bytes() if row.video is not None else None)
 
 
 class Scoring:

@@ -35,7 +35,7 @@ _AREA = 320 * 320
 
 
 @dataclass(frozen=True)
-class Shown:
+class ShownClip:
     """One clip of the page."""
 
     source: str
@@ -51,8 +51,8 @@ class Row:
 
     name: str
     caption: str
-    reference: Shown
-    outputs: tuple[Shown, ...]
+    reference: ShownClip
+    outputs: tuple[ShownClip, ...]
 
 
 @dataclass(frozen=True)
@@ -133,26 +133,26 @@ def _block(
     return Block(case.id, case.condition, tuple(rows))
 
 
-def _reference(case: Case, clips: _Clips) -> Shown:
+def _reference(case: Case, clips: _Clips) -> ShownClip:
     if not case.references:
-        return Shown("", "none")
+        return ShownClip("", "none")
     video = case.reference.video
     if isinstance(video, Edited):
         video.make()
     more = f" and {len(case.references) - 1} more" if len(case.references) > 1 else ""
-    return Shown(clips.link(video.path), f"{video.path.parent.name}/{video.path.stem}{more}")
+    return ShownClip(clips.link(video.path), f"{video.path.parent.name}/{video.path.stem}{more}")
 
 
-def _output(outputs: Outputs | None, cell: Cell, case: Case, clips: _Clips, report: Report) -> Shown:
+def _output(outputs: Outputs | None, cell: Cell, case: Case, clips: _Clips, report: Report) -> ShownClip:
     if outputs is None:
-        return Shown("", "not asked")
+        return ShownClip("", "not asked")
     video = next((path for (name, _), path in sorted(outputs.videos.items()) if name == case.id), None)
     if video is None:
-        return Shown("", "no output")
+        return ShownClip("", "no output")
     score, change = outputs.scores.get(case.id), outputs.changes.get(case.id)
     said = "no score" if score is None else f"{score * report.scale:.{report.digits}f}"
     unchanged = cell != OWN and change is not None and change <= UNCHANGED
     try:
-        return Shown(clips.link(video), f"{said}, unchanged" if unchanged else said, unchanged)
+        return ShownClip(clips.link(video), f"{said}, unchanged" if unchanged else said, unchanged)
     except DataError as error:
-        return Shown("", str(error))
+        return ShownClip("", str(error))

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 FOLDER = "probe"
 
 
-class Shown(Method):
+class CounterfactualMethod(Method):
     """A method that is shown the counterfactual of each case it is asked for."""
 
     def __init__(self, inner: Method, cases: Mapping[str, Counterfactual]) -> None:
@@ -267,7 +267,7 @@ def _showing(method: ResolvedMethod, cases: Sequence[Counterfactual]) -> Resolve
     if isinstance(method.method, Folder):
         # Whoever has videos was shown the counterfactuals already, and named the videos after them.
         return method
-    return replace(method, method=Shown(method.method, {each.judged.id: each for each in cases}))
+    return replace(method, method=CounterfactualMethod(method.method, {each.judged.id: each for each in cases}))
 
 
 def _judged(cases: Sequence[Counterfactual]) -> list[Case]:
