@@ -4,6 +4,7 @@ import json
 import logging
 import multiprocessing
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,10 @@ from tests.conftest import moving_clip
 from tests.refusals import refuses
 from vapbench.core.video import write_video
 from vapbench.errors import DataError, ErrorKind, IdentityError
-from vapbench.files.atomic import content_sha256, digest, file_sha256, write_json
+from vapbench.files.atomic import canonical_json, content_sha256, digest, file_sha256, write_json
 from vapbench.files.journal import seal
 from vapbench.files.lock import holder
-from vapbench.results.keys import column_slug, generation_key, score_key
+from vapbench.results.keys import ScoreKeys, column_slug, generation_keys, score_keys
 from vapbench.results.rows import Failure, GenerationRow, ScoreRow
 from vapbench.results.run import RunFolder
 from vapbench.results.writer import RunWriter, video_name
@@ -227,6 +228,10 @@ def test_a_video_is_hashed_again_only_where_it_changed(tmp_path: Path, monkeypat
     assert not folder.has_video(ok)
 
 
+def score_key(metric: Mapping[str, Any], case: Mapping[str, Any], seed: int, video: str) -> str:
+    return score_keys([ScoreKeys(metric).begin(canonical_json(case))], seed, video)[0]
+
+
 @pytest.mark.parametrize("text", ["a0f1", "", 'x"y', "é", "\ud800", "a b"])
 @pytest.mark.parametrize("seed", [0, -1, 2**63 - 1])
 def test_keys_are_the_digest_of_one_json(text: str, seed: int) -> None:
@@ -235,20 +240,20 @@ def test_keys_are_the_digest_of_one_json(text: str, seed: int) -> None:
     assert score_key(metric, case, seed, text) == digest(whole)
     method = {"name": text, "weights": {"sha256": None}}
     made = {"schema": 1, "method": method, "case": case, "inputs": [text], "seed": seed}
-    assert generation_key(method, case, [text], seed) == digest(made)
+    assert generation_keys(method, case, [text], [seed])[0] == digest(made)
 
 
 def test_keys_follow_everything_that_decides_the_result_and_nothing_else() -> None:
     method = {"name": "vap", "version": 1, "parameters": {"steps": 50}, "weights": {"sha256": "a"}}
     case = {"id": "c1", "caption": "A cat."}
-    base = generation_key(method, case, [], 0)
-    assert base == generation_key(dict(reversed(method.items())), case, [], 0)
+    base = generation_keys(method, case, [], [0])[0]
+    assert base == generation_keys(dict(reversed(method.items())), case, [], [0])[0]
     changed = [
-        generation_key({**method, "version": 2}, case, [], 0),
-        generation_key({**method, "weights": {"sha256": "b"}}, case, [], 0),
-        generation_key(method, {**case, "caption": "A dog."}, [], 0),
-        generation_key(method, case, ["lora"], 0),
-        generation_key(method, case, [], 1),
+        generation_keys({**method, "version": 2}, case, [], [0])[0],
+        generation_keys({**method, "weights": {"sha256": "b"}}, case, [], [0])[0],
+        generation_keys(method, {**case, "caption": "A dog."}, [], [0])[0],
+        generation_keys(method, case, ["lora"], [0])[0],
+        generation_keys(method, case, [], [1])[0],
     ]
     assert len({base, *changed}) == 6
     scores = [score_key({"name": "a"}, {"id": case}, seed, video) for case in "cd" for seed in (0, 1) for video in "vw"]

@@ -12,60 +12,45 @@ from vapbench.results.rows import SCHEMA
 _LONGEST_SLUG = 160
 
 
-def generation_key(method: Mapping[str, Any], case: Mapping[str, Any], inputs: list[str], seed: int) -> str:
-    """Key of a generation: SHA-256 over everything that can change its frames.
+def generation_keys(
+    method: Mapping[str, Any], case: Mapping[str, Any], inputs: list[str], seeds: Iterable[int]
+) -> list[str]:
+    """Keys of a case's generations, one a seed: SHA-256 over everything that can change their frames.
+
+    Each is the digest of canonical JSON, of which all but the seed is hashed once.
 
     Args:
         method: name, version, keyed parameters and identity (weights).
         case: :meth:`vapbench.core.case.Case.content`: captions, media hashes, clip spec.
         inputs: hashes of further files the method reads for the case.
-        seed: the seed.
+        seeds: the seeds.
     """
-    return generation_keys(method, case, inputs, [seed])[0]
-
-
-def generation_keys(
-    method: Mapping[str, Any], case: Mapping[str, Any], inputs: list[str], seeds: Iterable[int]
-) -> list[str]:
-    """:func:`generation_key` of each seed: the digest of canonical JSON, of which all but the seed is hashed once."""
     shared = _hash_of(canonical_json({"schema": SCHEMA, "method": method, "case": case, "inputs": inputs})[:-1])
     return [_digest_with(shared, f',"seed":{seed:d}}}') for seed in seeds]
-
-
-def score_key(metric: Mapping[str, Any], case: Mapping[str, Any], seed: int, video_sha256: str) -> str:
-    """Key of a score: SHA-256 over everything that can change its value, and whose it is.
-
-    Args:
-        metric: name, version, parameters and weights.
-        case: id, and the fields the metric needs.
-        seed: the generation's; two seeds may give equal videos, as may two cases.
-        video_sha256: hash of the video.
-    """
-    return score_keys([ScoreKeys(metric).begin(canonical_json(case))], seed, video_sha256)[0]
 
 
 class ScoreKeys:
     """Keys of the scores of one metric: the digest of canonical JSON, of which what they share is spelled once."""
 
     def __init__(self, metric: Mapping[str, Any]) -> None:
-        """Of a metric as :func:`score_key` takes it."""
+        """Of a metric: its name, version, parameters and weights."""
         self._metric = canonical_json(metric)
 
     def begin(self, case: str) -> Any:
         """The hash that the keys of all videos of a case begin with.
 
         Args:
-            case: canonical JSON of the case as :func:`score_key` takes it.
+            case: canonical JSON of the case: its id, and a hash of the fields that the metric needs.
         """
         return _hash_of(f'{{"case":{case},"metric":{self._metric},"schema":{SCHEMA}')
 
 
 def score_keys(begun: Iterable[Any], seed: int, video_sha256: str) -> list[str]:
-    """:func:`score_key` of one video for several metrics.
+    """Keys of the scores of one video, one a metric: SHA-256 over everything that can change a value, and whose it is.
 
     Args:
         begun: of each metric what :meth:`ScoreKeys.begin` returned.
-        seed: the generation's.
+        seed: the generation's; two seeds may give equal videos, as may two cases.
         video_sha256: hash of the video.
     """
     # Digits need no escape, and a million of them need not be looked through for one.
