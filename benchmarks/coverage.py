@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from vapbench.stats import STATISTICS_VERSION
 from vapbench.stats.arrays import FloatArray, IntArray, group_sums
-from vapbench.stats.clusters import share_interval
+from vapbench.stats.clusters import bounded_mean_interval, share_interval
 from vapbench.stats.davidson import fit_davidson
 from vapbench.stats.flips import flip_ranks
 from vapbench.stats.intervals import Estimate, clustered_mean, clustered_share, fixed_conditions
@@ -176,6 +176,42 @@ def vote_coverage(raters: int, items: int, share: float, trials: int) -> float:
     return held / trials
 
 
+@dataclass(frozen=True)
+class Graded:
+    """A scale of ``-steps`` to ``steps``, and a method better than each of its opponents by ``gap`` (log-odds)."""
+
+    steps: int
+    gap: float
+    opponents: int
+
+    def grades(self, rng: np.random.Generator, rater: IntArray, item: IntArray) -> FloatArray:
+        """One grade for each vote: raters and items have tastes, and each rater a use of the scale."""
+        votes, sides = len(rater), 1 + self.opponents
+        opponent = rng.integers(1, sides, votes)
+        raters, items = rng.normal(0, 0.5, (rater.max() + 1, sides)), rng.normal(0, 0.8, (item.max() + 1, sides))
+        liked = [raters[rater, side] + items[item, side] for side in (np.zeros(votes, dtype=np.int64), opponent)]
+        step = np.exp(rng.normal(0, 0.3, rater.max() + 1))[rater]
+        apart = (self.gap + liked[0] - liked[1] + rng.logistic(0, 1, votes)) / step
+        return np.clip(np.rint(apart), -self.steps, self.steps)
+
+    def mean(self) -> float:
+        """Over endless raters and items."""
+        everybody = np.arange(500_000)
+        return float(self.grades(np.random.default_rng(SEED), everybody, everybody).mean())
+
+
+def grade_coverage(graded: Graded, raters: int, items: int, each: int, trials: int) -> float:
+    """How often the interval of a mean grade holds it; raters see ``each`` items, drawn for each anew."""
+    rng, truth, held = np.random.default_rng([SEED, raters, items, graded.steps]), graded.mean(), 0
+    rater = np.repeat(np.arange(raters), each)
+    for _ in range(trials):
+        item = np.concatenate([rng.permutation(items)[:each] for _ in range(raters)])
+        bounds = (-graded.steps, graded.steps)
+        known = bounded_mean_interval(graded.grades(rng, rater, item), bounds, rater, item)
+        held += known.low is not None and known.high is not None and known.low <= truth <= known.high
+    return held / trials
+
+
 def separated_coverage(win: float, votes: int, trials: int) -> float:
     """How often the interval of a win probability holds it, where votes often have no finite fit."""
     rng, held, index = np.random.default_rng([SEED, votes]), 0, np.arange(votes)
@@ -265,6 +301,14 @@ def tables(trials: int) -> Iterator[str]:
     for raters, items, share in ((8, 24, 0.6), (20, 48, 0.6), (20, 48, 0.9)):
         covered = vote_coverage(raters, items, share, trials // 2)
         yield f"| share of {share:.0%}, {raters} raters x {items} cases | {100 * covered:.1f} |"
+    for graded in (Graded(3, 1.0, 1), Graded(3, 1.0, 2), Graded(2, 4.0, 1)):
+        for raters, items, each in ((8, 24, 12), (20, 48, 24), (40, 24, 6)):
+            covered = grade_coverage(graded, raters, items, each, trials // 2)
+            against = "one other" if graded.opponents == 1 else f"{graded.opponents} others"
+            yield (
+                f"| mean grade of {graded.mean():+.1f} on a scale to {graded.steps}, against {against}, "
+                f"{raters} raters x {each} of {items} cases | {100 * covered:.1f} |"
+            )
     for win, votes in ((0.95, 48), (0.8, 48)):
         covered = separated_coverage(win, votes, trials // 2)
         yield f"| win probability of {win:.0%}, {votes} independent votes, side effect fitted | {100 * covered:.1f} |"

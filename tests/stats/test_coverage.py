@@ -12,8 +12,10 @@ from benchmarks.coverage import (
     NORMAL,
     POPULATIONS,
     SKEWED,
+    Graded,
     Scores,
     comparisons,
+    grade_coverage,
     mean_coverage,
     ranks_error,
     separated_coverage,
@@ -113,6 +115,11 @@ def test_fewer_than_six_conditions_are_conservative_about_themselves() -> None:
 
 def test_what_holm_cannot_find_in_seven_columns_is_found() -> None:
     assert comparisons(NORMAL, 7, unequal=False, trials=60, gap=8.0).found > 0.8
+
+
+@pytest.mark.parametrize("graded", [Graded(3, 1.0, 2), Graded(2, 4.0, 1)], ids=["middle", "near the end"])
+def test_mean_grades_are_covered(graded: Graded) -> None:
+    assert grade_coverage(graded, 8, 24, 12, 200) >= 0.91
 
 
 def test_separated_votes_are_covered() -> None:

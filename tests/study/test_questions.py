@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -145,7 +146,11 @@ def test_the_example_asks_four_questions_in_two_languages(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("text", "message", "one"),
     [
-        ("also: {motion: {wording: W}}", "not of semantic, overall; plan it again with --question semantic", False),
+        (
+            "also: {motion: {wording: W}}",
+            "not of semantic, overall: plan the study again with --question semantic",
+            False,
+        ),
         ("also: {semantic: {wording: W}}", "a question is listed twice", True),
         ("also: {Motion: {wording: W}}", "also.Motion", True),
         ("questions: {semantic: {wording: W, answer: graded9}}", "questions.semantic.answer", True),
@@ -184,6 +189,40 @@ def test_each_question_is_analysed_by_itself(ballots: Ballots) -> None:
     assert '"Which moves better?"' in methods and "All were answered on the same trial." in methods
     paced = pace_lines(ballots, ballots.votes[-1].stored_us)
     assert any(f"motion, on the same trials: answered in {motion.votes} of {motion.votes}" in line for line in paced)
+
+
+def test_one_answer_throughout_is_seen_and_named() -> None:
+    """Of four raters who answer the planned question with care, three do not look at the others."""
+    draft = several()
+    protocol = draft.model_copy(update={"session": draft.session.model_copy(update={"trials": 20})})
+    log = opposed(protocol)
+    raters = tuple(Rater(rater=name, index=n) for n, name in enumerate(dict.fromkeys(vote.rater for vote in log)))
+    always, ties, copies, attentive = (rater.rater for rater in raters[:4])
+
+    def beside(vote: Vote) -> dict[str, Given]:
+        if vote.rater == always:
+            return {"motion": Given(choice=0), "looks": turned(vote)}
+        if vote.rater == ties:
+            return {"motion": Given(choice="tie"), "looks": turned(vote)}
+        if vote.rater == copies:
+            return {"motion": Given(choice=vote.choice), "looks": Given(choice=vote.choice)}
+        return dict(vote.beside)
+
+    def flags(votes: Sequence[Vote]) -> dict[str, tuple[str, ...]]:
+        found = conducts(Ballots(protocol, key_of(3), tuple(votes), raters, ""))
+        assert not any(person.excluded for person in found), "flagged, and kept"
+        return {person.rater: person.flags for person in found}
+
+    votes = [vote.model_copy(update={"beside": beside(vote)}) for vote in log]
+    each = {
+        name: sum(vote.rater == name and vote.role in ("main", "repeat") for vote in votes) for name in flags(votes)
+    }
+    assert flags(votes)[always] == (f"motion: the same answer in all {each[always]} trials",)
+    assert flags(votes)[ties] == (f"motion: the same answer in all {each[ties]} trials",)
+    assert flags(votes)[copies] == (f"one answer to all questions of a trial, in all {each[copies]} trials",)
+    assert flags(votes)[attentive] == ()
+    few = [vote for n, vote in enumerate(votes) if n < 14]
+    assert {vote.rater for vote in few} == {always} and flags(few)[always] == (), "too few to say"
 
 
 def test_an_export_has_a_row_for_each_answer(ballots: Ballots, tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from vapbench.study.server import database as tables
 from vapbench.study.server.database import Clock
 from vapbench.study.server.payments import payments_of
 from vapbench.study.server.recruitment import Recruitment
+from vapbench.study.settings import freeze_words, settings_path
 
 ONE = {"votes_per_cell": 1, "raters": 1}
 """A study that one rater fills."""
@@ -219,7 +220,10 @@ def take_part(rater: Rater, folder: StudyFolder, number: int, care: float, leave
         right = 0 if '"order": ["0", "1"]' in text else 1
         gold = '"role": "gold"' in text
         choice = (right if gold_chance.random() < care else 1 - right) if gold else chance.randrange(2)
-        assert rater.vote(assignment, choice).status_code == 201
+        if also := response.json()["also"]:
+            assert rater.vote(assignment, choice).status_code == 422, "all that is asked, or nothing"
+        beside = {question["key"]: {"choice": chance.randrange(2)} for question in also}
+        assert rater.vote(assignment, choice, beside=beside).status_code == 201
         answered += 1
 
 
@@ -253,18 +257,33 @@ def simulate(folder: StudyFolder, raters: int) -> int:
     return came
 
 
-@pytest.mark.parametrize("raters", [10, pytest.param(40, marks=pytest.mark.slow)])
-def test_every_cell_ends_with_its_usable_votes_whoever_leaves_cheats_or_dreams(tmp_path: Path, raters: int) -> None:
+@pytest.mark.parametrize(
+    ("raters", "also"),
+    [
+        (10, ("motion", "looks")),
+        pytest.param(40, (), marks=pytest.mark.slow),
+        pytest.param(40, ("motion", "looks"), marks=pytest.mark.slow),
+    ],
+)
+def test_every_cell_ends_with_its_usable_votes_whoever_leaves_cheats_or_dreams(
+    tmp_path: Path, raters: int, also: tuple[str, ...]
+) -> None:
     design: dict[str, Any] = {"cases": raters, "trials": 8, "gold": 5, "training": 0, "votes_per_cell": 5}
     # A session has three gold trials: one that is wrong excludes.
     strict = Exclusions(time_floor=0, gold_trials=3)
     folder = make_study(tmp_path / "study", raters=raters, exclusions=strict, **design)
+    if also:
+        asked = "".join(f"  {key}: {{wording: Which is it}}\n" for key in also)
+        settings_path(folder).write_text(f"exclusions: {strict.model_dump()}\nalso:\n{asked}", encoding="utf-8")
+        freeze_words(folder)
     came = simulate(folder, raters)
     ballots = load_ballots(folder)
     people = conducts(ballots)
     votes = Counter(vote.cell for vote in included(ballots, people))
     cells = Design(ballots.protocol).cells
     assert min(votes[cell.id] for cell in cells) >= ballots.protocol.votes_per_cell
+    assert {key for vote in included(ballots, people) for key in vote.beside} == set(also)
+    assert all(len(vote.beside) == len(also) for vote in ballots.votes)
     # Not many more than were wanted, either.
     assert votes.total() < 1.5 * ballots.protocol.votes_per_cell * len(cells)
     assert raters <= came == len(ballots.raters)

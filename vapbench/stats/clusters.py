@@ -148,6 +148,34 @@ def share_interval(
     return logit_interval(share, covariance.variance([1.0]), n, covariance.degrees, confidence)
 
 
+def bounded_mean_interval(
+    values: npt.ArrayLike,
+    bounds: tuple[float, float],
+    rater: npt.ArrayLike,
+    item: npt.ArrayLike,
+    confidence: float = 0.95,
+) -> Interval:
+    """Interval of a mean of values on a scale with two ends: that of a share, so that it stays on the scale.
+
+    Near an end an interval that is as wide to either side holds the truth too rarely.
+
+    Args:
+        values: ``(N,)``.
+        bounds: the scale's ends.
+        rater: ``(N,)`` labels.
+        item: ``(N,)`` labels.
+        confidence: of the interval.
+    """
+    least, most = bounds
+    known = np.asarray(values, dtype=np.float64)
+    mean, share = float(known.mean()), share_interval((known - least) / (most - least), rater, item, confidence)
+    if share.low is None or share.high is None:
+        return Interval(mean, None, None, None, share.reason)
+    low, high = (least + (most - least) * end for end in (share.low, share.high))
+    # Rounding on the way there and back must not leave the mean outside.
+    return Interval(mean, min(mean, low), max(mean, high), share.standard_error)
+
+
 def logit_interval(share: float, variance: float, n: int, degrees: int, confidence: float = 0.95) -> Interval:
     r"""Interval of a share on the logit scale, back-transformed: it stays inside (0, 1).
 

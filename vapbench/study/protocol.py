@@ -20,7 +20,7 @@ from pydantic import (
 from vapbench.core.case import Category, Name
 from vapbench.files.atomic import digest
 
-ANALYSIS_VERSION = 1
+ANALYSIS_VERSION = 2
 """Raise when equal votes may give another report."""
 
 TrialKind = Literal["pair", "best_of_n"]
@@ -304,8 +304,9 @@ class Protocol(Frozen):
         if self.also and len(self.questions) > 1:
             passes = ", ".join(question.key for question in self.questions)
             raise ValueError(
-                f"`also` asks several questions in one viewing, which needs a study of one pass, not of {passes}; "
-                f"plan it again with --question {self.questions[0].key}"
+                f"`also` asks several questions in one viewing, which needs a study of one pass, not of {passes}: plan "
+                f"the study again with --question {self.questions[0].key} alone (nothing is encoded again, this file "
+                f"stays), and list under `also` what else to ask"
             )
         if not all(question.required for question in self.questions):
             raise ValueError("only a question beside the pass's own may be left out")

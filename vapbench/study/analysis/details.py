@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vapbench.stats.clusters import Interval, share_interval, two_way_covariance
+from vapbench.stats.clusters import Interval, bounded_mean_interval, share_interval
 from vapbench.study.analysis.fit import Terms
 from vapbench.study.analysis.lines import percent, table
 from vapbench.study.analysis.quality import included
@@ -163,12 +163,9 @@ def _mean(terms: Terms, question: Question, votes: Sequence[Vote], method: str) 
     if not question.steps or not votes:
         return None
     # Grades are for the right; both bad has none, and prefers nothing.
-    grades = np.array(
-        [(vote.grade or 0) * (1 if _shown(terms, vote)[1] == method else -1) for vote in votes], dtype=np.float64
-    )
-    mean = float(grades.mean())
+    grades = [(vote.grade or 0) * (1 if _shown(terms, vote)[1] == method else -1) for vote in votes]
     rater, item = np.array([vote.rater for vote in votes]), np.array([vote.case for vote in votes])
-    return two_way_covariance((grades - mean)[:, None] / len(votes), rater, item).interval(mean, [1.0])
+    return bounded_mean_interval(grades, (-question.steps, question.steps), rater, item)
 
 
 def _share(outcomes: Sequence[bool], votes: Sequence[Vote]) -> Interval | None:

@@ -7,6 +7,7 @@ from statistics import median
 
 from vapbench.files.text import counted
 from vapbench.study.analysis.ballots import Ballots
+from vapbench.study.analysis.lines import GAP
 from vapbench.study.analysis.quality import conducts, main_votes
 from vapbench.study.design.assign import Design
 
@@ -52,4 +53,5 @@ def pace_lines(ballots: Ballots, now_us: int) -> list[str]:
         "below the time floor; "
         f"{out} of {counted(len(people), 'rater')} excluded by rule"
     )
+    lines += [f"{GAP}{person.rater} flagged: {'; '.join(person.flags)}" for person in people if person.flags]
     return lines

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from vapbench.files.text import counted
 from vapbench.stats.agreement import rater_agreement
+from vapbench.stats.paired import fair_coin_p
 from vapbench.study.analysis.ballots import Ballots
 from vapbench.study.protocol import Protocol
 from vapbench.study.rules import broken_rules, gold_right, sides, too_fast
-from vapbench.study.votes import Vote
+from vapbench.study.votes import Vote, each_answer
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,9 @@ class Conduct:
     """Votes for the first place, and decisive votes (main and repeat)."""
     side_p: float
     """Exact binomial p-value of so one-sided a choice by chance; 1 for best-of-n."""
+    alike: tuple[int, int]
+    """Trials with one answer to all of several questions, and trials with several answers (main and repeat): simple
+    nondifferentiation (Kim et al., Social Science Computer Review 37, 2019)."""
     outlier_z: float | None
     """Robust z of agreement with the others; None where nobody else judged the same."""
     excluded: tuple[str, ...]
@@ -101,8 +105,32 @@ def _conduct(
         flags.append(f"identical videos: told apart {counted(left_one + right_one, 'time')}, always for the {side}")
     if z is not None and z < rules.outlier_z:
         flags.append(f"agreement with others: z = {z:.1f}")
+    alike = _alike(votes)
+    flags += _straight_lines(protocol, votes, alike)
     main = sum(vote.role == "main" for vote in votes)
-    return Conduct(rater, main, gold, repeats, identical, fast, left, side_p, z, excluded, tuple(flags))
+    return Conduct(rater, main, gold, repeats, identical, fast, left, side_p, alike, z, excluded, tuple(flags))
+
+
+def _alike(votes: Sequence[Vote]) -> tuple[int, int]:
+    given = [[answer.choice for answer in each_answer((vote,))] for vote in votes if vote.role in ("main", "repeat")]
+    several = [choices for choices in given if len(choices) > 1]
+    return sum(len(set(choices)) == 1 for choices in several), len(several)
+
+
+def _straight_lines(protocol: Protocol, votes: Sequence[Vote], alike: tuple[int, int]) -> Iterator[str]:
+    """Answers that may not have been thought about: checks and exclusion rules look at the planned questions alone."""
+    rules = protocol.exclusions
+    answers = [vote for vote in each_answer(votes) if vote.role in ("main", "repeat")]
+    for question in protocol.asked:
+        own = [vote for vote in answers if vote.question == question.key]
+        (left, decisive), side_p = sides(protocol, own)
+        if len({vote.choice for vote in own}) == 1 and fair_coin_p(len(own), len(own)) < rules.side_p:
+            yield f"{question.key}: the same answer in all {len(own)} trials"
+        elif question in protocol.also and decisive >= rules.side_trials and side_p < rules.side_p:
+            yield f"{question.key}: {left} of {counted(decisive, 'vote')} for the left"
+    same, several = alike
+    if same == several and fair_coin_p(same, several) < rules.side_p:
+        yield f"one answer to all questions of a trial, in all {several} trials"
 
 
 def _repeats(votes: Sequence[Vote]) -> tuple[int, int]:

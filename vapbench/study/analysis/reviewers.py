@@ -10,11 +10,11 @@ from statistics import median
 from vapbench.files.text import counted
 from vapbench.stats import STATISTICS_VERSION
 from vapbench.study.analysis.results import StudyResult
-from vapbench.study.protocol import Question
+from vapbench.study.protocol import ANALYSIS_VERSION, Protocol, Question
 
 _BEYOND = (
     " The model takes from a grade which one is better, and takes both bad as a tie; mean grades and shares of both "
-    "bad are described beside it."
+    "bad are described beside it, their intervals made as those of shares, on the scale's own length."
 )
 
 
@@ -67,6 +67,12 @@ def flow_lines(flow: Flow) -> list[str]:
     ]
 
 
+def analysis_of(protocol: Protocol) -> str:
+    """The version of this analysis, and of the one that was planned where that was another."""
+    planned = protocol.analysis_version
+    return str(ANALYSIS_VERSION) + ("" if planned == ANALYSIS_VERSION else f" (planned with {planned})")
+
+
 def methods_text(result: StudyResult) -> str:
     """A methods section to begin from, in Markdown: every number is the study's own."""
     protocol, flow = result.protocol, flow_of(result)
@@ -110,7 +116,7 @@ def methods_text(result: StudyResult) -> str:
         pace=pace,
         blind=blind,
         model=model,
-        analysis_version=protocol.analysis_version,
+        analysis_version=analysis_of(protocol),
         statistics_version=STATISTICS_VERSION,
         seed=protocol.seed,
         flow="\n".join(flow_lines(flow)),

@@ -12,6 +12,7 @@ from vapbench.stats.shares import print_shares
 from vapbench.study.analysis.details import details_lines, details_of
 from vapbench.study.analysis.lines import GAP, percent, plain_interval, span, table, with_ends
 from vapbench.study.analysis.results import Agreement, QuestionResult, StudyResult
+from vapbench.study.analysis.reviewers import analysis_of
 from vapbench.study.design.blinding import BlindSpec
 from vapbench.study.design.planning import Planned, session_minutes, session_roles
 from vapbench.study.design.simulation import Assumptions, Forecast
@@ -112,7 +113,7 @@ def report_lines(result: StudyResult) -> list[str]:
     lines += [
         "",
         "Brackets: 95 % intervals, two-way cluster-robust (raters and items), t on the smaller number of clusters.",
-        f"Protocol {protocol.sha256[:12]}, votes {result.ballots.head[:12]}, analysis {protocol.analysis_version}, "
+        f"Protocol {protocol.sha256[:12]}, votes {result.ballots.head[:12]}, analysis {analysis_of(protocol)}, "
         f"statistics {STATISTICS_VERSION}, seed {protocol.seed}.",
     ]
     return lines
@@ -322,6 +323,9 @@ def _rater_lines(result: StudyResult) -> list[str]:
         small = sum(vote.small_window for vote in result.ballots.votes)
         least = " x ".join(map(str, protocol_window))
         lines.append(f"{GAP}{small} of {counted(len(result.ballots.votes), 'vote')} from a window below {least}")
+    alike, several = (sum(person.alike[place] for person in people) for place in range(2))
+    if several:
+        lines.append(f"{GAP}one answer to all questions of a trial: {alike} of {counted(several, 'trial')}")
     same, left, right = (sum(person.identical[place] for person in people) for place in range(3))
     if same + left + right:
         lines.append(
