@@ -4,7 +4,7 @@
 
 Every stage trains at its full size for a few steps, on few clips. Times are of this process's CPU: what else the
 machine does hardly counts. Where ``base`` trains for long it is compiled, which these few steps do not repay: it then
-takes less. Looking at samples on the way is not counted, nor are the experts of the claims, each of which takes what
+takes less. Looking at samples on the way is not counted, nor are the stages of the claims, each of which takes what
 ``expert`` takes; encoding clips is a line of its own.
 """
 
@@ -21,9 +21,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "baselines" / "mini"))
 
 import numpy as np
 import torch
-from mini_recipe.config import ASSEMBLED, VERSIONS, MiniConfig
+from mini_recipe.config import ASSEMBLED, FOR_CLAIMS, VERSIONS, MiniConfig
 from mini_recipe.diffusion import Sampling
-from mini_recipe.expert import VARIANTS
 from mini_recipe.semantic import SemanticConfig
 from mini_recipe.train import train_mini
 
@@ -65,7 +64,7 @@ def main(version: int) -> None:
     print(f"{'stage':12} {'steps':>7} {'s a step':>9} {'hours':>6}")
     total = 0.0
     for stage in planned.stages:
-        if stage in (*ASSEMBLED, *VARIANTS, "lora"):
+        if stage in (*ASSEMBLED, *FOR_CLAIMS, "lora"):
             continue
         total += _row(stage, getattr(planned, stage).plan.steps, clock.each(stage))
     adapter = next(name for name in clock.seconds if name.startswith("mini_"))
@@ -97,7 +96,7 @@ def _short(config: MiniConfig) -> MiniConfig:
     )
     parts: dict[str, Any] = {}
     for stage in config.stages:
-        if stage not in (*ASSEMBLED, *VARIANTS):
+        if stage not in (*ASSEMBLED, *FOR_CLAIMS):
             part: Any = getattr(config, stage)
             parts[stage] = replace(part, plan=replace(part.plan, steps=_STEPS))
     for stage, number in {"text": 2, "image_text": 16, "quality": 2, "base": 4, "vace": 2, "lora": 4}.items():

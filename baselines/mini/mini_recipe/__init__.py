@@ -6,7 +6,7 @@
     image_text       a tiny CLIP for the metrics; quality, the head on it that rates frames; degradations, its negatives
     diffusion        scheduler, objective, sampler
     base             the image-to-video model; gate, the quality check it must pass
-    expert           VAP's expert on the frozen base
+    expert           VAP's expert on the frozen base; single, the base itself trained to read references
     wan_vae, vace    structure control: a tiny WanVACE on an autoencoder of its own
     cards, bundle    what is kept beside weights; what ships
     data             the conditions of each version of the suite, and who learns which

@@ -29,6 +29,9 @@ STAGES = (
 ASSEMBLED = ("i2v", "vap", "bundle")
 """Stages that train nothing: folders put together from the stages before them."""
 
+FOR_CLAIMS = (*VARIANTS, "single")
+"""Stages that the next version's claims compare its expert with; each trains as ``expert`` does."""
+
 
 @dataclass(frozen=True)
 class MiniConfig:
@@ -122,7 +125,7 @@ def _next_version() -> MiniConfig:
     return replace(
         first,
         data=grammar_data(),
-        stages=(*(stage for stage in STAGES if stage != "classifier"), *VARIANTS),
+        stages=(*(stage for stage in STAGES if stage != "classifier"), *FOR_CLAIMS),
         vae=replace(
             first.vae,
             plan=replace(first.vae.plan, steps=20_000),

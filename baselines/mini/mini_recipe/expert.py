@@ -14,7 +14,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -83,6 +83,15 @@ VARIANTS: Mapping[str, Variant] = {
 """By stage."""
 
 
+class Gates(NamedTuple):
+    """What a model that reads references is judged by."""
+
+    seen: Gate
+    """Unseen clips of conditions of training, looked at on the way too."""
+    held_out: Gate
+    """Clips of held-out conditions, looked at in the end."""
+
+
 def base_sha256(transformer: nn.Module) -> str:
     """SHA-256 of the tensors a transformer has from its base, by name; the same before and after the expert trains."""
     state = transformer.state_dict()
@@ -113,8 +122,7 @@ def train_expert(
     config: ExpertConfig,
     run: Run,
     denoising: Denoising,
-    gate: Gate,
-    unseen: Gate,
+    gates: Gates,
     *,
     positions: ReferenceRope = "before",
 ) -> None:
@@ -126,13 +134,45 @@ def train_expert(
         config: how.
         run: where.
         denoising: the clips, and what is asked of the model.
-        gate: unseen clips of conditions of training, to judge it by on the way.
-        unseen: clips of held-out conditions, to judge it by at the end.
+        gates: what it is judged by.
         positions: where the reference is on the target's time axis.
     """
     torch.manual_seed(config.plan.seed)
     model = make_expert(base).to(run.device)
-    before, forward = base_sha256(model), quick(model, config.plan)
+    before = base_sha256(model)
+    report: dict[str, Any] | None = fit_reader(model, config, run, denoising, gates, positions)
+    if report is None:
+        return
+    if base_sha256(model) != before:
+        raise AssertionError("the base changed while the expert was trained")
+    report["base_sha256"] = before
+    run.watcher.tell(f"{run.folder.name}: {report}")
+    finish(output, "expert", model, config, run, report)
+
+
+def fit_reader(
+    model: Any,
+    config: ExpertConfig,
+    run: Run,
+    denoising: Denoising,
+    gates: Gates,
+    positions: ReferenceRope = "before",
+) -> dict[str, Any] | None:
+    """Train what of a model requires gradients to draw what a reference shows.
+
+    Args:
+        model: a Mixture-of-Transformers on ``run.device``.
+        config: how.
+        run: where.
+        denoising: the clips, and what is asked of the model.
+        gates: what it is judged by.
+        positions: where the reference is on the target's time axis.
+
+    Returns:
+        How often its clips show the reference's condition, one of training and one held out, by judge; None if it was
+        interrupted.
+    """
+    forward = quick(model, config.plan)
     tables = rotary(model.config, run.device), reference_rotary(model.config, run.device, positions)
     pairs = _Pairs(denoising.latents.specs)
     references = _reference_inputs(denoising)
@@ -165,16 +205,15 @@ def train_expert(
         return {name: judge(clips, gate.specs) for name, judge in gate.judges.items()}
 
     def inspect(step: int) -> None:
-        run.watcher.tell(f"{run.folder.name}: step {step}, {measure(gate, run.folder / f'step-{step:06d}.png')}")
+        run.watcher.tell(f"{run.folder.name}: step {step}, {measure(gates.seen, run.folder / f'step-{step:06d}.png')}")
 
     every = max(1, config.plan.steps // _INSPECTIONS)
-    if fit(model, objective, config.plan, run, inspect=inspect, inspect_every=every):
-        report: dict[str, Any] = {"accuracy": measure(gate, run.folder / "final.png"), "base_sha256": before}
-        report["accuracy_on_held_out_conditions"] = measure(unseen, run.folder / "final-held-out.png")
-        if base_sha256(model) != before:
-            raise AssertionError("the base changed while the expert was trained")
-        run.watcher.tell(f"{run.folder.name}: {report}")
-        finish(output, "expert", model, config, run, report)
+    if not fit(model, objective, config.plan, run, inspect=inspect, inspect_every=every):
+        return None
+    return {
+        "accuracy": measure(gates.seen, run.folder / "final.png"),
+        "accuracy_on_held_out_conditions": measure(gates.held_out, run.folder / "final-held-out.png"),
+    }
 
 
 @torch.no_grad()

@@ -5,6 +5,7 @@
 <output>/lora/<condition>                                        an adapter of the base per condition
 <output>/i2v  vap  vace                                          the pipelines that methods load
 <output>/expert_...                                              experts that differ in one thing, for the claims
+<output>/single                                                  the base itself, trained to read, for them too
 <output>/bundle                                                  what ships of all this
 <output>/work/<stage>                                            states, losses, curves, sheets
 """
@@ -37,9 +38,9 @@ from mini_recipe.base import train_base
 from mini_recipe.bundle import bundle
 from mini_recipe.cards import CARD, is_finished, weights_identity
 from mini_recipe.clips import validation_specs
-from mini_recipe.config import ASSEMBLED, STAGES, VERSIONS, MiniConfig
+from mini_recipe.config import ASSEMBLED, FOR_CLAIMS, STAGES, VERSIONS, MiniConfig
 from mini_recipe.diffusion import Denoising, make_scheduler
-from mini_recipe.expert import VARIANTS, Variant, train_expert
+from mini_recipe.expert import VARIANTS, Gates, Variant, train_expert
 from mini_recipe.gate import THRESHOLD, Gate, Judge, passes
 from mini_recipe.image_text import train_image_text
 from mini_recipe.latents import Latents, cached_latents
@@ -48,6 +49,7 @@ from mini_recipe.quality import train_quality
 from mini_recipe.readings import fitted
 from mini_recipe.regressor import Regressor, RegressorConfig, train_regressor
 from mini_recipe.semantic import SemanticConfig, accuracy, train_semantic
+from mini_recipe.single import train_single
 from mini_recipe.text import train_text
 from mini_recipe.vace import train_vace
 from mini_recipe.vae import prepare, train_vae
@@ -71,7 +73,7 @@ _BUILT_ON = {
     "base": ("vae", "text"),  # Judges only watch.
     "expert": ("vae", "text", "base"),
     "vace": ("wan_vae", "text"),
-    **dict.fromkeys(VARIANTS, ("vae", "text", "base")),
+    **dict.fromkeys(FOR_CLAIMS, ("vae", "text", "base")),
 }
 _NEEDS = _BUILT_ON | {
     "base": ("vae", "text", "semantic", "classifier"),
@@ -178,12 +180,12 @@ class _Training:
         if name in ASSEMBLED:
             self._assemble(name)
             return
-        if require_gate and name in ("lora", "expert", *VARIANTS):
+        if require_gate and name in ("lora", "expert", *FOR_CLAIMS):
             self._check_gate()
         if name == "lora":
             self._adapt(executor)
             return
-        stage_config: Any = config.expert if name in VARIANTS else getattr(config, name)
+        stage_config: Any = config.expert if name in FOR_CLAIMS else getattr(config, name)
         folder = self._folder(name)
         parts = {part: weights_identity(self._folder(part)) for part in _BUILT_ON.get(name, ())}
         built_on = {**data.built_on, **parts}
@@ -215,6 +217,9 @@ class _Training:
         elif name == "base":
             denoising = self._denoising(config.base.noise, config.base.late, executor)
             train_base(folder, config.base, run, denoising, self._gate(executor))
+        elif name == "single":
+            denoising = self._denoising(config.expert.noise, config.expert.late, executor)
+            train_single(folder, self._base(), config.expert, run, denoising, self._gates(executor))
         else:
             self._train_expert(folder, run, VARIANTS.get(name, Variant()), executor)
 
@@ -224,8 +229,8 @@ class _Training:
         if variant.conditions is not None:
             shown = data.training[: variant.conditions * len(CATEGORIES)]  # One of each category in turn.
         denoising = self._denoising(config.noise, config.late, executor, shown)
-        gates = self._gate(executor), self._gate(executor, data.held_out)
-        train_expert(folder, self._base(), config, run, denoising, *gates, positions=variant.positions)
+        gates = self._gates(executor)
+        train_expert(folder, self._base(), config, run, denoising, gates, positions=variant.positions)
 
     def _check_needs(self, name: str) -> None:
         """Refuse a stage whose parts are not there; adapters and what ships are put together from what there is."""
@@ -328,6 +333,9 @@ class _Training:
         specs = validation_specs(scenes, names, first=100) if scenes else validation_specs(1, names[:2])
         judges = self._judges(executor)
         return Gate(specs, self._vae(), self._tokenizer(), self._text_encoder(), judges, self.config.sampling)
+
+    def _gates(self, executor: Executor | None) -> Gates:
+        return Gates(self._gate(executor), self._gate(executor, self.config.data.held_out))
 
     def _judges(self, executor: Executor | None) -> dict[str, Judge]:
         config = self.config.semantic

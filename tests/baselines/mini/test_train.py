@@ -6,15 +6,18 @@ import json
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from diffusers import WanVACEPipeline
-from mini_recipe import MiniConfig, train_mini
+from diffusers import CogVideoXTransformer3DModel, WanVACEPipeline
+from mini_recipe import STAGES, MiniConfig, train_mini
 from mini_recipe.cards import is_finished, weights_identity
-from mini_recipe.expert import base_sha256
+from mini_recipe.diffusion import table_at
+from mini_recipe.expert import base_sha256, make_expert
 from mini_recipe.gate import passes
+from mini_recipe.single import make_single
 from mini_recipe.text import tokenise
 from mini_recipe.train import _Training
 from mini_recipe.vace import control_inputs
@@ -28,6 +31,7 @@ from vapbench.metrics import resolve
 from vapbench.metrics.features.clip import ClipWeights
 from vapbench.metrics.view import ClipView
 from vapbench.models import load_pipeline
+from vapbench.models.rope import reference_positions, target_positions
 from vapbench.running.progress import Silent
 from vapbench.suites.mini.cases import benchmark_cases
 from vapbench.suites.mini.controls import render_control
@@ -66,6 +70,47 @@ def test_the_base_is_bit_identical_before_and_after_the_expert_trains(trained: P
     card = json.loads((trained / "expert" / "card.json").read_text())
     pipeline = load_pipeline(trained / "vap", torch.float32)
     assert base_sha256(pipeline.transformer) == card["measured"]["base_sha256"]
+
+
+def test_a_single_branch_is_the_base_read_by_itself_and_all_of_it_trains(trained: Path) -> None:
+    config = replace(MiniConfig(), stages=(*STAGES, "single"))
+    train_mini(trained, config=config, only=["single"], smoke=True, quiet=True)
+    base = tensors(trained / "base")
+    whole = tensors(trained / "single" / "transformer")
+    for name, tensor in whole.items():
+        assert torch.equal(tensor, whole[name.replace("_mot_ref", "")]), name
+    # Half precision hides how little a norm moves in three steps.
+    matrices = [name for name, tensor in base.items() if tensor.ndim > 1 and name != "patch_embed.pos_embedding"]
+    assert not [name for name in matrices if torch.equal(base[name], whole[name])]
+    measured = json.loads((trained / "single" / "card.json").read_text())["measured"]
+    judges = {f"plain/{name}" for name in ("semantic", "classifier")}
+    assert set(measured["base_before"]) == set(measured["base_after"]) == judges
+    assert {"accuracy", "accuracy_on_held_out_conditions"} <= set(measured)
+    assert load_pipeline(trained / "single", torch.float32).transformer is not None
+
+
+def test_a_single_branch_begins_as_the_expert_does(trained: Path) -> None:
+    base: Any = CogVideoXTransformer3DModel.from_pretrained(trained / "base", torch_dtype=torch.float32)
+    device, generator = torch.device("cpu"), torch.Generator().manual_seed(0)
+    shape = (1, 4, base.config.in_channels, base.config.sample_height, base.config.sample_width)
+    text = torch.randn(1, base.config.max_text_seq_length, base.config.text_embed_dim, generator=generator)
+    inputs = [torch.randn(shape, generator=generator) for _ in range(2)]
+    outputs = [
+        model(
+            inputs[0],
+            text,
+            torch.tensor([500]),
+            image_rotary_emb=table_at(target_positions(4), model.config, device),
+            reference_hidden_states=inputs[1],
+            reference_encoder_hidden_states=text,
+            reference_rotary_emb=table_at(reference_positions(4), model.config, device),
+            return_dict=False,
+        )[0]
+        for model in (make_single(base), make_expert(base))
+    ]
+    assert torch.equal(*outputs)
+    single = make_single(base)
+    assert len(list(single.parameters())) == len(list(base.parameters()))
 
 
 def test_the_pipeline_generates_a_benchmark_case(trained: Path) -> None:

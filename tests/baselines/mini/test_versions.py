@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from mini_recipe import STAGES, MiniConfig, train_mini
-from mini_recipe.config import VERSIONS
+from mini_recipe.config import ASSEMBLED, FOR_CLAIMS, VERSIONS
 from mini_recipe.data import MiniData, first_data, grammar_data
 from mini_recipe.diffusion import rotary
 from mini_recipe.expert import VARIANTS, Variant, reference_rotary
@@ -23,14 +23,36 @@ from mini_recipe.text import make_tokenizer
 from mini_recipe.vae import make_vae
 
 from vapbench.errors import IdentityError, UsageError
+from vapbench.files.atomic import digest
 from vapbench.suites.mini.captions import clip_captions
 from vapbench.suites.mini.grammar.codes import semantics_of
 from vapbench.suites.mini.grammar.distance import features
 from vapbench.suites.mini.grammar.split import broken_rules
 from vapbench.suites.mini.render import MiniClip, render_batch
 from vapbench.suites.mini.scenes import scene_number, split_of
+from vapbench.suites.mini.writer import DATA_VERSION
 from vapbench.training.data import training_specs
 from vapbench.training.loop import STATE
+
+_STAGES = {
+    "vae": "bd18742cc0d0389e",
+    "text": "8188ef801f4b1c8d",
+    "semantic": "f33de56b8521b448",
+    "image_text": "1222f62338351731",
+    "quality": "2ab4e232045f1a3d",
+    "base": "7f6632771634b740",
+    "lora": "ad5ea9f1a80e22fe",
+    "wan_vae": "336f9c0d8e243cd0",
+    "vace": "a0a1bc589bc14e0e",
+    "expert": "da1225e8a4f84b12",
+}
+_EXPERTS = {
+    "expert_shared": "69e0d383c4e5fc12",
+    "expert_far": "3805e922b8480a10",
+    "expert_20": "ef35263b9215c877",
+    "expert_40": "1c67c45599302f1d",
+    "expert_80": "18146e0511f9e84f",
+}
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +122,17 @@ class TestJudges:
         model.save_pretrained(tmp_path)
         again = Regressor.from_pretrained(tmp_path, config).read(clips, specs)
         np.testing.assert_allclose(np.concatenate(again), np.concatenate(read), rtol=0, atol=2e-2)
+
+
+class TestIdentity:
+    """Trained folders and saved states are found again by these: what changes one trains that stage anew."""
+
+    def test_the_next_versions_stages_are_those_that_began(self) -> None:
+        config = VERSIONS[2]().seeded(0)
+        trained = [stage for stage in config.stages if stage not in (*ASSEMBLED, *FOR_CLAIMS)]
+        assert {stage: digest(asdict(getattr(config, stage)))[:16] for stage in trained} == _STAGES
+        assert {name: digest(asdict(variant))[:16] for name, variant in VARIANTS.items()} == _EXPERTS
+        assert config.data.built_on["grammar"].startswith("3263bf25fe4206b3") and DATA_VERSION == 2
 
 
 class TestVariants:
