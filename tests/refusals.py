@@ -14,8 +14,14 @@ E = TypeVar("E", bound=VapbenchError)
 
 
 @contextmanager
-def refuses(error: type[E], kind: ErrorKind, field: str = "") -> Iterator[pytest.ExceptionInfo[E]]:
-    """Assert that an error of this class, kind and field is raised; its sentence is the caller's to read, once."""
+def refuses(error: type[E], kind: ErrorKind, field: str = "", *named: object) -> Iterator[pytest.ExceptionInfo[E]]:
+    """Assert that an error of this class, kind and field is raised, and that its sentence names the values ``named``.
+
+    Those are what the reader must be told beside the field: a file, a line, a command to run. The rest of the sentence
+    is the caller's to read, once.
+    """
     with pytest.raises(error) as caught:
         yield caught
-    assert (caught.value.kind, caught.value.field) == (kind, field), str(caught.value)
+    said = str(caught.value)
+    assert (caught.value.kind, caught.value.field) == (kind, field), said
+    assert [name for name in map(str, named) if name not in said] == [], said

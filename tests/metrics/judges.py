@@ -93,7 +93,7 @@ def says(content: str | Callable[[dict[str, Any]], str]) -> Act:
     return act
 
 
-def refuses(status: int, text: str = "no", **headers: str) -> Act:
+def turns_down(status: int, text: str = "no", **headers: str) -> Act:
     """Answer with an HTTP error."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return lambda handler, _: handler.reply(status, text.encode(), named)

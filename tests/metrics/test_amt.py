@@ -127,5 +127,5 @@ def test_two_frames_are_unscored(metric: AmtMotionSmoothness) -> None:
 
 
 def test_a_checkpoint_of_another_model_is_refused(tiny: TinyWeights) -> None:
-    with pytest.raises(WeightsError, match="AMT-S"):
+    with refuses(WeightsError, ErrorKind.INVALID, "weights", "AMT-S", tiny.raft):
         AmtMotionSmoothness(weights=tiny.raft).setup(CPU)

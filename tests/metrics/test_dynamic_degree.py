@@ -231,5 +231,5 @@ def test_a_named_checkpoint_must_exist(tmp_path: Path) -> None:
 
 def test_a_checkpoint_of_another_model_is_refused(tmp_path: Path) -> None:
     torch.save({"weight": torch.zeros(1)}, tmp_path / "other.pth")
-    with pytest.raises(WeightsError, match="raft_large"):
+    with refuses(WeightsError, ErrorKind.INVALID, "weights", "raft_large", tmp_path / "other.pth"):
         RaftDynamicDegree(weights=tmp_path / "other.pth").setup(CPU)

@@ -15,9 +15,10 @@ from PIL import Image
 
 from tests.metrics import judges
 from tests.metrics.conftest import CPU, moving_clip, view
-from tests.metrics.judges import Endpoint, rating, refuses, says
+from tests.metrics.judges import Endpoint, rating, says, turns_down
+from tests.refusals import refuses
 from vapbench.core.case import Case
-from vapbench.errors import BudgetSpent, NotApplicable, UsageError, VapbenchError
+from vapbench.errors import BudgetSpent, ErrorKind, NotApplicable, UsageError, VapbenchError
 from vapbench.metrics import resolve
 from vapbench.metrics.base import CallBudget, Score
 from vapbench.metrics.judge import client
@@ -103,10 +104,10 @@ def test_a_caption_arrives_as_data(endpoint: Endpoint, case: Case) -> None:
 @pytest.mark.parametrize(
     "trouble",
     [
-        refuses(429, Retry_After="0"),
-        refuses(429),
-        refuses(500),
-        refuses(503, Retry_After="0"),
+        turns_down(429, Retry_After="0"),
+        turns_down(429),
+        turns_down(500),
+        turns_down(503, Retry_After="0"),
         judges.hangs_up,
         judges.sleeps(2),
         judges.trickles,
@@ -138,15 +139,17 @@ def test_an_answer_may_come_in_a_wrapper(endpoint: Endpoint, case: Case, text: s
 
 def test_two_malformed_answers_fail_and_show_how_they_began(endpoint: Endpoint, case: Case) -> None:
     endpoint.usual = says("Lovely video! " * 500)
-    with pytest.raises(MalformedAnswer, match="did not answer with JSON but with .Lovely video!") as caught:
+    with refuses(MalformedAnswer, ErrorKind.INVALID, "answer", "Lovely video!") as caught:
         ask(endpoint, case)
     assert len(str(caught.value)) < 400
     assert len(endpoint.requests) == 2
 
 
 def test_a_refusal_is_not_repeated_and_never_shows_the_key(endpoint: Endpoint, case: Case) -> None:
-    endpoint.usual = refuses(401, f"Incorrect API key provided: {KEY}")
-    with pytest.raises(JudgeUnreachable, match="HTTP 401: Incorrect API key.*Check the key") as caught:
+    endpoint.usual = turns_down(401, f"Incorrect API key provided: {KEY}")
+    with refuses(
+        JudgeUnreachable, ErrorKind.UNREACHABLE, "status", "HTTP 401: Incorrect API key", "Check the key"
+    ) as caught:
         ask(endpoint, case)
     assert KEY not in str(caught.value)
     assert len(endpoint.requests) == 1
@@ -155,7 +158,7 @@ def test_a_refusal_is_not_repeated_and_never_shows_the_key(endpoint: Endpoint, c
 def test_an_endpoint_that_repeats_the_key_gets_it_into_no_message_and_no_row(endpoint: Endpoint, case: Case) -> None:
     endpoint.script = [says(rating(70, explanation=f"You sent {KEY}."))]
     assert ask(endpoint, case).note == "You sent ***."
-    for trouble in (says(f"Your key is {KEY}"), refuses(401, f"{'.' * 290}{KEY}")):
+    for trouble in (says(f"Your key is {KEY}"), turns_down(401, f"{'.' * 290}{KEY}")):
         endpoint.usual = trouble
         with pytest.raises(VapbenchError) as caught:
             ask(endpoint, case)
@@ -164,45 +167,45 @@ def test_an_endpoint_that_repeats_the_key_gets_it_into_no_message_and_no_row(end
 
 def test_a_redirect_does_not_get_the_key(endpoint: Endpoint, case: Case) -> None:
     with Endpoint() as other:
-        endpoint.usual = refuses(308, Location=f"{other.url}/chat/completions")
-        with pytest.raises(JudgeUnreachable, match="give the address it redirects to"):
+        endpoint.usual = turns_down(308, Location=f"{other.url}/chat/completions")
+        with refuses(JudgeUnreachable, ErrorKind.UNREACHABLE, "status", "HTTP 308", "redirects"):
             ask(endpoint, case)
         assert other.requests == []
 
 
 def test_it_gives_up_in_the_end(endpoint: Endpoint, case: Case) -> None:
-    endpoint.usual = refuses(503, "overloaded")
-    with pytest.raises(JudgeUnreachable, match="no answer in 6 attempts; the last: HTTP 503: overloaded"):
+    endpoint.usual = turns_down(503, "overloaded")
+    with refuses(JudgeUnreachable, ErrorKind.UNREACHABLE, "attempts", "6 attempts", "HTTP 503: overloaded"):
         ask(endpoint, case)
     assert len(endpoint.requests) == 6
 
 
 def test_retry_after_is_honoured_and_a_long_one_is_the_end(endpoint: Endpoint, case: Case) -> None:
-    endpoint.script = [refuses(429, Retry_After="0.4")]
+    endpoint.script = [turns_down(429, Retry_After="0.4")]
     ask(endpoint, case)
     assert endpoint.times[1] - endpoint.times[0] >= 0.4
-    endpoint.script = [refuses(429, Retry_After="7200")]
-    with pytest.raises(JudgeUnreachable, match="asks to wait 7200 s: its quota seems used up.*--refresh failed"):
+    endpoint.script = [turns_down(429, Retry_After="7200")]
+    with refuses(JudgeUnreachable, ErrorKind.LIMIT, "retry_after", "7200 s", "--refresh failed"):
         ask(endpoint, case)
 
 
 def test_an_absurdly_long_answer_is_refused(endpoint: Endpoint, case: Case) -> None:
     endpoint.usual = lambda handler, _: handler.reply(200, b" " * (3 << 20))
-    with pytest.raises(MalformedAnswer, match="more than 1 MB"):
+    with refuses(MalformedAnswer, ErrorKind.LIMIT, "answer", "1 MB"):
         ask(endpoint, case)
 
 
 def test_the_budget_is_a_hard_limit(endpoint: Endpoint, case: Case) -> None:
     budget = CallBudget(5)
     ask(endpoint, case, budget, repeats=3)
-    with pytest.raises(BudgetSpent, match="--max-judge-calls 5 is spent"):
+    with refuses(BudgetSpent, ErrorKind.LIMIT, "max_judge_calls", "--max-judge-calls 5"):
         ask(endpoint, case, budget, repeats=3)
     assert len(endpoint.requests) == 3
-    endpoint.usual = refuses(500)
+    endpoint.usual = turns_down(500)
     with pytest.raises(BudgetSpent):
         ask(endpoint, case, budget)
     assert len(endpoint.requests) == 5
-    endpoint.usual, endpoint.script = None, [refuses(429, Retry_After="0")] * 3
+    endpoint.usual, endpoint.script = None, [turns_down(429, Retry_After="0")] * 3
     assert ask(endpoint, case, CallBudget(1)).value == 70
 
 
@@ -217,7 +220,7 @@ def test_requests_keep_the_pace() -> None:
 
 @pytest.mark.parametrize("url", ["ftp://x/v1", "x.example/v1", "https://", "https://[/v1"])
 def test_an_address_that_is_none_is_refused(url: str) -> None:
-    with pytest.raises(UsageError, match="expected an address"):
+    with refuses(UsageError, ErrorKind.INVALID, "base_url", url):
         check_url(url)
 
 
@@ -225,7 +228,7 @@ def test_an_address_that_is_none_is_refused(url: str) -> None:
     "url", [f"https://u:{KEY}@h/v1", f"https://h/v1?key={KEY}", f"https://h/v1#{KEY}", f"htps://{KEY}@h", f"//[{KEY}@"]
 )
 def test_a_secret_in_the_address_is_refused_without_repeating_it(url: str) -> None:
-    with pytest.raises(UsageError, match="key_env") as caught:
+    with refuses(UsageError, ErrorKind.INVALID, "base_url", "key_env") as caught:
         resolve(f"semantic_alignment[judge]:base_url={url}")
     assert KEY not in str(caught.value)
 
@@ -250,16 +253,19 @@ def test_the_column_knows_the_host_and_not_the_address_or_the_key(monkeypatch: p
 def test_a_key_that_cannot_or_must_not_be_sent_is_refused() -> None:
     assert check_key(f" {KEY}\n", "K", "https://h.example/v1") == KEY
     assert check_key(KEY, "K", "http://localhost/v1") == KEY
-    for key, url in ((f"{KEY}\nX-Evil: 1", "https://h.example/v1"), (KEY, "http://h.example/v1")):
-        with pytest.raises(UsageError, match=r"\$K") as caught:
+    for key, url, kind, field in (
+        (f"{KEY}\nX-Evil: 1", "https://h.example/v1", ErrorKind.INVALID, "key_env"),
+        (KEY, "http://h.example/v1", ErrorKind.CONFLICT, "base_url"),
+    ):
+        with refuses(UsageError, kind, field, "$K") as caught:
             check_key(key, "K", url)
         assert KEY not in str(caught.value)
 
 
 def test_without_a_key_only_a_local_endpoint_is_asked(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("VAPBENCH_JUDGE_KEY", raising=False)
-    with pytest.raises(
-        NotApplicable, match=r"googleapis.com needs a key; .* VAPBENCH_JUDGE_KEY, then .* --refresh failed"
+    with refuses(
+        NotApplicable, ErrorKind.MISSING, "key_env", "googleapis.com", "VAPBENCH_JUDGE_KEY", "--refresh failed"
     ):
         resolve("semantic_alignment[judge]")[0].setup(CPU)
     with Endpoint() as endpoint:
@@ -268,7 +274,7 @@ def test_without_a_key_only_a_local_endpoint_is_asked(case: Case, monkeypatch: p
 
 
 def test_nothing_logs_the_key(endpoint: Endpoint, case: Case, caplog: pytest.LogCaptureFixture) -> None:
-    endpoint.script = [refuses(500), judges.hangs_up]
+    endpoint.script = [turns_down(500), judges.hangs_up]
     with caplog.at_level(logging.DEBUG):
         ask(endpoint, case)
     assert KEY not in caplog.text

@@ -58,7 +58,7 @@ def test_other_weights_are_another_column(tiny: TinyWeights, tmp_path: Path) -> 
 
 
 def test_without_a_model_it_says_how_to_get_one(tmp_path: Path) -> None:
-    with pytest.raises(NotApplicable, match="hf download .* --local-dir DIR.*weights=DIR"):
+    with refuses(NotApplicable, ErrorKind.MISSING, "weights", "hf download", "weights=DIR"):
         resolve(NAME)[0].setup(CPU)
     with refuses(UsageError, ErrorKind.MISSING, "weights"):
         resolve(f"{NAME}:weights={tmp_path}/nothing")

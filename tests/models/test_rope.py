@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import pytest
 import torch
 from safetensors.torch import load_file
 
-from vapbench.errors import UsageError
+from tests.refusals import refuses
+from vapbench.errors import ErrorKind, UsageError
 from vapbench.models.rope import ReferenceRope, cogvideox_rotary, reference_positions, target_positions, wan_rotary
 
 TOLERANCE = 1e-5
@@ -54,10 +54,10 @@ def test_shared_is_the_target_again() -> None:
 
 
 def test_far_takes_one_reference() -> None:
-    with pytest.raises(UsageError, match="one reference"):
+    with refuses(UsageError, ErrorKind.CONFLICT, "reference_rope"):
         reference_positions(3, 2, "far")
 
 
 def test_an_unknown_placement_is_refused() -> None:
-    with pytest.raises(UsageError, match="before, far, shared"):
+    with refuses(UsageError, ErrorKind.UNKNOWN, "reference_rope", "before, far, shared"):
         reference_positions(3, 1, "continous_negative")  # type: ignore[arg-type]

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.metrics import judges
-from tests.metrics.judges import Endpoint, refuses, says
+from tests.metrics.judges import Endpoint, says, turns_down
 from tests.running.test_generate import Brightness, Mover, Watcher, plan
 from vapbench.core.case import Case
 from vapbench.errors import BudgetSpent
@@ -86,7 +86,7 @@ def test_a_failed_answer_is_a_row_and_the_others_go_on(tmp_path: Path, make_case
 
 
 def test_too_many_failures_stop_before_all_is_asked(tmp_path: Path, make_case: Make, endpoint: Endpoint) -> None:
-    endpoint.usual = refuses(401)
+    endpoint.usual = turns_down(401)
     with pytest.raises(Exception, match="failed, more than --max-failures allows"):
         run([make_case(n) for n in range(8)], tmp_path, judged(endpoint, concurrency=1), max_failures=FailureLimit(1))
     assert 2 <= len(endpoint.requests) <= 5
@@ -150,7 +150,7 @@ def vapbench(cwd: Path, *arguments: object) -> subprocess.Popen[str]:
 def test_on_the_command_line_the_cost_is_said_the_budget_kept_and_the_key_nowhere(
     tmp_path: Path, endpoint: Endpoint
 ) -> None:
-    endpoint.script = [refuses(400, f"bad key {KEY}")]
+    endpoint.script = [turns_down(400, f"bad key {KEY}")]
     metric = f"semantic_alignment[judge]:model=m,base_url={endpoint.url},repeats=1,concurrency=1"
     command = ("run", "-m", "frozen", "--task", "style", "--limit", "3", "--metric", metric, "-vv")
     dry = vapbench(tmp_path, *command, "--dry-run").communicate()

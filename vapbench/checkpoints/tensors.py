@@ -116,7 +116,9 @@ def read_shapes(files: Sequence[Path]) -> dict[str, tuple[Shape, Path]]:
                 for name in tensors.keys():
                     found[name] = tuple(tensors.get_slice(name).get_shape()), file
         except (SafetensorError, OSError) as error:
-            raise WeightsError(f"{file} is damaged or incomplete ({error}); fetch it again.") from None
+            raise WeightsError(
+                f"{file} is damaged or incomplete ({error}); fetch it again.", ErrorKind.DAMAGED, file.name
+            ) from None
     return found
 
 
@@ -134,7 +136,9 @@ def read_header(file: Path) -> tuple[list[Tensor], dict[str, str]]:
             length = int.from_bytes(handle.read(8), "little")
             header = parse_json(handle.read(length))
     except (OSError, ValueError, SafetensorError, MemoryError, OverflowError) as error:
-        raise WeightsError(f"{file} is damaged or incomplete ({error}); fetch it again.") from None
+        raise WeightsError(
+            f"{file} is damaged or incomplete ({error}); fetch it again.", ErrorKind.DAMAGED, file.name
+        ) from None
     header.pop("__metadata__", None)
     found = []
     for name, entry in header.items():

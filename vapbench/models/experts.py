@@ -16,7 +16,7 @@ from typing import Any, Self, TypeVar
 import torch
 from torch import nn
 
-from vapbench.errors import UsageError
+from vapbench.errors import ErrorKind, UsageError
 
 SUFFIX = "_mot_ref"
 
@@ -71,7 +71,11 @@ class ExpertModel:
         state = base.state_dict()
         unexpected = model.load_state_dict(state, strict=False).unexpected_keys
         if unexpected:
-            raise UsageError(f"{cls.__name__} has no place for {', '.join(unexpected[:3])} of {type(base).__name__}.")
+            raise UsageError(
+                f"{cls.__name__} has no place for {', '.join(unexpected[:3])} of {type(base).__name__}.",
+                ErrorKind.CONFLICT,
+                "base",
+            )
         initialise_expert(model)
         for name, parameter in model.named_parameters():  # Device and type of the base, which mixes types.
             parameter.data = parameter.data.to(state[base_name(name)])
@@ -87,17 +91,23 @@ class ExpertModel:
         distinct = set(blocks)
         if not distinct or len(distinct) != len(blocks) or not distinct <= set(range(num_layers)):
             raise UsageError(
-                f"block_idx_with_mot_ref must name blocks of 0..{num_layers - 1}, each once, not {blocks}."
+                f"block_idx_with_mot_ref must name blocks of 0..{num_layers - 1}, each once, not {blocks}.",
+                ErrorKind.INVALID,
+                "block_idx_with_mot_ref",
             )
         if self.config.attention_head_dim_mot_ref not in (None, head_dim):
             raise UsageError(
                 f"attention_head_dim_mot_ref is {self.config.attention_head_dim_mot_ref}, but joint "
-                f"attention needs the base's {head_dim}; set it to null."
+                f"attention needs the base's {head_dim}; set it to null.",
+                ErrorKind.INVALID,
+                "attention_head_dim_mot_ref",
             )
 
     def fuse_qkv_projections(self) -> None:
         """Refuse: the joint attention reads the separate projections of both streams."""
-        raise UsageError(f"{type(self).__name__} does not support fused QKV projections.")
+        raise UsageError(
+            f"{type(self).__name__} does not support fused QKV projections.", ErrorKind.INVALID, "fuse_qkv_projections"
+        )
 
 
 def _public(config: Any) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from vapbench.errors import DataError, UsageError
+from vapbench.errors import DataError, ErrorKind, UsageError
 from vapbench.files.text import counted
 
 log = logging.getLogger(__name__)
@@ -67,15 +67,19 @@ def read_request(
         DataError: a picture or video that cannot be used.
     """
     if isinstance(reference_videos, np.ndarray) or not reference_videos:
-        raise UsageError("reference_videos must be a list with at least one video, each an array [F, H, W, 3].")
+        raise UsageError(
+            "reference_videos must be a list with at least one video, each an array [F, H, W, 3].",
+            ErrorKind.INVALID,
+            "reference_videos",
+        )
     if prompt is not None and not isinstance(prompt, str):
-        raise UsageError("One call makes one video: prompt must be a string.")
+        raise UsageError("One call makes one video: prompt must be a string.", ErrorKind.INVALID, "prompt")
     references = []
     for number, video in enumerate(reference_videos, 1):
-        frames = [_picture(frame, f"reference {number}") for frame in video]
+        frames = [_picture(frame, f"reference {number}", "reference_videos") for frame in video]
         references.append([frames[index] for index in select_frames(len(frames), num_frames, frame_selection)])
     captions = _captions(reference_prompts, len(references))
-    return Request(_picture(image, "the image"), prompt or "", references, captions)
+    return Request(_picture(image, "the image", "image"), prompt or "", references, captions)
 
 
 def select_frames(available: int, wanted: int, selection: FrameSelection = "evenly") -> list[int]:
@@ -89,16 +93,22 @@ def select_frames(available: int, wanted: int, selection: FrameSelection = "even
         UsageError: an unknown selection.
     """
     if available < 1:
-        raise DataError("A reference video has no frames.")
+        raise DataError("A reference video has no frames.", ErrorKind.MISSING, "frames")
     if selection == "evenly":
         return [int(index) for index in torch.linspace(0, available - 1, wanted).long()]
     if selection == "first":
         if available < wanted:
             raise DataError(
-                f"frame_selection='first' needs {counted(wanted, 'frame')}, a reference has {available}; use 'evenly'."
+                f"frame_selection='first' needs {counted(wanted, 'frame')}, a reference has {available}; use 'evenly'.",
+                ErrorKind.CONFLICT,
+                "frame_selection",
             )
         return list(range(wanted))
-    raise UsageError(f"Unknown frame_selection {selection!r}; use one of {', '.join(get_args(FrameSelection))}.")
+    raise UsageError(
+        f"Unknown frame_selection {selection!r}; use one of {', '.join(get_args(FrameSelection))}.",
+        ErrorKind.UNKNOWN,
+        "frame_selection",
+    )
 
 
 def check_size(
@@ -110,11 +120,21 @@ def check_size(
         UsageError: the rule that is broken.
     """
     if height < 1 or width < 1 or height % spatial_step or width % spatial_step:
-        raise UsageError(f"height and width must be multiples of {spatial_step}, not {height} and {width}.")
+        raise UsageError(
+            f"height and width must be multiples of {spatial_step}, not {height} and {width}.",
+            ErrorKind.INVALID,
+            "height",
+        )
     if num_frames < 1 or num_frames % temporal_step != 1:
-        raise UsageError(f"num_frames must be {temporal_step}k + 1, such as 49, not {num_frames}.")
+        raise UsageError(
+            f"num_frames must be {temporal_step}k + 1, such as 49, not {num_frames}.", ErrorKind.INVALID, "num_frames"
+        )
     if num_inference_steps < 1:
-        raise UsageError(f"num_inference_steps must be at least 1, not {num_inference_steps}.")
+        raise UsageError(
+            f"num_inference_steps must be at least 1, not {num_inference_steps}.",
+            ErrorKind.INVALID,
+            "num_inference_steps",
+        )
 
 
 def negative_or_default(prompt: str | None) -> str:
@@ -128,18 +148,28 @@ def _captions(captions: Sequence[str] | str | None, references: int) -> list[str
     if isinstance(captions, str):
         if references != 1:
             raise UsageError(
-                f"{counted(references, 'reference')} need a list of {counted(references, 'caption')}, not one string."
+                f"{counted(references, 'reference')} need a list of {counted(references, 'caption')}, not one string.",
+                ErrorKind.CONFLICT,
+                "reference_prompts",
             )
         return [captions]
     if len(captions) != references or not all(isinstance(caption, str) for caption in captions):
-        raise UsageError(f"reference_prompts must hold one caption for each of {counted(references, 'reference')}.")
+        raise UsageError(
+            f"reference_prompts must hold one caption for each of {counted(references, 'reference')}.",
+            ErrorKind.INVALID,
+            "reference_prompts",
+        )
     return list(captions)
 
 
-def _picture(picture: Picture, what: str) -> Image.Image:
+def _picture(picture: Picture, what: str, field: str) -> Image.Image:
     if isinstance(picture, Image.Image):
         return picture.convert("RGB")
     if not isinstance(picture, np.ndarray) or picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
         found = f"{picture.dtype} {list(picture.shape)}" if isinstance(picture, np.ndarray) else type(picture).__name__
-        raise DataError(f"{what[0].upper()}{what[1:]} must be PIL or uint8 [H, W, 3] (per frame), not {found}.")
+        raise DataError(
+            f"{what[0].upper()}{what[1:]} must be PIL or uint8 [H, W, 3] (per frame), not {found}.",
+            ErrorKind.INVALID,
+            field,
+        )
     return Image.fromarray(picture)

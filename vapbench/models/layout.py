@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vapbench.checkpoints.tensors import read_json
-from vapbench.errors import WeightsError
+from vapbench.errors import ErrorKind, WeightsError
 
 PIPELINE_OF = {
     "CogVideoXTransformer3DMOTModel": "CogVideoXImageToVideoMOTPipeline",
@@ -75,7 +75,9 @@ def read_layout(folder: Path, base: Path | None = None) -> Layout:
     if not index_file.is_file() and not base and (transformer / "config.json").is_file():
         raise WeightsError(
             f"{index_file} is missing, so there is no autoencoder and no text encoder beside the transformer; is the "
-            "download complete? For a transformer alone add the model it was trained on: base=FOLDER_OR_HUB_ID."
+            "download complete? For a transformer alone add the model it was trained on: base=FOLDER_OR_HUB_ID.",
+            ErrorKind.MISSING,
+            index_file.name,
         )
     index = read_json(index_file)
     name, passed_over = transformer_class(transformer)
@@ -84,7 +86,9 @@ def read_layout(folder: Path, base: Path | None = None) -> Layout:
     if found != pipeline:
         if found not in _PIPELINES[pipeline]:
             known = ", ".join((pipeline, *_PIPELINES[pipeline]))
-            raise WeightsError(f"{index_file} names the class {found}; supported here: {known}.")
+            raise WeightsError(
+                f"{index_file} names the class {found}; supported here: {known}.", ErrorKind.UNKNOWN, index_file.name
+            )
         if not base:
             passed_over.append(f"model_index.json names {found}; transformer/config.json, a {name}, decides.")
     named = {part: entry for part, entry in index.items() if isinstance(entry, list) and entry != [None, None]}
@@ -97,7 +101,7 @@ def read_layout(folder: Path, base: Path | None = None) -> Layout:
         if own:
             passed_over.append(f"The {', '.join(dict.fromkeys(own))} beside the transformer: those of base= are used.")
     elif "transformer" not in named:
-        raise WeightsError(f"{index_file} must name transformer for a {pipeline}.")
+        raise WeightsError(f"{index_file} must name transformer for a {pipeline}.", ErrorKind.MISSING, index_file.name)
     return Layout(transformer, name, parts, classes, tuple(passed_over))
 
 
@@ -115,7 +119,11 @@ def transformer_class(folder: Path) -> tuple[str, list[str]]:
         hint = ""
         if name in _EXPERT_OF:
             hint = " That is a base model: it has no expert to read a reference; run it as i2v or i2v-wan."
-        raise WeightsError(f"{file} names the class {name}; supported here: {', '.join(sorted(PIPELINE_OF))}.{hint}")
+        raise WeightsError(
+            f"{file} names the class {name}; supported here: {', '.join(sorted(PIPELINE_OF))}.{hint}",
+            ErrorKind.UNKNOWN,
+            file.name,
+        )
     passed_over = [f"config.json names {found}; its {_EXPERT_FIELD} makes it a {name}."] if found != name else []
     unused = [field for field in _UNUSED.get(name, ()) if config.get(field)]
     if unused:

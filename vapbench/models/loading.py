@@ -17,7 +17,7 @@ import transformers
 from accelerate import init_empty_weights
 
 from vapbench.checkpoints.tensors import check_tensors, read_json, weight_files
-from vapbench.errors import VapbenchError, WeightsError
+from vapbench.errors import ErrorKind, VapbenchError, WeightsError
 from vapbench.files.text import some
 from vapbench.models.cogvideox.mot import CogVideoXTransformer3DMOTModel
 from vapbench.models.cogvideox.pipeline import CogVideoXImageToVideoMOTPipeline
@@ -104,7 +104,9 @@ def load_pipeline(
     if wanted != named:
         raise WeightsError(
             f"{index_file} must name {', '.join(sorted(wanted))} for a {pipeline_class.__name__}, "
-            f"but names {', '.join(sorted(named))}."
+            f"but names {', '.join(sorted(named))}.",
+            ErrorKind.INVALID,
+            index_file.name,
         )
     classes = {name: lookup(COMPONENTS[name], kind, index_file) for name, kind in layout.classes.items()}
     components = {"transformer": load_component(TRANSFORMERS[layout.transformer_class], layout.transformer, dtype)}
@@ -133,7 +135,9 @@ def lookup(known: dict[str, Any], name: Any, file: Path) -> Any:
         WeightsError: it is none of the known ones.
     """
     if name not in known:
-        raise WeightsError(f"{file} names the class {name}; supported here: {', '.join(sorted(known))}.")
+        raise WeightsError(
+            f"{file} names the class {name}; supported here: {', '.join(sorted(known))}.", ErrorKind.UNKNOWN, file.name
+        )
     return known[name]
 
 
@@ -144,7 +148,7 @@ def load_component(component: Any, folder: Path, dtype: torch.dtype) -> Any:
         WeightsError: whatever goes wrong, with the folder's name.
     """
     if not folder.is_dir():
-        raise WeightsError(f"{folder} is missing; is the download complete?")
+        raise WeightsError(f"{folder} is missing; is the download complete?", ErrorKind.MISSING, folder.name)
     try:
         if issubclass(component, diffusers.ModelMixin):
             return _load_diffusers_model(component, folder, dtype)
@@ -152,14 +156,16 @@ def load_component(component: Any, folder: Path, dtype: torch.dtype) -> Any:
             return _load_transformers_model(component, folder, dtype)
         return component.from_pretrained(folder, local_files_only=True)
     except VapbenchError as error:
-        raise (
-            error if isinstance(error, WeightsError) else WeightsError(f"{folder / 'config.json'}: {error}")
-        ) from None
+        if isinstance(error, WeightsError):
+            raise
+        raise WeightsError(f"{folder / 'config.json'}: {error}", error.kind, error.field) from None
     except Exception as error:
         hint = ""
         if issubclass(component, transformers.PreTrainedTokenizerBase):
             hint = " (T5 tokenizers need the packages sentencepiece and protobuf)"
-        raise WeightsError(f"{folder} cannot be loaded as {component.__name__}{hint}: {error}") from error
+        raise WeightsError(
+            f"{folder} cannot be loaded as {component.__name__}{hint}: {error}", ErrorKind.DAMAGED, folder.name
+        ) from error
 
 
 def _load_diffusers_model(model_class: Any, folder: Path, dtype: torch.dtype) -> Any:
@@ -184,8 +190,8 @@ def _load_transformers_model(model_class: Any, folder: Path, dtype: torch.dtype)
         output_loading_info=True,
     )
     # Tied embeddings and old buffers differ in name only, so transformers' own report decides, not the names.
-    for kind in ("missing_keys", "mismatched_keys"):
-        if report[kind]:
-            names = some(sorted(report[kind]))
-            raise WeightsError(f"{files[0]}: {len(report[kind])} {kind.replace('_', ' ')}: {names}.")
+    for key, kind in (("missing_keys", ErrorKind.MISSING), ("mismatched_keys", ErrorKind.INVALID)):
+        if report[key]:
+            names = some(sorted(report[key]))
+            raise WeightsError(f"{files[0]}: {len(report[key])} {key.replace('_', ' ')}: {names}.", kind, "tensors")
     return model

@@ -12,7 +12,7 @@ from diffusers.utils import BaseOutput
 from diffusers.video_processor import VideoProcessor
 from PIL import Image
 
-from vapbench.errors import UsageError
+from vapbench.errors import ErrorKind, UsageError
 
 OutputType = Literal["np", "pt", "pil", "latent"]
 StepCallback = Callable[[Any, int, Any, dict[str, torch.Tensor]], dict[str, torch.Tensor] | None]
@@ -93,7 +93,11 @@ def check_output_type(output_type: str) -> None:
         UsageError: the type is none of np, pt, pil and latent.
     """
     if output_type not in get_args(OutputType):
-        raise UsageError(f"Unknown output_type {output_type!r}; use one of {', '.join(get_args(OutputType))}.")
+        raise UsageError(
+            f"Unknown output_type {output_type!r}; use one of {', '.join(get_args(OutputType))}.",
+            ErrorKind.UNKNOWN,
+            "output_type",
+        )
 
 
 def check_latents(latents: torch.Tensor | None, shape: tuple[int, ...]) -> None:
@@ -103,4 +107,4 @@ def check_latents(latents: torch.Tensor | None, shape: tuple[int, ...]) -> None:
         UsageError: the shapes differ.
     """
     if latents is not None and tuple(latents.shape) != shape:
-        raise UsageError(f"latents must be {list(shape)}, not {list(latents.shape)}.")
+        raise UsageError(f"latents must be {list(shape)}, not {list(latents.shape)}.", ErrorKind.INVALID, "latents")

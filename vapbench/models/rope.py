@@ -21,7 +21,7 @@ import torch
 from diffusers.models.embeddings import get_1d_rotary_pos_embed
 from diffusers.pipelines.cogvideo.pipeline_cogvideox_image2video import get_resize_crop_region_for_grid
 
-from vapbench.errors import UsageError
+from vapbench.errors import ErrorKind, UsageError
 
 ReferenceRope = Literal["before", "far", "shared"]
 Rotary = tuple[torch.Tensor, torch.Tensor]
@@ -53,9 +53,17 @@ def reference_positions(frames: int, references: int = 1, placement: ReferenceRo
         return target_positions(frames).repeat(references)
     if placement == "far":
         if references != 1:
-            raise UsageError(f"reference_rope='far' is defined for one reference, not {references}; use 'before'.")
+            raise UsageError(
+                f"reference_rope='far' is defined for one reference, not {references}; use 'before'.",
+                ErrorKind.CONFLICT,
+                "reference_rope",
+            )
         return target_positions(frames) + FAR_START
-    raise UsageError(f"Unknown reference_rope {placement!r}; use one of {', '.join(get_args(ReferenceRope))}.")
+    raise UsageError(
+        f"Unknown reference_rope {placement!r}; use one of {', '.join(get_args(ReferenceRope))}.",
+        ErrorKind.UNKNOWN,
+        "reference_rope",
+    )
 
 
 def cogvideox_rotary(

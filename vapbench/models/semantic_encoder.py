@@ -17,7 +17,7 @@ from torch import nn
 from torch.nn import functional
 
 from vapbench.checkpoints.tensors import check_tensors, read_json, weight_files
-from vapbench.errors import WeightsError
+from vapbench.errors import ErrorKind, WeightsError
 from vapbench.files.atomic import write_json
 
 CONFIG = "config.json"
@@ -87,7 +87,9 @@ class SemanticEncoder(nn.Module):
         try:
             model = cls(**config)
         except (TypeError, ValueError) as error:
-            raise WeightsError(f"{folder / CONFIG} describes no semantic encoder: {error}") from error
+            raise WeightsError(
+                f"{folder / CONFIG} describes no semantic encoder: {error}", ErrorKind.INVALID, CONFIG
+            ) from error
         check_tensors(
             weight_files(folder, "model"), {name: tuple(value.shape) for name, value in model.state_dict().items()}
         )

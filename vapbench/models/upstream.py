@@ -15,7 +15,7 @@ import diffusers
 import torch
 
 from vapbench.checkpoints.tensors import read_json
-from vapbench.errors import WeightsError
+from vapbench.errors import ErrorKind, WeightsError
 from vapbench.models.cogvideox.mot import CogVideoXTransformer3DMOTModel
 from vapbench.models.experts import SUFFIX
 from vapbench.models.layout import holds_expert
@@ -53,12 +53,20 @@ def load_upstream_pipeline(path: str | PathLike[str], name: str, dtype: torch.dt
     # What a copied index calls the pipeline tells nothing of the transformer that was put into the copy.
     inside_vap = name == _COGVIDEOX and found in (_MOT, name) and holds_expert(folder / "transformer")
     if found != name and not inside_vap:
-        raise WeightsError(f"{index_file} holds a {found}, and this method needs a {name}; check weights=.")
+        raise WeightsError(
+            f"{index_file} holds a {found}, and this method needs a {name}; check weights=.",
+            ErrorKind.CONFLICT,
+            "weights",
+        )
     pipeline_class = getattr(diffusers, name)
     named = {part: entry for part, entry in index.items() if isinstance(entry, list) and entry != [None, None]}
     places = inspect.signature(pipeline_class).parameters
     if unknown := sorted(set(named) - set(places)) + sorted(set(named) & set(_LEFT_OUT)):
-        raise WeightsError(f"{index_file} names {', '.join(unknown)}, which {name} has no place for here.")
+        raise WeightsError(
+            f"{index_file} names {', '.join(unknown)}, which {name} has no place for here.",
+            ErrorKind.UNKNOWN,
+            index_file.name,
+        )
     components: dict[str, Any] = {}
     for part, entry in named.items():
         width = torch.float32 if part in _FLOAT32.get(name, ()) else dtype
@@ -69,7 +77,9 @@ def load_upstream_pipeline(path: str | PathLike[str], name: str, dtype: torch.dt
             components[part] = load_component(lookup(known, entry[-1], index_file), folder / part, width)
     required = [part for part, value in places.items() if value.default is value.empty]
     if missing := [part for part in (*required, "transformer") if part not in components]:
-        raise WeightsError(f"{index_file} must name {', '.join(missing)} for a {name}.")
+        raise WeightsError(
+            f"{index_file} must name {', '.join(missing)} for a {name}.", ErrorKind.MISSING, index_file.name
+        )
     return pipeline_class(**components)
 
 

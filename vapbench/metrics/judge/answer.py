@@ -23,6 +23,8 @@ _THOUGHT = re.compile(r"^\s*<think>.*?</think>", re.DOTALL)
 class MalformedAnswer(VapbenchError):
     """The judge answered something that is no answer; the message holds its beginning."""
 
+    field = "answer"
+
 
 @dataclass(frozen=True)
 class Answer:

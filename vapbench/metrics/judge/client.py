@@ -131,9 +131,11 @@ class ChatClient:
                 return _reply(text)
             problem = f"HTTP {status}: {beginning(text, quoted=False)}"
             if status != _TOO_MANY and status < 500:
-                raise JudgeUnreachable(f"{self._host} answered {problem}. {_advice(status)}".rstrip())
+                raise JudgeUnreachable(
+                    f"{self._host} answered {problem}. {_advice(status)}".rstrip(), ErrorKind.UNREACHABLE, "status"
+                )
         said = f"{self._host} gave no answer in {_ATTEMPTS} attempts; the last: {problem}"
-        raise JudgeUnreachable(said + proxy_note(self._url))
+        raise JudgeUnreachable(said + proxy_note(self._url), ErrorKind.UNREACHABLE, "attempts")
 
     def _send(self, body: bytes) -> tuple[int, Mapping[str, str], str]:
         deadline = time.monotonic() + self._timeout
@@ -144,7 +146,11 @@ class ChatClient:
             for chunk in response.iter_bytes():
                 content += chunk
                 if len(content) > _LARGEST_ANSWER:
-                    raise MalformedAnswer(f"{self._host} sent more than {_LARGEST_ANSWER >> 20} MB for one answer")
+                    raise MalformedAnswer(
+                        f"{self._host} sent more than {_LARGEST_ANSWER >> 20} MB for one answer",
+                        ErrorKind.LIMIT,
+                        "answer",
+                    )
                 # The timeout of the library is one per read; a trickle would never reach it.
                 if time.monotonic() > deadline:
                     raise TimeoutError(f"no whole answer in {self._timeout:g} s")
@@ -156,7 +162,9 @@ class ChatClient:
         if asked is not None and asked > _LONGEST_DEMAND:
             raise JudgeUnreachable(
                 f"{self._host} answered HTTP {status} and asks to wait {asked:.0f} s: its quota seems used up. "
-                "Run the same command with --refresh failed when it is there again."
+                "Run the same command with --refresh failed when it is there again.",
+                ErrorKind.LIMIT,
+                "retry_after",
             )
         if status != _TOO_MANY:
             # A request refused for haste was not worked on; any other may have been, and paid for.

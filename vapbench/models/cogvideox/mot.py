@@ -16,7 +16,7 @@ from diffusers.configuration_utils import register_to_config
 from diffusers.utils import BaseOutput
 from torch import nn
 
-from vapbench.errors import UsageError
+from vapbench.errors import ErrorKind, UsageError
 from vapbench.files.text import counted
 from vapbench.models.cogvideox.ablations import ResidualAdditionBlock, SingleEncoderBlock
 from vapbench.models.cogvideox.block import CogVideoXExpertBlock, Reference, Tokens
@@ -104,9 +104,17 @@ class CogVideoXTransformer3DMOTModel(ExpertModel, CogVideoXTransformer3DModel): 
         super().__init__(**self._base_config(CogVideoXTransformer3DModel))
         self._check_expert_config(num_layers, attention_head_dim)
         if ablation_single_encoder and ablation_residual_addition:
-            raise UsageError("ablation_single_encoder and ablation_residual_addition exclude each other.")
+            raise UsageError(
+                "ablation_single_encoder and ablation_residual_addition exclude each other.",
+                ErrorKind.CONFLICT,
+                "ablation_single_encoder",
+            )
         if reference_train_mode not in (None, "reference_independent"):
-            raise UsageError(f"Unknown reference_train_mode {reference_train_mode!r}; use null.")
+            raise UsageError(
+                f"Unknown reference_train_mode {reference_train_mode!r}; use null.",
+                ErrorKind.UNKNOWN,
+                "reference_train_mode",
+            )
         predicts_references = reference_train_mode == "reference_independent"
 
         self.patch_embed_mot_ref = twin(self.patch_embed)
@@ -238,7 +246,9 @@ class CogVideoXTransformer3DMOTModel(ExpertModel, CogVideoXTransformer3DModel): 
         if self.config.num_ref_embeddings:
             if count > self.config.num_ref_embeddings:
                 raise UsageError(
-                    f"The model tells {counted(self.config.num_ref_embeddings, 'reference')} apart, not {count}."
+                    f"The model tells {counted(self.config.num_ref_embeddings, 'reference')} apart, not {count}.",
+                    ErrorKind.LIMIT,
+                    "references",
                 )
             places = [self.ref_embeddings[f"ref_{place}"] for place in reversed(range(count))]
             tokens = tokens + torch.stack(places, dim=1)
@@ -254,7 +264,9 @@ class CogVideoXTransformer3DMOTModel(ExpertModel, CogVideoXTransformer3DModel): 
         if len(effect_types) > references or not set(effect_types) <= set(known):
             raise UsageError(
                 f"effect_types {list(effect_types)} must name one of {list(known)} for each of at most "
-                f"{counted(references, 'reference')}."
+                f"{counted(references, 'reference')}.",
+                ErrorKind.UNKNOWN,
+                "effect_types",
             )
         return [self.effect_embeddings[effect] for effect in effect_types]
 
@@ -268,13 +280,21 @@ class CogVideoXTransformer3DMOTModel(ExpertModel, CogVideoXTransformer3DModel): 
     def _check_ablation(self, references: int) -> None:
         ablated = self.config.ablation_single_encoder or self.config.ablation_residual_addition
         if ablated and references != 1:
-            raise UsageError(f"The model's ablation is defined for one reference, not {references}.")
+            raise UsageError(
+                f"The model's ablation is defined for one reference, not {references}.",
+                ErrorKind.CONFLICT,
+                "references",
+            )
 
     def _check_target(self, shape: torch.Size, ofs: torch.Tensor | None) -> None:
         if shape[1] % (self.config.patch_size_t or 1):
-            raise UsageError(f"latent frames ({shape[1]}) are no multiple of patch_size_t {self.config.patch_size_t}.")
+            raise UsageError(
+                f"latent frames ({shape[1]}) are no multiple of patch_size_t {self.config.patch_size_t}.",
+                ErrorKind.INVALID,
+                "frames",
+            )
         if self.ofs_embedding is not None and ofs is None:
-            raise UsageError("This model has an ofs_embedding and needs ofs.")
+            raise UsageError("This model has an ofs_embedding and needs ofs.", ErrorKind.MISSING, "ofs")
 
 
 def _embeddings(names: Sequence[str], dim: int) -> nn.ParameterDict:
@@ -289,8 +309,14 @@ def _split_references(
     same_size = latents.shape[:1] + latents.shape[2:] == target.shape[:1] + target.shape[2:]
     if rest or not references or not same_size:
         raise UsageError(
-            f"Reference latents {list(latents.shape)} are not whole videos like the target's {list(target.shape)}."
+            f"Reference latents {list(latents.shape)} are not whole videos like the target's {list(target.shape)}.",
+            ErrorKind.INVALID,
+            "reference_hidden_states",
         )
     if text is None or text.shape[1] % references:
-        raise UsageError(f"{references} references need as many captions of equal length in one tensor.")
+        raise UsageError(
+            f"{references} references need as many captions of equal length in one tensor.",
+            ErrorKind.INVALID,
+            "reference_encoder_hidden_states",
+        )
     return torch.unflatten(latents, 1, (references, -1)), torch.unflatten(text, 1, (references, -1))

@@ -17,7 +17,7 @@ from diffusers.utils.torch_utils import randn_tensor
 from diffusers.video_processor import VideoProcessor
 from transformers import T5EncoderModel, T5Tokenizer
 
-from vapbench.errors import UsageError
+from vapbench.errors import ErrorKind, UsageError
 from vapbench.models.cogvideox.mot import CogVideoXTransformer3DMOTModel
 from vapbench.models.inputs import (
     FrameSelection,
@@ -75,7 +75,11 @@ class CogVideoXImageToVideoMOTPipeline(VapPipeline):
     ) -> None:
         super().__init__()
         if transformer.config.patch_size_t is not None or vae.config.invert_scale_latents:
-            raise UsageError("CogVideoX 1.5 (patch_size_t or invert_scale_latents is set) is not supported.")
+            raise UsageError(
+                "CogVideoX 1.5 (patch_size_t or invert_scale_latents is set) is not supported.",
+                ErrorKind.INVALID,
+                "transformer",
+            )
         self.register_modules(
             tokenizer=tokenizer,
             text_encoder=text_encoder,
@@ -149,7 +153,9 @@ class CogVideoXImageToVideoMOTPipeline(VapPipeline):
         if config.use_learned_positional_embeddings and not own_size:
             raise UsageError(
                 f"This model's learned positions fit {config.sample_height * self.spatial_factor} x "
-                f"{config.sample_width * self.spatial_factor} pixels only, not {height} x {width}."
+                f"{config.sample_width * self.spatial_factor} pixels only, not {height} x {width}.",
+                ErrorKind.INVALID,
+                "height",
             )
         check_latents(latents, (1, frames, config.out_channels, rows, columns))
         request = read_request(image, reference_videos, prompt, reference_prompts, num_frames, frame_selection)

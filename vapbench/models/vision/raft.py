@@ -17,7 +17,7 @@ from torch.nn.functional import conv2d, unfold
 from torchvision.models.optical_flow import raft_large
 
 from vapbench.checkpoints.state_dict import load_tensors
-from vapbench.errors import WeightsError
+from vapbench.errors import ErrorKind, WeightsError
 from vapbench.models.vision.correlation import AllPairs, grid
 from vapbench.models.vision.instance_norm import InstanceNorm
 
@@ -36,7 +36,9 @@ def load_raft(checkpoint: Path, device: torch.device) -> Any:
     try:
         model.load_state_dict(load_tensors(checkpoint))
     except RuntimeError as error:
-        raise WeightsError(f"{checkpoint}: not a checkpoint of torchvision's raft_large; fetch it again.") from error
+        raise WeightsError(
+            f"{checkpoint}: not a checkpoint of torchvision's raft_large; fetch it again.", ErrorKind.INVALID, "weights"
+        ) from error
     return model.eval().to(device)
 
 

@@ -16,7 +16,7 @@ from diffusers.configuration_utils import register_to_config
 from diffusers.utils import BaseOutput
 from torch import nn
 
-from vapbench.errors import UsageError
+from vapbench.errors import ErrorKind, UsageError
 from vapbench.models.experts import SUFFIX, ExpertModel, twin
 from vapbench.models.rope import ReferenceRope, Rotary, reference_positions, wan_rotary
 from vapbench.models.wan.block import Condition, Reference, WanExpertBlock, modulate
@@ -85,7 +85,9 @@ class WanTransformer3DMOTModel(ExpertModel, WanTransformer3DModel):  # type: ign
         super().__init__(**self._base_config(WanTransformer3DModel))
         self._check_expert_config(num_layers, attention_head_dim)
         if reference_train_mode:
-            raise UsageError("Wan has no reference_train_mode: set it to null.")
+            raise UsageError(
+                "Wan has no reference_train_mode: set it to null.", ErrorKind.INVALID, "reference_train_mode"
+            )
 
         self.patch_embedding_mot_ref = twin(self.patch_embedding)
         self.condition_embedder_mot_ref = twin(self.condition_embedder)
@@ -144,7 +146,11 @@ class WanTransformer3DMOTModel(ExpertModel, WanTransformer3DModel):  # type: ign
         if reference_hidden_states is not None:
             _check_reference(hidden_states, reference_hidden_states)
             if reference_timestep is None or reference_encoder_hidden_states is None:
-                raise UsageError("A reference needs reference_timestep and reference_encoder_hidden_states.")
+                raise UsageError(
+                    "A reference needs reference_timestep and reference_encoder_hidden_states.",
+                    ErrorKind.MISSING,
+                    "reference_timestep",
+                )
             _, reference_modulation, reference_context = _condition(
                 self.condition_embedder_mot_ref,
                 reference_timestep,
@@ -203,5 +209,7 @@ def _check_reference(target: torch.Tensor, reference: torch.Tensor) -> None:
     if reference.shape != target.shape:
         raise UsageError(
             f"Reference latents {list(reference.shape)} differ from the target's {list(target.shape)}: "
-            "Wan takes one reference of the target's length and size."
+            "Wan takes one reference of the target's length and size.",
+            ErrorKind.INVALID,
+            "reference_hidden_states",
         )

@@ -19,7 +19,7 @@ from diffusers.video_processor import VideoProcessor
 from PIL import Image
 from transformers import CLIPVisionModel, T5TokenizerFast, UMT5EncoderModel
 
-from vapbench.errors import UsageError
+from vapbench.errors import ErrorKind, UsageError
 from vapbench.models.inputs import (
     FrameSelection,
     Picture,
@@ -143,7 +143,9 @@ class WanImageToVideoMOTPipeline(VapPipeline):
         check_latents(latents, shape)
         request = read_request(image, reference_videos, prompt, reference_prompts, num_frames, frame_selection)
         if len(request.references) != 1:
-            raise UsageError(f"Wan takes one reference video, not {len(request.references)}.")
+            raise UsageError(
+                f"Wan takes one reference video, not {len(request.references)}.", ErrorKind.INVALID, "reference_videos"
+            )
         reference = request.references[0]
 
         device, dtype = self._execution_device, self.transformer.dtype

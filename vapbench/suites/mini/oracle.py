@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vapbench.core.case import Case
-from vapbench.errors import NotApplicable, UsageError
+from vapbench.errors import ErrorKind, NotApplicable, UsageError
 from vapbench.suites.mini.captions import clip_captions, naming_effects
 from vapbench.suites.mini.cases import MiniCase, benchmark_cases, grammar_cases
 from vapbench.suites.mini.conditions import CONDITIONS
@@ -76,7 +76,10 @@ def grammar_target(case: Case) -> MiniClip:
     """
     known = _grammar_cases().get(case.id)
     if known is None:
-        raise NotApplicable(f"{case.id} is no case on a condition of the mini suite's grammar, whose renderer is asked")
+        raise NotApplicable(
+            f"{case.id} is no case on a condition of the mini suite's grammar, whose renderer is asked",
+            field="condition",
+        )
     return known.target
 
 
@@ -95,7 +98,9 @@ def _reference(case: Case) -> MiniClip:
     _known(case)
     named = "/".join(case.reference.video.path.parts[-2:])
     if named not in _clips():
-        raise NotApplicable(f"the renderer did not make the reference {case.reference.video.path.name}")
+        raise NotApplicable(
+            f"the renderer did not make the reference {case.reference.video.path.name}", field="reference"
+        )
     return _clips()[named]
 
 
@@ -104,7 +109,9 @@ def _known(case: Case) -> MiniCase:
     if known is None:
         raise UsageError(
             f"{case.id} is no case of the mini suite, which alone knows plain captions, depth and flow: "
-            "use --suite mini, or leave the parameter at its default."
+            "use --suite mini, or leave the parameter at its default.",
+            ErrorKind.UNKNOWN,
+            "case",
         )
     return known
 
