@@ -28,7 +28,7 @@ from vapbench.results.status import status_of
 from vapbench.study.analysis.ballots import _from_jsonl
 from vapbench.study.analysis.fastchat import from_fastchat
 from vapbench.study.design.sources import from_table
-from vapbench.study.server.store import Answer
+from vapbench.study.server.voting import Answer
 from vapbench.suites import vap_data
 
 _SCRATCH = tempfile.TemporaryDirectory(prefix="vapbench-fuzz-")

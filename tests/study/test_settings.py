@@ -22,8 +22,8 @@ from vapbench.study.preregistration import preregistration
 from vapbench.study.protocol import Survey
 from vapbench.study.server import web
 from vapbench.study.server.recruitment import Recruitment
+from vapbench.study.server.refused import Refused
 from vapbench.study.server.security import Bucket
-from vapbench.study.server.store import Refused
 from vapbench.study.server.survey import check_answers
 from vapbench.study.settings import StudyFile, freeze_words, read_settings, settings_path, worded, write_template
 from vapbench.study.texts import shipped

@@ -20,8 +20,8 @@ from starlette.routing import Route
 from vapbench.study.server import raters
 from vapbench.study.server.closing import Status, change_status
 from vapbench.study.server.database import connect
+from vapbench.study.server.records import setting
 from vapbench.study.server.service import Service
-from vapbench.study.server.store import setting
 from vapbench.study.server.web import administers, body_of, let_in, noticed, page, service_of
 
 _HOUR_US = 3_600_000_000

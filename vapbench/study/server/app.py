@@ -18,11 +18,14 @@ from vapbench.study.protocol import Protocol
 from vapbench.study.server import admin, media, raters
 from vapbench.study.server.database import StorageUnavailable
 from vapbench.study.server.preview import preview_page
+from vapbench.study.server.records import note, rater_row, setting
 from vapbench.study.server.recruitment import Arrival, Outcome, arrival, fits, outcome_of
+from vapbench.study.server.refused import Refused
 from vapbench.study.server.security import Guard
 from vapbench.study.server.service import Service
-from vapbench.study.server.store import Answer, Receipt, Refused, note, open_assignment, rater_row, setting
+from vapbench.study.server.store import open_assignment
 from vapbench.study.server.survey import check_answers, words_of
+from vapbench.study.server.voting import Answer, Receipt
 from vapbench.study.server.web import (
     ERRORS,
     body_of,

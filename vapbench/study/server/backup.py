@@ -9,7 +9,7 @@ from pathlib import Path
 from vapbench.errors import DataError, UsageError
 from vapbench.files.atomic import atomic_path
 from vapbench.study.folder import StudyFolder
-from vapbench.study.server.store import check_log
+from vapbench.study.server.records import check_log
 
 _PAGES = 256
 """Copied between two looks at whether somebody writes."""

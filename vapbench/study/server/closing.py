@@ -14,8 +14,9 @@ from vapbench.files.text import counted
 from vapbench.study.analysis.ballots import CLOSED, UNBLINDED, Ballots, load_ballots, votes_file
 from vapbench.study.folder import StudyFolder
 from vapbench.study.server.database import Clock
+from vapbench.study.server.records import note, set_setting, setting
+from vapbench.study.server.refused import Refused
 from vapbench.study.server.service import open_database
-from vapbench.study.server.store import Refused, note, set_setting, setting
 
 Result = TypeVar("Result")
 Status = Literal["open", "paused", "closed"]

@@ -15,9 +15,10 @@ from vapbench.study.analysis.ballots import CLOSED
 from vapbench.study.design.assign import Design
 from vapbench.study.folder import StudyFolder
 from vapbench.study.server.raters import completion_code
+from vapbench.study.server.records import setting
 from vapbench.study.server.recruitment import Payment, Recruitment, outcome_of, payment
 from vapbench.study.server.service import open_database
-from vapbench.study.server.store import Store, setting
+from vapbench.study.server.store import Store
 
 
 def payments_of(folder: StudyFolder, recruitment: Recruitment) -> tuple[Payment, ...]:

@@ -15,7 +15,8 @@ from typing import Any
 
 from vapbench.files.atomic import canonical_json
 from vapbench.study.server.database import Clock
-from vapbench.study.server.store import Refused, note, rater_row, set_setting, set_status, setting
+from vapbench.study.server.records import note, rater_row, set_setting, set_status, setting
+from vapbench.study.server.refused import Refused
 
 DAY_US = 86_400_000_000
 LINK_DAYS = 90

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from pydantic import Field, model_validator
 
 from vapbench.study.protocol import Frozen
-from vapbench.study.server.store import usable
+from vapbench.study.server.records import usable
 
 PlatformName = Literal["link", "prolific", "mturk", "connect", "sona"]
 Outcome = Literal["finished", "screened_out", "full", "declined", "technical", "closed"]

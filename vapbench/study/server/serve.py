@@ -15,9 +15,9 @@ from vapbench.files.atomic import quoted
 from vapbench.files.text import counted
 from vapbench.study.folder import StudyFolder
 from vapbench.study.server.raters import allow, consent, entry_key, invite, invite_administrator, rater_of
+from vapbench.study.server.records import note, set_setting, setting
 from vapbench.study.server.recruitment import BY_LINK, Recruitment
 from vapbench.study.server.service import Service, open_database
-from vapbench.study.server.store import note, set_setting, setting
 from vapbench.study.settings import read_settings, settings_path, worded
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")

@@ -16,9 +16,10 @@ from vapbench.study.design.assign import Design
 from vapbench.study.folder import StudyFolder
 from vapbench.study.server.database import Clock, Writer, connect
 from vapbench.study.server.raters import make_secret
+from vapbench.study.server.records import check_log, set_setting, setting
 from vapbench.study.server.recruitment import BY_LINK, Recruitment
 from vapbench.study.server.security import Bucket
-from vapbench.study.server.store import Handed, Store, check_log, set_setting, setting
+from vapbench.study.server.store import Handed, Store
 from vapbench.study.server.survey import asking
 from vapbench.study.votes import CHECK_ROLES
 

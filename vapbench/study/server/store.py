@@ -1,4 +1,4 @@
-"""What a study stores: trials handed out, votes, and what else happened.
+"""Trials in raters' hands: handed out, answered, given back; and how far that fills the design's cells.
 
 Functions and methods take an open connection and run inside a transaction of their caller (:class:`database.Writer`).
 The database is the truth; coverage is remembered beside it because every assignment needs it, and recounted at the
@@ -8,57 +8,39 @@ start and after a failed commit.
 from __future__ import annotations
 
 import json
-import math
 import secrets
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, Literal
+from typing import Literal
 
-from pydantic import Field
-
-from vapbench.core.case import Name
-from vapbench.files.atomic import canonical_json, digest
-from vapbench.files.text import counted
-from vapbench.study.answers import answers_fault
 from vapbench.study.design.assign import Coverage, Design, RaterState, Trial, next_trial, trials_left
 from vapbench.study.rules import broken_rules
 from vapbench.study.server.database import Clock
-from vapbench.study.votes import GENESIS, LONGEST_COMMENT, Client, Given, Vote, check_chain
+from vapbench.study.server.records import note, rater_row, set_status, setting, trial_of, usable
+from vapbench.study.server.refused import Refused
+from vapbench.study.server.voting import (
+    Answer,
+    Receipt,
+    append_vote,
+    body_sha256,
+    check_answer,
+    keep_conflict,
+    qualify,
+    receipt,
+)
+from vapbench.study.votes import Vote
 
 AHEAD = 2
 """Trials a rater may hold at once: the one on the screen, and the next, whose videos load meanwhile."""
-_CONFLICTS_KEPT = 5
 _RULES_EVERY = 10
 """Answers between two looks at the exclusion rules; gold and the end are always looked at."""
-_ON_TIME = 0.9
-"""Of the time that watching takes: clocks and networks are not exact."""
 _SKIPPED_AT_MOST = 0.2
 """Share of trials a rater may skip for technical reasons and still have finished."""
 
 
 Admission = Literal["open", "busy", "full"]
 """Whether newcomers may take part: yes; not now, as enough are at it; no, all votes are there."""
-
-
-class Refused(Exception):
-    """A request that cannot be granted, with the HTTP status that says why."""
-
-    def __init__(self, status: int, code: str, message: str, retry_seconds: int | None = None) -> None:
-        """Refuse with ``status``; ``code`` is for programs, ``message`` for people, who may try again later."""
-        super().__init__(message)
-        self.status, self.code, self.message, self.retry_seconds = status, code, message, retry_seconds
-
-
-class Answer(Given):
-    """What a rater's browser sends: the answer to the trial's own question, and with it the rest."""
-
-    ADDED: ClassVar[frozenset[str]] = Given.ADDED | {"beside"}
-
-    beside: dict[Name, Given] = Field(default_factory=dict, max_length=50)
-    """Answers to the questions beside it."""
-    comment: str = Field(default="", max_length=LONGEST_COMMENT)
-    client: Client = Client()
 
 
 @dataclass(frozen=True)
@@ -69,18 +51,6 @@ class Handed:
     number: int
     """Place in the rater's session, from 1."""
     trial: Trial
-
-
-@dataclass(frozen=True)
-class Receipt:
-    """What became of an answer."""
-
-    outcome: Literal["stored", "repeated", "conflict"]
-    """Stored now; the same answer had been stored; another answer had been stored, and stays."""
-    right: bool | None = None
-    """Training: whether the answer was the expected one."""
-    feedback: str = ""
-    question: str = ""
 
 
 @dataclass(frozen=True)
@@ -109,7 +79,7 @@ class Store:
     def recount(self, database: sqlite3.Connection) -> None:
         """Count coverage anew from the database."""
         rows = database.execute("SELECT trial FROM assignment WHERE counted = 1")
-        self.coverage = Coverage.of(self.design, (_trial(row["trial"]) for row in rows))
+        self.coverage = Coverage.of(self.design, (trial_of(row["trial"]) for row in rows))
 
     def hand_out(self, database: sqlite3.Connection, rater: str, after: str | None = None) -> Handed | None:
         """The trial that a rater has open, else a new one; None at the end of the session.
@@ -152,36 +122,29 @@ class Store:
         Raises:
             Refused: no such trial of this rater, an answer that was not offered, a closed study, a rater who withdrew.
         """
-        row = self._own(database, rater, assignment)
-        trial = _trial(row["trial"])
-        body = digest(answer.model_dump(mode="json"))
-        stored = database.execute("SELECT body_sha256, record FROM vote WHERE assignment = ?", (assignment,)).fetchone()
+        row, protocol = self._own(database, rater, assignment), self.design.protocol
+        trial = trial_of(row["trial"])
+        stored = database.execute("SELECT body_sha256 FROM vote WHERE assignment = ?", (assignment,)).fetchone()
         if stored is not None:
-            if stored["body_sha256"] == body:
-                return self._receipt("repeated", trial, answer)
-            self._keep_conflict(database, rater, assignment, answer)
+            if stored["body_sha256"] == body_sha256(answer):
+                return receipt(protocol, "repeated", trial, answer)
+            keep_conflict(database, self.clock, rater, assignment, answer)
             return Receipt("conflict")
         if setting(database, "status") == "closed":
             raise Refused(410, "closed", "This study has closed; answers are no longer taken.")
         person = rater_row(database, rater)
         if person["status"] in ("withdrawn", "evicted"):
             raise Refused(403, person["status"], "You are no longer part of this study.")
-        self._check_offered(trial, answer)
-        self._check_window(answer)
-        self._check_time(database, row, trial)
-        vote = self._record(database, row, trial, answer)
-        database.execute(
-            "INSERT INTO vote (sequence, assignment, rater, record, body_sha256, hash) VALUES (?, ?, ?, ?, ?, ?)",
-            (vote.sequence, assignment, rater, canonical_json(vote.model_dump(mode="json")), body, vote.hash),
-        )
+        check_answer(database, self.clock, protocol, row, trial, answer)
+        append_vote(database, self.clock, protocol, row, trial, answer)
         counts = usable(person)
         database.execute("UPDATE assignment SET state = 'voted', counted = ? WHERE id = ?", (counts, assignment))
         if trial.role == "gold":
-            self._qualify(database, rater)
+            qualify(database, self.clock, protocol, rater)
         self.coverage.add(self.design, trial, times=counts - row["counted"])
         if trial.role == "gold" or row["number"] % _RULES_EVERY == 0 or person["status"] != "active":
             self.settle(database, rater)
-        return self._receipt("stored", trial, answer)
+        return receipt(protocol, "stored", trial, answer)
 
     def settle(self, database: sqlite3.Connection, rater: str) -> None:
         """Give a rater's places in the cells to others if the votes do not count, and back if they do again.
@@ -200,7 +163,7 @@ class Store:
             (counts, rater),
         ).fetchall()
         for row in changed:
-            self.coverage.add(self.design, _trial(row["trial"]), times=1 if counts else -1)
+            self.coverage.add(self.design, trial_of(row["trial"]), times=1 if counts else -1)
 
     def admission(self, database: sqlite3.Connection) -> Admission:
         """Whether a newcomer may take part.
@@ -259,13 +222,13 @@ class Store:
         database.execute("UPDATE assignment SET state = 'skipped', counted = 0 WHERE id = ?", (assignment,))
         note(database, self.clock, "skipped", rater, assignment)
         if row["counted"]:
-            self.coverage.add(self.design, _trial(row["trial"]), times=-1)
+            self.coverage.add(self.design, trial_of(row["trial"]), times=-1)
 
     def progress(self, database: sqlite3.Connection, rater: str, place: int) -> Progress:
         """How far a rater is."""
         rows = database.execute("SELECT * FROM assignment WHERE rater = ? ORDER BY number", (rater,)).fetchall()
         states = [row["state"] for row in rows]
-        left = trials_left(self.design, RaterState(rater, place, tuple(_trial(row["trial"]) for row in rows)))
+        left = trials_left(self.design, RaterState(rater, place, tuple(trial_of(row["trial"]) for row in rows)))
         return Progress(states.count("voted"), states.count("skipped"), len(states) + left)
 
     def _check_may_go_on(self, database: sqlite3.Connection, rater: str) -> None:
@@ -281,7 +244,7 @@ class Store:
             raise Refused(423, "paused", "The study is paused; please come back later.")
 
     def _state(self, database: sqlite3.Connection, rater: str, rows: Sequence[sqlite3.Row]) -> RaterState:
-        history = tuple(_trial(row["trial"]) for row in rows)
+        history = tuple(trial_of(row["trial"]) for row in rows)
         return RaterState(rater, int(rater_row(database, rater)["place"]), history)
 
     def _expire(self, database: sqlite3.Connection) -> None:
@@ -291,7 +254,7 @@ class Store:
             (self.clock.now(),),
         ).fetchall()
         for row in rows:
-            self.coverage.add(self.design, _trial(row["trial"]), times=-1)
+            self.coverage.add(self.design, trial_of(row["trial"]), times=-1)
         # Whoever went away is not looked at again: do their votes count?
         for rater in dict.fromkeys(row["rater"] for row in rows):
             self.settle(database, rater)
@@ -308,7 +271,7 @@ class Store:
         return handed
 
     def _renew(self, database: sqlite3.Connection, row: sqlite3.Row) -> Handed:
-        trial, counts = _trial(row["trial"]), usable(rater_row(database, row["rater"]))
+        trial, counts = trial_of(row["trial"]), usable(rater_row(database, row["rater"]))
         database.execute(
             "UPDATE assignment SET counted = ?, expires_us = ? WHERE id = ?",
             (counts, self.clock.now() + self._lease_us, row["id"]),
@@ -328,151 +291,10 @@ class Store:
             raise Refused(404, "unknown", "There is no such trial of yours.")
         return row
 
-    def _check_offered(self, trial: Trial, answer: Answer) -> None:
-        protocol = self.design.protocol
-        fault = answers_fault(protocol, trial.question, answer, answer.beside, len(trial.order), protocol.ties)
-        if fault:
-            raise Refused(422, "choice", f"Not an answer to this trial: {fault}.")
-
-    def _check_window(self, answer: Answer) -> None:
-        if self.design.protocol.small_window == "refuse" and self._small_window(answer.client):
-            raise Refused(422, "window", "This study asks for a larger window of the browser.")
-
-    def _small_window(self, client: Client) -> bool:
-        least, had = self.design.protocol.window, client.window or client.viewport
-        return least is not None and (had is None or had[0] < least[0] or had[1] < least[1])
-
-    def _check_time(self, database: sqlite3.Connection, row: sqlite3.Row, trial: Trial) -> None:
-        """Refuse what nobody can have watched: trials come one after the other, and clips take their time."""
-        session, media = self.design.protocol.session, self.design.protocol.media
-        last = database.execute(
-            "SELECT json_extract(record, '$.stored_us') FROM vote WHERE rater = ? ORDER BY sequence DESC LIMIT 1",
-            (row["rater"],),
-        ).fetchone()
-        since = max(row["shown_us"] or row["leased_us"], last[0] if last else 0)
-        watched = _ON_TIME * session.min_play_fraction * max(media[name].seconds for name in trial.media)
-        left = watched - (self.clock.now() - since) / 1e6
-        if left > 0:
-            raise Refused(425, "early", "That was faster than the videos can be watched.", math.ceil(left))
-
-    def _record(self, database: sqlite3.Connection, row: sqlite3.Row, trial: Trial, answer: Answer) -> Vote:
-        last = database.execute("SELECT sequence, hash FROM vote ORDER BY sequence DESC LIMIT 1").fetchone()
-        now = self.clock.now()
-        shown = row["shown_us"] or row["leased_us"]
-        return Vote(
-            sequence=last["sequence"] + 1 if last else 1,
-            assignment=row["id"],
-            rater=row["rater"],
-            role=trial.role,
-            cell=trial.cell,
-            case=trial.case,
-            question=trial.question,
-            order=trial.order,
-            **{name: getattr(answer, name) for name in Given.model_fields},
-            beside=answer.beside,
-            response_ms=max(0, now - shown) // 1000,
-            shown_us=shown,
-            stored_us=now,
-            late=now > row["expires_us"],
-            small_window=self._small_window(answer.client),
-            client=answer.client,
-            comment=answer.comment,
-            previous=last["hash"] if last else GENESIS,
-        )
-
-    def _receipt(self, outcome: Literal["stored", "repeated"], trial: Trial, answer: Answer) -> Receipt:
-        if trial.role != "training":
-            return Receipt(outcome)
-        return Receipt(
-            outcome, self._right(trial, answer.choice), self.design.protocol.check(trial.cell).feedback, trial.question
-        )
-
-    def _right(self, trial: Trial, choice: int | str) -> bool:
-        return isinstance(choice, int) and trial.order[choice] == str(self.design.protocol.check(trial.cell).expected)
-
-    def _qualify(self, database: sqlite3.Connection, rater: str) -> None:
-        needed, first = self.design.protocol.session.qualification
-        rows = database.execute(
-            "SELECT a.trial, v.record FROM vote v JOIN assignment a ON a.id = v.assignment WHERE v.rater = ? "
-            "AND json_extract(a.trial, '$.role') = 'gold' ORDER BY a.number LIMIT ?",
-            (rater, first),
-        ).fetchall()
-        right = sum(self._right(_trial(row["trial"]), json.loads(row["record"])["choice"]) for row in rows)
-        if len(rows) == first and right < needed:
-            set_status(database, self.clock, rater, "screened_out")
-            note(
-                database,
-                self.clock,
-                "screened out",
-                rater,
-                f"{right} of the first {counted(first, 'gold trial')} right",
-            )
-
-    def _keep_conflict(self, database: sqlite3.Connection, rater: str, assignment: str, answer: Answer) -> None:
-        kept = database.execute(
-            "SELECT count(*) FROM event WHERE kind = 'conflict' AND rater = ? "
-            "AND json_extract(detail, '$.assignment') = ?",
-            (rater, assignment),
-        ).fetchone()[0]
-        if kept < _CONFLICTS_KEPT:
-            detail = {"assignment": assignment, "answer": answer.model_dump(mode="json")}
-            note(database, self.clock, "conflict", rater, canonical_json(detail))
-
 
 def open_assignment(database: sqlite3.Connection, rater: str, assignment: str) -> Handed | None:
     """A trial that a rater still has to answer; None for another's, an answered or an unknown one."""
     row = database.execute(
         "SELECT number, trial FROM assignment WHERE id = ? AND rater = ? AND state = 'open'", (assignment, rater)
     ).fetchone()
-    return Handed(assignment, row["number"], _trial(row["trial"])) if row else None
-
-
-def note(database: sqlite3.Connection, clock: Clock, kind: str, rater: str = "", detail: str = "") -> None:
-    """Append to the log of events."""
-    database.execute(
-        "INSERT INTO event (at_us, kind, rater, detail) VALUES (?, ?, ?, ?)", (clock.now(), kind, rater, detail)
-    )
-
-
-def setting(database: sqlite3.Connection, name: str) -> str:
-    """A setting of the study; empty if it has never been set."""
-    row = database.execute("SELECT value FROM setting WHERE name = ?", (name,)).fetchone()
-    return str(row["value"]) if row else ""
-
-
-def set_setting(database: sqlite3.Connection, name: str, value: str) -> None:
-    """Replace a setting."""
-    database.execute("INSERT OR REPLACE INTO setting (name, value) VALUES (?, ?)", (name, value))
-
-
-def rater_row(database: sqlite3.Connection, rater: str) -> sqlite3.Row:
-    """The row of a rater who exists."""
-    row: sqlite3.Row = database.execute("SELECT * FROM rater WHERE id = ?", (rater,)).fetchone()
-    return row
-
-
-def set_status(database: sqlite3.Connection, clock: Clock, rater: str, status: str) -> None:
-    """Say how a rater's part ended; a withdrawal is never undone."""
-    database.execute(
-        "UPDATE rater SET status = ?, ended_us = ? WHERE id = ? AND status <> 'withdrawn'", (status, clock.now(), rater)
-    )
-
-
-def usable(rater: sqlite3.Row) -> bool:
-    """Whether a rater's votes count, as far as is known now."""
-    return rater["status"] in ("active", "finished") and not rater["excluded"] and not rater["broken"]
-
-
-def check_log(database: sqlite3.Connection, where: str) -> None:
-    """Verify the chain of votes.
-
-    Raises:
-        DataError: a vote was changed, removed, added or moved.
-    """
-    rows = database.execute("SELECT record, hash FROM vote_log").fetchall()
-    check_chain([Vote.model_validate_json(row["record"]) for row in rows], where, [row["hash"] for row in rows])
-
-
-def _trial(text: str) -> Trial:
-    data: dict[str, Any] = json.loads(text)
-    return Trial(**data | {"order": tuple(data["order"]), "media": tuple(data["media"])})
+    return Handed(assignment, row["number"], trial_of(row["trial"])) if row else None

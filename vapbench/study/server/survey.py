@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vapbench.study.protocol import Protocol, Question, Survey
-from vapbench.study.server.store import Refused
+from vapbench.study.server.refused import Refused
 from vapbench.study.texts import said
 
 

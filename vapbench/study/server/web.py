@@ -16,8 +16,8 @@ from starlette.types import ExceptionHandler
 
 from vapbench.study.server import raters
 from vapbench.study.server.database import StorageUnavailable
+from vapbench.study.server.refused import Refused
 from vapbench.study.server.service import Service
-from vapbench.study.server.store import Refused
 from vapbench.study.texts import best_language, page_texts
 
 log = logging.getLogger(__name__)
