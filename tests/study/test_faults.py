@@ -132,9 +132,11 @@ def test_a_locked_database_acknowledges_nothing_and_recovers(folder: StudyFolder
             other.execute("BEGIN IMMEDIATE")
             refused = rater.vote(trial["assignment"])
             ready = rater.http.get("/readyz").status_code
+            seen = rater.http.get("/readyz", headers={"accept": "text/html,*/*"})
             alive = rater.http.get("/healthz").status_code
             other.execute("ROLLBACK")
         assert (refused.status_code, ready, alive) == (503, 503, 200)
+        assert seen.status_code == 503 and "<h1>One moment, please</h1>" in seen.text, "people get a page"
         assert int(refused.headers["retry-after"]) > 0
         assert len(load_ballots(folder).votes) == 0
         assert rater.vote(trial["assignment"]).status_code == 201

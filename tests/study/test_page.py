@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 
 from tests.study.served import Served, make_study, serving
@@ -383,6 +384,21 @@ def test_a_missing_video_is_said_and_can_be_left_out(folder: StudyFolder, page: 
     assert 2 <= len(choices(folder)) <= 3
 
 
+def test_the_first_trial_that_is_left_out_counts_and_brings_no_break(
+    tmp_path: Path, open_context: Callable[..., BrowserContext]
+) -> None:
+    with serving(make_study(tmp_path / "study", training=0)) as served:
+        page = open_context().new_page()
+        page.route("**/m/**", lambda route: route.fulfill(status=404))
+        page.goto(served.links.raters[0])
+        consent(page)
+        page.locator("#broken").wait_for()
+        page.unroute("**/m/**")
+        page.locator("#broken-skip").click()
+        page.locator("#answer").wait_for()
+        assert trial_number(page) == "2 of 3"
+
+
 def test_a_slow_video_shows_how_far_it_is(page: Page) -> None:
     held: list[Route] = []
     arrived: list[bool] = []
@@ -599,7 +615,7 @@ def test_a_rater_finishes_in_the_second_language_with_questions_before_and_after
 ) -> None:
     folder = make_study(tmp_path / "study", min_play_fraction=1.0)
     settings_path(folder).write_text(
-        "languages: [en, de]\n"
+        "languages: [en, de]\ncontact: lab@university.example\nreview: Board no. 1\n"
         "before: [{key: age, ask: {en: Age, de: Alter}, kind: number}]\n"
         "after: [{key: screen, ask: {en: Screen, de: Schirm}, options: [{en: big, de: groß}, {en: small, de: klein}], "
         "required: true}]\n",
@@ -612,6 +628,8 @@ def test_a_rater_finishes_in_the_second_language_with_questions_before_and_after
         page.locator("#consent").wait_for()
         assert page.locator("html").get_attribute("lang") == "de"
         assert page.locator("#consent-title").inner_text() == "Welches Video ist besser?"
+        facts = page.locator("#consent-text").inner_text()
+        assert "Ethikprüfung" in facts and "Kontakt" in facts and facts.count("lab@university.example") == 1
         page.locator("#consent-tick").check()
         page.locator("#consent-form button.primary").click()
         page.locator("#survey").wait_for()
@@ -846,9 +864,8 @@ def test_no_trial_is_shown_in_a_window_that_is_too_small(
         assert page.locator("#trial").is_hidden()
         page.keyboard.press("1")
         page.evaluate("Object.assign(window, { outerWidth: 1280 }); dispatchEvent(new Event('resize'))")
-        page.locator("#answer").wait_for()
+        page.locator("#play-word", has_text="Pause").wait_for()
         assert page.locator("input[name=choice]:checked").count() == 0
-        page.keyboard.press("r")
         answer(page)
     (vote,) = load_ballots(folder).votes
     assert vote.client.window == (1280, page.evaluate("outerHeight")) and not vote.small_window
@@ -863,6 +880,9 @@ def test_what_the_server_refuses_is_said_in_the_second_language(
         page.goto(f"{served.origin}/join?t=forged")
         page.locator("h1", has_text="Dieser Link funktioniert nicht").wait_for()
         assert serious(page) == []
+        page.goto(f"{served.origin}/studie")
+        page.locator("h1", has_text="Diese Seite gibt es nicht").wait_for()
+        assert httpx.get(f"{served.origin}/api/studie").json()["error"] == "unknown", "programs get no page"
         page.goto(served.links.raters[0])
         page.route("**/api/next", lambda route: route.fulfill(status=404, json={"error": "unknown", "message": "No."}))
         consent(page)

@@ -139,8 +139,21 @@ async def _on_invalid(request: Request, error: Exception) -> Response:
 
 async def _on_unavailable(request: Request, error: Exception) -> Response:
     log.error("nothing stored: %s. Raters are told to wait; make room, or end what locks votes.db.", error)
+    if _read_by_people(request):
+        return noticed(request, "storage", 503)
     headers = {"Retry-After": str(_RETRY_SECONDS)}
     return JSONResponse({"error": "storage", "message": "Not stored; please try again."}, 503, headers)
+
+
+async def _on_nowhere(request: Request, error: Exception) -> Response:
+    if _read_by_people(request):
+        return noticed(request, "nowhere", 404)
+    return JSONResponse({"error": "unknown", "message": "There is no such page."}, 404)
+
+
+def _read_by_people(request: Request) -> bool:
+    """Whether a browser goes to an address, and does not fetch for a page."""
+    return "text/html" in request.headers.get("accept", "")
 
 
 ERRORS: dict[int | type[Exception], ExceptionHandler] = {
@@ -148,5 +161,6 @@ ERRORS: dict[int | type[Exception], ExceptionHandler] = {
     ValidationError: _on_invalid,
     StorageUnavailable: _on_unavailable,
     sqlite3.Error: _on_unavailable,
+    404: _on_nowhere,
 }
 """Errors that are answers."""

@@ -10,6 +10,7 @@ const screens = ["notice", "consent", "survey", "instructions", "trial", "break"
 const wanted = new URLSearchParams(location.search);
 const texts = await loadTexts();
 const t = (key, values = {}) => (texts[key] ?? key).replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
+const { format: tenths } = new Intl.NumberFormat(document.documentElement.lang, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 const say = (text) => { $("said").textContent = text; };
 
 let state = null;      // what /api/state said last
@@ -271,11 +272,15 @@ addEventListener("resize", arrange);
 // A window so small that the videos are not seen side by side: no trial is shown in it. The outer size, because enlarged text
 // makes the window smaller in its own measure.
 const tooNarrow = () => state?.study.window && (outerWidth < state.study.window[0] || outerHeight < state.study.window[1]);
+let resume = false;
 function guardWindow() {
   if ($("trial").hidden && $("window").hidden) return;
   const small = Boolean(tooNarrow());
   if (small === !$("window").hidden) return;
-  if (small) player?.pause();
+  if (small) {
+    resume = Boolean(player?.wanted);
+    player?.pause();
+  } else if (resume) player?.play();
   $("window").hidden = !small;
   $("trial").hidden = small;
   if (small) $("window").querySelector("h1").focus();
@@ -313,8 +318,8 @@ function open(trial, videos) {
   player.onchange = () => { $("play-word").textContent = player.wanted ? t("pause") : t("play"); };
   player.onframe = () => {
     if (document.activeElement !== $("scrub") || player.wanted) $("scrub").value = Math.round((1000 * player.time) / player.duration);
-    $("scrub").setAttribute("aria-valuetext", t("seconds_of", { now: player.time.toFixed(1), all: player.duration.toFixed(1) }));
-    $("clock").textContent = `${player.time.toFixed(1)} / ${player.duration.toFixed(1)} s`;
+    $("scrub").setAttribute("aria-valuetext", t("seconds_of", { now: tenths(player.time), all: tenths(player.duration) }));
+    $("clock").textContent = `${tenths(player.time)} / ${tenths(player.duration)} s`;
     if (!trial.watched && player.watched(state.study.play_fraction)) { trial.watched = true; invite(); }
   };
   trial.shownAt = performance.now();
@@ -344,6 +349,7 @@ function broken(trial) {
   $("broken-retry").onclick = guarded(() => { release(trial); trial.blobs = []; trial.complete = false; return present(trial); });
   $("broken-skip").onclick = guarded(async () => {
     await askOrStop("POST", `/api/skip/${trial.assignment}`, {});
+    state.progress.done += 1;
     await advance();
   });
   $("broken-retry").focus();
@@ -518,7 +524,7 @@ const start = guarded(async () => {
   $("consent-title").textContent = state.study.title;
   $("consent-minutes").textContent = state.study.minutes;
   const { consent, contact, review } = state.study;
-  const more = [review && `${t("review")}: ${review}`, contact && `${t("contact")}: ${contact}`].filter(Boolean);
+  const more = [review && `${t("review.label")}: ${review}`, contact && `${t("contact.label")}: ${contact}`].filter(Boolean);
   $("consent-text").replaceChildren(...[...consent.text.split("\n").filter((line) => line.trim()), ...more].map(paragraph));
   $("languages").replaceChildren(...state.study.languages.map((name) => make("a", { href: `/study?lang=${name}`, lang: name, hreflang: name }, new Intl.DisplayNames([name], { type: "language" }).of(name))));
   $("languages").hidden = state.study.languages.length < 2;
