@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 import shutil
@@ -115,6 +116,7 @@ def test_the_words_say_what_the_numbers_say(said: dict[str, dict[str, Any]], res
     assert "mini-camera/index.html" in told
     assert "ignores its reference: the output is unchanged with a wrong one; follows its caption." in told
     assert "wrong reference, caption without effect" in told
+    assert re.search(r"caption mismatch from 0\.\d\d to [01]\.\d\d: ", told), "a slope is said of what was seen"
 
 
 def test_figure_page_and_rows_are_written_and_say_the_same(said: dict[str, dict[str, Any]], results: Path) -> None:
@@ -128,6 +130,7 @@ def test_figure_page_and_rows_are_written_and_say_the_same(said: dict[str, dict[
     for method in rows["methods"]:
         for text in (figure, page):
             assert method["method"] in text
+    assert 'src="probe.png"' in page and "img-src 'self'" in html.unescape(page)
     links = [unquote(link) for link in re.findall(r'<video src="([^"]+)"', page)]
     # Six cases, four cells of each: a reference, and an output of every method.
     assert len(links) == 6 * 4 * (1 + len(rows["methods"]))
@@ -197,6 +200,8 @@ def test_videos_that_others_made_are_named_after_the_counterfactuals(tmp_path: P
     (method,) = json.loads(vapbench(*words, "--json").stdout)["methods"]
     cells = {(cell["cell"]["reference"], cell["cell"]["caption"]): cell for cell in method["cells"]}
     assert cells["wrong", "own"]["compared"] == 2 and cells["wrong", "own"]["unchanged"] == 0
+    (reference,) = (effect for effect in method["effects"] if effect["name"] == "reference")
+    assert reference["said"] == "reference: not known, for 0 of 2 cases have every score that it takes"
     assert cells["wrong", "without"]["score"] is None and sum(cells["wrong", "without"]["lost"].values()) == 2
 
 

@@ -72,7 +72,7 @@ def _in_folder(folder: Path) -> MethodEntry:
         raise UsageError(
             f"{folder}: no card.yaml there. A method folder holds card.yaml and method.py: "
             "docs/guides/add-a-method.md; "
-            "to score videos you have, use: vapbench score DIR",
+            f"of videos you have: vapbench score {folder}, or --method folder:path={folder}",
             ErrorKind.MISSING,
             "card.yaml",
         )

@@ -130,7 +130,8 @@ def render_static(name: str, **values: Any) -> str:
     """A page of files beside it: the template ``name.html`` with its style sheet and script, and no other of either."""
     style, script = _asset(f"{name}.css"), _asset(f"{name}.js")
     policy = (
-        f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; media-src 'self' file:; "
+        f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
+        "img-src 'self' file:; media-src 'self' file:; "
         "base-uri 'none'; form-action 'none'"
     )
     return str(_template(f"{name}.html").render(style=style, script=script, policy=policy, **values))

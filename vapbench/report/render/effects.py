@@ -88,7 +88,9 @@ def _draw(data: EffectsFigure, width: float) -> Figure:
     texts = [flat(f"{method}: {answer}") for method, answer in zip(data.methods, data.answers, strict=True)]
     labels = [broken(text, width - 0.4) for text in texts]
     below = LINE * 1.15 * sum(label.count("\n") + 1 for label in labels) + 0.3
-    frames = 3.5 * LINE
+    score = broken(flat(data.score), 0.62 * width if not side_by_side else 0.33 * width)
+    # Titles, ticks, and what the axis is called, which may take several lines.
+    frames = (3.5 + 1.3 * score.count("\n")) * LINE
     height = (max(heights) + frames if side_by_side else sum(heights) + 2 * frames) + below + 4 * LINE
     figure = Figure(figsize=(width, height), layout="constrained")
     shape = (1, 2) if side_by_side else (2, 1)
@@ -98,7 +100,7 @@ def _draw(data: EffectsFigure, width: float) -> Figure:
     _panel(right, effects, data.differences)
     left.axhline(0.5, color=GREY, linewidth=0.6)
     left.set_xlim(*data.range)
-    left.set_xlabel(broken(flat(data.score), 0.62 * width if not side_by_side else 0.33 * width))
+    left.set_xlabel(score)
     left.set_title("Score by what was shown")
     right.axvline(0, color="black", linewidth=0.8)
     right.set_xlabel("difference, in the same unit")

@@ -29,6 +29,8 @@ class Effect:
     total: int
     """Cases that were asked for."""
     verdict: Verdict = "unknown"
+    scored: int = 0
+    """Cases that have every score it takes."""
 
     @property
     def clear(self) -> bool:
@@ -111,7 +113,7 @@ def effects_of(
     found, pairs = [], {}
     for name, formula, parts, combine in recipes:
         common = [case for case in units.of if all(case in part for part in parts)]
-        found.append(Effect(name, formula, None, len(units.of)))
+        found.append(Effect(name, formula, None, len(units.of), scored=len(common)))
         if len(common) >= max(1, (1 - SHORTFALL) * len(units.of)):
             sides = [combine(*(part[case] for part in parts)) for case in common]
             clusters = [units.of[case] for case in common]

@@ -28,6 +28,8 @@ from vapbench.validation.probe.results import Outputs, outputs_of
 from vapbench.validation.probe.unchanged import UNCHANGED
 from vapbench.validation.probe.words import cell_name, ordered, verdict
 
+FIGURE = "probe.png"
+"""Beside the page; letters of an SVG are wider where a browser lacks the font."""
 CASES = 24
 """Cases on a page at most, spread over conditions."""
 _AREA = 320 * 320
@@ -83,6 +85,7 @@ def write_page(path: Path, setting: Setting, report: Report) -> None:
         title=f"{report.suite}, {report.task}: did the reference cause it?",
         column=report.title,
         answers=answers,
+        figure=FIGURE,
         methods=list(made),
         blocks=[_block(setting, case, made, clips, report) for case in cases],
         left_out=len(setting.selection.cases) - len(cases),
@@ -137,10 +140,16 @@ def _reference(case: Case, clips: _Clips) -> ShownClip:
     if not case.references:
         return ShownClip("", "none")
     video = case.reference.video
+    shown = video.path
     if isinstance(video, Edited):
         video.make()
-    more = f" and {len(case.references) - 1} more" if len(case.references) > 1 else ""
-    return ShownClip(clips.link(video.path), f"{video.path.parent.name}/{video.path.stem}{more}")
+        shown = video.source
+    said = [f"{shown.parent.name}/{shown.stem}"]
+    if isinstance(video, Edited):
+        said.append(video.edit)
+    if len(case.references) > 1:
+        said.append(f"and {len(case.references) - 1} more")
+    return ShownClip(clips.link(video.path), ", ".join(said))
 
 
 def _output(outputs: Outputs | None, cell: Cell, case: Case, clips: _Clips, report: Report) -> ShownClip:

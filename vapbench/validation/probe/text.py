@@ -60,8 +60,8 @@ def _cells(report: Report, method: MethodReport, width: int | None) -> Iterator[
         )
     yield from table_lines(rows, width, left=5)
     yield from (f"  {line}" for line in _lost(method))
-    yield f"  caption mismatch 0 to 1: {_slope(method.caption_mismatch, report)}"
-    yield f"  structural dissimilarity 0 to 1: {_slope(method.dissimilarity, report)}"
+    yield f"  caption mismatch {_slope(method.caption_mismatch, report)}"
+    yield f"  structural dissimilarity {_slope(method.dissimilarity, report)}"
     yield ""
 
 
@@ -85,10 +85,15 @@ def _difference(difference: PairedDifference | None, report: Report) -> str:
 
 
 def _slope(slope: Slope, report: Report) -> str:
-    if slope.estimate is None:
+    """The change over the range that was seen: what a slope says beyond it, nobody looked at."""
+    if slope.estimate is None or slope.low is None or slope.high is None:
         return f"{_ABSENT} ({slope.reason})"
-    told = _number(slope.estimate.mean, report, "+") + _ends(slope.estimate.low, slope.estimate.high, report)
-    return f"{told}, of {counted(slope.n, 'output')} from {slope.low:.2f} to {slope.high:.2f}"
+    mean, low, high = (
+        None if end is None else end * (slope.high - slope.low)
+        for end in (slope.estimate.mean, slope.estimate.low, slope.estimate.high)
+    )
+    told = _number(mean or 0.0, report, "+") + _ends(low, high, report)
+    return f"from {slope.low:.2f} to {slope.high:.2f}: {told}, of {counted(slope.n, 'output')}"
 
 
 def _ends(low: float | None, high: float | None, report: Report) -> str:

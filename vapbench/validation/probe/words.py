@@ -73,8 +73,11 @@ def effect_name(name: str) -> str:
 
 
 def verdict(effect: Effect) -> str:
-    """What an effect says of the method, in one clause."""
-    return said(effect.name, effect.verdict)
+    """What an effect says of the method, in one clause; where it is not known, why."""
+    told = said(effect.name, effect.verdict)
+    if told and effect.verdict == "unknown" and effect.scored < effect.total:
+        return f"{told}, for {effect.scored} of {effect.total} cases have every score that it takes"
+    return told
 
 
 def said(name: str, verdict: Verdict) -> str:
