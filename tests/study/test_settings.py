@@ -21,6 +21,7 @@ from vapbench.study.folder import StudyFolder
 from vapbench.study.preregistration import preregistration
 from vapbench.study.protocol import Survey
 from vapbench.study.server import web
+from vapbench.study.server.preview import preview_page
 from vapbench.study.server.recruitment import Recruitment
 from vapbench.study.server.refused import Refused
 from vapbench.study.server.security import Bucket
@@ -207,6 +208,7 @@ def test_what_is_frozen_is_said(folder: StudyFolder) -> None:
     assert "method-" not in text and "{" not in text
     process = Process(folder)
     process.stop()
+    assert len(process.raters) == 20, "a link for each planned rater"
     assert (folder.path / "preregistration.md").read_text() == text
     assert process.process.returncode == 0, "Ctrl-C is how it is meant to end"
 
@@ -221,6 +223,7 @@ def test_a_preview_shows_every_page_and_freezes_nothing(folder: StudyFolder) -> 
         shown = http.get(link)
         assert shown.url.path == "/preview" and "frame-ancestors 'self'" in shown.headers["content-security-policy"]
         assert "lang=de&amp;screen=consent" in shown.text and "screen=phone" in shown.text
+        assert b"screen=instructions" in bytes(preview_page(make_protocol()).body), "also those that are shipped"
         frame = http.get(shown.url.copy_with(path="/study", query=b"lang=de&screen=consent"))
         assert "Ich möchte nicht teilnehmen" in frame.text
         assert http.get(shown.url.copy_with(path="/api/state")).json()["preview"] is True

@@ -277,29 +277,6 @@ class Protocol(Frozen):
     """Language -> key -> text: translations of the protocol's texts, and other words for the page's."""
 
     @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        for what, names in {
-            "method": self.methods,
-            "case": [case.id for case in self.cases],
-            "question": [question.key for question in self.asked],
-            "check": [check.id for check in self.checks],
-            "language": self.languages,
-            "question before": [question.key for question in self.before],
-            "question after": [question.key for question in self.after],
-        }.items():
-            if len(set(names)) < len(names):
-                raise ValueError(f"a {what} is listed twice")
-        for case in self.cases:
-            if strangers := set(case.candidates) - set(self.methods):
-                raise ValueError(f"case {case.id} has a candidate of an unknown method {min(strangers)}")
-            self._known(f"case {case.id}", case.reference, case.image, *case.candidates.values())
-        for check in self.checks:
-            if check.question not in {question.key for question in self.questions}:
-                raise ValueError(f"check {check.id} asks an unknown question {check.question}")
-            self._known(f"check {check.id}", check.reference, check.image, *check.candidates)
-        return self
-
-    @model_validator(mode="after")
     def _answers_fit(self) -> Self:
         if self.also and len(self.questions) > 1:
             passes = ", ".join(question.key for question in self.questions)
@@ -313,6 +290,29 @@ class Protocol(Frozen):
         for question in self.asked:
             if (question.steps or question.both_bad) and (self.kind != "pair" or not self.ties):
                 raise ValueError(f"{question.key}: grades and both_bad are for pairs in which a tie is an answer")
+        return self
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        for what, names in {
+            "method": self.methods,
+            "case": [case.id for case in self.cases],
+            "question": [question.key for question in self.asked],
+            "check": [check.id for check in self.checks],
+            "language": self.languages,
+            "question before": [question.key for question in self.before],
+            "question after": [question.key for question in self.after],
+        }.items():
+            if twice := [name for name in names if list(names).count(name) > 1]:
+                raise ValueError(f"a {what} is listed twice: {twice[0]}")
+        for case in self.cases:
+            if strangers := set(case.candidates) - set(self.methods):
+                raise ValueError(f"case {case.id} has a candidate of an unknown method {min(strangers)}")
+            self._known(f"case {case.id}", case.reference, case.image, *case.candidates.values())
+        for check in self.checks:
+            if check.question not in {question.key for question in self.questions}:
+                raise ValueError(f"check {check.id} asks an unknown question {check.question}")
+            self._known(f"check {check.id}", check.reference, check.image, *check.candidates)
         return self
 
     def _known(self, where: str, *media: str | None) -> None:

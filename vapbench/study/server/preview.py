@@ -12,6 +12,8 @@ SCREENS = (
     *("consent", "before", "instructions", "trial", "break", "after", "done"),
     *("busy", "full", "declined", "screened_out", "withdrawn", "closed"),
 )
+_WHERE_ASKED = ("before", "after")
+"""Pages that only a study with such questions has."""
 _PHONE = ("consent", "before", "instructions", "phone")
 
 
@@ -20,9 +22,9 @@ def preview_page(protocol: Protocol) -> Response:
     parts = []
     for language in protocol.languages:
         parts.append(f'<h2 lang="{language}">{language}</h2><h3>Laptop</h3><div class="frames">')
-        parts += [_frame(name, language, "laptop") for name in SCREENS if getattr(protocol, name, True)]
+        parts += [_frame(name, language, "laptop") for name in SCREENS if _has(protocol, name)]
         parts.append('</div><h3>Phone</h3><div class="frames">')
-        parts += [_frame(name, language, "phone") for name in _PHONE if getattr(protocol, name, True)]
+        parts += [_frame(name, language, "phone") for name in _PHONE if _has(protocol, name)]
         parts.append("</div>")
     title = f"Preview: {escape(protocol.title)}"
     head = f'<meta charset="utf-8"><title>{title}</title><link rel="stylesheet" href="/page/preview.css">'
@@ -30,6 +32,10 @@ def preview_page(protocol: Protocol) -> Response:
     body = f"<h1>{title}</h1><p>{said}</p>{''.join(parts)}"
     page = f'<!doctype html><html lang="en"><head>{head}</head><body>{body}</body></html>'
     return Response(page, media_type="text/html")
+
+
+def _has(protocol: Protocol, screen: str) -> bool:
+    return screen not in _WHERE_ASKED or bool(getattr(protocol, screen))
 
 
 def _frame(screen: str, language: str, device: str) -> str:

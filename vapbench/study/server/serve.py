@@ -52,7 +52,7 @@ def serve(
         host: address to listen on; one that other machines reach needs ``base_url``.
         port: 0 for any free one.
         base_url: what raters type, if that is not this machine's own address: ``https://study.example.org``.
-        new_raters: links to make; None makes five for a study that has none yet.
+        new_raters: links to make; None makes as many as were planned for a study that has none yet.
         recruitment: where raters come from, and where they go back to.
 
     Raises:
@@ -165,7 +165,8 @@ def _links(service: Service, new_raters: int | None) -> Links:
     origin, database = service.origins[0], service.database
     database.execute("BEGIN IMMEDIATE")
     (known,) = database.execute("SELECT count(*) FROM rater").fetchone()
-    wanted = new_raters if new_raters is not None else 0 if known or service.recruitment.known else 5
+    planned = 0 if known or service.recruitment.known else service.protocol.raters
+    wanted = planned if new_raters is None else new_raters
     tokens = invite(database, service.clock, wanted)
     admin = invite_administrator(database, service.clock)
     set_setting(database, "origin", origin)
