@@ -15,7 +15,7 @@ from vapbench.core.clip import Clip
 from vapbench.core.video import read_video, write_video
 from vapbench.errors import DataError
 from vapbench.suites.mini import reader, writer
-from vapbench.suites.mini.cases import benchmark_cases
+from vapbench.suites.mini.cases import benchmark_cases, grammar_cases
 from vapbench.suites.mini.conditions import SEEN
 from vapbench.suites.mini.writer import DATA_VERSION, video_path, write_vap_data
 
@@ -111,7 +111,8 @@ def test_a_case_is_the_same_whatever_encoder_wrote_its_clips(tmp_path: Path, mon
 
 
 def test_every_clip_of_the_benchmark_has_a_known_hash() -> None:
-    clips = {video_path(clip) for case in benchmark_cases() for clip in (case.target, case.reference)}
+    cases = (*benchmark_cases(), *grammar_cases())
+    clips = {video_path(clip) for case in cases for clip in (case.target, case.reference)}
     assert set(reader.known_videos()) == clips
 
 

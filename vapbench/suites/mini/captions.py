@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vapbench.suites.mini.conditions import CONDITIONS, Condition
+from vapbench.suites.mini.grammar.codes import is_code
 from vapbench.suites.mini.render import MiniClip
 from vapbench.suites.mini.scenes import Background, Scene, Subject, seeded
 
@@ -70,10 +71,10 @@ def naming_effects(text: str, scene: Scene, effects: Mapping[str, str]) -> str:
     """
     subject = f"the {scene.main.colour} {scene.main.shape}"
     for name, other in effects.items():
-        words = other.format(it=subject)
+        words, named = other.format(it=subject), other in CONDITIONS or is_code(other)
         for turn, phrase in enumerate(_WITH_CODE):
             if text.endswith(ending := phrase.format(effect=name)):
-                turned = (_WITH_CODE if other in CONDITIONS else _IN_WORDS)[turn]
+                turned = (_WITH_CODE if named else _IN_WORDS)[turn]
                 return text.removesuffix(ending) + turned.format(effect=words)
     return text
 

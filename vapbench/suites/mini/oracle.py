@@ -15,7 +15,8 @@ from vapbench.core.case import Case
 from vapbench.errors import ErrorKind, NotApplicable, UsageError
 from vapbench.suites.mini.captions import clip_captions, naming_effects
 from vapbench.suites.mini.cases import MiniCase, benchmark_cases, grammar_cases
-from vapbench.suites.mini.conditions import CONDITIONS
+from vapbench.suites.mini.conditions import CONDITIONS, condition
+from vapbench.suites.mini.grammar.codes import GRAMMAR_VERSION
 from vapbench.suites.mini.render import MiniClip, render_depth, render_flow
 from vapbench.suites.mini.scenes import draw_scene
 from vapbench.suites.mini.writer import DATA_VERSION, video_path
@@ -29,8 +30,10 @@ def plain_caption(case: Case) -> str:
     Raises:
         UsageError: the case is none of the mini suite's.
     """
-    in_words = {name: condition.description for name, condition in CONDITIONS.items()}
-    return naming_effects(case.caption or "", draw_scene(_known(case).target.scene), in_words)
+    known = _known(case)
+    names = CONDITIONS if known.condition in CONDITIONS else {each.condition for each in _grammar_cases().values()}
+    in_words = {name: condition(name).description for name in names}
+    return naming_effects(case.caption or "", draw_scene(known.target.scene), in_words)
 
 
 def effect_captions(case: Case, other: str) -> tuple[str, str]:
@@ -89,23 +92,25 @@ def renderer_version(case: Case) -> str:
     Raises:
         UsageError: the case is none of the mini suite's.
     """
-    _known(case)
-    return f"mini-{DATA_VERSION}"
+    known = _known(case)
+    return f"mini-{DATA_VERSION}" if known.condition in CONDITIONS else f"mini-{DATA_VERSION}-{GRAMMAR_VERSION}"
 
 
 def _reference(case: Case) -> MiniClip:
     """What the case's reference was rendered from: any clip of the suite, not only the one that belongs to it."""
-    _known(case)
+    known = _known(case)
     named = "/".join(case.reference.video.path.parts[-2:])
-    if named not in _clips():
+    cases = _cases() if known.condition in CONDITIONS else _grammar_cases()
+    clips = {video_path(spec): spec for each in cases.values() for spec in (each.target, each.reference)}
+    if named not in clips:
         raise NotApplicable(
             f"the renderer did not make the reference {case.reference.video.path.name}", field="reference"
         )
-    return _clips()[named]
+    return clips[named]
 
 
 def _known(case: Case) -> MiniCase:
-    known = _cases().get(case.id)
+    known = _cases().get(case.id) or _grammar_cases().get(case.id)
     if known is None:
         raise UsageError(
             f"{case.id} is no case of the mini suite, which alone knows plain captions, depth and flow: "
@@ -124,8 +129,3 @@ def _cases() -> dict[str, MiniCase]:
 @cache
 def _grammar_cases() -> dict[str, MiniCase]:
     return {case.id: case for case in grammar_cases()}
-
-
-@cache
-def _clips() -> dict[str, MiniClip]:
-    return {video_path(spec): spec for case in benchmark_cases() for spec in (case.target, case.reference)}

@@ -7,10 +7,12 @@ from pathlib import Path
 from vapbench.core.case import Case, ClipSpec, NoMedia
 from vapbench.files.atomic import cache_folder
 from vapbench.suites import vap_data
+from vapbench.suites.mini.cases import grammar_cases
+from vapbench.suites.mini.grammar.codes import GRAMMAR_VERSION
 from vapbench.suites.mini.writer import DATA_VERSION, write_vap_data
 
 VIDEOS = Path(__file__).with_name("videos.sha256")
-"""SHA-256 of every benchmark clip, as PyAV 18 wrote it: lines of ``sha256sum``.
+"""SHA-256 of every benchmark clip of this version and the next, as PyAV 18 wrote it: lines of ``sha256sum``.
 
 PyAV 19 writes the same frames with another duration in some headers. A row is keyed by what its case is, and must not
 ask to be made again because an encoder was renewed.
@@ -19,8 +21,18 @@ ask to be made again because an encoder was renewed.
 
 def load(clip: ClipSpec) -> list[Case]:
     """Read the benchmark and zero-shot cases, rendering their videos first where they are not in the cache."""
-    folder = cache_folder() / f"mini-{DATA_VERSION}"
-    write_vap_data(folder)
+    return _read(cache_folder() / f"mini-{DATA_VERSION}", clip)
+
+
+def load_grammar(clip: ClipSpec) -> list[Case]:
+    """Read the cases of the suite's next version, on conditions of the grammar, in the same way."""
+    category = {case.id: case.category for case in grammar_cases()}
+    cases = _read(cache_folder() / f"mini-{DATA_VERSION}-{GRAMMAR_VERSION}", clip, grammar=True)
+    return [case.model_copy(update={"category": category[case.id]}) for case in cases]
+
+
+def _read(folder: Path, clip: ClipSpec, grammar: bool = False) -> list[Case]:
+    write_vap_data(folder, grammar=grammar)
     cases = vap_data.load(folder, clip)
     known = known_videos()
     for case in cases:

@@ -1,0 +1,105 @@
+"""The claims of the mini suite's next version: rows with intervals where there are weights, and reasons where not."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mini_recipe import train_mini
+from mini_recipe.config import VERSIONS
+from mini_recipe.data import grammar_data
+
+from vapbench.core.case import Case, ClipSpec
+from vapbench.suites.mini import reader, writer
+from vapbench.suites.mini.cases import grammar_cases
+
+BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
+
+
+@pytest.fixture
+def claims(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The script, as a module."""
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    return import_module("mini_claims")
+
+
+@pytest.fixture
+def cases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Case]:
+    """Two cases of a condition of training, two of a held-out one."""
+    known = grammar_cases()
+    monkeypatch.setattr(writer, "grammar_cases", lambda: known[:2] + known[-2:])
+    monkeypatch.setenv("VAPBENCH_CACHE", str(tmp_path))
+    return reader.load_grammar(ClipSpec(frames=13, fps=8, height=64, width=64))
+
+
+def test_what_is_not_trained_is_a_reason_and_never_a_number(claims: Any, tmp_path: Path) -> None:
+    bench = claims.Bench(tmp_path, tmp_path, None, "cpu")
+    rows = [bench.row(ask) for _, asks in claims.CLAIMS.values() for ask in asks]
+    assert all(row.mean is row.low is row.met is None and "is not trained" in row.reason for row in rows)
+    assert {row.total for row in rows} == {14, 56, 24}  # of a category, seen, zero-shot
+    said = claims.table("Title", rows[:1])
+    assert "not measured: stage i2v is not trained" in said
+
+
+def test_a_lora_counts_when_every_condition_of_training_has_its_own(claims: Any, tmp_path: Path) -> None:
+    bench = claims.Bench(tmp_path, tmp_path, None, "cpu")
+    trained = [tmp_path / "i2v", *(tmp_path / "lora" / name for name in claims.TRAINED)]
+    for folder in trained[:-1]:
+        folder.mkdir(parents=True)
+        (folder / "card.json").touch()
+    assert bench.lacking("lora") == "stage lora is not trained: 1 of 28 adapters are missing"
+    trained[-1].mkdir()
+    (trained[-1] / "card.json").touch()
+    assert bench.lacking("lora") == ""
+
+
+def test_what_methods_are_shown_is_what_the_claim_says(claims: Any, cases: Sequence[Case]) -> None:
+    asked = import_module("mini_claims_asked")
+    two = asked.two_references(cases)
+    assert [case.references for case in two[:2]] == [
+        (cases[0].reference, cases[1].reference),
+        (cases[1].reference, cases[0].reference),
+    ]
+    assert [case.reference.video for case in asked.own_control(cases)] == [case.target for case in cases]
+    worn = asked.nearest_trained(cases[-2:])
+    assert {case.condition for case in worn} <= {
+        case.condition for case in asked.KNOWN.values() if case.category == "camera" and not case.zero_shot
+    }
+    assert [case.id for case in worn] == [case.id for case in cases[-2:]]
+
+
+@pytest.mark.slow
+def test_from_smoke_weights_to_rows_and_figures_and_a_second_call_makes_no_clip(tmp_path: Path) -> None:
+    out, to = tmp_path / "out", tmp_path / "claims"
+    data = grammar_data()
+    shown = {name: specs[:1] for name, specs in data.shown().items()}
+    config = VERSIONS[2]().seeded(0).smoke()
+    config = replace(config, data=replace(data, training=data.training[:8], shown=lambda: shown))
+    stages = ("vae", "text", "semantic", "base", "i2v", "expert", "vap", "single")
+    train_mini(out, config=config, only=stages, quiet=True, require_gate=False)
+    wanted = ("zero-shot", "curve", "single", "two-references")
+    environment = {**os.environ, "PYTHONPATH": str(BENCHMARKS.parent), "VAPBENCH_CACHE": str(tmp_path / "cache")}
+    command = [sys.executable, str(BENCHMARKS / "mini_claims.py"), str(out), *wanted, "--to", str(to), "--limit", "3"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900)
+    assert done.returncode == 0, done.stderr
+    found = json.loads((to / "claims.json").read_text())
+    assert list(found) == list(wanted)
+    measured = [row for name, rows in found.items() for row in rows if name != "curve"]
+    assert all(0 < row["n"] == row["total"] and row["mean"] is not None for row in measured), measured
+    assert all(row["low"] <= row["mean"] <= row["high"] for row in measured if row["low"] is not None)
+    assert [row["mean"] is None for row in found["curve"]] == [True, True, True, False, True]
+    assert not [row for rows in found.values() for row in rows if row["met"] is not None]  # a few cases settle nothing
+    assert {path.stem for path in to.glob("*.png")} == set(wanted)
+    before = {path: path.stat().st_size for path in to.glob("runs/mini/*/generations.jsonl")}
+    assert len(before) == 6  # base, vap, told, single, single-told, vap-two
+    again = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900)
+    assert again.stdout == done.stdout
+    assert before == {path: path.stat().st_size for path in before}
