@@ -9,8 +9,11 @@ from vapbench.core.case import Case, ClipSpec
 from vapbench.suites.mini import reader, writer
 from vapbench.suites.mini.captions import clip_captions
 from vapbench.suites.mini.cases import MiniCase, grammar_cases
+from vapbench.suites.mini.conditions import CATEGORIES
+from vapbench.suites.mini.grammar.codes import is_code
 from vapbench.suites.mini.oracle import effect_captions, plain_caption, rendered_depth, renderer_version
 from vapbench.suites.mini.render import render_depth
+from vapbench.suites.tasks import categories, conditions_of, find_task
 
 
 @pytest.fixture(scope="module")
@@ -46,3 +49,10 @@ def test_a_caption_can_name_another_condition(cases: list[Case], known: list[Min
     without, wrong = effect_captions(cases[0], other)
     assert without == clip_captions(known[0].target).scene
     assert wrong == (cases[0].caption or "").replace(cases[0].condition, other)
+
+
+def test_tasks_list_every_condition_that_it_asks_for() -> None:
+    for task in (*CATEGORIES, "zero-shot"):
+        listed = {name: categories()[name] for name in conditions_of(find_task(task)) if is_code(name)}
+        wanted = [case for case in grammar_cases() if task == ("zero-shot" if case.zero_shot else case.category)]
+        assert listed == {case.condition: case.category for case in wanted}

@@ -7,7 +7,6 @@ from pathlib import Path
 from vapbench.core.case import Case, ClipSpec, NoMedia
 from vapbench.files.atomic import cache_folder
 from vapbench.suites import vap_data
-from vapbench.suites.mini.cases import grammar_cases
 from vapbench.suites.mini.grammar.codes import GRAMMAR_VERSION
 from vapbench.suites.mini.writer import DATA_VERSION, write_vap_data
 
@@ -26,9 +25,7 @@ def load(clip: ClipSpec) -> list[Case]:
 
 def load_grammar(clip: ClipSpec) -> list[Case]:
     """Read the cases of the suite's next version, on conditions of the grammar, in the same way."""
-    category = {case.id: case.category for case in grammar_cases()}
-    cases = _read(cache_folder() / f"mini-{DATA_VERSION}-{GRAMMAR_VERSION}", clip, grammar=True)
-    return [case.model_copy(update={"category": category[case.id]}) for case in cases]
+    return _read(cache_folder() / f"mini-{DATA_VERSION}-{GRAMMAR_VERSION}", clip, grammar=True)
 
 
 def _read(folder: Path, clip: ClipSpec, grammar: bool = False) -> list[Case]:
