@@ -25,7 +25,7 @@ from mini_recipe.cards import finish_folder
 from mini_recipe.clips import validation_specs
 from mini_recipe.control_latents import ControlLatents, cached_control_latents
 from mini_recipe.data import MiniData
-from mini_recipe.diffusion import Sampling
+from mini_recipe.diffusion import Sampling, quick
 from mini_recipe.prompts import Mix, captions_of, told
 from mini_recipe.umt5 import as_umt5
 from vapbench.suites.mini.captions import clip_captions
@@ -189,6 +189,7 @@ class FlowMatching:
     def __init__(self, pipeline: WanVACEPipeline, latents: ControlLatents, config: VaceConfig) -> None:
         """Take the parts; the pipeline's transformer is what is trained."""
         self.pipeline, self.latents, self.config = pipeline, latents, config
+        self.forward = quick(pipeline.transformer, config.plan)
         self.captions = captions_of(latents.specs)
         mask = torch.ones(1, 1, FRAMES, SIZE, SIZE)
         mask[:, :, 0] = 0
@@ -205,7 +206,7 @@ class FlowMatching:
         clean = self.latents.clips[chosen].float()
         noise = torch.randn(clean.shape, generator=generator)
         share = noise_level[:, None, None, None, None]
-        velocity = self.pipeline.transformer(
+        velocity = self.forward(
             hidden_states=((1 - share) * clean + share * noise).to(self.device),
             timestep=(noise_level * 1000).to(self.device),
             encoder_hidden_states=self._encode(captions),

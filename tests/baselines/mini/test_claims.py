@@ -61,6 +61,32 @@ def test_a_lora_counts_when_every_condition_of_training_has_its_own(claims: Any,
     assert bench.lacking("lora") == ""
 
 
+def test_an_aim_is_reached_by_the_mean_over_every_case_with_its_interval(
+    claims: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = import_module("mini_claims_asked")
+    ids = list(asked.KNOWN)
+    scores = {"vap": {name: 60.0 + 5 * (place // 2 % 3) for place, name in enumerate(ids)}}
+    scores["told"] = {name: value + 2 + place // 2 % 4 for place, (name, value) in enumerate(scores["vap"].items())}
+    scores["base"] = {name: 40.0 + place // 2 % 5 for place, name in enumerate(ids)}
+
+    def of_group(bench: Any, ask: Any, run: str) -> dict[str, float]:
+        return {name: scores[run][name] for name in bench.ids(ask.group) if name in scores[run]}
+
+    monkeypatch.setattr(claims.Bench, "values", of_group)
+    bench = claims.Bench(tmp_path, tmp_path, None, "cpu")
+    behind = [bench.row(ask) for ask in asked.CLAIMS["seen"][1] if ask.minus]
+    assert [(row.n, row.clusters, row.met) for row in behind] == [(14, 7, True)] * 4
+    assert all(1 < row.low < row.mean < row.high < 6 for row in behind)
+    ahead = bench.row(asked.CLAIMS["zero-shot"][1][-1])
+    assert (ahead.n, ahead.total, ahead.clusters) == (24, 24, 12)
+    assert ahead.low < ahead.mean < 25 and ahead.met is False
+    assert "not reached" in claims.table("Title", [ahead])
+    del scores["vap"][ids[-1]]
+    incomplete = bench.row(replace(asked.CLAIMS["zero-shot"][1][-1], least=1))
+    assert (incomplete.n, incomplete.total, incomplete.met) == (23, 24, None)
+
+
 def test_what_methods_are_shown_is_what_the_claim_says(claims: Any, cases: Sequence[Case]) -> None:
     asked = import_module("mini_claims_asked")
     two = asked.two_references(cases)
