@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from tests.leaderboard.forger import PSNR, Forger, Rows
 from vapbench.cli import app
 from vapbench.files.atomic import file_sha256
-from vapbench.leaderboard import boards
+from vapbench.leaderboard import collecting
 from vapbench.leaderboard.admitted import admit
 from vapbench.leaderboard.boards import Board, Leaderboard
 from vapbench.leaderboard.check import check_submission
@@ -366,7 +366,7 @@ def before(results: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
 @pytest.fixture
 def unchecked(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """As if the check had missed it."""
-    monkeypatch.setattr(boards, "check_submission", lambda *_: [])
+    monkeypatch.setattr(collecting, "check_submission", lambda *_: [])
     yield
 
 
