@@ -154,6 +154,7 @@ def test_the_example_asks_four_questions_in_two_languages(tmp_path: Path) -> Non
         ("also: {overall: {wording: W}}", "plan the study again with --question semantic", False),
         ("also: {semantic: {wording: W}}", "a question is listed twice: semantic", True),
         ("also: {Motion: {wording: W}}", "also.Motion", True),
+        ("after: [{key: one, ask: A, options: [only]}]", "study.yaml: one: a choice has at least two options", True),
         ("questions: {semantic: {wording: W, answer: graded9}}", "questions.semantic.answer", True),
         ("languages: [en, de]\nalso: {motion: {wording: {en: W}}}", "question.motion.wording has no text in de", True),
     ],

@@ -170,8 +170,15 @@ def worded(protocol: Protocol, file: StudyFile, where: str) -> Protocol:
         where: the file, for messages.
 
     Raises:
-        DataError: a question was not planned, or a text lacks a language.
+        DataError: a question was not planned, a text lacks a language, or an entry is none that a protocol allows.
     """
+    try:
+        return _worded(protocol, file, where)
+    except ValidationError as error:
+        raise DataError(f"{where}: {error.errors()[0]['msg'].removeprefix('Value error, ')}.") from error
+
+
+def _worded(protocol: Protocol, file: StudyFile, where: str) -> Protocol:
     first, *others = file.languages
     translations: dict[str, dict[str, str]] = {
         language: dict(file.texts.get(language, {})) for language in file.languages
@@ -237,10 +244,7 @@ def worded(protocol: Protocol, file: StudyFile, where: str) -> Protocol:
         "small_window": file.small_window if file.window else "mark",
     }
     changes["texts"] = {language: texts for language, texts in translations.items() if texts}
-    try:
-        return Protocol.model_validate(protocol.model_dump() | {name: _plain(value) for name, value in changes.items()})
-    except ValidationError as error:
-        raise DataError(f"{where}: {error.errors()[0]['msg'].removeprefix('Value error, ')}.") from error
+    return Protocol.model_validate(protocol.model_dump() | {name: _plain(value) for name, value in changes.items()})
 
 
 def _answered(key: str, own: QuestionText | None, put: Any) -> dict[str, Any]:
