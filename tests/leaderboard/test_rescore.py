@@ -16,6 +16,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from typer.testing import CliRunner
@@ -31,7 +32,7 @@ from vapbench.files.public_web import public_opener
 from vapbench.leaderboard.boards import Leaderboard
 from vapbench.leaderboard.check import check_submission
 from vapbench.leaderboard.collecting import collect
-from vapbench.leaderboard.likeness import ALIKE, difference, small
+from vapbench.leaderboard.likeness import ALIKE, Gallery, Known, Likeness, difference, small
 from vapbench.leaderboard.pack import pack
 from vapbench.leaderboard.rescore import Rescored, rescore, write_badge
 from vapbench.leaderboard.roster import Rosters
@@ -296,6 +297,52 @@ def test_rows_alone_cannot_be_scored(home: Leaderboard, rosters: Rosters) -> Non
     shutil.rmtree(mine(home) / "videos")
     with pytest.raises(UsageError, match="--videos DIR"):
         found(home, rosters)
+
+
+def edit(zoom: float = 1.0, right: float = 0.0) -> Callable[[np.ndarray], np.ndarray]:
+    """Zoomed, and moved by a share of the width."""
+    matrix = cv2.getRotationMatrix2D((32, 32), 0, zoom)
+    matrix[0, 2] += 64 * right
+    return lambda frames: np.stack(
+        [cv2.warpAffine(frame, matrix, (64, 64), borderMode=cv2.BORDER_REPLICATE) for frame in frames]
+    )
+
+
+EDITS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "moved": edit(right=0.15),
+    "zoomed and mirrored": lambda frames: edit(1.2)(frames)[:, :, ::-1],
+    "recoloured": lambda frames: 255 * (frames[..., [2, 0, 1]] / 255) ** 1.4 * 0.8 + 20,
+    "faster": lambda frames: frames[np.linspace(0, 10, len(frames)).round().astype(int)],
+    "letterboxed": lambda frames: np.pad(
+        np.stack([cv2.resize(frame, (64, 48), interpolation=cv2.INTER_AREA) for frame in frames]),
+        ((0, 0), (8, 8), (0, 0), (0, 0)),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", EDITS)
+def test_an_edited_copy_is_known(name: str, rosters: Rosters, tmp_path: Path) -> None:
+    targets = [target for case in CASES[:4] if (target := rosters.of("mini").media[case].target)]
+    clip = read_video(targets[1].path)
+    path = tmp_path / "edited.mp4"
+    write_video(path, Clip(np.ascontiguousarray(np.clip(EDITS[name](clip.frames), 0, 255).astype(np.uint8)), 8.0))
+    assert min(difference(small(path), small(target.path)) for target in targets) > ALIKE, "as it is, nobody knows it"
+    for given in (True, False):
+        known = [Known(str(n), target.sha256, target.path, given) for n, target in enumerate(targets)]
+        (found,) = Gallery(known).likenesses("mine", "0" * 64, path)
+        assert found.what == "1" and "left unexplained" in found.how
+        assert found.certain is given, "two methods may come near each other, and none comes near an edited truth"
+
+
+def test_what_comes_near_another_is_noted_with_the_badge(home: Leaderboard, tmp_path: Path) -> None:
+    near = Likeness("a.mp4", "that of other for x", "edited: 25% of it is left unexplained", certain=False)
+    seen = Rescored("mini", "mine", submission_digest(mine(home)), videos=12, of=12, rows=24, noted=[near, near])
+    assert seen.verified and "note a.mp4 may be that of other for x" in "\n".join(seen.lines())
+    write_badge(home, seen)
+    assert group_of(home, tmp_path) == "measured" and home.attested()["mini/mine"].noted == 1
+    command("leaderboard", "build", "--leaderboard", home.path, "--results", tmp_path / "none", "--no-videos")
+    page = (home.path / "site" / "method" / "mini" / "mine-submitted.html").read_text()
+    assert "12 of 12 videos; 1 comes near another video" in page
 
 
 def test_likeness(rosters: Rosters, honest: Path, tmp_path: Path) -> None:

@@ -50,6 +50,8 @@ class Entry:
     submission: Submission | None = None
     scored_anew: tuple[int, int] | None = None
     """Of a verified submission: videos that were scored anew, of how many."""
+    noted: int = 0
+    """Of these: videos that may be others."""
 
     @property
     def bounds(self) -> bool:
@@ -128,6 +130,8 @@ class Attested(BaseModel):
     """Of a submission: videos that were scored anew."""
     of: int = Field(default=0, ge=0)
     """Of so many."""
+    noted: int = Field(default=0, ge=0)
+    """Of these: videos that may be others, edited, or that a run of ours has as well; maintainers look at them."""
 
 
 @dataclass(frozen=True)

@@ -242,4 +242,5 @@ def _entry(
     said = anew.get(path)
     # Reproduced is attested by hand, and of no videos.
     scored_anew = (said.videos, said.of) if said and said.of else None
-    return Entry(label, slug(name), run, badges[path], seen_by_people, submitted.get(path), scored_anew)
+    noted = said.noted if said else 0
+    return Entry(label, slug(name), run, badges[path], seen_by_people, submitted.get(path), scored_anew, noted)

@@ -1,7 +1,9 @@
-"""Videos that are others: copies of a ground truth, a reference or another output, however little they were changed.
+"""Videos that are others: copies of a ground truth, a reference or another output, as they are or edited.
 
-A video is small here: eight of its frames, sixteen by sixteen colours each. Encoding it again, scaling, mirroring,
+First a video is small: eight of its frames, sixteen by sixteen colours each. Encoding it again, scaling, mirroring,
 reversing it or changing its brightness leaves that almost as it was; a method's own output of the same scene does not.
+Then edits are tried (:mod:`~vapbench.leaderboard.edits`). What ``benchmarks/likeness.py`` measures of both stands in
+docs/lab/likeness.md.
 """
 
 from __future__ import annotations
@@ -14,12 +16,17 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from vapbench.core.clip import Frames
 from vapbench.core.video import read_video
+from vapbench.leaderboard.edits import Footage, nearest
 
 FRAMES, SIDE = 8, 16
 ALIKE = 2.5
 """Mean difference in levels of 255 up to which two videos are one. Copies encoded again differ by less than 1; the
 closest output of a LoRA trained on the very effect, on the stillest clip of the mini suite, by 6.6."""
+COPY, NEAR = 0.15, 0.3
+"""Share of an output that the best edit of another video leaves unexplained: up to the first it is a copy, up to the
+second worth a look. The least of 88 honest clips was 0.36."""
 _GAINS = (0.5, 2.0)
 _FLAT = 4.0
 """Standard deviation in levels below which a video shows too little to be compared."""
@@ -36,31 +43,41 @@ class Known:
     sha256: str
     path: Path | None = None
     """None where it is known by its hash alone."""
+    given: bool = False
+    """Whether it is a ground truth or a reference: of these no method makes an edit by itself."""
 
 
 @dataclass(frozen=True)
 class Likeness:
-    """An output that is another video."""
+    """An output that is another video, or may be."""
 
     video: str
     what: str
     how: str
-    """``the same file``, or by how many levels it differs."""
+    """``the same file``, by how many levels it differs, or how much an edit leaves unexplained."""
+    certain: bool = True
+    """False where an honest output might come as near: somebody must look at both."""
 
     def __str__(self) -> str:
         """In words."""
-        return f"{self.video} is {self.what} ({self.how})"
+        return f"{self.video} {'is' if self.certain else 'may be'} {self.what} ({self.how})"
 
 
 class Gallery:
     """Videos that outputs are compared with."""
 
-    def __init__(self, known: list[Known]) -> None:
-        """Keep them; they are read when first compared."""
+    def __init__(self, known: list[Known], edits: bool = True) -> None:
+        """Keep them; they are read when first compared.
+
+        Args:
+            known: the videos.
+            edits: whether to look for edits of them as well.
+        """
         self._known = known
+        self._edits = edits
 
     def likenesses(self, name: str, sha256: str, path: Path) -> Iterator[Likeness]:
-        """What a video is a copy of: by its hash, or else by its pixels.
+        """What a video is a copy of: by its hash, or else by its pixels, or else once it is edited.
 
         Raises:
             DataError: it cannot be read.
@@ -69,13 +86,23 @@ class Gallery:
         if same:
             yield from (Likeness(name, known.what, "the same file") for known in same)
             return
-        mine = small(path)
-        for known in self._known:
-            if known.path is None:
-                continue
-            levels = difference(mine, _small_of(known.sha256, known.path))
-            if levels <= ALIKE:
-                yield Likeness(name, known.what, f"{levels:.1f} of 255 levels apart")
+        mine = _Seen.of(path)
+        there = [(known, _seen(known.sha256, known.path)) for known in self._known if known.path]
+        apart = [(difference(mine.small, seen.small), known) for known, seen in there]
+        copies = [Likeness(name, k.what, f"{levels:.1f} of 255 levels apart") for levels, k in apart if levels <= ALIKE]
+        yield from copies
+        if self._edits and not copies:
+            yield from self._edited(name, mine.footage, there)
+
+    def _edited(self, name: str, mine: Footage, there: list[tuple[Known, _Seen]]) -> Iterator[Likeness]:
+        least: dict[int, float] = {}
+        for number, left in nearest(mine, [seen.footage for _, seen in there]):
+            least[number] = min(left.share, least.get(number, 1.0))
+        for number, share in least.items():
+            if share <= NEAR:
+                known = there[number][0]
+                how = f"edited: {share:.0%} of it is left unexplained"
+                yield Likeness(name, known.what, how, certain=known.given and share <= COPY)
 
     def add(self, known: Known) -> None:
         """One more, that later ones are compared with."""
@@ -88,15 +115,36 @@ def small(path: Path) -> Small:
     Raises:
         DataError: it cannot be read.
     """
-    frames = read_video(path).frames
+    return _small(read_video(path).frames)
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A video, twice small."""
+
+    small: Small
+    footage: Footage
+
+    @classmethod
+    def of(cls, path: Path) -> _Seen:
+        """Read it.
+
+        Raises:
+            DataError: it cannot be read.
+        """
+        frames = read_video(path).frames
+        return cls(_small(frames), Footage.of(frames))
+
+
+def _small(frames: Frames) -> Small:
     chosen = frames[np.linspace(0, len(frames) - 1, FRAMES).round().astype(int)].astype(np.float32)
     return _pooled(_pooled(chosen, 1), 2)
 
 
-@lru_cache(maxsize=4096)
-def _small_of(sha256: str, path: Path) -> Small:
+@lru_cache(maxsize=1024)
+def _seen(sha256: str, path: Path) -> _Seen:
     """The video of a hash, wherever it lies."""
-    return small(path)
+    return _Seen.of(path)
 
 
 def difference(one: Small, other: Small) -> float:

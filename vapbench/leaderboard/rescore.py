@@ -84,7 +84,7 @@ class Rescored:
     shaded: list[str] = field(default_factory=list)
     """Columns whose scores are each within the tolerance, and all to one side."""
     noted: list[Likeness] = field(default_factory=list)
-    """Outputs that one of our own runs made as well: no harm to a number, and worth knowing."""
+    """Outputs that one of our own runs made as well, or that may be an edit of another video: to be looked at."""
     shifts: dict[str, list[float]] = field(default_factory=dict)
     """Column -> how far each submitted score is above ours, as a share of its range."""
     not_computed: dict[str, str] = field(default_factory=dict)
@@ -153,11 +153,12 @@ def rescore(
     found = Rescored(suite, folder.name, digest, len(drawn), len(made))
     place = _Videos(folder, videos, said, local_links)
     ours, others = _ours(roster, rosters), _others(home, folder)
-    gallery, own = Gallery([*_given(roster), *others, *_bounds(ours)]), Gallery(_competing(ours))
+    gallery, own = Gallery([*_given(roster), *others, *_bounds(ours)]), Gallery(_competing(ours), edits=False)
     scorers = dict(_scorers(roster, rows, found, torch_device(device)))
     for number, key in enumerate(drawn):
         path, row = place.of(made[key]), made[key]
-        found.copies += gallery.likenesses(str(row.video), str(row.sha256), path)
+        for alike in gallery.likenesses(str(row.video), str(row.sha256), path):
+            (found.copies if alike.certain else found.noted).append(alike)
         found.noted += own.likenesses(str(row.video), str(row.sha256), path)
         gallery.add(Known(f"that of {row.case}, seed {row.seed}", str(row.sha256), path))
         job = ScoreJob(row, path, roster.media[row.case], tuple(scorer.column for scorer in scorers.values()))
@@ -185,6 +186,7 @@ def write_badge(home: Leaderboard, found: Rescored) -> None:
         submission=found.digest,
         videos=found.videos,
         of=found.of,
+        noted=len({alike.video for alike in found.noted}),
     )
     runs[name] = badge
     document = {name: said.model_dump(exclude_defaults=True) for name, said in sorted(runs.items())}
@@ -239,7 +241,7 @@ def _given(roster: Roster) -> Iterator[Known]:
         named = [("ground truth", case.target), *(("reference", item.video) for item in case.references)]
         for what, media in named:
             if media is not None and media.path.is_file():
-                yield Known(f"the {what} of {case.id}", media.sha256, media.path)
+                yield Known(f"the {what} of {case.id}", media.sha256, media.path, given=True)
 
 
 def _ours(roster: Roster, rosters: Rosters) -> list[RunFolder]:
