@@ -13,6 +13,7 @@ from vapbench import (
     Adapter,
     Case,
     ClipSpec,
+    ErrorKind,
     Layer,
     NotApplicable,
     PipelineMethod,
@@ -62,7 +63,9 @@ class ConditionLora(PipelineMethod):
         if not self.folder.is_dir():
             raise WeightsError(
                 f"{self.adapters}: no such folder of adapters; check adapters=, or train them: vapbench train lora "
-                f"--task all --suite vap-data --data DIR --out {self.adapters}"
+                f"--task all --suite vap-data --data DIR --out {self.adapters}",
+                ErrorKind.MISSING,
+                "adapters",
             )
         adapter = find_adapter(self.folder, case.condition, self.weights)
         if adapter is None:
@@ -93,7 +96,11 @@ class ConditionLora(PipelineMethod):
         """
         adapter = find_adapter(self.folder, case.condition, self.weights)
         if adapter is None:
-            raise NotApplicable(f"no LoRA for {case.condition} in {self.adapters}: {training_command(case.condition)}")
+            raise NotApplicable(
+                f"no LoRA for {case.condition} in {self.adapters}: {training_command(case.condition)}",
+                ErrorKind.MISSING,
+                "condition",
+            )
         self._wear(adapter)
         first = Image.fromarray(case.image.first_frame())
         return self.sample(case.caption, clip, generator, image=first, use_dynamic_cfg=self.dynamic_guidance)

@@ -56,5 +56,5 @@ class GroundTruth(Floor):
     def video(self, case: Case) -> Clip:
         """The target, where the suite has one."""
         if case.target is None:
-            raise NotApplicable("the suite has no ground-truth video for this case")
+            raise NotApplicable("the suite has no ground-truth video for this case", field="target")
         return case.target.read()

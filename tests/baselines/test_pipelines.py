@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 import torch
 
+from tests.refusals import refuses
 from vapbench import depth_to_rgb, rendered_depth
 from vapbench.core.case import Case
 from vapbench.core.clip import Clip, Frames
-from vapbench.errors import UsageError, WeightsError
+from vapbench.errors import ErrorKind, UsageError, WeightsError
 from vapbench.methods import resolve
 from vapbench.methods.base import Method
 from vapbench.suites import find_suite
@@ -128,7 +129,7 @@ def test_plain_captions_are_the_mini_suites_and_enter_the_key(cogvideox_i2v: Pat
     assert resolve(f"i2v:weights={cogvideox_i2v}").method.inputs(mini[0]) == []
     method = loaded(text)
     assert frames(method, mini[0]).shape == (13, 64, 64, 3)
-    with pytest.raises(UsageError, match="no case of the mini suite.*--suite mini"):
+    with refuses(UsageError, ErrorKind.UNKNOWN, "case", "--suite mini"):
         told.inputs(mini[0].model_copy(update={"id": "vidu_x--a--b"}))
 
 
@@ -156,27 +157,21 @@ def test_compiling_changes_time_and_hardly_a_frame(cogvideox_i2v: Path, mini: li
 
 
 @pytest.mark.parametrize(
-    ("break_it", "message"),
+    ("break_it", "kind", "part"),
     [
-        (
-            lambda folder: (folder / "model_index.json").unlink(),
-            "model_index.json is missing; is the download complete",
-        ),
-        (lambda folder: shutil.rmtree(folder / "text_encoder"), "text_encoder is missing; is the download complete"),
-        (lambda folder: (folder / "vae" / "diffusion_pytorch_model.safetensors").unlink(), "only safetensors are read"),
-        (
-            lambda folder: _cut(folder / "transformer" / "diffusion_pytorch_model.safetensors"),
-            "damaged or incomplete",
-        ),
+        (lambda part: part.unlink(), ErrorKind.MISSING, "model_index.json"),
+        (lambda part: shutil.rmtree(part), ErrorKind.MISSING, "text_encoder"),
+        (lambda part: part.unlink(), ErrorKind.MISSING, "vae/diffusion_pytorch_model.safetensors"),
+        (lambda part: _cut(part), ErrorKind.DAMAGED, "transformer/diffusion_pytorch_model.safetensors"),
     ],
 )
 def test_half_a_download_is_named(
-    break_it: Callable[[Path], object], message: str, cogvideox_i2v: Path, tmp_path: Path
+    break_it: Callable[[Path], object], kind: ErrorKind, part: str, cogvideox_i2v: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "half"
     shutil.copytree(cogvideox_i2v, folder)
-    break_it(folder)
-    with pytest.raises(WeightsError, match=message):
+    break_it(folder / part)
+    with refuses(WeightsError, kind, Path(part).name, part):
         loaded(f"i2v:weights={folder}")
 
 
@@ -185,7 +180,7 @@ def _cut(path: Path) -> None:
 
 
 def test_another_pipelines_folder_is_refused(wan_vace: Path) -> None:
-    with pytest.raises(WeightsError, match="holds a WanVACEPipeline, and this method needs a CogVideoXImageToVideo"):
+    with refuses(WeightsError, ErrorKind.CONFLICT, "weights", "WanVACEPipeline", "CogVideoXImageToVideo"):
         loaded(f"i2v:weights={wan_vace}")
 
 
@@ -200,5 +195,5 @@ def test_the_estimator_is_part_of_what_the_method_is(wan_vace: Path, tmp_path: P
 
 
 def test_flow_without_raft_says_how_to_fetch_it(wan_vace: Path) -> None:
-    with pytest.raises(WeightsError, match="vapbench data weights fetch raft-large"):
+    with refuses(WeightsError, ErrorKind.MISSING, "weights", "vapbench data weights fetch raft-large"):
         resolve(f"vace-flow:weights={wan_vace}").method.identity()

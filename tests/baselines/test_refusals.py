@@ -31,10 +31,11 @@ from transformers import (
 
 from tests.baselines.conftest import save_cogvideox
 from tests.baselines.test_pipelines import CPU, loaded
+from tests.refusals import refuses
 from vapbench import depth_to_rgb, unit_depth
 from vapbench.cli import main
 from vapbench.core.case import Case
-from vapbench.errors import TooManyFailures, VapbenchError
+from vapbench.errors import ErrorKind, TooManyFailures, VapbenchError
 from vapbench.methods import pipelines, resolve
 from vapbench.methods.estimators import DepthEstimator
 from vapbench.results.run import RunFolder
@@ -307,7 +308,7 @@ class TestMemory:
 
         method.method.load = short  # type: ignore[attr-defined]
         plan = plan_run("mini", "concept", method, mini[:1], [0], tmp_path)
-        with pytest.raises(TooManyFailures, match="1 of 1 case failed.*--refresh failed"):
+        with refuses(TooManyFailures, ErrorKind.LIMIT, "max_failures", "1 of 1 case failed", "--refresh failed"):
             execute(plan, [], Settings(device="cpu", retries=0), progress(quiet=True))
         (line,) = plan.folder.generations_path.read_text().splitlines()
         assert json.loads(line)["attempts"][0]["message"].endswith("--offload model.")
@@ -315,5 +316,5 @@ class TestMemory:
 
     def test_weights_that_do_not_fit(self, cogvideox_i2v: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(pipelines, "place", no_memory)
-        with pytest.raises(VapbenchError, match="its weights do not fit into cpu's memory; try --offload model"):
+        with refuses(VapbenchError, ErrorKind.LIMIT, "memory", "try --offload model"):
             loaded(f"i2v:weights={cogvideox_i2v}")

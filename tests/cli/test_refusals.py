@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from tests.refusals import refuses
 from vapbench.cli import app
-from vapbench.errors import DataError, UsageError, VapbenchError
+from vapbench.errors import DataError, ErrorKind, UsageError, VapbenchError
 from vapbench.results.run import RunFolder
 
 ROOT = Path(__file__).parents[2]
@@ -83,7 +84,7 @@ def test_a_manifest_of_a_later_version_is_refused(schema: object, run: RunFolder
     manifest = json.loads(run.manifest_path.read_text(encoding="utf-8"))
     # A later version may have changed everything else as well.
     run.manifest_path.write_text(json.dumps({"schema": schema, "identity": manifest["identity"]["suite"]}))
-    with pytest.raises(DataError, match=r"manifest.json has schema .*, this version reads 1; use the version that"):
+    with refuses(DataError, ErrorKind.CONFLICT, "schema", "manifest.json"):
         run.manifest()
     results = str(run.path.parents[1])
     assert "this version reads 1" in refusal("show", "frozen", "--results", results)

@@ -27,7 +27,7 @@ def test_unusable_frames_are_refused(frames: object, fps: float, field: str) -> 
 
 
 def test_frames_with_the_channel_first_are_told_what_to_do() -> None:
-    with pytest.raises(DataError, match=r"got \(4, 3, 8, 8\); return RGB frames with the channel last"):
+    with refuses(DataError, ErrorKind.INVALID, "frames", "(4, 3, 8, 8)"):
         Clip(np.zeros((4, 3, 8, 8), np.uint8), 8.0)
 
 

@@ -207,18 +207,23 @@ def test_padding_and_media_data_are_no_header(tmp_path: Path, small: bytes) -> N
 
 
 @pytest.mark.parametrize(
-    ("change", "by"),
+    ("change", "kind", "field", "named"),
     [
-        (lambda v: patched(v, b"mdhd", 12, big(0)), r"claims [0-9,]+ seconds, more than the 600"),
-        (lambda v: patched(v, b"stts", 12, big(0x80000001)), r"claims [0-9,]+ seconds, more than the 600"),
-        (lambda v: patched(v, b"mdhd", 12, big(0xFFFFFFFF)), "lies.mp4: "),
-        (lambda v: v[: len(v) // 2], "truncated"),
-        (lambda v: v[:200], "lies.mp4: no"),
-        (lambda v: b"%PDF-1.7 not a video\n" * 99, "but a PDF document"),
-        (lambda v: b"caption,video\nA dog,dog.mp4\n" * 99, "but a text file"),
-        (lambda v: b"RIFF\x00\x10\x00\x00WAVEfmt " + bytes(4096), "sound without pictures"),
-        (lambda v: b"\x1a\x45\xdf\xa3" + bytes(4096), "neither MP4"),
-        (lambda v: b"GIF89a" + bytes(4096), "lies.mp4: "),
+        (lambda v: patched(v, b"mdhd", 12, big(0)), ErrorKind.LIMIT, "seconds", "600"),
+        (lambda v: patched(v, b"stts", 12, big(0x80000001)), ErrorKind.LIMIT, "seconds", "600"),
+        (lambda v: patched(v, b"mdhd", 12, big(0xFFFFFFFF)), ErrorKind.LIMIT, "seconds", "600"),
+        (lambda v: v[: len(v) // 2], ErrorKind.DAMAGED, "", "truncated"),
+        (lambda v: v[:200], ErrorKind.MISSING, "stream", "no video stream"),
+        (lambda v: b"%PDF-1.7 not a video\n" * 99, ErrorKind.INVALID, "format", "a PDF document"),
+        (lambda v: b"caption,video\nA dog,dog.mp4\n" * 99, ErrorKind.INVALID, "format", "a text file"),
+        (
+            lambda v: b"RIFF\x00\x10\x00\x00WAVEfmt " + bytes(4096),
+            ErrorKind.INVALID,
+            "format",
+            "sound without pictures",
+        ),
+        (lambda v: b"\x1a\x45\xdf\xa3" + bytes(4096), ErrorKind.DAMAGED, "", "neither MP4"),
+        (lambda v: b"GIF89a" + bytes(4096), ErrorKind.INVALID, "format", "a GIF"),
     ],
     ids=[
         *("no time scale", "negative duration", "vast time scale", "half of it", "a header's start"),
@@ -226,16 +231,15 @@ def test_padding_and_media_data_are_no_header(tmp_path: Path, small: bytes) -> N
     ],
 )
 def test_lying_or_wrong_files_end_in_one_sentence(
-    tmp_path: Path, small: bytes, change: Callable[[bytes], bytes], by: str
+    tmp_path: Path, small: bytes, change: Callable[[bytes], bytes], kind: ErrorKind, field: str, named: str
 ) -> None:
     path = tmp_path / "lies.mp4"
     path.write_bytes(change(small))
     for read in (probe, read_first_frame, read_video):
-        if by == "truncated" and read is not read_video:
+        if named == "truncated" and read is not read_video:
             continue  # the header comes first, and is whole
-        with pytest.raises(DataError, match=by) as caught:
+        with refuses(DataError, kind, field, path, named) as caught:
             read(path)
-        assert str(path) in str(caught.value)
         assert "\n" not in str(caught.value)
 
 
@@ -300,7 +304,7 @@ def test_no_text_file_leads_to_another_file(tmp_path: Path, small: bytes) -> Non
         "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 5004 RTP/AVP 96\n",
     ):
         (tmp_path / "list.mp4").write_text(text)
-        with pytest.raises(DataError, match=r"list\.mp4: not a readable video"):
+        with refuses(DataError, ErrorKind.INVALID, "format", "list.mp4"):
             read_video(tmp_path / "list.mp4")
 
 
@@ -343,20 +347,20 @@ def test_images_that_claim_much_are_refused(tmp_path: Path, side: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "data",
+    ("data", "kind", "field"),
     [
-        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n",
-        b"not an image at all",
-        png(4, 4)[:40],
-        png(4, 4).replace(b"IDAT", b"IDAX"),
-        png(0, 7),
-        b"",
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n", ErrorKind.INVALID, "format"),
+        (b"not an image at all", ErrorKind.INVALID, "format"),
+        (png(4, 4)[:40], ErrorKind.DAMAGED, ""),
+        (png(4, 4).replace(b"IDAT", b"IDAX"), ErrorKind.DAMAGED, ""),
+        (png(0, 7), ErrorKind.DAMAGED, ""),
+        (b"", ErrorKind.DAMAGED, ""),
     ],
     ids=["PostScript", "text", "cut", "no data", "no width", "empty"],
 )
-def test_wrong_images_end_in_one_sentence(tmp_path: Path, data: bytes) -> None:
+def test_wrong_images_end_in_one_sentence(tmp_path: Path, data: bytes, kind: ErrorKind, field: str) -> None:
     path = tmp_path / "wrong.png"
     path.write_bytes(data)
-    with pytest.raises(DataError, match=r"wrong\.png: not a readable image") as caught:
+    with refuses(DataError, kind, field, path) as caught:
         read_first_frame(path)
     assert "\n" not in str(caught.value)

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.refusals import refuses
 from tests.videos import encode
 from vapbench.core.mistaken import what_it_is
 from vapbench.core.video import read_first_frame, read_video
-from vapbench.errors import DataError
+from vapbench.errors import DataError, ErrorKind
 
 _LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
 
@@ -62,7 +63,7 @@ def test_what_is_no_video_is_named(tmp_path: Path, data: bytes, named: str) -> N
         read_video(path)
     assert f"x.mp4: not a readable video but {named}" in str(refused.value)
     if "sound" not in named:
-        with pytest.raises(DataError, match="not a readable image but"):
+        with refuses(DataError, ErrorKind.INVALID, "format"):
             read_first_frame(path.rename(tmp_path / "x.png"))
 
 
@@ -78,7 +79,7 @@ def test_what_is_no_video_is_named(tmp_path: Path, data: bytes, named: str) -> N
 )
 def test_videos_that_are_not_read_are_named(tmp_path: Path, form: str, codec: str, named: str) -> None:
     path = encode(tmp_path / "x.mp4", codec, format=form)
-    with pytest.raises(DataError, match="which is not read; convert it: ffmpeg") as refused:
+    with refuses(DataError, ErrorKind.INVALID, "format", "convert it: ffmpeg") as refused:
         read_video(path)
     assert f"not a readable video but {named}" in str(refused.value)
 
@@ -90,7 +91,7 @@ def test_videos_that_are_not_read_are_named(tmp_path: Path, form: str, codec: st
 def test_pictures_that_are_not_read_are_named(tmp_path: Path, form: str, named: str) -> None:
     path = tmp_path / "x.png"
     Image.fromarray(np.zeros((16, 16, 3), np.uint8)).save(path, format=form)
-    with pytest.raises(DataError, match=f"{named}.*save it as PNG"):
+    with refuses(DataError, ErrorKind.INVALID, "format", named, "save it as PNG"):
         read_first_frame(path)
 
 

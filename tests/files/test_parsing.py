@@ -33,17 +33,19 @@ def test_a_table_keeps_the_line_breaks_within_its_cells(encoding: str, tmp_path:
     assert read_csv(path) == (["id", "text"], [(3, {"id": "1", "text": "é\r\nb"})])
 
 
-@pytest.mark.parametrize("content", ["a: é".encode("latin-1"), "a: 1".encode("utf-16-le")])
-def test_other_encodings_are_refused_in_a_sentence(content: bytes, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("content", "field"), [("a: é".encode("latin-1"), "encoding"), ("a: 1".encode("utf-16-le"), "")]
+)
+def test_other_encodings_are_refused_in_a_sentence(content: bytes, field: str, tmp_path: Path) -> None:
     path = tmp_path / "task.yaml"
     path.write_bytes(content)
     with pytest.raises(ValueError, match=r"UTF-8|UTF-16"):
         read_text(path)
     with pytest.raises(yaml.YAMLError, match=r"UTF-8|UTF-16"):
         read_yaml(path)
-    with pytest.raises(DataError, match=r"task.yaml.*(UTF-8|UTF-16)"):
+    with refuses(DataError, ErrorKind.DAMAGED, field, "task.yaml", "UTF-8"):
         read_csv(path)
-    with pytest.raises(DataError, match=r"task.yaml.*(UTF-8|UTF-16)"):
+    with refuses(DataError, ErrorKind.DAMAGED, "", "task.yaml"):
         find_task(str(path))
 
 
@@ -66,7 +68,7 @@ def test_a_manifest_that_an_editor_saved_with_a_mark_is_read(tmp_path: Path) -> 
 def test_what_spreadsheets_put_before_the_header_is_passed_over(before: str, encoding: str, tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes(f"{before}id;text\n1;a,b\n2;c\n3;d;e\n".encode(encoding))
-    with pytest.raises(DataError, match=rf"a\.csv:{before.count(chr(10)) + 4}: the row has more cells"):
+    with refuses(DataError, ErrorKind.INVALID, "row", f"a.csv:{before.count(chr(10)) + 4}"):
         read_csv(path)
     path.write_bytes(f"{before}id;text\n1;a,b\n".encode(encoding))
     assert read_csv(path) == (["id", "text"], [(before.count("\n") + 2, {"id": "1", "text": "a,b"})])

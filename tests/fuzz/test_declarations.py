@@ -12,7 +12,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.fuzz.hostile import fuzzed, held, mutated, values
-from vapbench.errors import DataError
+from tests.refusals import refuses
+from vapbench.errors import DataError, ErrorKind
 from vapbench.methods import read_cards
 from vapbench.suites import find_suite
 from vapbench.suites.tasks import conditions_of, find_task
@@ -93,13 +94,13 @@ def test_known_tricks(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_aliases_do_not_multiply(tmp_path: Path) -> None:
     path = tmp_path / "bomb.yaml"
     path.write_text(BOMB)
-    with pytest.raises(DataError, match=r"bomb\.yaml: not valid YAML in line 4: more than 20 aliases"):
+    with refuses(DataError, ErrorKind.DAMAGED, "", "bomb.yaml", "line 4", "more than 20 aliases"):
         find_task(str(path))
     path.write_text("name: mine\ntitle: Mine\nname: other\n")
-    with pytest.raises(DataError, match=r"line 3: 'name' is there twice"):
+    with refuses(DataError, ErrorKind.DAMAGED, "", "bomb.yaml", "line 3", "'name'"):
         find_task(str(path))
     path.write_bytes(b"# " + b"x" * (1 << 20))
-    with pytest.raises(DataError, match=r"more than the 262,144 of a declaration"):
+    with refuses(DataError, ErrorKind.DAMAGED, "", "bomb.yaml", "262,144"):
         find_task(str(path))
 
 

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from tests.refusals import refuses
 from vapbench.cli import app
-from vapbench.errors import DataError, UsageError
+from vapbench.errors import DataError, ErrorKind, UsageError
 from vapbench.leaderboard.check import check_submission, check_submissions
 from vapbench.leaderboard.pack import pack
 from vapbench.leaderboard.site import build
@@ -241,16 +242,16 @@ def test_results_are_held_to_the_same_rules(board: Board) -> None:
 def test_pack_refuses_what_it_cannot_vouch_for(board: Board, submission: Path) -> None:
     run = board.results / "mini" / "vap"
     said: dict[str, Any] = {"submitter": "A Lab", "contact": "bench@example.org", "licence": "CC-BY-4.0"}
-    with pytest.raises(UsageError, match="there already"):
+    with refuses(UsageError, ErrorKind.CONFLICT, "out"):
         pack(run, submission, **said)
-    with pytest.raises(UsageError, match="licence"):
+    with refuses(UsageError, ErrorKind.INVALID, "licence"):
         pack(run, board.home / "submissions" / "x", **{**said, "licence": ""})
     video = next((run / "videos").iterdir())
     video.write_bytes(b"another")
-    with pytest.raises(DataError, match="is not the file that was scored"):
+    with refuses(DataError, ErrorKind.CONFLICT, "videos", "--no-videos"):
         pack(run, board.home / "submissions" / "x", **said)
     video.unlink()
-    with pytest.raises(DataError, match="is not here: git keeps rows.*--no-videos"):
+    with refuses(DataError, ErrorKind.MISSING, "videos", "git keeps rows", "--no-videos"):
         pack(run, board.home / "submissions" / "x", **said)
     pack(run, board.home / "submissions" / "x", **said, videos=False)
     assert check_submission(board.home / "submissions" / "x") == []

@@ -9,9 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from vapbench.errors import DataError
+from tests.refusals import refuses
+from vapbench.errors import DataError, ErrorKind
 from vapbench.leaderboard.audits import VERDICTS, read_audit
 from vapbench.leaderboard.boards import Leaderboard
 from vapbench.leaderboard.collecting import collect
@@ -96,7 +95,7 @@ def test_a_file_that_is_no_probe_is_named(board: Board) -> None:
     board.fill()
     path = write_probe(board.results, {})
     path.write_text('{"methods": 3}', encoding="utf-8")
-    with pytest.raises(DataError, match=r"probe\.json is no probe"):
+    with refuses(DataError, ErrorKind.INVALID, "probe.json"):
         board.build()
 
 
@@ -110,7 +109,7 @@ def test_an_audit_is_on_the_methodology_page(board: Board) -> None:
     page = board.page("methodology.html")
     assert '<td class="blind">blind<small>50 %</small></td>' in page and "some_metric" in page
     (audits / "mini.csv").write_text(head + "some_metric,reversed,great,0,,,0.5,27,0.6\n", encoding="utf-8")
-    with pytest.raises(DataError, match="is no audit"):
+    with refuses(DataError, ErrorKind.INVALID, "mini.csv"):
         board.build()
 
 

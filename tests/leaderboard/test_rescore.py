@@ -22,10 +22,11 @@ import pytest
 from typer.testing import CliRunner
 
 import vapbench as vb
+from tests.refusals import refuses
 from vapbench.cli import app
 from vapbench.core.clip import Clip
 from vapbench.core.video import read_video, write_video
-from vapbench.errors import DataError, UsageError
+from vapbench.errors import DataError, ErrorKind, UsageError
 from vapbench.files.atomic import file_sha256
 from vapbench.files.download import download
 from vapbench.files.public_web import public_opener
@@ -217,7 +218,7 @@ def test_a_sample_is_drawn_by_the_submission_s_hash(home: Leaderboard, rosters: 
 
 def test_what_is_attested_of_another_run_is_not_written_over(home: Leaderboard) -> None:
     (home.path / "badges.json").write_text('{"runs": {"mini/mine": {"badge": "reproduced", "regenerated": 12}}}')
-    with pytest.raises(DataError, match="attests mini/mine of a run that is no submission; rename"):
+    with refuses(DataError, ErrorKind.CONFLICT, "badges.json", "mini/mine"):
         write_badge(home, Rescored("mini", "mine", "a" * 64, videos=12, of=12, rows=24))
     assert home.attested()["mini/mine"].regenerated == 12
 
@@ -241,7 +242,7 @@ def test_videos_are_fetched_from_a_link_and_held_to_their_hash(
 ) -> None:
     first = sorted(served.iterdir())[0]
     first.write_bytes(first.read_bytes() + b"\0")
-    with pytest.raises(DataError, match="is not the video that was scored: its SHA-256 is another"):
+    with refuses(DataError, ErrorKind.CONFLICT, "sha256"):
         found(home, rosters, local_links=True)
     first.write_bytes(first.read_bytes()[:-1])
     result = found(home, rosters, local_links=True)
@@ -270,7 +271,7 @@ def test_a_link_leads_to_no_private_address(link: str, tmp_path: Path) -> None:
 def test_a_link_of_a_submission_is_followed_to_public_addresses_alone(
     served: Path, home: Leaderboard, rosters: Rosters
 ) -> None:
-    with pytest.raises(DataError, match=r"no public address.*correct the link, or say where the videos lie"):
+    with refuses(DataError, ErrorKind.UNREACHABLE, "videos", "no public address", "--videos DIR"):
         found(home, rosters)
 
 
@@ -289,13 +290,13 @@ def test_a_slow_server_is_left(
     served: Path, home: Leaderboard, rosters: Rosters, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("vapbench.leaderboard.rescore.LONGEST_FETCH", -1.0)
-    with pytest.raises(DataError, match="takes longer than"):
+    with refuses(DataError, ErrorKind.LIMIT, "seconds", "--videos DIR"):
         found(home, rosters, local_links=True)
 
 
 def test_rows_alone_cannot_be_scored(home: Leaderboard, rosters: Rosters) -> None:
     shutil.rmtree(mine(home) / "videos")
-    with pytest.raises(UsageError, match="--videos DIR"):
+    with refuses(UsageError, ErrorKind.MISSING, "videos", "--videos DIR"):
         found(home, rosters)
 
 

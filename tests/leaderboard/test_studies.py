@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from tests.refusals import refuses
 from tests.study.conftest import Population, code, collect, make_protocol
-from vapbench.errors import DataError
+from vapbench.errors import DataError, ErrorKind
 from vapbench.files.atomic import write_json
 from vapbench.study.analysis.ballots import Ballots
 from vapbench.study.analysis.documents import leaderboard_section
@@ -86,20 +87,20 @@ def test_the_shown_study_can_be_downloaded_without_where_its_runs_lay(board: Boa
 
 
 @pytest.mark.parametrize(
-    ("changes", "sentence"),
+    ("changes", "kind", "field", "named"),
     [
-        ({"closed": False}, "still open; close it"),
-        ({"rows": []}, "rows: .*leaderboard.json that vapbench study report writes"),
-        ({"methods": {}}, "VAP is not among its methods"),
-        ({"suite": "elsewhere"}, "elsewhere, which has no board"),
-        ({"votes": "many"}, "votes: "),
+        ({"closed": False}, ErrorKind.CONFLICT, "closed", "close it"),
+        ({"rows": []}, ErrorKind.INVALID, "rows", "leaderboard.json that vapbench study report writes"),
+        ({"methods": {}}, ErrorKind.INVALID, "the file", "VAP is not among its methods"),
+        ({"suite": "elsewhere"}, ErrorKind.UNKNOWN, "suite", "elsewhere"),
+        ({"votes": "many"}, ErrorKind.INVALID, "votes", "integer"),
     ],
 )
 def test_what_is_no_closed_study_of_a_board_is_refused(
-    board: Board, put: Put, changes: dict[str, Any], sentence: str
+    board: Board, put: Put, changes: dict[str, Any], kind: ErrorKind, field: str, named: str
 ) -> None:
     put(**changes)
-    with pytest.raises(DataError, match=sentence):
+    with refuses(DataError, kind, field, named):
         board.build(videos=False)
 
 

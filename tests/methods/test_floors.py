@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from tests.refusals import refuses
 from vapbench.core.case import Case
 from vapbench.core.clip import Clip
-from vapbench.errors import NotApplicable
+from vapbench.errors import ErrorKind, NotApplicable
 from vapbench.methods import resolve
 
 
@@ -40,5 +41,5 @@ def test_each_floor_is_what_it_says(make_case: Callable[..., Case]) -> None:
 
 
 def test_without_a_target_the_ceiling_is_unscored(make_case: Callable[..., Case]) -> None:
-    with pytest.raises(NotApplicable, match="no ground-truth"):
+    with refuses(NotApplicable, ErrorKind.NOT_APPLICABLE, "target"):
         generate("ground-truth", make_case(target=None))

@@ -39,7 +39,7 @@ def test_videos_are_found_by_the_cases_name_and_taken_byte_for_byte(
     method = Folder(outputs)
     assert method.generate(case, 0) == video
     assert method.inputs(case) == (video,)
-    with refuses(NotApplicable, ErrorKind.NOT_APPLICABLE):
+    with refuses(NotApplicable, ErrorKind.NOT_APPLICABLE, "case"):
         method.generate(make_case(1), 0)
 
 
@@ -131,7 +131,7 @@ def test_several_seeds_of_a_case(outputs: Path, make_case: Callable[..., Case]) 
     assert (method.seeds([one]), method.seeds([two]), method.seeds([one, two])) == ([0, 3], [3, 5], [0, 3, 5])
     assert method.video(one.id, 3) == outputs / f"{one.id}_seed3.mov"
     assert method.video(two.id, 3) == outputs / "seed3" / f"{two.id}.webm"
-    with pytest.raises(NotApplicable, match=r"no video for this case with seed 5 \(there: 0, 3\)"):
+    with refuses(NotApplicable, ErrorKind.NOT_APPLICABLE, "case", "seed 5", "(there: 0, 3)"):
         method.generate(one, 5)
     resolved = resolve_folder(outputs)
     plan = plan_run("mini", "camera", resolved, [one, two], [0, 3], outputs.parent / "r")
@@ -257,18 +257,23 @@ def test_folders_of_frames_are_read_if_called_after_a_case(outputs: Path, make_c
 
 
 @pytest.mark.parametrize(
-    ("files", "message"),
+    ("files", "kind", "field", "named"),
     [
-        ([], "outs is empty; put videos there, such as vidu_orbit--t0--r0.mp4"),
-        ([".DS_Store"], r"outs is empty \(1 hidden file aside\)"),
-        (["0.png", "1.png"], r"holds no video \(2 \.png\); name a folder of frames after its case, such as vidu"),
-        (["all.zip"], r"holds no video \(1 \.zip\); convert them"),
-        (["x.mp4"], "of its 1 video, none is named after a case of the task, such as vidu_orbit--t0--r0.mp4"),
-        (["vidu_orbit--t0--r0__s3.mp4"], "no video with seed 0; there are seeds 3"),
+        ([], ErrorKind.MISSING, "path", ("outs is empty;", "vidu_orbit--t0--r0.mp4")),
+        ([".DS_Store"], ErrorKind.MISSING, "path", ("outs is empty (1 hidden file aside)",)),
+        (["0.png", "1.png"], ErrorKind.MISSING, "path", ("(2 .png)", "a folder of frames", "such as vidu")),
+        (["all.zip"], ErrorKind.MISSING, "path", ("(1 .zip)", "convert them")),
+        (["x.mp4"], ErrorKind.UNKNOWN, "case", ("of its 1 video", "vidu_orbit--t0--r0.mp4")),
+        (["vidu_orbit--t0--r0__s3.mp4"], ErrorKind.MISSING, "seeds", ("seed 0", "seeds 3")),
     ],
 )
 def test_a_folder_without_any_video_of_a_case_says_what_it_holds(
-    outputs: Path, make_case: Callable[..., Case], files: list[str], message: str
+    outputs: Path,
+    make_case: Callable[..., Case],
+    files: list[str],
+    kind: ErrorKind,
+    field: str,
+    named: tuple[str, ...],
 ) -> None:
     (outputs / "deep").rmdir()
     for name in files:
@@ -276,23 +281,19 @@ def test_a_folder_without_any_video_of_a_case_says_what_it_holds(
     case = make_case()
     method = Folder(outputs)
     method.prepare_cases([case])
-    with pytest.raises(DataError, match=message):
+    with refuses(DataError, kind, field, *named):
         refuse_none(method, look(method, [case], [0]), [case], "mini")
 
 
 @pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("outs.zip", r"outs\.zip is an archive; unpack it, and score the folder: vapbench score .*/outs$"),
-        ("one.MP4", r"one\.MP4 is a single video; score the folder that holds it"),
-        ("x.txt", "is no folder; give the folder that holds the videos"),
-        ("gone", "no such folder; check the path"),
-    ],
+    ("name", "named"),
+    [("outs.zip", "an archive"), ("one.MP4", "a single video"), ("x.txt", "is no folder"), ("gone", "no such folder")],
 )
-def test_what_is_no_folder_gets_one_sentence(tmp_path: Path, name: str, message: str) -> None:
+def test_what_is_no_folder_gets_one_sentence(tmp_path: Path, name: str, named: str) -> None:
     if name != "gone":
         (tmp_path / name).write_bytes(b"x")
-    with pytest.raises(DataError, match=message):
+    command = {"outs.zip": f"vapbench score {tmp_path / 'outs'}", "one.MP4": f"vapbench score {tmp_path}"}
+    with refuses(DataError, ErrorKind.MISSING, "path", tmp_path / name, named, command.get(name, "")):
         Folder(tmp_path / name).video("a")
 
 
@@ -305,7 +306,13 @@ def test_a_folder_of_several_methods_asks_for_one(outputs: Path, make_case: Call
             write_video(outputs / "all" / method / f"{case.id}.mp4", moving_clip())
     folder = Folder(outputs)
     folder.prepare_cases(cases)
-    with pytest.raises(DataError, match=r"in mine \(2 cases\), theirs \(1 case\); .*: vapbench score .*/all/mine"):
+    with refuses(
+        DataError,
+        ErrorKind.CONFLICT,
+        "path",
+        "mine (2 cases), theirs (1 case)",
+        f"vapbench score {outputs / 'all' / 'mine'}",
+    ):
         look(folder, cases, [0])
 
 

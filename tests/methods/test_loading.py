@@ -78,7 +78,7 @@ def test_a_folder_beside_a_name_never_hides_it(tmp_path: Path, monkeypatch: pyte
     folder(tmp_path / "mine")
     monkeypatch.chdir(tmp_path)
     assert find("vap").origin == "built in"
-    with pytest.raises(UsageError, match=r"For a folder write \./mine"):
+    with refuses(UsageError, ErrorKind.UNKNOWN, "method", "For a folder write ./mine"):
         find("mine")
 
 

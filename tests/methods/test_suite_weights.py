@@ -63,7 +63,7 @@ def test_absent_bundled_weights_name_the_command_that_trains_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("vapbench.files.resources._PACKAGE", tmp_path)
-    with pytest.raises(WeightsError, match="vapbench train mini --out DIR.*weights=DIR/vap"):
+    with refuses(WeightsError, ErrorKind.MISSING, "weights", "vapbench train mini --out DIR", "weights=DIR/vap"):
         resolve("vap", suite="mini").method.identity()
 
 
@@ -75,7 +75,7 @@ def test_a_wrong_reference_is_of_another_condition_and_always_the_same(
     assert swapped == wrong_references(cases[::-1])
     own = {case.condition: {c.references for c in cases if c.condition == case.condition} for case in cases}
     assert all(swapped[case.id] not in own[case.condition] for case in cases)
-    with pytest.raises(UsageError, match="needs a second condition"):
+    with refuses(UsageError, ErrorKind.CONFLICT, "reference", "vidu_orbit"):
         wrong_references(cases[:2])
     shuffled = resolve(f"vap:weights={COGVIDEOX},reference=shuffled")
     plan = plan_run("s", "all", shuffled, cases[:1], [0], tmp_path, among=cases)

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 import torch
 
+from tests.refusals import refuses
 from vapbench.core.case import Case
 from vapbench.core.clip import Clip
 from vapbench.core.video import write_video
-from vapbench.errors import NotApplicable, UsageError, WeightsError
+from vapbench.errors import ErrorKind, NotApplicable, UsageError, WeightsError
 from vapbench.methods import resolve
 from vapbench.methods.base import identity_of
 from vapbench.running.plan import keyed_parameters, plan_run
@@ -53,7 +54,7 @@ def test_several_references_and_no_captions(make_case: Callable[..., Case]) -> N
     case, other = make_case(0, clip=CLIP, caption=None), make_case(1, clip=CLIP)
     both = case.model_copy(update={"references": (*case.references, *other.references)})
     assert len(generate(f"vap:weights={COGVIDEOX},references=2", both)) == 9
-    with pytest.raises(NotApplicable, match=r"1 reference, not 2"):
+    with refuses(NotApplicable, ErrorKind.NOT_APPLICABLE, "references", "1 reference, not 2"):
         generate(f"vap:weights={COGVIDEOX},references=2", case)
 
 
@@ -99,22 +100,22 @@ def test_what_is_passed_over_of_the_weights_is_in_the_manifest(tmp_path: Path, m
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
+    ("text", "kind", "named"),
     [
-        ("vap:weights=./nowhere", "no such checkpoint folder"),
-        ("vap:weights=owner/name", "hf download owner/name"),
+        ("vap:weights=./nowhere", ErrorKind.MISSING, "./nowhere"),
+        ("vap:weights=owner/name", ErrorKind.UNREACHABLE, "hf download owner/name"),
     ],
 )
-def test_absent_weights_say_what_to_do(text: str, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_absent_weights_say_what_to_do(text: str, kind: ErrorKind, named: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
-    with pytest.raises(WeightsError, match=message):
+    with refuses(WeightsError, kind, "weights", named):
         resolve(text).method.identity()
 
 
 def test_offload_needs_an_accelerator() -> None:
     method = resolve(f"vap:weights={COGVIDEOX},offload=model").method
-    with pytest.raises(UsageError, match="on CPU use none"):
+    with refuses(UsageError, ErrorKind.CONFLICT, "offload"):
         method.setup(torch.device("cpu"))
 
 
@@ -131,13 +132,13 @@ class TestTheOfficialRunRepeated:
 
     def test_without_cuda_one_sentence_before_anything_is_loaded(self, tmp_path: Path) -> None:
         method = resolve(f"vap:weights={tmp_path / 'nowhere'},generator=cuda").method
-        with pytest.raises(UsageError, match=r"generator=cuda draws the noise on a CUDA device, and this runs on cpu"):
+        with refuses(UsageError, ErrorKind.CONFLICT, "generator", "cpu"):
             method.setup(torch.device("cpu"))
 
     def test_without_the_writers_packages_too(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("vapbench.core.video.find_spec", lambda name: None)
         method = resolve(f"vap:weights={tmp_path / 'nowhere'},export=official").method
-        with pytest.raises(UsageError, match=r"vapbench\[official\]"):
+        with refuses(UsageError, ErrorKind.MISSING, "export", "vapbench[official]"):
             method.setup(torch.device("cpu"))
 
     def test_the_run_holds_the_official_file_of_the_same_frames(

@@ -8,7 +8,8 @@ import pytest
 
 import vapbench as vb
 from tests.leaderboard.test_evidence import identity_of, write_probe
-from vapbench.errors import UsageError
+from tests.refusals import refuses
+from vapbench.errors import ErrorKind, UsageError
 from vapbench.report.model import TableModel
 from vapbench.report.read.probes import EFFECT
 from vapbench.report.render.formats import render
@@ -70,7 +71,7 @@ def test_the_column_can_be_asked_for_by_name(folders: list[RunFolder], tmp_path:
     named = read_layout(None, columns=[EFFECT], task="camera")
     assert [column.metric for column in table_of(folders, named).models[0].columns] == [EFFECT]
     (folders[0].path.parent.parent / "probe" / "mini-camera" / "probe.json").unlink()
-    with pytest.raises(UsageError, match=EFFECT):
+    with refuses(UsageError, ErrorKind.UNKNOWN, "metric", "reference_effect"):
         table_of(folders, named)
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 import vapbench as vb
-from vapbench.errors import DataError, UsageError
+from tests.refusals import refuses
+from vapbench.errors import DataError, ErrorKind, UsageError
 from vapbench.report.model import TableModel
 from vapbench.report.render.formats import render
 from vapbench.report.tables.arrange import arranged, check_names, tabulate
@@ -153,18 +154,20 @@ def test_a_wrong_file_is_one_sentence(tmp_path: Path, text: str, said: str) -> N
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    ("wrong", "kind", "field", "named"),
     [
-        {"labels": {"vpa": "VAP"}},
-        {"groups": [{"title": "x", "rows": ["vpa"]}]},
-        {"columns": ["+sharpnes"]},
-        {"sort": "sharpnes"},
-        {"labels": {"vap": "same", "i2v": "same"}},
+        ({"labels": {"vpa": "VAP"}}, ErrorKind.UNKNOWN, "row", "Did you mean vap?"),
+        ({"groups": [{"title": "x", "rows": ["vpa"]}]}, ErrorKind.UNKNOWN, "row", "Did you mean vap?"),
+        ({"columns": ["+sharpnes"]}, ErrorKind.UNKNOWN, "metric", "Did you mean sharpness?"),
+        ({"sort": "sharpnes"}, ErrorKind.UNKNOWN, "metric", "Did you mean sharpness?"),
+        ({"labels": {"vap": "same", "i2v": "same"}}, ErrorKind.CONFLICT, "labels", "'same'"),
     ],
 )
-def test_a_name_of_nothing_is_refused(folders: list[RunFolder], wrong: dict[str, object]) -> None:
+def test_a_name_of_nothing_is_refused(
+    folders: list[RunFolder], wrong: dict[str, object], kind: ErrorKind, field: str, named: str
+) -> None:
     layout = read_layout(None, **wrong)
-    with pytest.raises(UsageError, match=r"Did you mean (vap|sharpness)\?|'same'"):
+    with refuses(UsageError, kind, field, named):
         check_names(tabulate(folders, layout), layout)
 
 

@@ -17,7 +17,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vapbench.errors import DataError, UsageError
+from tests.refusals import refuses
+from vapbench.errors import DataError, ErrorKind, UsageError
 from vapbench.report.model import Cell, Footer, TableModel
 from vapbench.report.read.columns import Column, Row
 from vapbench.report.render.csv import harmless, to_csv
@@ -231,7 +232,7 @@ def test_what_is_incomplete_has_a_footnote(runs: Runs, metric_data: Callable[...
 
 
 def test_an_unknown_reference_gets_a_suggestion(runs: Runs, metric_data: Callable[..., None]) -> None:
-    with pytest.raises(UsageError, match="Did you mean vap"):
+    with refuses(UsageError, ErrorKind.UNKNOWN, "row", "Did you mean vap"):
         summarise([runs.write("vap", spread(0.5))], "all", reference="vpa")
 
 
@@ -337,7 +338,7 @@ def test_a_damaged_published_table_is_refused(tmp_path: Path) -> None:
     data = paper.model_dump(by_alias=True, mode="json")
     data["rows"][0]["values"].pop()
     path.write_text(json.dumps(data))
-    with pytest.raises(DataError, match="5 values for 6 columns"):
+    with refuses(DataError, ErrorKind.INVALID, "paper.json", "5 values for 6 columns"):
         read_publication(path)
 
 

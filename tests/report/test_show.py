@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from tests.refusals import refuses
 from vapbench.core.video import probe, write_video
-from vapbench.errors import DataError, UsageError
+from vapbench.errors import DataError, ErrorKind, UsageError
 from vapbench.report.page.page import write_page
 from vapbench.results.rows import Failure
 from vapbench.results.run import RunFolder
@@ -207,7 +208,7 @@ def test_the_head_says_how_the_run_was_made(runs: Runs) -> None:
 def test_one_case_alone(runs: Runs) -> None:
     run = runs.write("vap", {name: Case(name) for name in ("first", "second")})
     assert len(page(run, "second").all("article")) == 1
-    with pytest.raises(UsageError, match="Did you mean second"):
+    with refuses(UsageError, ErrorKind.UNKNOWN, "case", "Did you mean second"):
         page(run, "secnd")
 
 
@@ -217,7 +218,7 @@ def test_equal_runs_give_equal_pages(runs: Runs, files: dict[str, str]) -> None:
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no run folder"):
+    with refuses(DataError, ErrorKind.MISSING, "manifest.json", "no run folder"):
         write_page([RunFolder(tmp_path)], tmp_path / "page.html")
 
 
@@ -283,5 +284,5 @@ def test_a_page_of_several_runs_is_self_contained_and_escapes(runs: Runs) -> Non
 
 def test_runs_of_two_suites_have_no_page_together(runs: Runs) -> None:
     one, other = runs.write("vap", {"a": Case("a")}), runs.write("vap", {"a": Case("a")}, suite="other")
-    with pytest.raises(DataError, match="several suites"):
+    with refuses(DataError, ErrorKind.CONFLICT, "suite"):
         together(one, other)

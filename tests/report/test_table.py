@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from vapbench.errors import DataError, UsageError
+from tests.refusals import refuses
+from vapbench.errors import DataError, ErrorKind, UsageError
 from vapbench.report.model import Cell, TableModel
 from vapbench.report.read.columns import _differences
 from vapbench.report.read.run_summary import read_summary
@@ -240,12 +241,12 @@ def test_equal_runs_of_two_places_are_told_apart_by_their_folders(runs: Runs) ->
 
 
 def test_an_unknown_task_is_refused_with_a_suggestion(runs: Runs) -> None:
-    with pytest.raises(UsageError, match=r"Did you mean camera\?"):
+    with refuses(UsageError, ErrorKind.UNKNOWN, "task", "Did you mean camera?"):
         summarise([runs.write("vap", cases(0.1))], "camra")
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no run folder"):
+    with refuses(DataError, ErrorKind.MISSING, "manifest.json", "no run folder"):
         summarise([RunFolder(tmp_path)], "all")
 
 

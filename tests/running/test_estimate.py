@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from vapbench.errors import UsageError
+from tests.refusals import refuses
+from vapbench.errors import ErrorKind, UsageError
 from vapbench.methods import resolve
 from vapbench.methods.hardware import GPUS, find_gpu
 from vapbench.results.rows import GenerationRow, ScoreRow
@@ -86,7 +87,7 @@ def test_what_nobody_knows_is_no_zero(tmp_path: Path) -> None:
 
 
 def test_an_unknown_gpu_is_refused_with_a_suggestion() -> None:
-    with pytest.raises(UsageError, match="Did you mean h100"):
+    with refuses(UsageError, ErrorKind.UNKNOWN, "gpu", "Did you mean h100"):
         find_gpu("h10")
 
 

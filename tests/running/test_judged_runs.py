@@ -16,9 +16,10 @@ import pytest
 
 from tests.metrics import judges
 from tests.metrics.judges import Endpoint, says, turns_down
+from tests.refusals import refuses
 from tests.running.test_generate import Brightness, Mover, Watcher, plan
 from vapbench.core.case import Case
-from vapbench.errors import BudgetSpent
+from vapbench.errors import BudgetSpent, ErrorKind, TooManyFailures
 from vapbench.results.rows import ScoreRow
 from vapbench.results.run import RunFolder
 from vapbench.running.context import FailureLimit, Settings
@@ -87,7 +88,7 @@ def test_a_failed_answer_is_a_row_and_the_others_go_on(tmp_path: Path, make_case
 
 def test_too_many_failures_stop_before_all_is_asked(tmp_path: Path, make_case: Make, endpoint: Endpoint) -> None:
     endpoint.usual = turns_down(401)
-    with pytest.raises(Exception, match="failed, more than --max-failures allows"):
+    with refuses(TooManyFailures, ErrorKind.LIMIT, "max_failures", "failed, more than --max-failures allows"):
         run([make_case(n) for n in range(8)], tmp_path, judged(endpoint, concurrency=1), max_failures=FailureLimit(1))
     assert 2 <= len(endpoint.requests) <= 5
 
@@ -98,7 +99,12 @@ def test_the_budget_ends_the_judging_and_nothing_else(tmp_path: Path, make_case:
         column, free = judged(endpoint, repeats=2), MetricSpec(Brightness(), {}, ())
         limit_calls([column, free], 5)
         if left:
-            with pytest.raises(BudgetSpent, match=f"--max-judge-calls 5 is spent: {left} scores left to do"):
+            with refuses(
+                BudgetSpent,
+                ErrorKind.LIMIT,
+                "max_judge_calls",
+                f"--max-judge-calls 5 is spent: {left} scores left to do",
+            ):
                 run(cases, tmp_path, column, free)
         else:
             run(cases, tmp_path, column, free)

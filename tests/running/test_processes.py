@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 
 from tests.faulty_metric import Touchy
+from tests.refusals import refuses
 from tests.running.test_generate import Brightness, Mover, run
 from vapbench.core.case import Case
-from vapbench.errors import UsageError
+from vapbench.errors import ErrorKind, UsageError
 from vapbench.results.rows import ScoreRow
 from vapbench.results.run import RunFolder
 from vapbench.running.processes import LOSSES_ALLOWED
@@ -55,7 +56,7 @@ def test_a_killed_process_costs_no_other_video(tmp_path: Path, make_case: Make) 
 def test_a_metric_that_cannot_go_to_another_process_is_refused_by_name(tmp_path: Path, make_case: Make) -> None:
     metric = Brightness()
     metric.open = (tmp_path / "log").open("w")  # type: ignore[attr-defined]
-    with metric.open, pytest.raises(UsageError, match=r"--workers .*brightness.* make it in setup"):  # type: ignore[attr-defined]
+    with metric.open, refuses(UsageError, ErrorKind.CONFLICT, "workers", "brightness", "make it in setup"):  # type: ignore[attr-defined]
         run(Mover(), [make_case(0), make_case(1)], tmp_path / "r", metrics=[metric], workers=2)
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.refusals import refuses
 from tests.study.served import make_study, serving
-from vapbench.errors import DataError, UsageError
+from vapbench.errors import DataError, ErrorKind, UsageError
 from vapbench.study.analysis.ballots import load_ballots
 from vapbench.study.folder import StudyFolder
 from vapbench.study.server.closing import close_study, results_of
@@ -72,13 +73,13 @@ def test_a_look_before_closing_is_recorded_and_every_later_report_says_so(folder
 
 def test_an_export_made_early_is_no_way_around(folder: StudyFolder, tmp_path: Path) -> None:
     assert vapbench("export", folder.path, "--unblind", "--out", tmp_path / "export").returncode == 0
-    with pytest.raises(UsageError, match="is not closed"):
+    with refuses(UsageError, ErrorKind.CONFLICT, "status", "vapbench study close"):
         results_of(StudyFolder(tmp_path / "export"), None, False, "report")
-    with pytest.raises(UsageError, match="is not closed"):
+    with refuses(UsageError, ErrorKind.CONFLICT, "status"):
         results_of(folder, tmp_path / "export/votes.jsonl", False, "report")
     copy = tmp_path / "copy.db"
     copy.write_bytes(folder.votes_path.read_bytes())
-    with pytest.raises(UsageError, match="is not closed"):
+    with refuses(UsageError, ErrorKind.CONFLICT, "status"):
         results_of(folder, copy, False, "report")
     looked = results_of(folder, copy, True, "report")
     assert [look.detail for look in looked.looks] == ["export, 4 votes", "report, 4 votes"]
@@ -87,7 +88,7 @@ def test_an_export_made_early_is_no_way_around(folder: StudyFolder, tmp_path: Pa
 
 def test_closing_is_for_good_also_while_votes_come_in(tmp_path: Path) -> None:
     folder = make_study(tmp_path / "study")
-    with pytest.raises(UsageError, match="has not been served yet"):
+    with refuses(UsageError, ErrorKind.MISSING, "votes"):
         close_study(folder)
     with serving(folder) as served:
         rater = served.rater()
@@ -108,6 +109,6 @@ def test_a_study_that_cannot_be_written_shows_nothing(folder: StudyFolder) -> No
 
     with closing(sqlite3.connect(folder.votes_path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(DataError, match="locked; .*try again"):
+        with refuses(DataError, ErrorKind.BUSY, "votes", "locked", "try again"):
             results_of(folder, None, True, "report")
         other.execute("ROLLBACK")

@@ -20,9 +20,10 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from tests.refusals import refuses
 from tests.study.served import make_study, serving
 from vapbench.cli import app
-from vapbench.errors import UsageError
+from vapbench.errors import ErrorKind, UsageError
 from vapbench.study.analysis.ballots import load_ballots
 from vapbench.study.server.backup import backup_votes
 
@@ -40,7 +41,7 @@ def test_a_backup_holds_every_vote_so_far_and_is_served_again(tmp_path: Path) ->
         voting.join()
         done = CliRunner().invoke(app, ["study", "backup", str(study.path), "--out", str(tmp_path / "last.db")])
         assert done.exit_code == 0 and f"{len(first.answered) + len(second.answered)} votes" in done.output
-        with pytest.raises(UsageError, match="exists"):
+        with refuses(UsageError, ErrorKind.CONFLICT, "out"):
             backup_votes(study, tmp_path / "last.db")
     assert counts == sorted(counts) and counts[0] >= len(first.answered)
     assert not list(tmp_path.glob("*.db-*")), "one file each"
@@ -59,7 +60,7 @@ def test_a_backup_holds_every_vote_so_far_and_is_served_again(tmp_path: Path) ->
 
 def test_a_damaged_database_is_not_copied(tmp_path: Path) -> None:
     study = make_study(tmp_path / "study")
-    with pytest.raises(UsageError, match="not been served"):
+    with refuses(UsageError, ErrorKind.MISSING, "votes"):
         backup_votes(study, tmp_path / "copy.db")
     with serving(study, raters=1) as served:
         served.rater(0).finish()

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from tests.refusals import refuses
 from vapbench.cli import app
-from vapbench.errors import DataError, UsageError
+from vapbench.errors import DataError, ErrorKind, UsageError
 from vapbench.study.analysis.fastchat import from_fastchat
 from vapbench.study.analysis.fit import analyse_votes
 
@@ -72,21 +73,20 @@ def test_one_report_for_every_dialect(name: str, tmp_path: Path) -> None:
     ("content", "problem"),
     [
         (TEXT.encode("utf-16-le"), "UTF-16 without a byte-order mark"),
-        (TEXT.replace('"A"', '"\xc9"').encode("latin-1"), "0xc9 is not UTF-8.*save it as UTF-8"),
+        (TEXT.replace('"A"', '"\xc9"').encode("latin-1"), "0xc9 is not UTF-8"),
         (TEXT.encode("utf-16")[:-1], "is not UTF-16"),
     ],
 )
 def test_another_encoding_is_named(content: bytes, problem: str, tmp_path: Path) -> None:
     (tmp_path / "battles.jsonl").write_bytes(content)
-    with pytest.raises(DataError, match=problem) as caught:
+    with refuses(DataError, ErrorKind.DAMAGED, "battles.jsonl", tmp_path, problem):
         from_fastchat(tmp_path / "battles.jsonl")
-    assert str(tmp_path / "battles.jsonl") in str(caught.value)
 
 
 @pytest.mark.parametrize("winner", ["left", "", None, "model_c", 3])
 def test_a_winner_that_says_nothing_is_refused(winner: Any, tmp_path: Path) -> None:
     (tmp_path / "battles.json").write_text(json.dumps([RECORDS[0] | {"winner": winner}]))
-    with pytest.raises(DataError, match="vote 1"):
+    with refuses(DataError, ErrorKind.INVALID, "vote", "vote 1"):
         from_fastchat(tmp_path / "battles.json")
 
 
@@ -133,10 +133,10 @@ def test_a_studys_own_table_is_read_without_checks_and_what_does_not_count(tmp_p
 def test_bad_rows_are_counted_and_the_first_is_named_by_its_line(tmp_path: Path) -> None:
     path = tmp_path / "votes.csv"
     path.write_text("model_a,model_b,winner\na,b,a\na,b,c\na,,a\nb,a,b\n")
-    with pytest.raises(DataError, match=r"vote 2 \(line 3\) has winner 'c'.*\(2 of 4 votes cannot be read.\)"):
+    with refuses(DataError, ErrorKind.INVALID, "vote", "vote 2 (line 3)", "winner 'c'", "2 of 4 votes"):
         from_fastchat(path)
     path.write_text("a,b\nx,y\n")
-    with pytest.raises(DataError, match=r"vote 1 \(line 2\) has no model_a; a vote has model_a, model_b, winner"):
+    with refuses(DataError, ErrorKind.INVALID, "vote", "vote 1 (line 2)", "model_a"):
         from_fastchat(path)
 
 

@@ -19,8 +19,9 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.refusals import refuses
 from tests.study.served import Process, Rater, make_study, serving
-from vapbench.errors import UsageError
+from vapbench.errors import ErrorKind, UsageError
 from vapbench.study.analysis.ballots import load_ballots
 from vapbench.study.folder import StudyFolder
 from vapbench.study.server.database import StorageUnavailable
@@ -230,17 +231,20 @@ def test_a_full_disk_acknowledges_nothing_and_recovers(small_disk: Path) -> None
 
 
 def test_votes_are_not_carried_in_the_clear(folder: StudyFolder) -> None:
-    unsafe: tuple[dict[str, Any], ...] = (
-        {"host": "0.0.0.0"},
-        {"base_url": "http://study.example.org"},
-        {"base_url": "https://a.org/path"},
+    unsafe: tuple[tuple[dict[str, Any], ErrorKind], ...] = (
+        ({"host": "0.0.0.0"}, ErrorKind.MISSING),
+        ({"base_url": "http://study.example.org"}, ErrorKind.INVALID),
+        ({"base_url": "https://a.org/path"}, ErrorKind.INVALID),
     )
-    for options in unsafe:
-        with pytest.raises(UsageError, match="--base-url"):
+    for options, kind in unsafe:
+        with refuses(UsageError, kind, "base_url", "--base-url"):
             serve(folder, lambda _: pytest.fail(), port=0, **options)
-    with closing(socket.create_server(("127.0.0.1", 0))) as taken, pytest.raises(UsageError, match="--port"):
+    with (
+        closing(socket.create_server(("127.0.0.1", 0))) as taken,
+        refuses(UsageError, ErrorKind.BUSY, "port", "--port"),
+    ):
         serve(folder, lambda _: pytest.fail(), port=taken.getsockname()[1])
-    with pytest.raises(UsageError, match="has not been served yet"):
+    with refuses(UsageError, ErrorKind.MISSING, "votes", "--raters"):
         invite_raters(folder, 1)
 
 

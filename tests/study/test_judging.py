@@ -21,11 +21,12 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from tests.metrics.judges import Endpoint, pictures, says, texts, write_tiny_vlm
+from tests.refusals import refuses
 from tests.study.conftest import Population, collect, key_of, make_protocol, write_log
 from vapbench.cli import app
 from vapbench.core.clip import Clip
 from vapbench.core.video import pad_video, write_video
-from vapbench.errors import DataError, IdentityError
+from vapbench.errors import DataError, ErrorKind, IdentityError
 from vapbench.files.atomic import file_sha256
 from vapbench.stats.clusters import Interval
 from vapbench.study.analysis.ballots import load_ballots
@@ -357,7 +358,7 @@ def test_what_cannot_be_asked_is_refused_in_a_sentence(endpoint: Endpoint, tmp_p
         load_models(study, study.protocol())
     log.write_text(text)
     other = study.protocol().model_copy(update={"seed": 8})
-    with pytest.raises(IdentityError, match="another protocol"):
+    with refuses(IdentityError, ErrorKind.CONFLICT, "protocol"):
         load_models(study, other)
 
 

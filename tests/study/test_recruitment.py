@@ -12,9 +12,10 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.refusals import refuses
 from tests.study.served import Rater, Served, make_study, serving
 from tests.study.test_quotas import take_part
-from vapbench.errors import DataError
+from vapbench.errors import DataError, ErrorKind
 from vapbench.study.folder import StudyFolder
 from vapbench.study.server.payments import payments_of
 from vapbench.study.server.recruitment import PLATFORMS, Outcome, Recruitment
@@ -222,16 +223,21 @@ def test_the_administrators_link_outlives_a_restart(folder: StudyFolder) -> None
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
+    ("text", "kind", "field", "named"),
     [
-        ("recruitment: {platform: prolifik}", "recruitment.platform: Input should be 'link', 'prolific'"),
-        ("recruitment: {codes: {finished: A, full: A}}", "two outcomes have one code"),
-        ("recruitment: {back: 'http://x'}", "must be an https:// address"),
-        ("colour: red", "colour: Extra inputs"),
-        ("a: [", "study.yaml"),
+        ("recruitment: {platform: prolifik}", ErrorKind.INVALID, "recruitment.platform", "'link', 'prolific'"),
+        (
+            "recruitment: {codes: {finished: A, full: A}}",
+            ErrorKind.INVALID,
+            "recruitment",
+            "have one code",
+        ),
+        ("recruitment: {back: 'http://x'}", ErrorKind.INVALID, "recruitment", "https:// address"),
+        ("colour: red", ErrorKind.INVALID, "colour", ""),
+        ("a: [", ErrorKind.DAMAGED, "study.yaml", ""),
     ],
 )
-def test_a_faulty_study_file_is_named(folder: StudyFolder, text: str, message: str) -> None:
+def test_a_faulty_study_file_is_named(folder: StudyFolder, text: str, kind: ErrorKind, field: str, named: str) -> None:
     settings_path(folder).write_text(text)
-    with pytest.raises(DataError, match=message):
+    with refuses(DataError, kind, field, "study.yaml", named):
         read_settings(folder)

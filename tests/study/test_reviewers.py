@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.refusals import refuses
 from tests.study.conftest import Population, collect, make_protocol, write_log, write_protocol
-from vapbench.errors import UsageError
+from vapbench.errors import ErrorKind, UsageError
 from vapbench.study.analysis.ballots import load_ballots
 from vapbench.study.analysis.figures import flow_diagram
 from vapbench.study.analysis.fit import analyse
@@ -62,7 +63,7 @@ def test_the_mixed_fit_stands_beside_the_main_one(result: StudyResult) -> None:
         assert low is not None and high is not None and low <= question.pairs[0].win_probability.estimate <= high
     text = "\n".join(mixed_lines(mixed_results(result)))
     assert "semantic, mixed effects (sensitivity)" in text and "Other order than above: none." in text
-    with pytest.raises(UsageError, match="for pair studies"):
+    with refuses(UsageError, ErrorKind.CONFLICT, "mixed"):
         mixed_results(
             replace(result, ballots=replace(result.ballots, protocol=make_protocol(kind="best_of_n", ties=False)))
         )

@@ -17,8 +17,9 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.refusals import refuses
 from tests.study.served import Rater, Served, make_study, serving
-from vapbench.errors import DataError, IdentityError
+from vapbench.errors import DataError, ErrorKind, IdentityError
 from vapbench.study.analysis.ballots import load_ballots
 from vapbench.study.folder import StudyFolder
 from vapbench.study.preregistration import preregistration
@@ -527,7 +528,7 @@ def test_a_server_that_restarts_goes_on_where_it_was(folder: StudyFolder) -> Non
 
 
 def test_two_servers_never_share_a_study(folder: StudyFolder, served: Served) -> None:
-    with pytest.raises(DataError, match="served already"), serving(folder):
+    with refuses(DataError, ErrorKind.BUSY, "study"), serving(folder):
         pass
 
 
@@ -538,7 +539,7 @@ def test_an_edited_protocol_or_log_is_refused(folder: StudyFolder) -> None:
             rater.vote(first(rater)["assignment"])
     text = folder.protocol_path.read_text()
     folder.protocol_path.write_text(text.replace("Which video?", "Which of the two?"))
-    with pytest.raises(IdentityError, match="edited after the study was opened"), serving(folder):
+    with refuses(IdentityError, ErrorKind.CONFLICT, "protocol.json"), serving(folder):
         pass
     folder.protocol_path.write_text(text)
     with closing(sqlite3.connect(folder.votes_path)) as database:
@@ -548,7 +549,7 @@ def test_an_edited_protocol_or_log_is_refused(folder: StudyFolder) -> None:
         database.execute("DROP TRIGGER vote_is_final")
         database.execute("UPDATE vote SET record = replace(record, '\"choice\":0', '\"choice\":1') WHERE sequence = 1")
         database.commit()
-    with pytest.raises(DataError, match="chain of votes breaks at vote 1"), serving(folder):
+    with refuses(DataError, ErrorKind.DAMAGED, "votes", "votes.db", "vote 1"), serving(folder):
         pass
 
 
@@ -557,13 +558,13 @@ def test_votes_of_another_protocol_are_refused(tmp_path: Path, folder: StudyFold
         pass
     other = make_study(tmp_path / "other", seed=8)
     folder.votes_path.rename(other.votes_path)
-    with pytest.raises(IdentityError, match="votes for another protocol"), serving(other):
+    with refuses(IdentityError, ErrorKind.CONFLICT, "protocol"), serving(other):
         pass
 
 
 def test_a_damaged_database_is_named(folder: StudyFolder) -> None:
     folder.votes_path.write_bytes(b"not a database" * 100)
-    with pytest.raises(DataError, match=r"votes\.db: .*restore it"), serving(folder):
+    with refuses(DataError, ErrorKind.DAMAGED, "votes.db"), serving(folder):
         pass
 
 

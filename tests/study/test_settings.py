@@ -13,9 +13,10 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.refusals import refuses
 from tests.study.conftest import make_protocol
 from tests.study.served import Process, Rater, make_study, serving
-from vapbench.errors import DataError
+from vapbench.errors import DataError, ErrorKind
 from vapbench.study.analysis.ballots import load_ballots
 from vapbench.study.folder import StudyFolder
 from vapbench.study.preregistration import preregistration
@@ -96,19 +97,19 @@ def test_nobodys_words_are_overwritten(folder: StudyFolder, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
+    ("text", "kind", "field", "named"),
     [
-        ("questions: {motion: {wording: Hm}}", "questions.motion was not planned; plan it with --question motion"),
-        ("languages: [en, de]\ntitle: {en: Which}", "title has no text in de"),
-        ("languages: [en, fr]", "texts.fr lacks about"),
-        ("before: [{key: age, ask: Age, kind: choice}]", "a choice has at least two options"),
-        ("window: wide", "window: Input should be a valid tuple"),
+        ("questions: {motion: {wording: Hm}}", ErrorKind.UNKNOWN, "questions.motion", "--question motion"),
+        ("languages: [en, de]\ntitle: {en: Which}", ErrorKind.MISSING, "title", "in de"),
+        ("languages: [en, fr]", ErrorKind.MISSING, "texts.fr", "about"),
+        ("before: [{key: age, ask: Age, kind: choice}]", ErrorKind.CONFLICT, "settings", "age: a choice"),
+        ("window: wide", ErrorKind.INVALID, "window", ""),
     ],
 )
-def test_faulty_words_are_named(tmp_path: Path, text: str, message: str) -> None:
+def test_faulty_words_are_named(tmp_path: Path, text: str, kind: ErrorKind, field: str, named: str) -> None:
     folder = make_study(tmp_path / "study")
     settings_path(folder).write_text(text)
-    with pytest.raises((DataError, ValueError), match=message):
+    with refuses(DataError, kind, field, "study.yaml", named):
         freeze_words(folder)
 
 

@@ -81,7 +81,7 @@ def test_frames_and_animated_pictures_are_videos_too(folder: Path) -> None:
     (changed,) = read(folder)
     assert changed.reference.video.sha256 != first.reference.video.sha256
     write(folder, "reference,condition", "empty,a")
-    with pytest.raises(MissingMedia, match="empty is not below"):
+    with refuses(MissingMedia, ErrorKind.MISSING, "", "cases.csv:2", "column reference", "empty is not below"):
         read(folder)
 
 

@@ -11,7 +11,8 @@ import pytest
 import torch
 from torch import nn
 
-from vapbench.errors import IdentityError, UsageError
+from tests.refusals import refuses
+from vapbench.errors import ErrorKind, IdentityError, UsageError
 from vapbench.running.progress import Silent
 from vapbench.training.loop import CURVE, HISTORY, STATE, Run, fit
 from vapbench.training.lora import accelerator
@@ -81,7 +82,7 @@ def test_what_was_logged_after_the_last_state_is_dropped(tmp_path: Path) -> None
 
 def test_another_plan_does_not_resume(tmp_path: Path) -> None:
     train(tmp_path, stop_after=5)
-    with pytest.raises(IdentityError, match="another plan"):
+    with refuses(IdentityError, ErrorKind.CONFLICT, "out"):
         train(tmp_path, Plan(steps=12, batch=4, learning_rate=2e-2))
 
 
@@ -165,5 +166,5 @@ def test_accelerate_rules_the_precision(tmp_path: Path, precision: str, dtype: t
 @pytest.mark.usefixtures("fresh_accelerate")
 def test_a_process_trains_in_one_precision() -> None:
     assert accelerator(torch.device("cpu"), "bfloat16").mixed_precision == "bf16"
-    with pytest.raises(UsageError, match="cannot train in float32 here.*a process of its own"):
+    with refuses(UsageError, ErrorKind.CONFLICT, "precision", "float32"):
         accelerator(torch.device("cpu"), "float32")

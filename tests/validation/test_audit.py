@@ -14,10 +14,11 @@ import torch
 from typer.testing import CliRunner
 
 from tests.conftest import moving_clip
+from tests.refusals import refuses
 from vapbench.cli import app
 from vapbench.core.clip import Clip
 from vapbench.core.video import write_video
-from vapbench.errors import DataError, UsageError
+from vapbench.errors import DataError, ErrorKind, UsageError
 from vapbench.metrics import resolve
 from vapbench.running.plan import columns
 from vapbench.running.progress import Silent
@@ -118,7 +119,7 @@ def test_a_constant_is_blind_to_everything(own: Path) -> None:
 
 
 def test_an_unknown_edit_in_a_declaration_is_refused(own: Path) -> None:
-    with pytest.raises(UsageError, match="'backwards'; the edits are reversed, "):
+    with refuses(UsageError, ErrorKind.UNKNOWN, "invariant_to", "'backwards'; the edits are reversed, "):
         resolve(f"{own}:Misspelt")
 
 
@@ -137,7 +138,7 @@ def test_the_matrix_is_written_as_data_and_as_a_picture(own: Path, videos: Path,
 
 
 def test_a_suite_without_ground_truth_says_what_to_do(tmp_path: Path, videos: Path) -> None:
-    with pytest.raises(DataError, match="--videos DIR"):
+    with refuses(DataError, ErrorKind.MISSING, "videos", "--videos DIR"):
         subjects_of("custom", videos, "all", None, 4)
 
 

@@ -18,11 +18,12 @@ from PIL import Image
 from tests.command import vapbench as command
 from tests.metrics import judges
 from tests.metrics.judges import Endpoint, rating, says
+from tests.refusals import refuses
 from tests.running.test_generate import Mover, Watcher, plan
 from vapbench.core.case import Case, ClipSpec, Media, Reference
 from vapbench.core.clip import Clip
 from vapbench.core.video import write_video
-from vapbench.errors import BudgetSpent, DataError, UsageError
+from vapbench.errors import BudgetSpent, DataError, ErrorKind, UsageError
 from vapbench.report.tables.votes import read_votes
 from vapbench.running.context import FailureLimit, Settings
 from vapbench.running.costs import limit_calls
@@ -185,30 +186,38 @@ def test_votes_are_compared_with_scores(endpoint: Endpoint, runs: list[Any], cas
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "problem"),
+    ("name", "text", "kind", "field", "named"),
     [
-        ("v.jsonl", "{", "not readable as JSON or CSV"),
-        ("v.jsonl", "", "holds no vote"),
-        ("v.jsonl", "[3]", "vote 1 is no record"),
-        ("v.csv", "case,model_a,model_b,winner\nc,a,a,model_a", "compares a with itself"),
-        ("v.csv", "model_a,model_b,winner\na,b,tie", "vote 1 needs question_id"),
-        ("v.csv", "case,model_a,model_b,winner\nc,a,b,left", "vote 1 .line 2. has winner 'left', which is none of"),
+        ("v.jsonl", "{", ErrorKind.DAMAGED, "v.jsonl", "JSON or CSV"),
+        ("v.jsonl", "", ErrorKind.MISSING, "votes", "no vote"),
+        ("v.jsonl", "[3]", ErrorKind.INVALID, "vote", "vote 1 is no record"),
+        ("v.csv", "case,model_a,model_b,winner\nc,a,a,model_a", ErrorKind.INVALID, "vote", "a with itself"),
+        ("v.csv", "model_a,model_b,winner\na,b,tie", ErrorKind.MISSING, "question_id", "vote 1"),
+        (
+            "v.csv",
+            "case,model_a,model_b,winner\nc,a,b,left",
+            ErrorKind.INVALID,
+            "vote",
+            "vote 1 (line 2)",
+        ),
     ],
 )
-def test_bad_votes_are_refused_in_a_sentence(tmp_path: Path, name: str, text: str, problem: str) -> None:
+def test_bad_votes_are_refused_in_a_sentence(
+    tmp_path: Path, name: str, text: str, kind: ErrorKind, field: str, named: str
+) -> None:
     (tmp_path / name).write_text(text)
-    with pytest.raises(DataError, match=problem):
+    with refuses(DataError, kind, field, tmp_path / name, named):
         read_votes(tmp_path / name)
-    with pytest.raises(DataError, match="no such file"):
+    with refuses(DataError, ErrorKind.MISSING, "votes", "none.csv"):
         read_votes(tmp_path / "none.csv")
 
 
 def test_what_cannot_be_checked_is_said(endpoint: Endpoint, runs: list[Any], cases: list[Case], tmp_path: Path) -> None:
     selection = setting(endpoint, runs, cases).selection
-    with pytest.raises(UsageError, match="does not look at the reference"):
+    with refuses(UsageError, ErrorKind.CONFLICT, "metric", "temporal_flickering"):
         set_up(runs, selection, columns(["temporal_flickering"])[0], 3)
     (tmp_path / "votes.csv").write_text("case,model_a,model_b,winner\nother,close,far,model_a\n")
-    with pytest.raises(DataError, match="Of 1 vote, none prefers one of these runs"):
+    with refuses(DataError, ErrorKind.CONFLICT, "votes", "Of 1 vote", "close, far"):
         report(endpoint, runs, cases, knowing, votes=read_votes(tmp_path / "votes.csv"))
 
 

@@ -17,8 +17,9 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner
 
+from tests.refusals import refuses
 from vapbench.cli import app
-from vapbench.errors import UsageError, VapbenchError, WeightsError
+from vapbench.errors import ErrorKind, UsageError, VapbenchError, WeightsError
 from vapbench.validation.official_script import Recorder
 from vapbench.validation.parity import compare
 
@@ -147,19 +148,19 @@ def test_the_stage_that_differs_first_is_named(tmp_path: Path) -> None:
 def test_a_script_that_fails_is_said_with_its_last_line(tmp_path: Path) -> None:
     code = checkout(tmp_path / "code")
     (code / "diffusers" / "src" / "diffusers" / "__init__.py").write_text("raise ImportError('no einops here')")
-    with pytest.raises(
-        VapbenchError, match=r"infer/cog_vap\.py ended with code 1: ImportError: no einops here.*--python"
+    with refuses(
+        VapbenchError, ErrorKind.FAILED, "python", "infer/cog_vap.py", "code 1: ImportError: no einops here", "--python"
     ):
         compare(WEIGHTS, code, tmp_path / "out", "cpu")
-    with pytest.raises(UsageError, match="--python /nowhere/python cannot be run"):
+    with refuses(UsageError, ErrorKind.INVALID, "python", "/nowhere/python"):
         compare(WEIGHTS, code, tmp_path / "out", "cpu", python="/nowhere/python")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is CUDA")
 def test_what_is_missing_is_said_before_anything_runs(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"has no infer/cog_vap\.py: give a checkout of the official code"):
+    with refuses(UsageError, ErrorKind.MISSING, "code", "infer/cog_vap.py"):
         compare(WEIGHTS, tmp_path, tmp_path / "out", "cpu")
-    with pytest.raises(UsageError, match="official scripts run on CUDA, and there is none here; --device cpu"):
+    with refuses(UsageError, ErrorKind.MISSING, "device", "--device cpu"):
         compare(WEIGHTS, checkout(tmp_path / "code"), tmp_path / "out")
     with pytest.raises(WeightsError):
         compare(tmp_path, tmp_path / "code", tmp_path / "out")

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.refusals import refuses
 from vapbench.core.video import read_video
-from vapbench.errors import DataError, NotApplicable
+from vapbench.errors import DataError, ErrorKind, NotApplicable
 from vapbench.files.parsing import read_csv
 from vapbench.methods import resolve
 from vapbench.running.run import Selection, choose
@@ -100,7 +101,7 @@ def test_the_renderer_tells_the_depth_of_the_reference_that_is_shown(
     each = next(each for (_, cell), each in full.items() if cell == Cell("wrong", "own"))
     assert not np.array_equal(rendered_depth(each.shown), rendered_depth(each.own))
     still = next(each for (_, cell), each in full.items() if cell == Cell("still", "own"))
-    with pytest.raises(NotApplicable, match="did not make"):
+    with refuses(NotApplicable, ErrorKind.NOT_APPLICABLE, "reference"):
         rendered_depth(still.shown)
 
 
@@ -162,18 +163,20 @@ def test_a_table_of_captions_is_written_completed_and_read(camera: Selection, tm
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "kind", "field", "named"),
     [
-        ("case,without_effect\nno-such,x\n", "2: there is no case 'no-such'"),
-        ("case\nx\n", "no column without_effect"),
+        ("case,without_effect\nno-such,x\n", ErrorKind.UNKNOWN, "case", "captions.csv:2: there is no case 'no-such'"),
+        ("case\nx\n", ErrorKind.MISSING, "without_effect", "captions.csv"),
     ],
 )
-def test_a_table_that_does_not_fit_is_refused(camera: Selection, tmp_path: Path, text: str, said: str) -> None:
+def test_a_table_that_does_not_fit_is_refused(
+    camera: Selection, tmp_path: Path, text: str, kind: ErrorKind, field: str, named: str
+) -> None:
     table = tmp_path / "captions.csv"
     table.write_text(text, encoding="utf-8")
-    with pytest.raises(DataError, match=said):
+    with refuses(DataError, kind, field, named):
         known_captions(camera, None, table)
-    with pytest.raises(DataError, match="--write-captions"):
+    with refuses(DataError, ErrorKind.MISSING, "captions", "--write-captions"):
         known_captions(camera, None, tmp_path / "absent.csv")
 
 
@@ -205,9 +208,9 @@ def test_two_references_are_asked_of_methods_that_take_several(camera: Selection
 
 def test_vap_without_a_reference_says_so(camera: Selection) -> None:
     without = camera.cases[0].model_copy(update={"references": ()})
-    with pytest.raises(NotApplicable, match="0 reference"):
+    with refuses(NotApplicable, ErrorKind.NOT_APPLICABLE, "references", "0 reference"):
         resolve("vap", suite="mini").method.shown(without)  # type: ignore[attr-defined]
     wan = resolve("vap-wan", suite="vap-data").method
-    with pytest.raises(NotApplicable, match="0 reference"):
+    with refuses(NotApplicable, ErrorKind.NOT_APPLICABLE, "references", "0 reference"):
         wan.shown(without)  # type: ignore[attr-defined]
     assert len(wan.shown(camera.cases[0])) == 1  # type: ignore[attr-defined]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from vapbench.errors import DataError
+from vapbench.errors import DataError, ErrorKind
 from vapbench.files.parsing import read_csv
 
 VERDICTS: Mapping[str, str] = {
@@ -47,7 +47,9 @@ def read_audit(folder: Path, suite: str) -> AuditMatrix | None:
                 raise ValueError(f"verdict {verdict!r}")
             found[str(row["edit"]), str(row["column"])] = verdict, f"{100 * float(better):.0f} %" if better else ""
     except (KeyError, ValueError) as error:
-        raise DataError(f"{path} is no audit ({error}); write it: vapbench check metric --help") from error
+        raise DataError(
+            f"{path} is no audit ({error}); write it: vapbench check metric --help", ErrorKind.INVALID, path.name
+        ) from error
     columns = tuple(dict.fromkeys(column for _, column in found))
     edits = dict.fromkeys(edit for edit, _ in found)
     seen = {verdict for verdict, _ in found.values()}

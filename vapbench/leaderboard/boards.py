@@ -12,7 +12,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from vapbench.errors import DataError
+from vapbench.errors import DataError, ErrorKind
 from vapbench.files.atomic import is_reserved
 from vapbench.files.parsing import read_text
 from vapbench.leaderboard.audits import AuditMatrix
@@ -177,7 +177,9 @@ class Leaderboard:
         try:
             return _Badges.model_validate_json(read_text(path)).runs
         except (ValueError, ValidationError) as error:
-            raise DataError(f'{path} must be {{"runs": {{"suite/run": {{"badge": …}}}}}}; fix it.') from error
+            raise DataError(
+                f'{path} must be {{"runs": {{"suite/run": {{"badge": …}}}}}}; fix it.', ErrorKind.INVALID, path.name
+            ) from error
 
 
 class _Badges(BaseModel):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vapbench.errors import DataError
+from vapbench.errors import DataError, ErrorKind
 from vapbench.files.atomic import canonical_json, digest, write_text
 from vapbench.files.parsing import parse_json
 from vapbench.files.text import counted
@@ -54,7 +54,11 @@ def read_changelog(path: Path) -> list[Change]:
         except (ValueError, TypeError) as error:
             raise DataError(f"{path}:{number} is no line of a changelog ({error}); restore it from git.") from error
         if change.previous != previous:
-            raise DataError(f"{path}:{number} does not follow the line before it: the past was rewritten; restore it.")
+            raise DataError(
+                f"{path}:{number} does not follow the line before it: the past was rewritten; restore it.",
+                ErrorKind.DAMAGED,
+                "changelog.jsonl",
+            )
         changes.append(change)
         previous = _hash(line)
     return changes

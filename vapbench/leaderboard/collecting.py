@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from vapbench.errors import DataError
+from vapbench.errors import DataError, ErrorKind
 from vapbench.files.atomic import quoted
 from vapbench.files.journal import unseal
 from vapbench.files.text import counted
@@ -80,7 +80,9 @@ def collect(results: Sequence[Path], leaderboard: Leaderboard, data: Path | None
     if boardless := [study for study in studies if study.suite not in suites]:
         raise DataError(
             f"{leaderboard.studies}: {boardless[0].study} is about {boardless[0].suite}, which has no board: "
-            "no run of that suite is in the results."
+            "no run of that suite is in the results.",
+            ErrorKind.UNKNOWN,
+            "suite",
         )
     boards = [
         replace(
@@ -181,7 +183,9 @@ def weights_of(runs: Sequence[RunSummary]) -> dict[tuple[str, int], str]:
             if known != weights:
                 raise DataError(
                     f"{path} and {first} were scored with different weights of {key[0]}, and a column is of one; "
-                    f"score the run anew: vapbench score {quoted(run.folder.path)} --metric {shlex.quote(key[0])}"
+                    f"score the run anew: vapbench score {quoted(run.folder.path)} --metric {shlex.quote(key[0])}",
+                    ErrorKind.CONFLICT,
+                    "weights",
                 )
     return {key: weights for key, (weights, _) in found.items()}
 
@@ -223,7 +227,9 @@ def _badge(
     if said.badge == "reproduced" and said.regenerated < REPRODUCED_SHARE * total:
         raise DataError(
             f"{path}: reproduced needs {REPRODUCED_SHARE:.0%} of its {counted(total, 'case')} made again, "
-            f'badges.json has "regenerated": {said.regenerated}; make more, or attest recomputed.'
+            f'badges.json has "regenerated": {said.regenerated}; make more, or attest recomputed.',
+            ErrorKind.CONFLICT,
+            "badges.json",
         )
     return said.badge or ("self-reported" if path in submitted else "recomputed")
 

@@ -11,9 +11,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from vapbench.errors import DataError, UsageError
+from vapbench.errors import DataError, ErrorKind, UsageError
 from vapbench.files.atomic import canonical_json, write_json
-from vapbench.files.faults import faults
+from vapbench.files.faults import faults, field_of
 from vapbench.leaderboard.roster import Roster
 from vapbench.leaderboard.submission import MANIFEST, Code, Output, Submission
 from vapbench.leaderboard.texts import NOTE, unfit_note
@@ -58,7 +58,7 @@ def pack(
     folder = RunFolder(run)
     manifest = folder.manifest()
     if out.exists():
-        raise UsageError(f"{out} is there already; name another folder, or remove it.")
+        raise UsageError(f"{out} is there already; name another folder, or remove it.", ErrorKind.CONFLICT, "out")
     taken = [row for row in folder.current() if roster is None or row.seed in roster.seeds]
     made = [row for row in taken if row.status == "ok"]
     try:
@@ -75,13 +75,17 @@ def pack(
             videos=link,
         )
     except ValidationError as error:
-        raise UsageError(faults(error)) from error
+        raise UsageError(faults(error), ErrorKind.INVALID, field_of(error.errors()[0])) from error
     if videos:
         for row in made:
             path = folder.videos / str(row.video)
             if folder.video_of(row) is None:
                 why = "is not the file that was scored" if path.exists() else "is not here: git keeps rows, not videos"
-                raise DataError(f"{path} {why}; make it again (vapbench generate), or submit rows alone (--no-videos).")
+                raise DataError(
+                    f"{path} {why}; make it again (vapbench generate), or submit rows alone (--no-videos).",
+                    ErrorKind.CONFLICT if path.exists() else ErrorKind.MISSING,
+                    "videos",
+                )
     out.mkdir(parents=True)
     # Rows that count, and no others: a submission has one output per case and seed. Tracebacks name folders.
     current = [replace(row, attempts=tuple(map(_brief, row.attempts)), note=_plain(row.note)) for row in taken]

@@ -11,7 +11,7 @@ from time import monotonic
 from urllib.parse import quote
 
 from vapbench.core.clip import Clip
-from vapbench.errors import DataError, UsageError
+from vapbench.errors import DataError, ErrorKind, UsageError
 from vapbench.files.atomic import cache_folder, file_sha256, quoted, write_json
 from vapbench.files.download import download
 from vapbench.files.public_web import public_opener
@@ -179,7 +179,9 @@ def write_badge(home: Leaderboard, found: Rescored) -> None:
     runs, name = home.attested(), f"{found.suite}/{found.name}"
     if name in runs and runs[name].submission is None:
         raise DataError(
-            f"{home.path / 'badges.json'} attests {name} of a run that is no submission; rename the submission."
+            f"{home.path / 'badges.json'} attests {name} of a run that is no submission; rename the submission.",
+            ErrorKind.CONFLICT,
+            "badges.json",
         )
     badge = Attested(
         badge="recomputed" if found.verified else "self-reported",
@@ -208,11 +210,17 @@ class _Videos:
         for path in [place / name for place in (*self._folders, self._fetched)]:
             if path.is_file() and not path.is_symlink():
                 if file_sha256(path) != row.sha256:
-                    raise DataError(f"{path} is not the video that was scored: its SHA-256 is another.")
+                    raise DataError(
+                        f"{path} is not the video that was scored: its SHA-256 is another.",
+                        ErrorKind.CONFLICT,
+                        "sha256",
+                    )
                 return path
         if not self._link:
             raise UsageError(
-                f"{name} is not here, and {MANIFEST} names no link to the videos; say where they lie: --videos DIR"
+                f"{name} is not here, and {MANIFEST} names no link to the videos; say where they lie: --videos DIR",
+                ErrorKind.MISSING,
+                "videos",
             )
         return self._fetch(name, str(row.sha256))
 
@@ -222,17 +230,27 @@ class _Videos:
 
         def bounded(done: int, total: int | None) -> None:
             if monotonic() > late:
-                raise DataError(f"{url} takes longer than {LONGEST_FETCH:g} s; say where the videos lie: --videos DIR")
+                raise DataError(
+                    f"{url} takes longer than {LONGEST_FETCH:g} s; say where the videos lie: --videos DIR",
+                    ErrorKind.LIMIT,
+                    "seconds",
+                )
             if max(done, total or 0) > most:
-                raise DataError(f"{url} is larger than the {most >> 20} MiB of a video.")
+                raise DataError(f"{url} is larger than the {most >> 20} MiB of a video.", ErrorKind.LIMIT, "size")
 
         try:
             download(url, partial, bounded, self._opener)
         except OSError as error:
-            raise DataError(f"{url}: {error}; correct the link, or say where the videos lie: --videos DIR") from error
+            raise DataError(
+                f"{url}: {error}; correct the link, or say where the videos lie: --videos DIR",
+                ErrorKind.UNREACHABLE,
+                "videos",
+            ) from error
         if file_sha256(partial) != sha256:
             partial.unlink()
-            raise DataError(f"{url} is not the video that was scored: its SHA-256 is another.")
+            raise DataError(
+                f"{url} is not the video that was scored: its SHA-256 is another.", ErrorKind.CONFLICT, "sha256"
+            )
         return partial.rename(self._fetched / name)
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from vapbench.errors import UsageError
+from vapbench.errors import ErrorKind, UsageError
 from vapbench.files.text import encodable
 from vapbench.leaderboard.addresses import card_image
 from vapbench.leaderboard.boards import Board, Leaderboard, LeftOut, slug
@@ -100,13 +100,21 @@ def _address(url: str | None) -> str:
         return ""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment:
-        raise UsageError(f"--url is the address the site will have, such as https://example.org/board/, not {url}")
+        raise UsageError(
+            f"--url is the address the site will have, such as https://example.org/board/, not {url}",
+            ErrorKind.INVALID,
+            "url",
+        )
     return url.rstrip("/") + "/"
 
 
 def _check_out(out: Path) -> None:
     if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / _MARK).is_file())):
-        raise UsageError(f"{out} holds something else than a site; name another folder with --out, or empty it.")
+        raise UsageError(
+            f"{out} holds something else than a site; name another folder with --out, or empty it.",
+            ErrorKind.CONFLICT,
+            "out",
+        )
 
 
 def _write(out: Path, files: Mapping[str, str], media: MediaFiles, cards: Iterable[str] = ()) -> None:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
-from vapbench.errors import DataError
+from vapbench.errors import DataError, ErrorKind
 
 Line = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -106,8 +106,12 @@ def _read(path: Path) -> Study:
         where = ".".join(map(str, first["loc"])) or "the file"
         if where == "closed":
             raise DataError(
-                f"{path}: the study was still open; close it, then write it again: vapbench study report."
+                f"{path}: the study was still open; close it, then write it again: vapbench study report.",
+                ErrorKind.CONFLICT,
+                "closed",
             ) from error
         raise DataError(
-            f"{path}: {where}: {first['msg']}; it must be the leaderboard.json that vapbench study report writes."
+            f"{path}: {where}: {first['msg']}; it must be the leaderboard.json that vapbench study report writes.",
+            ErrorKind.INVALID,
+            where,
         ) from error

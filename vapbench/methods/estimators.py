@@ -13,7 +13,7 @@ import numpy.typing as npt
 from vapbench.checkpoints import catalogue as weights
 from vapbench.checkpoints.folder import checkpoint_folder, checkpoint_identity, local_folder
 from vapbench.core.clip import Frames
-from vapbench.errors import UsageError, WeightsError
+from vapbench.errors import ErrorKind, UsageError, WeightsError
 from vapbench.files.atomic import content_sha256
 
 if TYPE_CHECKING:
@@ -108,7 +108,9 @@ class FlowEstimator:
         path = weights.locate(_RAFT)
         if path is None:
             raise WeightsError(
-                f"RAFT's weights are not on this machine; fetch them: vapbench data weights fetch {_RAFT}"
+                f"RAFT's weights are not on this machine; fetch them: vapbench data weights fetch {_RAFT}",
+                ErrorKind.MISSING,
+                "weights",
             )
         return {"sha256": content_sha256(path)}
 

@@ -142,7 +142,7 @@ class Folder(Method):
             there = ", ".join(map(str, self.seeds_of(case.id)))
             others = f" with seed {seed} (there: {there})" if there else ""
             # The name alone: a row outlives the place of the folder.
-            raise NotApplicable(f"no video for this case{others} in {self.path.name}")
+            raise NotApplicable(f"no video for this case{others} in {self.path.name}", ErrorKind.NOT_APPLICABLE, "case")
         if self.panel == "last":
             clip = read_video(video)
             if video.is_dir():

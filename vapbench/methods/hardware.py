@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from vapbench.errors import UsageError, did_you_mean
+from vapbench.errors import ErrorKind, UsageError, did_you_mean
 
 REACHED = 0.4
 """Share of the peak that attention and convolutions sustain; an allowance, not a measurement."""
@@ -57,7 +57,7 @@ def find_gpu(name: str) -> Gpu:
         UsageError: nothing has the name (with a suggestion).
     """
     if name.lower() not in GPUS:
-        raise UsageError(f"--gpu {name}: unknown.{did_you_mean(name.lower(), GPUS)}")
+        raise UsageError(f"--gpu {name}: unknown.{did_you_mean(name.lower(), GPUS)}", ErrorKind.UNKNOWN, "gpu")
     return GPUS[name.lower()]
 
 

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from vapbench.checkpoints.tensors import Tensor, read_header
 from vapbench.core.case import Name
-from vapbench.errors import UsageError, WeightsError
+from vapbench.errors import ErrorKind, UsageError, WeightsError
 from vapbench.files.atomic import atomic_path, content_sha256, write_json
 from vapbench.files.parsing import parse_json, read_text
 from vapbench.methods.lora_forms import PEFT_CONFIG, Layer, LoraFile, states_scale
@@ -109,7 +109,9 @@ class Adapter:
         if self.card.base != base:
             raise WeightsError(
                 f"{self.folder} was trained on another backbone ({self.card.base_weights}) than {where}; "
-                f"train one for it: {training_command(self.card.condition)}, or give weights= of that backbone."
+                f"train one for it: {training_command(self.card.condition)}, or give weights= of that backbone.",
+                ErrorKind.CONFLICT,
+                "base",
             )
 
 
@@ -131,25 +133,35 @@ def find_adapter(folder: str | PathLike[str], condition: str, base: str = "BASE"
     if found and not (own / CARD).exists():
         raise WeightsError(
             f"{found} has no {CARD} beside it, as an adapter trained elsewhere has none; write one: "
-            f"{adopting_command(found, condition, base, Path(folder))}, or train one: {training_command(condition)}"
+            f"{adopting_command(found, condition, base, Path(folder))}, or train one: {training_command(condition)}",
+            ErrorKind.MISSING,
+            CARD,
         )
     try:
         card = AdapterCard.model_validate(parse_json(read_text(own / CARD)))
     except (OSError, ValueError, ValidationError) as error:
         reason = str(error).splitlines()[0]
         raise WeightsError(
-            f"{own / CARD} cannot be read ({reason}); train it again: {training_command(condition)}"
+            f"{own / CARD} cannot be read ({reason}); train it again: {training_command(condition)}",
+            ErrorKind.DAMAGED,
+            CARD,
         ) from None
     if not (own / WEIGHTS).is_file():
-        raise WeightsError(f"{own / WEIGHTS} is missing; train it again: {training_command(condition)}")
+        raise WeightsError(
+            f"{own / WEIGHTS} is missing; train it again: {training_command(condition)}", ErrorKind.MISSING, WEIGHTS
+        )
     if card.condition != condition:
         raise WeightsError(
-            f"{own} holds an adapter of {card.condition}, not of {condition}; put it into its own folder."
+            f"{own} holds an adapter of {card.condition}, not of {condition}; put it into its own folder.",
+            ErrorKind.CONFLICT,
+            "condition",
         )
     if content_sha256(own / WEIGHTS) != card.sha256:
         raise WeightsError(
             f"{own / WEIGHTS} is not the file that {CARD} beside it describes; copy the folder again, whole, or "
-            f"train it again: {training_command(condition)}"
+            f"train it again: {training_command(condition)}",
+            ErrorKind.CONFLICT,
+            "sha256",
         )
     return Adapter(own, card)
 
@@ -170,12 +182,20 @@ def adopt(source: Path, output: Path, condition: str, base: Path, where: str, al
         WeightsError: the file does not fit the base, or another adapter has its place.
     """
     if condition in conditions_of(find_task("zero-shot")):
-        raise UsageError(f"{condition}: {training_command(condition)}, so no adapter of it can be compared.")
+        raise UsageError(
+            f"{condition}: {training_command(condition)}, so no adapter of it can be compared.",
+            ErrorKind.CONFLICT,
+            "condition",
+        )
     file = weights_in(source) if source.is_dir() else source
     if file is None or not file.is_file():
-        raise WeightsError(f"{source}: no safetensors file there (only safetensors are read); give the adapter's file.")
+        raise WeightsError(
+            f"{source}: no safetensors file there (only safetensors are read); give the adapter's file.",
+            ErrorKind.MISSING,
+            "weights",
+        )
     if alpha is not None and states_scale(file):
-        raise UsageError(f"{file} says its own scale; leave out --alpha.")
+        raise UsageError(f"{file} says its own scale; leave out --alpha.", ErrorKind.CONFLICT, "alpha")
     layers = LoraFile(file, base_shapes(base), where, alpha).layers()
     card = AdapterCard(
         condition=condition,
@@ -203,7 +223,9 @@ def adopt(source: Path, output: Path, condition: str, base: Path, where: str, al
 
 
 def _another(folder: Path) -> WeightsError:
-    return WeightsError(f"{folder} holds another adapter or card; move it away, or give another --out.")
+    return WeightsError(
+        f"{folder} holds another adapter or card; move it away, or give another --out.", ErrorKind.CONFLICT, "out"
+    )
 
 
 def weights_in(folder: Path) -> Path | None:

@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from safetensors import safe_open
 
 from vapbench.checkpoints.tensors import FLOATS, Shape, Tensor, read_header
-from vapbench.errors import WeightsError
+from vapbench.errors import ErrorKind, WeightsError
 from vapbench.files.parsing import parse_json
 from vapbench.files.text import counted, some
 
@@ -137,7 +137,9 @@ class LoraFile:
         """
         tensors, metadata = read_header(self.file)
         if any(len(tensor.name) > _LONGEST_NAME or not tensor.name.isprintable() for tensor in tensors):
-            raise self._error("its tensors have names that no trainer gives; fetch it again.")
+            raise self._error(
+                "its tensors have names that no trainer gives; fetch it again.", ErrorKind.INVALID, "tensors"
+            )
         settings = self._settings(metadata)
         self._refuse_other_forms(tensors, settings)
         factors, alphas = self._placed(tensors)
@@ -153,8 +155,8 @@ class LoraFile:
         # Some trainers write underscores for dots, so names are compared without either.
         return {module.replace(".", "_"): module for module in self.base}
 
-    def _error(self, what: str) -> WeightsError:
-        return WeightsError(f"{self.file}: {what}")
+    def _error(self, what: str, kind: ErrorKind, field: str) -> WeightsError:
+        return WeightsError(f"{self.file}: {what}", kind, field)
 
     def _settings(self, metadata: Mapping[str, str]) -> dict[str, _Settings]:
         """What is said of rank and alpha, by who says it."""
@@ -177,29 +179,41 @@ class LoraFile:
             except ValidationError as error:
                 first = error.errors()[0]
                 field = ".".join(map(str, first["loc"]))
-                raise self._error(f"{source} cannot be used ({field}: {first['msg']}); save it again.") from None
+                raise self._error(
+                    f"{source} cannot be used ({field}: {first['msg']}); save it again.", ErrorKind.INVALID, field
+                ) from None
         return found
 
     def _object(self, text: str | bytes, source: str) -> dict[str, Any]:
         try:
             value = parse_json(text)
         except ValueError as error:
-            raise self._error(f"{source} cannot be read ({error}); save it again.") from None
+            raise self._error(f"{source} cannot be read ({error}); save it again.", ErrorKind.DAMAGED, source) from None
         if not isinstance(value, dict):
-            raise self._error(f"{source} is no JSON object; save it again.")
+            raise self._error(f"{source} is no JSON object; save it again.", ErrorKind.INVALID, source)
         return value
 
     def _refuse_other_forms(self, tensors: Sequence[Tensor], settings: Mapping[str, _Settings]) -> None:
         for pattern, (form, todo) in _FORMS.items():
             if names := [tensor.name for tensor in tensors if re.search(pattern, tensor.name)]:
                 raise self._error(
-                    f"holds {form} ({len(names)} of {counted(len(tensors), 'tensor')}: {some(names)}); {todo}"
+                    f"holds {form} ({len(names)} of {counted(len(tensors), 'tensor')}: {some(names)}); {todo}",
+                    ErrorKind.INVALID,
+                    "form",
                 )
         for source, said in settings.items():
             if said.peft_type != "LORA" or said.use_dora:
-                raise self._error(f"holds {'DoRA' if said.use_dora else said.peft_type} ({source} says so); {_TRAIN}")
+                raise self._error(
+                    f"holds {'DoRA' if said.use_dora else said.peft_type} ({source} says so); {_TRAIN}",
+                    ErrorKind.INVALID,
+                    "form",
+                )
             if str(said.init_lora_weights).lower().startswith(_CHANGES_BASE) or said.layer_replication:
-                raise self._error(f"is a LoRA on a base that its trainer changed ({source} says so); {_TRAIN}")
+                raise self._error(
+                    f"is a LoRA on a base that its trainer changed ({source} says so); {_TRAIN}",
+                    ErrorKind.CONFLICT,
+                    "init_lora_weights",
+                )
 
     def _placed(self, tensors: Sequence[Tensor]) -> tuple[dict[tuple[str, str], Tensor], dict[str, Tensor]]:
         """Factors by layer and side, alphas by layer."""
@@ -220,17 +234,23 @@ class LoraFile:
             elif side == "alpha":
                 alphas[module] = tensor
             elif earlier := factors.get((module, side)):
-                raise self._error(f"{earlier.name} and {tensor.name} have one place, {module}; save it again.")
+                raise self._error(
+                    f"{earlier.name} and {tensor.name} have one place, {module}; save it again.",
+                    ErrorKind.CONFLICT,
+                    module,
+                )
             else:
                 factors[module, side] = tensor
         if without:
             raise self._without_place(without, len(tensors))
         if not factors:
-            raise self._error("holds no LoRA tensor; is this the adapter's file?")
+            raise self._error("holds no LoRA tensor; is this the adapter's file?", ErrorKind.MISSING, "tensors")
         if odd := [alpha.name for alpha in alphas.values() if math.prod(alpha.shape) != 1]:
-            raise self._error(f"{some(odd)} should be one number each; save it again.")
+            raise self._error(f"{some(odd)} should be one number each; save it again.", ErrorKind.INVALID, "alpha")
         if stray := sorted(set(alphas) - {module for module, _ in factors}):
-            raise self._error(f"has an alpha but no factors for {some(stray)}; save it again.")
+            raise self._error(
+                f"has an alpha but no factors for {some(stray)}; save it again.", ErrorKind.MISSING, stray[0]
+            )
         return factors, alphas
 
     def _module(self, spelled: str) -> str | None:
@@ -254,7 +274,9 @@ class LoraFile:
         more = ", …" if len(without) > 3 else ""
         return self._error(
             f"{len(without)} of {counted(total, 'tensor')} without a place in {self.where}: {', '.join(shown)}{more}. "
-            "It was trained on another model, or its names were changed; nothing of it is used."
+            "It was trained on another model, or its names were changed; nothing of it is used.",
+            ErrorKind.UNKNOWN,
+            "tensors",
         )
 
     def _pairs(self, factors: Mapping[tuple[str, str], Tensor]) -> dict[str, tuple[Tensor, Tensor]]:
@@ -265,7 +287,9 @@ class LoraFile:
                 have = factors[alone[0], side].name
                 raise self._error(
                     f"{len(alone)} of {counted(len(modules), 'layer')} without their {spelled}, e.g. {alone[0]}, which "
-                    f"has only {have}; copy or save it again, whole."
+                    f"has only {have}; copy or save it again, whole.",
+                    ErrorKind.MISSING,
+                    spelled.partition(" ")[0],
                 )
         pairs = {module: (factors[module, "down"], factors[module, "up"]) for module in modules}
         for module, (down, up) in pairs.items():
@@ -276,25 +300,35 @@ class LoraFile:
                 continue
             raise self._error(
                 f"{down.name} {list(down.shape)} and {up.name} {list(up.shape)} do not fit {module} of {self.where}, "
-                f"whose weight is {list(self.base[module])}: it was trained on another model, or its rank is mixed up."
+                f"whose weight is {list(self.base[module])}: it was trained on another model, or its rank is mixed up.",
+                ErrorKind.INVALID,
+                module,
             )
         return pairs
 
     def _check_numbers(self, tensors: Iterable[Tensor], ups: Iterable[Tensor]) -> None:
         for tensor in tensors:
             if tensor.dtype not in FLOATS:
-                raise self._error(f"{tensor.name} is stored as {tensor.dtype}; save it as float16 or float32.")
+                raise self._error(
+                    f"{tensor.name} is stored as {tensor.dtype}; save it as float16 or float32.",
+                    ErrorKind.INVALID,
+                    "dtype",
+                )
             exponent = FLOATS[tensor.dtype][1]
             bad = int(((tensor.words() & exponent) == exponent).sum())
             if bad:
                 raise self._error(
                     f"{tensor.name} holds {counted(bad, 'value')} that "
                     f"{'is infinite or no number' if bad == 1 else 'are infinite or no numbers'}; its training failed. "
-                    "Use an earlier checkpoint."
+                    "Use an earlier checkpoint.",
+                    ErrorKind.DAMAGED,
+                    tensor.name,
                 )
         # Shifted, so that a negative zero is zero.
         if not any((up.words() << 1).any() for up in ups):
-            raise self._error("every lora_B (up) is zero, as before training: it would change nothing.")
+            raise self._error(
+                "every lora_B (up) is zero, as before training: it would change nothing.", ErrorKind.INVALID, "lora_B"
+            )
 
     def _scale(self, module: str, rank: int, tensor: Tensor | None, settings: Mapping[str, _Settings]) -> float:
         said: dict[str, float] = {}
@@ -303,15 +337,21 @@ class LoraFile:
         for source, values in settings.items():
             stated, said[source] = values.scale(module)
             if stated != rank:
-                raise self._error(f"{source} says rank {stated} for {module}, its tensors have {rank}; save it again.")
+                raise self._error(
+                    f"{source} says rank {stated} for {module}, its tensors have {rank}; save it again.",
+                    ErrorKind.CONFLICT,
+                    "r",
+                )
         if self.alpha is not None:
             said["card.json"] = self.alpha / rank
         for source, scale in said.items():
             if not (math.isfinite(scale) and scale > 0):
-                raise self._error(f"{source} gives {module} the scale {scale:g}; it must be above 0.")
+                raise self._error(
+                    f"{source} gives {module} the scale {scale:g}; it must be above 0.", ErrorKind.INVALID, "scale"
+                )
         if len({round(scale, 6) for scale in said.values()}) > 1:
             what = ", ".join(f"{scale:g} by {source}" for source, scale in said.items())
-            raise self._error(f"{module} has two scales ({what}); correct the wrong one.")
+            raise self._error(f"{module} has two scales ({what}); correct the wrong one.", ErrorKind.CONFLICT, "scale")
         return next(iter(said.values()), 1.0)
 
 

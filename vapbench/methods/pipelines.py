@@ -21,7 +21,7 @@ from vapbench.core.case import Case, ClipSpec, Reference
 from vapbench.core.clip import Clip, Export
 from vapbench.core.limits import MOST_FRAMES, MOST_PIXELS
 from vapbench.core.video import check_official_export
-from vapbench.errors import UsageError, VapbenchError
+from vapbench.errors import ErrorKind, UsageError, VapbenchError
 from vapbench.files.atomic import digest
 from vapbench.methods.base import Method
 from vapbench.methods.reuse import EncodedOnce
@@ -124,11 +124,17 @@ class PipelineMethod(Method):
         import torch
 
         if self.offload != "none" and device.type == "cpu":
-            raise UsageError(f"--offload {self.offload} moves weights to and from an accelerator; on CPU use none.")
+            raise UsageError(
+                f"--offload {self.offload} moves weights to and from an accelerator; on CPU use none.",
+                ErrorKind.CONFLICT,
+                "offload",
+            )
         if self.generator == "cuda" and device.type != "cuda":
             raise UsageError(
                 f"generator=cuda draws the noise on a CUDA device, and this runs on {device}: its noise cannot be made "
-                "elsewhere; leave generator=cuda out."
+                "elsewhere; leave generator=cuda out.",
+                ErrorKind.CONFLICT,
+                "generator",
             )
         if self.export == "official":
             check_official_export()
@@ -146,7 +152,9 @@ class PipelineMethod(Method):
             place(self.pipeline, self.offload, device)
         except torch.OutOfMemoryError as error:
             hint = "--offload sequential" if self.offload == "model" else "--offload model"
-            raise VapbenchError(f"{self.name}: its weights do not fit into {device}'s memory; try {hint}.") from error
+            raise VapbenchError(
+                f"{self.name}: its weights do not fit into {device}'s memory; try {hint}.", ErrorKind.LIMIT, "memory"
+            ) from error
 
     def generate(self, case: Case, seed: int) -> Clip:
         """Generate the clip for a case; the seed decides all of its randomness.
@@ -276,7 +284,9 @@ def wrong_references(cases: Sequence[Case]) -> dict[str, tuple[Reference, ...]]:
         if not others:
             raise UsageError(
                 f"A wrong reference needs a second condition; every case shows {case.condition}. "
-                "Use a task with more conditions."
+                "Use a task with more conditions.",
+                ErrorKind.CONFLICT,
+                "reference",
             )
         swapped[case.id] = min(others, key=lambda other: digest([case.id, other.id])).references
     return swapped

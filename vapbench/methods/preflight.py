@@ -216,7 +216,9 @@ def _refuse_several_methods(method: Folder, ours: set[tuple[str, int]]) -> None:
     held = ", ".join(f"{name} ({counted(len(ids), 'case')})" for name, ids in sorted(cases.items()))
     raise DataError(
         f"{method.path} holds the videos of several methods, in {held}; "
-        f"score one of them at a time: vapbench score {root / min(cases)}"
+        f"score one of them at a time: vapbench score {root / min(cases)}",
+        ErrorKind.CONFLICT,
+        "path",
     )
 
 

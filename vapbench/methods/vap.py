@@ -11,7 +11,7 @@ from pydantic import Field
 
 from vapbench.checkpoints.folder import checkpoint_folder, checkpoint_identity, local_folder
 from vapbench.core.case import Case, ClipSpec, Reference
-from vapbench.errors import NotApplicable, WeightsError
+from vapbench.errors import ErrorKind, NotApplicable, WeightsError
 from vapbench.files.text import counted
 from vapbench.methods.pipelines import Guidance, PipelineMethod, wrong_references
 
@@ -113,7 +113,7 @@ class _VideoAsPrompt(PipelineMethod):
         """
         references = case.references if self.reference == "own" else self._swapped[case.id]
         if not references:
-            raise NotApplicable("the case has 0 references, not 1")
+            raise NotApplicable("the case has 0 references, not 1", field="references")
         return references[:1]
 
     def options(self) -> dict[str, Any]:
@@ -139,7 +139,11 @@ class VideoAsPrompt(_VideoAsPrompt):
         """
         available = case.references if self.reference == "own" else self._swapped[case.id]
         if len(available) < self.references:
-            raise NotApplicable(f"the case has {counted(len(available), 'reference')}, not {self.references}")
+            raise NotApplicable(
+                f"the case has {counted(len(available), 'reference')}, not {self.references}",
+                ErrorKind.NOT_APPLICABLE,
+                "references",
+            )
         return available[: self.references]
 
     def options(self) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
-from vapbench.errors import UsageError
+from vapbench.errors import ErrorKind, UsageError
 from vapbench.files.walk import is_hidden
 from vapbench.report.naming import find_run
 from vapbench.results.places import places
@@ -140,7 +140,9 @@ def load_runs(*folders: StrPath, suite: str | None = None) -> Runs:
     """
     for folder in folders:
         if not Path(folder).is_dir():
-            raise UsageError(f"{folder}: no such folder of runs; make a run: vapbench run --help")
+            raise UsageError(
+                f"{folder}: no such folder of runs; make a run: vapbench run --help", ErrorKind.MISSING, "results"
+            )
     if folders:
         below = [
             path

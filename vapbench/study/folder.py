@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from vapbench.errors import DataError, IdentityError, UsageError, did_you_mean
+from vapbench.errors import DataError, ErrorKind, IdentityError, UsageError, did_you_mean
 from vapbench.files.atomic import file_sha256, write_json
 from vapbench.files.parsing import parse_json, read_text
 from vapbench.files.provenance import now
@@ -79,7 +79,9 @@ class StudyFolder:
         """
         if self.opening_path.exists():
             raise IdentityError(
-                f"{self.path} has been opened for votes: its protocol is final. Plan another study with --id NAME."
+                f"{self.path} has been opened for votes: its protocol is final. Plan another study with --id NAME.",
+                ErrorKind.CONFLICT,
+                "protocol",
             )
         if key.sha256 != protocol.key_sha256:
             raise DataError(f"{self.path}: the key is not the one the protocol records; plan the study again.")
@@ -99,7 +101,9 @@ class StudyFolder:
             if opened != protocol.sha256:
                 raise IdentityError(
                     f"{self.protocol_path} was edited after the study was opened (hash {protocol.sha256[:8]} now, "
-                    f"{opened[:8]} then): restore it, or plan another study with --id NAME."
+                    f"{opened[:8]} then): restore it, or plan another study with --id NAME.",
+                    ErrorKind.CONFLICT,
+                    "protocol.json",
                 )
         return protocol
 
@@ -112,7 +116,9 @@ class StudyFolder:
         """
         key = _read(self.key_path, Key)
         if key.sha256 != protocol.key_sha256:
-            raise IdentityError(f"{self.key_path} is not the key that the protocol records: restore it.")
+            raise IdentityError(
+                f"{self.key_path} is not the key that the protocol records: restore it.", ErrorKind.CONFLICT, "key.json"
+            )
         return key
 
     def open(self) -> Protocol:
@@ -126,7 +132,11 @@ class StudyFolder:
         for media, facts in protocol.media.items():
             path = self.media_path(protocol, media)
             if not path.is_file() or file_sha256(path) != facts.sha256:
-                raise DataError(f"{path} is missing or was changed since the study was planned; plan it again.")
+                raise DataError(
+                    f"{path} is missing or was changed since the study was planned; plan it again.",
+                    ErrorKind.MISSING,
+                    "media",
+                )
         refuse_leaks(protocol)
         if not self.opening_path.exists():
             opening = Opening(protocol_sha256=protocol.sha256, opened=now())
@@ -165,10 +175,16 @@ def _read(path: Path, model: type[Model]) -> Model:
     try:
         return model.model_validate(parse_json(read_text(path)))
     except FileNotFoundError:
-        raise DataError(f"{path}: no such file; make a study first: vapbench study plan --help") from None
+        raise DataError(
+            f"{path}: no such file; make a study first: vapbench study plan --help", ErrorKind.MISSING, path.name
+        ) from None
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the file"
-        raise DataError(f"{path}: {where}: {first['msg']}; correct it, or plan the study again.") from error
+        raise DataError(
+            f"{path}: {where}: {first['msg']}; correct it, or plan the study again.", ErrorKind.INVALID, where
+        ) from error
     except ValueError as error:
-        raise DataError(f"{path}: not valid JSON ({error}); restore it, or plan the study again.") from error
+        raise DataError(
+            f"{path}: not valid JSON ({error}); restore it, or plan the study again.", ErrorKind.DAMAGED, path.name
+        ) from error

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vapbench.errors import DataError
+from vapbench.errors import DataError, ErrorKind
 from vapbench.files.text import counted
 
 if TYPE_CHECKING:
@@ -91,7 +91,9 @@ def refuse_leaks(protocol: Protocol) -> None:
         more = f" (and {len(leaks) - 1} more)" if len(leaks) > 1 else ""
         raise DataError(
             f"Study {protocol.id} cannot be opened: {leaks[0]}{more}. "
-            "Plan it again, so that all videos get one size, rate, length and number of bytes."
+            "Plan it again, so that all videos get one size, rate, length and number of bytes.",
+            ErrorKind.CONFLICT,
+            "media",
         )
 
 

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints, ValidationError
 
-from vapbench.errors import DataError
+from vapbench.errors import DataError, ErrorKind
 from vapbench.files.atomic import write_text
 from vapbench.files.parsing import read_yaml
 from vapbench.study.folder import StudyFolder
@@ -128,9 +128,11 @@ def read_settings(folder: StudyFolder) -> StudyFile:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the file"
-        raise DataError(f"{path}: {where}: {first['msg']}; correct the entry (docs/guides/study.md).") from error
+        raise DataError(
+            f"{path}: {where}: {first['msg']}; correct the entry (docs/guides/study.md).", ErrorKind.INVALID, where
+        ) from error
     except (yaml.YAMLError, ValueError) as error:
-        raise DataError(f"{path}: {error}; correct it.") from error
+        raise DataError(f"{path}: {error}; correct it.", ErrorKind.DAMAGED, path.name) from error
 
 
 def write_template(folder: StudyFolder) -> bool:
@@ -175,7 +177,9 @@ def worded(protocol: Protocol, file: StudyFile, where: str) -> Protocol:
     try:
         return _worded(protocol, file, where)
     except ValidationError as error:
-        raise DataError(f"{where}: {error.errors()[0]['msg'].removeprefix('Value error, ')}.") from error
+        raise DataError(
+            f"{where}: {error.errors()[0]['msg'].removeprefix('Value error, ')}.", ErrorKind.CONFLICT, "settings"
+        ) from error
 
 
 def _worded(protocol: Protocol, file: StudyFile, where: str) -> Protocol:
@@ -187,7 +191,11 @@ def _worded(protocol: Protocol, file: StudyFile, where: str) -> Protocol:
     for language in file.languages:
         lacking = set(shipped("en")) - set(shipped(language)) - set(translations[language])
         if lacking:
-            raise DataError(f"{where}: texts.{language} lacks {min(lacking)}; shipped are {', '.join(SHIPPED)}.")
+            raise DataError(
+                f"{where}: texts.{language} lacks {min(lacking)}; shipped are {', '.join(SHIPPED)}.",
+                ErrorKind.MISSING,
+                f"texts.{language}",
+            )
 
     def put(key: str, text: Text | None) -> str:
         """The text in the first language; the others are noted."""
@@ -198,7 +206,9 @@ def _worded(protocol: Protocol, file: StudyFile, where: str) -> Protocol:
 
     if strangers := set(file.questions) - {question.key for question in protocol.questions}:
         raise DataError(
-            f"{where}: questions.{min(strangers)} was not planned; plan it with --question {min(strangers)}."
+            f"{where}: questions.{min(strangers)} was not planned; plan it with --question {min(strangers)}.",
+            ErrorKind.UNKNOWN,
+            f"questions.{min(strangers)}",
         )
     order = [*file.questions, *(q.key for q in protocol.questions if q.key not in file.questions)]
     questions = []
@@ -291,7 +301,7 @@ def _in_language(language: str, key: str, text: Text | None, as_planned: str, wh
     """A text in one language: from the file, or for what comes with the program from its translation."""
     if isinstance(text, dict):
         if language not in text:
-            raise DataError(f"{where}: {key} has no text in {language}; add one.")
+            raise DataError(f"{where}: {key} has no text in {language}; add one.", ErrorKind.MISSING, key)
         return text[language]
     if text is not None:
         # One string is for every language: a name, a number, an address.

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, StrictBool, StrictInt, StringConstraints, model_validator
 
 from vapbench.core.case import Name
-from vapbench.errors import DataError
+from vapbench.errors import DataError, ErrorKind
 from vapbench.files.atomic import digest
 from vapbench.study.protocol import MOST_TAGS, Frozen
 
@@ -169,7 +169,9 @@ def check_chain(votes: Sequence[Vote], where: str, hashes: Iterable[str] | None 
         if not follows(vote, last) or stored != vote.hash:
             raise DataError(
                 f"{where}: the chain of votes breaks at vote {vote.sequence}: a record was changed, removed or moved. "
-                "Restore the file from a backup."
+                "Restore the file from a backup.",
+                ErrorKind.DAMAGED,
+                "votes",
             )
         last = vote
     return last.hash if last else GENESIS

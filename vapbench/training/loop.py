@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from vapbench.errors import IdentityError
+from vapbench.errors import ErrorKind, IdentityError
 from vapbench.files.atomic import atomic_path, digest
 from vapbench.running.context import Progress
 from vapbench.training.curves import draw_curve
@@ -210,7 +210,9 @@ def _resume(
     state = torch.load(path, map_location=run.device, weights_only=True)
     if state["identity"] != identity:
         raise IdentityError(
-            f"{path} was saved by another plan or model; delete {run.folder} to begin anew, or choose another output."
+            f"{path} was saved by another plan or model; delete {run.folder} to begin anew, or choose another output.",
+            ErrorKind.CONFLICT,
+            "out",
         )
     with torch.no_grad():
         for parameter, value in zip(parameters, state["parameters"], strict=True):

@@ -19,7 +19,7 @@ import torch
 from PIL import Image
 
 from vapbench.core.clip import Clip
-from vapbench.errors import UsageError, WeightsError
+from vapbench.errors import ErrorKind, UsageError, WeightsError
 from vapbench.files.atomic import TEMPORARY, digest, file_sha256, write_json
 from vapbench.methods.lora_files import CARD, WEIGHTS, AdapterCard, find_adapter, weights_in
 from vapbench.training.attention import quick_attention
@@ -118,7 +118,11 @@ def accelerator(device: torch.device, precision: str) -> Any:
     try:
         return Accelerator(cpu=device.type == "cpu", mixed_precision=mixed)
     except ValueError as error:
-        raise UsageError(f"accelerate cannot train in {precision} here ({error}); use a process of its own.") from error
+        raise UsageError(
+            f"accelerate cannot train in {precision} here ({error}); use a process of its own.",
+            ErrorKind.CONFLICT,
+            "precision",
+        ) from error
 
 
 def is_trained(output: Path, task: Task, base: Base, config: LoraConfig) -> bool:
@@ -179,7 +183,11 @@ def _refuse_foreign(output: Path, condition: str) -> None:
     except WeightsError:
         foreign = weights_in(folder) is not None and not (folder / CARD).exists()
     if foreign:
-        raise UsageError(f"{folder} holds an adapter that was trained elsewhere; give another --out, or move it away.")
+        raise UsageError(
+            f"{folder} holds an adapter that was trained elsewhere; give another --out, or move it away.",
+            ErrorKind.CONFLICT,
+            "out",
+        )
 
 
 def _add_adapter(transformer: Any, config: LoraConfig) -> None:

@@ -15,7 +15,7 @@ from vapbench.checkpoints.folder import checkpoint_folder
 from vapbench.core.case import ClipSpec
 from vapbench.core.clip import resize_clip
 from vapbench.core.video import read_video
-from vapbench.errors import UsageError, did_you_mean
+from vapbench.errors import ErrorKind, UsageError, did_you_mean
 from vapbench.files.atomic import content_sha256
 from vapbench.methods.lora_files import fingerprint
 from vapbench.methods.pipelines import no_bars_in_logs
@@ -145,9 +145,15 @@ def mini_samples(condition: str, count: int | None) -> list[Sample]:
         UsageError: the condition is held out, or unknown.
     """
     if condition in {held.name for held in HELD_OUT}:
-        raise UsageError(f"{condition} is held out for the zero-shot task: nothing may train on it.")
+        raise UsageError(
+            f"{condition} is held out for the zero-shot task: nothing may train on it.", ErrorKind.CONFLICT, "condition"
+        )
     if condition not in SEEN_NAMES:
-        raise UsageError(f"The mini suite has no condition {condition!r}.{did_you_mean(condition, SEEN_NAMES)}")
+        raise UsageError(
+            f"The mini suite has no condition {condition!r}.{did_you_mean(condition, SEEN_NAMES)}",
+            ErrorKind.UNKNOWN,
+            "condition",
+        )
     specs = [spec for spec in training_specs(count or 200) if spec.condition == condition]
     return [mini_sample(spec) for spec in specs]
 

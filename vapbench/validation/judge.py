@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vapbench.core.case import Case
-from vapbench.errors import DataError, UsageError
+from vapbench.errors import DataError, ErrorKind, UsageError
 from vapbench.report.tables.votes import Agreement, Vote, agreement, win
 from vapbench.results.rows import ScoreRow
 from vapbench.results.run import RunFolder
@@ -79,7 +79,9 @@ def set_up(
         DataError: no case has a video in every run.
     """
     if "reference" not in column.metric.needs:
-        raise UsageError(f"{column.label} does not look at the reference: there is nothing to control.")
+        raise UsageError(
+            f"{column.label} does not look at the reference: there is nothing to control.", ErrorKind.CONFLICT, "metric"
+        )
     videos = [_videos(run) for run in runs]
     shared = [case for case in selection.cases if all(case.id in of_run for of_run in videos)]
     if not shared:

@@ -21,7 +21,7 @@ import numpy as np
 
 from vapbench.core.clip import Frames
 from vapbench.core.video import read_first_frame, read_video
-from vapbench.errors import UsageError, VapbenchError
+from vapbench.errors import ErrorKind, UsageError, VapbenchError
 from vapbench.methods.pipelines import no_bars_in_logs
 from vapbench.models.layout import read_layout
 from vapbench.validation import official_script
@@ -146,7 +146,9 @@ def _check_checkout(official: Path, script: str) -> None:
         if not (official / part).exists():
             raise UsageError(
                 f"{official} has no {part.as_posix()}: give a checkout of the official code "
-                "(git clone https://github.com/bytedance/Video-As-Prompt)."
+                "(git clone https://github.com/bytedance/Video-As-Prompt).",
+                ErrorKind.MISSING,
+                "code",
             )
 
 
@@ -160,7 +162,9 @@ def _device(name: str) -> torch.device:
             raise
         raise UsageError(
             "The official scripts run on CUDA, and there is none here; --device cpu runs both sides on the CPU, "
-            "which suits tiny weights."
+            "which suits tiny weights.",
+            ErrorKind.MISSING,
+            "device",
         ) from error
 
 
@@ -183,13 +187,15 @@ def _run_script(
             command, cwd=work, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
         )
     except OSError as error:
-        raise UsageError(f"--python {python} cannot be run: {error.strerror}.") from error
+        raise UsageError(f"--python {python} cannot be run: {error.strerror}.", ErrorKind.INVALID, "python") from error
     (out / "log.txt").write_text(done.stdout, encoding="utf-8")
     if done.returncode or not (out / STAGES).is_file():
         last = [line for line in done.stdout.splitlines() if line.strip()][-1:] or ["it said nothing"]
         raise VapbenchError(
             f"The official infer/{script} ended with code {done.returncode}: {last[0].strip()} "
-            f"(all of it: {out / 'log.txt'}). --python names the Python of the environment that it runs in."
+            f"(all of it: {out / 'log.txt'}). --python names the Python of the environment that it runs in.",
+            ErrorKind.FAILED,
+            "python",
         )
     return next(iter(sorted((work / "outputs_infer").glob("*.mp4"))), None)
 

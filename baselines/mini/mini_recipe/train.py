@@ -55,7 +55,7 @@ from mini_recipe.vace import train_vace
 from mini_recipe.vae import prepare, train_vae
 from mini_recipe.wan_vae import prepare_wan_vae, train_wan_vae
 from vapbench.checkpoints.tensors import read_json
-from vapbench.errors import UsageError, VapbenchError, did_you_mean
+from vapbench.errors import ErrorKind, UsageError, VapbenchError, did_you_mean
 from vapbench.files.atomic import TEMPORARY, digest
 from vapbench.methods.lora_files import fingerprint
 from vapbench.models import CogVideoXImageToVideoMOTPipeline, load_transformer
@@ -132,12 +132,18 @@ def train_mini(
         IdentityError: the folder holds the beginning of a training with another config.
     """
     if version not in VERSIONS:
-        raise UsageError(f"The mini suite has versions {' and '.join(map(str, VERSIONS))}, not {version}.")
+        raise UsageError(
+            f"The mini suite has versions {' and '.join(map(str, VERSIONS))}, not {version}.",
+            ErrorKind.UNKNOWN,
+            "version",
+        )
     settings = (config or VERSIONS[version]()).seeded(seed)
     settings = settings.smoke() if smoke else settings
     for name in (until, *only):
         if name not in settings.stages:
-            raise UsageError(f"There is no stage {name!r}.{did_you_mean(name, settings.stages)}")
+            raise UsageError(
+                f"There is no stage {name!r}.{did_you_mean(name, settings.stages)}", ErrorKind.UNKNOWN, "stage"
+            )
     gated = require_gate and not smoke
     stages = settings.stages[: settings.stages.index(until) + 1]
     if only:
@@ -237,7 +243,11 @@ class _Training:
         for part in _NEEDS.get(name, ()):
             known = part in self.config.stages and part not in ("lora", "bundle")
             if known and not (self._folder(part) / CARD).is_file():
-                raise UsageError(f"Stage {name} needs {part}, which {self.output} does not hold yet: train it first.")
+                raise UsageError(
+                    f"Stage {name} needs {part}, which {self.output} does not hold yet: train it first.",
+                    ErrorKind.MISSING,
+                    part,
+                )
 
     def _folder(self, name: str) -> Path:
         return self.output / {"text": "text_encoder"}.get(name, name)
@@ -284,7 +294,9 @@ class _Training:
             raise VapbenchError(
                 f"The base, told the effect, draws the right one too seldom ({card['measured']['gate']}; "
                 f"{THRESHOLD:.0%} are needed), and nothing that steers it can do better. Train the base longer, "
-                "or pass require_gate=False."
+                "or pass require_gate=False.",
+                ErrorKind.LIMIT,
+                "gate",
             )
 
     def _vae(self) -> Any:

@@ -23,8 +23,9 @@ from mini_recipe.train import _Training
 from mini_recipe.vace import control_inputs
 from safetensors.torch import load_file
 
+from tests.refusals import refuses
 from vapbench.core.clip import Clip
-from vapbench.errors import UsageError, VapbenchError
+from vapbench.errors import ErrorKind, UsageError, VapbenchError
 from vapbench.files.atomic import file_sha256
 from vapbench.methods.lora_files import find_adapter, fingerprint
 from vapbench.metrics import resolve
@@ -196,12 +197,12 @@ def test_a_base_built_on_another_autoencoder_is_not_taken_for_finished(trained: 
 
 def test_a_base_that_misses_the_gate_is_not_steered(trained: Path) -> None:
     training = _Training(trained, MiniConfig(), torch.device("cpu"), Silent())
-    with pytest.raises(VapbenchError, match="nothing that steers it"):
+    with refuses(VapbenchError, ErrorKind.LIMIT, "gate"):
         training._check_gate()
 
 
 def test_an_unknown_stage_is_refused_by_name(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="vae"):
+    with refuses(UsageError, ErrorKind.UNKNOWN, "stage", "vea", "vae"):
         train_mini(tmp_path, until="vea", quiet=True)
 
 

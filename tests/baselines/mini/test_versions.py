@@ -22,7 +22,8 @@ from mini_recipe.regressor import Regressor, RegressorConfig, drawn_specs, famil
 from mini_recipe.text import make_tokenizer
 from mini_recipe.vae import make_vae
 
-from vapbench.errors import IdentityError, UsageError
+from tests.refusals import refuses
+from vapbench.errors import ErrorKind, IdentityError, UsageError
 from vapbench.files.atomic import digest
 from vapbench.suites.mini.captions import clip_captions
 from vapbench.suites.mini.grammar.codes import semantics_of
@@ -181,13 +182,13 @@ class TestTraining:
         stop = threading.Event()
         stop.set()
         train_mini(tmp_path, config=small, only=["vae"], stopping=stop.is_set, quiet=True)
-        with pytest.raises(IdentityError, match="another plan"):
+        with refuses(IdentityError, ErrorKind.CONFLICT, "out"):
             train_mini(tmp_path, config=small, only=["vae"], seed=1, quiet=True)
 
     def test_a_stage_says_what_it_needs(self, tmp_path: Path, small: MiniConfig) -> None:
-        with pytest.raises(UsageError, match=r"base needs vae.*train it first"):
+        with refuses(UsageError, ErrorKind.MISSING, "vae", "base needs vae"):
             train_mini(tmp_path, config=small, only=["base"], quiet=True)
-        with pytest.raises(UsageError, match="no stage 'classifier'"):
+        with refuses(UsageError, ErrorKind.UNKNOWN, "stage", "classifier"):
             train_mini(tmp_path, config=small, only=["classifier"], quiet=True)
-        with pytest.raises(UsageError, match="versions 1 and 2, not 3"):
+        with refuses(UsageError, ErrorKind.UNKNOWN, "version", "1 and 2, not 3"):
             train_mini(tmp_path, version=3, quiet=True)

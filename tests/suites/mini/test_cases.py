@@ -6,9 +6,8 @@ import re
 from collections import Counter
 from dataclasses import replace
 
-import pytest
-
-from vapbench.errors import DataError, UsageError
+from tests.refusals import refuses
+from vapbench.errors import DataError, ErrorKind, UsageError
 from vapbench.suites.mini.cases import benchmark_cases, check_no_leak, find_leak, training_clip
 from vapbench.suites.mini.conditions import CONDITIONS, HELD_OUT, SEEN
 from vapbench.suites.mini.scenes import draw_scene, scene_number, split_of
@@ -60,7 +59,7 @@ def test_a_leaked_scene_is_found_by_its_data_and_named() -> None:
     test = [draw_scene(scene_number("test", index)) for index in range(4)]
     train = [draw_scene(scene_number("train", index)) for index in range(50)]
     train[40] = replace(test[2], number=train[40].number)
-    with pytest.raises(DataError, match="test scene-1002 is in the training data as scene-100040"):
+    with refuses(DataError, ErrorKind.CONFLICT, "scene", "test scene-1002", "scene-100040"):
         find_leak(test, train, rendered=0)
 
 
@@ -70,13 +69,13 @@ def test_a_leaked_scene_is_found_by_its_picture_when_its_data_look_new() -> None
     assert test.background.kind != "horizon"
     disguised = replace(test, background=replace(test.background, level=0.9), number=100_000)
     find_leak([test], [disguised], rendered=0)
-    with pytest.raises(DataError, match="scene-1000"):
+    with refuses(DataError, ErrorKind.CONFLICT, "scene", "scene-1000"):
         find_leak([test], [disguised], rendered=1)
 
 
 def test_held_out_conditions_have_no_training_clips() -> None:
     assert split_of(training_clip("mini_ravolo", 17).scene) == "train"
-    with pytest.raises(DataError, match="held out"):
+    with refuses(DataError, ErrorKind.CONFLICT, "condition", HELD_OUT[0].name):
         training_clip(HELD_OUT[0].name, 0)
-    with pytest.raises(UsageError, match="no condition"):
+    with refuses(UsageError, ErrorKind.UNKNOWN, "condition", "mini_nothing"):
         training_clip("mini_nothing", 0)

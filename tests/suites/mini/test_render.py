@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from vapbench.errors import UsageError
+from tests.refusals import refuses
+from vapbench.errors import ErrorKind, UsageError
 from vapbench.suites.mini.conditions import CONDITIONS, Condition, draw_variation
 from vapbench.suites.mini.render import (
     FRAMES,
@@ -77,7 +78,7 @@ def test_a_batch_is_its_clips_whoever_renders_them() -> None:
 
 
 def test_an_unknown_condition_gets_a_suggestion() -> None:
-    with pytest.raises(UsageError, match="Did you mean mini_ravolo"):
+    with refuses(UsageError, ErrorKind.UNKNOWN, "condition", "Did you mean mini_ravolo"):
         MiniClip("mini_ravollo", 1003, 7).render()
 
 

@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.refusals import refuses
 from vapbench.core.case import ClipSpec
 from vapbench.core.clip import Clip
 from vapbench.core.video import read_video, write_video
-from vapbench.errors import DataError
+from vapbench.errors import DataError, ErrorKind
 from vapbench.suites.mini import reader, writer
 from vapbench.suites.mini.cases import benchmark_cases, grammar_cases
 from vapbench.suites.mini.conditions import SEEN
@@ -77,13 +78,13 @@ def test_a_second_call_leaves_the_folder_as_it_is(folder: Path) -> None:
 
 
 def test_a_folder_with_something_else_is_refused(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="something other"):
+    with refuses(DataError, ErrorKind.CONFLICT, "out"):
         write_vap_data(folder, TRAIN_CLIPS + 1)
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(DataError, match="something other"):
+    with refuses(DataError, ErrorKind.CONFLICT, "out"):
         write_vap_data(tmp_path)
     assert (tmp_path / "notes.txt").read_text() == "mine"
-    with pytest.raises(DataError, match="0 or more"):
+    with refuses(DataError, ErrorKind.INVALID, "train_clips_per_condition", -1):
         write_vap_data(tmp_path / "new", -1)
 
 

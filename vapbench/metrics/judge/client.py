@@ -103,7 +103,9 @@ class ChatClient:
         try:
             self._http = httpx.Client(headers=headers, timeout=timeout, follow_redirects=False)
         except (ValueError, ImportError, httpx.InvalidURL) as error:
-            raise JudgeUnreachable(f"{self._host} cannot be asked: {error}{proxy_note(self._url)}") from error
+            raise JudgeUnreachable(
+                f"{self._host} cannot be asked: {error}{proxy_note(self._url)}", ErrorKind.UNREACHABLE, "base_url"
+            ) from error
 
     def ask(self, payload: Mapping[str, Any]) -> Reply:
         """Send a request that was taken from the budget, and wait for its answer.

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from vapbench.errors import DataError, UsageError, did_you_mean
+from vapbench.errors import DataError, ErrorKind, UsageError, did_you_mean
 from vapbench.files.atomic import canonical_json, write_text
 from vapbench.files.text import counted, for_page
 from vapbench.report.model import Cell, TableModel
@@ -53,11 +53,13 @@ def write_page(folders: Sequence[RunFolder], output: Path, case: str | None = No
     runs = [read_summary(folder) for folder in folders]
     if len({run.suite for run in runs}) > 1:
         named = ", ".join(f"{run.folder.path} is of {run.suite}" for run in runs)
-        raise DataError(f"Runs of several suites share no case: {named}.")
+        raise DataError(f"Runs of several suites share no case: {named}.", ErrorKind.CONFLICT, "suite")
     cases = {name for run in runs for name in run.cases()}
     if case is not None and case not in cases:
         raise UsageError(
-            f"{' and '.join(str(f.path) for f in folders)} has no case {case!r}.{did_you_mean(case, cases)}"
+            f"{' and '.join(str(f.path) for f in folders)} has no case {case!r}.{did_you_mean(case, cases)}",
+            ErrorKind.UNKNOWN,
+            "case",
         )
     write_text(output, render_page(runs[0], case) if len(runs) == 1 else render_together(runs, case))
     return output

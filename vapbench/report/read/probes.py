@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from vapbench.errors import DataError
+from vapbench.errors import DataError, ErrorKind
 from vapbench.files.atomic import canonical_json
 from vapbench.files.parsing import read_text
 from vapbench.report.read.columns import Column
@@ -123,5 +123,9 @@ def read_probes(results: Sequence[Path]) -> list[Probe]:
         try:
             found.setdefault(path.parent.name, Probe.model_validate_json(read_text(path)))
         except (ValueError, ValidationError) as error:
-            raise DataError(f"{path} is no probe of this version; make it anew: vapbench probe --help") from error
+            raise DataError(
+                f"{path} is no probe of this version; make it anew: vapbench probe --help",
+                ErrorKind.INVALID,
+                "probe.json",
+            ) from error
     return list(found.values())

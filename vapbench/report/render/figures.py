@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vapbench.errors import UsageError, did_you_mean
+from vapbench.errors import ErrorKind, UsageError, did_you_mean
 from vapbench.report.model import TableModel
 from vapbench.report.render.figures_frame import SUFFIXES, save_figure, save_figures
 from vapbench.report.render.figures_grids import heatmap, matrix
@@ -44,10 +44,12 @@ def kind_of(path: Path) -> str:
     if kind is None:
         raise UsageError(
             f"{path.name} names no figure.{did_you_mean(path.stem, KINDS)} Its name begins with the kind: "
-            f"{', '.join(KINDS)}."
+            f"{', '.join(KINDS)}.",
+            ErrorKind.UNKNOWN,
+            "figure",
         )
     if path.suffix.lower() not in SUFFIXES:
-        raise UsageError(f"{path.name}: figures are written as {', '.join(SUFFIXES)}.")
+        raise UsageError(f"{path.name}: figures are written as {', '.join(SUFFIXES)}.", ErrorKind.INVALID, "figure")
     return kind
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from vapbench.errors import UsageError
+from vapbench.errors import ErrorKind, UsageError
 from vapbench.report.model import TableModel
 from vapbench.report.render.figures_frame import LETTER, LINE, Frame, entitle, pages, short, unit_of
 from vapbench.report.tables.breakdown import Breakdown, breakdown
@@ -53,7 +53,7 @@ def matrix(model: TableModel, width: float) -> Iterator[Figure]:
     scored = [any(line[i] for line in model.scores) for i in range(len(model.columns))]
     directed = [i for i, c in enumerate(model.columns) if c.higher_is_better is not None and scored[i]]
     if len(rows) < 2 or not directed:
-        raise UsageError("A matrix needs two methods, and a metric with a direction.")
+        raise UsageError("A matrix needs two methods, and a metric with a direction.", ErrorKind.MISSING, "figure")
     labels = short([model.rows[row].label for row in rows], width)
     titles = {index: model.columns[index].header for index in directed}
     below = short(labels, _UPRIGHT * width)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from vapbench.errors import UsageError
+from vapbench.errors import ErrorKind, UsageError
 from vapbench.report.model import TableModel
 from vapbench.report.ranking import units_of
 from vapbench.report.read.columns import Column
@@ -83,7 +83,9 @@ def conditions(model: TableModel, width: float) -> Figure:
     if len(methods) > len(MARKERS):
         raise UsageError(
             f"Dots of {len(methods)} methods cannot be told apart; name at most {len(MARKERS)} of the runs: "
-            "vapbench report vap i2v lora --figure conditions.pdf (or draw heatmap.pdf)"
+            "vapbench report vap i2v lora --figure conditions.pdf (or draw heatmap.pdf)",
+            ErrorKind.LIMIT,
+            "figure",
         )
     names = short(items[0].conditions, width)
     frame = Frame(width, names, LINE * len(names), below=legend_height(methods, width))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from vapbench.errors import UsageError
+from vapbench.errors import ErrorKind, UsageError
 from vapbench.report.model import TableModel
 from vapbench.report.render.figures_frame import (
     COLOURS,
@@ -43,7 +43,9 @@ def pareto(model: TableModel, width: float) -> Figure:
     ]
     if not directed:
         raise UsageError(
-            "Quality against time needs two methods with scores whose clips were timed: vapbench run --help"
+            "Quality against time needs two methods with scores whose clips were timed: vapbench run --help",
+            ErrorKind.MISSING,
+            "figure",
         )
     labels = [flat(model.rows[place].label) for place in timed]
     titles = {index: model.columns[index].header for index in directed}

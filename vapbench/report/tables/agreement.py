@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from vapbench.errors import DataError
+from vapbench.errors import DataError, ErrorKind
 from vapbench.files.parsing import read_csv, read_json_records
 from vapbench.report.model import TableModel
 from vapbench.report.ranking import Units, units_of
@@ -79,7 +79,9 @@ def read_votes(path: Path) -> list[HumanVote]:
         raise DataError(f"{path}: {error.strerror or error}; export the votes: vapbench study export --help") from error
     except (DataError, KeyError, ValueError, AttributeError, TypeError) as error:
         raise DataError(
-            f"{path} is no votes.csv of a study ({error}); export it: vapbench study export --help"
+            f"{path} is no votes.csv of a study ({error}); export it: vapbench study export --help",
+            ErrorKind.INVALID,
+            "votes",
         ) from error
 
 

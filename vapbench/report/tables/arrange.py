@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from vapbench.errors import DataError, UsageError, did_you_mean
+from vapbench.errors import DataError, ErrorKind, UsageError, did_you_mean
 from vapbench.report.model import Footer, TableModel
 from vapbench.report.read.columns import labels_by_name
 from vapbench.report.read.probes import EFFECT, read_probes
@@ -184,7 +184,7 @@ def check_columns(folders: Sequence[RunFolder], metrics: Sequence[str]) -> None:
     known |= {EFFECT for place in {folder.path.absolute().parent.parent for folder in folders} if read_probes([place])}
     for name in metrics:
         if not chosen(columns, [name]) and name not in known:
-            raise UsageError(f"No run has a column {name!r}.{did_you_mean(name, known)}")
+            raise UsageError(f"No run has a column {name!r}.{did_you_mean(name, known)}", ErrorKind.UNKNOWN, "metric")
 
 
 def check_names(models: Sequence[TableModel], layout: Layout) -> None:
@@ -196,14 +196,22 @@ def check_names(models: Sequence[TableModel], layout: Layout) -> None:
     labels = {name for model in models for name in labels_by_name(model.rows)}
     named = {*layout.labels, *(name for group in layout.groups for name in group.rows)}
     for name in sorted(named - labels):
-        raise UsageError(f"No row is called {name!r}.{did_you_mean(name, labels)}")
+        raise UsageError(f"No row is called {name!r}.{did_you_mean(name, labels)}", ErrorKind.UNKNOWN, "row")
     columns = [column for model in models for column in model.columns]
     spelled = {column.metric for column in columns}
     for choice in layout.columns:
         if not any(choice.fits(column) for column in columns):
-            raise UsageError(f"No table has a column {choice.name!r}.{did_you_mean(choice.name, spelled)}")
+            raise UsageError(
+                f"No table has a column {choice.name!r}.{did_you_mean(choice.name, spelled)}",
+                ErrorKind.UNKNOWN,
+                "metric",
+            )
     if layout.sort not in ("", GIVEN, SCORE) and not any(_called(layout.sort, c.metric, c.title) for c in columns):
-        raise UsageError(f"No table has a column {layout.sort!r} to sort by.{did_you_mean(layout.sort, spelled)}")
+        raise UsageError(
+            f"No table has a column {layout.sort!r} to sort by.{did_you_mean(layout.sort, spelled)}",
+            ErrorKind.UNKNOWN,
+            "metric",
+        )
 
 
 def _with_votes(models: Sequence[TableModel], layout: Layout) -> list[TableModel]:

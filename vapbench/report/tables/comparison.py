@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from vapbench.errors import DataError, UsageError, did_you_mean
+from vapbench.errors import DataError, ErrorKind, UsageError, did_you_mean
 from vapbench.files.text import counted
 from vapbench.report.ranking import SHORTFALL, Units, fixed_note, out_of_reach, units_of
 from vapbench.report.read.case_notes import lines_of
@@ -97,13 +97,17 @@ def compare(a: RunFolder, b: RunFolder, task: str | None = None) -> list[Compari
         raise UsageError(f"{a.path} cannot be compared with itself; name another run, see: vapbench list runs")
     runs = (read_summary(a), read_summary(b))
     if runs[0].suite != runs[1].suite:
-        raise DataError(f"{a.path} is of suite {runs[0].suite}, {b.path} of {runs[1].suite}: they share no case.")
+        raise DataError(
+            f"{a.path} is of suite {runs[0].suite}, {b.path} of {runs[1].suite}: they share no case.",
+            ErrorKind.CONFLICT,
+            "suite",
+        )
     names: Sequence[str | None] = task_names(runs) if task is None else [task]
     comparisons = [_compare(runs, name) for name in names if all(run.cases(name) for run in runs)]
     if not comparisons:
         known = {name for name in task_names(runs) if name}
         wanted = f"Not both runs have cases of task {task!r}." if task else "The runs have no task in common."
-        raise UsageError(wanted + (did_you_mean(task, known) if task else ""))
+        raise UsageError(wanted + (did_you_mean(task, known) if task else ""), ErrorKind.UNKNOWN, "task")
     return comparisons
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from vapbench.errors import DataError, UsageError
+from vapbench.errors import DataError, ErrorKind, UsageError
 from vapbench.files.atomic import canonical_json
 from vapbench.files.faults import faults
 from vapbench.files.parsing import read_yaml
@@ -135,7 +135,9 @@ class Layout(_Strict):
             for row in rows
         )
         if twice := next((label for label, count in Counter(row.label for row in renamed).items() if count > 1), None):
-            raise UsageError(f"Two rows would be called {twice!r}; give one of them another label.")
+            raise UsageError(
+                f"Two rows would be called {twice!r}; give one of them another label.", ErrorKind.CONFLICT, "labels"
+            )
         return renamed
 
 

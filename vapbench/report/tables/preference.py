@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from vapbench.errors import DataError
+from vapbench.errors import DataError, ErrorKind
 from vapbench.files.text import counted
 from vapbench.report.model import Cell, Footer, TableModel, places_of
 from vapbench.report.read.columns import Column
@@ -92,7 +92,9 @@ def preference(votes: Sequence[HumanVote]) -> Preference:
     else:
         raise DataError(
             f"The votes on {votes[0].question!r} showed neither all methods at once nor all pairs, so there is no "
-            "share to tabulate; see their strengths: vapbench study report --help"
+            "share to tabulate; see their strengths: vapbench study report --help",
+            ErrorKind.MISSING,
+            "question",
         )
     return Preference(column, methods, shares, len(votes), len(set(raters)), len(set(cases)))
 

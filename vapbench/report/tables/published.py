@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from vapbench.errors import DataError
+from vapbench.errors import DataError, ErrorKind
 from vapbench.files.parsing import parse_json, read_text
 from vapbench.files.resources import resource
 from vapbench.files.text import counted
@@ -88,7 +88,9 @@ def read_publication(path: Path) -> Publication:
         raise DataError(f"{path}: {error.strerror or error}; restore it.") from error
     except (ValueError, ValidationError) as error:
         problem = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
-        raise DataError(f"{path} is no published table ({problem}); restore it, or fix it.") from error
+        raise DataError(
+            f"{path} is no published table ({problem}); restore it, or fix it.", ErrorKind.INVALID, path.name
+        ) from error
 
 
 def as_table(paper: Publication) -> TableModel:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from vapbench.errors import UsageError, did_you_mean
+from vapbench.errors import ErrorKind, UsageError, did_you_mean
 from vapbench.report.model import CONFIDENCE, Cell, Footer, TableModel, places_of
 from vapbench.report.ranking import Units, against, rank_spans, units_of
 from vapbench.report.read.columns import Column, Row, columns_of, labels_by_name, rows_of
@@ -68,7 +68,7 @@ def summarise(
             tables += [with_probes(with_sets(table, runs, metrics), runs, metrics) for table in made]
     if task is not None and not tables and suites:
         known = {name for runs in suites.values() for name in _tasks(runs)}
-        raise UsageError(f"No run has a case of task {task!r}.{did_you_mean(task, known)}")
+        raise UsageError(f"No run has a case of task {task!r}.{did_you_mean(task, known)}", ErrorKind.UNKNOWN, "task")
     return tables
 
 
@@ -175,7 +175,7 @@ def tables_of(
     )
     labels = [row.label for row, _ in labelled]
     if reference is not None and reference not in labels:
-        raise UsageError(f"No row is called {reference!r}.{did_you_mean(reference, labels)}")
+        raise UsageError(f"No row is called {reference!r}.{did_you_mean(reference, labels)}", ErrorKind.UNKNOWN, "row")
     return [
         _table(suite, task, titled, [(row, run) for row, run in labelled if run.cases(task) or task is None], reference)
         for task in tasks

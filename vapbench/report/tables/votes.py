@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from vapbench.errors import DataError
+from vapbench.errors import DataError, ErrorKind
 from vapbench.files.parsing import read_csv, read_json_records
 from vapbench.files.text import counted
 from vapbench.stats.intervals import Estimate as Mean
@@ -49,11 +49,13 @@ def read_votes(path: Path) -> list[Vote]:
     try:
         battles = read_battles(path)
     except FileNotFoundError:
-        raise DataError(f"{path}: no such file; check --votes.") from None
+        raise DataError(f"{path}: no such file; check --votes.", ErrorKind.MISSING, "votes") from None
     if not battles:
-        raise DataError(f"{path} holds no vote.")
+        raise DataError(f"{path} holds no vote.", ErrorKind.MISSING, "votes")
     if missing := next((number for number, battle in enumerate(battles, start=1) if battle.item is None), None):
-        raise DataError(f"{path}: vote {missing} needs question_id: the case it is about.")
+        raise DataError(
+            f"{path}: vote {missing} needs question_id: the case it is about.", ErrorKind.MISSING, "question_id"
+        )
     return [
         Vote(
             str(battle.item),
@@ -100,7 +102,7 @@ def read_battles(path: Path) -> list[Battle]:
             problems.append(f"{path}: {where} {error}")
     if problems:
         more = f" ({len(problems)} of {counted(len(records), 'vote')} cannot be read.)" if len(problems) > 1 else ""
-        raise DataError(problems[0] + more)
+        raise DataError(problems[0] + more, ErrorKind.INVALID, "vote")
     return battles
 
 
@@ -121,7 +123,9 @@ def _records(path: Path) -> list[tuple[str, Any]]:
     try:
         return [(f"vote {number}", record) for number, record in enumerate(read_json_records(path), start=1)]
     except ValueError as error:
-        raise DataError(f"{path}: not readable as JSON or CSV ({error}); save it as UTF-8.") from error
+        raise DataError(
+            f"{path}: not readable as JSON or CSV ({error}); save it as UTF-8.", ErrorKind.DAMAGED, path.name
+        ) from error
 
 
 def _battle(record: Any) -> Battle | None:
@@ -213,7 +217,9 @@ def agreement(
         raise DataError(
             f"Of {counted(len(votes), 'vote')}, none prefers one of these runs to another on a judged case. "
             f"Votes name runs as "
-            f"their folders are called ({', '.join(scores)}), and cases by id; give every run, or raise --limit."
+            f"their folders are called ({', '.join(scores)}), and cases by id; give every run, or raise --limit.",
+            ErrorKind.CONFLICT,
+            "votes",
         )
     return Agreement(clustered_share(agreed, clusters), ties, elsewhere)
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from vapbench.errors import DataError
+from vapbench.errors import DataError, ErrorKind
 from vapbench.files.atomic import quoted
 from vapbench.files.parsing import parse_json, read_text
 from vapbench.study.answers import answers_fault
@@ -64,7 +64,11 @@ def load_ballots(folder: StudyFolder, votes: Path | None = None) -> Ballots:
     key = folder.key(protocol)
     path = votes_file(folder, votes)
     if not path.is_file():
-        raise DataError(f"{path}: no votes yet; collect them first: vapbench study serve {quoted(folder.path)}")
+        raise DataError(
+            f"{path}: no votes yet; collect them first: vapbench study serve {quoted(folder.path)}",
+            ErrorKind.MISSING,
+            "votes",
+        )
     records, raters, hashes, events = _from_database(path) if path.suffix == ".db" else _from_jsonl(path)
     head = check_chain(records, str(path), hashes)
     _check_known(protocol, records, path)
@@ -91,7 +95,9 @@ def _from_database(path: Path) -> _Log:
             happened = _happened(connection)
         connection.close()
     except sqlite3.Error as error:
-        raise DataError(f"{path}: not a readable votes database ({error}); restore it from a backup.") from error
+        raise DataError(
+            f"{path}: not a readable votes database ({error}); restore it from a backup.", ErrorKind.DAMAGED, path.name
+        ) from error
     votes = [_parse(Vote, text, f"{path}: vote {number}") for number, (text, _) in enumerate(rows, start=1)]
     raters = [_parse(Rater, text, f"{path}: rater {number}") for number, text in enumerate(people, start=1)]
     return votes, sorted(raters, key=lambda rater: rater.index), [stored for _, stored in rows], happened
@@ -122,7 +128,9 @@ def _lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     try:
         lines = read_text(path).split("\n")
     except ValueError as error:
-        raise DataError(f"{path}: not readable ({error}); export the votes again.") from error
+        raise DataError(
+            f"{path}: not readable ({error}); export the votes again.", ErrorKind.DAMAGED, path.name
+        ) from error
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
@@ -130,9 +138,11 @@ def _lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         try:
             data = parse_json(line)
         except ValueError as error:
-            raise DataError(f"{where}: not valid JSON ({error}); export the votes again.") from error
+            raise DataError(
+                f"{where}: not valid JSON ({error}); export the votes again.", ErrorKind.DAMAGED, path.name
+            ) from error
         if not isinstance(data, dict):
-            raise DataError(f"{where}: not a JSON object; export the votes again.")
+            raise DataError(f"{where}: not a JSON object; export the votes again.", ErrorKind.INVALID, path.name)
         yield where, data
 
 
@@ -142,7 +152,9 @@ def _parse(model: type[Record], data: str | dict[str, Any], where: str) -> Recor
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"])) or "the record"
-        raise DataError(f"{where}: {field}: {first['msg']}; export the votes again.") from error
+        raise DataError(
+            f"{where}: {field}: {first['msg']}; export the votes again.", ErrorKind.INVALID, field
+        ) from error
 
 
 def _check_known(protocol: Protocol, votes: list[Vote], path: Path) -> None:
@@ -152,15 +164,21 @@ def _check_known(protocol: Protocol, votes: list[Vote], path: Path) -> None:
     for vote in votes:
         where = f"{path}: vote {vote.sequence}"
         if vote.question not in questions:
-            raise DataError(f"{where} answers the question {vote.question}, which the protocol does not ask.")
+            raise DataError(
+                f"{where} answers the question {vote.question}, which the protocol does not ask.",
+                ErrorKind.UNKNOWN,
+                "question",
+            )
         if vote.role in CHECK_ROLES:
             known = {str(n) for n in range(len(checks[vote.case].candidates))} if vote.case in checks else set()
         else:
             known = set(cases[vote.case].candidates) if vote.case in cases else set()
         if not known or not set(vote.order) <= known:
-            raise DataError(f"{where} is about {vote.case}, which the protocol does not show like that.")
+            raise DataError(
+                f"{where} is about {vote.case}, which the protocol does not show like that.", ErrorKind.UNKNOWN, "case"
+            )
         if vote.choice == "tie" and not protocol.ties and vote.role in ("main", "repeat"):
-            raise DataError(f"{where} is a tie, which the protocol does not allow.")
+            raise DataError(f"{where} is a tie, which the protocol does not allow.", ErrorKind.CONFLICT, "choice")
         ties = protocol.ties or vote.role in CHECK_ROLES
         if fault := answers_fault(protocol, vote.question, vote, vote.beside, len(vote.order), ties):
-            raise DataError(f"{where} is no answer that the protocol offers: {fault}.")
+            raise DataError(f"{where} is no answer that the protocol offers: {fault}.", ErrorKind.CONFLICT, "answer")

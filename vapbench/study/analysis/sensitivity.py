@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vapbench.errors import UsageError
+from vapbench.errors import ErrorKind, UsageError
 from vapbench.stats.clusters import Interval
 from vapbench.stats.mixed import fit_mixed
 from vapbench.study.analysis.fit import Terms, pair_votes
@@ -45,7 +45,9 @@ def mixed_results(result: StudyResult) -> tuple[MixedResult, ...]:
         UsageError: no pair study.
     """
     if result.protocol.kind != "pair":
-        raise UsageError("--mixed is for pair studies: its model has two results and a tie.")
+        raise UsageError(
+            "--mixed is for pair studies: its model has two results and a tie.", ErrorKind.CONFLICT, "mixed"
+        )
     votes, terms = each_answer(included(result.ballots, result.people)), Terms.of(result.ballots)
     return tuple(
         _fit(terms, question, [vote for vote in votes if vote.question == question.question])

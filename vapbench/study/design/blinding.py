@@ -14,7 +14,7 @@ import numpy as np
 
 from vapbench.core.clip import Clip, Frames
 from vapbench.core.video import pad_video, probe, read_first_frame, read_video, write_video
-from vapbench.errors import DataError
+from vapbench.errors import DataError, ErrorKind
 from vapbench.files.atomic import atomic_path, content_sha256, digest, file_sha256
 from vapbench.files.text import counted
 from vapbench.study.protocol import MediaFacts
@@ -55,7 +55,9 @@ def common_spec(videos: Sequence[Path]) -> BlindSpec:
         if frames / info.fps < _SHORTEST_SECONDS:
             raise DataError(
                 f"{video} lasts {frames / info.fps:.2g} s, and all videos of a study are cut to the shortest; "
-                "leave its case or method out."
+                "leave its case or method out.",
+                ErrorKind.LIMIT,
+                "seconds",
             )
         infos.append((info, frames))
     smallest = min((info for info, _ in infos), key=lambda info: (info.width * info.height, info.width))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from pydantic import TypeAdapter
 
-from vapbench.errors import UsageError, did_you_mean
+from vapbench.errors import ErrorKind, UsageError, did_you_mean
 from vapbench.study.design.planning import Planned, Wanted, sketch_study
 from vapbench.study.design.simulation import Assumptions, Forecast, forecast
 from vapbench.study.design.sources import Sources
@@ -70,11 +70,11 @@ def changed(wanted: Wanted, text: str) -> Wanted:
         name = name.replace("-", "_")
         if name not in _FIELDS:
             said = f"--design {text}: {name!r} cannot be changed; known: {', '.join(_FIELDS)}."
-            raise UsageError(said + did_you_mean(name, _FIELDS))
+            raise UsageError(said + did_you_mean(name, _FIELDS), ErrorKind.UNKNOWN, name)
         try:
             wanted = _with(wanted, name, value)
         except ValueError:
-            raise UsageError(f"--design {text}: {name} cannot be {value!r}.") from None
+            raise UsageError(f"--design {text}: {name} cannot be {value!r}.", ErrorKind.INVALID, name) from None
     return wanted
 
 

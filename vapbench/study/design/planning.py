@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from vapbench.core.images import is_media
-from vapbench.errors import IdentityError, UsageError
+from vapbench.errors import ErrorKind, IdentityError, UsageError
 from vapbench.files.atomic import content_sha256
 from vapbench.stats.clusters import MIN_CLUSTERS
 from vapbench.study.design.assign import session
@@ -110,7 +110,11 @@ def write_study(
         DataError: a video cannot be read, or is too short.
     """
     if folder.opening_path.exists():
-        raise IdentityError(f"{folder.path} has been opened: its protocol is final. Plan another with --id NAME.")
+        raise IdentityError(
+            f"{folder.path} has been opened: its protocol is final. Plan another with --id NAME.",
+            ErrorKind.CONFLICT,
+            "protocol",
+        )
     spec = _spec(sources)
     media = folder.path / "media"
     store = MediaStore(media, spec, folder.path.parent / ENCODED)

@@ -9,7 +9,7 @@ from typing import Any, Literal, cast, get_args
 
 from vapbench.core.case import Category, check_name
 from vapbench.core.images import is_media
-from vapbench.errors import DataError, UsageError, did_you_mean
+from vapbench.errors import DataError, ErrorKind, UsageError, did_you_mean
 from vapbench.files.atomic import expand
 from vapbench.files.parsing import read_csv
 from vapbench.files.walk import find_inside
@@ -116,7 +116,11 @@ def from_table(table: Path) -> Sources:
     except FileNotFoundError:
         raise DataError(f"{table}: no such file; write one with the columns case,condition,reference,….") from None
     if missing := {"case", "condition", "reference"} - set(header):
-        raise DataError(f"{table}: has no column {min(missing)}; it needs case, condition, reference and the methods.")
+        raise DataError(
+            f"{table}: has no column {min(missing)}; it needs case, condition, reference and the methods.",
+            ErrorKind.MISSING,
+            "columns",
+        )
     names = [_name(name, f"{table}:1") for name in header if name not in CASE_COLUMNS]
     videos: dict[str, dict[str, Path]] = {name: {} for name in names}
     cases: dict[str, SourceCase] = {}
@@ -141,10 +145,18 @@ def from_table(table: Path) -> Sources:
 
 def _checked(sources: Sources, make: str) -> Sources:
     if len(sources.methods) < 2:
-        raise UsageError("A study compares at least two methods: give --method twice, or a table with two of them.")
+        raise UsageError(
+            "A study compares at least two methods: give --method twice, or a table with two of them.",
+            ErrorKind.MISSING,
+            "method",
+        )
     if not sources.cases:
         case, reason = next(iter(sources.left_out.items()), ("no case", "there is none of this task"))
-        raise DataError(f"No case has a current video of every method ({case}: {reason}); make them first: {make}")
+        raise DataError(
+            f"No case has a current video of every method ({case}: {reason}); make them first: {make}",
+            ErrorKind.MISSING,
+            "cases",
+        )
     return sources
 
 
@@ -163,7 +175,9 @@ def _run_path(results: Path, suite: str, name: str) -> Path:
     known = [path.parent.name for path in folder.glob("*/manifest.json")]
     raise UsageError(
         f"No run of {name!r} in {folder}.{did_you_mean(name, known)} "
-        f"Make one: vapbench generate --suite {suite} --method {name}"
+        f"Make one: vapbench generate --suite {suite} --method {name}",
+        ErrorKind.UNKNOWN,
+        "method",
     )
 
 
@@ -173,7 +187,9 @@ def _names(runs: Sequence[RunSummary]) -> list[str]:
         return labels
     folders = [run.folder.path.name for run in runs]
     if len(set(folders)) < len(folders):
-        raise UsageError("The same run is named twice; a study compares different methods.")
+        raise UsageError(
+            "The same run is named twice; a study compares different methods.", ErrorKind.CONFLICT, "method"
+        )
     return folders
 
 
@@ -228,7 +244,11 @@ def _table_case(folder: Path, row: Mapping[str, str | None], where: str) -> Sour
 
     category = (row.get("category") or "").strip()
     if category and _category(category) is None:
-        raise DataError(f"{where}: {category!r} is no category; write {', '.join(get_args(Category))}, or nothing.")
+        raise DataError(
+            f"{where}: {category!r} is no category; write {', '.join(get_args(Category))}, or nothing.",
+            ErrorKind.UNKNOWN,
+            "category",
+        )
     return SourceCase(
         _name(row["case"], where),
         _name(row["condition"], where),
@@ -251,9 +271,15 @@ def _file(folder: Path, text: str | None, where: str) -> Path:
     try:
         path = find_inside(folder, text or "")
     except ValueError as error:
-        raise DataError(f"{where}: {error}; write it relative to {folder}, without '..'.") from error
+        raise DataError(
+            f"{where}: {error}; write it relative to {folder}, without '..'.", ErrorKind.INVALID, "path"
+        ) from error
     except FileNotFoundError as error:
-        raise DataError(f"{where}: no such file {error.filename}; correct the row.") from None
+        raise DataError(
+            f"{where}: no such file {error.filename}; correct the row.", ErrorKind.MISSING, "path"
+        ) from None
     if not is_media(path):
-        raise DataError(f"{where}: {path} is neither a file nor a folder of frames; correct the row.")
+        raise DataError(
+            f"{where}: {path} is neither a file nor a folder of frames; correct the row.", ErrorKind.INVALID, "path"
+        )
     return path

@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, Field, ValidationError
 
 from vapbench.core.case import Name
-from vapbench.errors import DataError, IdentityError
+from vapbench.errors import DataError, ErrorKind, IdentityError
 from vapbench.files.journal import Journal, seal, unseal
 from vapbench.study.design.assign import Trial
 from vapbench.study.folder import StudyFolder
@@ -172,7 +172,9 @@ class _Log:
 def _checked(path: Path, protocol: Protocol) -> ModelBallots:
     log = _read(path)
     if log.head.protocol_sha256 != protocol.sha256:
-        raise IdentityError(f"{path} holds votes for another protocol than the study's; move it away.")
+        raise IdentityError(
+            f"{path} holds votes for another protocol than the study's; move it away.", ErrorKind.CONFLICT, "protocol"
+        )
     trials = dict(model_trials(protocol, log.head.passes))
     for name, vote in log.votes.items():
         trial = trials.get(name)
@@ -200,7 +202,9 @@ def _read(path: Path) -> _Log:
         try:
             values = unseal(line)
         except ValueError as error:
-            raise DataError(f"{where}: {error}; restore the file from a backup, or remove the line.") from error
+            raise DataError(
+                f"{where}: {error}; restore the file from a backup, or remove the line.", ErrorKind.DAMAGED, path.name
+            ) from error
         if "passes" in values:
             head = _parse(Head, values, where)
         elif "failed" in values:

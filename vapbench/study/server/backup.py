@@ -6,7 +6,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from vapbench.errors import DataError, UsageError
+from vapbench.errors import DataError, ErrorKind, UsageError
 from vapbench.files.atomic import atomic_path
 from vapbench.study.folder import StudyFolder
 from vapbench.study.server.records import check_log
@@ -33,9 +33,11 @@ def backup_votes(folder: StudyFolder, target: Path) -> int:
         DataError: the database cannot be read, or its log of votes is damaged.
     """
     if not folder.votes_path.is_file():
-        raise UsageError(f"{folder.path} has not been served yet: there is nothing to copy.")
+        raise UsageError(
+            f"{folder.path} has not been served yet: there is nothing to copy.", ErrorKind.MISSING, "votes"
+        )
     if target.exists():
-        raise UsageError(f"{target} exists; give another --out, or remove it.")
+        raise UsageError(f"{target} exists; give another --out, or remove it.", ErrorKind.CONFLICT, "out")
     target.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(target) as temporary:
         temporary.touch(mode=0o600)

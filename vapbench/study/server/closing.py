@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from vapbench.errors import DataError, UsageError
+from vapbench.errors import DataError, ErrorKind, UsageError
 from vapbench.files.atomic import quoted
 from vapbench.files.text import counted
 from vapbench.study.analysis.ballots import CLOSED, UNBLINDED, Ballots, load_ballots, votes_file
@@ -45,7 +45,9 @@ def close_study(folder: StudyFolder) -> bool:
         DataError: its files were changed, or the database cannot be written.
     """
     if not folder.votes_path.exists():
-        raise UsageError(f"{folder.path} has not been served yet: there is nothing to close.")
+        raise UsageError(
+            f"{folder.path} has not been served yet: there is nothing to close.", ErrorKind.MISSING, "votes"
+        )
     clock, database = open_database(folder, folder.protocol().sha256)
     with closing(database):
         return _written(folder.votes_path, database, lambda: _close(database, clock))
@@ -69,7 +71,9 @@ def results_of(folder: StudyFolder, votes: Path | None, unblind: bool, what: str
     if not unblind:
         raise UsageError(
             f"Study {ballots.protocol.id} is not closed, and results by method come after that: "
-            f"vapbench study close {quoted(folder.path)}, or look now with --unblind, which is recorded."
+            f"vapbench study close {quoted(folder.path)}, or look now with --unblind, which is recorded.",
+            ErrorKind.CONFLICT,
+            "status",
         )
     path = votes_file(folder, votes)
     if path.suffix != ".db":

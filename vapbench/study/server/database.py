@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from vapbench.errors import DataError
+from vapbench.errors import DataError, ErrorKind
 
 Result = TypeVar("Result")
 Job = Callable[[sqlite3.Connection], Any]
@@ -147,7 +147,9 @@ def connect(path: Path, patience: float = _PATIENCE_SECONDS) -> sqlite3.Connecti
             raise DataError(
                 f"{path}: {error}; close whatever holds the database, or make room, and try again."
             ) from None
-        raise DataError(f"{path}: not a database of votes ({error}); restore it from a backup.") from None
+        raise DataError(
+            f"{path}: not a database of votes ({error}); restore it from a backup.", ErrorKind.DAMAGED, path.name
+        ) from None
     return database
 
 

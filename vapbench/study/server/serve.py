@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
-from vapbench.errors import UsageError
+from vapbench.errors import ErrorKind, UsageError
 from vapbench.files.atomic import quoted
 from vapbench.files.text import counted
 from vapbench.study.folder import StudyFolder
@@ -133,7 +133,7 @@ def invite_raters(folder: StudyFolder, number: int, cohort: str = "") -> tuple[s
     """
     if not folder.votes_path.exists():
         command = f"vapbench study serve {quoted(folder.path)} --raters {number}"
-        raise UsageError(f"{folder.path} has not been served yet: {command}")
+        raise UsageError(f"{folder.path} has not been served yet: {command}", ErrorKind.MISSING, "votes")
     clock, database = open_database(folder, folder.protocol().sha256)
     with closing(database):
         database.execute("BEGIN IMMEDIATE")
@@ -188,13 +188,17 @@ def _checked_base(base_url: str, host: str) -> str:
         if host not in _LOOPBACK:
             raise UsageError(
                 f"--host {host} is reached by other machines; put a proxy with HTTPS before the server and name its "
-                "address: --base-url https://study.example.org"
+                "address: --base-url https://study.example.org",
+                ErrorKind.MISSING,
+                "base_url",
             )
         return ""
     parts = urlsplit(base_url)
     local = parts.hostname in _LOOPBACK
     if not parts.netloc or parts.path.strip("/") or not (parts.scheme == "https" or (parts.scheme == "http" and local)):
-        raise UsageError(f"--base-url {base_url} must be https:// and a host, without a path.")
+        raise UsageError(
+            f"--base-url {base_url} must be https:// and a host, without a path.", ErrorKind.INVALID, "base_url"
+        )
     return f"{parts.scheme}://{parts.netloc}"
 
 
@@ -202,4 +206,6 @@ def _bind(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except (OSError, OverflowError) as error:
-        raise UsageError(f"port {port} on {host} cannot be used ({error}); choose another with --port.") from None
+        raise UsageError(
+            f"port {port} on {host} cannot be used ({error}); choose another with --port.", ErrorKind.BUSY, "port"
+        ) from None

@@ -11,7 +11,7 @@ from typing import Self, TypeVar
 
 from filelock import FileLock, Timeout
 
-from vapbench.errors import DataError, IdentityError
+from vapbench.errors import DataError, ErrorKind, IdentityError
 from vapbench.study.design.assign import Design
 from vapbench.study.folder import StudyFolder
 from vapbench.study.server.database import Clock, Writer, connect
@@ -53,7 +53,9 @@ class Service:
         try:
             self._lock.acquire()
         except Timeout:
-            raise DataError(f"{self.folder.path} is being served already; stop that server first.") from None
+            raise DataError(
+                f"{self.folder.path} is being served already; stop that server first.", ErrorKind.BUSY, "study"
+            ) from None
         try:
             self._open()
         except BaseException:
@@ -147,7 +149,9 @@ def open_database(
         if known and known != protocol_sha256:
             raise IdentityError(
                 f"{path} holds votes for another protocol (hash {known[:8]}, here {protocol_sha256[:8]}): "
-                "restore the protocol, or plan another study with --id NAME."
+                "restore the protocol, or plan another study with --id NAME.",
+                ErrorKind.CONFLICT,
+                "protocol",
             )
         if not known:
             set_setting(database, "protocol_sha256", protocol_sha256)
@@ -156,7 +160,9 @@ def open_database(
         database.execute("COMMIT")
     except sqlite3.Error as error:
         database.close()
-        raise DataError(f"{path}: {error}; close whatever holds it, or make room, and try again.") from None
+        raise DataError(
+            f"{path}: {error}; close whatever holds it, or make room, and try again.", ErrorKind.BUSY, "votes"
+        ) from None
     except BaseException:
         database.close()
         raise

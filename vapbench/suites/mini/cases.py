@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from vapbench.errors import DataError
+from vapbench.errors import DataError, ErrorKind
 from vapbench.suites.mini.captions import clip_captions
 from vapbench.suites.mini.conditions import CATEGORIES, HELD_OUT, SEEN, Category, Condition, condition
 from vapbench.suites.mini.grammar.codes import code_of
@@ -77,7 +77,11 @@ def training_clip(name: str, index: int) -> MiniClip:
         DataError: the condition is held out, or the index is negative.
     """
     if condition(name).held_out:
-        raise DataError(f"{name} is held out for zero-shot; its only clips are those of the benchmark.")
+        raise DataError(
+            f"{name} is held out for zero-shot; its only clips are those of the benchmark.",
+            ErrorKind.CONFLICT,
+            "condition",
+        )
     return _clip(name, scene_number("train", index))
 
 
@@ -118,7 +122,9 @@ def find_leak(test: Iterable[Scene], train: Iterable[Scene], rendered: int) -> N
         if twin is not None:
             raise DataError(
                 f"test {twin.name} is in the training data as {scene.name}; "
-                "a benchmark on it would reward memory: change the split of scene numbers."
+                "a benchmark on it would reward memory: change the split of scene numbers.",
+                ErrorKind.CONFLICT,
+                "scene",
             )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
-from vapbench.errors import UsageError, did_you_mean
+from vapbench.errors import ErrorKind, UsageError, did_you_mean
 from vapbench.suites.mini.effects import camera, concept, motion, style
 from vapbench.suites.mini.grammar.codes import is_code, semantics_of
 from vapbench.suites.mini.grammar.effects import effect_of, words_of
@@ -96,7 +96,9 @@ def condition(name: str) -> Condition:
         return CONDITIONS[name]
     if is_code(name):
         return _of_grammar(name)
-    raise UsageError(f"the mini suite has no condition {name!r}.{did_you_mean(name, CONDITIONS)}")
+    raise UsageError(
+        f"the mini suite has no condition {name!r}.{did_you_mean(name, CONDITIONS)}", ErrorKind.UNKNOWN, "condition"
+    )
 
 
 def draw_variation(name: str, seed: int) -> Variation:

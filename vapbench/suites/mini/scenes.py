@@ -14,7 +14,7 @@ from typing import Literal, TypeVar, get_args
 
 import numpy as np
 
-from vapbench.errors import DataError
+from vapbench.errors import DataError, ErrorKind
 
 T = TypeVar("T")
 
@@ -145,7 +145,11 @@ def scene_number(split: Split, index: int) -> int:
     """
     number = _FIRST_NUMBER[split] + index
     if index < 0 or split_of(number) != split:
-        raise DataError(f"the mini suite's {split} split has no scene {index}; the next split begins there.")
+        raise DataError(
+            f"the mini suite's {split} split has no scene {index}; the next split begins there.",
+            ErrorKind.UNKNOWN,
+            "scene",
+        )
     return number
 
 
@@ -158,7 +162,7 @@ def split_of(number: int) -> Split:
     for split in ("train", "validation", "test"):
         if number >= _FIRST_NUMBER[split]:
             return split
-    raise DataError(f"mini scenes are numbered from {_FIRST_NUMBER['test']}, got {number}.")
+    raise DataError(f"mini scenes are numbered from {_FIRST_NUMBER['test']}, got {number}.", ErrorKind.INVALID, "scene")
 
 
 def draw_scene(number: int) -> Scene:

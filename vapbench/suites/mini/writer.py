@@ -20,7 +20,7 @@ from typing import Literal
 
 from vapbench.core.clip import Clip
 from vapbench.core.video import write_video
-from vapbench.errors import DataError
+from vapbench.errors import DataError, ErrorKind
 from vapbench.suites.mini.captions import clip_captions
 from vapbench.suites.mini.cases import MiniCase, benchmark_cases, grammar_cases, training_clip
 from vapbench.suites.mini.conditions import SEEN
@@ -76,7 +76,11 @@ def write_vap_data(folder: Path, train_clips_per_condition: int = 0, grammar: bo
         OSError: the disk is full or not writable.
     """
     if train_clips_per_condition < 0:
-        raise DataError(f"train_clips_per_condition must be 0 or more, got {train_clips_per_condition}.")
+        raise DataError(
+            f"train_clips_per_condition must be 0 or more, got {train_clips_per_condition}.",
+            ErrorKind.INVALID,
+            "train_clips_per_condition",
+        )
     manifest = {
         "suite": "mini",
         "version": DATA_VERSION,
@@ -104,7 +108,11 @@ def _holds(folder: Path, manifest: dict[str, object]) -> bool:
     except (OSError, ValueError):
         found = None
     if found != manifest:
-        raise DataError(f"{folder} holds something other than {manifest}; remove it or choose another folder.")
+        raise DataError(
+            f"{folder} holds something other than {manifest}; remove it or choose another folder.",
+            ErrorKind.CONFLICT,
+            "out",
+        )
     return True
 
 

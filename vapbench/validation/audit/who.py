@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vapbench.core.case import Case, Media, NoMedia
-from vapbench.errors import DataError, NotApplicable
+from vapbench.errors import DataError, ErrorKind, NotApplicable
 from vapbench.metrics import REGISTRY, resolve
 from vapbench.metrics.base import PaidMetric
 from vapbench.running.run import choose, open_folder
@@ -34,7 +34,11 @@ def subjects_of(suite: str, data: Path | None, task: str, videos: Path | None, l
     else:
         subjects = [Subject(case, video) for case in selection.cases if (video := _right(case))]
     if not subjects:
-        raise DataError(f"Suite {suite} has no ground truth to edit; name a folder of right videos: --videos DIR")
+        raise DataError(
+            f"Suite {suite} has no ground truth to edit; name a folder of right videos: --videos DIR",
+            ErrorKind.MISSING,
+            "videos",
+        )
     return _spread_over_conditions(subjects)[:limit]
 
 

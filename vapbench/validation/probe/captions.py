@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vapbench.core.case import Case
-from vapbench.errors import DataError, did_you_mean
+from vapbench.errors import DataError, ErrorKind, did_you_mean
 from vapbench.files.atomic import write_text
 from vapbench.suites import Suite
 from vapbench.suites.table import read_table
@@ -73,11 +73,19 @@ def write_captions(path: Path, cases: Sequence[Case], known: Mapping[str, Captio
 
 def _read(path: Path, ids: set[str]) -> dict[str, Captions]:
     if not path.is_file():
-        raise DataError(f"{path}: no such file; write it first: vapbench probe --write-captions {path}")
+        raise DataError(
+            f"{path}: no such file; write it first: vapbench probe --write-captions {path}",
+            ErrorKind.MISSING,
+            "captions",
+        )
     found: dict[str, Captions] = {}
     for row in read_table(path, ("case", "without_effect")).rows:
         if row["case"] not in ids:
-            raise DataError(f"{row.where}: there is no case {row['case']!r}.{did_you_mean(row['case'], ids)}")
+            raise DataError(
+                f"{row.where}: there is no case {row['case']!r}.{did_you_mean(row['case'], ids)}",
+                ErrorKind.UNKNOWN,
+                "case",
+            )
         if row["case"] in found:
             raise DataError(f"{row.where}: {row['case']} is there twice; keep one row.")
         found[row["case"]] = Captions(row["without_effect"] or None, row["wrong_effect"] or None)

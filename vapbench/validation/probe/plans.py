@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from vapbench.core.case import Case
 from vapbench.core.clip import Clip
 from vapbench.core.registry import Spec
-from vapbench.errors import NotApplicable, UsageError
+from vapbench.errors import ErrorKind, NotApplicable, UsageError
 from vapbench.files.atomic import canonical_json
 from vapbench.methods import ResolvedMethod, resolve
 from vapbench.methods.base import Method
@@ -181,11 +181,17 @@ def alignment_columns(selection: Selection, metrics: Sequence[str] | None) -> tu
     if metrics:
         wanted = columns(metrics)
         if "reference" not in wanted[0].metric.needs:
-            raise UsageError(f"{wanted[0].label} does not look at the reference; name one first that does.")
+            raise UsageError(
+                f"{wanted[0].label} does not look at the reference; name one first that does.",
+                ErrorKind.CONFLICT,
+                "metric",
+            )
         if not wanted[0].metric.higher_is_better:
             raise UsageError(
                 f"Of {wanted[0].label} less is better, and effects are read as more of the reference's effect; "
-                "name another first."
+                "name another first.",
+                ErrorKind.INVALID,
+                "metric",
             )
         return tuple(wanted)
     found = [
@@ -196,7 +202,9 @@ def alignment_columns(selection: Selection, metrics: Sequence[str] | None) -> tu
     if not found:
         raise UsageError(
             f"No usual column of suite {selection.suite.name} looks at the reference; name one: "
-            '--metric "semantic_alignment[judge]:model=MODEL" (docs/guides/judge.md)'
+            '--metric "semantic_alignment[judge]:model=MODEL" (docs/guides/judge.md)',
+            ErrorKind.MISSING,
+            "metric",
         )
     return tuple(found)
 

@@ -13,7 +13,7 @@ import re
 from functools import cache
 from typing import Any
 
-from vapbench.errors import UsageError
+from vapbench.errors import ErrorKind, UsageError
 from vapbench.suites.mini.grammar.parameters import CATEGORIES, FAMILIES, Category, Semantics, axes
 
 GRAMMAR_VERSION = 1
@@ -52,7 +52,11 @@ def semantics_of(code: str) -> Semantics:
     """
     found = _read(code)
     if found is None:
-        raise UsageError(f"{code!r} is no code of the mini grammar: mini_ and {_COUNT} syllables that belong together.")
+        raise UsageError(
+            f"{code!r} is no code of the mini grammar: mini_ and {_COUNT} syllables that belong together.",
+            ErrorKind.UNKNOWN,
+            "condition",
+        )
     return found
 
 
@@ -71,12 +75,18 @@ def _read(code: str) -> Semantics | None:
 
 def _number_of(semantics: Semantics) -> int:
     if semantics.canonical() != semantics:
-        raise UsageError(f"{semantics} says more than it does; its canonical form has a code.")
+        raise UsageError(
+            f"{semantics} says more than it does; its canonical form has a code.", ErrorKind.INVALID, "code"
+        )
     place = 0
     for name, axis in axes(type(semantics)).items():
         value = getattr(semantics, name)
         if value not in axis.values:
-            raise UsageError(f"{type(semantics).__name__}.{name} of {value!r} lies between the values of conditions.")
+            raise UsageError(
+                f"{type(semantics).__name__}.{name} of {value!r} lies between the values of conditions.",
+                ErrorKind.INVALID,
+                "code",
+            )
         place = place * len(axis.values) + axis.values.index(value)
     return _offsets()[semantics.category] + place
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields, replace
 from functools import cache
 from typing import Annotated, Any, ClassVar, Literal, get_args, get_type_hints
 
-from vapbench.errors import DataError
+from vapbench.errors import DataError, ErrorKind
 
 Category = Literal["concept", "style", "motion", "camera"]
 CATEGORIES: tuple[Category, ...] = get_args(Category)
@@ -72,7 +72,11 @@ class _Family:
         for name, axis in axes(type(self)).items():
             if not axis.holds(getattr(self, name)):
                 bounds = ", ".join(axis.values) if axis.named else f"{axis.values[0]} to {axis.values[-1]}"
-                raise DataError(f"{type(self).__name__}.{name} is {getattr(self, name)!r}; it takes {bounds}.")
+                raise DataError(
+                    f"{type(self).__name__}.{name} is {getattr(self, name)!r}; it takes {bounds}.",
+                    ErrorKind.INVALID,
+                    f"{type(self).__name__}.{name}",
+                )
 
     def _reset(self, *names: str) -> Any:
         """The same with some parameters at their defaults."""
