@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.command import vapbench
 from tests.refusals import refuses
 from vapbench.errors import ErrorKind, UsageError
 from vapbench.methods import resolve
@@ -89,11 +87,6 @@ def test_what_nobody_knows_is_no_zero(tmp_path: Path) -> None:
 def test_an_unknown_gpu_is_refused_with_a_suggestion() -> None:
     with refuses(UsageError, ErrorKind.UNKNOWN, "gpu", "Did you mean h100"):
         find_gpu("h10")
-
-
-def vapbench(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "vapbench", *arguments]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, env=os.environ | {"COLUMNS": "200"})
 
 
 def test_the_papers_protocol_is_planned_for_machines_that_are_not_here(tmp_path: Path) -> None:

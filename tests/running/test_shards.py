@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.command import vapbench
 from tests.refusals import refuses
 from tests.running.test_generate import Brightness, Mover, Watcher
 from vapbench.core.case import Case
@@ -141,9 +142,8 @@ def test_the_example_script_runs_all_shards_and_merges_them(tmp_path: Path) -> N
 
 
 def test_a_shard_without_cases_has_nothing_to_do(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "vapbench", "run", "-m", "noise", "--task", "camera", "--limit", "1"]
-    shard = ["--shard", "1/2", "--results", str(tmp_path)]
-    done = subprocess.run([*command, *shard], capture_output=True, text=True, check=False)
+    command = ["run", "-m", "noise", "--task", "camera", "--limit", "1"]
+    done = vapbench(*command, "--shard", "1/2", "--results", tmp_path)
     assert done.returncode == 0
     assert "Shard 1/2 has no case: there are 1. Nothing to do." in done.stderr
     assert not list(tmp_path.iterdir())

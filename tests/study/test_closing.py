@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.command import vapbench
 from tests.refusals import refuses
 from tests.study.served import make_study, serving
 from vapbench.errors import DataError, ErrorKind, UsageError
@@ -26,21 +25,16 @@ def folder(tmp_path: Path) -> StudyFolder:
     return study
 
 
-def vapbench(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "vapbench", "study", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
 def test_an_open_study_shows_its_pace_and_no_result(folder: StudyFolder) -> None:
     for command in ("report", "export"):
-        refused = vapbench(command, folder.path)
+        refused = vapbench("study", command, folder.path)
         assert refused.returncode == 2
         said = refused.stderr.replace("\n", " ")
         assert f"results by method come after that: vapbench study close {folder.path}, or look now with" in said
         assert refused.stdout == ""
         assert "method-" not in refused.stderr
         assert not (folder.path / command).exists()
-    said = vapbench("report", folder.path).stderr
+    said = vapbench("study", "report", folder.path).stderr
     assert "semantic: 3 of 9 votes wanted (1 to 1 on each of 3 cells, 3 wanted)" in said
     assert "raters: 1 of 20 came: 1 finished" in said
     assert "pace: 3 votes in the last hour" in said
@@ -48,7 +42,7 @@ def test_an_open_study_shows_its_pace_and_no_result(folder: StudyFolder) -> None
 
 
 def test_a_look_before_closing_is_recorded_and_every_later_report_says_so(folder: StudyFolder, tmp_path: Path) -> None:
-    early = vapbench("report", folder.path, "--unblind")
+    early = vapbench("study", "report", folder.path, "--unblind")
     assert early.returncode == 0, early.stderr
     assert "UNBLINDED: this study is not closed." in early.stdout
     assert "(report, 4 votes)." in early.stdout
@@ -57,22 +51,22 @@ def test_a_look_before_closing_is_recorded_and_every_later_report_says_so(folder
     assert [look["what"] for look in document["seen_before_closing"]] == ["report, 4 votes"]
     with serving(folder, raters=0) as served:
         assert served.admin().get("/admin/api/summary").json()["events"][0]["kind"] == "unblinded"
-    assert vapbench("close", folder.path).returncode == 0
-    late = vapbench("report", folder.path)
+    assert vapbench("study", "close", folder.path).returncode == 0
+    late = vapbench("study", "report", folder.path)
     assert late.returncode == 0, late.stderr
     assert "UNBLINDED" not in late.stdout
     assert "Seen before it was closed:" in late.stdout
     # The export carries it along.
     assert f"Next:  vapbench study export {folder.path}" in late.stdout
-    exported = vapbench("export", folder.path, "--out", tmp_path / "export")
+    exported = vapbench("study", "export", folder.path, "--out", tmp_path / "export")
     assert exported.returncode == 0 and f"vapbench table --votes {tmp_path}/export/votes.csv" in exported.stdout
-    again = vapbench("report", tmp_path / "export", "--out", tmp_path / "again")
+    again = vapbench("study", "report", tmp_path / "export", "--out", tmp_path / "again")
     assert again.stdout.splitlines()[1] == late.stdout.splitlines()[1]
     assert json.loads((tmp_path / "again/leaderboard.json").read_text())["seen_before_closing"]
 
 
 def test_an_export_made_early_is_no_way_around(folder: StudyFolder, tmp_path: Path) -> None:
-    assert vapbench("export", folder.path, "--unblind", "--out", tmp_path / "export").returncode == 0
+    assert vapbench("study", "export", folder.path, "--unblind", "--out", tmp_path / "export").returncode == 0
     with refuses(UsageError, ErrorKind.CONFLICT, "status", "vapbench study close"):
         results_of(StudyFolder(tmp_path / "export"), None, False, "report")
     with refuses(UsageError, ErrorKind.CONFLICT, "status"):

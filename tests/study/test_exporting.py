@@ -5,14 +5,13 @@ from __future__ import annotations
 import csv
 import json
 import sqlite3
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
+from tests.command import vapbench
 from tests.refusals import refuses
 from tests.study.conftest import Population, collect, make_protocol, rechain, write_log, write_protocol
 from vapbench.errors import DataError, ErrorKind
@@ -192,13 +191,8 @@ def test_a_missing_or_damaged_database_is_named(tmp_path: Path) -> None:
         load_ballots(study)
 
 
-def vapbench(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "vapbench", "study", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
 def test_the_commands_report_and_export(folder: StudyFolder, tmp_path: Path) -> None:
-    done = vapbench("report", folder.path, "--out", tmp_path / "report")
+    done = vapbench("study", "report", folder.path, "--out", tmp_path / "report")
     assert done.returncode == 0, done.stderr
     assert "Luce share %" in done.stdout
     assert (tmp_path / "report/report.txt").read_text() in done.stdout
@@ -208,12 +202,12 @@ def test_the_commands_report_and_export(folder: StudyFolder, tmp_path: Path) -> 
     assert full["questions"][0]["methods"][0]["luce_share"]["low"] is not None
     rows = json.loads((tmp_path / "report/leaderboard.json").read_text())["rows"]
     assert len(rows) == 6
-    exported = vapbench("export", folder.path, "--out", tmp_path / "export")
+    exported = vapbench("study", "export", folder.path, "--out", tmp_path / "export")
     assert exported.returncode == 0, exported.stderr
     # The export is enough to report from, on another machine.
-    again = vapbench("report", tmp_path / "export", "--out", tmp_path / "again")
+    again = vapbench("study", "report", tmp_path / "export", "--out", tmp_path / "again")
     assert (tmp_path / "again/report.txt").read_text() == (tmp_path / "report/report.txt").read_text(), again.stderr
     assert (tmp_path / "again/forest.pdf").read_bytes() == (tmp_path / "report/forest.pdf").read_bytes()
-    battles = vapbench("report", "--fastchat", tmp_path / "export/fastchat.jsonl")
+    battles = vapbench("study", "report", "--fastchat", tmp_path / "export/fastchat.jsonl")
     assert "Luce share %" in battles.stdout, battles.stderr
-    assert vapbench("report", tmp_path / "nowhere").returncode == 2
+    assert vapbench("study", "report", tmp_path / "nowhere").returncode == 2

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from tests.command import vapbench
 from tests.refusals import refuses
 from tests.study.conftest import media_id
 from vapbench.cli import app
@@ -362,9 +361,7 @@ def test_a_clip_too_short_to_judge_is_named(tmp_path: Path) -> None:
 
 def test_the_command_plans_and_says_what_it_can_find_out(results: Path, tmp_path: Path) -> None:
     arguments = ["study", "plan", "-m", "alpha", "-m", "beta", "--results", results, "--studies", tmp_path / "studies"]
-    done = subprocess.run(
-        [sys.executable, "-m", "vapbench", *map(str, arguments)], capture_output=True, text=True, check=False
-    )
+    done = vapbench(*arguments)
     assert done.returncode == 0, done.stderr
     assert "Blinded to 48x32, 8 fps, 16 frames (2 s)" in done.stdout
     assert "64x48, 16 fps, 40 frames" in done.stdout

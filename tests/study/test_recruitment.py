@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import csv
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.command import vapbench
 from tests.refusals import refuses
 from tests.study.served import Rater, Served, make_study, serving
 from tests.study.test_quotas import take_part
@@ -206,8 +205,7 @@ def test_a_withdrawn_participant_is_in_the_table_without_an_identity(folder: Stu
 def test_the_command_writes_a_table_that_no_spreadsheet_takes_for_formulas(folder: StudyFolder, served: Served) -> None:
     settings_path(folder).write_text("recruitment: {platform: prolific, codes: {finished: '=HYPERLINK(1)'}}\n")
     consented(arrive(served)).finish()
-    command = [sys.executable, "-m", "vapbench", "study", "payments", str(folder.path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = vapbench("study", "payments", folder.path)
     assert done.returncode == 0, done.stderr
     assert "payments.csv: 1 participant: 1 approve" in done.stdout
     with (folder.path / "payments.csv").open() as file:
