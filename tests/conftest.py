@@ -29,6 +29,12 @@ bypass_proxy_locally()
 SPEC = ClipSpec(frames=5, fps=8, height=32, width=48)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Have one worker more than there are cores: browsers, servers and other processes are often waited for."""
+    return (os.cpu_count() or 1) + 1
+
+
 def pytest_configure() -> None:
     """Let Ctrl-C mean what it means in a terminal: a shell starts what runs in the background with it ignored."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
