@@ -125,12 +125,12 @@ def _straight_lines(protocol: Protocol, votes: Sequence[Vote], alike: tuple[int,
         own = [vote for vote in answers if vote.question == question.key]
         (left, decisive), side_p = sides(protocol, own)
         if len({vote.choice for vote in own}) == 1 and fair_coin_p(len(own), len(own)) < rules.side_p:
-            yield f"{question.key}: the same answer in all {len(own)} trials"
+            yield f"{question.key}: the same answer in all {counted(len(own), 'trial')}"
         elif question in protocol.also and decisive >= rules.side_trials and side_p < rules.side_p:
             yield f"{question.key}: {left} of {counted(decisive, 'vote')} for the left"
     same, several = alike
     if same == several and fair_coin_p(same, several) < rules.side_p:
-        yield f"one answer to all questions of a trial, in all {several} trials"
+        yield f"one answer to all questions of a trial, in all {counted(several, 'trial')}"
 
 
 def _repeats(votes: Sequence[Vote]) -> tuple[int, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from vapbench.files.text import counted
 from vapbench.validation.probe.cells import Cell
 from vapbench.validation.probe.effects import Effect, Verdict
 
@@ -76,7 +77,8 @@ def verdict(effect: Effect) -> str:
     """What an effect says of the method, in one clause; where it is not known, why."""
     told = said(effect.name, effect.verdict)
     if told and effect.verdict == "unknown" and effect.scored < effect.total:
-        return f"{told}, for {effect.scored} of {effect.total} cases have every score that it takes"
+        cases = counted(effect.total, "case has", "cases have")
+        return f"{told}, for {effect.scored} of {cases} every score that it takes"
     return told
 
 
