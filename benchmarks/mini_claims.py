@@ -21,6 +21,7 @@ import numpy as np
 from mini_claims_asked import CLAIMS, KNOWN, RUNS, TRAINED, Ask, belongs
 from mini_claims_figures import draw
 
+from vapbench.checkpoints.tensors import read_json
 from vapbench.core.case import Case
 from vapbench.core.video import read_video
 from vapbench.errors import VapbenchError
@@ -83,8 +84,8 @@ class Bench:
     @cached_property
     def kept(self) -> frozenset[str]:
         """Ids of the cases to measure: all, or so many of them, spread evenly."""
-        every = max(1, len(KNOWN) // (self.limit or len(KNOWN)))
-        return frozenset(list(KNOWN)[::every])
+        chosen = np.linspace(0, len(KNOWN) - 1, min(self.limit or len(KNOWN), len(KNOWN))).round().astype(int)
+        return frozenset(np.array(list(KNOWN))[chosen].tolist())
 
     def ids(self, group: str) -> list[str]:
         """Ids of a group's cases."""
@@ -192,6 +193,18 @@ def number(row: Row) -> str:
     return f"{row.mean:{sign}.1f}{unit}{ends}"
 
 
+def keep(folder: Path, claim: str, rows: Sequence[Row]) -> None:
+    """Put a claim beside those that earlier calls measured."""
+    path = folder / "claims.json"
+    before = read_json(path) if path.is_file() else {}
+    before[claim] = [asdict(row) for row in rows]
+    found = {name: before[name] for name in CLAIMS if name in before}
+    write_json(path, found)
+    sections = [table(CLAIMS[name][0], [Row(**row) for row in kept]) for name, kept in found.items()]
+    with atomic_path(folder / "claims.md") as temporary:
+        temporary.write_text("\n".join(sections), encoding="utf-8")
+
+
 def main() -> None:
     """Measure each claim asked for, print it, and write what was found."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -204,16 +217,12 @@ def main() -> None:
     if unknown := sorted(set(asked.claim) - set(CLAIMS)):
         parser.error(f"no claim {unknown[0]!r}; there are {', '.join(CLAIMS)}")
     bench = Bench(asked.out, asked.to, asked.limit, asked.device)
-    found: dict[str, list[Row]] = {}
-    for name, (title, asks) in CLAIMS.items():
-        if asked.claim and name not in asked.claim:
-            continue
-        found[name] = [bench.row(ask) for ask in asks]
-        draw(asked.to / f"{name}.png", title, found[name])
-        print(table(title, found[name]), flush=True)
-    write_json(asked.to / "claims.json", {name: [asdict(row) for row in rows] for name, rows in found.items()})
-    with atomic_path(asked.to / "claims.md") as temporary:
-        temporary.write_text("\n".join(table(CLAIMS[name][0], rows) for name, rows in found.items()), encoding="utf-8")
+    for name in asked.claim or CLAIMS:
+        title, asks = CLAIMS[name]
+        rows = [bench.row(ask) for ask in asks]
+        draw(asked.to / f"{name}.png", title, rows)
+        print(table(title, rows), flush=True)
+        keep(asked.to, name, rows)
 
 
 if __name__ == "__main__":

@@ -81,7 +81,14 @@ def test_a_wrong_reference_is_of_another_condition_and_always_the_same(
     plan = plan_run("s", "all", shuffled, cases[:1], [0], tmp_path, among=cases)
     straight = plan_run("s", "all", resolve(f"vap:weights={COGVIDEOX}"), cases[:1], [0], tmp_path)
     assert plan.jobs[0].key != straight.jobs[0].key
-    assert shuffled.method.inputs(cases[0])[0] == swapped[cases[0].id][0].video.path
+    wrong = swapped[cases[0].id][0].video
+    assert shuffled.method.inputs(cases[0])[0] == wrong
+    # A clip that a suite draws is known by what it shows: another encoder's bytes of it are the same input.
+    wrong.identify("0" * 64)
+    drawn = plan_run("s", "all", shuffled, cases[:1], [0], tmp_path, among=cases)
+    assert drawn.jobs[0].key != plan.jobs[0].key
+    wrong.path.write_bytes(wrong.path.read_bytes() + b"!")
+    assert plan_run("s", "all", shuffled, cases[:1], [0], tmp_path, among=cases).jobs[0].key == drawn.jobs[0].key
 
 
 @pytest.mark.parametrize("suite", ["mini", "vap-data", "gallery"])

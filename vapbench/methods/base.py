@@ -13,7 +13,7 @@ from vapbench.results.rows import Note
 if TYPE_CHECKING:
     import torch
 
-    from vapbench.core.case import Case
+    from vapbench.core.case import Case, Media
     from vapbench.core.clip import Clip
 
 
@@ -52,8 +52,12 @@ class Method:
         """What else decides the frames, such as weights."""
         return {}
 
-    def inputs(self, case: Case) -> Sequence[Path | str]:
-        """What it uses for this case beyond the case's own: files, which are keyed by content, and text."""
+    def inputs(self, case: Case) -> Sequence[Path | Media | str]:
+        """What it uses for this case beyond the case's own: files and media, which are keyed by content, and text.
+
+        Media of other cases are given as they are, not by their paths: clips that a suite draws are known by what they
+        show, whatever bytes a release of the encoder makes of them.
+        """
         return ()
 
     def prepare_cases(self, cases: Sequence[Case]) -> None:
@@ -118,8 +122,8 @@ def identity_of(method: Method) -> Mapping[str, Any]:
     return dict(asked(method, "identity"))
 
 
-def inputs_of(method: Method, case: Case) -> Sequence[Path | str]:
-    """Files and text the method uses for this case beyond the case's own."""
+def inputs_of(method: Method, case: Case) -> Sequence[Path | Media | str]:
+    """Files, media and text the method uses for this case beyond the case's own."""
     return tuple(asked(method, "inputs", case))
 
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from vapbench.checkpoints.folder import checkpoint_folder, checkpoint_identity, local_folder
-from vapbench.core.case import Case, ClipSpec, Reference
+from vapbench.core.case import Case, ClipSpec, Media, Reference
 from vapbench.errors import ErrorKind, NotApplicable, WeightsError
 from vapbench.files.text import counted
 from vapbench.methods.pipelines import Guidance, PipelineMethod, wrong_references
@@ -63,11 +63,11 @@ class _VideoAsPrompt(PipelineMethod):
         if self.reference == "shuffled":
             self._swapped = wrong_references(cases)
 
-    def inputs(self, case: Case) -> Sequence[Path | str]:
+    def inputs(self, case: Case) -> Sequence[Path | Media | str]:
         """The wrong reference: it is none of the case's own files."""
         if self.reference == "own":
             return ()
-        return [part for reference in self.shown(case) for part in (reference.video.path, reference.caption or "")]
+        return [part for reference in self.shown(case) for part in (reference.video, reference.caption or "")]
 
     def load(self, folder: Path, dtype: "torch.dtype") -> Any:
         """Load the pipeline.

@@ -252,7 +252,13 @@ def _inputs(method: Method, case: Case, tentative: bool) -> list[str]:
         if not tentative:
             raise
         return []
-    return [content_sha256(item) if isinstance(item, Path) else digest(item) for item in items]
+    return [_input_sha256(item) for item in items]
+
+
+def _input_sha256(item: Path | Media | str) -> str:
+    if isinstance(item, Media):
+        return item.identity
+    return content_sha256(item) if isinstance(item, Path) else digest(item)
 
 
 def _checked(name: str) -> str:

@@ -87,6 +87,21 @@ def test_an_aim_is_reached_by_the_mean_over_every_case_with_its_interval(
     assert (incomplete.n, incomplete.total, incomplete.met) == (23, 24, None)
 
 
+def test_claims_are_kept_beside_those_measured_before(claims: Any, tmp_path: Path) -> None:
+    rows = [claims.Row("base", "score", 2, 2, 1, 50.0, 40.0, 60.0)]
+    claims.keep(tmp_path, "curve", rows)
+    claims.keep(tmp_path, "seen", rows)
+    claims.keep(tmp_path, "curve", rows * 2)
+    found = json.loads((tmp_path / "claims.json").read_text())
+    assert {name: len(kept) for name, kept in found.items()} == {"seen": 1, "curve": 2}
+    assert (tmp_path / "claims.md").read_text().count("50.0 [40.0, 60.0]") == 3
+
+
+@pytest.mark.parametrize("limit", [1, 3, 41, 80])
+def test_a_limit_is_a_number_of_cases(claims: Any, tmp_path: Path, limit: int) -> None:
+    assert len(claims.Bench(tmp_path, tmp_path, limit, "cpu").kept) == limit
+
+
 def test_what_methods_are_shown_is_what_the_claim_says(claims: Any, cases: Sequence[Case]) -> None:
     asked = import_module("mini_claims_asked")
     two = asked.two_references(cases)
@@ -113,7 +128,7 @@ def test_from_smoke_weights_to_rows_and_figures_and_a_second_call_makes_no_clip(
     train_mini(out, config=config, only=stages, quiet=True, require_gate=False)
     wanted = ("zero-shot", "curve", "single", "two-references")
     environment = {**os.environ, "PYTHONPATH": str(BENCHMARKS.parent), "VAPBENCH_CACHE": str(tmp_path / "cache")}
-    command = [sys.executable, str(BENCHMARKS / "mini_claims.py"), str(out), *wanted, "--to", str(to), "--limit", "3"]
+    command = [sys.executable, str(BENCHMARKS / "mini_claims.py"), str(out), *wanted, "--to", str(to), "--limit", "4"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stderr
     found = json.loads((to / "claims.json").read_text())

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vapbench.core.case import Case
+from vapbench.core.case import Case, Media
 from vapbench.core.clip import Clip
 from vapbench.core.registry import Spec
 from vapbench.errors import ErrorKind, NotApplicable, UsageError
@@ -73,7 +73,7 @@ class CounterfactualMethod(Method):
         """The method's own."""
         return self.inner.identity()
 
-    def inputs(self, case: Case) -> Sequence[Path | str]:
+    def inputs(self, case: Case) -> Sequence[Path | Media | str]:
         """What the method is shown, and what it uses besides."""
         if lacking := self._cases[case.id].lacking:
             return (lacking,)
@@ -125,7 +125,7 @@ class CounterfactualMethod(Method):
         return self._cases[case.id].shown.model_copy(update={"clip": case.clip})
 
 
-def _make(case: Case, used: Collection[Path | str] | None = None) -> None:
+def _make(case: Case, used: Collection[Path | Media | str] | None = None) -> None:
     """Write the references that are played otherwise: all of them, or those that are used already."""
     for video in (reference.video for reference in case.references):
         if isinstance(video, Edited) and (used is None or video.path in used):
