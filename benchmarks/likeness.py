@@ -2,9 +2,11 @@
 
 Honest videos are the clips of the committed methods (``vapbench leaderboard redraw --results results``), compared with
 every ground truth and reference of the mini suite; with --gallery also released outputs with every reference of the
-project page. Copies are ground truths and references under known edits, as video files.
+project page. Copies are ground truths and references under known edits, as video files. With --seeds the videos of a
+run of several seeds are compared with the other seeds of their case.
 
     python benchmarks/likeness.py leaderboard/clips
+    python benchmarks/likeness.py --seeds runs/mini/vap
     python benchmarks/likeness.py leaderboard/clips --gallery GALLERY --cases 20
 """
 
@@ -14,6 +16,7 @@ import argparse
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +30,7 @@ from vapbench.leaderboard.edits import Footage, nearest
 from vapbench.leaderboard.likeness import ALIKE, COPY, NEAR, difference, small
 from vapbench.leaderboard.roster import Rosters
 from vapbench.report.read.columns import REFERENCE_KINDS
-from vapbench.results.run import runs_below
+from vapbench.results.run import RunFolder, runs_below
 from vapbench.suites import find_suite
 
 Frames = npt.NDArray[np.uint8]
@@ -137,8 +140,9 @@ class Known:
 
     def __init__(self, paths: list[Path]) -> None:
         self.paths = paths
-        self._footage = [Footage.of(read_video(path).frames) for path in paths]
-        self._small = [small(path) for path in paths]
+        clips = [read_video(path).frames for path in paths]
+        self._footage = [Footage.of(frames) for frames in clips]
+        self._small = [small(frames) for frames in clips]
 
     def left(self, path: Path) -> float:
         """The least that an edit of any of them leaves of a video."""
@@ -146,7 +150,7 @@ class Known:
 
     def apart(self, path: Path) -> float:
         """Levels between a video and the closest of them, as they are, mirrored, backwards, brighter."""
-        mine = small(path)
+        mine = small(read_video(path).frames)
         return min(difference(mine, other) for other in self._small)
 
 
@@ -175,6 +179,14 @@ def honest(clips: Path) -> Iterator[tuple[str, list[Path]]]:
             yield run.path.name, [path for row in run.current() if (path := run.video_of(row))]
 
 
+def seeds(run: RunFolder) -> Iterator[tuple[Path, Known]]:
+    """Each video beside each other seed of its case."""
+    made = [(row.case, path) for row in run.current() if (path := run.video_of(row))]
+    for (case, path), (other_case, other) in permutations(made, 2):
+        if case == other_case:
+            yield path, Known([other])
+
+
 def edited(paths: list[Path], out: Path) -> Iterator[tuple[str, list[Path]]]:
     """Videos under each edit, as files of at most 360 pixels a side."""
     clips = []
@@ -193,8 +205,9 @@ def edited(paths: list[Path], out: Path) -> Iterator[tuple[str, list[Path]]]:
 def main() -> None:
     """Print the distributions."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("clips", type=Path, nargs="?", help="without it, only the gallery is looked at")
+    parser.add_argument("clips", type=Path, nargs="?", help="without it, only what else is named is looked at")
     parser.add_argument("--gallery", type=Path)
+    parser.add_argument("--seeds", type=Path, help="a run of several seeds")
     parser.add_argument("--cases", type=int, default=10, help="videos that are edited, of each suite")
     asked = parser.parse_args()
     cv2.setNumThreads(1)
@@ -207,6 +220,9 @@ def main() -> None:
         suites["gallery"] = ([], references)
     print(f"{'':56}share left, quantiles of          caught by pixels, as copy ({COPY}), with notes ({NEAR})")
     print(f"{'':58}0    10    50    90   100 %")
+    if asked.seeds:
+        pairs = list(seeds(RunFolder(asked.seeds)))
+        line("seeds", [other.left(path) for path, other in pairs], [other.apart(path) for path, other in pairs])
     with tempfile.TemporaryDirectory() as place:
         for name, (targets, references) in suites.items():
             known, given = Known([*targets, *references]), [*targets, *references]

@@ -131,7 +131,7 @@ class Attested(BaseModel):
     of: int = Field(default=0, ge=0)
     """Of so many."""
     noted: int = Field(default=0, ge=0)
-    """Of these: videos that may be others, edited, or that a run of ours has as well; maintainers look at them."""
+    """Of these: videos that may be given ones, edited, or that a run of ours has as well; maintainers look at them."""
 
 
 @dataclass(frozen=True)

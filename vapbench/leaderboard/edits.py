@@ -21,7 +21,7 @@ SIDE, SHORT, LONG = 32, 8, 33
 COARSE = SIDE // 2
 """Pixels of a side to begin with."""
 CANDIDATES = 6
-"""Known videos that are edited for each video: the likeliest, upright or mirrored."""
+"""Starts that are tried for each video, the likeliest: a known video, upright or mirrored, so one may take two."""
 _LIKELY = 0.6
 """Correlation of mean pictures below which it is not worth it; of edited copies it is mostly above 0.9."""
 _ZOOMS = (0.8, 1.0, 1.25, 1.6)
@@ -107,7 +107,7 @@ class _Start:
 
 
 def nearest(video: Footage, known: Sequence[Footage]) -> Iterator[tuple[int, Left]]:
-    """The likeliest of some videos, by their number, and what the best edit of each leaves of ``video``."""
+    """Of the likeliest starts: the known video's number, and what the best edit from there leaves of ``video``."""
     if _variance(video.frames - video.frames.mean(0)) < _STILL**2:
         return
     starts = [start for number, other in enumerate(known) for start in _starts(video, other, number)]

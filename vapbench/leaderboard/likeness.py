@@ -2,7 +2,8 @@
 
 First a video is small: eight of its frames, sixteen by sixteen colours each. Encoding it again, scaling, mirroring,
 reversing it or changing its brightness leaves that almost as it was; a method's own output of the same scene does not.
-Then edits are tried (:mod:`~vapbench.leaderboard.edits`). What ``benchmarks/likeness.py`` measures of both stands in
+Then edits of ground truths and references are tried (:mod:`~vapbench.leaderboard.edits`); not of other outputs, for two
+seeds of one method are often as near as an edit. What ``benchmarks/likeness.py`` measures stands in
 docs/lab/likeness.md.
 """
 
@@ -10,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +25,7 @@ ALIKE = 2.5
 """Mean difference in levels of 255 up to which two videos are one. Copies encoded again differ by less than 1; the
 closest output of a LoRA trained on the very effect, on the stillest clip of the mini suite, by 6.6."""
 COPY, NEAR = 0.15, 0.3
-"""Share of an output that the best edit of another video leaves unexplained: up to the first it is a copy, up to the
+"""Share of an output that the best edit of a given video leaves unexplained: up to the first it is a copy, up to the
 second worth a look. The least of 88 honest mini clips was 0.36, of 29 released outputs 0.50."""
 _GAINS = (0.5, 2.0)
 _FLAT = 4.0
@@ -44,7 +44,7 @@ class Known:
     path: Path | None = None
     """None where it is known by its hash alone."""
     given: bool = False
-    """Whether it is a ground truth or a reference: of these no method makes an edit by itself."""
+    """Whether it is a ground truth or a reference: edits are looked for of these alone."""
 
 
 @dataclass(frozen=True)
@@ -64,87 +64,60 @@ class Likeness:
 
 
 class Gallery:
-    """Videos that outputs are compared with."""
+    """Videos that outputs are compared with; each file is read once, when it is first compared."""
 
-    def __init__(self, known: list[Known], edits: bool = True) -> None:
-        """Keep them; they are read when first compared.
+    def __init__(self, known: list[Known]) -> None:
+        """Keep them."""
+        self._known = known
+        self._small: dict[str, Small] = {}
+        self._footage: dict[str, Footage] = {}
+
+    def likenesses(self, name: str, sha256: str, frames: Frames) -> Iterator[Likeness]:
+        """What a video is a copy of: by its hash, or else by its pixels, or else once a given video is edited.
 
         Args:
-            known: the videos.
-            edits: whether to look for edits of them as well.
-        """
-        self._known = known
-        self._edits = edits
-
-    def likenesses(self, name: str, sha256: str, path: Path) -> Iterator[Likeness]:
-        """What a video is a copy of: by its hash, or else by its pixels, or else once it is edited.
+            name: what to call it.
+            sha256: its file's hash.
+            frames: its frames, uint8 ``(t, h, w, 3)``.
 
         Raises:
-            DataError: it cannot be read.
+            DataError: a known video cannot be read.
         """
         same = [known for known in self._known if known.sha256 == sha256]
         if same:
             yield from (Likeness(name, known.what, "the same file") for known in same)
             return
-        mine = _Seen.of(path)
-        there = [(known, _seen(known.sha256, known.path)) for known in self._known if known.path]
-        apart = [(difference(mine.small, seen.small), known) for known, seen in there]
+        mine = self._small[sha256] = small(frames)
+        apart = [(difference(mine, self._small_of(known, known.path)), known) for known in self._known if known.path]
         copies = [Likeness(name, k.what, f"{levels:.1f} of 255 levels apart") for levels, k in apart if levels <= ALIKE]
-        yield from copies
-        if self._edits and not copies:
-            yield from self._edited(name, mine.footage, there)
-
-    def _edited(self, name: str, mine: Footage, there: list[tuple[Known, _Seen]]) -> Iterator[Likeness]:
-        least: dict[int, float] = {}
-        for number, left in nearest(mine, [seen.footage for _, seen in there]):
-            least[number] = min(left.share, least.get(number, 1.0))
-        for number, share in least.items():
-            if share <= NEAR:
-                known = there[number][0]
-                how = f"edited: {share:.0%} of it is left unexplained"
-                yield Likeness(name, known.what, how, certain=known.given and share <= COPY)
+        yield from copies or self._edited(name, frames, [known for _, known in apart if known.given])
 
     def add(self, known: Known) -> None:
         """One more, that later ones are compared with."""
         self._known.append(known)
 
+    def _small_of(self, known: Known, path: Path) -> Small:
+        if known.sha256 not in (self._footage if known.given else self._small):
+            frames = read_video(path).frames
+            self._small[known.sha256] = small(frames)
+            if known.given:
+                self._footage[known.sha256] = Footage.of(frames)
+        return self._small[known.sha256]
 
-def small(path: Path) -> Small:
-    """A video as ``(8, 16, 16, 3)`` mean colours, float32 in 0..255.
-
-    Raises:
-        DataError: it cannot be read.
-    """
-    return _small(read_video(path).frames)
-
-
-@dataclass(frozen=True)
-class _Seen:
-    """A video, twice small."""
-
-    small: Small
-    footage: Footage
-
-    @classmethod
-    def of(cls, path: Path) -> _Seen:
-        """Read it.
-
-        Raises:
-            DataError: it cannot be read.
-        """
-        frames = read_video(path).frames
-        return cls(_small(frames), Footage.of(frames))
+    def _edited(self, name: str, frames: Frames, given: list[Known]) -> Iterator[Likeness]:
+        least: dict[int, float] = {}
+        for number, left in nearest(Footage.of(frames), [self._footage[known.sha256] for known in given]):
+            least[number] = min(left.share, least.get(number, 1.0))
+        for number, share in least.items():
+            if share <= NEAR:
+                how = f"edited: {share:.0%} of it is left unexplained"
+                yield Likeness(name, given[number].what, how, certain=share <= COPY)
 
 
-def _small(frames: Frames) -> Small:
+def small(frames: Frames) -> Small:
+    """A video as ``(8, 16, 16, 3)`` mean colours, float32 in 0..255, from frames uint8 ``(t, h, w, 3)``."""
     chosen = frames[np.linspace(0, len(frames) - 1, FRAMES).round().astype(int)].astype(np.float32)
     return _pooled(_pooled(chosen, 1), 2)
-
-
-@lru_cache(maxsize=1024)
-def _seen(sha256: str, path: Path) -> _Seen:
-    """The video of a hash, wherever it lies."""
-    return _Seen.of(path)
 
 
 def difference(one: Small, other: Small) -> float:

@@ -11,6 +11,7 @@ from time import monotonic
 from urllib.parse import quote
 
 from vapbench.core.clip import Clip
+from vapbench.core.video import read_video
 from vapbench.errors import DataError, ErrorKind, UsageError
 from vapbench.files.atomic import cache_folder, file_sha256, quoted, write_json
 from vapbench.files.download import download
@@ -31,7 +32,7 @@ from vapbench.results.run import RunFolder, runs_below
 from vapbench.running.device import torch_device
 from vapbench.running.pending import ScoreJob
 from vapbench.running.plan import columns
-from vapbench.running.score import Scorer, load_video, media_scored_against
+from vapbench.running.score import Scorer, media_scored_against
 
 TOLERANCE = 1e-3
 """Of a metric's range: so far two machines may be apart."""
@@ -84,7 +85,7 @@ class Rescored:
     shaded: list[str] = field(default_factory=list)
     """Columns whose scores are each within the tolerance, and all to one side."""
     noted: list[Likeness] = field(default_factory=list)
-    """Outputs that one of our own runs made as well, or that may be an edit of another video: to be looked at."""
+    """Outputs that one of our own runs made as well, or that may be an edit of a given video: to be looked at."""
     shifts: dict[str, list[float]] = field(default_factory=dict)
     """Column -> how far each submitted score is above ours, as a share of its range."""
     not_computed: dict[str, str] = field(default_factory=dict)
@@ -101,11 +102,11 @@ class Rescored:
         yield f"{self.suite}/{self.name}: {scored}, {counted(self.rows, 'score')} compared"
         for column, why in self.not_computed.items():
             yield f"bad  {column} was not computed: {why}"
-        for what in (self.copies, self.differences, self.shaded):
-            yield from (f"bad  {each}" for each in what[:_SHOWN])
-            if len(what) > _SHOWN:
-                yield f"     … and {len(what) - _SHOWN} more"
-        yield from (f"note {each}" for each in self.noted[:_SHOWN])
+        bad = (self.copies, self.differences, self.shaded)
+        for mark, found in (*(("bad ", each) for each in bad), ("note", self.noted)):
+            yield from (f"{mark} {each}" for each in found[:_SHOWN])
+            if len(found) > _SHOWN:
+                yield f"     … and {len(found) - _SHOWN} more"
         if self.verified:
             agree = "the score agrees" if self.rows == 1 else f"all {self.rows} scores agree"
             yield f"ok   {agree}: recomputed, until a row changes"
@@ -137,7 +138,8 @@ def rescore(
         progress: called with the videos done and all.
 
     Raises:
-        DataError: the check refuses it, the suite's data is not here, or a video is absent or another.
+        DataError: the check refuses it, the suite's data is not here, or a video is absent, another, or
+            cannot be read.
     """
     if problems := check_submission(folder, rosters):
         raise DataError(f"{folder}: {problems[0]}; see: vapbench leaderboard check {quoted(folder)}")
@@ -153,16 +155,17 @@ def rescore(
     found = Rescored(suite, folder.name, digest, len(drawn), len(made))
     place = _Videos(folder, videos, said, local_links)
     ours, others = _ours(roster, rosters), _others(home, folder)
-    gallery, own = Gallery([*_given(roster), *others, *_bounds(ours)]), Gallery(_competing(ours), edits=False)
+    gallery, own = Gallery([*_given(roster), *others, *_bounds(ours)]), Gallery(_competing(ours))
     scorers = dict(_scorers(roster, rows, found, torch_device(device)))
     for number, key in enumerate(drawn):
         path, row = place.of(made[key]), made[key]
-        for alike in gallery.likenesses(str(row.video), str(row.sha256), path):
+        clip = read_video(path)
+        for alike in gallery.likenesses(str(row.video), str(row.sha256), clip.frames):
             (found.copies if alike.certain else found.noted).append(alike)
-        found.noted += own.likenesses(str(row.video), str(row.sha256), path)
+        found.noted += own.likenesses(str(row.video), str(row.sha256), clip.frames)
         gallery.add(Known(f"that of {row.case}, seed {row.seed}", str(row.sha256), path))
         job = ScoreJob(row, path, roster.media[row.case], tuple(scorer.column for scorer in scorers.values()))
-        for column, fresh in _scored(job, scorers, device):
+        for column, fresh in _scored(job, clip, scorers, device):
             _compare(found, roster.columns[column], rows.scores[column].get(key), fresh)
         progress(number + 1, len(drawn))
     _forgive_flips(found, rows)
@@ -311,12 +314,15 @@ def _scorers(
             yield key, scorer
 
 
-def _scored(job: ScoreJob, scorers: dict[ColumnKey, Scorer], device: str) -> Iterator[tuple[ColumnKey, ScoreRow]]:
-    clip = load_video(job)
-    view = ClipView(clip, job.case, torch_device(device)) if isinstance(clip, Clip) else clip
+def _scored(
+    job: ScoreJob, clip: Clip, scorers: dict[ColumnKey, Scorer], device: str
+) -> Iterator[tuple[ColumnKey, ScoreRow]]:
+    view, others = ClipView(clip, job.case, torch_device(device)), media_scored_against(job)
+    for media in others:
+        media.prefetch()
     for key, scorer in scorers.items():
         yield key, scorer.row(job, scorer.begin(job, view))
-    for media in media_scored_against(job):
+    for media in others:
         media.release()
 
 
