@@ -104,7 +104,7 @@ def test_all_that_is_wrong_with_a_card_is_named_at_once(tmp_path: Path) -> None:
         read_cards(path / "card.yaml")
     said = str(caught.value)
     assert "title, summary, class: fields required; name: input should be a valid string; kind: " in said
-    assert "colour: there is no such field. Known: class, summary, title." in said
+    assert "; colour: there is no such field" in said
 
 
 def test_a_broken_module_fails_when_used(tmp_path: Path) -> None:

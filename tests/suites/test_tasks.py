@@ -77,7 +77,7 @@ def test_a_malformed_task_file_is_named(tmp_path: Path, text: str, kind: ErrorKi
 def test_a_misspelt_field_gets_a_suggestion_and_yaml_its_line(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     for text, said in {
-        "name: x\ntitel: X": "titel: there is no such field. Did you mean title?",
+        "name: x\ntitel: X": "titel: there is no such field (did you mean title?)",
         "name: [": "not valid YAML in line 1",
     }.items():
         path.write_text(text)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
 from typing import TYPE_CHECKING, Any
-
-from vapbench.errors import did_you_mean
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -13,20 +12,23 @@ _SHOWN = 5
 
 
 def faults(error: ValidationError) -> str:
-    """Every field that is to blame: all that are missing, then those that are wrong, then misspelt ones.
+    """Every field that is to blame: all that are missing, then those that are wrong, then those that nobody knows.
 
-    Of a field that is wrong in many elements of a list, the first is named.
+    A missing field is named by a misspelt one beside it, if there is any. Of a field that is wrong in many elements of
+    a list, the first is named. No full stop at the end, and none between two fields.
     """
     items = error.errors()
     absent = [item for item in items if item["type"] == "missing"]
     unknown = [item for item in items if item["type"] == "extra_forbidden"]
     wrong = {_without_places(item): item for item in reversed(items) if item not in absent + unknown}
     said = [f"{field_of(item)}: {_reason(item)}" for item in reversed(wrong.values())]
-    # What is missing under its name may be there under a misspelt one.
-    if len(absent) > len(unknown):
-        plural = "s" if len(absent) > 1 else ""
-        said.insert(0, f"{', '.join(dict.fromkeys(map(field_of, absent)))}: field{plural} required")
-    said += [f"{field_of(item)}: there is no such field{_meant(item, absent)}" for item in unknown]
+    meant = [_meant(item, absent) for item in unknown]
+    # What is missing under its name is there under a misspelt one.
+    if missing := list(dict.fromkeys(field_of(item) for item in absent if item not in meant)):
+        said.insert(0, f"{', '.join(missing)}: {'fields' if len(missing) > 1 else 'field'} required")
+    for item, other in zip(unknown, meant, strict=True):
+        hint = f" (did you mean {other['loc'][-1]}?)" if other else ""
+        said.append(f"{field_of(item)}: there is no such field{hint}")
     more = f"; and {len(said) - _SHOWN} more" if len(said) > _SHOWN else ""
     return "; ".join(said[:_SHOWN]) + more
 
@@ -36,9 +38,11 @@ def field_of(item: Any) -> str:
     return ".".join(str(part) for part in item["loc"]) or "the file"
 
 
-def _meant(item: Any, absent: list[Any]) -> str:
-    beside = [str(other["loc"][-1]) for other in absent if other["loc"][:-1] == item["loc"][:-1]]
-    return f".{did_you_mean(str(item['loc'][-1]), beside)}" if beside else ""
+def _meant(item: Any, absent: list[Any]) -> Any:
+    """The missing field of the same object whose name is close to that of an unknown one; None without any."""
+    beside = {str(other["loc"][-1]): other for other in absent if other["loc"][:-1] == item["loc"][:-1]}
+    close = difflib.get_close_matches(str(item["loc"][-1]), beside, n=1, cutoff=0.5)
+    return beside[close[0]] if close else None
 
 
 def _without_places(item: Any) -> tuple[str, ...]:
@@ -46,5 +50,5 @@ def _without_places(item: Any) -> tuple[str, ...]:
 
 
 def _reason(item: Any) -> str:
-    said = item["msg"].removeprefix("Value error, ")
+    said = item["msg"].removeprefix("Value error, ").removesuffix(".")
     return f"{said[0].lower()}{said[1:]}"
