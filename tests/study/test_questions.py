@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import shutil
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ from vapbench.study.judging.log import Head, ModelBallots, ModelVote
 from vapbench.study.judging.trials import model_trials
 from vapbench.study.preregistration import preregistration
 from vapbench.study.protocol import Protocol, Question
-from vapbench.study.settings import freeze_words, read_settings, settings_path
+from vapbench.study.settings import StudyFile, freeze_words, read_settings, settings_path, worded
 from vapbench.study.votes import Given, Rater, Vote, each_answer
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "study.yaml"
@@ -75,6 +76,13 @@ def opposed(protocol: Protocol, raters: int = 10) -> list[Vote]:
             for n, vote in enumerate(votes)
         ]
     )
+
+
+def flags_of(protocol: Protocol, votes: Sequence[Vote], raters: tuple[Rater, ...]) -> dict[str, tuple[str, ...]]:
+    """What each rater is flagged for, where nobody is excluded."""
+    found = conducts(Ballots(protocol, key_of(3), tuple(votes), raters, ""))
+    assert not any(person.excluded for person in found), "flagged, and kept"
+    return {person.rater: person.flags for person in found}
 
 
 @pytest.fixture(scope="module")
@@ -131,6 +139,8 @@ def test_questions_beside_are_frozen_with_their_translations_and_said_beforehand
     text = preregistration(frozen)
     assert "* `motion`: Which moves better?\n* `looks`: Which looks better? Look. May be left out." in text
     assert "on the same trial, in one viewing" in text and "one viewing" not in preregistration(plain)
+    rule = "a further\n  question has p < 0.0001 over at least 20 decisive answers"
+    assert rule in text and rule not in preregistration(plain)
 
 
 def test_the_example_asks_four_questions_in_two_languages(tmp_path: Path) -> None:
@@ -147,10 +157,10 @@ def test_the_example_asks_four_questions_in_two_languages(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("text", "kind", "field", "named", "one"),
     [
-        ("also: {overall: {wording: W}}", ErrorKind.CONFLICT, "settings", "--question semantic", False),
-        ("also: {semantic: {wording: W}}", ErrorKind.CONFLICT, "settings", "listed twice: semantic", True),
+        ("also: {overall: {wording: W}}", ErrorKind.INVALID, "also", "--question semantic", False),
+        ("also: {semantic: {wording: W}}", ErrorKind.INVALID, "also", "listed twice: semantic", True),
         ("also: {Motion: {wording: W}}", ErrorKind.INVALID, "also.Motion.[key]", "", True),
-        ("after: [{key: one, ask: A, options: [only]}]", ErrorKind.CONFLICT, "settings", "one: a choice", True),
+        ("after: [{key: one, ask: A, options: [only]}]", ErrorKind.INVALID, "after.0", "one: a choice", True),
         (
             "questions: {semantic: {wording: W, answer: graded9}}",
             ErrorKind.INVALID,
@@ -221,9 +231,7 @@ def test_one_answer_throughout_is_seen_and_named() -> None:
         return dict(vote.beside)
 
     def flags(votes: Sequence[Vote]) -> dict[str, tuple[str, ...]]:
-        found = conducts(Ballots(protocol, key_of(3), tuple(votes), raters, ""))
-        assert not any(person.excluded for person in found), "flagged, and kept"
-        return {person.rater: person.flags for person in found}
+        return flags_of(protocol, votes, raters)
 
     votes = [vote.model_copy(update={"beside": beside(vote)}) for vote in log]
     each = {
@@ -235,6 +243,42 @@ def test_one_answer_throughout_is_seen_and_named() -> None:
     assert flags(votes)[attentive] == ()
     few = [vote for n, vote in enumerate(votes) if n < 14]
     assert {vote.rater for vote in few} == {always} and flags(few)[always] == (), "too few to say"
+
+
+def test_another_grade_is_another_answer() -> None:
+    """One side throughout, in several grades, is one side; no difference is not "both are bad"."""
+    keys = ("semantic", "motion", "looks")
+    graded = [Question(key=key, wording="?", answer="graded7", both_bad=True) for key in keys]
+    draft = several(questions=graded[:1], also=graded[1:])
+    protocol = draft.model_copy(update={"session": draft.session.model_copy(update={"trials": 20})})
+    log = opposed(protocol)
+    raters = tuple(Rater(rater=name, index=n) for n, name in enumerate(dict.fromkeys(vote.rater for vote in log)))
+    steps, same, bad, sides, copies, attentive = (rater.rater for rater in raters[:6])
+
+    def given(choice: int | str, grade: int) -> Given:
+        return Given.model_validate({"choice": choice, "grade": 0 if choice == "tie" else grade if choice else -grade})
+
+    def beside(vote: Vote, n: int) -> tuple[Given, Given]:
+        turn, grade = given(turned(vote).choice, 1), 1 + n % 3
+        answers = {
+            steps: (given(1, grade), turn),
+            same: (given(1, 2), turn),
+            bad: (Given(choice="tie", both_bad=True) if n % 2 else given("tie", 0), turn),
+            sides: (given(vote.choice, grade), given(vote.choice, 1 + grade % 3)),
+            copies: (given(vote.choice, grade), given(vote.choice, grade)),
+        }
+        return answers.get(vote.rater, (turn, turn))
+
+    votes = []
+    for n, vote in enumerate(log):
+        others = dict(zip(keys[1:], beside(vote, n), strict=True))
+        votes.append(vote.model_copy(update={"grade": given(vote.choice, 1 + n % 3).grade, "beside": others}))
+    found = flags_of(protocol, votes, raters)
+    each = Counter(vote.rater for vote in votes if vote.role in ("main", "repeat"))
+    assert found[steps] == (f"motion: 0 of {each[steps]} votes for the left",)
+    assert found[same] == (f"motion: the same answer in all {each[same]} trials",)
+    assert found[copies] == (f"one answer to all questions of a trial, in all {each[copies]} trials",)
+    assert found[bad] == found[sides] == found[attentive] == ()
 
 
 def test_an_export_has_a_row_for_each_answer(ballots: Ballots, tmp_path: Path) -> None:
@@ -401,6 +445,9 @@ def test_grades_and_both_bad_are_for_pairs_with_ties(tmp_path: Path) -> None:
     many["questions"][0]["both_bad"] = True
     with pytest.raises(ValueError, match="semantic: grades and both_bad are for pairs"):
         Protocol.model_validate(many)
+    words = StudyFile.model_validate({"questions": {"semantic": {"wording": "W", "both_bad": True}}})
+    with refuses(DataError, ErrorKind.INVALID, "questions.semantic", "study.yaml", "for pairs"):
+        worded(make_protocol(kind="best_of_n", ties=False), words, "study.yaml")
 
 
 def test_mean_grades_and_both_bad_are_described_beside_the_same_ranks(ballots: Ballots, tmp_path: Path) -> None:

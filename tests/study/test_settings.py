@@ -102,7 +102,7 @@ def test_nobodys_words_are_overwritten(folder: StudyFolder, tmp_path: Path) -> N
         ("questions: {motion: {wording: Hm}}", ErrorKind.UNKNOWN, "questions.motion", "--question motion"),
         ("languages: [en, de]\ntitle: {en: Which}", ErrorKind.MISSING, "title", "in de"),
         ("languages: [en, fr]", ErrorKind.MISSING, "texts.fr", "about"),
-        ("before: [{key: age, ask: Age, kind: choice}]", ErrorKind.CONFLICT, "settings", "age: a choice"),
+        ("before: [{key: age, ask: Age, kind: choice}]", ErrorKind.INVALID, "before.0", "age: a choice"),
         ("window: wide", ErrorKind.INVALID, "window", ""),
     ],
 )

@@ -62,7 +62,10 @@ def serve(
     raters: Annotated[
         int | None,
         typer.Option(
-            "--raters", min=0, help="Links to make and print. [default: the planned raters, once]", show_default=False
+            "--raters",
+            min=0,
+            help="Links to make and print. [default: the planned raters, once; none where a platform recruits]",
+            show_default=False,
         ),
     ] = None,
     host: Annotated[str, typer.Option("--host", help="Address to listen on; others than this need --base-url.")] = (

@@ -12,6 +12,8 @@ _BESIDE = """
 All are answered on the same trial, in one viewing, and confirmed together. Checks and exclusions look at the first
 alone; each is analysed by itself.
 """
+_FURTHER = """; so one-sided a choice on a further
+  question has p < {side_p:g} over at least {side_trials} decisive answers"""
 
 
 def preregistration(protocol: Protocol) -> str:
@@ -44,6 +46,9 @@ def preregistration(protocol: Protocol) -> str:
         needed=needed,
         first=first,
         **protocol.exclusions.model_dump(exclude={"version"}),
+        further=_FURTHER.format(side_p=protocol.exclusions.side_p, side_trials=protocol.exclusions.side_trials)
+        if protocol.also and pair
+        else "",
         window=window,
         model="Davidson's model (Bradley-Terry with ties) with a side effect"
         if pair

@@ -38,6 +38,15 @@ MOST_TAGS = 9
 _STEPS: dict[AnswerKind, int] = {"choice": 0, "graded5": 2, "graded7": 3}
 
 
+class UnfitEntry(ValueError):
+    """Parts of a protocol that do not go together; pydantic keeps it with what it raises."""
+
+    def __init__(self, message: str, entry: str) -> None:
+        """Say what is wrong, and which entry of ``study.yaml`` can be changed for it."""
+        super().__init__(message)
+        self.entry = entry
+
+
 class Frozen(BaseModel):
     """Base of the protocol's parts."""
 
@@ -280,31 +289,35 @@ class Protocol(Frozen):
     def _answers_fit(self) -> Self:
         if self.also and len(self.questions) > 1:
             passes = ", ".join(question.key for question in self.questions)
-            raise ValueError(
+            raise UnfitEntry(
                 f"`also` asks several questions in one viewing, which needs a study of one pass, not of {passes}: plan "
                 f"the study again with --question {self.questions[0].key} alone (nothing is encoded again, this file "
-                f"stays), and list under `also` what else to ask"
+                f"stays), and list under `also` what else to ask",
+                "also",
             )
         if not all(question.required for question in self.questions):
             raise ValueError("only a question beside the pass's own may be left out")
         for question in self.asked:
             if (question.steps or question.both_bad) and (self.kind != "pair" or not self.ties):
-                raise ValueError(f"{question.key}: grades and both_bad are for pairs in which a tie is an answer")
+                raise UnfitEntry(
+                    f"{question.key}: grades and both_bad are for pairs in which a tie is an answer",
+                    f"{'also' if question in self.also else 'questions'}.{question.key}",
+                )
         return self
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        for what, names in {
-            "method": self.methods,
-            "case": [case.id for case in self.cases],
-            "question": [question.key for question in self.asked],
-            "check": [check.id for check in self.checks],
-            "language": self.languages,
-            "question before": [question.key for question in self.before],
-            "question after": [question.key for question in self.after],
-        }.items():
+        for entry, what, names in (
+            ("methods", "method", self.methods),
+            ("cases", "case", [case.id for case in self.cases]),
+            ("also", "question", [question.key for question in self.asked]),
+            ("checks", "check", [check.id for check in self.checks]),
+            ("languages", "language", self.languages),
+            ("before", "question before", [question.key for question in self.before]),
+            ("after", "question after", [question.key for question in self.after]),
+        ):
             if twice := [name for name in names if list(names).count(name) > 1]:
-                raise ValueError(f"a {what} is listed twice: {twice[0]}")
+                raise UnfitEntry(f"a {what} is listed twice: {twice[0]}", entry)
         for case in self.cases:
             if strangers := set(case.candidates) - set(self.methods):
                 raise ValueError(f"case {case.id} has a candidate of an unknown method {min(strangers)}")

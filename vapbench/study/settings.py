@@ -15,6 +15,7 @@ from pydantic import Field, StringConstraints, ValidationError
 
 from vapbench.errors import DataError, ErrorKind
 from vapbench.files.atomic import write_text
+from vapbench.files.faults import field_of
 from vapbench.files.parsing import read_yaml
 from vapbench.study.folder import StudyFolder
 from vapbench.study.protocol import (
@@ -28,8 +29,8 @@ from vapbench.study.protocol import (
     Protocol,
     Question,
     SmallWindow,
-    Survey,
     SurveyKind,
+    UnfitEntry,
 )
 from vapbench.study.server.recruitment import BY_LINK, Recruitment
 from vapbench.study.texts import SHIPPED, shipped
@@ -177,9 +178,10 @@ def worded(protocol: Protocol, file: StudyFile, where: str) -> Protocol:
     try:
         return _worded(protocol, file, where)
     except ValidationError as error:
-        raise DataError(
-            f"{where}: {error.errors()[0]['msg'].removeprefix('Value error, ')}.", ErrorKind.CONFLICT, "settings"
-        ) from error
+        first = error.errors()[0]
+        raised = first.get("ctx", {}).get("error")
+        entry = raised.entry if isinstance(raised, UnfitEntry) else field_of(first)
+        raise DataError(f"{where}: {first['msg'].removeprefix('Value error, ')}.", ErrorKind.INVALID, entry) from error
 
 
 def _worded(protocol: Protocol, file: StudyFile, where: str) -> Protocol:
@@ -267,15 +269,13 @@ def _answered(key: str, own: QuestionText | None, put: Any) -> dict[str, Any]:
     }
 
 
-def _survey(when: str, asked: tuple[SurveyText, ...], put: Any) -> tuple[Survey, ...]:
+def _survey(when: str, asked: tuple[SurveyText, ...], put: Any) -> tuple[dict[str, Any], ...]:
     return tuple(
-        Survey(
-            key=question.key,
-            ask=put(f"{when}.{question.key}.ask", question.ask),
-            kind=question.kind,
-            options=tuple(put(f"{when}.{question.key}.{n}", option) for n, option in enumerate(question.options)),
-            required=question.required,
-        )
+        question.model_dump()
+        | {
+            "ask": put(f"{when}.{question.key}.ask", question.ask),
+            "options": [put(f"{when}.{question.key}.{n}", option) for n, option in enumerate(question.options)],
+        }
         for question in asked
     )
 
@@ -309,5 +309,7 @@ def _in_language(language: str, key: str, text: Text | None, as_planned: str, wh
     if language == "en":
         return as_planned
     if key not in shipped(language):
-        raise DataError(f"{where}: {key} has no text in {language}; shipped are {', '.join(SHIPPED)}.")
+        raise DataError(
+            f"{where}: {key} has no text in {language}; shipped are {', '.join(SHIPPED)}.", ErrorKind.MISSING, key
+        )
     return shipped(language)[key]

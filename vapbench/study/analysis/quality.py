@@ -112,9 +112,14 @@ def _conduct(
 
 
 def _alike(votes: Sequence[Vote]) -> tuple[int, int]:
-    given = [[answer.choice for answer in each_answer((vote,))] for vote in votes if vote.role in ("main", "repeat")]
-    several = [choices for choices in given if len(choices) > 1]
-    return sum(len(set(choices)) == 1 for choices in several), len(several)
+    given = [[_said(answer) for answer in each_answer((vote,))] for vote in votes if vote.role in ("main", "repeat")]
+    several = [answers for answers in given if len(answers) > 1]
+    return sum(len(set(answers)) == 1 for answers in several), len(several)
+
+
+def _said(vote: Vote) -> tuple[int | str, int, bool]:
+    """All that was said of a question: another grade for the same side is another answer, and so is "both are bad"."""
+    return vote.choice, vote.grade or 0, vote.both_bad
 
 
 def _straight_lines(protocol: Protocol, votes: Sequence[Vote], alike: tuple[int, int]) -> Iterator[str]:
@@ -124,7 +129,7 @@ def _straight_lines(protocol: Protocol, votes: Sequence[Vote], alike: tuple[int,
     for question in protocol.asked:
         own = [vote for vote in answers if vote.question == question.key]
         (left, decisive), side_p = sides(protocol, own)
-        if len({vote.choice for vote in own}) == 1 and fair_coin_p(len(own), len(own)) < rules.side_p:
+        if len(set(map(_said, own))) == 1 and fair_coin_p(len(own), len(own)) < rules.side_p:
             yield f"{question.key}: the same answer in all {counted(len(own), 'trial')}"
         elif question in protocol.also and decisive >= rules.side_trials and side_p < rules.side_p:
             yield f"{question.key}: {left} of {counted(decisive, 'vote')} for the left"

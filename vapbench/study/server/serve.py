@@ -52,7 +52,8 @@ def serve(
         host: address to listen on; one that other machines reach needs ``base_url``.
         port: 0 for any free one.
         base_url: what raters type, if that is not this machine's own address: ``https://study.example.org``.
-        new_raters: links to make; None makes as many as were planned for a study that has none yet.
+        new_raters: links to make; None makes as many as were planned for a study that has none yet, and none where a
+            platform recruits.
         recruitment: where raters come from, and where they go back to.
 
     Raises:
