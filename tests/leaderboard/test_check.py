@@ -18,7 +18,9 @@ from vapbench.cli import app
 from vapbench.errors import DataError, ErrorKind, UsageError
 from vapbench.leaderboard.check import check_submission, check_submissions
 from vapbench.leaderboard.pack import pack
+from vapbench.leaderboard.roster import Rosters
 from vapbench.leaderboard.site import build
+from vapbench.leaderboard.submission import read_submission
 from vapbench.report.tables.summary import summarise
 from vapbench.results.run import RunFolder
 from vapbench.validation.declarations import check_target
@@ -190,6 +192,25 @@ def test_a_refused_submission_is_left_out_and_moves_no_number(board: Board, subm
     (submission / "run<b>.py").unlink()
     assert build(board.results, board.home, board.site).left_out == ()
     assert "Not shown, because" not in board.page("index.html")
+
+
+def test_what_is_no_submission_says_its_kind_and_field(submission: Path, tmp_path: Path) -> None:
+    with refuses(UsageError, ErrorKind.MISSING, "folder", "leaderboard pack"):
+        check_submissions(tmp_path / "nowhere")
+    manifest = submission / "submission.json"
+    edit(manifest, lambda m: m.pop("title"))
+    with refuses(DataError, ErrorKind.INVALID, "title", "title: field required"):
+        read_submission(submission)
+    manifest.write_text("{")
+    with refuses(DataError, ErrorKind.DAMAGED, "submission.json", manifest):
+        read_submission(submission)
+    manifest.unlink()
+    with refuses(DataError, ErrorKind.MISSING, "submission.json", manifest):
+        read_submission(submission)
+    with refuses(DataError, ErrorKind.UNKNOWN, "suite", "minni", "vapbench list suites"):
+        Rosters().of("minni")
+    with refuses(DataError, ErrorKind.MISSING, "data", "vap-data", "--data"):
+        Rosters().of("vap-data")
 
 
 def test_the_command_warns_and_fails_only_where_it_is_told_to(board: Board, submission: Path) -> None:

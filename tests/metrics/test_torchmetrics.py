@@ -151,12 +151,12 @@ def test_what_is_not_supported_is_refused_at_once(text: str, kind: ErrorKind, fi
 
 def test_options_the_class_refuses() -> None:
     metric, _ = resolve("torchmetrics:image.TotalVariation:reduction=median")
-    with refuses(UsageError, ErrorKind.INVALID):
+    with refuses(UsageError, ErrorKind.INVALID, "options", "TotalVariation", "median"):
         metric.setup(CPU)
 
 
 def test_options_that_do_not_give_a_number(case: Case) -> None:
-    with refuses(UsageError, ErrorKind.INVALID):
+    with refuses(UsageError, ErrorKind.INVALID, "options", "return_full_image"):
         _score("torchmetrics:image.StructuralSimilarityIndexMeasure:return_full_image=true", moving_clip(), case)
 
 

@@ -134,23 +134,30 @@ def test_categories_as_columns_are_what_their_own_tables_say(folders: list[RunFo
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "kind", "field", "said"),
     [
-        ("labls: {}", "labls: there is no such field. Fields: runs, suite"),
-        ("decimals: 9", "decimals: input should be less than or equal to 6"),
-        ("columns: [{metric: a, titel: b}]", "columns.0.titel"),
-        ("width: wide", "width: input should be a valid number"),
-        ("decimals: 9\nwidth: wide", "decimals: input should be less than or equal to 6; width: input should be"),
-        ("- a", "no table of fields"),
-        ("a: [", "is no YAML"),
+        ("labls: {}", ErrorKind.UNKNOWN, "labls", "labls: there is no such field. Fields: runs, suite"),
+        ("decimals: 9", ErrorKind.INVALID, "decimals", "decimals: input should be less than or equal to 6"),
+        ("columns: [{metric: a, titel: b}]", ErrorKind.UNKNOWN, "columns.0.titel", "columns.0.titel"),
+        ("width: wide", ErrorKind.INVALID, "width", "width: input should be a valid number"),
+        (
+            "decimals: 9\nwidth: wide",
+            ErrorKind.INVALID,
+            "decimals",
+            "decimals: input should be less than or equal to 6; width: input should be",
+        ),
+        ("- a", ErrorKind.INVALID, "table.yaml", "no table of fields"),
+        ("a: [", ErrorKind.DAMAGED, "table.yaml", "is no YAML"),
     ],
 )
-def test_a_wrong_file_is_one_sentence(tmp_path: Path, text: str, said: str) -> None:
+def test_a_wrong_file_is_one_sentence(tmp_path: Path, text: str, kind: ErrorKind, field: str, said: str) -> None:
     path = tmp_path / "table.yaml"
     path.write_text(text)
-    with pytest.raises(DataError) as refused:
+    with refuses(DataError, kind, field, said, path) as refused:
         read_layout(path)
-    assert said in str(refused.value) and str(path) in str(refused.value) and "\n" not in str(refused.value)
+    assert "\n" not in str(refused.value)
+    with refuses(DataError, ErrorKind.MISSING, "none.yaml"):
+        read_layout(tmp_path / "none.yaml")
 
 
 @pytest.mark.parametrize(

@@ -356,6 +356,9 @@ def test_what_cannot_be_asked_is_refused_in_a_sentence(endpoint: Endpoint, tmp_p
     log.write_text(text.replace('"choice":0', '"choice":1', 1))
     with refuses(DataError, ErrorKind.DAMAGED, log.name, "checksum"):
         load_models(study, study.protocol())
+    log.write_text("".join(text.splitlines(keepends=True)[1:]))
+    with refuses(DataError, ErrorKind.MISSING, log.name, "no head"):
+        load_models(study, study.protocol())
     log.write_text(text)
     other = study.protocol().model_copy(update={"seed": 8})
     with refuses(IdentityError, ErrorKind.CONFLICT, "protocol"):

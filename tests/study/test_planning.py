@@ -289,6 +289,15 @@ def test_a_table_of_files_is_a_source_too(results: Path, tmp_path: Path) -> None
     table.write_text("\n".join([rows[0], rows[1].replace("style", "stile")]))
     with refuses(DataError, ErrorKind.UNKNOWN, "category", "'stile'", "concept, style, motion, camera"):
         from_table(table)
+    table.write_text("\n".join([rows[0], rows[1], rows[1]]))
+    with refuses(DataError, ErrorKind.CONFLICT, "case", "videos.csv:3", "one"):
+        from_table(table)
+    for name, field in (("../one,x", "case"), ("one,x/y", "condition")):
+        table.write_text("\n".join([rows[0], rows[1].replace("one,x", name)]))
+        with refuses(DataError, ErrorKind.INVALID, field, "videos.csv:2"):
+            from_table(table)
+    with refuses(DataError, ErrorKind.MISSING, "none.csv", "case,condition,reference"):
+        from_table(tmp_path / "none.csv")
     table.write_text("case,condition\na,b")
     with refuses(DataError, ErrorKind.MISSING, "columns", "column reference"):
         from_table(table)

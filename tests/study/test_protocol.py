@@ -10,9 +10,9 @@ from pydantic import ValidationError
 
 from tests.refusals import refuses
 from tests.study.conftest import code, key_of, make_protocol
-from vapbench.errors import DataError, ErrorKind, IdentityError
+from vapbench.errors import DataError, ErrorKind, IdentityError, UsageError
 from vapbench.files.atomic import file_sha256
-from vapbench.study.folder import StudyFolder
+from vapbench.study.folder import StudyFolder, find_study
 from vapbench.study.protocol import Check, MediaFacts
 from vapbench.study.votes import GENESIS, Vote, check_chain
 
@@ -59,10 +59,27 @@ def test_changed_media_and_keys_are_refused(folder: StudyFolder) -> None:
     folder.key_path.write_text(json.dumps(key))
     with refuses(IdentityError, ErrorKind.CONFLICT, "key.json"):
         folder.key(protocol)
-    next((folder.path / "media").iterdir()).write_bytes(b"other")
-    with refuses(DataError, ErrorKind.MISSING, "media"):
+    changed = next((folder.path / "media").iterdir())
+    changed.write_bytes(b"other")
+    with refuses(DataError, ErrorKind.CONFLICT, "media", changed.name, "was changed"):
+        folder.open()
+    changed.unlink()
+    with refuses(DataError, ErrorKind.MISSING, "media", changed.name, "is missing"):
         folder.open()
     assert not folder.opening_path.exists()
+
+
+def test_a_study_is_found_by_its_name_or_as_the_only_one(tmp_path: Path) -> None:
+    with refuses(UsageError, ErrorKind.MISSING, "study", "vapbench study plan"):
+        find_study(None, tmp_path)
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "protocol.json").write_text("{}")
+        assert find_study(Path(name), tmp_path).path == tmp_path / name
+    with refuses(UsageError, ErrorKind.MISSING, "study", "one, two"):
+        find_study(None, tmp_path)
+    with refuses(UsageError, ErrorKind.UNKNOWN, "study", "Did you mean two?"):
+        find_study(Path("tow"), tmp_path)
 
 
 def test_a_damaged_protocol_is_named_in_one_sentence(folder: StudyFolder) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vapbench.core.case import check_name
-from vapbench.errors import DataError, UsageError
+from vapbench.errors import DataError, ErrorKind, UsageError
 from vapbench.files.atomic import canonical_json, check_inside, file_sha256
 from vapbench.files.parsing import parse_json, read_text
 from vapbench.files.text import counted
@@ -56,7 +56,11 @@ def check_submissions(folder: Path, rosters: Rosters | None = None) -> dict[Path
         UsageError: there is no such folder.
     """
     if not folder.is_dir():
-        raise UsageError(f"{folder}: no such folder; make a submission: vapbench leaderboard pack --help")
+        raise UsageError(
+            f"{folder}: no such folder; make a submission: vapbench leaderboard pack --help",
+            ErrorKind.MISSING,
+            "folder",
+        )
     known = rosters or Rosters()
     single = os.path.lexists(folder / MANIFEST) or (folder / "manifest.json").exists()
     folders = [folder] if single else [path for path in sorted(folder.iterdir()) if not path.name.startswith(".")]
@@ -332,9 +336,12 @@ def _load(path: Path) -> Any:
     try:
         return parse_json(read_text(path), unique=True)
     except OSError as error:
-        raise DataError(f"{path.name}: {error.strerror or error}; a submission is a whole run folder") from error
+        kind = ErrorKind.MISSING if isinstance(error, FileNotFoundError) else ErrorKind.INVALID
+        raise DataError(
+            f"{path.name}: {error.strerror or error}; a submission is a whole run folder", kind, path.name
+        ) from error
     except ValueError as error:
-        raise DataError(f"{path.name} is not valid JSON ({error})") from error
+        raise DataError(f"{path.name} is not valid JSON ({error})", ErrorKind.DAMAGED, path.name) from error
 
 
 def _rows(path: Path, found: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:

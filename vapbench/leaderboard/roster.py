@@ -13,7 +13,7 @@ from pathlib import Path
 
 from vapbench.checkpoints.catalogue import absent_of
 from vapbench.core.case import Case
-from vapbench.errors import DataError
+from vapbench.errors import DataError, ErrorKind
 from vapbench.files.atomic import canonical_json, digest
 from vapbench.report.read.run_summary import ColumnKey
 from vapbench.results.keys import needed_sha256
@@ -131,12 +131,20 @@ class Rosters:
     def _read(self, name: str) -> Roster:
         suite = load_suites().get(name)
         if suite is None or suite.data == "videos":
-            raise DataError(f"the board has no suite {name!r:.80}; it has those of: vapbench list suites")
+            raise DataError(
+                f"the board has no suite {name!r:.80}; it has those of: vapbench list suites",
+                ErrorKind.UNKNOWN,
+                "suite",
+            )
         ours = [run for run in runs_below(self.results) if run.path.parent.name == name]
         media = suite.cases(self._data if suite.data == "required" else None) if self._readable(suite) else []
         cases = {case.id: _planned(case, suite.seeds) for case in media} or dict(_cases_of(ours))
         if not cases:
-            raise DataError(f"the cases of {name} are not known here: name the suite's data with --data DIR")
+            raise DataError(
+                f"the cases of {name} are not known here: name the suite's data with --data DIR",
+                ErrorKind.MISSING,
+                "data",
+            )
         known = {column.key: column for column in _columns_of(ours)}
         for column in map(_column, columns(suite.metrics)):
             # What is not on this machine, our own rows may know.

@@ -9,9 +9,9 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from vapbench.core.case import Name
-from vapbench.errors import DataError
+from vapbench.errors import DataError, ErrorKind
 from vapbench.files.atomic import digest, file_sha256
-from vapbench.files.faults import faults
+from vapbench.files.faults import faults, field_of
 from vapbench.files.parsing import parse_json, read_text
 from vapbench.leaderboard.texts import unfit_line, unfit_note
 from vapbench.results.manifest import LARGEST_SEED
@@ -100,11 +100,18 @@ def read_submission(folder: Path) -> Submission:
         parse_json(text, unique=True)
         return Submission.model_validate_json(text)
     except OSError as error:
-        raise DataError(f"{path}: {error.strerror or error}; write it: vapbench leaderboard pack --help") from error
+        kind = ErrorKind.MISSING if isinstance(error, FileNotFoundError) else ErrorKind.INVALID
+        raise DataError(
+            f"{path}: {error.strerror or error}; write it: vapbench leaderboard pack --help", kind, MANIFEST
+        ) from error
     except ValidationError as error:
-        raise DataError(f"{path}: {faults(error):.800}; the format: docs/guides/leaderboard.md") from error
+        raise DataError(
+            f"{path}: {faults(error):.800}; the format: docs/guides/leaderboard.md",
+            ErrorKind.INVALID,
+            field_of(error.errors()[0]),
+        ) from error
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}: not valid UTF-8 JSON ({error}); fix it.") from error
+        raise DataError(f"{path}: not valid UTF-8 JSON ({error}); fix it.", ErrorKind.DAMAGED, MANIFEST) from error
 
 
 def submission_digest(folder: Path) -> str:

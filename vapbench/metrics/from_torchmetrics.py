@@ -114,7 +114,7 @@ class TorchImageMetric(Metric):
                 "weights",
             ) from error
         except (ImportError, TypeError, ValueError) as error:
-            raise UsageError(f"{self.name} refuses {self._options}: {error}", ErrorKind.INVALID) from error
+            raise UsageError(f"{self.name} refuses {self._options}: {error}", ErrorKind.INVALID, "options") from error
 
     def score(self, clip: ClipView, case: Case) -> Score:
         """Score one clip.
@@ -142,6 +142,7 @@ class TorchImageMetric(Metric):
             raise UsageError(
                 f"{self.name} with {self._options} does not give one number; leave those options out.",
                 ErrorKind.INVALID,
+                "options",
             )
         number = float(value)
         if not math.isfinite(number):

@@ -67,7 +67,7 @@ class StudyFolder:
             DataError: the protocol lists no such id.
         """
         if media not in protocol.media:
-            raise DataError(f"{self.path}: no media {media!r} in the protocol.")
+            raise DataError(f"{self.path}: no media {media!r} in the protocol.", ErrorKind.UNKNOWN, "media")
         return self.path / "media" / f"{media}{protocol.media[media].suffix}"
 
     def save(self, protocol: Protocol, key: Key) -> None:
@@ -84,7 +84,11 @@ class StudyFolder:
                 "protocol",
             )
         if key.sha256 != protocol.key_sha256:
-            raise DataError(f"{self.path}: the key is not the one the protocol records; plan the study again.")
+            raise DataError(
+                f"{self.path}: the key is not the one the protocol records; plan the study again.",
+                ErrorKind.CONFLICT,
+                "key.json",
+            )
         write_json(self.key_path, key.model_dump(mode="json"))
         write_json(self.protocol_path, protocol.model_dump(mode="json"))
 
@@ -131,10 +135,12 @@ class StudyFolder:
         protocol = self.protocol()
         for media, facts in protocol.media.items():
             path = self.media_path(protocol, media)
-            if not path.is_file() or file_sha256(path) != facts.sha256:
+            if not path.is_file():
+                raise DataError(f"{path} is missing; restore it, or plan the study again.", ErrorKind.MISSING, "media")
+            if file_sha256(path) != facts.sha256:
                 raise DataError(
-                    f"{path} is missing or was changed since the study was planned; plan it again.",
-                    ErrorKind.MISSING,
+                    f"{path} was changed since the study was planned; restore it, or plan the study again.",
+                    ErrorKind.CONFLICT,
                     "media",
                 )
         refuse_leaks(protocol)
@@ -155,12 +161,16 @@ def find_study(path: Path | None, studies: Path = STUDIES) -> StudyFolder:
         if len(known) == 1:
             return StudyFolder(studies / known[0])
         if not known:
-            raise UsageError(f"{studies}/ holds no study; make one first: vapbench study plan --help")
-        raise UsageError(f"{studies}/ holds several studies; name one of them: {', '.join(known)}")
+            raise UsageError(
+                f"{studies}/ holds no study; make one first: vapbench study plan --help", ErrorKind.MISSING, "study"
+            )
+        raise UsageError(
+            f"{studies}/ holds several studies; name one of them: {', '.join(known)}", ErrorKind.MISSING, "study"
+        )
     for folder in (StudyFolder(path), StudyFolder(studies / path)):
         if folder.protocol_path.is_file():
             return folder
-    raise UsageError(f"{path} is no study.{did_you_mean(path.name, known)}")
+    raise UsageError(f"{path} is no study.{did_you_mean(path.name, known)}", ErrorKind.UNKNOWN, "study")
 
 
 class Opening(Frozen):

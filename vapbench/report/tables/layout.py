@@ -12,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from vapbench.errors import DataError, ErrorKind, UsageError
 from vapbench.files.atomic import canonical_json
-from vapbench.files.faults import faults
+from vapbench.files.faults import faults, field_of
 from vapbench.files.parsing import read_yaml
 from vapbench.report.read.columns import Column, Row, labels_by_name
 from vapbench.report.read.run_summary import ColumnKey, chosen
@@ -156,17 +156,7 @@ def read_layout(path: Path | None, **changes: Any) -> Layout:
     Raises:
         DataError: the file is absent, or a field is unknown or has a value that it cannot have.
     """
-    import yaml
-
-    values: Any = {}
-    try:
-        values = (read_yaml(path) or {}) if path else {}
-    except OSError as error:
-        raise DataError(f"{path}: {error.strerror or error}") from error
-    except (yaml.YAMLError, ValueError) as error:
-        raise DataError(f"{path} is no YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(values, dict):
-        raise DataError(f"{path} is no table of fields; see: vapbench table --help")
+    values = _fields_in(path) if path else {}
     given = {name: value for name, value in changes.items() if value is not None}
     if isinstance(values.get("labels"), dict) and "labels" in given:
         given["labels"] = {**values["labels"], **given["labels"]}
@@ -176,6 +166,23 @@ def read_layout(path: Path | None, **changes: Any) -> Layout:
     try:
         return Layout.model_validate({**values, **given})
     except ValidationError as error:
-        unknown = any(item["type"] == "extra_forbidden" for item in error.errors())
+        first, *_ = items = error.errors()
+        unknown = any(item["type"] == "extra_forbidden" for item in items)
+        kind = ErrorKind.UNKNOWN if first["type"] == "extra_forbidden" else ErrorKind.INVALID
         known = f" Fields: {', '.join(Layout.model_fields)}." if unknown else ""
-        raise DataError(f"{path or 'Options'}: {faults(error)}.{known}") from error
+        raise DataError(f"{path or 'Options'}: {faults(error)}.{known}", kind, field_of(first)) from error
+
+
+def _fields_in(path: Path) -> dict[str, Any]:
+    import yaml
+
+    try:
+        values = read_yaml(path) or {}
+    except OSError as error:
+        kind = ErrorKind.MISSING if isinstance(error, FileNotFoundError) else ErrorKind.INVALID
+        raise DataError(f"{path}: {error.strerror or error}", kind, path.name) from error
+    except (yaml.YAMLError, ValueError) as error:
+        raise DataError(f"{path} is no YAML: {' '.join(str(error).split())}", ErrorKind.DAMAGED, path.name) from error
+    if not isinstance(values, dict):
+        raise DataError(f"{path} is no table of fields; see: vapbench table --help", ErrorKind.INVALID, path.name)
+    return values

@@ -78,7 +78,11 @@ def from_runs(results: Path, suite: str, methods: Sequence[str], task: str | Non
     runs = [read_summary(RunFolder(_run_path(results, suite, name))) for name in methods]
     names = _names(runs)
     if strangers := {run.suite for run in runs} - {suite}:
-        raise UsageError(f"A study compares methods on one suite: {min(strangers)} is not {suite}; add --suite.")
+        raise UsageError(
+            f"A study compares methods on one suite: {min(strangers)} is not {suite}; add --suite.",
+            ErrorKind.CONFLICT,
+            "suite",
+        )
     planned = dict.fromkeys(case for run in runs for case in run.cases(task))
     videos: dict[str, dict[str, Path]] = {name: {} for name in names}
     left_out: dict[str, str] = {}
@@ -114,14 +118,18 @@ def from_table(table: Path) -> Sources:
     try:
         header, rows = read_csv(table, CASE_COLUMNS)
     except FileNotFoundError:
-        raise DataError(f"{table}: no such file; write one with the columns case,condition,reference,….") from None
+        raise DataError(
+            f"{table}: no such file; write one with the columns case,condition,reference,….",
+            ErrorKind.MISSING,
+            table.name,
+        ) from None
     if missing := {"case", "condition", "reference"} - set(header):
         raise DataError(
             f"{table}: has no column {min(missing)}; it needs case, condition, reference and the methods.",
             ErrorKind.MISSING,
             "columns",
         )
-    names = [_name(name, f"{table}:1") for name in header if name not in CASE_COLUMNS]
+    names = [_name(name, f"{table}:1", "columns") for name in header if name not in CASE_COLUMNS]
     videos: dict[str, dict[str, Path]] = {name: {} for name in names}
     cases: dict[str, SourceCase] = {}
     left_out: dict[str, str] = {}
@@ -129,7 +137,7 @@ def from_table(table: Path) -> Sources:
         where = f"{table}:{line}"
         case = _table_case(table.parent, row, where)
         if case.id in cases or case.id in left_out:
-            raise DataError(f"{where}: {case.id} is listed twice; remove one row.")
+            raise DataError(f"{where}: {case.id} is listed twice; remove one row.", ErrorKind.CONFLICT, "case")
         lacking = [name for name in names if not (row[name] or "").strip()]
         if lacking:
             left_out[case.id] = f"no video of {', '.join(lacking[:_NAMED])}{', …' * (len(lacking) > _NAMED)}"
@@ -171,7 +179,11 @@ def _run_path(results: Path, suite: str, name: str) -> Path:
     if len(alike) == 1:
         return alike[0]
     if alike:
-        raise UsageError(f"{name} has several runs in {folder}: say which: {', '.join(path.name for path in alike)}.")
+        raise UsageError(
+            f"{name} has several runs in {folder}: say which: {', '.join(path.name for path in alike)}.",
+            ErrorKind.CONFLICT,
+            "method",
+        )
     known = [path.parent.name for path in folder.glob("*/manifest.json")]
     raise UsageError(
         f"No run of {name!r} in {folder}.{did_you_mean(name, known)} "
@@ -250,8 +262,8 @@ def _table_case(folder: Path, row: Mapping[str, str | None], where: str) -> Sour
             "category",
         )
     return SourceCase(
-        _name(row["case"], where),
-        _name(row["condition"], where),
+        _name(row["case"], where, "case"),
+        _name(row["condition"], where, "condition"),
         reference=_file(folder, row["reference"], where),
         category=_category(category),
         prompt=(row.get("prompt") or "").strip(),
@@ -260,11 +272,11 @@ def _table_case(folder: Path, row: Mapping[str, str | None], where: str) -> Sour
     )
 
 
-def _name(text: str | None, where: str) -> str:
+def _name(text: str | None, where: str, field: str) -> str:
     try:
         return check_name((text or "").strip())
     except ValueError as error:
-        raise DataError(f"{where}: {error}.") from error
+        raise DataError(f"{where}: {error}.", ErrorKind.INVALID, field) from error
 
 
 def _file(folder: Path, text: str | None, where: str) -> Path:

@@ -128,7 +128,11 @@ class ModelLog:
         self.path = folder.path / JUDGES / f"{slug}.jsonl"
         known = _read(self.path) if self.path.is_file() else None
         if known is not None and _same(known.head) != _same(head):
-            raise IdentityError(f"{self.path} holds votes of another model or for another protocol; move it away.")
+            raise IdentityError(
+                f"{self.path} holds votes of another model or for another protocol; move it away.",
+                ErrorKind.CONFLICT,
+                self.path.name,
+            )
         self._journal = Journal(self.path)
         if known is None or known.head.passes != head.passes:
             self._append(head)
@@ -179,7 +183,11 @@ def _checked(path: Path, protocol: Protocol) -> ModelBallots:
     for name, vote in log.votes.items():
         trial = trials.get(name)
         if trial is None or _shown(trial) != (vote.role, vote.cell, vote.case, vote.question, vote.order):
-            raise DataError(f"{path}: the vote on trial {name} is not on what that trial shows; restore the file.")
+            raise DataError(
+                f"{path}: the vote on trial {name} is not on what that trial shows; restore the file.",
+                ErrorKind.CONFLICT,
+                "trial",
+            )
     votes = tuple(log.votes[name] for name in trials if name in log.votes)
     return ModelBallots(log.head, votes, len(trials), log.failures)
 
@@ -215,7 +223,7 @@ def _read(path: Path) -> _Log:
             votes[vote.trial] = vote
             failures.pop(vote.trial, None)
     if head is None:
-        raise DataError(f"{path}: no head says whose votes these are; remove the file.")
+        raise DataError(f"{path}: no head says whose votes these are; remove the file.", ErrorKind.MISSING, path.name)
     return _Log(head, votes, failures)
 
 
@@ -225,4 +233,6 @@ def _parse(model: type[Model], values: dict[str, Any], where: str) -> Model:
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"])) or "the line"
-        raise DataError(f"{where}: {field}: {first['msg']}; restore the file, or remove the line.") from error
+        raise DataError(
+            f"{where}: {field}: {first['msg']}; restore the file, or remove the line.", ErrorKind.INVALID, field
+        ) from error
