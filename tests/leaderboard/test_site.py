@@ -187,6 +187,9 @@ def test_the_changelog_is_only_appended_to(board: Board) -> None:
     log.write_text(log.read_text().replace("OutOf", "").replace('"added"', '"rescored"', 1))
     with refuses(DataError, ErrorKind.DAMAGED, "changelog.jsonl"):
         board.build()
+    log.write_text(f"{first}[]\n")
+    with refuses(DataError, ErrorKind.DAMAGED, "changelog.jsonl", "no line of a changelog"):
+        read_changelog(log)
 
 
 def test_a_folder_of_something_else_is_not_replaced(board: Board) -> None:

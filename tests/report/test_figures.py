@@ -249,6 +249,9 @@ def test_votes_are_read_as_a_study_exports_them(tmp_path: Path) -> None:
     path.write_text("model_a,model_b\n1,2\n")
     with refuses(DataError, ErrorKind.INVALID, "votes", "vapbench study export"):
         read_votes(path)
+    path.unlink()
+    with refuses(DataError, ErrorKind.MISSING, "votes", path, "vapbench study export"):
+        read_votes(path)
 
 
 def test_vbench_gets_its_own_columns_only_and_only_whole(runs: Runs, metric_data: Callable[..., None]) -> None:

@@ -340,6 +340,8 @@ def test_a_damaged_published_table_is_refused(tmp_path: Path) -> None:
     path.write_text(json.dumps(data))
     with refuses(DataError, ErrorKind.INVALID, "paper.json", "5 values for 6 columns"):
         read_publication(path)
+    with refuses(DataError, ErrorKind.MISSING, "none.json", tmp_path):
+        read_publication(tmp_path / "none.json")
 
 
 def test_published_values_survive_a_columns_scale(table: TableModel) -> None:

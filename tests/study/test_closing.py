@@ -97,6 +97,16 @@ def test_closing_is_for_good_also_while_votes_come_in(tmp_path: Path) -> None:
     assert results_of(folder, None, False, "report").votes == ()
 
 
+def test_votes_of_a_later_version_are_left_alone(folder: StudyFolder) -> None:
+    import sqlite3
+    from contextlib import closing
+
+    with closing(sqlite3.connect(folder.votes_path)) as database:
+        database.execute("PRAGMA user_version = 99")
+    with refuses(DataError, ErrorKind.CONFLICT, "schema", "votes.db", "update vapbench"):
+        close_study(folder)
+
+
 def test_a_study_that_cannot_be_written_shows_nothing(folder: StudyFolder) -> None:
     import sqlite3
     from contextlib import closing

@@ -83,6 +83,14 @@ def test_another_encoding_is_named(content: bytes, problem: str, tmp_path: Path)
         from_fastchat(tmp_path / "battles.jsonl")
 
 
+def test_no_file_and_no_votes_are_told_apart(tmp_path: Path) -> None:
+    with refuses(DataError, ErrorKind.MISSING, "none.json", tmp_path):
+        from_fastchat(tmp_path / "none.json")
+    (tmp_path / "battles.json").write_text("[]")
+    with refuses(DataError, ErrorKind.MISSING, "votes", "battles.json"):
+        from_fastchat(tmp_path / "battles.json")
+
+
 @pytest.mark.parametrize("winner", ["left", "", None, "model_c", 3])
 def test_a_winner_that_says_nothing_is_refused(winner: Any, tmp_path: Path) -> None:
     (tmp_path / "battles.json").write_text(json.dumps([RECORDS[0] | {"winner": winner}]))

@@ -26,7 +26,7 @@ from tests.study.conftest import Population, collect, key_of, make_protocol, wri
 from vapbench.cli import app
 from vapbench.core.clip import Clip
 from vapbench.core.video import pad_video, write_video
-from vapbench.errors import DataError, ErrorKind, IdentityError
+from vapbench.errors import DataError, ErrorKind, IdentityError, UsageError
 from vapbench.files.atomic import file_sha256
 from vapbench.stats.clusters import Interval
 from vapbench.study.analysis.ballots import load_ballots
@@ -344,11 +344,15 @@ def test_an_answer_that_is_none_is_a_row_and_asked_again(endpoint: Endpoint, tmp
 
 def test_what_cannot_be_asked_is_refused_in_a_sentence(endpoint: Endpoint, tmp_path: Path) -> None:
     study = grey_study(tmp_path / "study", cases=2)
-    assert "cannot be a rater" in str(judge(study, "dynamic_degree[dis]").exception)
+    refused = judge(study, "dynamic_degree[dis]").exception
+    assert isinstance(refused, UsageError) and "cannot be a rater" in str(refused)
+    assert (refused.kind, refused.field) == (ErrorKind.INVALID, "metric")
     unopened = StudyFolder(tmp_path / "unopened")
     shutil.copytree(study.path, unopened.path)
     unopened.opening_path.unlink()
-    assert "has not been opened" in str(judge(unopened, metric(endpoint)).exception)
+    refused = judge(unopened, metric(endpoint)).exception
+    assert isinstance(refused, UsageError) and "has not been opened" in str(refused)
+    assert (refused.kind, refused.field) == (ErrorKind.MISSING, "opening.json")
     endpoint.usual = answers(Planted(), 1)
     judge(study, metric(endpoint))
     (log,) = (study.path / "judges").iterdir()

@@ -259,6 +259,11 @@ def test_what_cannot_be_planned_is_said(
         from_runs(results, "mini", methods, task, None)
 
 
+def test_only_known_questions_are_planned(sources: Sources, tmp_path: Path) -> None:
+    with refuses(UsageError, ErrorKind.UNKNOWN, "question", "'sematic'", "semantic"):
+        sketch_study(sources, wanted(questions=("sematic",)), StudyFolder(tmp_path))
+
+
 def test_a_table_of_files_is_a_source_too(results: Path, tmp_path: Path) -> None:
     media = results.parent / "media"
     for name in ("reference-0", "target-0", "reference-1", "target-1"):

@@ -52,7 +52,11 @@ def read_changelog(path: Path) -> list[Change]:
         try:
             change = Change(**parse_json(line))
         except (ValueError, TypeError) as error:
-            raise DataError(f"{path}:{number} is no line of a changelog ({error}); restore it from git.") from error
+            raise DataError(
+                f"{path}:{number} is no line of a changelog ({error}); restore it from git.",
+                ErrorKind.DAMAGED,
+                "changelog.jsonl",
+            ) from error
         if change.previous != previous:
             raise DataError(
                 f"{path}:{number} does not follow the line before it: the past was rewritten; restore it.",

@@ -76,7 +76,10 @@ def read_votes(path: Path) -> list[HumanVote]:
             if row["role"] == "main" and row["rater"] not in excluded
         ]
     except OSError as error:
-        raise DataError(f"{path}: {error.strerror or error}; export the votes: vapbench study export --help") from error
+        kind = ErrorKind.MISSING if isinstance(error, FileNotFoundError) else ErrorKind.INVALID
+        raise DataError(
+            f"{path}: {error.strerror or error}; export the votes: vapbench study export --help", kind, "votes"
+        ) from error
     except (DataError, KeyError, ValueError, AttributeError, TypeError) as error:
         raise DataError(
             f"{path} is no votes.csv of a study ({error}); export it: vapbench study export --help",

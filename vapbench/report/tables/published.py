@@ -85,7 +85,8 @@ def read_publication(path: Path) -> Publication:
     try:
         return Publication.model_validate(parse_json(read_text(path)))
     except OSError as error:
-        raise DataError(f"{path}: {error.strerror or error}; restore it.") from error
+        kind = ErrorKind.MISSING if isinstance(error, FileNotFoundError) else ErrorKind.INVALID
+        raise DataError(f"{path}: {error.strerror or error}; restore it.", kind, path.name) from error
     except (ValueError, ValidationError) as error:
         problem = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
         raise DataError(

@@ -7,7 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
 
-from vapbench.errors import DataError
+from vapbench.errors import DataError, ErrorKind
 from vapbench.report.tables.votes import Battle, read_battles
 from vapbench.study.analysis.ballots import Ballots
 from vapbench.study.analysis.fit import Terms
@@ -58,9 +58,9 @@ def from_fastchat(path: Path, seed: int = 0) -> tuple[Terms, tuple[Vote, ...]]:
     try:
         battles = read_battles(path)
     except FileNotFoundError:
-        raise DataError(f"{path}: no such file; check the path.") from None
+        raise DataError(f"{path}: no such file; check the path.", ErrorKind.MISSING, path.name) from None
     if not battles:
-        raise DataError(f"{path}: no votes; export it again.")
+        raise DataError(f"{path}: no votes; export it again.", ErrorKind.MISSING, "votes")
     votes = tuple(_vote(battle, number) for number, battle in enumerate(battles, start=1))
     names = sorted({model for battle in battles for model in (battle.a, battle.b)})
     questions = dict.fromkeys(vote.question for vote in votes)

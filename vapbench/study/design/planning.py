@@ -144,7 +144,9 @@ def _spec(sources: Sources) -> BlindSpec:
 def _check_questions(wanted: Wanted) -> None:
     unknown = set(wanted.questions) - set(QUESTIONS)
     if unknown:
-        raise UsageError(f"Unknown question {min(unknown)!r}. Known: {', '.join(QUESTIONS)}.")
+        raise UsageError(
+            f"Unknown question {min(unknown)!r}. Known: {', '.join(QUESTIONS)}.", ErrorKind.UNKNOWN, "question"
+        )
 
 
 def _lay_out(

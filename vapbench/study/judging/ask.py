@@ -11,7 +11,7 @@ from pathlib import Path
 
 from vapbench.core.images import read_image
 from vapbench.core.video import read_video
-from vapbench.errors import BudgetSpent, TooManyFailures, UsageError, VapbenchError
+from vapbench.errors import BudgetSpent, ErrorKind, TooManyFailures, UsageError, VapbenchError
 from vapbench.files.text import counted
 from vapbench.metrics.base import Cost
 from vapbench.metrics.judge.choice import Choice, ChoiceQuestion, Chooser, chooser_of, wording_identity
@@ -54,11 +54,15 @@ def set_up(folder: StudyFolder, column: MetricSpec, passes: int) -> Asked:
     chooser = chooser_of(column.metric)
     if chooser is None:
         raise UsageError(
-            f"{column.label} cannot be a rater: use semantic_alignment[judge] or semantic_alignment[local]."
+            f"{column.label} cannot be a rater: use semantic_alignment[judge] or semantic_alignment[local].",
+            ErrorKind.INVALID,
+            "metric",
         )
     if not folder.opened:
         raise UsageError(
-            f"{folder.path} has not been opened, and its questions may still change: vapbench study serve first."
+            f"{folder.path} has not been opened, and its questions may still change: vapbench study serve first.",
+            ErrorKind.MISSING,
+            "opening.json",
         )
     protocol = folder.protocol()
     known = load_model(folder, protocol, column.slug)

@@ -49,7 +49,9 @@ def backup_votes(folder: StudyFolder, target: Path) -> int:
                 copy.row_factory = sqlite3.Row
                 (said,) = copy.execute("PRAGMA integrity_check").fetchone()
                 if said != "ok":
-                    raise DataError(f"{folder.votes_path} is damaged ({said}); restore an earlier copy.")
+                    raise DataError(
+                        f"{folder.votes_path} is damaged ({said}); restore an earlier copy.", ErrorKind.DAMAGED, "votes"
+                    )
                 check_log(copy, str(folder.votes_path))
                 (votes,) = copy.execute("SELECT count(*) FROM vote").fetchone()
         except sqlite3.Error as error:

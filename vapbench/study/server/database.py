@@ -156,7 +156,9 @@ def connect(path: Path, patience: float = _PATIENCE_SECONDS) -> sqlite3.Connecti
 def _migrate(database: sqlite3.Connection, path: Path) -> None:
     (version,) = database.execute("PRAGMA user_version").fetchone()
     if version > SCHEMA_VERSION:
-        raise DataError(f"{path} was written by a later vapbench (schema {version}); update vapbench.")
+        raise DataError(
+            f"{path} was written by a later vapbench (schema {version}); update vapbench.", ErrorKind.CONFLICT, "schema"
+        )
     for number, change in enumerate(_MIGRATIONS[version:], start=version + 1):
         database.executescript(f"BEGIN IMMEDIATE;{change}PRAGMA user_version = {number};COMMIT;")
 

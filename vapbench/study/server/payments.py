@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import fields
 
-from vapbench.errors import UsageError
+from vapbench.errors import ErrorKind, UsageError
 from vapbench.report.render.csv import harmless
 from vapbench.study.analysis.ballots import CLOSED
 from vapbench.study.design.assign import Design
@@ -29,7 +29,7 @@ def payments_of(folder: StudyFolder, recruitment: Recruitment) -> tuple[Payment,
         DataError: its files were changed.
     """
     if not folder.votes_path.exists():
-        raise UsageError(f"{folder.path} has not been served yet: nobody has taken part.")
+        raise UsageError(f"{folder.path} has not been served yet: nobody has taken part.", ErrorKind.MISSING, "votes")
     protocol = folder.protocol()
     clock, database = open_database(folder, protocol.sha256)
     with closing(database):
