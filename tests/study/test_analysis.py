@@ -15,6 +15,7 @@ from vapbench.leaderboard.studies import Study
 from vapbench.study.analysis.ballots import Ballots
 from vapbench.study.analysis.documents import leaderboard_section, to_json
 from vapbench.study.analysis.fastchat import from_fastchat
+from vapbench.study.analysis.figures import wins
 from vapbench.study.analysis.fit import analyse, analyse_votes
 from vapbench.study.analysis.results import QuestionResult, StudyResult
 from vapbench.study.analysis.text import question_lines, report_lines
@@ -51,6 +52,12 @@ def marginal_shares(population: Population, draws: int = 200_000) -> np.ndarray:
 @pytest.fixture(scope="module")
 def pairs() -> StudyResult:
     return study("pair", Population(TRUTH, side=0.3, rater_sd=0.0, item_sd=0.0))
+
+
+def test_the_matrix_of_wins_says_that_its_numbers_are_the_models(pairs: StudyResult) -> None:
+    matrix, bar = wins(pairs.questions[0]).axes
+    assert "votes" in matrix.get_title() and "%" not in matrix.get_title()
+    assert bar.get_ylabel() == "win probability by the model, %"
 
 
 def test_intervals_of_a_pair_study_contain_the_truth(pairs: StudyResult) -> None:

@@ -224,7 +224,9 @@ def test_a_preview_shows_every_page_and_freezes_nothing(folder: StudyFolder) -> 
         shown = http.get(link)
         assert shown.url.path == "/preview" and "frame-ancestors 'self'" in shown.headers["content-security-policy"]
         assert "lang=de&amp;screen=consent" in shown.text and "screen=phone" in shown.text
-        assert b"screen=instructions" in bytes(preview_page(make_protocol()).body), "also those that are shipped"
+        assert b"screen=instructions" in bytes(preview_page(make_protocol(), frozen=False).body), (
+            "also those that are shipped"
+        )
         frame = http.get(shown.url.copy_with(path="/study", query=b"lang=de&screen=consent"))
         assert "Ich möchte nicht teilnehmen" in frame.text
         assert http.get(shown.url.copy_with(path="/api/state")).json()["preview"] is True
@@ -233,3 +235,20 @@ def test_a_preview_shows_every_page_and_freezes_nothing(folder: StudyFolder) -> 
     assert before == sorted((path.name, path.read_bytes()) for path in folder.path.iterdir() if path.is_file())
     with serving(folder) as served:
         assert httpx.get(f"{served.origin}/preview").status_code == 404
+
+
+def test_a_preview_of_an_open_study_says_that_its_words_are_final(folder: StudyFolder) -> None:
+    freeze_words(folder)
+    folder.open()
+    settings_path(folder).write_text("title: Another\n", encoding="utf-8")
+    command = [sys.executable, "-m", "vapbench", "study", "preview", str(folder.path), "--port", "0"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    link = process.stdout.readline().split()[-1]
+    with httpx.Client(follow_redirects=True) as http:
+        shown = http.get(link).text
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate()
+    for place in (shown, said):
+        assert "a change of study.yaml no longer counts" in place and "Nothing is frozen" not in place
+    assert "Which one?" in shown and "Another" not in shown

@@ -39,7 +39,8 @@ def preview(
 ) -> None:
     """Look at every page as a rater and as a phone sees it, in every language; nothing is frozen.
 
-    The words are those of STUDY/study.yaml. Answers given here are thrown away.
+    The words are those of STUDY/study.yaml, or of the frozen protocol once the study is open. Answers given here are
+    thrown away.
 
     \b
     vapbench study preview my-study
@@ -47,13 +48,17 @@ def preview(
     _need_server()
     from vapbench.core.console import output
     from vapbench.study.folder import find_study
+    from vapbench.study.server.preview import OPEN
     from vapbench.study.server.serve import preview as run
+
+    folder = find_study(study)
+    said = OPEN if folder.opened else "Nothing is frozen. Edit study.yaml and start this again."
 
     def ready(address: str) -> None:
         output().print(f"preview   {address}", markup=False, soft_wrap=True)
-        output().print("Nothing is frozen. Edit study.yaml and start this again. Ctrl-C ends.")
+        output().print(f"{said} Ctrl-C ends.", markup=False, soft_wrap=True)
 
-    run(find_study(study), ready, port=port)
+    run(folder, ready, port=port)
 
 
 def serve(

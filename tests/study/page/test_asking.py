@@ -210,3 +210,53 @@ def test_reasons_are_ticked_by_key_and_by_mouse_and_kept_over_a_reload(
         page.locator("#done-code").wait_for()
     votes = load_ballots(folder).votes
     assert [(vote.tags, vote.beside["motion"].tags) for vote in votes] == [((0, 2), (1,)), ((1,), ())]
+
+
+def test_the_longer_words_of_the_second_language_fit_a_small_laptop(
+    tmp_path: Path, open_context: Callable[..., BrowserContext]
+) -> None:
+    folder = make_study(tmp_path / "study", training=0)
+    wording = "{en: 'Which shows it better?', de: 'Welches zeigt die Wirkung besser?'}"
+    settings_path(folder).write_text(
+        f"{ALSO}questions: {{semantic: {{wording: {wording}, answer: graded7}}}}\n", "utf-8"
+    )
+    freeze_words(folder)
+    with serving(folder) as served:
+        page = open_context(locale="de-DE").new_page()
+        page.goto(served.links.raters[0])
+        consent(page)
+        page.locator("#answer").wait_for()
+        for width in (1024, 1280):
+            page.set_viewport_size({"width": width, "height": 800})
+            page.evaluate(
+                "document.getElementById('hint').textContent = 'Sehen Sie alle Videos einmal bis zum Ende an.'"
+            )
+            wide, slow, hint, rows = page.evaluate(
+                """() => {
+                  const box = (id) => document.getElementById(id).getBoundingClientRect();
+                  const one = box("play").top === box("confirm").top;
+                  return [document.documentElement.scrollWidth, box("slow").right, box("hint").left, one];
+                }"""
+            )
+            assert wide == width and slow < hint and rows, "nothing is cut off, overlapped or on a second line"
+
+
+def test_each_page_of_one_browser_keeps_its_language(
+    tmp_path: Path, open_context: Callable[..., BrowserContext]
+) -> None:
+    folder = make_study(tmp_path / "study")
+    settings_path(folder).write_text(
+        "languages: [en, de]\nbefore: [{key: age, ask: {en: Age, de: Alter}, kind: number}]\n", "utf-8"
+    )
+    freeze_words(folder)
+    with serving(folder) as served:
+        context = open_context()
+        english, german = context.new_page(), context.new_page()
+        english.goto(served.links.raters[0])
+        english.locator("#consent").wait_for()
+        german.goto(f"{served.origin}/study?lang=de")
+        german.locator("#consent-title", has_text="Welches").wait_for()
+        for page, asked in ((english, "Age"), (german, "Alter")):
+            page.locator("#consent-tick").check()
+            page.locator("#consent-form button.primary").click()
+            page.locator("#survey-fields label", has_text=asked).wait_for()

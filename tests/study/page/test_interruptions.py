@@ -127,7 +127,7 @@ def test_a_busy_server_is_asked_again(folder: StudyFolder, page: Page) -> None:
         else:
             route.continue_()
 
-    page.route("**/api/votes/*", refuse_twice)
+    page.route("**/api/votes/*?*", refuse_twice)
     consent(page)
     answer(page)
     assert len(refusals) == 2
@@ -143,7 +143,7 @@ def test_an_answer_is_kept_until_the_server_itself_says_what_became_of_it(folder
         status, body = strangers.pop()
         return route.fulfill(status=status, body=body)
 
-    page.route("**/api/votes/*", intercept)
+    page.route("**/api/votes/*?*", intercept)
     consent(page)
     answer(page)
     page.locator("#sending", has_not_text="answer").wait_for(state="attached")

@@ -251,6 +251,8 @@ def test_what_the_server_refuses_is_said_in_the_second_language(
         page.locator("h1", has_text="Diese Seite gibt es nicht").wait_for()
         assert httpx.get(f"{served.origin}/api/studie").json()["error"] == "unknown", "programs get no page"
         page.goto(served.links.raters[0])
-        page.route("**/api/next", lambda route: route.fulfill(status=404, json={"error": "unknown", "message": "No."}))
+        page.route(
+            "**/api/next?*", lambda route: route.fulfill(status=404, json={"error": "unknown", "message": "No."})
+        )
         consent(page)
         page.locator("#notice-text", has_text="Die Studie hat dies nicht angenommen").wait_for()

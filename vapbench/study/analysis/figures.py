@@ -99,7 +99,7 @@ def forest(result: StudyResult) -> Figure:
 
 
 def wins(question: QuestionResult) -> Figure:
-    """Probability that the row's method is preferred to the column's, and the number of votes behind it.
+    """Probability, by the model, that the row's method is preferred to the column's; votes between the two.
 
     Bold where the two are told apart, all pairs at once.
     """
@@ -125,8 +125,10 @@ def wins(question: QuestionResult) -> Figure:
             )  # fmt: skip
     axes.set_xticks(range(len(names)), names, rotation=30, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(len(names)), names)
-    axes.set_title(f"{question.question}: row preferred to column, % of decisive votes\nbold: told apart", fontsize=9)
-    figure.colorbar(image, ax=axes, shrink=0.8)
+    axes.set_title(
+        f"{question.question}: the row preferred to the column\nn: votes between them; bold: told apart", fontsize=9
+    )
+    figure.colorbar(image, ax=axes, shrink=0.8).set_label("win probability by the model, %", fontsize=9)
     return figure
 
 

@@ -108,7 +108,8 @@ async def _study(request: Request) -> Response:
 
 
 async def _preview(request: Request) -> Response:
-    return preview_page(service_of(request).protocol)
+    service = service_of(request)
+    return preview_page(service.protocol, service.frozen)
 
 
 async def _texts(request: Request) -> Response:

@@ -1,4 +1,4 @@
-"""Every page of a study at once, as a laptop and a phone show it, before anything is frozen."""
+"""Every page of a study at once, as a laptop and a phone show it; best looked at before anything is frozen."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ SCREENS = (
 )
 _WHERE_ASKED = ("before", "after")
 """Pages that only a study with such questions has."""
+OPEN = "The study is open and its protocol frozen: a change of study.yaml no longer counts."
 _PHONE = ("consent", "before", "instructions", "phone")
 
 
-def preview_page(protocol: Protocol) -> Response:
-    """Frames of every page, in every language."""
+def preview_page(protocol: Protocol, frozen: bool) -> Response:
+    """Frames of every page, in every language; ``frozen``: the study is open."""
     parts = []
     for language in protocol.languages:
         parts.append(f'<h2 lang="{language}">{language}</h2><h3>Laptop</h3><div class="frames">')
@@ -28,8 +29,8 @@ def preview_page(protocol: Protocol) -> Response:
         parts.append("</div>")
     title = f"Preview: {escape(protocol.title)}"
     head = f'<meta charset="utf-8"><title>{title}</title><link rel="stylesheet" href="/page/preview.css">'
-    said = "Nothing is frozen yet: edit study.yaml and start the preview again. Answers given here are thrown away."
-    body = f"<h1>{title}</h1><p>{said}</p>{''.join(parts)}"
+    said = OPEN if frozen else "Nothing is frozen yet: edit study.yaml and start the preview again."
+    body = f"<h1>{title}</h1><p>{said} Answers given here are thrown away.</p>{''.join(parts)}"
     page = f'<!doctype html><html lang="en"><head>{head}</head><body>{body}</body></html>'
     return Response(page, media_type="text/html")
 

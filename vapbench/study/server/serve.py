@@ -104,15 +104,15 @@ def preview(folder: StudyFolder, ready: Callable[[str], None], port: int = 8001)
         UsageError: the port is taken.
         DataError: ``study.yaml`` is not valid, or a media file was changed.
     """
-    protocol = folder.protocol()
-    if not folder.opened:
+    protocol, frozen = folder.protocol(), folder.opened
+    if not frozen:
         protocol = worded(protocol, read_settings(folder), str(settings_path(folder)))
     with TemporaryDirectory() as name, closing(_bind("127.0.0.1", port)) as listener:
         copy = StudyFolder(Path(name) / "study")
         copy.save(protocol, folder.key(protocol))
         (copy.path / "media").symlink_to((folder.path / "media").resolve())
         origins = tuple(f"http://{host}:{listener.getsockname()[1]}" for host in _LOOPBACK[:2])
-        with Service(copy, origins, preview=True) as service:
+        with Service(copy, origins, preview=True, frozen=frozen) as service:
             database = service.database
             database.execute("BEGIN IMMEDIATE")
             (token,) = invite(database, service.clock, 1)

@@ -38,6 +38,8 @@ class Service:
     recruitment: Recruitment = BY_LINK
     preview: bool = False
     """Whether this is a look at the pages, where nothing counts."""
+    frozen: bool = False
+    """Whether the study that a preview shows is open, so that its words are final."""
     bucket: Bucket = field(default_factory=Bucket)
     arrivals: Bucket = field(default_factory=lambda: Bucket(burst=60, per_second=1))
     """How often somebody may arrive from a platform."""

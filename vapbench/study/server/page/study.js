@@ -8,9 +8,10 @@ const $ = (id) => document.getElementById(id);
 const wait = (ms) => new Promise((done) => setTimeout(done, ms));
 const screens = ["notice", "consent", "survey", "instructions", "trial", "break", "done"];
 const wanted = new URLSearchParams(location.search);
+const { lang: language } = document.documentElement;
 const texts = await loadTexts();
 const t = (key, values = {}) => (texts[key] ?? key).replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
-const { format: tenths } = new Intl.NumberFormat(document.documentElement.lang, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+const { format: tenths } = new Intl.NumberFormat(language, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 const say = (text) => { $("said").textContent = text; };
 
 let state = null;      // what /api/state said last
@@ -21,7 +22,7 @@ let questions = null;  // what is asked of it
 
 async function loadTexts() {
   for (;;) {
-    try { return await (await fetch("/page/texts")).json(); } catch { await wait(1000); }
+    try { return await (await call("GET", "/page/texts")).json(); } catch { await wait(1000); }
   }
 }
 
@@ -31,13 +32,14 @@ class Stop extends Error {
   constructor(code, message) { super(message); this.code = code; }
 }
 
+// Every request names the page's own language: another page of the same browser may have been opened in another one since.
 async function call(method, path, body) {
   const request = { method, headers: {} };
   if (body !== undefined) {
     request.headers["Content-Type"] = "application/json";
     request.body = typeof body === "string" ? body : JSON.stringify(body);
   }
-  return fetch(path, request);
+  return fetch(`${path}?lang=${language}`, request);
 }
 
 // Too early, too often, or the server is busy: the same later.
