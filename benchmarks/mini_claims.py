@@ -25,7 +25,7 @@ from vapbench.checkpoints.tensors import read_json
 from vapbench.core.case import Case
 from vapbench.core.video import read_video
 from vapbench.errors import VapbenchError
-from vapbench.files.atomic import atomic_path, write_json
+from vapbench.files.atomic import atomic_path, quoted, write_json
 from vapbench.methods import resolve
 from vapbench.report.read.run_summary import chosen, read_summary
 from vapbench.results.run import RunFolder
@@ -100,12 +100,17 @@ class Bench:
     def lacking(self, name: str) -> str:
         """What of a run's weights is not there, in words; empty where all is."""
         for stage in RUNS[name].needs:
-            parts = [self.out / "lora" / condition for condition in TRAINED] if stage == "lora" else [self.out / stage]
-            absent = sum(not (part / "card.json").is_file() for part in parts)
+            parts = self.trained(stage)
+            absent = parts.count(False)
             if absent:
                 several = f": {absent} of {len(parts)} adapters are missing" if stage == "lora" else ""
                 return f"stage {stage} is not trained{several}"
         return ""
+
+    def trained(self, stage: str) -> list[bool]:
+        """Whether each part of a stage is there: an adapter for each condition, or the stage itself."""
+        parts = [self.out / "lora" / condition for condition in TRAINED] if stage == "lora" else [self.out / stage]
+        return [(part / "card.json").is_file() for part in parts]
 
     def _run(self, name: str) -> RunFolder | str:
         clips, wanted = RUNS[name], columns([METRIC])
@@ -210,13 +215,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path, help="what `vapbench train mini --version 2` wrote")
     parser.add_argument("claim", nargs="*", help=f"all of: {', '.join(CLAIMS)}")
-    parser.add_argument("--to", type=Path, default=Path("build/claims"))
+    parser.add_argument(
+        "--to", type=Path, default=Path("build/claims"), help="where rows and figures go [build/claims]"
+    )
     parser.add_argument("--limit", type=int, help="so many cases, for a trial: no aim is then said to be reached")
     parser.add_argument("--device", default="auto")
     asked = parser.parse_args()
     if unknown := sorted(set(asked.claim) - set(CLAIMS)):
         parser.error(f"no claim {unknown[0]!r}; there are {', '.join(CLAIMS)}")
+    train = f"vapbench train mini --version {SUITE_VERSION} --out {quoted(asked.out)}"
+    if not asked.out.is_dir():
+        parser.error(f"{asked.out}: no such folder; train it first: {train}")
     bench = Bench(asked.out, asked.to, asked.limit, asked.device)
+    if not any(any(bench.trained(stage)) for run in RUNS.values() for stage in run.needs):
+        parser.error(f"{asked.out}: nothing is trained here; {train}")
     for name in asked.claim or CLAIMS:
         title, asks = CLAIMS[name]
         rows = [bench.row(ask) for ask in asks]

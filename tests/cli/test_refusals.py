@@ -104,6 +104,26 @@ def test_rows_of_a_later_version_are_refused(run: RunFolder) -> None:
         assert "has schema 2, this version reads 1" in refusal(*words, "--results", str(run.path.parents[1]))
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("run", "-m", "frozen", "--task", "all"),
+        ("generate", "-m", "frozen", "-t", "all"),
+        ("score", "vap", "--task=all"),
+        ("plan", "-m", "frozen", "-tall"),
+        ("probe", "-m", "frozen", "--task", "all"),
+        ("report", "--task", "all"),
+        ("table", "--task", "all"),
+        ("check", "metric", "--task", "all"),
+        ("check", "judge", "vap", "--task", "all"),
+        ("study", "plan", "--task", "all"),
+    ],
+)
+def test_a_second_task_is_refused_and_never_the_one_that_counts(words: tuple[str, ...]) -> None:
+    with refuses(UsageError, ErrorKind.CONFLICT, "task", "run it again with --task zero-shot"):
+        CliRunner().invoke(app, [*words, "--task", "zero-shot"], catch_exceptions=False)
+
+
 def test_a_refusal_is_a_usage_error() -> None:
     done = CliRunner().invoke(app, ["run", "-m", "vap:steps=-3"])
     assert isinstance(done.exception, UsageError)

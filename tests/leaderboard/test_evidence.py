@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.refusals import refuses
 from vapbench.errors import DataError, ErrorKind
 from vapbench.leaderboard.audits import VERDICTS, read_audit
@@ -91,12 +93,14 @@ def test_a_probe_is_a_column_and_a_section_of_the_method_it_was_made_of(board: B
     assert "Did the reference cause it?" not in board.page("method/mini/lora.html")
 
 
-def test_a_file_that_is_no_probe_is_named(board: Board) -> None:
+def test_a_file_that_is_no_probe_is_left_out_and_named(board: Board, caplog: pytest.LogCaptureFixture) -> None:
     board.fill()
     path = write_probe(board.results, {})
     path.write_text('{"methods": 3}', encoding="utf-8")
-    with refuses(DataError, ErrorKind.INVALID, "probe.json"):
-        board.build()
+    board.build()
+    (said,) = (record.getMessage() for record in caplog.records if "probe.json" in record.getMessage())
+    assert str(path) in said and f"vapbench probe -m METHOD --suite SUITE --task TASK --results {board.results}" in said
+    assert "Reference effect" not in board.page("index.html")
 
 
 def test_an_audit_is_on_the_methodology_page(board: Board) -> None:

@@ -67,6 +67,18 @@ def test_a_run_that_was_probed_itself_keeps_its_own_number(folders: list[RunFold
     assert all(line[place].place is None for line in camera.cells), "the column ranks nobody"
 
 
+@pytest.mark.parametrize("damage", [b"{", b"\xff\xfe\xff", b"[]"])
+def test_a_damaged_probe_is_named_once_and_the_tables_stand(
+    folders: list[RunFolder], damage: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = folders[0].path.parent.parent / "probe" / "mini-camera" / "probe.json"
+    path.write_bytes(damage)
+    tables = tabulate(folders, Layout())
+    assert len(tables) == 3 and not any(map(effects, tables))
+    (said,) = (record.getMessage() for record in caplog.records)
+    assert said.startswith(f"Left out: {path}") and f"--results {path.parents[2]}" in said
+
+
 def test_the_column_can_be_asked_for_by_name(folders: list[RunFolder], tmp_path: Path) -> None:
     named = read_layout(None, columns=[EFFECT], task="camera")
     assert [column.metric for column in table_of(folders, named).models[0].columns] == [EFFECT]

@@ -31,6 +31,7 @@ from vapbench.validation.probe.difficulty import Point, caption_mismatch, slope_
 from vapbench.validation.probe.effects import Effect, effects_of, summarise_cells
 from vapbench.validation.probe.results import Outputs
 from vapbench.validation.probe.unchanged import UNCHANGED, change
+from vapbench.validation.probe.words import verdict as in_words
 
 CORE = [Cell(reference, caption) for reference in ("own", "wrong") for caption in ("own", "without")]  # type: ignore[arg-type]
 SIX = ["--task", "camera", "--limit", "6", "--cells", "core", "-q"]
@@ -235,6 +236,29 @@ def test_a_cell_without_scores_leaves_its_effects_unknown() -> None:
     found = effects({**made, CORE[3]: Outputs({}, {}, lost={"nobody wrote it": 8})})
     assert {effect.verdict for effect in found.values()} == {"unknown"}
     assert all(effect.difference is None for effect in found.values())
+
+
+def test_without_an_interval_nothing_is_found() -> None:
+    units = units_of({"c0": "condition0", "c1": "condition1"})
+    made = {
+        cell: Outputs({"c0": value, "c1": value + spread}, {"c0": 5.0, "c1": 5.0})
+        for cell, value, spread in zip((*CORE, BOTH), (98.0, 97.0, 3.0, 2.0, 20.0), (1, 2, 4, 8, 16), strict=True)
+    }
+    told = effects_of(made, summarise_cells(made, units, (0.0, 100.0)), "without", units)
+    assert {effect.name: in_words(effect).partition(": ")[0] for effect in told if effect.name != "interaction"} == {
+        "reference": "whether it reads its reference is not clear",
+        "caption": "whether it follows its caption is not clear",
+        "two references": "whether it gains from a second reference is not clear",
+    }
+    assert all("too few" in in_words(effect) for effect in told if effect.name != "interaction")
+
+
+def test_a_large_effect_whose_interval_holds_0_is_not_clear() -> None:
+    made = outputs(oo=50.0, ow=50.0, wo=50.0, ww=50.0)
+    made[CORE[2]] = made[CORE[3]] = Outputs({f"c{i}": 95.0 * (i % 2) for i in range(8)}, made[CORE[2]].changes)
+    reference = effects(made)["reference"]
+    assert reference.difference and reference.difference.low is not None and not reference.clear
+    assert "is not clear" in in_words(reference) and "not towards" not in in_words(reference)
 
 
 def test_unchanged_is_told_by_pixels(tmp_path: Path) -> None:

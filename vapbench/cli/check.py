@@ -7,6 +7,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from vapbench.cli.help import OneTask
+
 
 class _Check(TyperGroup):
     """``check TARGET…`` checks targets, whatever they are called; only the subcommands' names are taken."""
@@ -33,8 +35,8 @@ def register(app: typer.Typer) -> None:
         "vapbench check [TARGET…], vapbench check metric, vapbench check judge, or vapbench check parity",
     )
     group.command(_TARGETS)(check)
-    group.command("metric")(auditing.check_metric)
-    group.command("judge")(judging.check_judge)
+    group.command("metric", cls=OneTask)(auditing.check_metric)
+    group.command("judge", cls=OneTask)(judging.check_judge)
     group.command("parity")(parity.check_parity)
     app.add_typer(group, name="check")
 

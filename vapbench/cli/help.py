@@ -13,6 +13,8 @@ from typing import Any, ClassVar
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from vapbench.errors import ErrorKind, UsageError
+
 WHAT, FOLDER, WHERE = "What", "A folder of videos", "Where"
 DEVICES, FAILURES, OUTPUT = "Devices", "Failures", "Output"
 LAYOUT = "The table"
@@ -31,7 +33,25 @@ class HelpEntry:
     """The first sentence of its help."""
 
 
-class Command(TyperCommand):
+class OneTask(TyperCommand):
+    """A command that refuses a second ``--task``; the parser by itself would keep the last and drop the others."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse as every command does.
+
+        Raises:
+            UsageError: ``--task`` is there twice.
+        """
+        if not ctx.resilient_parsing:
+            given, _, order = self.make_parser(ctx).parse_args(list(args))
+            if [parameter.name for parameter in order].count("task") > 1:
+                raise UsageError(
+                    f"One task a command; run it again with --task {given['task']}.", ErrorKind.CONFLICT, "task"
+                )
+        return super().parse_args(ctx, args)
+
+
+class Command(OneTask):
     """A command whose options stand under the headings that they name (``rich_help_panel``)."""
 
     def format_options(self, ctx: Any, formatter: Any) -> None:

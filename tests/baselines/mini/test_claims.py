@@ -49,6 +49,22 @@ def test_what_is_not_trained_is_a_reason_and_never_a_number(claims: Any, tmp_pat
     assert "not measured: stage i2v is not trained" in said
 
 
+@pytest.mark.parametrize("there", [False, True])
+def test_a_folder_without_a_trained_stage_is_refused(
+    claims: Any, tmp_path: Path, there: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, to = tmp_path / "nicht da", tmp_path / "claims"
+    if there:
+        out.mkdir()
+    monkeypatch.setattr(sys, "argv", ["mini_claims.py", str(out), "--to", str(to)])
+    with pytest.raises(SystemExit) as ended:
+        claims.main()
+    assert ended.value.code == 2 and not to.exists()
+    said = capsys.readouterr().err
+    assert f"vapbench train mini --version 2 --out '{out}'" in said
+    assert ("nothing is trained here" if there else "no such folder") in said
+
+
 def test_a_lora_counts_when_every_condition_of_training_has_its_own(claims: Any, tmp_path: Path) -> None:
     bench = claims.Bench(tmp_path, tmp_path, None, "cpu")
     trained = [tmp_path / "i2v", *(tmp_path / "lora" / name for name in claims.TRAINED)]

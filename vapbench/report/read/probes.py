@@ -5,17 +5,20 @@ A probe belongs to a run by its identity: method, version, parameters, weights. 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from vapbench.errors import DataError, ErrorKind
-from vapbench.files.atomic import canonical_json
+from vapbench.files.atomic import canonical_json, quoted
 from vapbench.files.parsing import read_text
 from vapbench.report.read.columns import Column
 from vapbench.report.read.run_summary import RunSummary
+
+log = logging.getLogger(__name__)
 
 EFFECT = "reference_effect"
 """Name of the column of what a reference causes."""
@@ -115,17 +118,24 @@ class Probe(_Read):
 def read_probes(results: Sequence[Path]) -> list[Probe]:
     """Every ``probe/<suite>-<task>/probe.json`` of results folders; of one suite and task, the first.
 
-    Raises:
-        DataError: a file is none that ``vapbench probe`` wrote.
+    One that cannot be read is left out, and told of as a warning.
     """
     found: dict[str, Probe] = {}
     for path in [path for place in results for path in sorted(place.glob("probe/*/probe.json"))]:
-        try:
-            found.setdefault(path.parent.name, Probe.model_validate_json(read_text(path)))
-        except (ValueError, ValidationError) as error:
-            raise DataError(
-                f"{path} is no probe of this version; make it anew: vapbench probe --help",
-                ErrorKind.INVALID,
-                "probe.json",
-            ) from error
+        if path.parent.name not in found and (probe := _read(path, path.stat().st_mtime_ns)):
+            found[path.parent.name] = probe
     return list(found.values())
+
+
+@lru_cache
+def _read(path: Path, changed: int) -> Probe | None:
+    """A probe, or None; a report asks for each table, and a damaged file is told of once until it is ``changed``."""
+    try:
+        return Probe.model_validate_json(read_text(path))
+    except ValueError:
+        log.warning(
+            "Left out: %s is damaged, or no probe of this version; make it again: "
+            "vapbench probe -m METHOD --suite SUITE --task TASK --results %s",
+            *(path, quoted(path.parents[2])),
+        )
+        return None

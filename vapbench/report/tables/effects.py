@@ -23,9 +23,6 @@ def with_probes(model: TableModel, runs: Sequence[RunSummary], metrics: Collecti
         model: a table of these runs, its set metrics included.
         runs: the runs, in any order.
         metrics: names of the columns to show; None for all.
-
-    Raises:
-        DataError: a probe's file is damaged.
     """
     if metrics is not None and EFFECT not in metrics:
         return model

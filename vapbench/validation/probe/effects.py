@@ -15,7 +15,7 @@ from vapbench.validation.probe.results import Outputs
 from vapbench.validation.probe.unchanged import UNCHANGED
 
 Name = Literal["reference", "caption", "interaction", "two references"]
-Verdict = Literal["reads", "unchanged", "changes", "against", "unknown"]
+Verdict = Literal["reads", "unchanged", "changes", "against", "unclear", "unknown"]
 
 
 @dataclass(frozen=True)
@@ -140,4 +140,4 @@ def _verdict(effect: Effect, summaries: Mapping[Cell, CellSummary], contrast: Ca
         return "unknown"
     if effect.clear:
         return "reads" if effect.difference.mean > 0 else "against"
-    return "changes"
+    return "unclear" if effect.difference.low is None else "changes"

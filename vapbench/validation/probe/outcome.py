@@ -28,7 +28,7 @@ class ProbeResult:
 
         Columns: method, effect (reference, caption, interaction, two references), mean, low, high (in the metric's own
         unit; missing where a case in twenty lacks a score), n, total, verdict (reads, unchanged, changes, against,
-        unknown).
+        unclear, unknown).
         """
         import pandas as pd
 

@@ -27,7 +27,8 @@ _SAID: Mapping[str, Mapping[Verdict, str]] = {
     "reference": {
         "reads": "reads its reference",
         "unchanged": "ignores its reference: the output is unchanged with a wrong one",
-        "changes": "changes with its reference, but not towards what it shows",
+        "changes": "changes with its reference, whether towards what it shows is not clear",
+        "unclear": "whether it reads its reference is not clear",
         "against": "is led away from the effect by its reference",
         "unknown": "reference: not known",
     },
@@ -35,6 +36,7 @@ _SAID: Mapping[str, Mapping[Verdict, str]] = {
         "reads": "follows its caption",
         "unchanged": "ignores its caption: the output is unchanged without the effect's words",
         "changes": "owes nothing that can be told to its caption",
+        "unclear": "whether it follows its caption is not clear",
         "against": "is led away from the effect by its caption",
         "unknown": "caption: not known",
     },
@@ -42,6 +44,7 @@ _SAID: Mapping[str, Mapping[Verdict, str]] = {
         "reads": "gains from a second reference",
         "unchanged": "ignores a second reference",
         "changes": "gains nothing that can be told from a second reference",
+        "unclear": "whether it gains from a second reference is not clear",
         "against": "loses by a second reference",
         "unknown": "two references: not known",
     },
@@ -74,11 +77,13 @@ def effect_name(name: str) -> str:
 
 
 def verdict(effect: Effect) -> str:
-    """What an effect says of the method, in one clause; where it is not known, why."""
+    """What an effect says of the method, in one clause; where it is not known or not clear, why."""
     told = said(effect.name, effect.verdict)
     if told and effect.verdict == "unknown" and effect.scored < effect.total:
         cases = counted(effect.total, "case has", "cases have")
         return f"{told}, for {effect.scored} of {cases} every score that it takes"
+    if told and effect.verdict == "unclear" and effect.difference:
+        return f"{told}: {effect.difference.reason}"
     return told
 
 
