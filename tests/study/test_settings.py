@@ -104,6 +104,14 @@ def test_nobodys_words_are_overwritten(folder: StudyFolder, tmp_path: Path) -> N
         ("languages: [en, fr]", ErrorKind.MISSING, "texts.fr", "about"),
         ("before: [{key: age, ask: Age, kind: choice}]", ErrorKind.INVALID, "before.0", "age: a choice"),
         ("window: wide", ErrorKind.INVALID, "window", ""),
+        ("questons: {}", ErrorKind.INVALID, "questons", "did you mean questions?"),
+        (
+            "also: {motion: {wording: Hm, tags: [1, 2]}}\nlanguages: []",
+            ErrorKind.INVALID,
+            "languages",
+            "also.motion.tags.0: a text is one string",
+        ),
+        ("title: Which: video?", ErrorKind.DAMAGED, "study.yaml", "in quotes"),
     ],
 )
 def test_faulty_words_are_named(tmp_path: Path, text: str, kind: ErrorKind, field: str, named: str) -> None:

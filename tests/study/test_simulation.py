@@ -10,7 +10,9 @@ import numpy as np
 from tests.study.conftest import make_protocol
 from vapbench.study.analysis.text import check_share_lines, underpowered
 from vapbench.study.design.assign import Design
+from vapbench.study.design.planning import idle_rules
 from vapbench.study.design.simulation import Assumptions, Forecast, Power, forecast, simulate_sessions
+from vapbench.study.protocol import Exclusions
 
 QUICK = Assumptions(designs=1, replicates=12)
 
@@ -80,3 +82,14 @@ def test_a_study_that_everybody_may_leave_has_a_forecast() -> None:
     assert (found.votes, found.least_per_cell, found.most_per_cell, found.powers) == (0, 0, 0, ())
     assert "too few raters" in found.reason
     assert {forecast(make_protocol(raters=1), seed=seed).powers for seed in range(4)} == {()}
+
+
+def test_a_rule_that_a_session_has_too_few_trials_for_is_said_to_be_idle() -> None:
+    few = make_protocol(cases=8, trials=3, repeats=1, exclusions=Exclusions(gold_trials=7))
+    assert [rule.partition(" never")[0] for rule in idle_rules(few)] == [
+        "the rule on known answers",
+        "the rule on repeats",
+        "the rule on answers for one side",
+    ]
+    assert "at least 7, and a session has 6 (study.yaml: exclusions.gold_trials)" in idle_rules(few)[0]
+    assert idle_rules(make_protocol(cases=16, trials=24)) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -11,11 +12,12 @@ if TYPE_CHECKING:
 _SHOWN = 5
 
 
-def faults(error: ValidationError) -> str:
+def faults(error: ValidationError, optional: Collection[str] = ()) -> str:
     """Every field that is to blame: all that are missing, then those that are wrong, then those that nobody knows.
 
-    A missing field is named by a misspelt one beside it, if there is any. Of a field that is wrong in many elements of
-    a list, the first is named. No full stop at the end, and none between two fields.
+    A missing field is named by a misspelt one beside it, if there is any, and so is one of ``optional``, the document's
+    own fields that may be left out. Of a field that is wrong in many elements of a list, the first is named. No full
+    stop at the end, and none between two fields.
     """
     items = error.errors()
     absent = [item for item in items if item["type"] == "missing"]
@@ -27,7 +29,8 @@ def faults(error: ValidationError) -> str:
     if missing := list(dict.fromkeys(field_of(item) for item in absent if item not in meant)):
         said.insert(0, f"{', '.join(missing)}: {'fields' if len(missing) > 1 else 'field'} required")
     for item, other in zip(unknown, meant, strict=True):
-        hint = f" (did you mean {other['loc'][-1]}?)" if other else ""
+        near = [other["loc"][-1]] if other else _near(item, optional)
+        hint = f" (did you mean {near[0]}?)" if near else ""
         said.append(f"{field_of(item)}: there is no such field{hint}")
     more = f"; and {len(said) - _SHOWN} more" if len(said) > _SHOWN else ""
     return "; ".join(said[:_SHOWN]) + more
@@ -43,6 +46,10 @@ def _meant(item: Any, absent: list[Any]) -> Any:
     beside = {str(other["loc"][-1]): other for other in absent if other["loc"][:-1] == item["loc"][:-1]}
     close = difflib.get_close_matches(str(item["loc"][-1]), beside, n=1, cutoff=0.5)
     return beside[close[0]] if close else None
+
+
+def _near(item: Any, optional: Collection[str]) -> list[str]:
+    return difflib.get_close_matches(str(item["loc"][-1]), optional, n=1) if len(item["loc"]) == 1 else []
 
 
 def _without_places(item: Any) -> tuple[str, ...]:

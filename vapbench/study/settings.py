@@ -11,11 +11,11 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, StringConstraints, ValidationError
+from pydantic import BeforeValidator, Field, StringConstraints, ValidationError
 
 from vapbench.errors import DataError, ErrorKind
 from vapbench.files.atomic import write_text
-from vapbench.files.faults import field_of
+from vapbench.files.faults import faults, field_of
 from vapbench.files.parsing import read_yaml
 from vapbench.study.folder import StudyFolder
 from vapbench.study.protocol import (
@@ -37,7 +37,16 @@ from vapbench.study.texts import SHIPPED, shipped
 
 STUDY_FILE = "study.yaml"
 Line = Annotated[str, StringConstraints(min_length=1, max_length=20_000)]
-Text = Line | dict[Language, Line]
+
+
+def _is_text(value: Any) -> Any:
+    """Refuse what is no text in one sentence, before each kind of text does in its own."""
+    if not isinstance(value, str | dict) or not value:
+        raise ValueError("a text is one string, not empty, or one for each language; quote a number, yes or no")
+    return value
+
+
+Text = Annotated[Line | dict[Language, Line], BeforeValidator(_is_text)]
 Key = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 
 
@@ -127,11 +136,13 @@ def read_settings(folder: StudyFolder) -> StudyFile:
     try:
         return StudyFile.model_validate(read_yaml(path) or {})
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
+        said = faults(error, StudyFile.model_fields)
         raise DataError(
-            f"{path}: {where}: {first['msg']}; correct the entry (docs/guides/study.md).", ErrorKind.INVALID, where
+            f"{path}: {said}. Entries: docs/guides/study.md.", ErrorKind.INVALID, field_of(error.errors()[0])
         ) from error
+    except yaml.MarkedYAMLError as error:
+        said = f"{error}\nCorrect it; put text with a colon in quotes."
+        raise DataError(f"{path}: {said}", ErrorKind.DAMAGED, path.name) from error
     except (yaml.YAMLError, ValueError) as error:
         raise DataError(f"{path}: {error}; correct it.", ErrorKind.DAMAGED, path.name) from error
 

@@ -14,7 +14,7 @@ from vapbench.study.analysis.lines import GAP, percent, plain_interval, span, ta
 from vapbench.study.analysis.results import Agreement, QuestionResult, StudyResult
 from vapbench.study.analysis.reviewers import analysis_of
 from vapbench.study.design.blinding import BlindSpec
-from vapbench.study.design.planning import Planned, session_minutes, session_roles
+from vapbench.study.design.planning import Planned, idle_rules, session_minutes, session_roles
 from vapbench.study.design.simulation import Assumptions, Forecast
 from vapbench.study.protocol import Protocol, TrialKind
 
@@ -55,6 +55,7 @@ def plan_lines(
         f"{counted(roles['repeat'], 'repeat')}, "
         f"{roles['training']} training.",
         *check_share_lines(check_share(protocol)),
+        *(f"Warning: {rule}" for rule in idle_rules(protocol)),
         *_forecast_lines(planned, forecast, assumed),
     ]
     return lines

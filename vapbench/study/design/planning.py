@@ -193,6 +193,23 @@ def session_roles(protocol: Protocol) -> Counter[TrialRole]:
     return Counter(place.role for place in session(protocol, "planned", 0))
 
 
+def idle_rules(protocol: Protocol) -> list[str]:
+    """One sentence for each rule on raters that needs more trials than a session has, so that it never applies."""
+    roles, rules = session_roles(protocol), protocol.exclusions
+    needs = [
+        ("gold_trials", "known answers", rules.gold_trials, roles["gold"]),
+        ("repeat_trials", "repeats", rules.repeat_trials, roles["repeat"]),
+    ]
+    if protocol.kind == "pair":
+        needs.append(("side_trials", "answers for one side", rules.side_trials, roles["main"] + roles["repeat"]))
+    return [
+        f"the rule on {what} never applies: it needs at least {least}, and a session has {there} "
+        f"(study.yaml: exclusions.{name})."
+        for name, what, least, there in needs
+        if there < least
+    ]
+
+
 def _codes(sources: Sources) -> dict[str, str]:
     codes: dict[str, str] = {}
     while len(set(codes.values())) < len(sources.methods):
