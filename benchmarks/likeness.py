@@ -1,9 +1,10 @@
 """Print how well copies are told from honest videos: what the best edit leaves of each, and what each limit catches.
 
-Honest videos are the clips of the committed methods (``vapbench leaderboard redraw --results results``), compared with
-every ground truth and reference of the mini suite; with --gallery also released outputs with every reference of the
-project page. Copies are ground truths and references under known edits, as video files. With --seeds the videos of a
-run of several seeds are compared with the other seeds of their case.
+Honest videos are the clips of the committed methods (``vapbench leaderboard redraw --results results``) or of other
+runs, compared with every ground truth and reference of the mini suite, and with those of their case alone; with
+--gallery also released outputs with every reference of the project page. Copies are
+ground truths and references under known edits, as video files. With --seeds the videos of a run of several seeds are
+compared with the other seeds of their case.
 
     python benchmarks/likeness.py leaderboard/clips
     python benchmarks/likeness.py --seeds runs/mini/vap
@@ -24,6 +25,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from vapbench.core.case import Case, Media
 from vapbench.core.clip import Clip
 from vapbench.core.video import read_video, write_video
 from vapbench.leaderboard.edits import Footage, nearest
@@ -166,6 +168,11 @@ def line(name: str, left: list[float], apart: list[float]) -> None:
     )
 
 
+def given_by(case: Case) -> list[Media]:
+    """The ground truth and the references of a case."""
+    return [*([case.target] if case.target else []), *(item.video for item in case.references)]
+
+
 def compare(groups: Iterator[tuple[str, list[Path]]], known: Known) -> None:
     """Print a line per group of videos."""
     for name, paths in groups:
@@ -177,6 +184,15 @@ def honest(clips: Path) -> Iterator[tuple[str, list[Path]]]:
     for run in runs_below([clips]):
         if run.manifest().card.kind not in REFERENCE_KINDS:
             yield run.path.name, [path for row in run.current() if (path := run.video_of(row))]
+
+
+def beside_own(clips: Path, own: Mapping[str, Known]) -> None:
+    """The same clips, each beside what its case gives."""
+    for run in runs_below([clips]):
+        made = [(path, own[row.case]) for row in run.current() if (path := run.video_of(row))]
+        if made and run.manifest().card.kind not in REFERENCE_KINDS:
+            name = f"{run.path.name}, beside its own case"
+            line(name, [case.left(path) for path, case in made], [case.apart(path) for path, case in made])
 
 
 def seeds(run: RunFolder) -> Iterator[tuple[Path, Known]]:
@@ -211,10 +227,10 @@ def main() -> None:
     parser.add_argument("--cases", type=int, default=10, help="videos that are edited, of each suite")
     asked = parser.parse_args()
     cv2.setNumThreads(1)
+    cases = list(Rosters().of("mini").media.values())
     suites: dict[str, tuple[list[Path], list[Path]]] = {}
     if asked.clips:
-        media = Rosters().of("mini").media.values()
-        suites["mini"] = [case.target.path for case in media if case.target], [c.reference.video.path for c in media]
+        suites["mini"] = [case.target.path for case in cases if case.target], [c.reference.video.path for c in cases]
     if asked.gallery:
         references = [case.reference.video.path for case in find_suite("gallery").cases(asked.gallery)]
         suites["gallery"] = ([], references)
@@ -229,6 +245,7 @@ def main() -> None:
             print(f"{name}, honest, beside {len(given)} videos")
             if name == "mini":
                 compare(honest(asked.clips), known)
+                beside_own(asked.clips, {case.id: Known([media.path for media in given_by(case)]) for case in cases})
             else:
                 outputs = sorted(path.parents[1] / "ours" / path.name for path in references)
                 compare(iter([("released outputs", outputs)]), known)

@@ -169,6 +169,11 @@ def test_a_copy_is_known_however_it_was_encoded(role: str, home: Leaderboard, ro
     assert check_submission(mine(home), rosters) == [], "no hash knows it"
     result = found(home, rosters)
     assert f"the {role} of {CASES[0]}" in {copy.what for copy in result.copies} and not result.verified
+    write_badge(home, result)
+    command("leaderboard", "build", "--leaderboard", home.path, "--results", tmp_path / "none", "--no-videos")
+    page = (home.path / "site" / "method" / "mini" / "mine-submitted.html").read_text()
+    assert "not ranked: 12 of its 12 videos scored anew, 1 is a copy, and 2 scores differ." in page
+    assert "nobody has computed" not in page
 
 
 def test_outputs_that_are_one_another_s_are_known(home: Leaderboard, rosters: Rosters, tmp_path: Path) -> None:
@@ -192,9 +197,19 @@ def test_another_submission_s_videos_are_known(home: Leaderboard, rosters: Roste
     assert len(copies) == 12 and copies[0].what.startswith("that of other for") and copies[0].how == "the same file"
 
 
-def test_our_own_run_s_videos_are_only_noted(home: Leaderboard, honest: Path) -> None:
+def test_the_run_that_was_packed_is_no_other(home: Leaderboard, honest: Path) -> None:
     result = found(home, Rosters([honest.parent / "runs"]))
-    assert result.verified and len(result.noted) == 12, "whoever runs our method makes our videos"
+    assert result.verified and not result.noted, "a submitter has it beside the submission"
+
+
+def test_another_run_s_videos_are_only_noted(home: Leaderboard, honest: Path, tmp_path: Path) -> None:
+    other = Path(shutil.copytree(honest.parent / "runs", tmp_path / "runs"))
+    (manifest,) = other.glob("mini/*/manifest.json")
+    document = json.loads(manifest.read_text())
+    document["identity"]["version"] = 7
+    manifest.write_text(json.dumps(document))
+    result = found(home, Rosters([other]))
+    assert result.verified and len(result.noted) == 12, "whoever runs our weights makes our videos"
     said = list(result.lines())
     assert len([line for line in said if line.startswith("note ")]) == 10 and "     … and 2 more" in said
 
@@ -336,11 +351,13 @@ def test_an_edited_copy_is_known(name: str, rosters: Rosters, tmp_path: Path) ->
     write_video(path, Clip(np.ascontiguousarray(np.clip(EDITS[name](clip.frames), 0, 255).astype(np.uint8)), 8.0))
     frames = read_video(path).frames
     assert min(apart(frames, read_video(target.path).frames) for target in targets) > ALIKE, "as it is, nobody knows it"
-    known = [Known(str(n), target.sha256, target.path, given=True) for n, target in enumerate(targets)]
-    (found,) = Gallery(known).likenesses("mine", "0" * 64, frames)
+    known = [Known(str(n), target.sha256, target.path, CASES[n]) for n, target in enumerate(targets)]
+    (found,) = Gallery(known).likenesses("mine", CASES[1], "0" * 64, frames)
     assert found.what == "1" and "left unexplained" in found.how and found.certain
-    outputs = [replace(each, given=False) for each in known]
-    assert not list(Gallery(outputs).likenesses("mine", "0" * 64, frames)), "two seeds of one method come as near"
+    assert ("mirrored" in found.how) == ("mirrored" in name) and "backwards" not in found.how
+    assert not list(Gallery(known).likenesses("mine", CASES[2], "0" * 64, frames)), "two scenes may be an edit apart"
+    outputs = [replace(each, case="") for each in known]
+    assert not list(Gallery(outputs).likenesses("mine", CASES[1], "0" * 64, frames)), "as are two seeds of one method"
 
 
 def test_what_comes_near_another_is_noted_with_the_badge(home: Leaderboard, tmp_path: Path) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 
 from vapbench.files.atomic import canonical_json
+from vapbench.files.text import counted
+from vapbench.leaderboard.boards import Attested
 from vapbench.leaderboard.roster import Roster
 from vapbench.leaderboard.submission import Submission
 from vapbench.leaderboard.texts import script_of
@@ -17,7 +19,7 @@ from vapbench.results.manifest import Manifest
 from vapbench.results.rows import GenerationRow
 from vapbench.results.run import RunFolder
 
-UNCHECKED = "Self-reported: its submitter's own rows, which nobody has computed again; not ranked."
+OWN = "Self-reported: its submitter's own rows, "
 
 
 def admit(folder: RunFolder, said: Submission, roster: Roster) -> RunSummary:
@@ -77,7 +79,7 @@ def table_of_reported(suite: str, task: str | None, runs: Mapping[str, RunSummar
     )
 
 
-def with_reported(table: TableModel, runs: Mapping[str, RunSummary]) -> TableModel:
+def with_reported(table: TableModel, runs: Mapping[str, RunSummary], found: Mapping[str, Attested]) -> TableModel:
     """The table with self-reported rows below its own, which stay as they are.
 
     Each is computed by itself and has no place; columns that the table lacks are left out.
@@ -85,6 +87,7 @@ def with_reported(table: TableModel, runs: Mapping[str, RunSummary]) -> TableMod
     Args:
         table: rows that were measured or computed again.
         runs: label -> the run.
+        found: label -> what scoring its videos anew found, if somebody did.
     """
     keys = [_key(column) for column in table.columns]
     for label, run in runs.items():
@@ -98,7 +101,7 @@ def with_reported(table: TableModel, runs: Mapping[str, RunSummary]) -> TableMod
         scores = [alone.scores[0][place[key]] if key in place else {} for key in keys]
         table = replace(
             table,
-            rows=(*table.rows, replace(alone.rows[0], label=label, notes=(UNCHECKED,))),
+            rows=(*table.rows, replace(alone.rows[0], label=label, notes=(OWN + _why_not_ranked(found.get(label)),))),
             cells=(*table.cells, tuple(replace(cell, place=None, ranks=None) for cell in cells)),
             scores=(*table.scores, tuple(scores)),
             conditions={**alone.conditions, **table.conditions},
@@ -114,6 +117,17 @@ def labelled(runs: Sequence[RunSummary], taken: Sequence[str]) -> dict[str, RunS
         name = run.folder.path.name
         found[f"{name} (submitted)" if name in {*taken, *found} else name] = run
     return found
+
+
+def _why_not_ranked(found: Attested | None) -> str:
+    if found is None or not found.videos:
+        return "which nobody has computed again; not ranked."
+    wrong = [
+        *([counted(found.copies, "is a copy", "are copies")] if found.copies else []),
+        *([counted(found.differences, "score differs", "scores differ")] if found.differences else []),
+    ]
+    said = ", and ".join(wrong) or "not every column could be confirmed"
+    return f"not ranked: {found.videos} of its {counted(found.of, 'video')} scored anew, {said}."
 
 
 def _key(column: Column) -> ColumnKey:

@@ -26,7 +26,7 @@ from vapbench.report.read.run_summary import RunSummary
 Badge = Literal["published", "self-reported", "recomputed", "reproduced"]
 BADGES: Mapping[str, str] = {
     "published": "As a paper printed it; not measured here, not ranked.",
-    "self-reported": "The submitter's own rows; nobody here has seen the videos.",
+    "self-reported": "The submitter's own rows; no scoring of ours confirms them.",
     "recomputed": "We scored the videos ourselves: those of our own runs, or given to us. Nobody has made them again.",
     "reproduced": "A second, independent run made at least a tenth of the cases again, with equal videos or scores.",
     "human study": "People compared its videos in a preference study.",
@@ -130,6 +130,10 @@ class Attested(BaseModel):
     """Of a submission: videos that were scored anew."""
     of: int = Field(default=0, ge=0)
     """Of so many."""
+    copies: int = Field(default=0, ge=0)
+    """Of these: videos that are others."""
+    differences: int = Field(default=0, ge=0)
+    """Scores that were not what was submitted."""
     noted: int = Field(default=0, ge=0)
     """Of these: videos that may be given ones, edited, or that a run of ours has as well; maintainers look at them."""
 

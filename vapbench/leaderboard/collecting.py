@@ -141,7 +141,13 @@ def _board(
         whole = tables[-1]
     else:
         whole = tables_of(suite, trusted, [None])[0] if trusted else table_of_reported(suite, None, reported)
-    *tables, last, whole = (headline_first(with_reported(table, reported)) for table in (*tables, whole))
+    found = {
+        label: said
+        for label, run in reported.items()
+        if (said := attested.get(f"{suite}/{run.folder.path.name}"))
+        and said.submission == submission_digest(run.folder.path)
+    }
+    *tables, last, whole = (headline_first(with_reported(table, reported, found)) for table in (*tables, whole))
     entries = [
         *(_entry(row.label, run, badges, submitted, studies, anew) for row, run in zip(rows, trusted, strict=True)),
         *(_entry(label, run, badges, submitted, studies, anew) for label, run in reported.items()),

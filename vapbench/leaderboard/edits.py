@@ -9,7 +9,7 @@ leaves next to nothing; of a method's own video of the same scene it leaves most
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import cv2
@@ -57,6 +57,8 @@ class Left:
     """Of everything: small where both show one scene."""
     moving: float
     """Of what changes over time: small where it changes alike."""
+    mirrored: bool = False
+    backwards: bool = False
 
     @property
     def share(self) -> float:
@@ -144,11 +146,11 @@ def _left(video: Footage, known: Footage, start: _Start) -> Left:
         tried += [(*fit.improved(numbers), fit, backwards) for numbers in start.all]
     numbers, _, fit, backwards = min(tried, key=lambda tried: tried[1])
     left = fit.left(numbers)
-    if left.moving > _HOPELESS:
-        return left
-    source = _turned(known.frames, start.mirrored, backwards)
-    numbers, _ = _Fit(_blurred(video.frames), _blurred(source)).improved(numbers)
-    return _Fit(video.frames, source).left(numbers)
+    if left.moving <= _HOPELESS:
+        source = _turned(known.frames, start.mirrored, backwards)
+        numbers, _ = _Fit(_blurred(video.frames), _blurred(source)).improved(numbers)
+        left = _Fit(video.frames, source).left(numbers)
+    return replace(left, mirrored=start.mirrored, backwards=backwards)
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,9 @@
 
 First a video is small: eight of its frames, sixteen by sixteen colours each. Encoding it again, scaling, mirroring,
 reversing it or changing its brightness leaves that almost as it was; a method's own output of the same scene does not.
-Then edits of ground truths and references are tried (:mod:`~vapbench.leaderboard.edits`); not of other outputs, for two
-seeds of one method are often as near as an edit. What ``benchmarks/likeness.py`` measures stands in
-docs/lab/likeness.md.
+Then edits of the case's own ground truth and references are tried (:mod:`~vapbench.leaderboard.edits`); not of other
+cases', for two scenes of one kind may be an edit apart, nor of other outputs, for so are two seeds of one method. What
+``benchmarks/likeness.py`` measures stands in docs/lab/likeness.md.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ import numpy.typing as npt
 
 from vapbench.core.clip import Frames
 from vapbench.core.video import read_video
-from vapbench.leaderboard.edits import Footage, nearest
+from vapbench.leaderboard.edits import Footage, Left, nearest
 
 FRAMES, SIDE = 8, 16
 ALIKE = 2.5
 """Mean difference in levels of 255 up to which two videos are one. Copies encoded again differ by less than 1; the
 closest output of a LoRA trained on the very effect, on the stillest clip of the mini suite, by 6.6."""
 COPY, NEAR = 0.15, 0.3
-"""Share of an output that the best edit of a given video leaves unexplained: up to the first it is a copy, up to the
-second worth a look. The least of 88 honest mini clips was 0.36, of 29 released outputs 0.50."""
+"""Share of an output that the best edit of a given video of its case leaves unexplained: up to the first it is a copy,
+up to the second worth a look. The least of twelve honest unseen mini cases was 0.23, of 29 released outputs 0.50."""
 _GAINS = (0.5, 2.0)
 _FLAT = 4.0
 """Standard deviation in levels below which a video shows too little to be compared."""
@@ -43,8 +43,8 @@ class Known:
     sha256: str
     path: Path | None = None
     """None where it is known by its hash alone."""
-    given: bool = False
-    """Whether it is a ground truth or a reference: edits are looked for of these alone."""
+    case: str = ""
+    """Of a ground truth or a reference: the case it belongs to, in whose outputs alone edits of it are looked for."""
 
 
 @dataclass(frozen=True)
@@ -70,13 +70,13 @@ class Gallery:
         """Keep them."""
         self._known = known
         self._small: dict[str, Small] = {}
-        self._footage: dict[str, Footage] = {}
 
-    def likenesses(self, name: str, sha256: str, frames: Frames) -> Iterator[Likeness]:
-        """What a video is a copy of: by its hash, or else by its pixels, or else once a given video is edited.
+    def likenesses(self, name: str, case: str, sha256: str, frames: Frames) -> Iterator[Likeness]:
+        """What a video is a copy of: by its hash, or else by its pixels, or else once a video of its case is edited.
 
         Args:
             name: what to call it.
+            case: the case it was made for.
             sha256: its file's hash.
             frames: its frames, uint8 ``(t, h, w, 3)``.
 
@@ -90,28 +90,27 @@ class Gallery:
         mine = self._small[sha256] = small(frames)
         apart = [(difference(mine, self._small_of(known, known.path)), known) for known in self._known if known.path]
         copies = [Likeness(name, k.what, f"{levels:.1f} of 255 levels apart") for levels, k in apart if levels <= ALIKE]
-        yield from copies or self._edited(name, frames, [known for _, known in apart if known.given])
+        yield from copies or self._edited(name, frames, [known for _, known in apart if known.case == case])
 
     def add(self, known: Known) -> None:
         """One more, that later ones are compared with."""
         self._known.append(known)
 
     def _small_of(self, known: Known, path: Path) -> Small:
-        if known.sha256 not in (self._footage if known.given else self._small):
-            frames = read_video(path).frames
-            self._small[known.sha256] = small(frames)
-            if known.given:
-                self._footage[known.sha256] = Footage.of(frames)
+        if known.sha256 not in self._small:
+            self._small[known.sha256] = small(read_video(path).frames)
         return self._small[known.sha256]
 
     def _edited(self, name: str, frames: Frames, given: list[Known]) -> Iterator[Likeness]:
-        least: dict[int, float] = {}
-        for number, left in nearest(Footage.of(frames), [self._footage[known.sha256] for known in given]):
-            least[number] = min(left.share, least.get(number, 1.0))
-        for number, share in least.items():
-            if share <= NEAR:
-                how = f"edited: {share:.0%} of it is left unexplained"
-                yield Likeness(name, given[number].what, how, certain=share <= COPY)
+        footage = [Footage.of(read_video(known.path).frames) for known in given if known.path]
+        least: dict[int, Left] = {}
+        for number, left in nearest(Footage.of(frames), footage):
+            least[number] = min(left, least.get(number, left), key=lambda left: left.share)
+        for number, left in least.items():
+            if left.share <= NEAR:
+                turned = [word for word, is_so in (("mirrored", left.mirrored), ("backwards", left.backwards)) if is_so]
+                how = f"{', '.join(['edited', *turned])}: {left.share:.0%} of it is left unexplained"
+                yield Likeness(name, given[number].what, how, certain=left.share <= COPY)
 
 
 def small(frames: Frames) -> Small:

@@ -155,14 +155,14 @@ def rescore(
     found = Rescored(suite, folder.name, digest, len(drawn), len(made))
     place = _Videos(folder, videos, said, local_links)
     ours, others = _ours(roster, rosters), _others(home, folder)
-    gallery, own = Gallery([*_given(roster), *others, *_bounds(ours)]), Gallery(_competing(ours))
+    gallery, own = Gallery([*_given(roster), *others, *_bounds(ours)]), Gallery(_competing(ours, folder))
     scorers = dict(_scorers(roster, rows, found, torch_device(device)))
     for number, key in enumerate(drawn):
         path, row = place.of(made[key]), made[key]
-        clip = read_video(path)
-        for alike in gallery.likenesses(str(row.video), str(row.sha256), clip.frames):
+        clip, named = read_video(path), (str(row.video), row.case, str(row.sha256))
+        for alike in gallery.likenesses(*named, clip.frames):
             (found.copies if alike.certain else found.noted).append(alike)
-        found.noted += own.likenesses(str(row.video), str(row.sha256), clip.frames)
+        found.noted += own.likenesses(*named, clip.frames)
         gallery.add(Known(f"that of {row.case}, seed {row.seed}", str(row.sha256), path))
         job = ScoreJob(row, path, roster.media[row.case], tuple(scorer.column for scorer in scorers.values()))
         for column, fresh in _scored(job, clip, scorers, device):
@@ -191,6 +191,8 @@ def write_badge(home: Leaderboard, found: Rescored) -> None:
         submission=found.digest,
         videos=found.videos,
         of=found.of,
+        copies=len({alike.video for alike in found.copies}),
+        differences=len(found.differences),
         noted=len({alike.video for alike in found.noted}),
     )
     runs[name] = badge
@@ -262,7 +264,7 @@ def _given(roster: Roster) -> Iterator[Known]:
         named = [("ground truth", case.target), *(("reference", item.video) for item in case.references)]
         for what, media in named:
             if media is not None and media.path.is_file():
-                yield Known(f"the {what} of {case.id}", media.sha256, media.path, given=True)
+                yield Known(f"the {what} of {case.id}", media.sha256, media.path, case.id)
 
 
 def _ours(roster: Roster, rosters: Rosters) -> list[RunFolder]:
@@ -273,8 +275,11 @@ def _bounds(runs: Sequence[RunFolder]) -> Iterator[Known]:
     yield from (known for run in runs if run.manifest().card.kind in REFERENCE_KINDS for known in _outputs(run))
 
 
-def _competing(runs: Sequence[RunFolder]) -> list[Known]:
-    return [known for run in runs if run.manifest().card.kind not in REFERENCE_KINDS for known in _outputs(run)]
+def _competing(runs: Sequence[RunFolder], folder: Path) -> list[Known]:
+    """Of other methods: a run of the very method, parameters and weights may be the one that was packed."""
+    packed = RunFolder(folder).manifest().document["identity"]
+    others = [run for run in runs if run.manifest().document["identity"] != packed]
+    return [known for run in others if run.manifest().card.kind not in REFERENCE_KINDS for known in _outputs(run)]
 
 
 def _others(home: Leaderboard, folder: Path) -> Iterator[Known]:

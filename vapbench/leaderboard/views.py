@@ -134,7 +134,7 @@ def groups_of(board: Board, table: TableModel) -> list[Group]:
         ),
         Group(
             "reported",
-            "Self-reported: rows of their submitters, not computed again here, not ranked",
+            "Self-reported: rows of their submitters, not confirmed here, not ranked",
             tuple(line for row, line in lines if row.label in reported),
         ),
     ]
