@@ -213,7 +213,7 @@ def test_an_adapter_without_a_card_names_the_command_that_writes_it(
         with pytest.raises(SystemExit) as done:
             main()
         assert done.value.code == 0
-        assert f"--method lora:adapters={copy}" in capsys.readouterr().out
+        assert f"--method lora:adapters={shlex.quote(str(copy))}" in capsys.readouterr().out
     assert inputs_of(method, cases[CONDITIONS[0]]) == (copy / CONDITIONS[0] / "pytorch_lora_weights.safetensors",)
     two = [cases[name] for name in CONDITIONS]
     (remark,) = remarks_of(method, two)

@@ -67,6 +67,11 @@ def test_tasks_and_suites_are_described(name: str) -> None:
     assert name in shown("describe", name)
 
 
+def test_the_example_has_what_a_method_requires() -> None:
+    (folder,) = described("folder")
+    assert folder["example"] == "vapbench run --method folder:path=… --task camera"
+
+
 def test_what_a_card_says_is_there() -> None:
     (vap,) = described("vap")
     parameters = {each["name"]: each for each in vap["parameters"]}

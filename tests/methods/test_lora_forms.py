@@ -310,6 +310,13 @@ class TestAdopting:
         assert adapter.weights.read_bytes() == foreign.read_bytes()
         assert changes(adapter.layers(BASE, "the base")).keys() == changes(layers(OWN)).keys()
 
+    def test_a_key_of_a_card_that_nobody_knows_is_named(self, tmp_path: Path) -> None:
+        adopt(OWN, tmp_path, "mini_dekavu", BASE, "the base")
+        card = tmp_path / "mini_dekavu" / "card.json"
+        card.write_text(json.dumps(json.loads(card.read_text()) | {"colour": 1}))
+        with refuses(WeightsError, ErrorKind.DAMAGED, "card.json", card, "colour: there is no such field"):
+            find_adapter(tmp_path, "mini_dekavu")
+
     def test_a_file_in_its_place_gets_a_card_and_a_second_call_changes_nothing(self, tmp_path: Path) -> None:
         place = tmp_path / "mini_dekavu"
         place.mkdir()

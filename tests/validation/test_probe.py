@@ -19,7 +19,7 @@ from tests.validation.planted import planted
 from vapbench.cli import app
 from vapbench.core.clip import Clip
 from vapbench.core.video import write_video
-from vapbench.errors import ErrorKind, UsageError
+from vapbench.errors import DataError, ErrorKind, UsageError
 from vapbench.report.page.media import plays
 from vapbench.report.ranking import units_of
 from vapbench.results.run import RunFolder
@@ -205,6 +205,15 @@ def test_videos_that_others_made_are_named_after_the_counterfactuals(tmp_path: P
     (reference,) = (effect for effect in method["effects"] if effect["name"] == "reference")
     assert reference["said"] == "reference: not known, for 0 of 2 cases have every score that it takes"
     assert cells["wrong", "without"]["score"] is None and sum(cells["wrong", "without"]["lost"].values()) == 2
+
+
+def test_a_folder_without_any_of_its_videos_is_refused_with_what_they_are_called(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (case,) = choose("mini", None, "camera", 1).cases
+    words = ["probe", "-m", f"folder:path={tmp_path / 'empty'}", "--task", "camera", "--limit", "1"]
+    with refuses(DataError, ErrorKind.MISSING, "path", tmp_path / "empty", f"{case.id}.mp4", f"{case.id}--"):
+        vapbench(*words, "--results", str(tmp_path / "runs"))
+    assert not (tmp_path / "runs").exists()
 
 
 def outputs(**values: float) -> dict[Cell, Outputs]:

@@ -136,6 +136,7 @@ def adopt_lora(
     from vapbench.core.case import check_name
     from vapbench.core.console import configure_logging, output
     from vapbench.errors import UsageError
+    from vapbench.files.atomic import quoted
     from vapbench.methods import resolve
     from vapbench.methods.lora_files import adopt
 
@@ -148,7 +149,7 @@ def adopt_lora(
     where = base or str(resolve("lora", suite=suite).parameters["weights"])
     adapter = adopt(source, out, condition, checkpoint_folder(where, None, "--base"), where, alpha)
     output().print(
-        f"{adapter.folder}: LoRA of rank {adapter.card.rank} for {condition}: --method lora:adapters={out}",
+        f"{adapter.folder}: LoRA of rank {adapter.card.rank} for {condition}: --method lora:adapters={quoted(out)}",
         markup=False,
         soft_wrap=True,
     )

@@ -108,7 +108,7 @@ def _method(name: str) -> Description | None:
     for suite, values in card.suites.items() if card else ():
         said = ", ".join(f"{key}={shown(value)}" for key, value in (values or {}).items())
         facts[f"on {suite}"] = said if values else "no weights for this suite" if values is None else "as elsewhere"
-    example = f"vapbench run --method {name} --task camera"
+    example = f"vapbench run --method {name}{_required(parameters)} --task camera"
     if card and card.suites.get("mini", {}) is None:
         example += " --suite vap-data --data DIR"
     return Description(
@@ -166,14 +166,19 @@ def _metric(name: str) -> Description | None:
         "from": entries[known].origin if known in entries else file,
     }
     parameters = parameter_docs(cls, {})
-    must = ",".join(f"{each.name}=…" for each in parameters if not each.default)
-    text = f"{known if known in entries else name}{':' * bool(must)}{must}"
+    text = f"{known if known in entries else name}{_required(parameters)}"
     quoted = f'"{text}"' if "[" in text else text
     command = "vapbench score RUN" if facts["of"] != "each video" else "vapbench run --method vap --task camera"
     title = getattr(cls, "title", "") or cls.__name__
     doc = inspect.cleandoc(cls.__doc__ or "")
     example = f"{command} --metric {quoted}"
     return Description("metric", known if known in entries else name, title, doc, _said(facts), example, parameters)
+
+
+def _required(parameters: Sequence[ParameterDoc]) -> str:
+    """The parameters that have to be given, as a specification goes on with them."""
+    must = ",".join(f"{each.name}=…" for each in parameters if not each.default)
+    return f":{must}" if must else ""
 
 
 def _task(name: str) -> Description | None:

@@ -116,6 +116,7 @@ def lora(
     """
     from vapbench.core.console import configure_logging, output
     from vapbench.errors import UsageError
+    from vapbench.files.atomic import quoted
     from vapbench.methods import resolve
     from vapbench.running.device import torch_device
     from vapbench.suites import find_suite
@@ -152,5 +153,5 @@ def lora(
         quiet=quiet,
     )
     output().print(
-        f"{out}: {counted(len(trained), 'adapter')}: --method lora:adapters={out}", markup=False, soft_wrap=True
+        f"{out}: {counted(len(trained), 'adapter')}: --method lora:adapters={quoted(out)}", markup=False, soft_wrap=True
     )

@@ -21,6 +21,7 @@ from vapbench.checkpoints.tensors import Tensor, read_header
 from vapbench.core.case import Name
 from vapbench.errors import ErrorKind, UsageError, WeightsError
 from vapbench.files.atomic import atomic_path, content_sha256, write_json
+from vapbench.files.faults import faults
 from vapbench.files.parsing import parse_json, read_text
 from vapbench.methods.lora_forms import PEFT_CONFIG, Layer, LoraFile, states_scale
 from vapbench.suites.tasks import conditions_of, find_task
@@ -140,7 +141,7 @@ def find_adapter(folder: str | PathLike[str], condition: str, base: str = "BASE"
     try:
         card = AdapterCard.model_validate(parse_json(read_text(own / CARD)))
     except (OSError, ValueError, ValidationError) as error:
-        reason = str(error).splitlines()[0]
+        reason = faults(error) if isinstance(error, ValidationError) else str(error).splitlines()[0]
         raise WeightsError(
             f"{own / CARD} cannot be read ({reason}); train it again: {training_command(condition)}",
             ErrorKind.DAMAGED,

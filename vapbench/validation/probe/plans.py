@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from vapbench.core.case import Case, Media
 from vapbench.core.clip import Clip
 from vapbench.core.registry import Spec
-from vapbench.errors import ErrorKind, NotApplicable, UsageError
+from vapbench.errors import DataError, ErrorKind, NotApplicable, UsageError
 from vapbench.files.atomic import canonical_json
 from vapbench.methods import ResolvedMethod, resolve
 from vapbench.methods.base import Method
@@ -247,7 +247,7 @@ def set_up(
 
     Raises:
         UsageError: an unknown method, metric or parameter.
-        DataError: the table of captions, or the data, is not what it should be.
+        DataError: the table of captions, or the data, is not what it should be, or a folder has no video of any case.
     """
     wanted = alignment_columns(selection, metrics)
     known = known_captions(selection, data, captions)
@@ -262,6 +262,8 @@ def set_up(
         own = _plan(selection, resolved, selection.cases, seeds, results, tentative)
         single = [each for each in made if each.cell != BOTH]
         shown = _plan(selection, _showing(resolved, single), _judged(single), seeds, root, tentative)
+        if isinstance(resolved.method, Folder):
+            _refuse_none(resolved.method, selection.cases, _judged(single))
         two = None
         if _takes_several(resolved) and which != "core":
             pairs = [each for each in made if each.cell == BOTH]
@@ -276,6 +278,16 @@ def _showing(method: ResolvedMethod, cases: Sequence[Counterfactual]) -> Resolve
         # Whoever has videos was shown the counterfactuals already, and named the videos after them.
         return method
     return replace(method, method=CounterfactualMethod(method.method, {each.judged.id: each for each in cases}))
+
+
+def _refuse_none(folder: Folder, own: Sequence[Case], counterfactual: Sequence[Case]) -> None:
+    if not folder.seeds([*own, *counterfactual]):
+        raise DataError(
+            f"{folder.path}: no video of any case; call them {own[0].id}.mp4, {counterfactual[0].id}.mp4, and so on "
+            "(docs/guides/probe.md).",
+            ErrorKind.MISSING,
+            "path",
+        )
 
 
 def _judged(cases: Sequence[Counterfactual]) -> list[Case]:
