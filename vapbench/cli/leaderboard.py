@@ -228,10 +228,10 @@ def rescore(
     """Score a submission's videos anew, compare row by row, and write its badge.
 
     The suite's own cases and data are used, nothing of the submission's but its videos. Videos that are the ground
-    truth, a reference, a floor, another verified submission's or one another are found by hash and by pixels; ground
-    truths and references under an edit of the frame, the colours or the time as well. What only comes near one, or is
-    a run's of our own, is noted, to be looked at. What agrees is "recomputed" in badges.json, for as long as no row
-    changes, and is ranked; what does not is "self-reported".
+    truth, a reference, a floor, another verified submission's or one another are found by hash and by pixels; those
+    that its own case gives under an edit of the frame, the colours or the time as well. What only comes near one, or
+    is another run's of our own, is noted, to be looked at. What agrees is "recomputed" in badges.json, for as long as
+    no row changes, and is ranked; what does not is "self-reported".
 
     \b
     vapbench leaderboard rescore leaderboard/submissions/mine
