@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -11,8 +12,10 @@ import torch
 from mini_recipe.degradations import FAULTS, degrade
 
 from tests.metrics.conftest import CPU
+from tests.refusals import refuses
 from vapbench.core.case import Case, ClipSpec
 from vapbench.core.clip import Clip
+from vapbench.errors import ErrorKind, UsageError
 from vapbench.metrics import resolve
 from vapbench.metrics.view import ClipView
 from vapbench.suites import vap_data
@@ -56,6 +59,16 @@ def cases(minis: list[MiniCase], tmp_path_factory: pytest.TempPathFactory) -> li
 @pytest.fixture(scope="module")
 def truth(minis: list[MiniCase]) -> Frames:
     return render_batch([mini.target for mini in minis])
+
+
+@pytest.mark.parametrize(
+    ("metric", "part"),
+    [(f"{SEMANTIC}:weights", "semantic"), (f"{TEXT}:weights", "image_text"), (f"{QUALITY}:head", "quality")],
+)
+def test_a_file_in_place_of_a_folder_of_weights_is_refused(metric: str, part: str, tmp_path: Path) -> None:
+    (tmp_path / "bad.pth").touch()
+    with refuses(UsageError, ErrorKind.INVALID, "weights", tmp_path / "bad.pth", f"give the folder {part}"):
+        resolve(f"{metric}={tmp_path / 'bad.pth'}")
 
 
 def test_the_right_condition_beats_wrong_ones_stillness_and_noise(

@@ -35,10 +35,16 @@ def given_or_shipped(given: Path | None, part: str) -> Path | None:
     """The folder ``given``, else the one of the mini suite's part (``semantic``) that ships, or None if none does.
 
     Raises:
-        UsageError: ``given`` is not there.
+        UsageError: ``given`` is not there, or is a file.
     """
+    if (found := present(given)) and not found.is_dir():
+        raise UsageError(
+            f"{given} is a file; give the folder {part} that `vapbench train mini --out DIR` made: DIR/{part}",
+            ErrorKind.INVALID,
+            "weights",
+        )
     shipped = bundled_weights(f"mini/{part}")
-    return present(given) or (shipped if shipped.is_dir() else None)
+    return found or (shipped if shipped.is_dir() else None)
 
 
 def require_shipped(folder: Path | None, part: str) -> Path:
