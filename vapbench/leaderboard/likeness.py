@@ -64,7 +64,10 @@ class Likeness:
 
 
 class Gallery:
-    """Videos that outputs are compared with; each file is read once, when it is first compared."""
+    """Videos that outputs are compared with: small ones are kept once read.
+
+    What a case is given is read again where edits of it are looked for, so that no large ones are kept.
+    """
 
     def __init__(self, known: list[Known]) -> None:
         """Keep them."""
