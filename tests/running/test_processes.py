@@ -94,8 +94,9 @@ def test_ctrl_c_and_kills_lose_nothing_and_one_command_at_a_time_writes(tmp_path
     score = [*vapbench, "score", str(folder.path), "--task", "camera", "--metric", f"{tmp_path / 'slow.py'}:Slow"]
     score += ["--device", "cpu", *results]
 
-    def begun() -> dict[str, str]:
-        return dict(path.name.rsplit(".", 1) for path in marks.glob("*.*"))
+    def begun() -> set[str]:
+        """The processes that have begun a case."""
+        return {path.suffix.removeprefix(".") for path in marks.glob("*.*")}
 
     process = subprocess.Popen([*score, "--workers", "2"], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     wait_until(lambda: len(folder.scores("slow")) >= 2)
@@ -103,9 +104,9 @@ def test_ctrl_c_and_kills_lose_nothing_and_one_command_at_a_time_writes(tmp_path
     assert refused.returncode == 3 and f"is being written by process {process.pid}" in refused.stderr.replace("\n", " ")
     # Whoever began the last case waits at it.
     before = begun()
-    last = max(before, key=lambda case: (marks / f"{case}.{before[case]}").stat().st_mtime_ns)
-    os.kill(int(before[last]), signal.SIGKILL)
-    wait_until(lambda: not set(begun().values()) <= set(before.values()))
+    last = max(marks.glob("*.*"), key=lambda mark: mark.stat().st_mtime_ns)
+    os.kill(int(last.suffix.removeprefix(".")), signal.SIGKILL)
+    wait_until(lambda: not begun() <= before)
     process.send_signal(signal.SIGINT)
     time.sleep(2)
     (marks / "go").touch()
@@ -113,7 +114,7 @@ def test_ctrl_c_and_kills_lose_nothing_and_one_command_at_a_time_writes(tmp_path
     assert process.returncode == 130 and "Resume with: vapbench score" in said.replace("\n", " "), said
     kept = folder.scores("slow")
     assert 2 <= len(kept) < 14 and all(row.status == "ok" for row in kept.values())
-    assert not any(Path(f"/proc/{pid}").exists() for pid in begun().values()), "no process stays"
+    assert not any(Path(f"/proc/{pid}").exists() for pid in begun()), "no process stays"
     subprocess.run([*score, "--workers", "3"], check=True, capture_output=True)
     rows = folder.scores("slow")
     assert len(rows) == 14 and kept.items() <= rows.items()
