@@ -54,7 +54,7 @@ def check_metric(
     vapbench check metric --all --suite custom --videos ./clips
     """
     from vapbench.core.console import configure_logging, output, print_json
-    from vapbench.errors import UsageError
+    from vapbench.errors import ErrorKind, UsageError
     from vapbench.running.device import torch_device
     from vapbench.running.plan import columns
     from vapbench.running.progress import progress
@@ -66,7 +66,9 @@ def check_metric(
     if out:
         check_suffix(out)
     if bool(metric) == every:
-        raise UsageError("Name metrics, or say --all: vapbench check metric camera_agreement")
+        raise UsageError(
+            "Name metrics, or say --all: vapbench check metric camera_agreement", ErrorKind.MISSING, "metric"
+        )
     chosen = subjects_of(suite, data, task, videos, limit)
     wanted = columns(without_weights() if every else metric or [])
     scores = measure(chosen, wanted, torch_device(device), progress(quiet))

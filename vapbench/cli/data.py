@@ -51,12 +51,16 @@ def prepare(
     vapbench run -m frozen --suite vap-data --data mini-data
     """
     from vapbench.core.console import output
-    from vapbench.errors import UsageError
+    from vapbench.errors import ErrorKind, UsageError
     from vapbench.files.atomic import quoted
     from vapbench.suites.mini.writer import write_vap_data
 
     if suite != "mini":
-        raise UsageError(f"{suite} is not made here; only mini is. See docs/reference/suites.md for where to get it.")
+        raise UsageError(
+            f"{suite} is not made here; only mini is. See docs/reference/suites.md for where to get it.",
+            ErrorKind.UNKNOWN,
+            "suite",
+        )
     write_vap_data(out, train_clips, grammar=version == 2)
     output().print(f"{out}: written. Use it with --suite vap-data --data {quoted(out)}", markup=False, soft_wrap=True)
 
@@ -135,7 +139,7 @@ def adopt_lora(
     from vapbench.checkpoints.folder import checkpoint_folder
     from vapbench.core.case import check_name
     from vapbench.core.console import configure_logging, output
-    from vapbench.errors import UsageError
+    from vapbench.errors import ErrorKind, UsageError
     from vapbench.files.atomic import quoted
     from vapbench.methods import resolve
     from vapbench.methods.lora_files import adopt
@@ -144,7 +148,7 @@ def adopt_lora(
     try:
         check_name(condition)
     except ValueError as error:
-        raise UsageError(f"--condition {error}.") from None
+        raise UsageError(f"--condition {error}.", ErrorKind.INVALID, "condition") from None
     suite = "mini" if condition.startswith("mini_") else "vap-data"
     where = base or str(resolve("lora", suite=suite).parameters["weights"])
     adapter = adopt(source, out, condition, checkpoint_folder(where, None, "--base"), where, alpha)

@@ -58,13 +58,17 @@ def describe(
     vapbench describe ./my_method
     """
     from vapbench.core.console import configure_logging, print_json
-    from vapbench.errors import UsageError, did_you_mean
+    from vapbench.errors import ErrorKind, UsageError, did_you_mean
 
     configure_logging(verbose=0, quiet=False)
     found = [said for finder in (_method, _metric, _task, _suite) if (said := finder(name))]
     if not found:
         hint = did_you_mean(name, set(_names()))
-        raise UsageError(f"No method, metric, task or suite is called {name!r}.{hint} See: vapbench list --help")
+        raise UsageError(
+            f"No method, metric, task or suite is called {name!r}.{hint} See: vapbench list --help",
+            ErrorKind.UNKNOWN,
+            "name",
+        )
     if json:
         print_json([asdict(said) for said in found])
         return

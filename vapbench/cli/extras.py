@@ -41,7 +41,7 @@ class Extras:
             UsageError: a figure of no known kind or format.
             DataError: votes that cannot be read, or that no table's scores meet.
         """
-        from vapbench.errors import DataError
+        from vapbench.errors import DataError, ErrorKind
 
         if self.figures:
             from vapbench.report.render.figures import kind_of
@@ -50,7 +50,9 @@ class Extras:
                 kind_of(path)
         if self.votes and not any(self._agreements(table) for table in tables):
             raise DataError(
-                f"{self.votes}: no vote is on cases and methods of these runs; name the runs that were judged."
+                f"{self.votes}: no vote is on cases and methods of these runs; name the runs that were judged.",
+                ErrorKind.CONFLICT,
+                "votes",
             )
 
     def lines(self, table: TableModel, width: int | None) -> Iterator[str]:

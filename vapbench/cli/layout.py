@@ -11,7 +11,7 @@ import typer
 
 from vapbench.cli import options as opt
 from vapbench.cli.help import LAYOUT
-from vapbench.errors import UsageError
+from vapbench.errors import ErrorKind, UsageError
 
 if TYPE_CHECKING:
     from vapbench.report.tables.layout import Layout
@@ -133,7 +133,9 @@ def runs_named(
     if folders or or_none:
         return folders
     of_suite = f" of suite {suite}" if suite else ""
-    raise UsageError(f"No runs in {where(results)}{of_suite}; make one: vapbench run --help")
+    raise UsageError(
+        f"No runs in {where(results)}{of_suite}; make one: vapbench run --help", ErrorKind.MISSING, "results"
+    )
 
 
 def _pairs(option: str, texts: list[str] | None) -> list[tuple[str, str]]:
@@ -142,6 +144,10 @@ def _pairs(option: str, texts: list[str] | None) -> list[tuple[str, str]]:
         # A run may be called vap:reference=shuffled, so the last equals sign parts a label; the first, a group.
         name, sign, value = text.rpartition("=") if option == "--label" else text.partition("=")
         if not (sign and name and value):
-            raise UsageError(f"{option} {text!r} is not of the form {option} NAME=VALUE.")
+            raise UsageError(
+                f"{option} {text!r} is not of the form {option} NAME=VALUE.",
+                ErrorKind.INVALID,
+                option.removeprefix("--"),
+            )
         found.append((name, value))
     return found

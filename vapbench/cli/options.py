@@ -341,15 +341,23 @@ class Execution:
         Raises:
             UsageError: a value is no number of failures, or an option of Ray's is given without it.
         """
-        from vapbench.errors import UsageError
+        from vapbench.errors import ErrorKind, UsageError
         from vapbench.running.context import FailureLimit, Settings
         from vapbench.running.threads import OnRay
 
         local = self.executor == "local"
         if local and self.ray_address is not None:
-            raise UsageError("--ray-address goes with --executor ray; without it, everything runs on this machine.")
+            raise UsageError(
+                "--ray-address goes with --executor ray; without it, everything runs on this machine.",
+                ErrorKind.CONFLICT,
+                "ray_address",
+            )
         if local and self.workers is not None and scoring is None:
-            raise UsageError("--workers goes with --executor ray, or with what scores; here one process generates.")
+            raise UsageError(
+                "--workers goes with --executor ray, or with what scores; here one process generates.",
+                ErrorKind.CONFLICT,
+                "workers",
+            )
         return Settings(
             device=self.device,
             refresh=self.refresh,

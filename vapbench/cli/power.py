@@ -74,7 +74,7 @@ def power(
 
 def _tasks(wanted: str | None, data: Path | None) -> list[tuple[str, str, int, int]]:
     """Suite, task, conditions, cases; of a suite without its data what its protocol says of all."""
-    from vapbench.errors import UsageError
+    from vapbench.errors import ErrorKind, UsageError
     from vapbench.suites import find_suite, load_suites
     from vapbench.suites.tasks import load_tasks, select
 
@@ -91,7 +91,11 @@ def _tasks(wanted: str | None, data: Path | None) -> list[tuple[str, str, int, i
             if chosen := Counter(case.condition for case in select(cases, task)):
                 found.append((suite.name, task.name, len(chosen), sum(chosen.values())))
     if not found:
-        raise UsageError("Without its data nothing is known of the suite's tasks; name its folder with --data DIR.")
+        raise UsageError(
+            "Without its data nothing is known of the suite's tasks; name its folder with --data DIR.",
+            ErrorKind.MISSING,
+            "data",
+        )
     return found
 
 

@@ -142,7 +142,7 @@ def _runs_to_show(names: Sequence[str], results: Path | None) -> list[RunFolder]
     Raises:
         UsageError: there is none of a name; of a name that is a case, with the command that shows it.
     """
-    from vapbench.errors import UsageError
+    from vapbench.errors import ErrorKind, UsageError
     from vapbench.report.naming import find_run
 
     folders = [find_run(names[0], results, suite=None)]
@@ -151,7 +151,11 @@ def _runs_to_show(names: Sequence[str], results: Path | None) -> list[RunFolder]
             folders.append(find_run(name, results, suite=folders[0].manifest().identity.suite or None))
         except UsageError:
             if name in folders[0].manifest().cases:
-                raise UsageError(f"{name} is a case, not a run; try: vapbench show {names[0]} --case {name}") from None
+                raise UsageError(
+                    f"{name} is a case, not a run; try: vapbench show {names[0]} --case {name}",
+                    ErrorKind.CONFLICT,
+                    "run",
+                ) from None
             raise
     return list({folder.path.resolve(): folder for folder in folders}.values())
 
@@ -167,7 +171,7 @@ def print_tables(
 ) -> None:
     """Print the runs' tables; after a run, also where to look next, and by ``bounds`` how to get floor and ceiling."""
     from vapbench.core.console import errors, output, print_json
-    from vapbench.errors import UsageError
+    from vapbench.errors import ErrorKind, UsageError
     from vapbench.report.render.json import to_json
     from vapbench.report.render.terminal import print_tables as print_terminal
     from vapbench.report.tabulate import table_of
@@ -186,7 +190,7 @@ def print_tables(
     for path in extras.draw(tables):
         errors().print(str(path), markup=False, soft_wrap=True)
     if extras.failed:
-        raise UsageError("; ".join(extras.failed))
+        raise UsageError("; ".join(extras.failed), ErrorKind.FAILED, "figure")
     if next_steps and not as_json:
         for line in _next_steps(folders, tables[0].suite, bounds):
             output().print(line, markup=False, soft_wrap=True)
@@ -194,7 +198,7 @@ def print_tables(
 
 def _write_vbench(folders: Sequence[RunFolder], task: str | None) -> None:
     from vapbench.core.console import errors, output
-    from vapbench.errors import DataError
+    from vapbench.errors import DataError, ErrorKind
     from vapbench.files.atomic import write_json
     from vapbench.report.naming import own_folder
     from vapbench.report.read.run_summary import read_summary
@@ -213,7 +217,9 @@ def _write_vbench(folders: Sequence[RunFolder], task: str | None) -> None:
     if not written:
         raise DataError(
             "No run has a complete column of VBench's definition; see docs/reference/metrics.md, and: "
-            "vapbench score --help"
+            "vapbench score --help",
+            ErrorKind.MISSING,
+            "vbench",
         )
 
 

@@ -195,14 +195,18 @@ def _named(name: str, results: Path | None) -> RunFolder:
     Raises:
         UsageError: there is none, or its rows are committed ones and it was named by its name alone.
     """
-    from vapbench.errors import UsageError
+    from vapbench.errors import ErrorKind, UsageError
     from vapbench.files.atomic import quoted
     from vapbench.report.naming import find_run
 
     found = find_run(name, results, suite=None)
     by_path = found.path == Path(name)
     if _is_committed(found.path) and not by_path:
-        raise UsageError(f"{found.path} holds committed rows; if you mean it, name its folder: {quoted(found.path)}")
+        raise UsageError(
+            f"{found.path} holds committed rows; if you mean it, name its folder: {quoted(found.path)}",
+            ErrorKind.CONFLICT,
+            "run",
+        )
     return found
 
 
@@ -232,14 +236,16 @@ def _ask(question: str, yes: bool) -> None:
     Raises:
         UsageError: nobody can be asked.
     """
-    from vapbench.errors import UsageError
+    from vapbench.errors import ErrorKind, UsageError
 
     if yes:
         return
     try:
         agreed = typer.confirm(question, err=True)
     except typer.Abort:
-        raise UsageError("Nothing was removed: nobody answered. To remove without being asked: --yes") from None
+        raise UsageError(
+            "Nothing was removed: nobody answered. To remove without being asked: --yes", ErrorKind.MISSING, "yes"
+        ) from None
     if not agreed:
         raise typer.Exit(1)
 

@@ -84,7 +84,7 @@ def score(
     from vapbench.cli.execute import execute_all
     from vapbench.cli.preflight import Saying, look_and_say
     from vapbench.cli.report import print_tables
-    from vapbench.errors import UsageError
+    from vapbench.errors import ErrorKind, UsageError
     from vapbench.report.naming import find_target
     from vapbench.report.tables.layout import read_layout
     from vapbench.results.run import is_run
@@ -97,7 +97,7 @@ def score(
     suite = find_suite(cases.suite)
     target = find_target(target, execution.results, suite.name)
     if template and is_run(target):
-        raise UsageError(f"{target} is a run; --template goes with a folder of videos.")
+        raise UsageError(f"{target} is a run; --template goes with a folder of videos.", ErrorKind.CONFLICT, "template")
     # The variable may be meant for other suites; a path spells it otherwise, as without a slash at its end.
     meant = suite.data != "videos" or cases.data != Path(os.environ.get("VAPBENCH_DATA", ""))
     found: Preflight | None = None

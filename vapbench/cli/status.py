@@ -40,7 +40,7 @@ def status(
     from dataclasses import asdict
 
     from vapbench.core.console import configure_logging, output, print_json, terminal_width
-    from vapbench.errors import UsageError
+    from vapbench.errors import ErrorKind, UsageError
     from vapbench.files.text import visible
     from vapbench.results.status import status_of
 
@@ -48,7 +48,7 @@ def status(
     folders = [folder for name in runs for folder in _named(name, results)] if runs else _inside(results or opt.RUNS)
     if not folders:
         named = ", ".join(runs or [str(results or opt.RUNS)])
-        raise UsageError(f"No run in {named}; start one: vapbench run --method vap")
+        raise UsageError(f"No run in {named}; start one: vapbench run --method vap", ErrorKind.MISSING, "run")
     found = [status_of(folder) for folder in folders]
     if json:
         print_json([asdict(item) | {"left": item.left} for item in found])

@@ -122,7 +122,7 @@ def report(
     vapbench study report --battles votes.csv
     """
     from vapbench.core.console import configure_logging, output, print_json
-    from vapbench.errors import UsageError
+    from vapbench.errors import ErrorKind, UsageError
     from vapbench.files.atomic import quoted, write_json, write_text
     from vapbench.study.analysis.documents import leaderboard_section, plain, to_json
     from vapbench.study.analysis.figures import write_figures
@@ -140,7 +140,11 @@ def report(
     configure_logging(verbose=0, quiet=False)
     if battles is not None:
         if study or votes or out or mixed:
-            raise UsageError("--battles stands for a study: leave out STUDY, --votes, --out and --mixed.")
+            raise UsageError(
+                "--battles stands for a study: leave out STUDY, --votes, --out and --mixed.",
+                ErrorKind.CONFLICT,
+                "battles",
+            )
         _report_battles(battles, json)
         return
     folder = find_study(study)

@@ -97,7 +97,7 @@ def plan(
     """
     from vapbench.core.case import check_name
     from vapbench.core.console import configure_logging, errors, output, print_json
-    from vapbench.errors import UsageError
+    from vapbench.errors import ErrorKind, UsageError
     from vapbench.files.atomic import quoted
     from vapbench.study.analysis.design_text import design_document, design_lines
     from vapbench.study.analysis.text import plan_document, plan_lines
@@ -111,12 +111,12 @@ def plan(
 
     configure_logging(verbose=0, quiet=quiet)
     if table is not None and methods:
-        raise UsageError("--table names the methods in its header: leave out --method.")
+        raise UsageError("--table names the methods in its header: leave out --method.", ErrorKind.CONFLICT, "method")
     sources = from_table(table) if table else from_runs(results, suite, methods or [], task, case_seed)
     try:
         identifier = check_name(name or "-".join(filter(None, (sources.suite, task))))
     except ValueError as error:
-        raise UsageError(f"--id: {error}.") from None
+        raise UsageError(f"--id: {error}.", ErrorKind.INVALID, "id") from None
     asked = tuple(dict.fromkeys(questions or QUESTIONS))
     wanted = Wanted(
         identifier, kind, asked, votes_per_cell, raters, study_seed, attrition=attrition, exclusion=exclusion

@@ -183,7 +183,7 @@ def allow(
 ) -> None:
     """Let in these participants of a platform and no others, also while the study is being served."""
     from vapbench.core.console import output
-    from vapbench.errors import DataError
+    from vapbench.errors import DataError, ErrorKind
     from vapbench.files.parsing import read_text
     from vapbench.study.folder import find_study
     from vapbench.study.server.serve import allow_participants
@@ -191,7 +191,7 @@ def allow(
     try:
         listed = [line.strip() for line in read_text(ids).splitlines() if line.strip()]
     except (FileNotFoundError, ValueError) as error:
-        raise DataError(f"{ids}: {error}; write one participant id a line.") from None
+        raise DataError(f"{ids}: {error}; write one participant id a line.", ErrorKind.INVALID, "ids") from None
     folder = find_study(study)
     output().print(
         f"{folder.path} lets in {counted(allow_participants(folder, listed), 'participant')}, and no others."
@@ -269,7 +269,9 @@ def _print(links: Links) -> None:
 def _need_server() -> None:
     from importlib.util import find_spec
 
-    from vapbench.errors import UsageError
+    from vapbench.errors import ErrorKind, UsageError
 
     if find_spec("starlette") is None or find_spec("uvicorn") is None:
-        raise UsageError("Serving a study needs a web server: pip install 'vapbench[study]'")
+        raise UsageError(
+            "Serving a study needs a web server: pip install 'vapbench[study]'", ErrorKind.MISSING, "study"
+        )

@@ -178,13 +178,17 @@ def table(
       caption: Semantic control on the mini suite.
     """
     from vapbench.core.console import configure_logging
-    from vapbench.errors import UsageError
+    from vapbench.errors import ErrorKind, UsageError
     from vapbench.files.atomic import write_text
     from vapbench.report.tabulate import table_of
 
     configure_logging(verbose=0, quiet=False)
     if standalone and format_ != "latex":
-        raise UsageError(f"--standalone makes a LaTeX document; drop it, or write --format latex instead of {format_}.")
+        raise UsageError(
+            f"--standalone makes a LaTeX document; drop it, or write --format latex instead of {format_}.",
+            ErrorKind.CONFLICT,
+            "standalone",
+        )
     wanted = layout.read(
         **{"runs": runs or None, "style": style, "reference": reference, "mark": mark, "intervals": intervals},
         **{"width": width, "notes": notes, "published": published or None, "votes": votes},

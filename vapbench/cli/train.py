@@ -115,7 +115,7 @@ def lora(
         --data /data/VAP-Data  # one per device
     """
     from vapbench.core.console import configure_logging, output
-    from vapbench.errors import UsageError
+    from vapbench.errors import ErrorKind, UsageError
     from vapbench.files.atomic import quoted
     from vapbench.methods import resolve
     from vapbench.running.device import torch_device
@@ -125,18 +125,28 @@ def lora(
 
     configure_logging(verbose=0, quiet=quiet)
     if bool(condition) == bool(task):
-        raise UsageError("Say what to train: --condition NAME (repeatable), or --task NAME.")
+        raise UsageError(
+            "Say what to train: --condition NAME (repeatable), or --task NAME.", ErrorKind.MISSING, "condition"
+        )
     found = find_suite(suite)
     if found.clip is None:
-        raise UsageError(f"Suite {found.name} has no training clips; --suite says which data to train on.")
+        raise UsageError(
+            f"Suite {found.name} has no training clips; --suite says which data to train on.",
+            ErrorKind.MISSING,
+            "suite",
+        )
     if found.name == "mini" and recipe != "short":
-        raise UsageError("The mini suite's adapters have a recipe of their own; leave out --recipe.")
+        raise UsageError(
+            "The mini suite's adapters have a recipe of their own; leave out --recipe.", ErrorKind.CONFLICT, "recipe"
+        )
     names = list(dict.fromkeys(condition or ()))
     if task:
         wanted = conditions_of(find_task(task))
         names = [name for name in trainable(found.name, data) if name in wanted]
         if not names:
-            raise UsageError(f"Suite {found.name} has no training clip of any condition of task {task}.")
+            raise UsageError(
+                f"Suite {found.name} has no training clip of any condition of task {task}.", ErrorKind.MISSING, "task"
+            )
     base = weights or str(resolve("lora", suite=found.name).parameters["weights"])
     trained = train_loras(
         out,

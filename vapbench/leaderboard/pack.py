@@ -115,7 +115,11 @@ def code_of(repository: str | None, commit: str | None) -> Code | None:
         UsageError: only one of the two is named, or one is not of its form.
     """
     if (repository is None) != (commit is None):
-        raise UsageError("--repository and --commit go together: name both, or neither for a closed generator.")
+        raise UsageError(
+            "--repository and --commit go together: name both, or neither for a closed generator.",
+            ErrorKind.MISSING,
+            "commit" if commit is None else "repository",
+        )
     if repository is None or commit is None:
         return None
     try:
@@ -124,7 +128,7 @@ def code_of(repository: str | None, commit: str | None) -> Code | None:
         field = error.errors()[0]["loc"][0]
         forms = {"repository": "an http(s) link", "commit": "7 to 64 digits of the commit, 0 to 9 and a to f"}
         given = {"repository": repository, "commit": commit}[str(field)]
-        raise UsageError(f"--{field} {given} is not {forms[str(field)]}.") from None
+        raise UsageError(f"--{field} {given} is not {forms[str(field)]}.", ErrorKind.INVALID, str(field)) from None
 
 
 def _current(rows: Iterable[ScoreRow], made: Sequence[GenerationRow]) -> list[ScoreRow]:

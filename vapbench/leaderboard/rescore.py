@@ -142,11 +142,17 @@ def rescore(
             cannot be read.
     """
     if problems := check_submission(folder, rosters):
-        raise DataError(f"{folder}: {problems[0]}; see: vapbench leaderboard check {quoted(folder)}")
+        raise DataError(
+            f"{folder}: {problems[0]}; see: vapbench leaderboard check {quoted(folder)}",
+            ErrorKind.INVALID,
+            "submission",
+        )
     said, suite = read_submission(folder), RunFolder(folder).manifest().identity.suite
     roster = rosters.of(suite)
     if not roster.media:
-        raise DataError(f"{suite} cannot be scored without its data: name it with --data DIR.")
+        raise DataError(
+            f"{suite} cannot be scored without its data: name it with --data DIR.", ErrorKind.MISSING, "data"
+        )
     rows, digest = read_rows(folder, roster, []), submission_digest(folder)
     made = rows.made()
     drawn = (

@@ -54,7 +54,9 @@ class DepthEstimator:
             what = ", ".join(filter(None, (family, kind)))
             raise UsageError(
                 f"{self.model} ({what}) does not answer with relative inverse depth, larger being nearer; "
-                "give a depth_model that does, such as depth-anything/Depth-Anything-V2-Small-hf."
+                "give a depth_model that does, such as depth-anything/Depth-Anything-V2-Small-hf.",
+                ErrorKind.INVALID,
+                "depth_model",
             )
 
     def load(self, device: torch.device) -> None:
@@ -76,7 +78,11 @@ class DepthEstimator:
             )
         except (OSError, ValueError) as error:
             reason = str(error).splitlines()[0]
-            raise WeightsError(f"{folder} cannot be loaded as a depth model ({reason}); fetch it again.") from error
+            raise WeightsError(
+                f"{folder} cannot be loaded as a depth model ({reason}); fetch it again.",
+                ErrorKind.DAMAGED,
+                "depth_model",
+            ) from error
         self._network = network.eval().to(device)
 
     def __call__(self, frames: Frames) -> Floats:
@@ -138,7 +144,9 @@ class FlowEstimator:
         if min(height, width) < _RAFT_SMALLEST_SIDE or height % 8 or width % 8:
             raise UsageError(
                 f"RAFT takes sides of at least {_RAFT_SMALLEST_SIDE} pixels that are multiples of 8, not {height} x "
-                f"{width}; on the mini suite use source=rendered."
+                f"{width}; on the mini suite use source=rendered.",
+                ErrorKind.INVALID,
+                "size",
             )
         video = torch.from_numpy(frames).permute(0, 3, 1, 2).float().div(127.5).sub(1).to(self._device)
         made = []

@@ -287,5 +287,5 @@ def _base_tensors(pipeline: str | PathLike[str]) -> list[Tensor]:
     folder = Path(pipeline) / "transformer"
     files = sorted(folder.glob("*.safetensors"))
     if not files:
-        raise WeightsError(f"{folder} has no safetensors file; is the download complete?")
+        raise WeightsError(f"{folder} has no safetensors file; is the download complete?", ErrorKind.MISSING, "tensors")
     return sorted(tensor for file in files for tensor in read_header(file)[0] if _EXPERT not in tensor.name)

@@ -398,7 +398,11 @@ def put_on(transformer: Any, layers: Sequence[Layer], name: str) -> None:
             state[f"{layer.module}.lora_B.weight"] = pad(up, (0, 0) * (weight.ndim - 2) + (0, missing))
     outcome = set_peft_model_state_dict(transformer, state, name)
     if outcome.unexpected_keys:
-        raise WeightsError(f"{layers[0].down.file}: peft has no place for {some(outcome.unexpected_keys)}.")
+        raise WeightsError(
+            f"{layers[0].down.file}: peft has no place for {some(outcome.unexpected_keys)}.",
+            ErrorKind.UNKNOWN,
+            "tensors",
+        )
     for parameter_name, parameter in transformer.named_parameters():
         if f".{name}." in parameter_name:
             parameter.data = parameter.data.float()

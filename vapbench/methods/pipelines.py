@@ -81,7 +81,11 @@ class PipelineMethod(Method):
     def __post_init__(self) -> None:
         """Refuse a frame that is larger than can be read back."""
         if (self.height or 0) * (self.width or 0) > MOST_PIXELS:
-            raise UsageError(f"{self.width}x{self.height} is more than the {MOST_PIXELS:,} pixels that are read.")
+            raise UsageError(
+                f"{self.width}x{self.height} is more than the {MOST_PIXELS:,} pixels that are read.",
+                ErrorKind.LIMIT,
+                "size",
+            )
 
     name = ""
     version = 1

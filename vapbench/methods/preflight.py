@@ -305,12 +305,14 @@ def _check(
 def _look_into(path: Path, decode: bool) -> tuple[VideoInfo | None, bool]:
     """Size, length and rate as far as they are known, and whether they are those of decoded frames."""
     if path.is_symlink() and not path.exists():
-        raise DataError(f"{path}: a link to {path.readlink()}, which is not there; correct the link.")
+        raise DataError(
+            f"{path}: a link to {path.readlink()}, which is not there; correct the link.", ErrorKind.MISSING, "path"
+        )
     if path.is_dir():
         # It is read at the suite's rate, whatever that is.
         return (replace(probe(path), fps=0.0), True) if decode else (None, False)
     if not path.is_file():
-        raise DataError(f"{path}: no file but a device or pipe; replace it.")
+        raise DataError(f"{path}: no file but a device or pipe; replace it.", ErrorKind.INVALID, "path")
     if kind_of(path) in IMAGES:
         return (probe(path), True) if decode else (None, False)
     header = header_info(path)

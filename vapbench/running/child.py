@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from vapbench.core.registry import PLUGIN
-from vapbench.errors import VapbenchError
+from vapbench.errors import ErrorKind, VapbenchError
 
 _CAN_GROUP = hasattr(os, "setsid")
 
@@ -71,5 +71,5 @@ def portable(error: BaseException) -> BaseException:
     try:
         ForkingPickler.loads(ForkingPickler.dumps(error))
     except Exception:
-        return VapbenchError(f"{type(error).__name__}: {error}")
+        return VapbenchError(f"{type(error).__name__}: {error}", ErrorKind.FAILED)
     return error

@@ -107,7 +107,9 @@ class Isolated:
             ready = self._pipe.recv()
         except (EOFError, OSError):
             cause = child.cause_of_death(self._process)
-            raise VapbenchError(f"The method's process died of {cause} while it loaded its models.") from None
+            raise VapbenchError(
+                f"The method's process died of {cause} while it loaded its models.", ErrorKind.FAILED
+            ) from None
         if isinstance(ready, BaseException):
             raise ready
 

@@ -204,7 +204,9 @@ class _Scoring:
         if not process.ready:
             raise VapbenchError(
                 f"A process that scores died of {cause} while it loaded the metrics' models; each of the --workers "
-                "holds them all, so fewer need less memory."
+                "holds them all, so fewer need less memory.",
+                ErrorKind.FAILED,
+                "workers",
             )
         for ticket in reversed(process.tickets):
             ticket.losses.append(Failure("WorkerLost", f"the process that scored it died of {cause}"))

@@ -134,7 +134,9 @@ def samples_of(
         rows.setdefault(row.condition, []).append(row)
     for name in conditions:
         if name not in rows:
-            raise UsageError(f"{data} has no training clip of {name!r}.{did_you_mean(name, rows)}")
+            raise UsageError(
+                f"{data} has no training clip of {name!r}.{did_you_mean(name, rows)}", ErrorKind.UNKNOWN, "condition"
+            )
     return {name: [_sample(row, clip) for row in rows[name][:count]] for name in conditions}
 
 
@@ -166,7 +168,7 @@ def mini_sample(spec: MiniClip) -> Sample:
 
 def _training_rows(suite: str, data: Path | None) -> list[vap_data.TrainingRow]:
     if data is None:
-        raise UsageError(f"Training on {suite} reads its training split: add --data DIR.")
+        raise UsageError(f"Training on {suite} reads its training split: add --data DIR.", ErrorKind.MISSING, "data")
     return vap_data.training_rows(data)
 
 

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from vapbench.errors import DataError, UsageError, VapbenchError
+from vapbench.errors import DataError, ErrorKind, UsageError, VapbenchError
 from vapbench.files.atomic import expand
 from vapbench.files.journal import unseal
 from vapbench.files.text import counted, some
@@ -61,7 +61,9 @@ def check_target(text: str) -> list[Finding]:
         return [_try(f"method {text}", lambda: _check_method(find(text)))]
     runs = [path] if (path / "manifest.json").is_file() else [p.parent for p in sorted(path.glob("**/manifest.json"))]
     if not runs:
-        raise UsageError(f"{text}: neither a method folder (card.yaml), a run, nor a folder of runs.")
+        raise UsageError(
+            f"{text}: neither a method folder (card.yaml), a run, nor a folder of runs.", ErrorKind.UNKNOWN, "path"
+        )
     return [finding for run in runs for finding in check_run(RunFolder(run))]
 
 
@@ -83,7 +85,11 @@ def _check_generations(folder: RunFolder) -> None:
         return
     changed = [row.video for row in folder.current() if row.status == "ok" and folder.video_of(row) is None]
     if changed:
-        raise DataError(f"{counted(len(changed), 'video')} missing or changed since: {some(changed)}; run it again")
+        raise DataError(
+            f"{counted(len(changed), 'video')} missing or changed since: {some(changed)}; run it again",
+            ErrorKind.CONFLICT,
+            "videos",
+        )
 
 
 def _check_harmless(folder: RunFolder) -> None:
@@ -91,7 +97,7 @@ def _check_harmless(folder: RunFolder) -> None:
     problems = manifest_problems(folder.manifest().document) + row_problems(folder.path)
     if problems:
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-        raise DataError(problems[0] + more)
+        raise DataError(problems[0] + more, ErrorKind.INVALID)
 
 
 def _check_scores(folder: RunFolder, column: str) -> None:
@@ -99,7 +105,11 @@ def _check_scores(folder: RunFolder, column: str) -> None:
     cases = {row.case for row in folder.generations().values()}
     strays = [row.case for row in folder.scores(column).values() if row.case not in cases]
     if strays:
-        raise DataError(f"{counted(len(strays), 'score')} of cases that nothing was generated for: {some(strays)}")
+        raise DataError(
+            f"{counted(len(strays), 'score')} of cases that nothing was generated for: {some(strays)}",
+            ErrorKind.CONFLICT,
+            "scores",
+        )
 
 
 def _check_lines(path: Path) -> None:
@@ -109,7 +119,9 @@ def _check_lines(path: Path) -> None:
             unseal(line)
         except ValueError as error:
             raise DataError(
-                f"{path}:{number} is not a readable row ({error}); run it again, or remove the line"
+                f"{path}:{number} is not a readable row ({error}); run it again, or remove the line",
+                ErrorKind.DAMAGED,
+                "row",
             ) from error
 
 

@@ -86,7 +86,11 @@ def set_up(
     shared = [case for case in selection.cases if all(case.id in of_run for of_run in videos)]
     if not shared:
         names = " and ".join(run.path.name for run in runs)
-        raise DataError(f"No case of suite {selection.suite.name} has a video in {names}; generate them first.")
+        raise DataError(
+            f"No case of suite {selection.suite.name} has a video in {names}; generate them first.",
+            ErrorKind.MISSING,
+            "videos",
+        )
     cases = tuple(_spread(shared)[:limit])
     chosen = replace(selection, cases=cases)
     root = root or runs[0].path / "judge-check"
@@ -130,7 +134,9 @@ def summarise(setting: Setting, votes: Sequence[Vote] = ()) -> Report:
     scores = {name: _values(rows) for name, rows in groups.items()}
     if not scores["right"]:
         reasons = [row.note or (row.failure.message if row.failure else "") for row in groups["right"].values()]
-        raise DataError(f"{setting.column.label} scored nothing: {reasons[0] if reasons else 'no row'}")
+        raise DataError(
+            f"{setting.column.label} scored nothing: {reasons[0] if reasons else 'no row'}", ErrorKind.FAILED, "scores"
+        )
     everything = [row for rows in (*own.values(), *controls.values()) for row in rows.values()]
     conditions = {case.id: case.condition for case in cases.values()}
 

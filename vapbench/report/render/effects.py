@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vapbench.errors import UsageError
+from vapbench.errors import ErrorKind, UsageError
 from vapbench.report.render.figures_frame import (
     COLOURS,
     GREY,
@@ -73,7 +73,11 @@ def write_effects(path: Path, figure: EffectsFigure, width: float = WIDTHS["page
         UsageError: there are more methods than can be told apart.
     """
     if len(figure.methods) > len(MARKERS):
-        raise UsageError(f"{len(figure.methods)} methods cannot be told apart in one figure; name {len(MARKERS)}.")
+        raise UsageError(
+            f"{len(figure.methods)} methods cannot be told apart in one figure; name {len(MARKERS)}.",
+            ErrorKind.LIMIT,
+            "method",
+        )
     save_figure(path, lambda: _draw(figure, width))
 
 

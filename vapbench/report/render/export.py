@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from vapbench.errors import UsageError
+from vapbench.errors import ErrorKind, UsageError
 from vapbench.files.atomic import atomic_path, file_sha256, write_text
 from vapbench.files.text import counted
 from vapbench.report.read.frame import SCHEMA
@@ -74,7 +74,9 @@ def _to_parquet(frame: pd.DataFrame, path: Path) -> None:
         frame.to_parquet(path, index=False)
     except ImportError as error:
         raise UsageError(
-            "Parquet needs pyarrow, which is not installed: pip install pyarrow, or take --format csv."
+            "Parquet needs pyarrow, which is not installed: pip install pyarrow, or take --format csv.",
+            ErrorKind.MISSING,
+            "pyarrow",
         ) from error
 
 

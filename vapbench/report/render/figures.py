@@ -71,10 +71,14 @@ def write_figure(
     if kind == "human":
         if not agreements:
             raise UsageError(
-                "A figure of metrics against people needs votes: add --votes votes.csv of a study's export."
+                "A figure of metrics against people needs votes: add --votes votes.csv of a study's export.",
+                ErrorKind.MISSING,
+                "votes",
             )
         save_figure(path, lambda: human(agreements, width))
         return
     if not any(cell.mean is not None for line in model.cells for cell in line):
-        raise UsageError(f"{model.title} has no scores to draw; see: vapbench score --help")
+        raise UsageError(
+            f"{model.title} has no scores to draw; see: vapbench score --help", ErrorKind.MISSING, "scores"
+        )
     save_figures(path, lambda: PAGED[kind](model, width) if kind in PAGED else [DRAWN[kind](model, width)])

@@ -55,7 +55,9 @@ def categories(model: TableModel, width: float) -> Figure:
     measured = [place for place, row in enumerate(model.rows) if not row.published]
     filled = [i for i in range(len(model.columns)) if any(model.scores[place][i] for place in measured)]
     if len(groups) > len(COLOURS):
-        raise UsageError(f"Bars of {len(groups)} categories cannot be told apart; choose a task: --task")
+        raise UsageError(
+            f"Bars of {len(groups)} categories cannot be told apart; choose a task: --task", ErrorKind.LIMIT, "task"
+        )
     titles = {index: model.columns[index].header for index in filled}
     names = short([model.rows[place].label for place in measured], width)
     tall = max(LINE, _BAR * (len(groups) + 1))

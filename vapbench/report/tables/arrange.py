@@ -223,6 +223,8 @@ def _with_votes(models: Sequence[TableModel], layout: Layout) -> list[TableModel
     voted = [with_votes(model, cast) for model in models]
     if not any(len(after.columns) > len(before.columns) for before, after in zip(models, voted, strict=True)):
         raise DataError(
-            f"{layout.votes}: no vote is on cases and methods of these runs; name the runs that were judged."
+            f"{layout.votes}: no vote is on cases and methods of these runs; name the runs that were judged.",
+            ErrorKind.CONFLICT,
+            "votes",
         )
     return voted

@@ -94,7 +94,11 @@ def compare(a: RunFolder, b: RunFolder, task: str | None = None) -> list[Compari
         DataError: the runs are of different suites, or a folder is damaged.
     """
     if a.path.resolve() == b.path.resolve():
-        raise UsageError(f"{a.path} cannot be compared with itself; name another run, see: vapbench list runs")
+        raise UsageError(
+            f"{a.path} cannot be compared with itself; name another run, see: vapbench list runs",
+            ErrorKind.CONFLICT,
+            "run",
+        )
     runs = (read_summary(a), read_summary(b))
     if runs[0].suite != runs[1].suite:
         raise DataError(

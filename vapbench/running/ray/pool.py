@@ -218,7 +218,9 @@ class Pool(Generic[Item, Result]):
             actor.starting.clear()
             self._bad_starts += 1
             if self._bad_starts >= _STARTS_ALLOWED:
-                raise VapbenchError(f"Ray's workers die while they start to {self.name}: {_first_line(error)}")
+                raise VapbenchError(
+                    f"Ray's workers die while they start to {self.name}: {_first_line(error)}", ErrorKind.FAILED
+                )
         ray.kill(actor.handle)
         for ticket in actor.tickets.values():
             self._lose(ticket, error)

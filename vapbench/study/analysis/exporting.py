@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from vapbench.errors import UsageError
+from vapbench.errors import ErrorKind, UsageError
 from vapbench.files.atomic import atomic_path, canonical_json, file_sha256, write_json, write_text
 from vapbench.report.render.csv import harmless
 from vapbench.study.analysis.ballots import EVENTS, RATERS, VOTES, Ballots
@@ -172,7 +172,9 @@ def _parquet(path: Path, rows: Sequence[dict[str, Any]]) -> int:
         import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError:
-        raise UsageError("votes.parquet needs pyarrow: pip install 'vapbench[study]'") from None
+        raise UsageError(
+            "votes.parquet needs pyarrow: pip install 'vapbench[study]'", ErrorKind.MISSING, "pyarrow"
+        ) from None
 
     schema = pa.schema([(name, _arrow_type(pa, name)) for name in _COLUMNS])
     with atomic_path(path) as temporary:

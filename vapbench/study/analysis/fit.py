@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from vapbench.errors import DataError
+from vapbench.errors import DataError, ErrorKind
 from vapbench.stats.agreement import alpha_both_ways, canonical_outcomes, krippendorff_alpha, raw_agreement
 from vapbench.stats.arrays import IntArray, LabelArray
 from vapbench.stats.clusters import Interval
@@ -95,7 +95,7 @@ def _question(terms: Terms, key: str, votes: Sequence[Vote], repeats: Sequence[V
         found = _estimate(terms, votes)
         pieces = _pieces(terms, votes, found)
     except ArithmeticError as error:
-        raise DataError(f"The votes on {key} cannot be analysed: {error}.") from error
+        raise DataError(f"The votes on {key} cannot be analysed: {error}.", ErrorKind.INVALID, "votes") from error
     names = list(terms.names.values())
     whole = pieces[0].found.fit if len(pieces) == 1 else None
     return QuestionResult(

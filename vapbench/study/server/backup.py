@@ -55,7 +55,7 @@ def backup_votes(folder: StudyFolder, target: Path) -> int:
                 check_log(copy, str(folder.votes_path))
                 (votes,) = copy.execute("SELECT count(*) FROM vote").fetchone()
         except sqlite3.Error as error:
-            raise DataError(f"{folder.votes_path}: {error}; nothing was copied.") from error
+            raise DataError(f"{folder.votes_path}: {error}; nothing was copied.", ErrorKind.DAMAGED, "votes") from error
     return int(votes)
 
 

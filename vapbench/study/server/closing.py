@@ -102,5 +102,7 @@ def _written(path: Path, database: sqlite3.Connection, job: Callable[[], Result]
         result = job()
         database.execute("COMMIT")
     except sqlite3.Error as error:
-        raise DataError(f"{path}: {error}; make it writable, or close whatever holds it, and try again.") from error
+        raise DataError(
+            f"{path}: {error}; make it writable, or close whatever holds it, and try again.", ErrorKind.BUSY, "votes"
+        ) from error
     return result

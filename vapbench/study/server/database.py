@@ -145,7 +145,9 @@ def connect(path: Path, patience: float = _PATIENCE_SECONDS) -> sqlite3.Connecti
         database.close()
         if isinstance(error, sqlite3.OperationalError):
             raise DataError(
-                f"{path}: {error}; close whatever holds the database, or make room, and try again."
+                f"{path}: {error}; close whatever holds the database, or make room, and try again.",
+                ErrorKind.BUSY,
+                "votes",
             ) from None
         raise DataError(
             f"{path}: not a database of votes ({error}); restore it from a backup.", ErrorKind.DAMAGED, path.name

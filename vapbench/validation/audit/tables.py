@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from vapbench.errors import UsageError
+from vapbench.errors import ErrorKind, UsageError
 from vapbench.files.atomic import atomic_path, write_text
 from vapbench.validation.audit.edits import EDITS
 from vapbench.validation.audit.measure import MARGIN, Audit, Verdict
@@ -52,7 +52,7 @@ def check_suffix(path: Path) -> None:
         UsageError: it is none of ``.csv``, ``.svg`` and ``.png``.
     """
     if path.suffix not in (".csv", ".svg", ".png"):
-        raise UsageError(f"{path}: write the audit as .csv, .svg or .png.")
+        raise UsageError(f"{path}: write the audit as .csv, .svg or .png.", ErrorKind.INVALID, "path")
 
 
 def write(audits: Sequence[Audit], path: Path) -> None:

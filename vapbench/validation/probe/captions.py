@@ -87,6 +87,6 @@ def _read(path: Path, ids: set[str]) -> dict[str, Captions]:
                 "case",
             )
         if row["case"] in found:
-            raise DataError(f"{row.where}: {row['case']} is there twice; keep one row.")
+            raise DataError(f"{row.where}: {row['case']} is there twice; keep one row.", ErrorKind.CONFLICT, "case")
         found[row["case"]] = Captions(row["without_effect"] or None, row["wrong_effect"] or None)
     return found
