@@ -20,7 +20,7 @@ from typer.main import get_command
 import vapbench
 from tests.command import vapbench as run_command
 from tests.conftest import moving_clip
-from tests.test_layers import IMPORTS
+from tests.test_layers import imports
 from vapbench.core.video import write_video
 
 ROOT = Path(__file__).parents[1]
@@ -235,7 +235,7 @@ def test_the_walk_through_a_run_only_goes_down() -> None:
     walk = re.findall(r"^\| `([\w/]+)\.py` \|", page.partition("## A plan, followed through a run")[2], re.MULTILINE)
     assert 3 <= len(walk) <= 5
     for place, module in enumerate(walk):
-        assert not IMPORTS[module] & set(walk[:place]), f"{module} imports what stands above it"
+        assert not imports()[module] & set(walk[:place]), f"{module} imports what stands above it"
     for path in re.findall(r"`((?:cli|running|results|report|core|metrics|stats|files)/[\w/]+\.py)`", page):
         assert (ROOT / "vapbench" / path).is_file(), f"the page names {path}"
 

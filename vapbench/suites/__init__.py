@@ -7,7 +7,6 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from importlib.metadata import entry_points
 from inspect import Parameter, signature
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -16,7 +15,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from vapbench.core.case import Case, ClipSpec, Name
-from vapbench.core.registry import Spec, defaults
+from vapbench.core.registry import Spec, defaults, installed
 from vapbench.errors import DataError, ErrorKind, UsageError, blaming, did_you_mean
 from vapbench.files.parsing import read_yaml
 from vapbench.files.resources import resource
@@ -181,7 +180,7 @@ def load_suites() -> dict[str, Suite]:
     for path in sorted((resource("tasks") / "suites").glob("*.yaml")):
         suite = _read(path)
         suites[suite.name] = suite
-    for point in entry_points(group="vapbench.suites"):
+    for point in installed("vapbench.suites"):
         try:
             suite = _from_entry_point(point.load(), point.name)
         except (Exception, SystemExit) as error:
