@@ -7,6 +7,7 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from inspect import Parameter, signature
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -176,10 +177,7 @@ class Suite(BaseModel):
 
 def load_suites() -> dict[str, Suite]:
     """Every suite by name: the declared ones, then those of installed packages (``vapbench.suites``)."""
-    suites: dict[str, Suite] = {}
-    for path in sorted((resource("tasks") / "suites").glob("*.yaml")):
-        suite = _read(path)
-        suites[suite.name] = suite
+    suites = {suite.name: suite for suite in _declared(resource("tasks") / "suites")}
     for point in installed("vapbench.suites"):
         try:
             suite = _from_entry_point(point.load(), point.name)
@@ -195,6 +193,11 @@ def load_suites() -> dict[str, Suite]:
             )
         suites[suite.name] = suite
     return suites
+
+
+@cache
+def _declared(folder: Path) -> tuple[Suite, ...]:
+    return tuple(map(_read, sorted(folder.glob("*.yaml"))))
 
 
 def find_suite(name: str) -> Suite:
