@@ -36,10 +36,9 @@ from vapbench.running.run import execute
 from vapbench.stats.intervals import clustered_mean
 from vapbench.stats.paired import Pairs, paired_differences
 from vapbench.suites import find_suite
-from vapbench.suites.mini.reader import load_grammar
 
 METRIC = "semantic_alignment[parameters]"
-SUITE_VERSION = 2
+SUITE = "mini@2"
 
 
 @dataclass(frozen=True)
@@ -77,9 +76,7 @@ class Bench:
     @cached_property
     def cases(self) -> list[Case]:
         """Every case of the benchmark."""
-        clip = find_suite("mini").clip
-        assert clip is not None
-        return load_grammar(clip)
+        return find_suite(SUITE).cases(None)
 
     @cached_property
     def kept(self) -> frozenset[str]:
@@ -117,8 +114,8 @@ class Bench:
         ids = set(self.ids(clips.group))
         try:
             cases = [case for case in clips.shown(self.cases_of(clips.group)) if case.id in ids]
-            method = resolve(clips.method.format(out=self.out.resolve()), suite="mini")
-            plan = plan_run(*("mini", "all", method, cases, [0], self.to / "runs", name), suite_version=SUITE_VERSION)
+            method = resolve(clips.method.format(out=self.out.resolve()), suite=SUITE)
+            plan = plan_run(*(SUITE, "all", method, cases, [0], self.to / "runs", name), suite_version=2)
             return execute(plan, wanted, Settings(self.device, every_case=True), progress(False)).folder
         except VapbenchError as error:
             return f"{type(error).__name__}: {error}"
@@ -223,7 +220,7 @@ def main() -> None:
     asked = parser.parse_args()
     if unknown := sorted(set(asked.claim) - set(CLAIMS)):
         parser.error(f"no claim {unknown[0]!r}; there are {', '.join(CLAIMS)}")
-    train = f"vapbench train mini --version {SUITE_VERSION} --out {quoted(asked.out)}"
+    train = f"vapbench train mini --version 2 --out {quoted(asked.out)}"
     if not asked.out.is_dir():
         parser.error(f"{asked.out}: no such folder; train it first: {train}")
     bench = Bench(asked.out, asked.to, asked.limit, asked.device)

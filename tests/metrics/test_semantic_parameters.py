@@ -28,7 +28,7 @@ NAME = "semantic_alignment[parameters]"
 
 @pytest.fixture(scope="module")
 def cases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Case]:
-    """The next version's benchmark as ``vapbench data prepare mini --version 2`` writes it, read as a run reads it."""
+    """The next version's benchmark as ``vapbench data prepare mini@2`` writes it, read as a run reads it."""
     folder = tmp_path_factory.mktemp("mini")
     write_vap_data(folder, grammar=True)
     assert json.loads((folder / "mini.json").read_text())["grammar"] == 1

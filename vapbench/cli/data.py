@@ -37,12 +37,9 @@ def register(app: typer.Typer) -> None:
 
 
 def prepare(
-    suite: Annotated[str, typer.Argument(help="mini is the one that is made rather than downloaded.")],
+    suite: Annotated[str, typer.Argument(help="mini, or its next version mini@2: they are made, not downloaded.")],
     out: Annotated[Path, typer.Option("--out", help="Folder to write.")],
     train_clips: Annotated[int, typer.Option(min=0, help="Training clips per condition, beside the benchmark.")] = 0,
-    version: Annotated[
-        int, typer.Option("--version", min=1, max=2, help="Version of the suite; 2 is the next, being made.")
-    ] = 1,
 ) -> None:
     """Write a suite in VAP-Data's layout.
 
@@ -55,13 +52,13 @@ def prepare(
     from vapbench.files.atomic import quoted
     from vapbench.suites.mini.writer import write_vap_data
 
-    if suite != "mini":
+    if suite not in ("mini", "mini@2"):
         raise UsageError(
-            f"{suite} is not made here; only mini is. See docs/reference/suites.md for where to get it.",
+            f"{suite} is not made here; mini and mini@2 are. See docs/reference/suites.md for where to get it.",
             ErrorKind.UNKNOWN,
             "suite",
         )
-    write_vap_data(out, train_clips, grammar=version == 2)
+    write_vap_data(out, train_clips, grammar=suite == "mini@2")
     output().print(f"{out}: written. Use it with --suite vap-data --data {quoted(out)}", markup=False, soft_wrap=True)
 
 

@@ -111,7 +111,8 @@ def _method(name: str) -> Description | None:
     }
     for suite, values in card.suites.items() if card else ():
         said = ", ".join(f"{key}={shown(value)}" for key, value in (values or {}).items())
-        facts[f"on {suite}"] = said if values else "no weights for this suite" if values is None else "as elsewhere"
+        absent = card.to_give(suite) if card else ()
+        facts[f"on {suite}"] = f"give it {' and '.join(absent)}" if absent else said or "as elsewhere"
     example = f"vapbench run --method {name}{_required(parameters)} --task camera"
     if card and card.suites.get("mini", {}) is None:
         example += " --suite vap-data --data DIR"
@@ -214,6 +215,7 @@ def _is_task_file(name: str) -> bool:
 def _suite(name: str) -> Description | None:
     from vapbench.cli.list import clip_text
     from vapbench.cli.parameters import parameter_docs
+    from vapbench.methods import find
     from vapbench.suites import find_suite, load_suites
 
     a_file = name.endswith((".yaml", ".yml", ".csv", ".tsv")) and not _is_task_file(name)
@@ -239,7 +241,9 @@ def _suite(name: str) -> Description | None:
         if each.default and each.name not in ("clip", *suite.options)
     ]
     data = " --data DIR" if suite.data == "required" else ""
-    command = "score DIR" if suite.data == "videos" else "run --method vap"
+    vap = find("vap").card
+    method = "frozen" if vap and vap.to_give(name) else "vap"
+    command = "score DIR" if suite.data == "videos" else f"run --method {method}"
     example = f"vapbench {command} --suite {name}{data}"
     return Description("suite", suite.name, suite.title, suite.description, _said(facts), example, options)
 

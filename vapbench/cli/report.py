@@ -225,6 +225,7 @@ def _write_vbench(folders: Sequence[RunFolder], task: str | None) -> None:
 
 def _next_steps(folders: Sequence[RunFolder], suite: str, bounds: str) -> list[str]:
     from vapbench.files.atomic import quoted
+    from vapbench.suites import family
 
     manifests = {folder.path: folder.manifest() for folder in folders}
     kinds = {path: manifest.card.kind for path, manifest in manifests.items()}
@@ -235,7 +236,7 @@ def _next_steps(folders: Sequence[RunFolder], suite: str, bounds: str) -> list[s
     if given and not _REFERENCE_KINDS & set(kinds.values()):
         lines += [f"       {bounds}", f"           the floor{' and the ceiling' * ('ground-truth' in bounds)}"]
     lines += ["       vapbench list methods", "           what else there is"]
-    if suite == "mini":
+    if family(suite) == "mini":
         lines.insert(0, "Tiny models and procedural video: these numbers are never to be set beside the paper's.")
         lines += ["       vapbench run --method vap --suite vap-data --data DIR --task camera"]
         lines += ["           the released models on a GPU; docs/guides/full-size.md says how"]

@@ -22,6 +22,7 @@ from vapbench.report.model import TableModel
 from vapbench.report.read.columns import REFERENCE_KINDS, Column
 from vapbench.report.read.probes import EFFECT, Probe
 from vapbench.report.read.run_summary import RunSummary
+from vapbench.suites import family
 
 Badge = Literal["published", "self-reported", "recomputed", "reproduced"]
 BADGES: Mapping[str, str] = {
@@ -97,7 +98,7 @@ class Board:
     @property
     def small(self) -> bool:
         """Whether it is a board of toy clips."""
-        return self.suite in SMALL
+        return family(self.suite) in SMALL
 
     @cached_property
     def columns(self) -> dict[str, Column]:

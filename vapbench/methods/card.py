@@ -35,8 +35,8 @@ class Card(BaseModel):
     parameters: Mapping[str, Any] = Field(default_factory=dict)
     """Values this variant fixes."""
     suites: Mapping[str, Mapping[str, Any] | None] = Field(default_factory=dict)
-    """Values it takes on a suite that full-size weights do not fit, by the suite's name; null: there are no weights
-    for that suite."""
+    """Values it takes on a suite that full-size weights do not fit, by the suite's name; null: nothing is known of that
+    suite. Weights or adapters that are null have to be given."""
     paper: str = ""
     """Its row in the paper's table."""
     backbone: str = ""
@@ -65,7 +65,15 @@ class Card(BaseModel):
 
     def values(self, suite: str | None) -> dict[str, Any]:
         """The values this variant fixes on a suite."""
-        return {**self.parameters, **(self.suites.get(suite or "") or {})}
+        brought = self.suites.get(suite or "") or {}
+        return {**self.parameters, **{name: brought[name] for name in brought if name not in self.to_give(suite)}}
+
+    def to_give(self, suite: str | None) -> tuple[str, ...]:
+        """Parameters that have to be given on a suite: what it has no weights for."""
+        brought = self.suites.get(suite or "", {})
+        if brought is None:
+            return ("weights",)
+        return tuple(name for name in ("weights", "adapters") if name in brought and brought[name] is None)
 
 
 def read_cards(path: Path) -> list[Card]:

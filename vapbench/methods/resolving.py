@@ -90,12 +90,13 @@ def resolve(text: str, extra: Mapping[str, Any] | None = None, suite: str | None
 
 
 def _refuse_without_weights(card: Card, spec: Spec, suite: str | None) -> None:
-    if suite and card.suites.get(suite, {}) is None and "weights" not in spec.parameters:
+    absent = [name for name in card.to_give(suite) if name not in spec.parameters]
+    if absent:
         raise UsageError(
-            f"{card.name} has no weights for the suite {suite}: use --suite vap-data --data DIR, "
-            f"or give a folder: {card.name}:weights=DIR",
+            f"{card.name} has no {' and no '.join(absent)} for the suite {suite}: use --suite vap-data --data DIR, "
+            f"or give a folder: {card.name}:{','.join(f'{name}=DIR' for name in absent)}",
             ErrorKind.MISSING,
-            "weights",
+            absent[0],
         )
 
 

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from vapbench.core.case import Case, ClipSpec, Name
+from vapbench.core.case import Case, ClipSpec, check_name
 from vapbench.core.registry import Spec, defaults, installed
 from vapbench.errors import DataError, ErrorKind, UsageError, blaming, did_you_mean
 from vapbench.files.parsing import read_yaml
@@ -42,12 +42,25 @@ class Protocol(BaseModel):
     conditions: int = Field(ge=1)
 
 
+def family(suite: str) -> str:
+    """A suite's name without its version: ``mini`` of ``mini@2``."""
+    return suite.partition("@")[0]
+
+
+def _check_name(name: str) -> str:
+    check_name(family(name))
+    if "@" in name and not re.fullmatch(r"[1-9][0-9]{0,3}", name.partition("@")[2]):
+        raise ValueError(f"{name!r}: behind '@' stands a version, such as mini@2")
+    return name
+
+
 class Suite(BaseModel):
     """A declared suite."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: Name
+    name: Annotated[str, AfterValidator(_check_name)]
+    """What it is asked for by. Another version than the usual one says so behind ``@``: ``mini@2``."""
     title: str
     description: str = ""
     reader: str

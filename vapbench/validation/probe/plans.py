@@ -173,14 +173,14 @@ class Setting:
 
 
 def alignment_columns(selection: Selection, metrics: Sequence[str] | None) -> tuple[MetricSpec, ...]:
-    """The columns that are asked for, or those of the suite that look at the reference.
+    """The columns that are asked for, or those of the suite that say how much of its effect a clip shows.
 
     Raises:
-        UsageError: the first that is asked for does not look at it, or less of it is better, or the suite has none.
+        UsageError: the first that is asked for does not, or less of it is better, or the suite has none.
     """
     if metrics:
         wanted = columns(metrics)
-        if "reference" not in wanted[0].metric.needs:
+        if not _sees_the_effect(wanted[0]):
             raise UsageError(
                 f"{wanted[0].label} does not look at the reference; name one first that does.",
                 ErrorKind.CONFLICT,
@@ -197,7 +197,7 @@ def alignment_columns(selection: Selection, metrics: Sequence[str] | None) -> tu
     found = [
         column
         for column in columns(selection.suite.metrics)
-        if "reference" in column.metric.needs and column.metric.higher_is_better
+        if _sees_the_effect(column) and column.metric.higher_is_better
     ]
     if not found:
         raise UsageError(
@@ -207,6 +207,11 @@ def alignment_columns(selection: Selection, metrics: Sequence[str] | None) -> tu
             "metric",
         )
     return tuple(found)
+
+
+def _sees_the_effect(column: MetricSpec) -> bool:
+    """Whether a column knows which effect is meant: from the reference, or because the suite tells it."""
+    return "reference" in column.metric.needs or column.metric.name.startswith("semantic_alignment[")
 
 
 def known_captions(selection: Selection, data: Path | None, file: Path | None) -> dict[str, Captions]:
