@@ -89,7 +89,7 @@ HARM: dict[str, tuple[Callable[[Path], object], str]] = {
     "name": (lambda s: (s / "videos" / "a b;rm -rf.mp4").write_bytes(b""), "must be 1 to 160 letters"),
     "deep": (lambda s: (s / "videos" / "more").mkdir(), "only the folders videos/ and scores/"),
     "pipe": (lambda s: os.mkfifo(s / "pipe.md"), "is no regular file"),
-    "large": (lambda s: os.truncate(s / "manifest.json", 20 << 20), "more than the 16 MiB"),
+    "large": (lambda s: os.truncate(s / "manifest.json", 20 << 20), "more than the 4 MiB"),
     "stray video": (lambda s: (s / "videos" / "b.mp4").write_bytes(b"\0\0\0\x18ftypisom"), "belongs to no row"),
     "other video": (
         lambda s: next((s / "videos").iterdir()).open("ab").write(b"\0"),

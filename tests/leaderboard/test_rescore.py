@@ -131,6 +131,16 @@ def test_the_honest_one_goes_the_whole_way(home: Leaderboard, tmp_path: Path) ->
     assert code == 0 and "recomputed" in page and "12 of 12 videos" in page and "self-reported" not in page
 
 
+def test_a_row_that_says_another_size_than_its_clip_is_a_difference(home: Leaderboard, rosters: Rosters) -> None:
+    """Of videos under a link nobody but rescore sees the size, and tables say whose clips are not of the suite's."""
+    away = home.path / "videos"
+    shutil.move(mine(home) / "videos", away)
+    rows(mine(home) / "generations.jsonl", lambda row: row.update(frames=14, fps=24.0))
+    found = rescore(mine(home), rosters, home, sample=1, videos=away, device="cpu")
+    assert [(it.metric, it.theirs, it.ours) for it in found.differences] == [("frames", "14", "13"), ("fps", "24", "8")]
+    assert not found.verified
+
+
 def test_a_forged_one_is_found_and_stays_below(home: Leaderboard, tmp_path: Path) -> None:
     rows(mine(home) / "scores" / "first_frame_psnr.jsonl", lambda row: row.update(value=row["value"] + 1))
     assert check_submission(mine(home)) == [], "every number of it could be"

@@ -23,7 +23,7 @@ from vapbench.leaderboard.contents import file_problems
 from vapbench.leaderboard.roster import Roster, Rosters
 from vapbench.leaderboard.rows import SubmittedRows, date_problem, read_rows
 from vapbench.leaderboard.submission import MANIFEST, Submission, read_submission
-from vapbench.leaderboard.texts import claims, problems, problems_of_ours
+from vapbench.leaderboard.texts import claims, problems, problems_of_ours, unfit_title
 from vapbench.results.manifest import LARGEST_SCORE, is_seed, is_video_name
 from vapbench.results.rows import GenerationRow
 from vapbench.results.run import RunFolder
@@ -37,6 +37,9 @@ MOST_PROBLEMS = 50
 """So many sentences about one submission are enough."""
 LONGEST_IDENTITY = 8000
 """Characters of a method's parameters and weights, which its page shows."""
+MOST_SESSIONS = 1_000
+"""Commands that wrote one run."""
+MOST_VERSION = 10**9
 _PATHS = ("media", "reference", "image", "target")
 _SHOWN = ("title", "higher_is_better", "unit", "scale", "digits", "range")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -112,6 +115,8 @@ def manifest_problems(manifest: Any, submitted: bool = False) -> list[str]:
         submitted: whether it comes from outside: then every text in it is a stranger's, and it may name no folder of
             anybody's machine.
     """
+    if submitted and (unfit := _form_problems(manifest)):
+        return unfit
     if not isinstance(manifest, dict) or not isinstance(manifest.get("identity"), dict):
         return ["manifest.json has no identity; it must be the one that vapbench run wrote"]
     cases = manifest.get("cases")
@@ -137,6 +142,22 @@ def manifest_problems(manifest: Any, submitted: bool = False) -> list[str]:
         else:
             texts = {k: v for k, v in planned.items() if "caption" in k or k == "provenance"}
             found += problems_of_ours(texts, where)
+    return found
+
+
+def _form_problems(manifest: Any) -> list[str]:
+    """What keeps a stranger's manifest from being read at all."""
+    if not isinstance(manifest, dict):
+        return []
+    found, version = [], (manifest.get("identity") or {}).get("version")
+    if not (schema := manifest.get("schema")) == 1 or type(schema) is not int:
+        found.append(f"manifest.json has schema {schema!r:.40}; it is 1")
+    if len(manifest.get("sessions") or ()) > MOST_SESSIONS:
+        found.append(f"manifest.json has more than {MOST_SESSIONS:,} sessions; keep the last")
+    if type(version) is int and not 0 <= version <= MOST_VERSION:
+        found.append(f"manifest.json identity.version is {version!r:.40}; 0 to {MOST_VERSION:,} are versions")
+    elif isinstance(version, str) and (reason := unfit_title(version)):
+        found.append(f"manifest.json identity.version {reason}")
     return found
 
 

@@ -11,7 +11,7 @@ from vapbench.core.case import check_name
 from vapbench.core.containers import SUFFIXES, suffix_of
 from vapbench.results.manifest import is_video_name
 
-LIMITS = {".json": 16 << 20, ".jsonl": 64 << 20, ".md": 1 << 20, **dict.fromkeys(SUFFIXES, 256 << 20)}
+LIMITS = {".json": 4 << 20, ".jsonl": 64 << 20, ".md": 1 << 20, **dict.fromkeys(SUFFIXES, 256 << 20)}
 """Suffixes a submission may hold, with the most bytes of one file."""
 _PARTS = "submission.json, manifest.json, generations.jsonl, scores/*.jsonl, videos/ and notes in *.md are"
 MOST_BYTES = 16 << 30
@@ -77,12 +77,14 @@ def _belongs(path: Path, folder: Path) -> bool:
 def _content_problems(path: Path, shown: str) -> Iterator[str]:
     most, size = LIMITS.get(path.suffix), path.lstat().st_size
     with path.open("rb") as handle:
-        head = handle.read(16)
+        head = handle.read(512)
     if head.startswith(_ARCHIVES):
         yield f"{shown} is an archive: archives are never unpacked (they may expand without end); put the files there"
     elif most is None:
         yield f"{shown}: a submission holds {', '.join(sorted(LIMITS))} alone"
     elif size > most:
         yield f"{shown} has {size >> 20:,} MiB, more than the {most >> 20} MiB of its kind"
+    elif path.suffix not in SUFFIXES and b"\0" in head:
+        yield f"{shown} is no text: rows and notes are UTF-8"
     elif path.suffix in SUFFIXES and suffix_of(path) != path.suffix:
         yield f"{shown} is no {path.suffix[1:].upper()} file, whatever its name says"

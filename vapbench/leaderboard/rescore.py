@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from math import fsum, isfinite
+from math import fsum, isclose, isfinite
 from pathlib import Path
 from time import monotonic
 from urllib.parse import quote
@@ -166,6 +166,7 @@ def rescore(
     for number, key in enumerate(drawn):
         path, row = place.of(made[key]), made[key]
         clip, named = read_video(path), (str(row.video), row.case, str(row.sha256))
+        found.differences += _sizes(row, clip)
         for alike in gallery.likenesses(*named, clip.frames):
             (found.copies if alike.certain else found.noted).append(alike)
         found.noted += own.likenesses(*named, clip.frames)
@@ -350,6 +351,19 @@ def _compare(found: Rescored, column: RosterColumn, theirs: ScoreRow | None, our
     elif theirs.status == ours.status and theirs.kind == ours.kind:
         return
     found.differences.append(Difference(theirs.metric, theirs.case, theirs.seed, _value_of(theirs), _value_of(ours)))
+
+
+def _sizes(row: GenerationRow, clip: Clip) -> Iterator[Difference]:
+    """What the row says of its clip, against the clip: tables say by it whose clips are not of the suite's size."""
+    frames, height, width, _ = clip.frames.shape
+    for what, said, is_ in (
+        ("frames", row.frames, frames),
+        ("height", row.height, height),
+        ("width", row.width, width),
+        ("fps", row.fps, clip.fps),
+    ):
+        if said is not None and not isclose(said, is_, rel_tol=1e-2):
+            yield Difference(what, row.case, row.seed, f"{said:g}", f"{is_:g}")
 
 
 def _forgive_flips(found: Rescored, rows: SubmittedRows) -> None:

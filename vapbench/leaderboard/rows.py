@@ -31,6 +31,7 @@ _DATE = re.compile(r"\d{4}-\d{2}-\d{2}(?:$|[T ])", re.ASCII)
 _FIRST_YEAR = 2020
 ALIKE = 1e-6
 """Of a range, or of the scores: closer together, they are the same."""
+_KEY = re.compile(r"[!-~]{1,200}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _MEASURED = ("seconds", "encode_seconds", "peak_mb", "frames", "height", "width", "fps")
 _LEAST, _MOST = 1e-9, 1e9
@@ -64,6 +65,9 @@ def read_rows(folder: Path, roster: Roster, found: list[str]) -> SubmittedRows:
             found.append(f"{where} is a second row of {made.case} with seed {made.seed}; one is allowed")
         rows.generations[key] = made
         found += _repeated(made.key, keys, where) or _repeated((made.video or "").casefold(), names, where, "video")
+    if len({row.code for row in rows.generations.values()}) > 1:
+        # Readers take the rows of the last row's code alone: the others would not count.
+        found.append("generations.jsonl: its rows are of different code; run the method anew, and submit that")
     if not rows.generations and not found:
         found.append("there is no generation: generations.jsonl is absent or empty")
     for path in sorted((folder / "scores").glob("*.jsonl")):
@@ -87,7 +91,9 @@ def read_rows(folder: Path, roster: Roster, found: list[str]) -> SubmittedRows:
 
 
 def _repeated(name: str, seen: set[str], where: str, what: str = "key") -> list[str]:
-    """A key or file name that another row has: readers know rows by the one, and find videos by the other."""
+    """A key or file name that is none, or another row's: readers know rows by the one, find videos by the other."""
+    if what == "key" and not _KEY.fullmatch(name):
+        return [f"{where} has the key {name!r:.80}, which is none: it has 1 to 200 characters of ASCII and no space"]
     if name and name in seen:
         return [f"{where} has the {what} {name!r:.80} of another row; each has its own"]
     seen.add(name)

@@ -13,18 +13,32 @@ from vapbench.errors import DataError, ErrorKind
 from vapbench.files.atomic import digest, file_sha256
 from vapbench.files.faults import faults, field_of
 from vapbench.files.parsing import parse_json, read_text
-from vapbench.leaderboard.texts import unfit_line, unfit_note
+from vapbench.leaderboard.texts import read_as, unfit_line, unfit_note, unfit_title
 from vapbench.results.manifest import LARGEST_SEED
 
 MANIFEST = "submission.json"
 _ADDRESS = r"[!#-&(-;=?-\[\]-~]{1,300}"
 """What an address goes on with: printed ASCII without quotes, backslash and angle brackets."""
-_CONTACT = rf"[A-Za-z0-9._%+-]{{1,64}}@[A-Za-z0-9.-]{{1,100}}\.[A-Za-z]{{2,20}}|https?://[a-zA-Z0-9]{_ADDRESS}"
+# No name before the host, which would read as one: https://github.com@example.org/ is at example.org.
+_LINK = rf"https?://(?![^/?#]*@)[a-zA-Z0-9]{_ADDRESS}"
+_CONTACT = rf"[A-Za-z0-9._%+-]{{1,64}}@[A-Za-z0-9.-]{{1,100}}\.[A-Za-z]{{2,20}}|{_LINK}"
 
 
 def _line(text: str) -> str:
     if reason := unfit_line(text):
         raise ValueError(reason)
+    return text
+
+
+def _title(text: str) -> str:
+    if reason := unfit_title(text):
+        raise ValueError(reason)
+    return text
+
+
+def _submitter(text: str) -> str:
+    if "vapbench" in read_as(text):
+        raise ValueError("names this project, which submits nothing")
     return text
 
 
@@ -41,9 +55,19 @@ def _contact(text: str) -> str:
 
 
 Line = Annotated[str, StringConstraints(min_length=1), AfterValidator(_line)]
+
+
+def _link(text: str) -> str:
+    if not re.fullmatch(_LINK, text):
+        raise ValueError("is no http(s) link, or names a user")
+    return text
+
+
+Title = Annotated[str, StringConstraints(min_length=1), AfterValidator(_title)]
+Submitter = Annotated[Line, AfterValidator(_submitter)]
 Contact = Annotated[str, AfterValidator(_contact)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-Link = Annotated[str, StringConstraints(pattern=rf"^https?://[a-zA-Z0-9]{_ADDRESS}$")]
+Link = Annotated[str, AfterValidator(_link)]
 Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
 
 
@@ -72,8 +96,8 @@ class Submission(_Strict):
     schema_: int = Field(alias="schema", ge=1, le=1)
     id: Name
     """Name of the folder."""
-    title: Line
-    submitter: Line
+    title: Title
+    submitter: Submitter
     contact: Contact
     """An e-mail address, or an http(s) link."""
     licence: Line

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from typing import Any
 
 LINE = 120
@@ -15,7 +16,8 @@ _MOST_MARKS = 2
 """Combining marks on one letter: Vietnamese needs none in its normal form, Hebrew and Thai two."""
 
 _MARKUP = re.compile(r"<\s*[!/?a-zA-Z]|javascript\s*:|data\s*:\s*text|\]\s*\(|&#?\w+;|\{\{|\{%", re.IGNORECASE)
-_LINK = re.compile(r"[a-z][a-z0-9+.-]*://|\bwww\.", re.IGNORECASE)
+# Bounded: a text without a colon would be read once for each of its letters.
+_LINK = re.compile(r"[a-z][a-z0-9+.-]{0,20}://|\bwww\.", re.IGNORECASE)
 # Letters, marks and a space that show nothing or a line: fillers, joiners, variation selectors.
 _BLANK = re.compile(
     "[\u034f\u1680\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\u2800\U000e0100-\U000e01ef]"
@@ -24,11 +26,12 @@ _BLANK = re.compile(
 _MARKS = "\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff"
 _STRAY = re.compile(f"(?:^|[^\\w{_MARKS}])[{_MARKS}]")
 _UNSEEN = frozenset({"Cc", "Cf", "Co", "Cn", "Cs", "Zl", "Zp"})
-_PROMISES = re.compile(
-    r"\b(re-?computed|re-?produced|verified|official(?:ly)?|self-?reported|published|maintainers?|human study)\b",
-    re.IGNORECASE,
-)
 _ALIKE = str.maketrans({"0": "o", "1": "l", "i": "l", "5": "s", "-": "", "_": "", ".": ""})
+_OWN_WORDS = ("recomputed", "reproduced", "verified", "official", "officially", "selfreported", "published")
+_PROMISES = re.compile(r"\b(maintainers?|human[ -]study)\b|\[in \w+ letters\]", re.IGNORECASE)
+# Of a title alone: a parameter may be called rank, and a licence be the first of two.
+_PLACES = re.compile(r"#\s?\d|\b(1st|first) place\b|\bwinner\b|\bsota\b|\bstate[ -]of[ -]the[ -]art\b", re.IGNORECASE)
+_SIGNS = frozenset("\u2020\u2021")
 _EAST_ASIAN = frozenset({"CJK", "HIRAGANA", "KATAKANA", "HANGUL", "BOPOMOFO"})
 _LAST_LATIN = "\u024f"
 _VIETNAMESE = ("\u1e00", "\u1eff")
@@ -36,6 +39,15 @@ _VIETNAMESE = ("\u1e00", "\u1eff")
 
 def unfit(text: str) -> str:
     """Why a text cannot be shown as it is, or "": what no text on the board may hold."""
+    # Most texts are plain, and there may be megabytes of them.
+    if not (text.isascii() and text.isprintable()) and (reason := _unseen(text)):
+        return reason
+    if found := _MARKUP.search(text):
+        return f"holds markup or a script ({found[0]!r} …)"
+    return ""
+
+
+def _unseen(text: str) -> str:
     marks = 0
     for character in text:
         kind = unicodedata.category(character)
@@ -44,8 +56,6 @@ def unfit(text: str) -> str:
         marks = marks + 1 if kind in ("Mn", "Me", "Mc") else 0
         if marks > _MOST_MARKS:
             return f"stacks more than {_MOST_MARKS} combining marks on a letter"
-    if found := _MARKUP.search(text):
-        return f"holds markup or a script ({found[0]!r} …)"
     return ""
 
 
@@ -74,7 +84,7 @@ def unfit_line(text: str) -> str:
         return "holds letters that stand for plain ones (Unicode's form NFKC is another)"
     if not any(character.isalnum() for character in text) or text[0] in "=+-@":
         return "begins as a formula, or holds no letter"
-    if strange := next((c for c in text if unicodedata.category(c) in ("So", "Sk", "Nl", "No")), ""):
+    if strange := next((c for c in text if _is_symbol(c)), ""):
         return f"holds the symbol U+{ord(strange):04X}; letters, digits and punctuation will do"
     if reason := unfit_claim(text):
         return reason
@@ -86,8 +96,30 @@ def unfit_line(text: str) -> str:
 
 def unfit_claim(text: str) -> str:
     """Why a text that stands as a fact on a page is refused, or "": it says what the board alone may say."""
-    found = _PROMISES.search(text.replace("_", " "))
-    return f"says {found[0]!r}, which is the board's own to say" if found else ""
+    said = found[0] if (found := _PROMISES.search(text.replace("_", " "))) else _own_word(text)
+    return f"says {said!r}, which is the board's own to say" if said else ""
+
+
+def unfit_title(text: str) -> str:
+    """Why a title is refused, or "": as a line, or because it says a place, which the scores alone give."""
+    reason = unfit_line(text)
+    if not reason and (found := _PLACES.search(text)):
+        reason = f"says {found[0]!r}; what place a method has, its scores say"
+    return reason
+
+
+def _own_word(text: str) -> str:
+    """A word of the board's within a text, whatever it is spelled with (``re computed``, ``verif1ed``); "" for none."""
+    plain = [(word, read_as(word)) for word in re.findall(r"[^\W_]+(?:[-.][^\W_]+)*", text)]
+    own = {read_as(word) for word in _OWN_WORDS}
+    pairs = [(f"{one} {two}", a + b) for (one, a), (two, b) in pairwise(plain)]
+    return next((word for word, reading in [*plain, *pairs] if reading in own), "")
+
+
+def _is_symbol(character: str) -> bool:
+    """Whether it is a picture or a sign that tables have a meaning for, such as arrows and daggers."""
+    kind = unicodedata.category(character)
+    return kind in ("So", "Sk", "Nl", "No") or (kind == "Sm" and not character.isascii()) or character in _SIGNS
 
 
 def script_of(text: str) -> str:
