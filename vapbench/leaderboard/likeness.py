@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -101,7 +102,7 @@ class Gallery:
 
     def _small_of(self, known: Known, path: Path) -> Small:
         if known.sha256 not in self._small:
-            self._small[known.sha256] = small(read_video(path).frames)
+            self._small[known.sha256] = _small_at(path, known.sha256)
         return self._small[known.sha256]
 
     def _edited(self, name: str, frames: Frames, given: list[Known]) -> Iterator[Likeness]:
@@ -114,6 +115,12 @@ class Gallery:
                 turned = [word for word, is_so in (("mirrored", left.mirrored), ("backwards", left.backwards)) if is_so]
                 how = f"{', '.join(['edited', *turned])}: {left.share:.0%} of it is left unexplained"
                 yield Likeness(name, given[number].what, how, certain=left.share <= COPY)
+
+
+@lru_cache(4096)
+def _small_at(path: Path, sha256: str) -> Small:
+    # 24 KiB each: whoever looks at a second submission decodes the suite's videos once.
+    return small(read_video(path).frames)
 
 
 def small(frames: Frames) -> Small:
