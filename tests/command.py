@@ -8,6 +8,7 @@ import sys
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -51,6 +52,17 @@ def in_a_new_process(
         env={**os.environ, "COLUMNS": "160", **environment},
         check=False,
     )
+
+
+def read_until(words: str, stream: IO[str] | None) -> str:
+    """What a process writes, up to the line with ``words``; read the rest with ``stream.read()``."""
+    assert stream is not None
+    said = ""
+    while words not in said:
+        line = stream.readline()
+        assert line, f"it ended without {words!r}: {said}"
+        said += line
+    return said
 
 
 def _forget_consoles() -> None:

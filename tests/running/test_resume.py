@@ -96,12 +96,12 @@ def finish(method: Path, results: Path) -> None:
     subprocess.run(command(method, results), check=True, capture_output=True)
 
 
-def test_ten_kills_leave_no_trace(method: Path, tmp_path: Path) -> None:
+def test_five_kills_leave_no_trace(method: Path, tmp_path: Path) -> None:
     finish(method, tmp_path / "undisturbed")
     draw = random.Random(20251023)
-    killed = sum(kill_at_random(method, tmp_path / "killed", draw) for _ in range(10))
+    killed = sum(kill_at_random(method, tmp_path / "killed", draw) for _ in range(5))
     finish(method, tmp_path / "killed")
-    assert killed >= 8
+    assert killed >= 4
     expected, got = snapshot(tmp_path / "undisturbed"), snapshot(tmp_path / "killed")
     assert got == expected
     keys = [row["key"] for row in got["generations.jsonl"]]
@@ -126,11 +126,12 @@ def test_ctrl_c_finishes_the_case_and_says_how_to_resume(method: Path, tmp_path:
         command(method, tmp_path / "r"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     folder = RunFolder(tmp_path / "r" / "mini" / "slow")
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and not (folder.generations_path.exists() and len(folder.current()) >= 2):
+    deadline = time.monotonic() + 300
+    while not (folder.generations_path.exists() and len(folder.current()) >= 2):
+        assert process.poll() is None and time.monotonic() < deadline, "it never made two clips"
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=300)
     assert process.returncode == 130
     assert "Resume with: vapbench run --method" in errors.replace("\n", " ")
     current = folder.current()
