@@ -61,7 +61,7 @@ def refused_in_little_memory(path: Path, *, by: str, but: str = "nothing") -> No
         env=os.environ | {"MALLOC_ARENA_MAX": "2"},  # threads of a decoder reserve 64 MiB each without
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]

@@ -109,7 +109,7 @@ def test_a_caption_arrives_as_data(endpoint: Endpoint, case: Case) -> None:
         turns_down(500),
         turns_down(503, Retry_After="0"),
         judges.hangs_up,
-        judges.sleeps(2),
+        judges.sleeps(5),
         judges.trickles,
         says("I would say it is rather good, 80 of 100."),
         says('{"score": 80, "explan'),
@@ -122,10 +122,10 @@ def test_a_caption_arrives_as_data(endpoint: Endpoint, case: Case) -> None:
 )
 def test_after_trouble_it_asks_again(endpoint: Endpoint, case: Case, trouble: judges.Act) -> None:
     endpoint.script = [trouble]
-    assert ask(endpoint, case, timeout=0.8).value == 70
+    assert ask(endpoint, case, timeout=2).value == 70
     assert len(endpoint.requests) == 2
     # A trickle must not outlast the timeout, however long it goes on.
-    assert endpoint.times[1] - endpoint.times[0] < 10
+    assert endpoint.times[1] - endpoint.times[0] < 30
 
 
 @pytest.mark.parametrize(
@@ -215,7 +215,7 @@ def test_requests_keep_the_pace() -> None:
     pace, began = Pace(per_minute=600), time.monotonic()
     for _ in range(4):
         pace.wait()
-    assert 0.3 <= time.monotonic() - began < 1
+    assert 0.3 <= time.monotonic() - began < 3, "seconds between them, not minutes"
 
 
 @pytest.mark.parametrize("url", ["ftp://x/v1", "x.example/v1", "https://", "https://[/v1"])

@@ -208,7 +208,7 @@ def compiled(folder: Path, body: str, inches: float) -> str:
     )
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "t.tex"]
     done = subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, errors="replace", check=False, timeout=60
+        command, cwd=folder, capture_output=True, text=True, errors="replace", check=False, timeout=300
     )
     assert done.returncode == 0, done.stdout[-2000:]
     return (folder / "t.log").read_text(errors="replace")

@@ -14,7 +14,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.refusals import refuses
@@ -277,6 +277,7 @@ def test_hostile_names_keep_a_markdown_table_together() -> None:
     assert "<script" not in render(hostile_table(), Layout(style="wide"), "markdown")
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_escaped_text_is_ascii_without_live_commands(text: str) -> None:
     escaped = escape(text)

@@ -239,7 +239,7 @@ def test_a_browser_runs_it(runs: Runs, files: dict[str, str], tmp_path: Path) ->
     dump = subprocess.run(
         [str(CHROMIUM), *flags.split(), f"--user-data-dir={tmp_path / 'profile'}", "--window-size=1280,900",
          "--enable-logging=stderr", "--virtual-time-budget=1500", "--dump-dom", output.as_uri()],
-        capture_output=True, text=True, timeout=60, check=True,
+        capture_output=True, text=True, timeout=300, check=True,
     )  # fmt: skip
     assert "Content Security Policy" not in dump.stderr and "Uncaught" not in dump.stderr
     shown = Page(dump.stdout)

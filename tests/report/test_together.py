@@ -72,7 +72,7 @@ def open_page(open_browser: Callable[..., Any], together: Path) -> Iterator[Call
     assert complaints == []
 
 
-def until(page: Page, expression: str, seconds: float = 20.0) -> None:
+def until(page: Page, expression: str, seconds: float = 120.0) -> None:
     """Wait until an expression holds; the page's policy forbids the eval that Playwright's own wait polls with."""
     last = time.monotonic() + seconds
     while not page.evaluate(expression):

@@ -165,7 +165,7 @@ def _hold(path: str, ready: object, done: object) -> None:
     with RunWriter(RunFolder(Path(path))) as writer:
         writer.begin(IDENTITY, {}, {})
         ready.set()  # type: ignore[attr-defined]
-        done.wait(30)  # type: ignore[attr-defined]
+        done.wait(300)  # type: ignore[attr-defined]
 
 
 def test_a_second_writer_is_refused_and_told_who_writes(tmp_path: Path) -> None:
@@ -173,7 +173,7 @@ def test_a_second_writer_is_refused_and_told_who_writes(tmp_path: Path) -> None:
     ready, done = context.Event(), context.Event()
     process = context.Process(target=_hold, args=(str(tmp_path), ready, done))
     process.start()
-    assert ready.wait(30)
+    assert ready.wait(300)
     with (
         refuses(DataError, ErrorKind.BUSY, "run") as caught,
         RunWriter(RunFolder(tmp_path)),

@@ -8,7 +8,7 @@ from statistics import NormalDist
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vapbench.stats.bootstrap import bootstrap_t
@@ -141,6 +141,7 @@ def test_copies_within_a_condition_add_no_knowledge() -> None:
     assert (thrice.low, thrice.high) == pytest.approx((once.low, once.high), rel=1e-12)
 
 
+@settings(deadline=None)
 @given(VALUES, st.randoms(use_true_random=False))
 def test_the_order_of_cases_changes_no_digit(values: list[float], shuffler: random.Random) -> None:
     pairs = [(value, index % 3) for index, value in enumerate(values)]
@@ -149,6 +150,7 @@ def test_the_order_of_cases_changes_no_digit(values: list[float], shuffler: rand
     assert forward == other
 
 
+@settings(deadline=None)
 @given(VALUES, st.floats(0.1, 100), st.floats(-100, 100))
 def test_scaling_and_shifting_go_through(values: list[float], scale: float, shift: float) -> None:
     clusters = [index % 3 for index in range(len(values))]

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.stats.designs import SEVEN, seven_methods
@@ -117,6 +117,7 @@ def test_few_items_give_no_interval() -> None:
     assert interval.low is None and "3 items" in interval.reason
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0.001, 1), min_size=1, max_size=12), st.integers(0, 2))
 def test_printed_shares_always_sum_to_a_hundred(weights: list[float], digits: int) -> None:
     shares = [weight / math.fsum(weights) for weight in weights]

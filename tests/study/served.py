@@ -86,7 +86,7 @@ class Served:
 
     def rater(self, number: int = 0, consented: bool = True) -> Rater:
         """A rater who has opened a link, and unless told otherwise given consent."""
-        rater = Rater(httpx.Client(base_url=self.origin))
+        rater = Rater(httpx.Client(base_url=self.origin, timeout=60))
         assert rater.http.get(self.links.raters[number]).status_code == 303
         if consented:
             version = self.service.protocol.consent.version
@@ -95,7 +95,7 @@ class Served:
 
     def admin(self) -> httpx.Client:
         """The administrator."""
-        client = httpx.Client(base_url=self.origin)
+        client = httpx.Client(base_url=self.origin, timeout=60)
         assert client.get(self.links.admin).status_code == 303
         return client
 

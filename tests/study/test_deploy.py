@@ -106,7 +106,7 @@ def caddy(folder: Path, upstream: int, port: int) -> Iterator[Path]:
     ):
         try:
             root = folder / "caddy" / "pki" / "authorities" / "local" / "root.crt"
-            until = time.monotonic() + 60
+            until = time.monotonic() + 300
             while not _greets(port, root):
                 assert process.poll() is None and time.monotonic() < until, "caddy did not start"
                 time.sleep(0.05)

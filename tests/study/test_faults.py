@@ -89,7 +89,7 @@ def kill_and_restart(tmp_path: Path, kills: int) -> tuple[int, int]:
             # Somebody new each time, so that there is always work under way.
             send_rater(next(tokens))
         for thread in threads:
-            thread.join(120)
+            thread.join(300)
         assert not any(thread.is_alive() for thread in threads), "raters could not finish"
     finally:
         done.set()
@@ -180,7 +180,7 @@ def test_a_commit_that_fails_takes_its_whole_batch_and_is_forgotten(tmp_path: Pa
     async def together(service: Service) -> list[object]:
         begun = threading.Event()
         busy = asyncio.ensure_future(service.write(lambda database: (begun.set(), time.sleep(0.2))[1]))
-        await asyncio.to_thread(begun.wait, 10)
+        await asyncio.to_thread(begun.wait, 120)
         # Both wait for the first, so they share a transaction.
         jobs = (busy, service.write(lambda database: service.store.hand_out(database, rater)), service.write(fail))
         return list(await asyncio.gather(*jobs, return_exceptions=True))
@@ -315,7 +315,7 @@ def test_many_open_downloads_leak_no_file(folder: StudyFolder) -> None:
             with rater.http.stream("GET", trial["reference"], headers={"range": "bytes=0-"}):
                 pass
         rater.http.close()
-        for _ in range(100):
+        for _ in range(1200):
             time.sleep(0.05)
             if len(list(Path("/proc/self/fd").iterdir())) <= before + 4:
                 return

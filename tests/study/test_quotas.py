@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import sqlite3
-import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -157,15 +156,16 @@ def test_a_study_that_closes_in_mid_trial_says_so_and_pays(served: Served) -> No
     assert "completion" not in other.http.get("/api/state").json()
 
 
-def test_nobody_answers_sooner_than_the_videos_can_be_watched(tmp_path: Path) -> None:
+def test_nobody_answers_sooner_than_the_videos_can_be_watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with serving(make_study(tmp_path / "study", min_play_fraction=1.0)) as served:
-        rater = served.rater(0)
+        rater, now = served.rater(0), [served.service.clock.now()]
+        monkeypatch.setattr(Clock, "now", lambda self: now[0])
         trial = rater.next()
         assert trial is not None
         ahead = rater.next(after=trial["assignment"])
         refused = rater.vote(trial["assignment"])
         assert refused.status_code == 425 and refused.headers["retry-after"] == "1"
-        time.sleep(0.46)
+        now[0] += 460_000
         assert rater.vote(trial["assignment"]).status_code == 201
         # What was loaded ahead has not been watched meanwhile.
         assert ahead and rater.vote(ahead["assignment"]).status_code == 425

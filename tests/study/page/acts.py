@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -22,7 +24,7 @@ needs_browser = pytest.mark.skipif(
 )
 
 SCREEN = {"width": 1280, "height": 800}
-PATIENCE_MS = 30_000
+PATIENCE_MS = 120_000
 
 
 def consent(page: Page) -> None:
@@ -38,7 +40,7 @@ def watched(page: Page) -> None:
 
 def where(page: Page) -> str:
     """The screen that is shown, once a trial has been loaded."""
-    page.locator("#answer, #done, #break, #notice, #broken, #consent").filter(visible=True).first.wait_for()
+    page.locator("#answer, #done, #break, #notice, #broken, #consent, #survey").filter(visible=True).first.wait_for()
     shown: str = page.evaluate("[...document.querySelectorAll('main > section')].find((s) => !s.hidden).id")
     return shown
 
@@ -50,18 +52,39 @@ def trial_number(page: Page) -> str:
 def answer(page: Page, key: str = "1") -> None:
     """Answer the trial on the screen by keyboard, and its feedback if it is practice; wait for what follows."""
     watched(page)
-    practice, question = trial_number(page) == "Practice", page.locator("#stage video").first.get_attribute("src")
+    practice, question = trial_number(page) == "Practice", shown(page)
     page.keyboard.press(key)
     page.keyboard.press("Enter")
     if practice:
         page.locator("#feedback").wait_for()
         page.keyboard.press("Enter")
-    page.wait_for_timeout(50)
-    for _ in range(400):
-        if where(page) != "trial" or page.locator("#stage video").first.get_attribute("src") != question:
-            return
+    follows(page, question)
+
+
+def shown(page: Page) -> str | None:
+    """Which trial is on the screen: the address of its first video."""
+    return page.locator("#stage video").first.get_attribute("src")
+
+
+def follows(page: Page, question: str | None) -> None:
+    """Wait until another trial, or another screen, has followed."""
+    soon(page, lambda: where(page) != "trial" or shown(page) != question)
+
+
+def soon(page: Page, true: Callable[[], object]) -> None:
+    """Wait until something holds, here or on the page."""
+    last = time.monotonic() + PATIENCE_MS / 1000
+    while not true():
+        assert time.monotonic() < last, "it never came"
         page.wait_for_timeout(25)
-    raise AssertionError("nothing followed the answer")
+
+
+def loaded_ahead(page: Page) -> None:
+    """Wait until nothing more has been fetched for half a second: what follows is here by then."""
+    fetched = -1
+    while (now := page.evaluate("performance.getEntriesByType('resource').length")) != fetched:
+        fetched = now
+        page.wait_for_timeout(500)
 
 
 def choices(folder: StudyFolder) -> list[Any]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.study.page.acts import answer, choices, consent, needs_browser, serious, watched
+from tests.study.page.acts import answer, choices, consent, follows, needs_browser, serious, shown, watched
 from tests.study.served import make_study, serving
 from vapbench.study.analysis.ballots import load_ballots
 from vapbench.study.settings import freeze_words, settings_path
@@ -57,13 +57,15 @@ def test_a_rater_finishes_in_the_second_language_with_questions_before_and_after
         page.locator("#survey-0").fill("41")
         page.locator("#survey-form button").click()
         page.locator("#instructions-go").click()
-        for _ in range(4):
+        for number in range(4):
             page.locator("#hint", has_text="Wählen").wait_for()
+            question = shown(page)
             page.keyboard.press("1")
             page.keyboard.press("Enter")
-            page.wait_for_timeout(100)
-            if page.locator("#feedback").is_visible():
+            if number == 0:
+                page.locator("#feedback").wait_for()
                 page.keyboard.press("Enter")
+            follows(page, question)
         page.locator("#survey-0").select_option("1")
         page.locator("#survey-form button").click()
         page.locator("#done-text", has_text="Alle 4 Antworten sind gespeichert.").wait_for()

@@ -6,7 +6,17 @@ import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from tests.study.page.acts import answer, choices, consent, needs_browser, trial_number, watched, where
+from tests.study.page.acts import (
+    answer,
+    choices,
+    consent,
+    loaded_ahead,
+    needs_browser,
+    soon,
+    trial_number,
+    watched,
+    where,
+)
 from tests.study.served import Served
 from vapbench.study.analysis.ballots import load_ballots
 from vapbench.study.folder import StudyFolder
@@ -78,7 +88,7 @@ def test_a_dead_network_loses_no_answer(folder: StudyFolder, page: Page) -> None
     consent(page)
     answer(page)
     watched(page)
-    page.wait_for_timeout(500)
+    loaded_ahead(page)
     page.context.set_offline(True)
     answer(page, "2")
     page.locator("#sending", has_text="Nothing is lost").wait_for()
@@ -89,8 +99,7 @@ def test_a_dead_network_loses_no_answer(folder: StudyFolder, page: Page) -> None
     page.context.set_offline(False)
     waiting.goto(str(page.url))
     assert where(waiting) == "trial"
-    waiting.wait_for_timeout(500)
-    assert choices(folder) == [0, 1]
+    soon(waiting, lambda: choices(folder) == [0, 1])
     while where(waiting) == "trial":
         answer(waiting)
     waiting.locator("#done-code").wait_for()
@@ -101,7 +110,7 @@ def test_the_network_comes_back_while_the_page_waits(folder: StudyFolder, page: 
     consent(page)
     answer(page)
     watched(page)
-    page.wait_for_timeout(500)
+    loaded_ahead(page)
     page.context.set_offline(True)
     answer(page, "2")
     watched(page)
@@ -190,8 +199,9 @@ def test_a_slow_video_shows_how_far_it_is(page: Page) -> None:
     page.locator("#fetching-bar").wait_for()
     while not held:
         page.wait_for_timeout(20)
-    page.wait_for_timeout(200)
-    assert 0 < page.locator("#fetching-bar").evaluate("(bar) => bar.value") < 1
+    bar = page.locator("#fetching-bar")
+    soon(page, lambda: bar.evaluate("(bar) => bar.value") > 0)
+    assert bar.evaluate("(bar) => bar.value") < 1
     assert page.locator("#answer").is_hidden()
     arrived.append(True)
     held[0].continue_()

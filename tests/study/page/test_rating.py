@@ -10,8 +10,10 @@ from tests.study.page.acts import (
     answer,
     choices,
     consent,
+    follows,
     needs_browser,
     serious,
+    shown,
     trial_number,
     watched,
     where,
@@ -56,6 +58,7 @@ def test_a_rater_finishes_by_mouse_and_comments(folder: StudyFolder, page: Page)
     consent(page)
     for number in range(4):
         watched(page)
+        question = shown(page)
         # The video itself can be clicked.
         page.locator(".choice video").nth(number % 2).click()
         if number == 1:
@@ -64,7 +67,7 @@ def test_a_rater_finishes_by_mouse_and_comments(folder: StudyFolder, page: Page)
         page.locator("#confirm").click()
         if number == 0:
             page.locator("#feedback-go").click()
-        page.wait_for_timeout(300)
+        follows(page, question)
     page.locator("#done-code").wait_for()
     page.locator("#closing-text").fill("Fine.")
     page.locator("#closing button").click()
