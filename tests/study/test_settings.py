@@ -105,6 +105,15 @@ def test_nobodys_words_are_overwritten(folder: StudyFolder, tmp_path: Path) -> N
         ("before: [{key: age, ask: Age, kind: choice}]", ErrorKind.INVALID, "before.0", "age: a choice"),
         ("window: wide", ErrorKind.INVALID, "window", ""),
         ("questons: {}", ErrorKind.INVALID, "questons", "did you mean questions?"),
+        ("recruitment: {platfrom: prolific}", ErrorKind.INVALID, "recruitment.platfrom", "did you mean platform?"),
+        (
+            "also: {motion: {wording: Hm, requird: false}}",
+            ErrorKind.INVALID,
+            "also.motion.requird",
+            "did you mean required?",
+        ),
+        ("before: [{key: a, ask: A, option: [x]}]", ErrorKind.INVALID, "before.0.option", "did you mean options?"),
+        ("texts: {en: {abuot: x}}", ErrorKind.UNKNOWN, "texts.en.abuot", "did you mean about?"),
         (
             "also: {motion: {wording: Hm, tags: [1, 2]}}\nlanguages: []",
             ErrorKind.INVALID,

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, get_args
 
 if TYPE_CHECKING:
-    from pydantic import ValidationError
+    from pydantic import BaseModel, ValidationError
 
 _SHOWN = 5
 
 
-def faults(error: ValidationError, optional: Collection[str] = ()) -> str:
+def faults(error: ValidationError, form: type[BaseModel] | None = None) -> str:
     """Every field that is to blame: all that are missing, then those that are wrong, then those that nobody knows.
 
-    A missing field is named by a misspelt one beside it, if there is any, and so is one of ``optional``, the document's
-    own fields that may be left out. Of a field that is wrong in many elements of a list, the first is named. No full
-    stop at the end, and none between two fields.
+    A missing field is named by a misspelt one beside it, if there is any, and so is one that may be left out, where
+    ``form`` says what the document may hold. Of a field that is wrong in many elements of a list, the first is named.
+    No full stop at the end, and none between two fields.
     """
     items = error.errors()
     absent = [item for item in items if item["type"] == "missing"]
@@ -29,7 +29,7 @@ def faults(error: ValidationError, optional: Collection[str] = ()) -> str:
     if missing := list(dict.fromkeys(field_of(item) for item in absent if item not in meant)):
         said.insert(0, f"{', '.join(missing)}: {'fields' if len(missing) > 1 else 'field'} required")
     for item, other in zip(unknown, meant, strict=True):
-        near = [other["loc"][-1]] if other else _near(item, optional)
+        near = [other["loc"][-1]] if other else _near(item, form)
         hint = f" (did you mean {near[0]}?)" if near else ""
         said.append(f"{field_of(item)}: there is no such field{hint}")
     more = f"; and {len(said) - _SHOWN} more" if len(said) > _SHOWN else ""
@@ -48,8 +48,23 @@ def _meant(item: Any, absent: list[Any]) -> Any:
     return beside[close[0]] if close else None
 
 
-def _near(item: Any, optional: Collection[str]) -> list[str]:
-    return difflib.get_close_matches(str(item["loc"][-1]), optional, n=1) if len(item["loc"]) == 1 else []
+def _near(item: Any, form: type[BaseModel] | None) -> list[str]:
+    """The field of the form, at the place of an unknown one, whose name is close to it."""
+    *place, name = map(str, item["loc"])
+    models = [form] if form else []
+    for part in place:
+        # Places of lists and keys of mappings are no fields: what they hold is what the field before them may hold.
+        inner = [field for model in models if (field := model.model_fields.get(part))]
+        models = [model for field in inner for model in _models(field.annotation)] if inner else models
+    return difflib.get_close_matches(name, [field for model in models for field in model.model_fields], n=1)
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The models that a type is made of."""
+    if hasattr(annotation, "model_fields"):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _models(inner)
 
 
 def _without_places(item: Any) -> tuple[str, ...]:

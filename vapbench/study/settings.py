@@ -6,6 +6,7 @@ one for each language.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
@@ -136,7 +137,7 @@ def read_settings(folder: StudyFolder) -> StudyFile:
     try:
         return StudyFile.model_validate(read_yaml(path) or {})
     except ValidationError as error:
-        said = faults(error, StudyFile.model_fields)
+        said = faults(error, StudyFile)
         raise DataError(
             f"{path}: {said}. Entries: docs/guides/study.md.", ErrorKind.INVALID, field_of(error.errors()[0])
         ) from error
@@ -208,6 +209,16 @@ def _worded(protocol: Protocol, file: StudyFile, where: str) -> Protocol:
                 f"{where}: texts.{language} lacks {min(lacking)}; shipped are {', '.join(SHIPPED)}.",
                 ErrorKind.MISSING,
                 f"texts.{language}",
+            )
+
+    for language, texts in file.texts.items():
+        if strange := sorted(texts.keys() - shipped("en").keys() - original.keys()):
+            near = difflib.get_close_matches(strange[0], shipped("en"), n=1)
+            hint = f" (did you mean {near[0]}?)" if near else ""
+            raise DataError(
+                f"{where}: texts.{language}.{strange[0]}: the pages have no such text{hint}.",
+                ErrorKind.UNKNOWN,
+                f"texts.{language}.{strange[0]}",
             )
 
     def put(key: str, text: Text | None) -> str:
