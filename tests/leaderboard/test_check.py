@@ -238,6 +238,9 @@ def test_a_submission_cannot_take_the_name_and_the_badge_of_another_run(board: B
     assert check_submission(namesake) == []
     (left_out,) = build(board.results, board.home, board.site).left_out
     assert left_out.name == "vap" and "has the name of vap" in left_out.why
+    assert left_out.namesake
+    words = ["leaderboard", "build", "--results", str(board.results), "--leaderboard", str(board.home), "--no-videos"]
+    assert "--results results" in " ".join(CliRunner().invoke(app, words).output.split()), "it may be the run it is of"
 
 
 def test_a_score_too_large_to_be_squared_is_refused_and_keeps_no_table_from_others(

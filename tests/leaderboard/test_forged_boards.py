@@ -75,7 +75,7 @@ def test_a_verified_submission_is_ranked_until_a_row_of_it_changes(forger: Forge
     measured, *_ = groups_of(board := mini(results, home), board.tables[-1])
     assert [line.label for line in measured.lines if line.label == "mine"]
     assert any(number.rank for line in measured.lines if line.label == "mine" for number in line.numbers)
-    assert {entry.scored_anew for entry in board.entries} == {None}, "attested by hand: not 0 of 0 videos"
+    assert {entry.anew for entry in board.entries} == {None}, "attested by hand: not 0 of 0 videos"
     forger.first(PSNR, value=59.9)
     measured, *_ = groups_of(board := mini(results, home), board.tables[-1])
     assert "mine" not in [line.label for line in measured.lines]

@@ -210,6 +210,10 @@ def test_another_submission_s_videos_are_known(home: Leaderboard, rosters: Roste
 def test_the_run_that_was_packed_is_no_other(home: Leaderboard, honest: Path) -> None:
     result = found(home, Rosters([honest.parent / "runs"]))
     assert result.verified and not result.noted, "a submitter has it beside the submission"
+    # Nor does a copy of it pass unseen: whoever names our run's method and has its files may never have run it.
+    assert "same 12 videos are files of our own run mine" in "\n".join(result.lines())
+    write_badge(home, result)
+    assert home.attested()["mini/mine"].equal == 12
 
 
 def test_another_run_s_videos_are_only_noted(home: Leaderboard, honest: Path, tmp_path: Path) -> None:
@@ -373,12 +377,13 @@ def test_an_edited_copy_is_known(name: str, rosters: Rosters, tmp_path: Path) ->
 def test_what_comes_near_another_is_noted_with_the_badge(home: Leaderboard, tmp_path: Path) -> None:
     near = Likeness("a.mp4", "the reference of x", "edited: 25% of it is left unexplained", certain=False)
     seen = Rescored("mini", "mine", submission_digest(mine(home)), videos=12, of=12, rows=24, noted=[near, near])
+    seen.equal["vap"] = ["b.mp4", "c.mp4"]
     assert seen.verified and "note a.mp4 may be the reference of x" in "\n".join(seen.lines())
     write_badge(home, seen)
     assert group_of(home, tmp_path) == "measured" and home.attested()["mini/mine"].noted == 1
     command("leaderboard", "build", "--leaderboard", home.path, "--results", tmp_path / "none", "--no-videos")
     page = (home.path / "site" / "method" / "mini" / "mine-submitted.html").read_text()
-    assert "12 of 12 videos; 1 comes near another video" in page
+    assert "12 of 12 videos; 1 comes near another video; 2 are files of our own run of this method" in page
 
 
 def test_likeness(rosters: Rosters, honest: Path, tmp_path: Path) -> None:

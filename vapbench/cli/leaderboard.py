@@ -80,6 +80,12 @@ def build(
     )
     for it in built.left_out:
         errors().print(in_a_row(f"Not shown: {it.name}, because {it.why}"), markup=False, soft_wrap=True)
+    if any(it.namesake for it in built.left_out):
+        errors().print(
+            "If that is the run it was packed from, build from other runs, as the maintainers do: --results results",
+            markup=False,
+            soft_wrap=True,
+        )
     if built.left_out:
         errors().print(
             f"All of it: vapbench leaderboard check {leaderboard / 'submissions'}", markup=False, soft_wrap=True

@@ -49,10 +49,8 @@ class Entry:
     badge: Badge
     human_study: bool = False
     submission: Submission | None = None
-    scored_anew: tuple[int, int] | None = None
-    """Of a verified submission: videos that were scored anew, of how many."""
-    noted: int = 0
-    """Of these: videos that may be others."""
+    anew: Attested | None = None
+    """Of a verified submission: what scoring its videos anew found."""
 
     @property
     def bounds(self) -> bool:
@@ -137,6 +135,8 @@ class Attested(BaseModel):
     """Scores that were not what was submitted."""
     noted: int = Field(default=0, ge=0)
     """Of these: videos that may be given ones, edited, or that a run of ours has as well; maintainers look at them."""
+    equal: int = Field(default=0, ge=0)
+    """Of these: files of our own run of the very method, parameters and weights that the submission names."""
 
 
 @dataclass(frozen=True)
@@ -200,6 +200,8 @@ class LeftOut:
     name: str
     """Of its folder."""
     why: str
+    namesake: bool = False
+    """Whether it is left out for its name alone, which a run on the board has."""
 
 
 def headline(columns: Sequence[Column]) -> int:

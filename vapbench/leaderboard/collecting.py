@@ -64,7 +64,7 @@ def collect(results: Sequence[Path], leaderboard: Leaderboard, data: Path | None
     for run in runs_read:
         suites.setdefault(run.suite, []).append(run)
     for path in sorted(leaderboard.submissions.glob(f"*/{MANIFEST}")):
-        problems = check_submission(path.parent, rosters)
+        problems, other = check_submission(path.parent, rosters), ""
         if not problems:
             folder, said = RunFolder(path.parent), read_submission(path.parent)
             run = admit(folder, said, rosters.of(folder.manifest().identity.suite))
@@ -74,7 +74,9 @@ def collect(results: Sequence[Path], leaderboard: Leaderboard, data: Path | None
                 suites[run.suite].append(run)
                 submitted[path.parent] = said
         # Where the folder lies is nobody's business on a public page.
-        left_out += [LeftOut(path.parent.name, problem.replace(f"{path.parent}/", "")) for problem in problems[:1]]
+        left_out += [
+            LeftOut(path.parent.name, problem.replace(f"{path.parent}/", ""), bool(other)) for problem in problems[:1]
+        ]
     attested = leaderboard.attested()
     studies, probes = read_studies(leaderboard.studies), read_probes(results)
     if boardless := [study for study in studies if study.suite not in suites]:
@@ -253,6 +255,5 @@ def _entry(
     name = f"{path.name}-submitted" if path in submitted else path.name
     said = anew.get(path)
     # Reproduced is attested by hand, and of no videos.
-    scored_anew = (said.videos, said.of) if said and said.of else None
-    noted = said.noted if said else 0
-    return Entry(label, slug(name), run, badges[path], seen_by_people, submitted.get(path), scored_anew, noted)
+    scored = said if said and said.of else None
+    return Entry(label, slug(name), run, badges[path], seen_by_people, submitted.get(path), scored)

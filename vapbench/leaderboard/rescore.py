@@ -86,6 +86,8 @@ class Rescored:
     """Columns whose scores are each within the tolerance, and all to one side."""
     noted: list[Likeness] = field(default_factory=list)
     """Outputs that one of our own runs made as well, or that may be an edit of a given video: to be looked at."""
+    equal: dict[str, list[str]] = field(default_factory=dict)
+    """Run of ours, of the very method that the submission names -> outputs that are its files."""
     shifts: dict[str, list[float]] = field(default_factory=dict)
     """Column -> how far each submitted score is above ours, as a share of its range."""
     not_computed: dict[str, str] = field(default_factory=dict)
@@ -107,6 +109,11 @@ class Rescored:
             yield from (f"{mark} {each}" for each in found[:_SHOWN])
             if len(found) > _SHOWN:
                 yield f"     … and {len(found) - _SHOWN} more"
+        for name, videos in self.equal.items():
+            yield (
+                f"same {counted(len(videos), 'video is a file', 'videos are files')} of our own run {name}, whose "
+                "method, parameters and weights it names"
+            )
         if self.verified:
             agree = "the score agrees" if self.rows == 1 else f"all {self.rows} scores agree"
             yield f"ok   {agree}: recomputed, until a row changes"
@@ -161,7 +168,10 @@ def rescore(
     found = Rescored(suite, folder.name, digest, len(drawn), len(made))
     place = _Videos(folder, videos, said, local_links)
     ours, others = _ours(roster, rosters), _others(home, folder)
-    gallery, own = Gallery([*_given(roster), *others, *_bounds(ours)]), Gallery(_competing(ours, folder))
+    same = _of_one_method(ours, folder)
+    packed = _named_by_file(same)
+    gallery = Gallery([*_given(roster), *others, *_bounds(ours)])
+    own = Gallery([known for run in ours if run not in same for known in _competing(run)])
     scorers = dict(_scorers(roster, rows, found, torch_device(device)))
     for number, key in enumerate(drawn):
         path, row = place.of(made[key]), made[key]
@@ -170,6 +180,8 @@ def rescore(
         for alike in gallery.likenesses(*named, clip.frames):
             (found.copies if alike.certain else found.noted).append(alike)
         found.noted += own.likenesses(*named, clip.frames)
+        for name in packed.get(str(row.sha256), ()):
+            found.equal.setdefault(name, []).append(str(row.video))
         gallery.add(Known(f"that of {row.case}, seed {row.seed}", str(row.sha256), path))
         job = ScoreJob(row, path, roster.media[row.case], tuple(scorer.column for scorer in scorers.values()))
         for column, fresh in _scored(job, clip, scorers, device):
@@ -201,6 +213,7 @@ def write_badge(home: Leaderboard, found: Rescored) -> None:
         copies=len({alike.video for alike in found.copies}),
         differences=len(found.differences),
         noted=len({alike.video for alike in found.noted}),
+        equal=len({video for videos in found.equal.values() for video in videos}),
     )
     runs[name] = badge
     document = {name: said.model_dump(exclude_defaults=True) for name, said in sorted(runs.items())}
@@ -282,11 +295,24 @@ def _bounds(runs: Sequence[RunFolder]) -> Iterator[Known]:
     yield from (known for run in runs if run.manifest().card.kind in REFERENCE_KINDS for known in _outputs(run))
 
 
-def _competing(runs: Sequence[RunFolder], folder: Path) -> list[Known]:
-    """Of other methods: a run of the very method, parameters and weights may be the one that was packed."""
+def _of_one_method(runs: Sequence[RunFolder], folder: Path) -> list[RunFolder]:
+    """Of the very method, parameters and weights: one may be the run that was packed."""
     packed = RunFolder(folder).manifest().document["identity"]
-    others = [run for run in runs if run.manifest().document["identity"] != packed]
-    return [known for run in others if run.manifest().card.kind not in REFERENCE_KINDS for known in _outputs(run)]
+    return [run for run in runs if run.manifest().document["identity"] == packed]
+
+
+def _named_by_file(runs: Sequence[RunFolder]) -> dict[str, list[str]]:
+    """Hash of a video -> the runs that have it."""
+    found: dict[str, list[str]] = {}
+    for run in runs:
+        for row in run.current():
+            found.setdefault(str(row.sha256), []).append(run.path.name)
+    return found
+
+
+def _competing(run: RunFolder) -> Iterator[Known]:
+    if run.manifest().card.kind not in REFERENCE_KINDS:
+        yield from _outputs(run)
 
 
 def _others(home: Leaderboard, folder: Path) -> Iterator[Known]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from vapbench.files.text import counted
 from vapbench.leaderboard.addresses import method_page
-from vapbench.leaderboard.boards import Board, Entry, headline
+from vapbench.leaderboard.boards import Attested, Board, Entry, headline
 from vapbench.leaderboard.studies import Compared, Study
 from vapbench.report.model import Cell, TableModel
 from vapbench.report.read.columns import Column
@@ -266,16 +266,25 @@ def card_of(entry: Entry) -> list[Fact]:
             Fact("Licence", said.licence),
             Fact("Code", code),
             *([Fact("Note", said.note)] if said.note else []),
-            *([Fact("Scored anew", _scored_anew(entry))] if entry.scored_anew else []),
+            *([Fact("Scored anew", _scored_anew(entry.anew))] if entry.anew else []),
         ]
         # What a submission says of machines and paths is nobody's business on a public page.
         return facts + [fact for fact in facts_of(entry.run) if not fact.minor]
     return facts + [fact for fact in facts_of(entry.run) if fact.label not in ("Command",)]
 
 
-def _scored_anew(entry: Entry) -> str:
-    said = "{} of {} videos".format(*entry.scored_anew or (0, 0))
-    return f"{said}; {counted(entry.noted, 'comes', 'come')} near another video" if entry.noted else said
+def _scored_anew(found: Attested) -> str:
+    return "; ".join(
+        [
+            f"{found.videos} of {counted(found.of, 'video')}",
+            *([f"{counted(found.noted, 'comes', 'come')} near another video"] if found.noted else []),
+            *(
+                [f"{counted(found.equal, 'is a file', 'are files')} of our own run of this method"]
+                if found.equal
+                else []
+            ),
+        ]
+    )
 
 
 def case_lines(board: Board, case: str) -> Iterator[tuple[Entry, list[str]]]:
