@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.command import vapbench as here
 from tests.conftest import moving_clip
 from vapbench import read_video, write_video
 from vapbench.checkpoints.folder import local_folder
@@ -37,13 +38,14 @@ def vapbench(*words: str, cwd: Path, before: list[str] = [], **environment: str 
     "name", ["run:1", "file:x", "100%d", "-dash", 'it\'s "quoted"', "two\nlines", "~nobody", "$HOME `ls`", "写 ünï#?"]
 )
 def test_results_have_any_name(name: str, tmp_path: Path) -> None:
-    said = vapbench(*RUN, f"--results={name}", cwd=tmp_path)
+    done = here(*RUN, f"--results={name}", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
     (row,) = RunFolder(tmp_path / name / "mini" / "frozen").current()
     assert row.status == "ok"
     # The printed command can be copied.
     if "\n" not in name:
-        (shown,) = [line for line in said.splitlines() if line.startswith("Next:  vapbench show")]
-        assert vapbench(*shlex.split(shown)[2:], cwd=tmp_path)
+        (shown,) = [line for line in done.stdout.splitlines() if line.startswith("Next:  vapbench show")]
+        assert here(*shlex.split(shown)[2:], cwd=tmp_path).returncode == 0
 
 
 def test_public_functions_take_text_and_any_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
