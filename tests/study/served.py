@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -25,14 +26,17 @@ from tests.conftest import moving_clip
 from tests.study.conftest import key_of, make_protocol
 from vapbench.core.video import pad_video, write_video
 from vapbench.files.atomic import file_sha256
+from vapbench.study.analysis.ballots import load_ballots
 from vapbench.study.folder import StudyFolder
 from vapbench.study.protocol import Exclusions, MediaFacts
 from vapbench.study.server.app import application
+from vapbench.study.server.recruitment import Recruitment
 from vapbench.study.server.serve import Links, _links
 from vapbench.study.server.service import Service
 
 FRAMES, FPS, WIDTH, HEIGHT = 8, 16.0, 96, 64
 DIFFERENT = 7
+PROLIFIC = Recruitment(platform="prolific", codes={"finished": "ABC123"})
 
 
 def make_study(folder: Path, **changes: Any) -> StudyFolder:
@@ -196,3 +200,28 @@ class Process:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
         self.process.communicate()
+
+
+def entry_of(served: Served, participant: str, session: str = "x", study: str = "s") -> dict[str, str]:
+    """What Prolific's address brings."""
+    key = served.links.platform.partition("k=")[2].partition("&")[0]
+    return {"k": key, "PROLIFIC_PID": participant, "STUDY_ID": study, "SESSION_ID": session}
+
+
+def first(rater: Rater) -> dict[str, Any]:
+    """The trial to answer, of which there is one."""
+    trial = rater.next()
+    assert trial is not None
+    return trial
+
+
+def stored(folder: StudyFolder) -> int:
+    """How many votes there are."""
+    return len(load_ballots(folder).votes)
+
+
+def everything(folder: StudyFolder) -> list[Any]:
+    """Every row of every table."""
+    with contextlib.closing(sqlite3.connect(folder.votes_path)) as database:
+        tables = [row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        return [row for table in tables for row in database.execute(f"SELECT * FROM {table}")]
