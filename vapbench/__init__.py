@@ -34,7 +34,7 @@ _EXPORTS = {
     "fingerprint": "vapbench.methods.lora_files",
     "training_command": "vapbench.methods.lora_files",
     "Layer": "vapbench.methods.lora_forms",
-    "put_on": "vapbench.methods.lora_forms",
+    "put_on": "vapbench.methods.lora_put_on",
     "Case": "vapbench.core.case",
     "Clip": "vapbench.core.clip",
     "ClipSpec": "vapbench.core.case",
@@ -114,7 +114,7 @@ if TYPE_CHECKING:
     from vapbench.methods.lora_files import fingerprint as fingerprint
     from vapbench.methods.lora_files import training_command as training_command
     from vapbench.methods.lora_forms import Layer as Layer
-    from vapbench.methods.lora_forms import put_on as put_on
+    from vapbench.methods.lora_put_on import put_on as put_on
     from vapbench.methods.pipelines import PipelineMethod as PipelineMethod
     from vapbench.methods.pipelines import load_upstream_pipeline as load_upstream_pipeline
     from vapbench.metrics.base import Metric as Metric

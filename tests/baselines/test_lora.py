@@ -24,7 +24,8 @@ from vapbench.files.resources import bundled_weights
 from vapbench.methods import resolve
 from vapbench.methods.base import inputs_of, remarks_of
 from vapbench.methods.lora_files import adopt, base_shapes, find_adapter, fingerprint, training_command
-from vapbench.methods.lora_forms import LoraFile, put_on
+from vapbench.methods.lora_forms import LoraFile
+from vapbench.methods.lora_put_on import put_on
 from vapbench.models import load_upstream_pipeline
 from vapbench.running.plan import plan_run
 from vapbench.running.progress import Silent

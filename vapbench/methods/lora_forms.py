@@ -4,7 +4,7 @@ Trainers spell the same tensors differently: peft, diffusers, ComfyUI, kohya's s
 brought to the base's own layers here, or refused by the name of its form. Loaders that skip tensors they do not know
 make videos too, only other ones, so a tensor without a place is an error.
 
-Checks read headers and numbers with numpy; torch is imported when an adapter is put on.
+Headers and numbers are read with numpy; :mod:`~vapbench.methods.lora_put_on` puts the layers on a transformer.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
-from safetensors import safe_open
 
 from vapbench.checkpoints.tensors import FLOATS, Shape, Tensor, read_header
 from vapbench.errors import ErrorKind, WeightsError
@@ -365,48 +364,6 @@ def states_scale(file: Path) -> bool:
     keys = {"lora_adapter_metadata", "lora_config", "ss_network_alpha"}
     named = any(_ALPHA.fullmatch(tensor.name) and not _FACTOR.fullmatch(tensor.name) for tensor in tensors)
     return bool(keys & set(metadata)) or named or file.with_name(PEFT_CONFIG).is_file()
-
-
-def put_on(transformer: Any, layers: Sequence[Layer], name: str) -> None:
-    """Add an adapter to a transformer, active, in float32.
-
-    Loaders read patterns of ranks and alphas differently from version to version, so none is left to read: scales are
-    multiplied into the factors, and factors of smaller rank are filled up with zeros.
-
-    Args:
-        transformer: the base, without an adapter of this name.
-        layers: what to change.
-        name: the adapter's, without dots.
-    """
-    import torch
-    from peft import LoraConfig
-    from peft.utils import set_peft_model_state_dict
-    from torch.nn.functional import pad
-
-    rank = max(layer.rank for layer in layers)
-    modules = "|".join(re.escape(layer.module) for layer in layers)
-    transformer.add_adapter(LoraConfig(r=rank, lora_alpha=rank, target_modules=f"(?:{modules})"), name)
-    state: dict[str, torch.Tensor] = {}
-    with safe_open(layers[0].down.file, framework="pt") as file:
-        for layer in layers:
-            down, up = (file.get_tensor(tensor.name).float() for tensor in (layer.down, layer.up))
-            missing = rank - layer.rank
-            weight = transformer.get_submodule(layer.module).weight
-            down = down.reshape(layer.rank, *weight.shape[1:])
-            up = (layer.scale * up).reshape(len(weight), layer.rank, *[1] * (weight.ndim - 2))
-            state[f"{layer.module}.lora_A.weight"] = torch.cat([down, down.new_zeros(missing, *down.shape[1:])])
-            state[f"{layer.module}.lora_B.weight"] = pad(up, (0, 0) * (weight.ndim - 2) + (0, missing))
-    outcome = set_peft_model_state_dict(transformer, state, name)
-    if outcome.unexpected_keys:
-        raise WeightsError(
-            f"{layers[0].down.file}: peft has no place for {some(outcome.unexpected_keys)}.",
-            ErrorKind.UNKNOWN,
-            "tensors",
-        )
-    for parameter_name, parameter in transformer.named_parameters():
-        if f".{name}." in parameter_name:
-            parameter.data = parameter.data.float()
-            parameter.requires_grad_(False)
 
 
 def _of_pattern(pattern: Mapping[str, Any], module: str, usual: Any) -> Any:
