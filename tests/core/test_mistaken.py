@@ -59,9 +59,8 @@ def array() -> bytes:
 def test_what_is_no_video_is_named(tmp_path: Path, data: bytes, named: str) -> None:
     path = tmp_path / "x.mp4"
     path.write_bytes(data)
-    with pytest.raises(DataError) as refused:
+    with refuses(DataError, ErrorKind.INVALID, "format", "x.mp4: not a readable video but", named):
         read_video(path)
-    assert f"x.mp4: not a readable video but {named}" in str(refused.value)
     if "sound" not in named:
         with refuses(DataError, ErrorKind.INVALID, "format"):
             read_first_frame(path.rename(tmp_path / "x.png"))
