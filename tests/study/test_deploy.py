@@ -10,6 +10,7 @@ import sqlite3
 import ssl
 import stat
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -84,6 +85,15 @@ def test_the_containers_run_a_command_there_is() -> None:
     assert caddy["environment"]["UPSTREAM"] in (DEPLOY / "Caddyfile").read_text().replace(
         "127.0.0.1:8000", "study:8000"
     )
+
+
+def test_the_health_check_of_the_container_asks_what_answers(tmp_path: Path) -> None:
+    """Behind HTTPS the server answers to its public name, and to the machine's own, by which the container asks."""
+    *command, script = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]["study"]["healthcheck"]["test"]
+    assert command == ["CMD", "python", "-c"]
+    with serving(make_study(tmp_path / "study"), raters=1, outside=("https://study.example.org",)) as served:
+        asked = script.replace("http://127.0.0.1:8000", served.origin)
+        assert asked != script and subprocess.run([sys.executable, "-c", asked], timeout=60).returncode == 0
 
 
 needs_caddy = pytest.mark.skipif(shutil.which("caddy") is None, reason="caddy is not installed")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib.resources import files
 
+from vapbench.files.text import counted
 from vapbench.study.design.assign import Design
 from vapbench.study.design.planning import session_minutes, session_roles
 from vapbench.study.protocol import Protocol, Question
@@ -42,7 +43,7 @@ def preregistration(protocol: Protocol) -> str:
         cells=cells,
         votes=cells * protocol.votes_per_cell,
         **{role: roles[role] for role in ("main", "gold", "identical", "repeat", "training")},
-        minutes=max(1, round(session_minutes(protocol))),
+        minutes=counted(max(1, round(session_minutes(protocol))), "minute"),
         needed=needed,
         first=first,
         **protocol.exclusions.model_dump(exclude={"version"}),
