@@ -214,6 +214,22 @@ def test_reasons_are_ticked_by_key_and_by_mouse_and_kept_over_a_reload(
     assert [(vote.tags, vote.beside["motion"].tags) for vote in votes] == [((0, 2), (1,)), ((1,), ())]
 
 
+def test_three_questions_stand_above_the_desk_on_the_smallest_laptop_in_longer_words_too(
+    tmp_path: Path, open_context: Callable[..., BrowserContext]
+) -> None:
+    folder = make_study(tmp_path / "study", training=0)
+    settings_path(folder).write_text(ALSO, "utf-8")
+    freeze_words(folder)
+    with serving(folder) as served:
+        page = open_context(locale="de-DE", viewport={"width": 1024, "height": 768}).new_page()
+        page.goto(served.links.raters[0])
+        consent(page)
+        page.locator(".ask").nth(2).wait_for()
+        page.locator("#hint", has_text="Noch zu beantworten").wait_for()
+        last, desk = (page.locator(place).last.bounding_box() for place in (".ask", ".desk"))
+        assert last and desk and last["y"] + last["height"] <= desk["y"]
+
+
 def test_the_longer_words_of_the_second_language_fit_a_small_laptop(
     tmp_path: Path, open_context: Callable[..., BrowserContext]
 ) -> None:
