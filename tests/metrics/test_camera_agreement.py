@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -90,6 +91,23 @@ def test_another_scene_under_the_same_move_agrees_and_another_move_does_not(tmp_
     assert value(pan, clip_of("mini_rodeka", 3), tmp_path) < -0.95
     assert abs(value(pan, clip_of("mini_upalti", 3), tmp_path)) < 0.3
     assert abs(value(pan, clip_of("mini_tolari", 3), tmp_path)) < 0.3
+
+
+def turned_around(x: int, y: int, degrees: float = 18, seed: int = 0) -> Clip:
+    """A picture that turns around one of its points."""
+    picture = (texture(128, 128, seed) * 255).astype(np.uint8)
+    turns = (cv2.getRotationMatrix2D((x, y), angle, 1) for angle in np.linspace(0, degrees, FRAMES))
+    frames = [cv2.warpAffine(picture, turn, (128, 128), borderMode=cv2.BORDER_REFLECT) for turn in turns]
+    return Clip(np.stack(frames), FPS)
+
+
+def test_what_turns_at_the_side_turns_and_does_not_pan(tmp_path: Path) -> None:
+    left, right = turned_around(24, 80), turned_around(104, 40, seed=1)
+    assert np.abs(steps_of(left)[-1, :2]).max() > 0.15  # of the frame's centre
+    path = path_of(ClipView(left, None, CPU))  # type: ignore[arg-type]
+    assert path[-1] == pytest.approx([0, 0, 0, -np.deg2rad(18), 0], abs=0.02)
+    assert value(left, right, tmp_path) > 0.97
+    assert abs(value(left, clip_of("mini_lesuvo"), tmp_path)) < 0.2
 
 
 def test_a_dolly_zoom_is_not_a_zoom(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vapbench.metrics.base import Change, Metric, Need, Score
-from vapbench.metrics.features.camera import Reals, camera, growth_around_zoom, spread
+from vapbench.metrics.features.camera import Reals, growth_around, path, pivot, steps_around
 
 if TYPE_CHECKING:
     from vapbench.core.case import Case
@@ -43,8 +43,9 @@ class CameraAgreement(Metric):
     frames. A path is shift right, shift down, log zoom, turn, and as much of the zoom as the subject keeps out of,
     added up over the frames. Each step is the similarity that most of the frame's texture follows in DIS flow at 240
     pixels (iteratively reweighted least squares with Geman and McClure's weights), so that what moves beside the camera
-    is left out; the last column compares it with the one around the point that the zoom leaves in place, and tells a
-    dolly zoom from a plain one. Lengths count in half of the shorter side.
+    is left out. The shift is that of the point of the frame that the clip's zooms and turns leave in place, as far as
+    one does, so that a turn around a subject at the side is no pan; the last column compares the zoom with the one
+    around that point, and tells a dolly zoom from a plain one. Lengths count in half of the shorter side.
     Range: -1 to 1, higher is better. 1: the same move, whatever its extent; 0: another move, or none; -1: the way back.
     Source: a formula of our own; "camera" is a category of the Video-As-Prompt paper, which has no column for it. No
     weights. Needs the reference, and 2 frames of each. Where the reference's camera stands still the value is near 0
@@ -53,7 +54,7 @@ class CameraAgreement(Metric):
 
     name = "camera_agreement"
     title = "Camera agreement"
-    version = 2
+    version = 3
     higher_is_better = True
     unit = "cosine x 100"
     scale = 100.0
@@ -90,11 +91,12 @@ def path_of(clip: ClipView) -> Reals:
     Raises:
         NotApplicable: the clip has one frame.
     """
-    path = camera(clip).path(_MOMENTS)
-    zoom, inner = path[:, _ZOOM], spread(np.append(0.0, np.cumsum(growth_around_zoom(clip))), _MOMENTS)
+    still = pivot(clip)
+    moves, inner = path(steps_around(clip, still), _MOMENTS), path(growth_around(clip, still), _MOMENTS)
+    zoom = moves[:, _ZOOM]
     zooms = np.abs(zoom) > _LEAST
     share = np.clip(np.divide(zoom - inner, zoom, out=np.zeros_like(zoom), where=zooms), 0, 1)
-    return np.column_stack([path, share * zoom])
+    return np.column_stack([moves, share * zoom])
 
 
 def path_cosine(output: Reals, reference: Reals, standstill: float = _STANDSTILL) -> float:

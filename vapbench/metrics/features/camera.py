@@ -31,6 +31,8 @@ _SPREAD, _FINEST, _ROUNDS = 0.7, 1e-3, 15
 """Scale of the robust fit in standard deviations, its least value in half frames, and its iterations."""
 _AROUND = 0.3
 """Half frames: how far around the point that a zoom leaves in place its subject is looked for."""
+_SLIGHT = 0.03
+"""A zoom or turn of so much in a clip says half of where it is centred: what noise leaves."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +59,7 @@ class Camera:
 
     def path(self, moments: int) -> Reals:
         """``(moments, 4)``: the steps added up, at moments spread evenly over the clip; the first is 0."""
-        return spread(np.vstack([np.zeros(4), np.cumsum(self.steps, axis=0)]), moments)
+        return path(self.steps, moments)
 
 
 def grid_flow(clip: ClipView) -> GridFlow:
@@ -81,24 +83,53 @@ def camera(clip: ClipView) -> Camera:
     return clip.shared("camera", lambda: _camera(flow))
 
 
-def growth_around_zoom(clip: ClipView) -> Reals:
-    """``(T - 1,)`` logarithm of what grows around the point that the clip's zoom leaves in place.
+def pivot(clip: ClipView) -> complex:
+    """The point of the frame that the clip's zooms and turns leave in place, as far as one does: by least squares.
 
-    Where the camera zooms alone, this is its zoom. In a dolly zoom the subject stands around that point, and keeps its
+    It is the centre where the camera neither zooms nor turns. A camera that circles its subject has it there.
+
+    Raises:
+        NotApplicable: the clip has one frame.
+    """
+    points, steps = grid_flow(clip).points, camera(clip).steps
+    turns, shifts = _turns(steps), steps[:, 0] + 1j * steps[:, 1]
+    least = _SLIGHT**2 / len(steps)
+    point = -complex(turns.conj() @ shifts) / (float(np.square(np.abs(turns)).sum()) + least)
+    ends = np.abs(points.real).max(), np.abs(points.imag).max()
+    return complex(np.clip(point.real, -ends[0], ends[0]), np.clip(point.imag, -ends[1], ends[1]))
+
+
+def steps_around(clip: ClipView, point: complex) -> Reals:
+    """``(T - 1, 4)``: the camera's steps with the shift of ``point``, instead of that of the frame's centre.
+
+    Raises:
+        NotApplicable: the clip has one frame.
+    """
+    steps = camera(clip).steps.copy()
+    carried = _turns(steps) * point
+    steps[:, 0] += carried.real
+    steps[:, 1] += carried.imag
+    return steps
+
+
+def growth_around(clip: ClipView, point: complex) -> Reals:
+    """``(T - 1,)`` logarithm of what grows around a point.
+
+    Where the camera zooms alone, this is its zoom. In a dolly zoom the subject stands around the pivot, and keeps its
     size while the background grows.
 
     Raises:
         NotApplicable: the clip has one frame.
     """
-    flow, steps = grid_flow(clip), camera(clip).steps
-    turns, shifts = np.exp(steps[:, 2] + 1j * steps[:, 3]) - 1, steps[:, 0] + 1j * steps[:, 1]
-    # The point p with shift + turn p = 0, over all steps by least squares; the centre where nothing zooms.
-    still = -complex(turns.conj() @ shifts) / (float(np.square(np.abs(turns)).sum()) + 1e-6)
-    ends = np.abs(flow.points.real).max(), np.abs(flow.points.imag).max()
-    still = complex(np.clip(still.real, -ends[0], ends[0]), np.clip(still.imag, -ends[1], ends[1]))
-    near = np.exp(-np.square(np.abs(flow.points - still)) / (2 * _AROUND**2)) + 1e-9
+    flow = grid_flow(clip)
+    near = np.exp(-np.square(np.abs(flow.points - point)) / (2 * _AROUND**2)) + 1e-9
     moves = [_shared_move(flow.points, *step) for step in zip(flow.shifts, flow.texture * near, strict=True)]
     return np.array([np.log(1 + turn).real for _, turn in moves])
+
+
+def path(steps: Reals, moments: int) -> Reals:
+    """``(moments, …)``: steps added up, at moments spread evenly over the clip; the first is 0."""
+    return spread(np.concatenate([np.zeros_like(steps[:1]), np.cumsum(steps, axis=0)]), moments)
 
 
 def spread(values: Reals, moments: int) -> Reals:
@@ -150,6 +181,11 @@ def _texture(grey: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
 
     across, down = (cv2.Sobel(grey, cv2.CV_32F, *order, ksize=3) / 8 for order in ((1, 0), (0, 1)))
     return np.asarray(cv2.boxFilter(np.hypot(across, down), -1, (17, 17)))
+
+
+def _turns(steps: Reals) -> Points:
+    """What each step does to an arm, as a factor, less 1."""
+    return np.asarray(np.exp(steps[:, 2] + 1j * steps[:, 3]) - 1)
 
 
 def _camera(flow: GridFlow) -> Camera:
