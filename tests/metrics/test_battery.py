@@ -37,6 +37,7 @@ RANGE = {
     "camera_agreement": (-1.0, 1.0),
     "motion_agreement": (-1.0, 1.0),
     "style_agreement": (-1.0, 1.0),
+    "reference_leakage[pixels]": (-1.0, 1.0),
     "text_alignment[mini-clip]": (-100.0, 100.0),
     "aesthetic_quality[mini]": (0.0, 1.0),
     "semantic_alignment[embedding]": (0.0, 100.0),

@@ -94,12 +94,14 @@ def test_the_order_of_frames_matters_where_things_move(
     assert shuffled.mean() < right.mean() - 20
 
 
-def test_a_copy_of_the_reference_is_caught_by_its_first_frame_alone(
+def test_a_copy_of_the_reference_is_caught_by_its_first_frame_and_as_leakage(
     score: Scorer, minis: list[MiniCase], cases: list[Case], truth: Frames
 ) -> None:
     copies = render_batch([mini.reference for mini in minis])
     assert score(SEMANTIC, cases, copies).mean() > 75
+    assert score("reference_leakage[pixels]", cases, copies).min() > 0.95
     assert score("first_frame_psnr", cases, copies).mean() < 15
+    assert abs(score("reference_leakage[pixels]", cases, truth).mean()) < 0.05
     given = score("first_frame_psnr", cases, truth)
     # The image that is given went through H.264, the rendered truth did not.
     assert given.mean() > 30

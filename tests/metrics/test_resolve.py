@@ -70,6 +70,7 @@ def test_the_built_in_names() -> None:
         "camera_agreement",
         "motion_agreement",
         "style_agreement",
+        "reference_leakage[pixels]",
         "semantic_alignment[embedding]",
         "semantic_alignment[parameters]",
         "text_alignment[mini-clip]",
@@ -91,6 +92,7 @@ def test_the_built_in_names() -> None:
         ("dynamic_degree[dis]", "dynamic_degree[dis]"),
         ("motion_smoothness", "motion_smoothness[amt]"),
         ("aesthetic_quality", "aesthetic_quality"),
+        ("reference_leakage", "reference_leakage"),
     ],
 )
 def test_a_bare_name_is_its_first_variant(text: str, name: str) -> None:

@@ -102,6 +102,20 @@ def test_the_effect_is_a_column_of_the_ordinary_run(said: dict[str, dict[str, An
     assert shown["deaf-to-caption"]["low"] > 0
 
 
+def test_the_papers_table_shows_effect_and_leakage_beside_alignment(
+    said: dict[str, dict[str, Any]], results: Path
+) -> None:
+    told = vapbench("table", "--results", str(results), "--task", "camera").stdout
+    (head,) = re.findall(r"^\| Method \|.*$", told, re.MULTILINE)
+    titles = [title.strip() for title in head.strip("| ").split("|")]
+    assert titles[-2:] == ["Reference effect ↑", "Reference leakage (pixels) ↓"]
+    (still,) = re.findall(r"^\| frozen \|.*\| +(\S+) \|$", told, re.MULTILINE)
+    assert float(still.replace("\N{MINUS SIGN}", "-")) == pytest.approx(0, abs=2), (
+        "a still video shows nothing of its reference"
+    )
+    assert "missing beside alignment" not in told
+
+
 def test_the_same_command_resumes_and_runs_lie_apart(said: dict[str, dict[str, Any]], results: Path) -> None:
     run = results / "probe" / "mini" / "frozen"
     rows = (run / "generations.jsonl").read_bytes()

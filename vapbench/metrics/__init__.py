@@ -28,6 +28,7 @@ REGISTRY = Registry(
         "camera_agreement": "vapbench.metrics.camera_agreement:CameraAgreement",
         "motion_agreement": "vapbench.metrics.motion_agreement:MotionAgreement",
         "style_agreement": "vapbench.metrics.style_agreement:StyleAgreement",
+        "reference_leakage[pixels]": "vapbench.metrics.reference_leakage:PixelReferenceLeakage",
         "semantic_alignment[embedding]": "vapbench.metrics.semantic_embedding:EmbeddingSemanticAlignment",
         "semantic_alignment[parameters]": "vapbench.metrics.semantic_parameters:ParameterSemanticAlignment",
         "text_alignment[mini-clip]": "vapbench.metrics.mini:MiniTextAlignment",

@@ -32,7 +32,7 @@ content leaks, where that was scored."""
 
 _BESIDE_ALIGNMENT = {
     EFFECT: "reference effect (vapbench probe)",
-    "reference_leakage": "reference leakage (vapbench score RUN --metric reference_leakage)",
+    "reference_leakage": "reference leakage (vapbench score RUN --metric 'reference_leakage[pixels]')",
 }
 
 

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     import torch
 
 FOLDER = "probe"
+LEAKAGE = "reference_leakage[pixels]"
+"""Scored beside a suite's own columns: whether the reference's scene came along with its effect."""
 
 
 class CounterfactualMethod(Method):
@@ -173,7 +175,7 @@ class Setting:
 
 
 def alignment_columns(selection: Selection, metrics: Sequence[str] | None) -> tuple[MetricSpec, ...]:
-    """The columns that are asked for, or those of the suite that say how much of its effect a clip shows.
+    """The columns that are asked for; else those of the suite that tell its effect, and its leakage.
 
     Raises:
         UsageError: the first that is asked for does not, or less of it is better, or the suite has none.
@@ -206,7 +208,7 @@ def alignment_columns(selection: Selection, metrics: Sequence[str] | None) -> tu
             ErrorKind.MISSING,
             "metric",
         )
-    return tuple(found)
+    return (*found, *columns([LEAKAGE]))
 
 
 def _sees_the_effect(column: MetricSpec) -> bool:
@@ -242,7 +244,7 @@ def set_up(
         selection: the cases.
         methods: as the command line spells them.
         shared: parameters for every method that has them.
-        metrics: names of columns; None for the suite's that look at the reference.
+        metrics: names of columns; None for the suite's that tell its effect, and its leakage.
         which: which counterfactuals.
         seeds: of every case; the same in every cell.
         results: where runs are kept.
