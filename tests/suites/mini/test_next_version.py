@@ -99,4 +99,7 @@ def test_a_floor_is_run_and_read_in_numbers(cases: list[Case], tmp_path: Path, m
 
 def test_a_probe_takes_the_column_that_reads_parameters(cases: list[Case]) -> None:
     selection = Selection(find_suite("mini@2"), find_task("concept"), (cases[0],), tuple(cases))
-    assert [column.label for column in alignment_columns(selection, None)] == ["semantic_alignment[parameters]"]
+    assert [column.label for column in alignment_columns(selection, None)] == [
+        "semantic_alignment[parameters]",
+        "reference_leakage[pixels]",
+    ]
