@@ -87,7 +87,7 @@ class PixelReferenceLeakage(Metric):
     range = (-1.0, 1.0)
     digits = 1
     needs: frozenset[Need] = frozenset({"reference", "image"})
-    invariant_to: frozenset[Change] = frozenset({"frozen", "rescaled", "mirrored-pair"})
+    invariant_to: frozenset[Change] = frozenset({"rescaled", "mirrored-pair"})
 
     def score(self, clip: ClipView, case: Case) -> Score:
         """Score one clip against the (first) reference of its case."""
