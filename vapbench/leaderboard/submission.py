@@ -13,7 +13,7 @@ from vapbench.errors import DataError, ErrorKind
 from vapbench.files.atomic import digest, file_sha256
 from vapbench.files.faults import faults, field_of
 from vapbench.files.parsing import parse_json, read_text
-from vapbench.leaderboard.texts import read_as, unfit_line, unfit_note, unfit_title
+from vapbench.leaderboard.texts import read_as, unfit_line, unfit_name, unfit_note, unfit_title
 from vapbench.results.manifest import LARGEST_SEED
 
 MANIFEST = "submission.json"
@@ -32,6 +32,12 @@ def _line(text: str) -> str:
 
 def _title(text: str) -> str:
     if reason := unfit_title(text):
+        raise ValueError(reason)
+    return text
+
+
+def _id(text: str) -> str:
+    if reason := unfit_name(text):
         raise ValueError(reason)
     return text
 
@@ -94,7 +100,7 @@ class Submission(_Strict):
     """``submission.json``."""
 
     schema_: int = Field(alias="schema", ge=1, le=1)
-    id: Name
+    id: Annotated[Name, AfterValidator(_id)]
     """Name of the folder."""
     title: Title
     submitter: Submitter

@@ -102,15 +102,23 @@ def unfit_claim(text: str) -> str:
 
 def unfit_title(text: str) -> str:
     """Why a title is refused, or "": as a line, or because it says a place, which the scores alone give."""
-    reason = unfit_line(text)
-    if not reason and (found := _PLACES.search(text)):
-        reason = f"says {found[0]!r}; what place a method has, its scores say"
-    return reason
+    return unfit_line(text) or _place(text)
+
+
+def unfit_name(name: str) -> str:
+    """Why a run's name, by which boards call it, is refused, or "": it says what the board or the scores alone say."""
+    words = re.sub(r"[-_.]", " ", name)
+    return unfit_claim(words) or _place(words)
+
+
+def _place(text: str) -> str:
+    found = _PLACES.search(text)
+    return f"says {found[0]!r}; what place a method has, its scores say" if found else ""
 
 
 def _own_word(text: str) -> str:
     """A word of the board's within a text, whatever it is spelled with (``re computed``, ``verif1ed``); "" for none."""
-    plain = [(word, read_as(word)) for word in re.findall(r"[^\W_]+(?:[-.][^\W_]+)*", text)]
+    plain = [(word, read_as(word)) for word in re.findall(r"[^\W_]+", text)]
     own = {read_as(word) for word in _OWN_WORDS}
     pairs = [(f"{one} {two}", a + b) for (one, a), (two, b) in pairwise(plain)]
     return next((word for word, reading in [*plain, *pairs] if reading in own), "")
