@@ -113,6 +113,14 @@ def test_nobodys_words_are_overwritten(folder: StudyFolder, tmp_path: Path) -> N
             "did you mean required?",
         ),
         ("before: [{key: a, ask: A, option: [x]}]", ErrorKind.INVALID, "before.0.option", "did you mean options?"),
+        ("window: [-5, true]", ErrorKind.INVALID, "window.0", "window.0: input should be greater"),
+        ("window: [99999, 540]", ErrorKind.INVALID, "window.0", "less than or equal to 4000"),
+        (
+            "recruitment: {platform: sona, back: 'https://x.example/?c={particpant}'}",
+            ErrorKind.INVALID,
+            "recruitment",
+            "back has {particpant}",
+        ),
         ("texts: {en: {abuot: x}}", ErrorKind.UNKNOWN, "texts.en.abuot", "did you mean about?"),
         (
             "also: {motion: {wording: Hm, tags: [1, 2]}}\nlanguages: []",

@@ -48,6 +48,7 @@ def _is_text(value: Any) -> Any:
 
 
 Text = Annotated[Line | dict[Language, Line], BeforeValidator(_is_text)]
+Pixels = Annotated[int, Field(ge=200, le=4000, strict=True)]
 Key = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 
 
@@ -108,7 +109,7 @@ class StudyFile(Frozen):
     before: tuple[SurveyText, ...] = ()
     after: tuple[SurveyText, ...] = ()
     exclusions: Exclusions | None = None
-    window: tuple[int, int] | None = None
+    window: tuple[Pixels, Pixels] | None = None
     """Smallest width and height of the browser's window, in CSS pixels."""
     small_window: SmallWindow = "refuse"
     """What the server does with a vote from a smaller one."""

@@ -73,6 +73,8 @@ class Recruitment(Frozen):
             raise ValueError("two outcomes have one code, so that nobody could tell them apart")
         if self.back and not self.back.startswith("https://"):
             raise ValueError("back must be an https:// address")
+        if strange := set(re.findall(r"{.*?}", self.back)) - {"{code}", "{participant}"}:
+            raise ValueError(f"back has {min(strange)}, and only {{code}} and {{participant}} are filled in")
         return self
 
     @property
