@@ -27,7 +27,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from report import METRICS, write_rows, write_run
+from report import METRICS, environment, write_rows, write_run
 
 from vapbench.core.case import Case, ClipSpec, Media, Reference
 from vapbench.files.atomic import file_sha256
@@ -172,7 +172,7 @@ def measure(stage: str, rows: int) -> Cost:
             command = [sys.executable, "-m", "vapbench", "report", "--results", str(folder)]
         # wait4 tells the peak of this one child; getrusage would tell that of all so far.
         with tempfile.TemporaryFile() as output:
-            process = subprocess.Popen(command, stdout=output)
+            process = subprocess.Popen(command, stdout=output, env=environment())
             _, status, usage = os.wait4(process.pid, 0)
             process.returncode = os.waitstatus_to_exitcode(status)
             seconds = usage.ru_utime + usage.ru_stime

@@ -19,7 +19,7 @@ from vapbench.files.atomic import canonical_json, content_sha256, digest, file_s
 from vapbench.files.journal import seal
 from vapbench.files.lock import holder
 from vapbench.results.keys import ScoreKeys, column_slug, generation_keys, score_keys
-from vapbench.results.rows import Failure, GenerationRow, ScoreRow
+from vapbench.results.rows import Failure, GenerationRow, ScoreRow, read_rows, row_pieces
 from vapbench.results.run import RunFolder
 from vapbench.results.writer import RunWriter, video_name
 
@@ -53,6 +53,27 @@ def test_the_last_row_of_a_key_wins_and_the_last_of_a_case_is_current(tmp_path: 
             writer.append(item)
     assert folder.generations()["k1"].status == "ok"
     assert {(r.seed, r.key) for r in folder.current()} == {(0, "k3"), (1, "k2")}
+
+
+def test_a_long_file_reads_the_same_in_pieces_and_whole(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    scores = [
+        ScoreRow(f"s{n}", "m", 1, {}, "c1", "orbit", "camera", n, "ab", "cd", "ok", n / 7, note="x" * 400)
+        for n in range(1500)
+    ]
+    lines = [seal(asdict(score)) for score in scores]
+    lines[1200] = lines[1200].replace(b'"value"', b'"valve"')
+    path = RunFolder(tmp_path).scores_path("m")
+    path.parent.mkdir()
+    path.write_bytes(b"".join(lines) + lines[0][:50])
+
+    pieces = list(row_pieces(path, ScoreRow))
+    told = [record.getMessage() for record in caplog.records]
+    caplog.clear()
+    assert len(pieces) > 2
+    assert [each for piece in pieces for each in piece] == read_rows(path, ScoreRow) == scores[:1200] + scores[1201:]
+    assert told == [record.getMessage() for record in caplog.records]
+    assert f"{path}:1201 is not a readable row" in told[0]
+    assert len(told) == 1
 
 
 def test_a_copy_kept_beside_a_file_of_scores_changes_no_number(

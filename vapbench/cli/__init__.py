@@ -64,10 +64,15 @@ app = typer.Typer(
 
 @app.callback()
 def _options(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=_show_version)
     ] = False,
-) -> None: ...
+) -> None:
+    if context.invoked_subcommand in ("report", "table", "compare", "export"):
+        # Before numpy is imported. The matrices of statistics are small: threads would cost more than they save, by
+        # waiting busily for each other, and a sum would depend on how many there are.
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 def main() -> None:

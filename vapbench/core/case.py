@@ -245,18 +245,23 @@ class Case(BaseModel):
 
     def fields(self) -> dict[str, Any]:
         """What metrics may need, each as content: ``prompt``, ``reference``, ``image``, ``target``, ``category``."""
-        content = self.content()
-        names = {"prompt": "caption", "reference": "references", "image": "image", "target": "target"}
-        return {need: content[field] for need, field in names.items()} | {"category": self.category}
+        files = self._files()
+        return {
+            "prompt": self.caption,
+            "reference": files["references"],
+            "image": files["image"],
+            "target": files["target"],
+            "category": self.category,
+        }
 
     def content(self) -> dict[str, Any]:
         """What the case *is*: captions, media hashes and clip spec, without any path. Part of every generation key."""
+        own = {"id": self.id, "condition": self.condition, "caption": self.caption, "clip": self.clip.model_dump()}
+        return own | self._files()
+
+    def _files(self) -> dict[str, Any]:
         return {
-            "id": self.id,
-            "condition": self.condition,
             "references": [{"video": r.video.identity, "caption": r.caption} for r in self.references],
             "image": None if isinstance(self.image, NoMedia) else self.image.identity,
-            "caption": self.caption,
             "target": self.target.identity if self.target else None,
-            "clip": self.clip.model_dump(),
         }

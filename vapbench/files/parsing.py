@@ -130,7 +130,7 @@ def _finite(text: str) -> float:
 
 
 def _whole(text: str) -> int:
-    if len(text.lstrip("-")) > _LARGEST_DIGITS:
+    if len(text) > _LARGEST_DIGITS and len(text.lstrip("-")) > _LARGEST_DIGITS:
         raise ValueError(_TOO_LARGE)
     return int(text)
 

@@ -16,7 +16,7 @@ import logging
 import os
 import stat
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -38,6 +38,7 @@ from vapbench.results.rows import (
     ScoreRow,
     last_of_each_key,
     read_rows,
+    row_pieces,
 )
 
 _MOMENT_NS = 2 * 10**9
@@ -159,14 +160,24 @@ class RunFolder:
         ``light`` is as in :func:`vapbench.results.rows.read_rows`.
         Rows of another column are reported and left out: they are a copy that somebody kept beside the file it is of.
         """
-        rows = read_rows(self.scores_path(column), ScoreRow, light)
-        own = _of_column(rows, column)
-        if len(own) < len(rows):
+        (rows,) = self._of_column(column, [read_rows(self.scores_path(column), ScoreRow, light)])
+        return last_of_each_key(rows)
+
+    def score_pieces(self, column: str) -> Iterator[list[ScoreRow]]:
+        """As :meth:`scores`, light, some hundred rows at a time, and every row of a key."""
+        return self._of_column(column, row_pieces(self.scores_path(column), ScoreRow, light=True))
+
+    def _of_column(self, column: str, pieces: Iterable[list[ScoreRow]]) -> Iterator[list[ScoreRow]]:
+        others = 0
+        for rows in pieces:
+            own = _of_column(rows, column)
+            others += len(rows) - len(own)
+            yield own
+        if others:
             log.warning(
                 "%s: %s of another column left out; remove the file, or name it after its column.",
-                *(self.scores_path(column), counted(len(rows) - len(own), "row")),
+                *(self.scores_path(column), counted(others, "row")),
             )
-        return last_of_each_key(own)
 
     def video_of(self, row: GenerationRow) -> Path | None:
         """The row's video if the row is ok and the file is the one it was; otherwise None."""

@@ -80,8 +80,10 @@ class ScoresOnDisk:
         """
         if self._refresh == "all" or not all(held.is_ok_for(len(rows)) for held in self._held):
             return False
-        keys = [score_keys(self._begun_keys(cases[row.case]), row.seed, row.sha256 or "") for row in rows]
-        return all(held.keys == [own[place] for own in keys] for place, held in enumerate(self._held))
+        return all(
+            keys == score_keys(self._begun_keys(cases[row.case]), row.seed, row.sha256 or "")
+            for row, *keys in zip(rows, *(held.keys for held in self._held), strict=True)
+        )
 
     def lacking(self, row: GenerationRow, case: Case) -> Pending[ScoreJob, ScoreRow]:
         """What the video of ``row``, which the folder has, lacks: one job or none."""
@@ -116,20 +118,23 @@ class ScoresOnDisk:
 class _Held:
     """What a run folder holds of one column."""
 
-    keys: Sequence[str]
-    """In the order they were written."""
-    statuses: Sequence[Status]
-    cases: Sequence[str]
-    seeds: Sequence[int]
+    keys: list[str]
+    """In the order they were written; of a key that is there twice, the last row counts."""
+    statuses: list[Status]
+    cases: list[str]
+    seeds: list[int]
     read_rows: Callable[[], dict[str, ScoreRow]]
 
     @classmethod
     def read(cls, folder: RunFolder, column: MetricSpec) -> _Held:
         """Read the column's rows, and keep little of each."""
-        rows = folder.scores(column.slug, light=True)
-        found = rows.values()
-        fields = [row.status for row in found], [row.case for row in found], [row.seed for row in found]
-        return cls(list(rows), *fields, lambda: folder.scores(column.slug))
+        held = cls([], [], [], [], lambda: folder.scores(column.slug))
+        for rows in folder.score_pieces(column.slug):
+            held.keys.extend([row.key for row in rows])
+            held.statuses.extend([row.status for row in rows])
+            held.cases.extend([row.case for row in rows])
+            held.seeds.extend([row.seed for row in rows])
+        return held
 
     def is_ok_for(self, videos: int) -> bool:
         """Whether there are as many scores as videos, and all are ok."""

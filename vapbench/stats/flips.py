@@ -128,11 +128,12 @@ def _largest(flipped: _Reals, inverse: _Reals) -> _Reals:
     """
     largest = np.zeros(flipped.shape[1], dtype=flipped.dtype)
     room = np.empty_like(flipped)
-    for a in range(len(flipped) - 1):
-        if inverse[a].any():
-            ratios = np.subtract(flipped[a + 1 :], flipped[a], out=room[a + 1 :])
+    for a, norms in enumerate(inverse):
+        others = np.flatnonzero(norms)
+        if len(others):
+            ratios = np.subtract(flipped[others], flipped[a], out=room[: len(others)])
             np.abs(ratios, out=ratios)
-            ratios *= inverse[a, a + 1 :, None]
+            ratios *= norms[others, None]
             np.maximum(largest, ratios.max(axis=0), out=largest)
     return largest
 

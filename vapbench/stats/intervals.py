@@ -91,7 +91,7 @@ def clustered_mean(
         return Estimate(mean, None, None, n, count, None, "one condition alone gives no interval")
     error, degrees = _spread(groups, n, mean)
     # Deviations from a rounded mean are off by its last digit; a spread of that size is none.
-    if error <= 4 * math.ulp(max(abs(value) for value in values)):
+    if error <= 4 * math.ulp(max(map(abs, values))):
         return Estimate(mean, None, None, n, count, 0.0, "the conditions do not differ, which gives no interval")
     bottom, top = bounds
     limits = (bottom, top) if bottom is not None and top is not None and bottom < mean < top else None
@@ -170,7 +170,7 @@ def _groups(values: Sequence[float], clusters: Sequence[Hashable], confidence: f
         raise ValueError("values and clusters differ in number")
     if not values:
         raise ValueError("the mean of no values does not exist")
-    if not all(math.isfinite(value) for value in values):
+    if not all(map(math.isfinite, values)):
         raise ValueError("values must be finite; leave out what has no score")
     if not 0 < confidence < 1:
         raise ValueError(f"confidence must lie between 0 and 1, got {confidence}")
@@ -189,7 +189,7 @@ def _spread(groups: Sequence[Sequence[float]], n: int, mean: float) -> tuple[flo
     "Bias Reduction in Standard Errors for Linear Regression with Multi-Stage Samples", 2002). For clusters of one size
     that is :math:`C / (C - 1)` and :math:`C - 1`, the textbook's t interval of the clusters' means.
     """
-    squares = math.fsum(math.fsum(value - mean for value in group) ** 2 for group in groups) / n**2
+    squares = math.fsum(math.fsum([value - mean for value in group]) ** 2 for group in groups) / n**2
     scale, degrees = _small_sample(tuple(sorted(len(group) for group in groups)))
     return math.sqrt(scale * squares), degrees
 
