@@ -6,6 +6,7 @@ import platform
 import subprocess
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +19,18 @@ _RECORDED = (
 
 def environment() -> dict[str, Any]:
     """Python, platform, package versions."""
+    packages = {name: said for name in _RECORDED if (said := _version(name))}
+    return {"python": platform.python_version(), "platform": platform.platform(), "packages": packages}
+
+
+@cache
+def _version(package: str) -> str | None:
     from importlib.metadata import PackageNotFoundError, version
 
-    packages = {}
-    for name in _RECORDED:
-        try:
-            packages[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return {"python": platform.python_version(), "platform": platform.platform(), "packages": packages}
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 def now(precision: str = "seconds") -> str:
