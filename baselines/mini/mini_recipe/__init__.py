@@ -15,7 +15,22 @@
 The training loop, the cached latents and the LoRAs per condition are :mod:`vapbench.training`.
 """
 
-from mini_recipe.config import STAGES, MiniConfig
-from mini_recipe.train import train_mini
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mini_recipe.config import STAGES, MiniConfig
+    from mini_recipe.train import train_mini
 
 __all__ = ["STAGES", "MiniConfig", "train_mini"]
+
+# Imported when asked for: a process of ``parallel`` needs what its own stage does.
+_EXPORTS = {"STAGES": "config", "MiniConfig": "config", "train_mini": "train"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _EXPORTS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_EXPORTS[name]}"), name)

@@ -7,8 +7,6 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from mini_recipe import train_mini
-from mini_recipe.cards import CARD
 from mini_recipe.parallel import run_side_by_side
 
 from tests.refusals import refuses
@@ -55,6 +53,10 @@ def test_a_stage_that_fails_ends_the_training_and_lets_its_neighbour_finish(tmp_
 
 @pytest.mark.slow
 def test_two_jobs_train_all_stages(tmp_path: Path) -> None:
+    # The processes of the tests above import this file, and none of these.
+    from mini_recipe import train_mini
+    from mini_recipe.cards import CARD
+
     train_mini(tmp_path, smoke=True, quiet=True, jobs=2)
     folders = ("vae", "text_encoder", "semantic", "classifier", "image_text", "quality", "base", "expert", "vap")
     assert all((tmp_path / name / CARD).is_file() for name in (*folders, "i2v", "wan_vae", "vace"))
