@@ -79,7 +79,7 @@ def test_the_wheel_lists_and_runs_everything(wheel: Path, tmp_path: Path) -> Non
     vapbench("show", "vap")
     assert "--smoke" in vapbench("train", "mini", "--help")
     recipe = "import sys; from vapbench.files.resources import resource; sys.path.insert(0, str(resource('baselines') /"
-    ran([python, "-c", f"{recipe} 'mini')); import mini_recipe.parallel"], tmp_path)
+    ran([python, "-c", f"{recipe} 'mini')); import mini_recipe.parallel, mini_recipe.train"], tmp_path)
 
 
 @pytest.mark.slow
