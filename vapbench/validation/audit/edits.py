@@ -15,6 +15,9 @@ import numpy as np
 from vapbench.core.clip import Clip, Frames, resize_clip
 from vapbench.metrics.base import Change
 
+_X264 = {"crf": "35", "threads": "1", "x264-params": "mbtree=0"}
+"""Without macroblock-tree rate control, which gives equal frames other bytes now and then."""
+
 
 @dataclass(frozen=True)
 class Staged:
@@ -95,7 +98,7 @@ def _encode_coarsely(frames: Frames) -> Frames:
     even = np.pad(frames, [(0, 0), (0, height % 2), (0, width % 2), (0, 0)], mode="edge")
     file = io.BytesIO()
     with av.open(file, "w", format="mp4") as container:
-        stream = container.add_stream("libx264", rate=8, options={"crf": "35", "threads": "1"})
+        stream = container.add_stream("libx264", rate=8, options=_X264)
         stream.width, stream.height, stream.pix_fmt = even.shape[2], even.shape[1], "yuv420p"
         for number, frame in enumerate(even):
             picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
