@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import permutations
 from pathlib import Path
@@ -29,7 +29,7 @@ from vapbench.core.case import Case, Media
 from vapbench.core.clip import Clip
 from vapbench.core.video import read_video, write_video
 from vapbench.leaderboard.edits import Footage, nearest
-from vapbench.leaderboard.likeness import ALIKE, COPY, NEAR, difference, small
+from vapbench.leaderboard.likeness import ALIKE, COPY, COVERED_COPY, COVERED_NEAR, NEAR, difference, small
 from vapbench.leaderboard.roster import Rosters
 from vapbench.report.read.columns import REFERENCE_KINDS
 from vapbench.results.run import RunFolder, runs_below
@@ -103,6 +103,33 @@ def stamped(frames: Frames) -> Frames:
     return changed
 
 
+def logo(frames: Frames) -> Frames:
+    """A picture over a twelfth of the frame, in the lower left corner."""
+    height, width = frames.shape[1:3]
+    side = round((height * width / 12) ** 0.5)
+    picture = np.random.default_rng(1).integers(0, 255, (4, 4, 3), dtype=np.uint8)
+    changed = frames.copy()
+    changed[:, height - side :, :side] = cv2.resize(picture, (side, side), interpolation=cv2.INTER_NEAREST)
+    return changed
+
+
+def captioned(frames: Frames) -> Frames:
+    """A dark strip over the lowest 15 % of the frame, with a bright line of text in it."""
+    height, width = frames.shape[1:3]
+    changed = frames.copy()
+    changed[:, int(0.85 * height) :] = 20
+    changed[:, int(0.88 * height) : int(0.95 * height), width // 12 : width * 5 // 8] = 240
+    return changed
+
+
+def crossed(frames: Frames) -> Frames:
+    """A red bar across the middle."""
+    height, width = frames.shape[1:3]
+    changed = frames.copy()
+    changed[:, height * 27 // 64 : height * 37 // 64, width // 4 : width * 3 // 4] = (200, 30, 30)
+    return changed
+
+
 def halved(frames: Frames) -> Frames:
     """Half the size, and larger again."""
     size = frames.shape[2], frames.shape[1]
@@ -131,6 +158,9 @@ EDITS: Mapping[str, Callable[[Frames], Frames]] = {
     "a tenth later": timed(0.1, 1),
     "a fifth faster": timed(0, 0.8),
     "stamped": stamped,
+    "a logo": logo,
+    "a caption": captioned,
+    "a bar across": crossed,
     "mirrored, zoomed 1.15, hue by 30, a tenth faster": lambda f: hue(30)(moved(1.15)(timed(0, 0.9)(f[:, :, ::-1]))),
     "zoomed in over time": drifting,
     "slow, then fast": timed(0, 1, 2.0),
@@ -146,9 +176,10 @@ class Known:
         self._footage = [Footage.of(frames) for frames in clips]
         self._small = [small(frames) for frames in clips]
 
-    def left(self, path: Path) -> float:
-        """The least that an edit of any of them leaves of a video."""
-        return min((left.share for _, left in nearest(Footage.of(read_video(path).frames), self._footage)), default=9.9)
+    def left(self, path: Path) -> tuple[float, float]:
+        """The least that an edit of any of them leaves of a video, and of what no stamp covers."""
+        found = [left for _, left in nearest(Footage.of(read_video(path).frames), self._footage)]
+        return min((left.share for left in found), default=9.9), min((left.uncovered for left in found), default=9.9)
 
     def apart(self, path: Path) -> float:
         """Levels between a video and the closest of them, as they are, mirrored, backwards, brighter."""
@@ -156,13 +187,18 @@ class Known:
         return min(difference(mine, other) for other in self._small)
 
 
-def line(name: str, left: list[float], apart: list[float]) -> None:
+def line(name: str, found: list[tuple[float, float]], apart: list[float]) -> None:
     """Print a distribution."""
+    left, uncovered = np.array(found).T
     lowest, tenth, middle, ninth, highest = np.quantile(left, [0, 0.1, 0.5, 0.9, 1])
     pixels = np.array(apart) <= ALIKE
-    copies, noted = (np.mean(pixels | (np.array(left) <= limit)) for limit in (COPY, NEAR))
+    copies, noted = (
+        np.mean(pixels | (left <= limit) | (uncovered <= covered))
+        for limit, covered in ((COPY, COVERED_COPY), (NEAR, COVERED_NEAR))
+    )
     print(
         f"{name:50} {len(left):4}  {lowest:5.3f} {tenth:5.3f} {middle:5.3f} {ninth:5.3f} {highest:5.3f}  "
+        f"{uncovered.min():5.3f} {np.median(uncovered):5.3f}  "
         f"{pixels.mean():6.0%} {copies:6.0%} {noted:6.0%}",
         flush=True,
     )
@@ -203,7 +239,7 @@ def seeds(run: RunFolder) -> Iterator[tuple[Path, Known]]:
             yield path, Known([other])
 
 
-def edited(paths: list[Path], out: Path) -> Iterator[tuple[str, list[Path]]]:
+def edited(paths: list[Path], out: Path, edits: Sequence[str]) -> Iterator[tuple[str, list[Path]]]:
     """Videos under each edit, as files of at most 360 pixels a side."""
     clips = []
     for path in paths:
@@ -211,11 +247,21 @@ def edited(paths: list[Path], out: Path) -> Iterator[tuple[str, list[Path]]]:
         factor = min(1.0, 360 / max(clip.frames.shape[1:3]))
         size = [int(factor * pixels / 2) * 2 for pixels in (clip.frames.shape[2], clip.frames.shape[1])]
         clips.append(Clip(each(clip.frames, partial(cv2.resize, dsize=size, interpolation=cv2.INTER_AREA)), clip.fps))
-    for name, edit in EDITS.items():
+    for name in edits:
         made = [out / f"{number}.mp4" for number in range(len(clips))]
         for path, clip in zip(made, clips, strict=True):
-            write_video(path, Clip(np.ascontiguousarray(edit(clip.frames)), clip.fps))
+            write_video(path, Clip(np.ascontiguousarray(EDITS[name](clip.frames)), clip.fps))
         yield name, made
+
+
+def honest_ones(name: str, clips: Path, references: list[Path], known: Known, cases: list[Case]) -> None:
+    """Compare the honest videos of a suite with what it gives."""
+    if name == "mini":
+        compare(honest(clips), known)
+        beside_own(clips, {case.id: Known([media.path for media in given_by(case)]) for case in cases})
+    else:
+        outputs = sorted(path.parents[1] / "ours" / path.name for path in references)
+        compare(iter([("released outputs", outputs)]), known)
 
 
 def main() -> None:
@@ -224,6 +270,7 @@ def main() -> None:
     parser.add_argument("clips", type=Path, nargs="?", help="without it, only what else is named is looked at")
     parser.add_argument("--gallery", type=Path)
     parser.add_argument("--seeds", type=Path, help="a run of several seeds")
+    parser.add_argument("--edit", action="append", choices=EDITS, help="of these copies alone, and no honest videos")
     parser.add_argument("--cases", type=int, default=10, help="videos that are edited, of each suite")
     asked = parser.parse_args()
     cv2.setNumThreads(1)
@@ -234,23 +281,20 @@ def main() -> None:
     if asked.gallery:
         references = [case.reference.video.path for case in find_suite("gallery").cases(asked.gallery)]
         suites["gallery"] = ([], references)
-    print(f"{'':56}share left, quantiles of          caught by pixels, as copy ({COPY}), with notes ({NEAR})")
-    print(f"{'':58}0    10    50    90   100 %")
+    print(f"{'':56}share left, quantiles of       uncovered    caught by pixels, as copy ({COPY}), noted ({NEAR})")
+    print(f"{'':58}0    10    50    90   100 %   0    50 %")
     if asked.seeds:
         pairs = list(seeds(RunFolder(asked.seeds)))
         line("seeds", [other.left(path) for path, other in pairs], [other.apart(path) for path, other in pairs])
     with tempfile.TemporaryDirectory() as place:
         for name, (targets, references) in suites.items():
             known, given = Known([*targets, *references]), [*targets, *references]
-            print(f"{name}, honest, beside {len(given)} videos")
-            if name == "mini":
-                compare(honest(asked.clips), known)
-                beside_own(asked.clips, {case.id: Known([media.path for media in given_by(case)]) for case in cases})
-            else:
-                outputs = sorted(path.parents[1] / "ours" / path.name for path in references)
-                compare(iter([("released outputs", outputs)]), known)
+            if not asked.edit:
+                print(f"{name}, honest, beside {len(given)} videos")
+                honest_ones(name, asked.clips, references, known, cases)
             print(f"{name}, copies")
-            compare(edited(given[:: max(1, len(given) // asked.cases)][: asked.cases], Path(place)), known)
+            chosen = given[:: max(1, len(given) // asked.cases)][: asked.cases]
+            compare(edited(chosen, Path(place), asked.edit or list(EDITS)), known)
 
 
 if __name__ == "__main__":

@@ -357,6 +357,19 @@ EDITS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 
+def test_a_copy_under_a_stamp_is_known(rosters: Rosters, tmp_path: Path) -> None:
+    target = rosters.of("mini").media[CASES[1]].target
+    assert target is not None
+    frames = read_video(target.path).frames.copy()
+    frames[:, 54:] = 20
+    frames[:, 57:61, 5:40] = 240
+    write_video(tmp_path / "stamped.mp4", Clip(frames, 8.0))
+    frames = read_video(tmp_path / "stamped.mp4").frames
+    assert apart(frames, read_video(target.path).frames) > ALIKE
+    (found,) = Gallery([Known("it", target.sha256, target.path, CASES[1])]).likenesses("a", CASES[1], "0" * 64, frames)
+    assert found.certain and "where it is not covered" in found.how
+
+
 @pytest.mark.parametrize("name", EDITS)
 def test_an_edited_copy_is_known(name: str, rosters: Rosters, tmp_path: Path) -> None:
     targets = [target for case in CASES[:4] if (target := rosters.of("mini").media[case].target)]

@@ -42,6 +42,8 @@ _STILL = 1.5
 """Levels by which a video must move to be compared."""
 _HOPELESS = 0.7
 """What is left after the coarse steps where finer ones are not worth it."""
+_COVERED, _KEPT, _TIMES = 0.2, 0.6, 2
+"""Share of the frame that a stamp may cover, share of what moves that must be outside it, rounds of looking for it."""
 _NEAR = 0.15
 """Numbers of an edit that the coarse steps find from nothing."""
 
@@ -59,6 +61,8 @@ class Left:
     """Of what changes over time: small where it changes alike."""
     mirrored: bool = False
     backwards: bool = False
+    uncovered: float = 1.0
+    """The share where the frame is least alike left out, as under a stamp; 1 where that is where most of it moves."""
 
     @property
     def share(self) -> float:
@@ -145,12 +149,21 @@ def _left(video: Footage, known: Footage, start: _Start) -> Left:
         fit = _Fit(_blurred(video.coarse), _blurred(_turned(known.coarse, start.mirrored, backwards)))
         tried += [(*fit.improved(numbers), fit, backwards) for numbers in start.all]
     numbers, _, fit, backwards = min(tried, key=lambda tried: tried[1])
-    left = fit.left(numbers)
+    left, source = fit.left(numbers), _turned(known.frames, start.mirrored, backwards)
+    uncovered = _uncovered(_blurred(video.frames), _blurred(source), numbers)
     if left.moving <= _HOPELESS:
-        source = _turned(known.frames, start.mirrored, backwards)
         numbers, _ = _Fit(_blurred(video.frames), _blurred(source)).improved(numbers)
         left = _Fit(video.frames, source).left(numbers)
-    return replace(left, mirrored=start.mirrored, backwards=backwards)
+    return replace(left, mirrored=start.mirrored, backwards=backwards, uncovered=uncovered)
+
+
+def _uncovered(video: Volume, source: Volume, numbers: Numbers) -> float:
+    """What is left outside the part of the frame that is least alike, once the edit is found again without it."""
+    fit = _Fit(video, source)
+    for _ in range(_TIMES):
+        fit.cover(numbers)
+        numbers, _ = fit.improved(numbers)
+    return fit.left(numbers).share if fit.kept(numbers) >= _KEPT else 1.0
 
 
 @dataclass(frozen=True)
@@ -173,6 +186,7 @@ class _Fit:
         chosen = _spread(len(video), SHORT)
         self._video, self._source, self._side = video[chosen], source, video.shape[1]
         self._when = (chosen / max(len(video) - 1, 1) * 2 - 1).astype(np.float32)
+        self._open = np.ones((self._side, self._side), dtype=np.bool_)
         place = ((np.arange(self._side, dtype=np.float32) + 0.5) / self._side) * 2 - 1
         self._x, self._y = np.meshgrid(place, place)
 
@@ -198,6 +212,19 @@ class _Fit:
             if cost > 0.999 * before:
                 break
         return numbers, cost
+
+    def cover(self, numbers: Numbers) -> None:
+        """Leave out the share of the frame in which the edit and the video are least alike."""
+        apart = ((self._video - self._edited(numbers).frames) ** 2).mean(axis=(0, 3))
+        # A stamp is in one piece: what is alone is no part of it.
+        apart = cv2.blur(apart, (3, 3))
+        self._open = apart <= np.quantile(apart, 1 - _COVERED)
+
+    def kept(self, numbers: Numbers) -> float:
+        """The share of what moves in the source after the edit that is not left out."""
+        frames = self._edited(numbers).frames
+        moves = ((frames - frames.mean(0)) ** 2).mean(axis=(0, 3))
+        return float(moves[self._open].sum() / max(moves.sum(), 1e-6))
 
     def left(self, numbers: Numbers) -> Left:
         """What an edit leaves."""
@@ -239,7 +266,7 @@ class _Fit:
         a, b, right, c, d, down, speed, later = numbers.astype(np.float32)
         x = (1 + a) * self._x + b * self._y + right
         y = c * self._x + (1 + d) * self._y + down
-        seen = (np.abs(x) <= 1) & (np.abs(y) <= 1)
+        seen = (np.abs(x) <= 1) & (np.abs(y) <= 1) & self._open
         last = len(self._source) - 1
         when = np.clip((self._when * (1 + speed) + later + 1) / 2 * last, 0, last)
         first = np.minimum(when.astype(int), max(last - 1, 0))
