@@ -20,6 +20,7 @@ from benchmarks.coverage import (
     ranks_error,
     separated_coverage,
 )
+from benchmarks.study_coverage import Planned, study_coverage, told_apart
 from tests.stats.designs import SEVEN, random_pairs
 from vapbench.stats.arrays import FloatArray
 from vapbench.stats.clusters import Covariance, Interval
@@ -124,6 +125,14 @@ def test_mean_grades_are_covered(graded: Graded) -> None:
 
 def test_separated_votes_are_covered() -> None:
     assert separated_coverage(0.95, 48, 60) >= 0.9
+
+
+@pytest.mark.slow
+def test_what_a_report_of_a_study_prints_is_covered() -> None:
+    planned = Planned(24, 3, 36)
+    covered = study_coverage(planned, 300)
+    assert len(covered) == 8 and min(covered.values()) >= 0.92, covered
+    assert told_apart(planned, 300) <= 0.09
 
 
 @pytest.mark.slow
