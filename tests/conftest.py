@@ -43,7 +43,10 @@ def pytest_configure() -> None:
     """Let Ctrl-C mean what it means in a terminal: a shell starts what runs in the background with it ignored."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    # While modules are imported there is next to no garbage, and looking for it takes a third of the time.
+
+
+def pytest_collectstart() -> None:
+    """Look for no garbage while modules are imported: there is next to none, and it takes a third of the time."""
     gc.disable()
 
 
