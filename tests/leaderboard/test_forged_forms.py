@@ -94,6 +94,8 @@ FORMS: dict[str, tuple[Callable[[Forger], object], str]] = {
     "arrows": (lambda it: it.said(title="VAP \u2191\u2191"), "the symbol U+2191"),
     "the page's own note": (lambda it: it.said(title="VAP [in Greek letters]"), "the board's own to say"),
     "this project": (lambda it: it.said(submitter="The VapBench team"), "names this project"),
+    "this project in two words": (lambda it: it.said(submitter="Vap Bench"), "names this project"),
+    "this project behind a sign": (lambda it: it.said(submitter="Lab ~ VapBench"), "names this project"),
     "host that is a user": (
         lambda it: it.said(code={"repository": "https://github.com@x.example/", "commit": "abcdef1"}),
         "code.repository",

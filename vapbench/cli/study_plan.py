@@ -114,7 +114,7 @@ def plan(
         raise UsageError("--table names the methods in its header: leave out --method.", ErrorKind.CONFLICT, "method")
     sources = from_table(table) if table else from_runs(results, suite, methods or [], task, case_seed)
     try:
-        identifier = check_name(name or "-".join(filter(None, (sources.suite, task))))
+        identifier = check_name(name or "-".join(filter(None, (sources.suite.replace("@", "-"), task))))
     except ValueError as error:
         raise UsageError(f"--id: {error}.", ErrorKind.INVALID, "id") from None
     asked = tuple(dict.fromkeys(questions or QUESTIONS))

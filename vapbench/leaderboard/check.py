@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +27,7 @@ from vapbench.leaderboard.texts import claims, problems, problems_of_ours, unfit
 from vapbench.results.manifest import LARGEST_SCORE, is_seed, is_video_name
 from vapbench.results.rows import GenerationRow
 from vapbench.results.run import RunFolder
+from vapbench.suites import check_suite_name
 
 if TYPE_CHECKING:
     from vapbench.core.streams import VideoInfo
@@ -123,8 +124,8 @@ def manifest_problems(manifest: Any, submitted: bool = False) -> list[str]:
     if not isinstance(cases, dict) or not cases:
         return ["manifest.json plans no case"]
     found: list[str] = []
-    for name in ("suite", "name"):
-        found += _name_problems(manifest["identity"].get(name), f"manifest.json identity.{name}")
+    found += _name_problems(manifest["identity"].get("suite"), "manifest.json identity.suite", check_suite_name)
+    found += _name_problems(manifest["identity"].get("name"), "manifest.json identity.name")
     if submitted:
         found += islice(problems(manifest, "manifest.json"), MOST_PROBLEMS)
     else:
@@ -337,9 +338,9 @@ def _path_problems(planned: Mapping[str, Any], where: str) -> Iterator[str]:
             yield f"{where}: {name}: {error}; leave it out (vapbench leaderboard pack does)"
 
 
-def _name_problems(name: Any, where: str) -> list[str]:
+def _name_problems(name: Any, where: str, check: Callable[[str], str] = check_name) -> list[str]:
     try:
-        check_name(name if isinstance(name, str) else "")
+        check(name if isinstance(name, str) else "")
     except ValueError as error:
         return [f"{where}: {error}"]
     return []

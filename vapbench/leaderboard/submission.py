@@ -43,7 +43,8 @@ def _id(text: str) -> str:
 
 
 def _submitter(text: str) -> str:
-    if "vapbench" in read_as(text):
+    # As one word: spaces and signs between the letters are read over.
+    if "vapbench" in read_as(re.sub(r"[\W_]+", "", text)):
         raise ValueError("names this project, which submits nothing")
     return text
 

@@ -19,6 +19,7 @@ from pydantic import (
 
 from vapbench.core.case import Category, Name
 from vapbench.files.atomic import digest
+from vapbench.suites import SuiteName
 
 ANALYSIS_VERSION = 2
 """Raise when equal votes may give another report."""
@@ -244,7 +245,7 @@ class Protocol(Frozen):
     analysis_version: int = ANALYSIS_VERSION
     id: Name
     title: str = Field(min_length=1)
-    suite: Name
+    suite: SuiteName
     kind: TrialKind
     methods: tuple[Code, ...] = Field(min_length=2)
     key_sha256: str

@@ -47,11 +47,19 @@ def family(suite: str) -> str:
     return suite.partition("@")[0]
 
 
-def _check_name(name: str) -> str:
+def check_suite_name(name: str) -> str:
+    """Return ``name`` if it can be part of a file name, and only a version stands behind ``@``.
+
+    Raises:
+        ValueError: it has another character, or something else stands there.
+    """
     check_name(family(name))
     if "@" in name and not re.fullmatch(r"[1-9][0-9]{0,3}", name.partition("@")[2]):
         raise ValueError(f"{name!r}: behind '@' stands a version, such as mini@2")
     return name
+
+
+SuiteName = Annotated[str, AfterValidator(check_suite_name)]
 
 
 class Suite(BaseModel):
@@ -59,7 +67,7 @@ class Suite(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: Annotated[str, AfterValidator(_check_name)]
+    name: SuiteName
     """What it is asked for by. Another version than the usual one says so behind ``@``: ``mini@2``."""
     title: str
     description: str = ""

@@ -154,7 +154,7 @@ def _next_version() -> MiniConfig:
             first.base,
             plan=replace(first.base.plan, steps=7_000),
             clips=10,
-            # After the first, both judges found the effect in 63 of 100 clips, and shapes that moved came apart.
+            # After the first, the judges found the effect in 63 and 64 of 100 clips, and shapes that moved came apart.
             again=Training(
                 plan=replace(first.base.plan, steps=8_000, warmup=200, cooldown=0.7),
                 mix=Mix(plain=0.75, scene=0.06, benchmark=0.07, empty=0.06, negative=0.06),

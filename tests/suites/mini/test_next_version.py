@@ -12,7 +12,9 @@ import vapbench as vb
 from tests.refusals import refuses
 from vapbench.core.case import Case
 from vapbench.errors import ErrorKind, UsageError
+from vapbench.leaderboard.check import manifest_problems
 from vapbench.methods import resolve
+from vapbench.results.run import RunFolder
 from vapbench.running.run import Selection
 from vapbench.suites import Suite, find_suite
 from vapbench.suites.mini import writer
@@ -23,6 +25,7 @@ from vapbench.suites.mini.grammar.codes import is_code
 from vapbench.suites.mini.oracle import effect_captions, plain_caption, rendered_depth, renderer_version
 from vapbench.suites.mini.render import render_depth
 from vapbench.suites.tasks import categories, conditions_of, find_task
+from vapbench.validation.declarations import check_run
 from vapbench.validation.probe.plans import alignment_columns
 
 
@@ -94,7 +97,9 @@ def test_a_floor_is_run_and_read_in_numbers(cases: list[Case], tmp_path: Path, m
     run = vb.run("frozen", suite="mini@2", results=tmp_path, metrics=["semantic_alignment[parameters]"], progress=False)
     scores = run.to_dataframe().query("metric == 'semantic_alignment[parameters]'")
     assert list(scores.case) == [cases[0].id] and scores.value.between(0, 60).all()  # The other is zero-shot.
-    assert (tmp_path / "mini@2" / "frozen" / "manifest.json").is_file()
+    folder = RunFolder(tmp_path / "mini@2" / "frozen")
+    assert [finding.problem for finding in check_run(folder) if not finding.ok] == []
+    assert manifest_problems(folder.manifest().document | {"identity": {"suite": "mini@2/..", "name": "frozen"}})
 
 
 def test_a_probe_takes_the_column_that_reads_parameters(cases: list[Case]) -> None:
