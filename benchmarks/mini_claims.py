@@ -115,7 +115,8 @@ class Bench:
         try:
             cases = [case for case in clips.shown(self.cases_of(clips.group)) if case.id in ids]
             method = resolve(clips.method.format(out=self.out.resolve()), suite=SUITE)
-            plan = plan_run(*(SUITE, "all", method, cases, [0], self.to / "runs", name), suite_version=2)
+            version = find_suite(SUITE).version
+            plan = plan_run(*(SUITE, "all", method, cases, [0], self.to / "runs", name), suite_version=version)
             return execute(plan, wanted, Settings(self.device, every_case=True), progress(False)).folder
         except VapbenchError as error:
             return f"{type(error).__name__}: {error}"

@@ -14,6 +14,7 @@ from vapbench.errors import DataError, ErrorKind, UsageError
 from vapbench.study.analysis.ballots import load_ballots
 from vapbench.study.folder import StudyFolder
 from vapbench.study.server.closing import close_study, results_of
+from vapbench.study.server.database import kind_of
 
 
 @pytest.fixture
@@ -116,3 +117,13 @@ def test_a_study_that_cannot_be_written_shows_nothing(folder: StudyFolder) -> No
         with refuses(DataError, ErrorKind.BUSY, "votes", "locked", "try again"):
             results_of(folder, None, True, "report")
         other.execute("ROLLBACK")
+
+
+def test_only_a_database_that_is_held_is_said_to_be_busy(folder: StudyFolder) -> None:
+    import sqlite3
+    from contextlib import closing
+
+    with closing(sqlite3.connect(f"file:{folder.votes_path}?mode=ro", uri=True)) as database:
+        with pytest.raises(sqlite3.OperationalError) as refused:
+            database.execute("DROP TABLE participants")
+    assert kind_of(refused.value) is ErrorKind.FAILED

@@ -71,7 +71,7 @@ def _options(
 ) -> None:
     if context.invoked_subcommand in ("report", "table", "compare", "export"):
         # Before numpy is imported. The matrices of statistics are small: threads would cost more than they save, by
-        # waiting busily for each other, and a sum would depend on how many there are.
+        # waiting busily for each other.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 

@@ -140,6 +140,7 @@ def adopt_lora(
     from vapbench.files.atomic import quoted
     from vapbench.methods import resolve
     from vapbench.methods.lora_files import adopt
+    from vapbench.suites.mini.grammar.codes import is_code
 
     configure_logging(verbose=0, quiet=False)
     try:
@@ -147,6 +148,12 @@ def adopt_lora(
     except ValueError as error:
         raise UsageError(f"--condition {error}.", ErrorKind.INVALID, "condition") from None
     suite = "mini" if condition.startswith("mini_") else "vap-data"
+    if not base and is_code(condition):
+        raise UsageError(
+            f"{condition} is a condition of mini@2, which brings no base: say which it was trained on, --base DIR",
+            ErrorKind.MISSING,
+            "base",
+        )
     where = base or str(resolve("lora", suite=suite).parameters["weights"])
     adapter = adopt(source, out, condition, checkpoint_folder(where, None, "--base"), where, alpha)
     output().print(

@@ -135,6 +135,12 @@ def lora(
             ErrorKind.MISSING,
             "suite",
         )
+    if found.name == "mini@2":
+        raise UsageError(
+            "The adapters of mini@2 are a stage of its own training: vapbench train mini --version 2 --only lora",
+            ErrorKind.CONFLICT,
+            "suite",
+        )
     if found.name == "mini" and recipe != "short":
         raise UsageError(
             "The mini suite's adapters have a recipe of their own; leave out --recipe.", ErrorKind.CONFLICT, "recipe"

@@ -388,7 +388,8 @@ def _sizes(row: GenerationRow, clip: Clip) -> Iterator[Difference]:
         ("width", row.width, width),
         ("fps", row.fps, clip.fps),
     ):
-        if said is not None and not isclose(said, is_, rel_tol=1e-2):
+        # Files keep their frames a second as a fraction, or rounded.
+        if said is not None and not isclose(said, is_, rel_tol=1e-2 if what == "fps" else 0.0):
             yield Difference(what, row.case, row.seed, f"{said:g}", f"{is_:g}")
 
 

@@ -167,12 +167,6 @@ def mini_sample(spec: MiniClip) -> Sample:
 
 
 def _training_rows(suite: str, data: Path | None) -> list[vap_data.TrainingRow]:
-    if suite == "mini@2":
-        raise UsageError(
-            "The adapters of mini@2 are a stage of its own training: vapbench train mini --version 2 --only lora",
-            ErrorKind.CONFLICT,
-            "suite",
-        )
     if data is None:
         raise UsageError(f"Training on {suite} reads its training split: add --data DIR.", ErrorKind.MISSING, "data")
     return vap_data.training_rows(data)

@@ -140,7 +140,7 @@ def train_base(
 
     def inspect(part: Run, step: int) -> None:
         result = measure_gate(model, gate, ("plain",), part.folder / f"step-{step:06d}.png")
-        run.watcher.tell(f"{part.folder.name}: step {step}, {result}")
+        run.watcher.tell(f"{part.folder.relative_to(run.folder.parent)}: step {step}, {result}")
 
     for training, part in config.trainings(run):
         denoising.noise = training.noise
@@ -150,6 +150,7 @@ def train_base(
             return
     result = measure_gate(model, gate, ("plain", "benchmark"), run.folder / "final.png")
     run.watcher.tell(f"{run.folder.name}: {result}")
+    # The card has the curve of the last training; that of the first stays in the working folder.
     finish(output, "base", model, config, part._replace(built_on=run.built_on), {"gate": result})
 
 

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 import vapbench as vb
 from tests.refusals import refuses
+from vapbench.cli import app
 from vapbench.core.case import Case
 from vapbench.errors import ErrorKind, UsageError
 from vapbench.leaderboard.check import manifest_problems
@@ -108,3 +109,12 @@ def test_a_probe_takes_the_column_that_reads_parameters(cases: list[Case]) -> No
         "semantic_alignment[parameters]",
         "reference_leakage[pixels]",
     ]
+
+
+def test_adapters_are_not_taken_for_those_of_the_first_version(known: list[MiniCase], tmp_path: Path) -> None:
+    condition = known[0].condition
+    with refuses(UsageError, ErrorKind.CONFLICT, "suite", "train mini --version 2 --only lora"):
+        app(["train", "lora", "--suite", "mini@2", "--condition", condition], standalone_mode=False)
+    adopting = ["data", "adopt-lora", str(tmp_path / "a.safetensors"), "--condition", condition, "--out", str(tmp_path)]
+    with refuses(UsageError, ErrorKind.MISSING, "base", "--base"):
+        app(adopting, standalone_mode=False)

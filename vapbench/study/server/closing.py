@@ -13,7 +13,7 @@ from vapbench.files.atomic import quoted
 from vapbench.files.text import counted
 from vapbench.study.analysis.ballots import CLOSED, UNBLINDED, Ballots, load_ballots, votes_file
 from vapbench.study.folder import StudyFolder
-from vapbench.study.server.database import Clock
+from vapbench.study.server.database import Clock, kind_of
 from vapbench.study.server.records import note, set_setting, setting
 from vapbench.study.server.refused import Refused
 from vapbench.study.server.service import open_database
@@ -103,6 +103,6 @@ def _written(path: Path, database: sqlite3.Connection, job: Callable[[], Result]
         database.execute("COMMIT")
     except sqlite3.Error as error:
         raise DataError(
-            f"{path}: {error}; make it writable, or close whatever holds it, and try again.", ErrorKind.BUSY, "votes"
+            f"{path}: {error}; make it writable, or close whatever holds it, and try again.", kind_of(error), "votes"
         ) from error
     return result

@@ -123,6 +123,12 @@ class Clock:
         return self._offset + time.monotonic_ns() // 1000
 
 
+def kind_of(error: sqlite3.Error) -> ErrorKind:
+    """``BUSY`` where another process holds the database and waiting helps; else ``FAILED``, as of a full disk."""
+    primary = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return ErrorKind.BUSY if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) else ErrorKind.FAILED
+
+
 def connect(path: Path, patience: float = _PATIENCE_SECONDS) -> sqlite3.Connection:
     """Open a study's database, made if there is none.
 
@@ -146,7 +152,7 @@ def connect(path: Path, patience: float = _PATIENCE_SECONDS) -> sqlite3.Connecti
         if isinstance(error, sqlite3.OperationalError):
             raise DataError(
                 f"{path}: {error}; close whatever holds the database, or make room, and try again.",
-                ErrorKind.BUSY,
+                kind_of(error),
                 "votes",
             ) from None
         raise DataError(
