@@ -195,9 +195,10 @@ def draw(costs: Sequence[Cost], path: Path) -> None:
         rows = [cost.rows for cost in chosen]
         axes[0].plot(rows, [cost.seconds for cost in chosen], marker="o", label=stage)
         axes[1].plot(rows, [cost.peak_mb for cost in chosen], marker="o", label=stage)
-    for (stage, rows), seconds in AIMS.items():
-        axes[0].plot([rows], [seconds], "v", color="grey")
-        axes[0].annotate(f"aim: {stage}", (rows, seconds), ha="right", va="bottom", color="grey", fontsize=8)
+    for place in dict.fromkeys((rows, seconds) for (_, rows), seconds in AIMS.items()):
+        stages = " and ".join(stage for (stage, rows), seconds in AIMS.items() if (rows, seconds) == place)
+        axes[0].plot(*([value] for value in place), "v", color="grey")
+        axes[0].annotate(f"aim: {stages} ", place, ha="right", va="bottom", color="grey", fontsize=8)
     axes[1].axhline(AIM_GB * 1000, color="grey", linestyle=":")
     for axis, label in zip(axes, ("seconds of processor", "peak memory, MB"), strict=True):
         axis.set(xscale="log", yscale="log", xlabel="rows", ylabel=label)

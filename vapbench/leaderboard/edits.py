@@ -224,7 +224,7 @@ class _Fit:
         """The share of what moves in the source after the edit that is not left out."""
         frames = self._edited(numbers).frames
         moves = ((frames - frames.mean(0)) ** 2).mean(axis=(0, 3))
-        return float(moves[self._open].sum() / max(moves.sum(), 1e-6))
+        return float(moves[self._open].sum()) / max(float(moves.sum()), 1e-6)
 
     def left(self, numbers: Numbers) -> Left:
         """What an edit leaves."""
