@@ -14,6 +14,7 @@ from itertools import combinations
 import numpy as np
 
 from vapbench.stats.agreement import canonical_outcomes, krippendorff_alpha
+from vapbench.stats.clusters import Interval
 from vapbench.stats.davidson import fit_davidson
 from vapbench.stats.quality import side_bias
 from vapbench.stats.shares import mean_win_rate, win_share
@@ -56,7 +57,8 @@ def estimates(
 ) -> Iterator[tuple[str, float, float | None, float | None]]:
     """What a report prints with an interval: name, estimate, ends."""
     fit, methods = fit_davidson(votes), range(votes.n_methods)
-    found = [("strength difference", fit.difference(a, b)) for a, b in combinations(methods, 2)]
+    found: list[tuple[str, Interval | None]] = []
+    found += [("strength difference", fit.difference(a, b)) for a, b in combinations(methods, 2)]
     found += [("win probability", fit.win_probability(a, b)) for a, b in combinations(methods, 2)]
     found += [("Luce share", each) for each in fit.luce_shares()]
     found += [("win share", each) for each in win_share(votes).intervals]
