@@ -9,7 +9,8 @@ as well. Then what a whole folder costs: vapbench as ``vapbench score`` runs it,
     python benchmarks/scoring.py --device cuda --clips 48     benchmarks/gpu.py does this and more
 
 ``--vbench`` imports the checkout, and needs what it needs (decord, easydict, omegaconf, einops, OpenAI's clip, a
-setuptools that still has pkg_resources); nothing of it is part of this project. Without it the loop stands in for VBench, and differs from it as :data:`STAND_IN` says.
+setuptools that still has pkg_resources); nothing of it is part of this project. Without it the loop stands in for
+VBench, and differs from it as :data:`STAND_IN` says.
 """
 
 from __future__ import annotations

@@ -83,6 +83,9 @@ FORMS: dict[str, tuple[Callable[[Forger], object], str]] = {
     ),
     # words
     "badge in two words": (lambda it: it.said(title="VAP (re computed)"), "the board's own to say"),
+    "badge in pieces": (lambda it: it.said(title="VAP re pro duced"), "the board's own to say"),
+    "badge letter by letter": (lambda it: it.said(title="VAP v e r i f i e d"), "the board's own to say"),
+    "badge with accents": (lambda it: it.said(title="VAP v\u00e9rifi\u00e9d"), "the board's own to say"),
     "badge in digits": (lambda it: it.said(title="VAP verif1ed"), "the board's own to say"),
     "badge in letters that look alike": (lambda it: it.said(submitter="recornputed Lab"), "the board's own to say"),
     "badge as a part": (lambda it: it.said(title="Official-VAP"), "the board's own to say"),

@@ -182,7 +182,7 @@ def test_a_copy_is_known_however_it_was_encoded(role: str, home: Leaderboard, ro
     write_badge(home, result)
     command("leaderboard", "build", "--leaderboard", home.path, "--results", tmp_path / "none", "--no-videos")
     page = (home.path / "site" / "method" / "mini" / "mine-submitted.html").read_text()
-    assert "not ranked: 12 of its 12 videos scored anew, 1 is a copy, and 2 scores differ." in page
+    assert "not ranked: 12 of its 12 videos scored anew, 1 is a copy, and 2 values differ." in page
     assert "nobody has computed" not in page
 
 

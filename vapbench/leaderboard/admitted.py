@@ -124,7 +124,7 @@ def _why_not_ranked(found: Attested | None) -> str:
         return "which nobody has computed again; not ranked."
     wrong = [
         *([counted(found.copies, "is a copy", "are copies")] if found.copies else []),
-        *([counted(found.differences, "score differs", "scores differ")] if found.differences else []),
+        *([counted(found.differences, "value differs", "values differ")] if found.differences else []),
     ]
     said = ", and ".join(wrong) or "not every column could be confirmed"
     return f"not ranked: {found.videos} of its {counted(found.of, 'video')} scored anew, {said}."

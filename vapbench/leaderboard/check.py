@@ -157,7 +157,7 @@ def _form_problems(manifest: Any) -> list[str]:
         found.append(f"manifest.json has more than {MOST_SESSIONS:,} sessions; keep the last")
     if type(version) is int and not 0 <= version <= MOST_VERSION:
         found.append(f"manifest.json identity.version is {version!r:.40}; 0 to {MOST_VERSION:,} are versions")
-    elif isinstance(version, str) and (reason := unfit_title(version)):
+    elif isinstance(version, str) and (reason := unfit_title(version.replace("#", ""))):
         found.append(f"manifest.json identity.version {reason}")
     return found
 

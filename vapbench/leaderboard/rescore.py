@@ -52,9 +52,10 @@ Key = tuple[str, int]
 
 @dataclass(frozen=True)
 class Difference:
-    """A row that we score otherwise."""
+    """A value of a row that is another where we compute it."""
 
-    metric: str
+    what: str
+    """The score's metric, or what a row says of its clip's size."""
     case: str
     seed: int
     theirs: str
@@ -62,7 +63,7 @@ class Difference:
 
     def __str__(self) -> str:
         """In words."""
-        return f"{self.metric} of {self.case}, seed {self.seed}: submitted {self.theirs}, computed {self.ours}"
+        return f"{self.what} of {self.case}, seed {self.seed}: submitted {self.theirs}, computed {self.ours}"
 
 
 @dataclass
@@ -395,10 +396,10 @@ def _sizes(row: GenerationRow, clip: Clip) -> Iterator[Difference]:
 
 def _forgive_flips(found: Rescored, rows: SubmittedRows) -> None:
     for key, scores in rows.scores.items():
-        own = [difference for difference in found.differences if difference.metric == key.metric]
+        own = [difference for difference in found.differences if difference.what == key.metric]
         yes_or_no = all(row.value in (None, 0, 1) for row in scores.values())
         if own and yes_or_no and len(own) <= FLIPS * found.videos:
-            found.differences = [difference for difference in found.differences if difference.metric != key.metric]
+            found.differences = [difference for difference in found.differences if difference.what != key.metric]
 
 
 def _shaded(found: Rescored) -> Iterator[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
-from itertools import pairwise
 from typing import Any
 
 LINE = 120
@@ -117,11 +116,18 @@ def _place(text: str) -> str:
 
 
 def _own_word(text: str) -> str:
-    """A word of the board's within a text, whatever it is spelled with (``re computed``, ``verif1ed``); "" for none."""
-    plain = [(word, read_as(word)) for word in re.findall(r"[^\W_]+", text)]
-    own = {read_as(word) for word in _OWN_WORDS}
-    pairs = [(f"{one} {two}", a + b) for (one, a), (two, b) in pairwise(plain)]
-    return next((word for word, reading in [*plain, *pairs] if reading in own), "")
+    """A word of the board's within a text, however it is spelled (``re com puted``, ``vérif1ed``); "" for none."""
+    plain = "".join(c for c in unicodedata.normalize("NFD", text) if not unicodedata.combining(c))
+    words = re.findall(r"[^\W_]+", plain)
+    for first in range(len(words)):
+        reading = ""
+        for last in range(first, len(words)):
+            reading += read_as(words[last])
+            if reading in _OWN:
+                return " ".join(words[first : last + 1])
+            if len(reading) > _LONGEST:
+                break
+    return ""
 
 
 def _is_symbol(character: str) -> bool:
@@ -139,6 +145,10 @@ def read_as(name: str) -> str:
     """What a run's name reads as: names of equal readings pass for each other."""
     plain = name.partition("~")[0].casefold().translate(_ALIKE)
     return plain.replace("rn", "m").replace("vv", "w")
+
+
+_OWN = frozenset(map(read_as, _OWN_WORDS))
+_LONGEST = max(map(len, _OWN))
 
 
 def problems(value: Any, where: str, links: bool = False) -> Iterator[str]:
