@@ -137,7 +137,7 @@ def test_a_row_that_says_another_size_than_its_clip_is_a_difference(home: Leader
     shutil.move(mine(home) / "videos", away)
     rows(mine(home) / "generations.jsonl", lambda row: row.update(frames=14, fps=24.0))
     found = rescore(mine(home), rosters, home, sample=1, videos=away, device="cpu")
-    assert [(it.metric, it.theirs, it.ours) for it in found.differences] == [("frames", "14", "13"), ("fps", "24", "8")]
+    assert [(it.what, it.theirs, it.ours) for it in found.differences] == [("frames", "14", "13"), ("fps", "24", "8")]
     assert not found.verified
 
 
