@@ -155,7 +155,7 @@ def test_from_smoke_weights_to_rows_and_figures_and_a_second_call_makes_no_clip(
     assert [row["mean"] is None for row in found["curve"]] == [True, True, True, False, True]
     assert not [row for rows in found.values() for row in rows if row["met"] is not None]  # a few cases settle nothing
     assert {path.stem for path in to.glob("*.png")} == set(wanted)
-    before = {path: path.stat().st_size for path in to.glob("runs/mini/*/generations.jsonl")}
+    before = {path: path.stat().st_size for path in to.glob("runs/mini@2/*/generations.jsonl")}
     assert len(before) == 6  # base, vap, told, single, single-told, vap-two
     again = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900)
     assert again.stdout == done.stdout
