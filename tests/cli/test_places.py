@@ -6,6 +6,7 @@ import os
 import shlex
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ RUN = ["run", "--method", "frozen", "--task", "camera", "--limit", "1", "--metri
 NOBODY = ["unshare", "-U", "--map-user=54321", "--map-group=54321"]
 
 
-def vapbench(*words: str, cwd: Path, before: list[str] = [], **environment: str | None) -> str:  # noqa: B006
+def vapbench(*words: str, cwd: Path, before: Sequence[str] = (), **environment: str | None) -> str:
     """A command of its own process, with ``None`` for variables that are not set; its output, if it succeeded."""
     variables = {"PYTHONPATH": str(Path(__file__).parents[2]), **os.environ, **environment}
     kept = {name: value for name, value in variables.items() if value is not None}

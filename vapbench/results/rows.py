@@ -134,8 +134,7 @@ def read_rows(path: Path, kind: type[Row], light: bool = False) -> list[Row]:
 def row_pieces(path: Path, kind: type[Row], light: bool = False) -> Iterator[list[Row]]:
     """The rows of :func:`read_rows`, some hundred at a time.
 
-    They and their lines fit a processor's cache: what is done with them at once takes a sixth less than with all rows
-    of a long file.
+    They and their lines fit a processor's cache, which rows of a long file would leave before they are looked at.
     """
     content, start, first = _whole_lines(path), 0, 1
     while start < len(content):
