@@ -8,8 +8,7 @@ counterpart of a large pre-trained generator that a reference has only to steer.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, field, replace
-from functools import partial
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -21,22 +20,12 @@ from mini_recipe.diffusion import Denoising, quick, rotary
 from mini_recipe.gate import Gate, measure_gate
 from mini_recipe.prompts import Mix
 from mini_recipe.vae import TEMPORAL_FACTOR
-from vapbench.files.atomic import digest
 from vapbench.suites.mini.render import FRAMES
 from vapbench.training.attention import quick_attention
 from vapbench.training.loop import Losses, Run, fit
 from vapbench.training.plan import Plan
 
 _INSPECTIONS = 10  # of the gate while training
-
-
-@dataclass(frozen=True)
-class Training:
-    """How the base is trained: its plan, how clips are captioned, mean and deviation of the timestep's logit."""
-
-    plan: Plan
-    mix: Mix
-    noise: tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -66,21 +55,6 @@ class BaseConfig:
     late: float = 2.0
     """Weight of the last latent frame's loss relative to the first's, which the input shows anyway."""
     mix: Mix = field(default_factory=Mix)
-    again: Training | None = None
-    """A second training, from the averaged weights of the first on; the rate rises and falls once more."""
-
-    def trainings(self, run: Run) -> list[tuple[Training, Run]]:
-        """What is trained one after another, and where; the second draws its batches from a seed of its own."""
-        first = Training(self.plan, self.mix, self.noise)
-        if self.again is None:
-            return [(first, run)]
-        second = replace(self.again, plan=replace(self.again.plan, seed=self.plan.seed + 1))
-        # The plan and the parts of each are looked at when it resumes; what else is told of both is looked at here.
-        told = {"first": digest(asdict(first)), "captions and noise": digest([asdict(second.mix), second.noise])}
-        return [
-            (first, run),
-            (second, run._replace(folder=run.folder / "again", built_on={**run.built_on, **told})),
-        ]
 
 
 def make_base(config: BaseConfig, latents: torch.Size, text: tuple[int, int]) -> CogVideoXTransformer3DModel:
@@ -129,29 +103,24 @@ def train_base(
     model = make_base(config, denoising.latents.clips.shape[1:], denoising.text_shape).to(run.device)
     forward, table = quick(model, config.plan), rotary(model.config, run.device)
 
-    def objective(training: Training, step: int, generator: torch.Generator) -> Losses:
-        chosen = torch.randint(0, len(denoising.latents.specs), (training.plan.batch,), generator=generator)
+    def objective(step: int, generator: torch.Generator) -> Losses:
+        chosen = torch.randint(0, len(denoising.latents.specs), (config.plan.batch,), generator=generator)
         timesteps = denoising.timesteps(len(chosen), generator)
         inputs, target = denoising.noisy(chosen, timesteps, generator)
-        text = denoising.encode(chosen, training.mix.draw(len(chosen), generator))
+        text = denoising.encode(chosen, config.mix.draw(len(chosen), generator))
         with quick_attention(run.device):
             velocity = forward(inputs, text, timesteps.to(run.device), image_rotary_emb=table, return_dict=False)[0]
         return {"loss": denoising.error(velocity, target)}
 
-    def inspect(part: Run, step: int) -> None:
-        result = measure_gate(model, gate, ("plain",), part.folder / f"step-{step:06d}.png")
-        run.watcher.tell(f"{part.folder.relative_to(run.folder.parent)}: step {step}, {result}")
+    def inspect(step: int) -> None:
+        result = measure_gate(model, gate, ("plain",), run.folder / f"step-{step:06d}.png")
+        run.watcher.tell(f"{run.folder.name}: step {step}, {result}")
 
-    for training, part in config.trainings(run):
-        denoising.noise = training.noise
-        every = max(1, training.plan.steps // _INSPECTIONS)
-        step, look = partial(objective, training), partial(inspect, part)
-        if not fit(model, step, training.plan, part, inspect=look, inspect_every=every):
-            return
-    result = measure_gate(model, gate, ("plain", "benchmark"), run.folder / "final.png")
-    run.watcher.tell(f"{run.folder.name}: {result}")
-    # The card has the curve of the last training; that of the first stays in the working folder.
-    finish(output, "base", model, config, part._replace(built_on=run.built_on), {"gate": result})
+    every = max(1, config.plan.steps // _INSPECTIONS)
+    if fit(model, objective, config.plan, run, inspect=inspect, inspect_every=every):
+        result = measure_gate(model, gate, ("plain", "benchmark"), run.folder / "final.png")
+        run.watcher.tell(f"{run.folder.name}: {result}")
+        finish(output, "base", model, config, run, {"gate": result})
 
 
 @torch.no_grad()
