@@ -79,6 +79,7 @@ RUNS: Mapping[str, Clips] = {
     "expert_20": _expert("expert_20", group="zero-shot"),
     "expert_40": _expert("expert_40", group="zero-shot"),
     "expert_80": _expert("expert_80", group="zero-shot"),
+    "expert_160": _expert("expert_160"),
     "expert_shared": _expert("expert_shared", ",reference_rope=shared"),
     "expert_far": _expert("expert_far", ",reference_rope=far"),
     "lora": Clips("lora:weights={out}/i2v,adapters={out}/lora", ("i2v", "lora"), "seen"),
@@ -164,19 +165,18 @@ CLAIMS: Mapping[str, tuple[str, tuple[Ask, ...]]] = {
     "curve": (
         "Conditions no stage has seen, by the number of conditions trained on",
         (
-            *(Ask(f"{n} of each category", "zero-shot", f"expert_{n}", conditions=n) for n in (20, 40, 80)),
-            Ask("160 of each category", "zero-shot", "vap", conditions=160),
-            Ask("160 - 20", "zero-shot", "vap", "expert_20"),
+            *(Ask(f"{n} of each category", "zero-shot", f"expert_{n}", conditions=n) for n in (20, 40, 80, 160)),
+            Ask("160 - 20", "zero-shot", "expert_160", "expert_20"),
         ),
     ),
     "positions": (
         "Where the reference is on the target's time axis, each expert trained so",
         _both_groups(
-            ("before", "vap", ""),
+            ("before", "expert_160", ""),
             ("shared", "expert_shared", ""),
             ("far", "expert_far", ""),
-            ("before - shared", "vap", "expert_shared"),
-            ("before - far", "vap", "expert_far"),
+            ("before - shared", "expert_160", "expert_shared"),
+            ("before - far", "expert_160", "expert_far"),
         ),
     ),
     "lora": (
@@ -194,7 +194,11 @@ CLAIMS: Mapping[str, tuple[str, tuple[Ask, ...]]] = {
     "single": (
         "An expert beside a frozen base, and the base itself trained as long",
         (
-            *_both_groups(("expert", "vap", ""), ("single branch", "single", ""), ("expert - single", "vap", "single")),
+            *_both_groups(
+                ("expert", "expert_160", ""),
+                ("single branch", "single", ""),
+                ("expert - single", "expert_160", "single"),
+            ),
             Ask("base, told, before", "seen", "told"),
             Ask("base, told, after", "seen", "single-told"),
             Ask("base, told: after - before", "seen", "single-told", "told"),

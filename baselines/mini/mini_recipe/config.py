@@ -31,7 +31,7 @@ ASSEMBLED = ("i2v", "vap", "bundle")
 """Stages that train nothing: folders put together from the stages before them."""
 
 FOR_CLAIMS = (*VARIANTS, "single")
-"""Stages that the next version's claims compare its expert with; each trains as ``expert`` does."""
+"""Stages that the next version's claims compare with each other; each trains as ``expert`` does, for fewer steps."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,8 @@ class MiniConfig:
     quality: QualityConfig = field(default_factory=QualityConfig)
     base: BaseConfig = field(default_factory=BaseConfig)
     expert: ExpertConfig = field(default_factory=ExpertConfig)
+    compared: ExpertConfig = field(default_factory=ExpertConfig)
+    """Of the stages of :data:`FOR_CLAIMS`, which are compared with each other."""
     wan_vae: VaeConfig = field(default_factory=wan_vae_config)
     vace: VaceConfig = field(default_factory=VaceConfig)
     lora: LoraConfig = field(default_factory=mini_lora_config)
@@ -61,7 +63,7 @@ class MiniConfig:
     def seeded(self, seed: int) -> MiniConfig:
         """Return the config with another seed in every stage."""
         parts: dict[str, Any] = {}
-        for name in (stage for stage in STAGES if stage not in ASSEMBLED):
+        for name in (*(stage for stage in STAGES if stage not in ASSEMBLED), "compared"):
             part: Any = getattr(self, name)
             parts[name] = replace(part, plan=replace(part.plan, seed=seed))
         return replace(self, **parts)
@@ -88,6 +90,7 @@ class MiniConfig:
             quality=replace(self.quality, plan=_few(self.quality.plan, 3), clips=1),
             base=replace(self.base, plan=_few(self.base.plan, 3), heads=2, head_dim=16, layers=2, clips=2),
             expert=replace(self.expert, plan=_few(self.expert.plan, 3)),
+            compared=replace(self.compared, plan=_few(self.compared.plan, 3)),
             wan_vae=replace(
                 self.wan_vae,
                 plan=_few(self.wan_vae.plan, 3),
@@ -160,6 +163,8 @@ def _next_version() -> MiniConfig:
         ),
         vace=replace(first.vace, plan=replace(first.vace.plan, steps=4_000), clips=6),
         expert=replace(first.expert, plan=replace(first.expert.plan, steps=4_000)),
+        # Seven are trained, for differences between them, not for how far one comes.
+        compared=replace(first.expert, plan=replace(first.expert.plan, steps=1_500)),
         lora=replace(first.lora, clips=100),
     )
 

@@ -65,7 +65,7 @@ class ExpertConfig:
 
 @dataclass(frozen=True)
 class Variant:
-    """An expert that differs from the suite's in one thing, and so shows what that thing does."""
+    """What an expert is trained with."""
 
     positions: ReferenceRope = "before"
     """Where the reference is on the target's time axis."""
@@ -74,13 +74,14 @@ class Variant:
 
 
 VARIANTS: Mapping[str, Variant] = {
-    "expert_shared": Variant(positions="shared"),
-    "expert_far": Variant(positions="far"),
+    "expert_shared": Variant(positions="shared", conditions=160),
+    "expert_far": Variant(positions="far", conditions=160),
     "expert_20": Variant(conditions=20),
     "expert_40": Variant(conditions=40),
     "expert_80": Variant(conditions=80),
+    "expert_160": Variant(conditions=160),
 }
-"""By stage."""
+"""By stage; each differs from ``expert_160`` in one thing, and so shows what that thing does."""
 
 
 class Gates(NamedTuple):

@@ -40,7 +40,7 @@ from mini_recipe.cards import CARD, is_finished, weights_identity
 from mini_recipe.clips import validation_specs
 from mini_recipe.config import ASSEMBLED, FOR_CLAIMS, STAGES, VERSIONS, MiniConfig
 from mini_recipe.diffusion import Denoising, make_scheduler
-from mini_recipe.expert import VARIANTS, Gates, Variant, train_expert
+from mini_recipe.expert import VARIANTS, ExpertConfig, Gates, Variant, train_expert
 from mini_recipe.gate import THRESHOLD, Gate, Judge, passes
 from mini_recipe.image_text import train_image_text
 from mini_recipe.latents import Latents, cached_latents
@@ -191,7 +191,7 @@ class _Training:
         if name == "lora":
             self._adapt(executor)
             return
-        stage_config: Any = config.expert if name in FOR_CLAIMS else getattr(config, name)
+        stage_config: Any = config.compared if name in FOR_CLAIMS else getattr(config, name)
         folder = self._folder(name)
         parts = {part: weights_identity(self._folder(part)) for part in _BUILT_ON.get(name, ())}
         built_on = {**data.built_on, **parts}
@@ -224,14 +224,17 @@ class _Training:
             denoising = self._denoising(config.base.noise, config.base.late, executor)
             train_base(folder, config.base, run, denoising, self._gate(executor))
         elif name == "single":
-            denoising = self._denoising(config.expert.noise, config.expert.late, executor)
-            train_single(folder, self._base(), config.expert, run, denoising, self._gates(executor))
+            denoising = self._denoising(config.compared.noise, config.compared.late, executor)
+            train_single(folder, self._base(), config.compared, run, denoising, self._gates(executor))
+        elif name in VARIANTS:
+            self._train_expert(folder, run, config.compared, VARIANTS[name], executor)
         else:
-            self._train_expert(folder, run, VARIANTS.get(name, Variant()), executor)
+            self._train_expert(folder, run, config.expert, Variant(), executor)
 
-    def _train_expert(self, folder: Path, run: Run, variant: Variant, executor: Executor | None) -> None:
-        config, data = self.config.expert, self.config.data
-        shown = None
+    def _train_expert(
+        self, folder: Path, run: Run, config: ExpertConfig, variant: Variant, executor: Executor | None
+    ) -> None:
+        data, shown = self.config.data, None
         if variant.conditions is not None:
             shown = data.training[: variant.conditions * len(CATEGORIES)]  # One of each category in turn.
         denoising = self._denoising(config.noise, config.late, executor, shown)
