@@ -73,7 +73,43 @@ def test_animated_png_gives_its_very_frames(tmp_path: Path) -> None:
         assert back.fps == 8
 
 
-@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".bmp"])
+@pytest.mark.parametrize("suffix", [".gif", ".png", ".webp"])
+@pytest.mark.parametrize(
+    ("times", "fps", "notes"),
+    [
+        ([120] * 6, 8.333333, []),
+        ([120] * 5 + [900], 8.333333, []),
+        ([0] * 6, 10, ["10 ms or less"]),
+        ([10] * 6, 10, ["10 ms or less"]),
+        ([100, 200, 50, 50, 100, 400], 10, ["variable frame rate"]),
+    ],
+    ids=["even", "held at its end", "none", "too short", "uneven"],
+)
+def test_an_animation_has_the_rate_that_browsers_show(
+    tmp_path: Path, suffix: str, times: list[int], fps: float, notes: list[str]
+) -> None:
+    frames = [Image.fromarray(frame) for frame in moving_clip(frames=len(times)).frames]
+    path = tmp_path / f"a{suffix}"
+    frames[0].save(path, save_all=True, append_images=frames[1:], duration=times)
+    info = probe(path)
+    assert (info.frames, info.fps) == (len(times), fps)
+    # FFmpeg itself shows a GIF's frame for 100 ms where the file says none.
+    expected = [] if suffix == ".gif" and not any(times) else notes
+    assert [note in told for note, told in zip(expected, info.notes, strict=True)] == [True] * len(expected)
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".png", ".webp"])
+def test_transparent_parts_are_said(tmp_path: Path, suffix: str) -> None:
+    for alpha, said in ((0, True), (255, False)):
+        frames = [Image.fromarray(frame).convert("RGBA") for frame in moving_clip(frames=4).frames]
+        for frame in frames:
+            frame.paste((255, 0, 0, alpha), (0, 0, 9, 9))
+        path = tmp_path / f"{alpha}{suffix}"
+        frames[0].save(path, save_all=True, append_images=frames[1:], duration=120)
+        assert any(note.startswith("transparent in parts") for note in probe(path).notes) == said
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".png", ".jpg", ".webp", ".bmp"])
 def test_a_still_is_called_one(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"a{suffix}"
     Image.fromarray(moving_clip().frames[0]).save(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from fractions import Fraction
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from av.bitstream import BitStreamFilterContext
 
 from tests.conftest import moving_clip
 from tests.refusals import refuses
@@ -59,6 +61,34 @@ def test_a_whole_file_is_read_and_a_cut_one_refused(tmp_path: Path, name: str) -
             with pytest.raises(DataError) as caught:
                 read(path)
             assert str(path) in str(caught.value)
+
+
+def test_a_cut_between_two_blocks_is_a_cut(tmp_path: Path) -> None:
+    path = encode(tmp_path / "a.mkv", muxer={"cluster_time_limit": "400"})
+    data = path.read_bytes()
+    blocks = [found.start() for found in re.finditer(b"\xa3|\x1f\x43\xb6\x75", data)]
+    assert len(blocks) >= 12
+    for length in blocks:
+        path.write_bytes(data[:length])
+        with refuses(DataError, ErrorKind.DAMAGED):
+            probe(path)
+
+
+def test_frames_before_the_first_key_frame_are_dropped_as_players_do(tmp_path: Path) -> None:
+    """A clip that was cut out of a longer one without encoding: Matroska has no time for what comes before."""
+    whole = encode(tmp_path / "whole.mkv", **KINDS["open-gop.mp4"], frames=24)
+    path = tmp_path / "cut.mkv"
+    with av.open(str(whole)) as source, av.open(str(path), "w", options={"avoid_negative_ts": "disabled"}) as container:
+        stream = container.add_stream_from_template(source.streams.video[0])
+        packets = [packet for packet in source.demux(source.streams.video[0]) if packet.size]
+        second = [number for number, packet in enumerate(packets) if packet.is_keyframe][1]
+        start = packets[second].pts
+        early = sum(packet.pts < start for packet in packets[second:])
+        for packet in packets[second:]:
+            packet.pts, packet.dts, packet.stream = packet.pts - start, packet.dts - start, stream
+            container.mux(packet)
+    assert early
+    assert probe(path).frames == len(packets) - second - early
 
 
 def test_one_wrong_byte_that_the_decoder_reports_is_damage(tmp_path: Path) -> None:
@@ -241,6 +271,32 @@ def test_every_display_matrix(tmp_path: Path, matrix: tuple[int, int, int, int],
     info = probe(path)
     assert (info.height, info.width) == clip.frames.shape[1:3]
     assert np.array_equal(read_first_frame(path), clip.frames[0])
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_a_turn_that_the_stream_states_holds_for_all_its_frames(tmp_path: Path, suffix: str) -> None:
+    """ITU-T H.264, D.2.27: the message stands with key frames, and persists."""
+    stored = encode(tmp_path / f"stored{suffix}", options={"g": "5"})
+    path = tmp_path / f"a{suffix}"
+    with av.open(str(stored)) as source, av.open(str(path), "w") as container:
+        stream = container.add_stream_from_template(source.streams.video[0])
+        states = BitStreamFilterContext("h264_metadata=display_orientation=insert:rotate=90", source.streams.video[0])
+        for packet in [*source.demux(source.streams.video[0]), None]:
+            for filtered in states.filter(packet):
+                filtered.stream = stream
+                container.mux(filtered)
+    clip = read_video(path)
+    assert np.array_equal(clip.frames, np.stack([np.rot90(frame, 1) for frame in read_video(stored).frames]))
+    assert np.array_equal(read_first_frame(path), clip.frames[0])
+    assert probe(path).notes == ("turned or mirrored as its header says",)
+
+
+def test_a_turn_between_quarters_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    write_video(path, moving_clip())
+    stored = read_video(path).frames
+    assert np.array_equal(read_video(turned(path, (9, 4, -4, 9))).frames, stored)
+    assert probe(path).notes[0].startswith("its header turns it by an angle between quarter turns")
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".mov"])

@@ -279,7 +279,7 @@ def _end_of_elements(path: Path, handle: IO[bytes], size: int) -> int:
     segment = None
     for _ in range(_MOST_PARTS):
         if at >= (size if segment is None else min(segment, size)):
-            return at
+            return max(at, segment or 0)
         handle.seek(at)
         name, length, at = _element(handle.read(12), at)
         if name is None:

@@ -18,7 +18,8 @@ import numpy as np
 
 from vapbench.core.clip import Frames
 from vapbench.core.containers import IMAGES, Kind, check_header, check_whole, is_still, kind_of, stated_seconds
-from vapbench.core.display import DisplaySize, exact
+from vapbench.core.display import TRANSPARENT, DisplaySize, exact, is_transparent
+from vapbench.core.images import animation_rate, uneven
 from vapbench.core.limits import MOST_PIXELS, ByteBudget, Claims, check_claims
 from vapbench.core.mistaken import what_it_is
 from vapbench.errors import DataError, ErrorKind
@@ -128,6 +129,7 @@ def decode_stream(path: Path, take: Callable[[Frames], object] | None) -> VideoI
     budget = ByteBudget(path)
     notes: list[str] = []
     sizes: set[tuple[int, int]] = set()
+    shown: DisplaySize | None = None
     with open_video(path) as (container, stream):
         kind = kind_of(path)
         if is_still(path):
@@ -144,10 +146,11 @@ def decode_stream(path: Path, take: Callable[[Frames], object] | None) -> VideoI
             for packet in _packets(container, stream, count):
                 count.add_packet(packet, stream.codec_context.name)
                 for frame in packet.decode():
-                    shown = DisplaySize.of(frame, stream)
+                    shown = DisplaySize.of(frame, stream, shown)
                     budget.spend(shown.width, shown.height)
                     if count.add_frame(frame) == 1:
                         notes += shown.notes()
+                        notes += [TRANSPARENT] * is_transparent(frame, stream)
                     sizes.add((shown.width, shown.height))
                     if take:
                         take(shown.picture(frame))
@@ -155,9 +158,6 @@ def decode_stream(path: Path, take: Callable[[Frames], object] | None) -> VideoI
                     raise _damaged(path, count.frames, announced)
         except _av_errors() as error:
             raise _damaged(path, count.frames, announced) from error
-        if kind == "gif" and stream.duration:
-            # A GIF has no rate, only a time for each frame, to a hundredth of a second.
-            fps = count.frames / float(stream.duration * (exact(stream.time_base) or 0))
         announced = _announced(stream, kind)
         base = exact(stream.time_base)
         if (streams := len(_videos(container))) > 1:
@@ -175,14 +175,14 @@ def decode_stream(path: Path, take: Callable[[Frames], object] | None) -> VideoI
         raise _damaged(path, count.frames, max(announced, count.due))
     if len(sizes) > 1:
         raise changing_size(path)
-    if _varies(count.times):
+    if kind == "gif":
+        fps, said = animation_rate(path, count.durations, tick=0.01)
+        notes += said
+    elif _varies(count.times):
         # What headers call the average is a guess, and another one in each container.
         span = _seconds(max(count.times) - min(count.times), base) or 0
         fps = round((len(count.times) - 1) / span, 6) if span else fps
-        notes.append(
-            f"variable frame rate; its frames are used as stored, at {fps:.3g} fps on average. "
-            "To change that, re-encode it at a constant rate"
-        )
+        notes.append(uneven(fps))
     ((width, height),) = sizes
     return VideoInfo(count.frames, fps, width, height, tuple(notes))
 
@@ -270,6 +270,8 @@ class _Count:
     frames: int = 0
     corrupt: bool = False
     times: list[int] = field(default_factory=list)
+    durations: list[float] = field(default_factory=list)
+    """Seconds that each packet is shown, by the file."""
     end: float = 0.0
     """Seconds at which the last packet ends."""
     _start: int | None = None
@@ -287,11 +289,13 @@ class _Count:
         if not packet.size:
             return
         self.packets += 1
+        self.durations.append(_seconds(packet.duration, exact(packet.time_base)) or 0.0)
         self.corrupt |= packet.is_corrupt
         if packet.is_keyframe and not self._keyed:
             self._keyed, self._start = True, packet.pts
         # Frames before the first key frame, in either order, need one that is not there: every decoder drops them.
-        early = not self._keyed or (self._start is not None and packet.pts is not None and packet.pts < self._start)
+        # Where a clip was cut out of a longer one, Matroska has no time for them.
+        early = not self._keyed or (self._start is not None and (packet.pts is None or packet.pts < self._start))
         self.due += not (early or packet.is_discard)
 
     def add_frame(self, frame: VideoFrame) -> int:

@@ -20,7 +20,8 @@ import numpy as np
 
 from vapbench.core.clip import Clip, Frames
 from vapbench.core.containers import IMAGES, check_whole, kind_of, suffix_of
-from vapbench.core.images import IMAGE_SUFFIXES, animation, first_gap, frame_files, read_image
+from vapbench.core.display import TRANSPARENT
+from vapbench.core.images import IMAGE_SUFFIXES, animation, animation_rate, first_gap, frame_files, read_image
 from vapbench.core.limits import ByteBudget
 from vapbench.core.streams import VideoInfo, changing_size, decode_stream, first_picture
 from vapbench.errors import DataError, ErrorKind, UsageError
@@ -44,9 +45,10 @@ __all__ = [
 
 log = logging.getLogger(__name__)
 
-READER_VERSION = 3
+READER_VERSION = 4
 """Raised when a file is read as other frames than before. It is recorded with every session of a run, and told under
-tables. 3: a variable frame rate is averaged over the frames' own times; 2: rotation, EXIF, square pixels and the
+tables. 4: a turn that the stream itself states holds for all its frames, and GIF, WebP and PNG have the rate that
+browsers show; 3: a variable frame rate is averaged over the frames' own times; 2: rotation, EXIF, square pixels and the
 default stream are as players show them; 1: frames as they are stored.
 """
 FOLDER_FPS = 8.0
@@ -246,21 +248,16 @@ def _decode_animation(path: Path, take: Callable[[Frames], object] | None) -> Vi
     check_whole(path, kind_of(path))
     times: list[float] = []
     sizes: set[tuple[int, ...]] = set()
-    for frame, seconds in animation(path):
+    transparent = False
+    for frame, seconds, clear in animation(path):
         times.append(seconds)
         sizes.add(frame.shape[:2])
+        transparent |= clear
         if take:
             take(frame)
-    total = sum(times)
-    if not total:
-        raise DataError(
-            f"{path}: its frames have no duration; re-encode it at a constant rate.", ErrorKind.INVALID, "fps"
-        )
     ((height, width),) = sizes
-    fps = round(len(times) / total, 6)
-    steady = max(times) - min(times) <= max(0.001001, 0.02 * float(np.median(times)))
-    notes = () if steady else (f"variable frame rate; its frames are used as stored, at {fps:.3g} fps on average",)
-    return VideoInfo(len(times), fps, width, height, notes)
+    fps, notes = animation_rate(path, times, tick=0.001)
+    return VideoInfo(len(times), fps, width, height, (TRANSPARENT, *notes) if transparent else notes)
 
 
 def _frames_in(folder: Path) -> list[Path]:
