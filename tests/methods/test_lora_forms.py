@@ -70,6 +70,7 @@ FORMS: dict[str, Callable[[str, str], str]] = {
     "no prefix": lambda layer, side: f"{layer}.lora_{side}.weight",
     "peft": lambda layer, side: f"base_model.model.{layer}.lora_{side}.weight",
     "peft around a pipeline": lambda layer, side: f"base_model.model.transformer.{layer}.lora_{side}.weight",
+    "peft, in memory, by a name": lambda layer, side: f"base_model.model.{layer}.lora_{side}.my-style.weight",
     "peft, in memory": lambda layer, side: f"{layer}.lora_{side}.default.weight",
     "ComfyUI": lambda layer, side: f"diffusion_model.{layer}.lora_{side}.weight",
     "ComfyUI, whole model": lambda layer, side: f"model.diffusion_model.{layer}.lora_{side}.weight",
@@ -123,12 +124,27 @@ class TestScale:
         assert {layer.rank for layer in found} == {4, 8}
         assert {layer.scale for layer in found} == {1.0}
 
-    @pytest.mark.parametrize("dtype", [np.float32, np.float16, np.int64])
+    @pytest.mark.parametrize("dtype", [np.float32, np.float16, np.int64, np.uint8])
     def test_kohyas_tensors(self, dtype: Any, own: Tensors, tmp_path: Path) -> None:
         tensors = renamed(own, FORMS["kohya"])
         names = {name.partition(".")[0] for name in tensors}
         tensors |= {f"{name}.alpha": np.array(2, dtype) for name in names}
         assert {layer.scale for layer in layers(self.file(tmp_path, tensors))} == {0.25}
+
+    @pytest.mark.parametrize("said", ["Dynamic", "None", "16"])
+    def test_kohyas_tensors_count_whatever_its_metadata_says(self, said: str, own: Tensors, tmp_path: Path) -> None:
+        """Tools that resize or merge adapters leave ``Dynamic`` there, or the numbers of before."""
+        tensors = renamed(own, FORMS["kohya"])
+        tensors |= {f"{name.partition('.')[0]}.alpha": np.array(2, np.float32) for name in list(tensors)}
+        metadata = {"ss_network_dim": said, "ss_network_alpha": said}
+        assert {layer.scale for layer in layers(self.file(tmp_path, tensors, metadata))} == {0.25}
+
+    def test_alphas_of_some_layers_are_a_part_of_a_file(self, own: Tensors, tmp_path: Path) -> None:
+        tensors = renamed(own, FORMS["kohya"])
+        names = sorted({name.partition(".")[0] for name in tensors})
+        tensors |= {f"{name}.alpha": np.array(2, np.float32) for name in names[::2]}
+        with refuses(WeightsError, ErrorKind.MISSING, "alpha", "a.safetensors: ", "12 of 24 layers"):
+            layers(self.file(tmp_path, tensors))
 
     @pytest.mark.parametrize(
         "metadata",
@@ -148,13 +164,17 @@ class TestScale:
             ({"lora_alpha": 16}, 2.0, 2.0),
             ({"lora_alpha": 16, "use_rslora": True}, 16 / math.sqrt(8), 16 / math.sqrt(8)),
             ({"lora_alpha": 8, "alpha_pattern": {QUERY: 32}}, 1.0, 4.0),
+            ({"lora_alpha": 8, "alpha_pattern": {f"transformer.{QUERY}": 32}}, 1.0, 4.0),
+            ({"lora_alpha": 8, "alpha_pattern": {f"base_model.model.{QUERY}": 32}}, 1.0, 4.0),
+            ({"lora_alpha": 8, "alpha_pattern": None, "rank_pattern": None}, 1.0, 1.0),
             ({"lora_alpha": 8, "alpha_pattern": {rf"^{QUERY}$".replace(".", r"\."): 32}}, 1.0, 4.0),
         ],
     )
     def test_pefts_configuration(
         self, config: dict[str, Any], scale: float, of_query: float, own: Tensors, tmp_path: Path
     ) -> None:
-        (tmp_path / "adapter_config.json").write_text(json.dumps({"peft_type": "LORA", "r": 8, **config}))
+        said = json.dumps({"peft_type": "LORA", "r": 8, **config})
+        (tmp_path / "adapter_config.json").write_text(said, encoding="utf-8-sig")
         scales = {layer.module: layer.scale for layer in layers(self.file(tmp_path, own))}
         assert scales.pop(QUERY) == pytest.approx(of_query)
         assert list(scales.values()) == pytest.approx([scale] * 23)
@@ -171,6 +191,12 @@ class TestScale:
             ({"r": 8, "lora_alpha": 0}, ErrorKind.INVALID, "scale", "the scale 0;"),
             ({"r": 8}, ErrorKind.INVALID, "lora_alpha", ""),
             ({"r": 8, "lora_alpha": 8, "alpha_pattern": {"(a+)+$": 1}}, ErrorKind.INVALID, "alpha_pattern", "(a+)+"),
+            (
+                {"r": 8, "lora_alpha": 8, "alpha_pattern": {"blocks.9.to_q": 1}},
+                ErrorKind.UNKNOWN,
+                "alpha_pattern",
+                "no layer",
+            ),
             ({"r": 8, "lora_alpha": 8, "use_dora": True}, ErrorKind.INVALID, "form", "DoRA"),
             ({"r": 8, "lora_alpha": 8, "peft_type": "LOKR"}, ErrorKind.INVALID, "form", "LOKR"),
             (
@@ -291,6 +317,23 @@ def test_a_file_that_is_cut_or_none_is_named(tmp_path: Path) -> None:
         file.write_bytes(content)
         with refuses(WeightsError, ErrorKind.DAMAGED, file.name):
             layers(file)
+
+
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", "git lfs pull"),
+        (b"<html>not found</html>", "a web page"),
+        (b"PK\x03\x04" + bytes(60), "save_file(torch.load(FILE, weights_only=True), OUT)"),
+        (b"\x80\x02}q\x00." + bytes(60), "PyTorch pickle"),
+    ],
+    ids=["pointer", "page", "zip", "pickle"],
+)
+def test_a_file_of_another_kind_is_named(content: bytes, named: str, tmp_path: Path) -> None:
+    file = tmp_path / "adapter_model.bin"
+    file.write_bytes(content)
+    with refuses(WeightsError, ErrorKind.DAMAGED, file.name, file, named):
+        layers(file)
 
 
 class TestAdopting:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
+from vapbench.core.mistaken import what_it_is
 from vapbench.errors import ErrorKind, WeightsError
 from vapbench.files.parsing import parse_json
 from vapbench.files.text import counted, some
@@ -21,7 +22,8 @@ from vapbench.files.text import counted, some
 Shape = tuple[int, ...]
 FLOATS = {"F16": ("<u2", 0x7C00), "BF16": ("<u2", 0x7F80), "F32": ("<u4", 0x7F800000), "F64": ("<u8", 0x7FF << 52)}
 """Storage of each number format, and its exponent's bits: all set for infinity and for what is no number."""
-_INTEGERS = {"I64": "<i8", "I32": "<i4", "I16": "<i2"}
+INTEGERS = {"I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "<i1", "U8": "<u1"}
+_PICKLES = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 
 
 @dataclass(frozen=True, order=True)
@@ -47,8 +49,8 @@ class Tensor:
 
     def value(self) -> float:
         """Its only number, a float or an integer."""
-        if self.dtype in _INTEGERS:
-            return float(np.frombuffer(self.bytes(), dtype=_INTEGERS[self.dtype])[0])
+        if self.dtype in INTEGERS:
+            return float(np.frombuffer(self.bytes(), dtype=INTEGERS[self.dtype])[0])
         words = self.words()
         if self.dtype == "BF16":
             return float((words.astype("<u4") << 16).view("<f4")[0])
@@ -116,10 +118,24 @@ def read_shapes(files: Sequence[Path]) -> dict[str, tuple[Shape, Path]]:
                 for name in tensors.keys():
                     found[name] = tuple(tensors.get_slice(name).get_shape()), file
         except (SafetensorError, OSError) as error:
-            raise WeightsError(
-                f"{file} is damaged or incomplete ({error}); fetch it again.", ErrorKind.DAMAGED, file.name
-            ) from None
+            raise _unreadable(file, error) from None
     return found
+
+
+def _unreadable(file: Path, error: Exception) -> WeightsError:
+    """What to raise of a file that is no whole safetensors file."""
+    what = f"is damaged or incomplete ({error}); fetch it again."
+    if file.is_file():
+        with file.open("rb") as handle:
+            head = handle.read(4)
+        if head.startswith(_PICKLES):
+            what = (
+                "is a PyTorch pickle, which can run code and is not read; save its tensors as safetensors: "
+                "safetensors.torch.save_file(torch.load(FILE, weights_only=True), OUT)"
+            )
+        elif it := what_it_is(file):
+            what = f"is no safetensors file but {it}."
+    return WeightsError(f"{file} {what}", ErrorKind.DAMAGED, file.name)
 
 
 def read_header(file: Path) -> tuple[list[Tensor], dict[str, str]]:
@@ -136,9 +152,7 @@ def read_header(file: Path) -> tuple[list[Tensor], dict[str, str]]:
             length = int.from_bytes(handle.read(8), "little")
             header = parse_json(handle.read(length))
     except (OSError, ValueError, SafetensorError, MemoryError, OverflowError) as error:
-        raise WeightsError(
-            f"{file} is damaged or incomplete ({error}); fetch it again.", ErrorKind.DAMAGED, file.name
-        ) from None
+        raise _unreadable(file, error) from None
     header.pop("__metadata__", None)
     found = []
     for name, entry in header.items():

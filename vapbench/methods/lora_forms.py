@@ -20,16 +20,16 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from vapbench.checkpoints.tensors import FLOATS, Shape, Tensor, read_header
+from vapbench.checkpoints.tensors import FLOATS, INTEGERS, Shape, Tensor, read_header
 from vapbench.errors import ErrorKind, WeightsError
-from vapbench.files.parsing import parse_json
+from vapbench.files.parsing import parse_json, read_text
 from vapbench.files.text import counted, some
 
 PEFT_CONFIG = "adapter_config.json"
 """Beside a file that peft saved: its rank, alpha and kind."""
 
 _LONGEST_NAME = 300
-_FACTOR = re.compile(r"(.+?)[._]lora[._](A|B|down|up)(?:\.(?!weight$|bias$)\w+)?(?:\.weight)?")
+_FACTOR = re.compile(r"(.+?)[._]lora[._](A|B|down|up)(?:\.(?!weight$|bias$)[^.]+)?(?:\.weight)?")
 _ALPHA = re.compile(r"(.+?)(?:[._]lora)?[._]alpha")
 # Names that trainers, wrappers and other loaders put before the model's own, and within them.
 _BEFORE = re.compile(
@@ -95,6 +95,11 @@ class _Settings(BaseModel):
     layer_replication: list[Any] | None = None
     peft_type: Annotated[str, Field(pattern=r"^\w{1,20}$")] = "LORA"
 
+    @field_validator("rank_pattern", "alpha_pattern", mode="before")
+    @classmethod
+    def _none_is_empty(cls, value: Any) -> Any:
+        return {} if value is None else value
+
     @field_validator("rank_pattern", "alpha_pattern")
     @classmethod
     def _of_names(cls, value: dict[str, Any]) -> dict[str, Any]:
@@ -139,10 +144,18 @@ class LoraFile:
             raise self._error(
                 "its tensors have names that no trainer gives; fetch it again.", ErrorKind.INVALID, "tensors"
             )
-        settings = self._settings(metadata)
+        settings = self._settings(metadata, any(map(_is_alpha, tensors)))
         self._refuse_other_forms(tensors, settings)
         factors, alphas = self._placed(tensors)
         pairs = self._pairs(factors)
+        silent = sorted(pairs.keys() - alphas.keys())
+        if alphas and silent and not settings and self.alpha is None:
+            raise self._error(
+                f"has an alpha for {len(alphas)} of {counted(len(pairs), 'layer')}, and none for {some(silent)}; copy "
+                "or save it again, whole.",
+                ErrorKind.MISSING,
+                "alpha",
+            )
         self._check_numbers(factors.values(), [up for _, up in pairs.values()])
         return tuple(
             Layer(module, down, up, self._scale(module, down.shape[0], alphas.get(module), settings))
@@ -157,7 +170,7 @@ class LoraFile:
     def _error(self, what: str, kind: ErrorKind, field: str) -> WeightsError:
         return WeightsError(f"{self.file}: {what}", kind, field)
 
-    def _settings(self, metadata: Mapping[str, str]) -> dict[str, _Settings]:
+    def _settings(self, metadata: Mapping[str, str], own_alphas: bool) -> dict[str, _Settings]:
         """What is said of rank and alpha, by who says it."""
         said: dict[str, Any] = {}
         if text := metadata.get("lora_adapter_metadata"):
@@ -166,15 +179,16 @@ class LoraFile:
             }
         if text := metadata.get("lora_config"):
             said["its metadata"] = self._object(text, "its metadata")
-        if "ss_network_alpha" in metadata and "ss_network_dim" in metadata:
+        # kohya's scripts mean these for people: tools that resize or merge leave "Dynamic" or other numbers there.
+        if "ss_network_alpha" in metadata and "ss_network_dim" in metadata and not own_alphas:
             said["its metadata"] = {"r": metadata["ss_network_dim"], "lora_alpha": metadata["ss_network_alpha"]}
         beside = self.file.with_name(PEFT_CONFIG)
         if beside.is_file():
-            said[PEFT_CONFIG] = self._object(beside.read_bytes(), PEFT_CONFIG)
+            said[PEFT_CONFIG] = self._object(beside, PEFT_CONFIG)
         found = {}
         for source, values in said.items():
             try:
-                found[source] = _Settings.model_validate(values)
+                found[source] = self._of_layers(source, _Settings.model_validate(values))
             except ValidationError as error:
                 first = error.errors()[0]
                 field = ".".join(map(str, first["loc"]))
@@ -183,9 +197,23 @@ class LoraFile:
                 ) from None
         return found
 
-    def _object(self, text: str | bytes, source: str) -> dict[str, Any]:
+    def _of_layers(self, source: str, settings: _Settings) -> _Settings:
+        """The settings with patterns that name the base's layers as the base does, or ends of them."""
+        patterns = {}
+        for field in ("rank_pattern", "alpha_pattern"):
+            patterns[field] = {self._module(key) or key: value for key, value in getattr(settings, field).items()}
+            for key in patterns[field]:
+                if not any(_named(key, module) for module in self.base):
+                    raise self._error(
+                        f"{source} has {key!r} in its {field}, and no layer of {self.where} is called so; correct it.",
+                        ErrorKind.UNKNOWN,
+                        field,
+                    )
+        return settings.model_copy(update=patterns)
+
+    def _object(self, text: str | Path, source: str) -> dict[str, Any]:
         try:
-            value = parse_json(text)
+            value = parse_json(read_text(text) if isinstance(text, Path) else text)
         except ValueError as error:
             raise self._error(f"{source} cannot be read ({error}); save it again.", ErrorKind.DAMAGED, source) from None
         if not isinstance(value, dict):
@@ -244,7 +272,8 @@ class LoraFile:
             raise self._without_place(without, len(tensors))
         if not factors:
             raise self._error("holds no LoRA tensor; is this the adapter's file?", ErrorKind.MISSING, "tensors")
-        if odd := [alpha.name for alpha in alphas.values() if math.prod(alpha.shape) != 1]:
+        numbers = FLOATS.keys() | INTEGERS.keys()
+        if odd := [a.name for a in alphas.values() if math.prod(a.shape) != 1 or a.dtype not in numbers]:
             raise self._error(f"{some(odd)} should be one number each; save it again.", ErrorKind.INVALID, "alpha")
         if stray := sorted(set(alphas) - {module for module, _ in factors}):
             raise self._error(
@@ -362,13 +391,21 @@ def states_scale(file: Path) -> bool:
     """
     tensors, metadata = read_header(file)
     keys = {"lora_adapter_metadata", "lora_config", "ss_network_alpha"}
-    named = any(_ALPHA.fullmatch(tensor.name) and not _FACTOR.fullmatch(tensor.name) for tensor in tensors)
-    return bool(keys & set(metadata)) or named or file.with_name(PEFT_CONFIG).is_file()
+    return bool(keys & set(metadata)) or any(map(_is_alpha, tensors)) or file.with_name(PEFT_CONFIG).is_file()
 
 
 def _of_pattern(pattern: Mapping[str, Any], module: str, usual: Any) -> Any:
     """The first entry whose name is the layer's, or its end."""
-    return next((value for key, value in pattern.items() if f".{module}".endswith(f".{key}")), usual)
+    return next((value for key, value in pattern.items() if _named(key, module)), usual)
+
+
+def _named(key: str, module: str) -> bool:
+    """Whether a name is a layer's, or its end."""
+    return f".{module}".endswith(f".{key}")
+
+
+def _is_alpha(tensor: Tensor) -> bool:
+    return bool(_ALPHA.fullmatch(tensor.name)) and not _FACTOR.fullmatch(tensor.name)
 
 
 def _plain(shape: Sequence[int]) -> Shape:
