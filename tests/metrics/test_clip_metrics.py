@@ -128,6 +128,17 @@ def test_text_features_are_those_of_open_clip(tiny: TinyWeights) -> None:
         torch.testing.assert_close(encoder.text_features(text)[0], wanted)
 
 
+def test_image_features_are_those_of_open_clip(tiny: TinyWeights) -> None:
+    import open_clip
+
+    images = torch.randn(3, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    encoder = ClipWeights.of("tiny", tiny.clip).load(CPU)
+    plain = open_clip.create_model(f"local-dir:{tiny.clip}").eval()
+    with torch.no_grad():
+        wanted = plain.encode_image(images, normalize=True)  # type: ignore[operator]
+    torch.testing.assert_close(encoder.still_features(images), wanted)
+
+
 def test_a_plain_checkpoint_is_read_with_openais_activation(
     tiny: TinyWeights, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -97,6 +97,8 @@ class ClipEncoder:
         import open_clip
         from open_clip.tokenizer import HFTokenizer
 
+        from vapbench.models.vision.summary import skip_unread_tokens
+
         local = f"local-dir:{path}" if path.is_dir() else None
         try:
             loaded = open_clip.create_model(
@@ -126,6 +128,7 @@ class ClipEncoder:
         self.device = device
         self.precision = precision
         self.model: Any = loaded.eval()
+        skip_unread_tokens(self.model.visual)
         # Captions are encoded exactly in either precision: that costs nothing.
         round_weights(self.model.visual, device, precision)
         self.tokenizer: Any = tokenizer

@@ -167,7 +167,7 @@ class _FeatureEncoder(nn.Module):
         self.conv2 = nn.Conv2d(96, _FEATURES, 1)
 
     def forward(self, frames: Tensor) -> Tensor:
-        x = self.norm1(self.conv1(frames)).relu()
+        x = self.norm1(self.conv1(frames)).relu_()
         features: Tensor = self.conv2(self.layer3(self.layer2(self.layer1(x))))
         return features
 
@@ -186,11 +186,11 @@ class _Bottleneck(nn.Module):
             self.downsample = nn.Sequential(nn.Conv2d(channels, planes, 1, stride=stride), InstanceNorm(planes))
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.norm1(self.conv1(x)).relu()
-        y = self.norm2(self.conv2(y)).relu()
-        y = self.norm3(self.conv3(y)).relu()
-        out: Tensor = self.downsample(x) + y
-        return out.relu()
+        y = self.norm1(self.conv1(x)).relu_()
+        y = self.norm2(self.conv2(y)).relu_()
+        y = self.norm3(self.conv3(y)).relu_()
+        out: Tensor = y.add_(self.downsample(x))
+        return out.relu_()
 
 
 class _PyramidEncoder(nn.Module):

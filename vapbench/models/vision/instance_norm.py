@@ -5,17 +5,22 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn.functional import group_norm
 
+_PIXELS = (2, 3)
+
 
 class InstanceNorm(nn.InstanceNorm2d):
-    """``InstanceNorm2d`` without parameters; bfloat16 stays in the channels-last layout.
+    """``InstanceNorm2d`` without parameters that stays in the channels-last layout.
 
-    The original copies such maps to the other layout, and the next convolution copies them back. Group
-    normalisation with one channel a group is the same formula and copies nothing, but sums in float32 what the
-    original sums in float64: far below bfloat16's own rounding, not below float32's, which so takes the long way.
+    The original copies such maps to the other layout, and the next convolution copies them back: half of the time of
+    RAFT's encoder on a CPU. Float32 is centred before it is squared, which loses nothing to a mean far from zero. In
+    bfloat16, group normalisation with one channel a group is the same formula in one step; it subtracts squares, whose
+    error is far below bfloat16's own rounding.
     """
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise each channel of each map of ``(n, C, h, w)``."""
         if x.element_size() < 4:
             return group_norm(x, self.num_features, eps=self.eps)
-        return super().forward(x)
+        centred = x - x.mean(_PIXELS, keepdim=True)
+        variance = centred.square().mean(_PIXELS, keepdim=True)
+        return centred.mul_((variance + self.eps).rsqrt_())

@@ -111,7 +111,7 @@ class _Gru:
         read = torch.cat([hidden, motion], dim=1)
         gates = conv2d(read, self._gates_weight, padding=self._padding).add_(terms[0]).sigmoid_()
         update, reset = gates.chunk(2, dim=1)
-        read = torch.cat([reset * hidden, motion], dim=1)
+        read[:, :_CONTEXT].mul_(reset)
         candidate = conv2d(read, self._candidate_weight, padding=self._padding).add_(terms[1]).tanh_()
         return hidden.lerp(candidate, update)
 

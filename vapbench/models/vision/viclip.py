@@ -83,7 +83,7 @@ class _VisionEncoder(nn.Module):
         # Patch by patch, each through all frames: the order the checkpoint was trained with.
         tokens = tokens.transpose(1, 2).flatten(1, 2)
         summary = (self.class_embedding + place[0]).expand(len(tokens), 1, -1)
-        x = self.transformer(self.ln_pre(torch.cat([summary, tokens], dim=1)))
+        x = self.transformer(self.ln_pre(torch.cat([summary, tokens], dim=1)), wanted=1)
         features: Tensor = self.ln_post(x[:, 0]) @ self.proj
         return features
 
@@ -112,10 +112,13 @@ class _Transformer(nn.Module):
         super().__init__()
         self.resblocks = nn.ModuleList(_Block(width) for _ in range(layers))
 
-    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        for block in self.resblocks:
+    def forward(self, x: Tensor, mask: Tensor | None = None, wanted: int | None = None) -> Tensor:
+        """Tokens ``(n, L, D)`` to the same, or to the first ``wanted``: the last block computes no other."""
+        *blocks, last = self.resblocks
+        for block in blocks:
             x = block(x, mask)
-        return x
+        out: Tensor = last(x, mask, wanted)
+        return out
 
 
 class _Block(nn.Module):
@@ -129,11 +132,13 @@ class _Block(nn.Module):
         self.ln_1, self.ln_2 = nn.LayerNorm(width), nn.LayerNorm(width)
         self.mlp = nn.ModuleDict({"c_fc": nn.Linear(width, 4 * width), "c_proj": nn.Linear(4 * width, width)})
 
-    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor | None, wanted: int | None = None) -> Tensor:
         y = self.ln_1(x).transpose(0, 1)
-        x = x + self.attn(y, y, y, need_weights=False, attn_mask=mask)[0].transpose(0, 1)
+        # Asked with the very tensor that it reads, attention projects all three in one product.
+        asked = y if wanted is None else y[:wanted]
+        x = x[:, :wanted] + self.attn(asked, y, y, need_weights=False, attn_mask=mask)[0].transpose(0, 1)
         hidden = self.mlp["c_fc"](self.ln_2(x))
-        out: Tensor = x + self.mlp["c_proj"](hidden * torch.sigmoid(1.702 * hidden))
+        out: Tensor = x + self.mlp["c_proj"]((1.702 * hidden).sigmoid_().mul_(hidden))
         return out
 
 
