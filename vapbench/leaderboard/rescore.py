@@ -32,7 +32,8 @@ from vapbench.results.run import RunFolder, runs_below
 from vapbench.running.device import torch_device
 from vapbench.running.pending import ScoreJob
 from vapbench.running.plan import columns
-from vapbench.running.score import Scorer, media_scored_against
+from vapbench.running.score import media_scored_against
+from vapbench.running.scorer import Scorer
 
 TOLERANCE = 1e-3
 """Of a metric's range: so far two machines may be apart."""

@@ -37,6 +37,16 @@ def spans(total: int, size: int) -> Iterator[tuple[int, int]]:
         yield start, min(start + size, total)
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out, of the accelerator or the machine."""
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__.endswith("OutOfMemoryError")
+        # What torch says where the machine's memory ends; it has no type of its own.
+        or (isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error))
+    )
+
+
 def _free(device: torch.device) -> int:
     if device.type == "cuda":
         import torch

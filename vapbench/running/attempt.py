@@ -23,6 +23,7 @@ from vapbench.files.atomic import canonical_json
 from vapbench.files.text import escaped
 from vapbench.methods.base import Method, notes_of
 from vapbench.metrics.base import Score
+from vapbench.metrics.memory import is_out_of_memory
 from vapbench.results.rows import Failure, Note
 
 RAISED = (Exception, SystemExit)
@@ -112,16 +113,6 @@ def is_transient(error: BaseException) -> bool:
         return status == 429 or status >= 500
     # httpx, requests and torch have trees of their own; their names agree.
     return isinstance(error, TimeoutError) or type(error).__name__.endswith("Timeout") or is_out_of_memory(error)
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory ran out, of the accelerator or the machine."""
-    return (
-        isinstance(error, MemoryError)
-        or type(error).__name__.endswith("OutOfMemoryError")
-        # What torch says where the machine's memory ends; it has no type of its own.
-        or (isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error))
-    )
 
 
 def seed_everything(seed: int) -> None:

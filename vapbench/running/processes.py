@@ -29,7 +29,8 @@ from vapbench.running.context import RunContext
 from vapbench.running.device import torch_device
 from vapbench.running.pending import ScoreJob, pending_scores
 from vapbench.running.plan import MetricSpec
-from vapbench.running.score import Scorer, by_place, load_video, score_computed, score_waiting
+from vapbench.running.score import by_place, load_video, score_computed, score_waiting
+from vapbench.running.scorer import Scorer
 from vapbench.running.threads import INTERRUPTED, finish_case_on_interrupt
 
 LOSSES_ALLOWED = 2

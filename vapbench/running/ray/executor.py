@@ -27,7 +27,8 @@ from vapbench.running.plan import Job, MetricSpec, RunPlan
 from vapbench.running.ray.demand import memory_gb, to_generate, to_score
 from vapbench.running.ray.pool import Pool, run_pools
 from vapbench.running.ray.workers import Generating, MadeVideo, Scoring, ToScore
-from vapbench.running.score import Scorer, by_place, score_waiting
+from vapbench.running.score import by_place, score_waiting
+from vapbench.running.scorer import Scorer
 from vapbench.running.threads import INTERRUPTED, OnRay, finish_case_on_interrupt
 
 _OBJECT_STORE = 256 << 20

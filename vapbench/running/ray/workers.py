@@ -23,7 +23,8 @@ from vapbench.running.device import torch_device
 from vapbench.running.generate import generation_row, loaded_method
 from vapbench.running.pending import ScoreJob
 from vapbench.running.plan import Job, MetricSpec
-from vapbench.running.score import Scorer, load_video, score_computed
+from vapbench.running.score import load_video, score_computed
+from vapbench.running.scorer import Scorer
 
 
 @dataclass(frozen=True)
