@@ -35,6 +35,7 @@ _EXPORTS = {
     "training_command": "vapbench.methods.lora_files",
     "Layer": "vapbench.methods.lora_forms",
     "put_on": "vapbench.methods.lora_put_on",
+    "BatchMetric": "vapbench.metrics.base",
     "Case": "vapbench.core.case",
     "Clip": "vapbench.core.clip",
     "ClipSpec": "vapbench.core.case",
@@ -117,6 +118,7 @@ if TYPE_CHECKING:
     from vapbench.methods.lora_put_on import put_on as put_on
     from vapbench.methods.pipelines import PipelineMethod as PipelineMethod
     from vapbench.methods.pipelines import load_upstream_pipeline as load_upstream_pipeline
+    from vapbench.metrics.base import BatchMetric as BatchMetric
     from vapbench.metrics.base import Metric as Metric
     from vapbench.metrics.base import PaidMetric as PaidMetric
     from vapbench.metrics.base import Score as Score

@@ -39,15 +39,26 @@ def test_the_model_sees_the_pictures(
 ) -> None:
     metric: Any = build(NAME)
     seen: list[tuple[int, ...]] = []
-    real = metric._model.generate
+    real = metric.filler._model.generate
 
     def watch(**inputs: Any) -> Any:
         seen.append(tuple(inputs["image_grid_thw"].shape))
         return real(**inputs)
 
-    monkeypatch.setattr(metric._model, "generate", watch)
+    monkeypatch.setattr(metric.filler._model, "generate", watch)
     metric.score(view(moving_clip(5), case), case)
-    assert seen == [(2 + 1 + 2, 3)] * 2
+    assert seen == [(2 * (2 + 1 + 2), 3)]
+
+
+def test_clips_are_scored_together_as_each_alone(tiny: TinyWeights, case: Case) -> None:
+    metric: Any = resolve(f"{NAME}:weights={tiny.vlm},frames=1,repeats=1")[0]
+    metric.setup(CPU)
+    assert metric.at_once == 8
+    clips = [(case.model_copy(update={"category": name}), moving_clip(2, 28, 28)) for name in ("camera", "style")]
+    scores = metric.score_many([metric.take(view(clip, own), own) for own, clip in clips])
+    own, clip = clips[1]
+    assert scores[1] == metric.score(view(clip, own), own)
+    assert [score.parts["rubric"].split()[0] for score in scores] == ["camera", "style"]
 
 
 def test_other_weights_are_another_column(tiny: TinyWeights, tmp_path: Path) -> None:

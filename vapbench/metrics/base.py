@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
@@ -184,6 +184,36 @@ class PaidMetric(Metric):
     def score(self, clip: ClipView, case: Case) -> Score:
         """Ask, and wait for the answer."""
         return self.begin(clip, case)()
+
+
+class BatchMetric(Metric):
+    """A metric whose model answers about several clips at once, in less time than about one after another.
+
+    What it says of a clip must not depend on the clips it is asked about with: which these are depends on what a run
+    still lacks.
+    """
+
+    at_once: int = 8
+    """Clips to ask about together at most. What :meth:`take` returned is kept until there are so many."""
+
+    def take(self, clip: ClipView, case: Case) -> Any:
+        """Take what the answer needs of the clip, and no more: decoded frames go when this returns.
+
+        Raises:
+            NotApplicable: the metric does not apply to this clip.
+        """
+        raise NotImplementedError
+
+    def score_many(self, taken: Sequence[Any]) -> Sequence[Score | float]:
+        """Score several clips: what was taken of each gives one answer, in the same order.
+
+        What this raises fails no clip that is not to blame: each half is asked about again, down to single clips.
+        """
+        raise NotImplementedError
+
+    def score(self, clip: ClipView, case: Case) -> Score | float:
+        """Score one clip."""
+        return self.score_many([self.take(clip, case)])[0]
 
 
 def weights_of(metric: Metric) -> tuple[Path, ...]:

@@ -16,7 +16,7 @@ from vapbench.core.clip import Clip
 from vapbench.core.video import read_video
 from vapbench.errors import BudgetSpent
 from vapbench.files.text import counted
-from vapbench.metrics.base import PaidMetric
+from vapbench.metrics.base import BatchMetric, PaidMetric
 from vapbench.metrics.view import ClipView
 from vapbench.results.rows import Failure, ScoreRow
 from vapbench.running import attempt as attempts
@@ -24,7 +24,7 @@ from vapbench.running.context import Counts, RunContext
 from vapbench.running.device import torch_device
 from vapbench.running.pending import ScoreJob, pending_scores
 from vapbench.running.plan import MetricSpec
-from vapbench.running.scorer import Scorer
+from vapbench.running.scorer import Gathering, Scorer
 from vapbench.running.threads import PendingCalls, StopFlag
 
 T = TypeVar("T")
@@ -57,6 +57,11 @@ def _score(context: RunContext, jobs: Sequence[ScoreJob]) -> None:
     scorers = {label: Scorer.set_up(column, device) for label, column in columns.items()}
     sink = ResultSink(lambda row: context.record(row, (row.failure,) if row.failure else ()))
     waiting = {label: PendingCalls(scorer.concurrency) for label, scorer in scorers.items() if scorer.waits}
+    gathered = {
+        label: Gathering(scorer, scorer.metric.at_once)
+        for label, scorer in scorers.items()
+        if isinstance(scorer.metric, BatchMetric)
+    }
 
     def work(job: ScoreJob, clip: Clip | Failure) -> list[ScoreRow]:
         view = ClipView(clip, job.case, device, context.settings.memory) if isinstance(clip, Clip) else clip
@@ -66,6 +71,8 @@ def _score(context: RunContext, jobs: Sequence[ScoreJob]) -> None:
             answer = sink.within_budget(partial(scorer.begin, job, view))
             if answer is not None and scorer.waits:
                 waiting[label].submit(partial(sink.take_answer, partial(scorer.row, job, answer)))
+            elif answer is not None and label in gathered:
+                rows += gathered[label].add(job, answer)
             elif answer is not None:
                 rows.append(scorer.row(job, answer))
         for media in media_scored_against(job):
@@ -77,6 +84,9 @@ def _score(context: RunContext, jobs: Sequence[ScoreJob]) -> None:
             sink.take(row)
 
     def wait() -> None:
+        for videos in gathered.values():
+            for row in videos.finish():
+                sink.take(row)
         for answers in waiting.values():
             answers.join()
 

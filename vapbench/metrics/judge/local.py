@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,12 +12,14 @@ from pydantic import Field
 
 from vapbench.checkpoints.metric_files import present
 from vapbench.errors import ErrorKind, NotApplicable, WeightsError
-from vapbench.metrics.base import Cost, Metric, Need, Score
+from vapbench.metrics.base import BatchMetric, Cost, Need, Score
 from vapbench.metrics.judge.answer import Answer, combined
 from vapbench.metrics.judge.choice import Choice, ChoiceQuestion
-from vapbench.metrics.judge.form import Blank, Form, rating_form
-from vapbench.metrics.judge.question import Part, Question, ask_about
+from vapbench.metrics.judge.filling import MOST_AT_ONCE, FormFiller, Sheet
+from vapbench.metrics.judge.form import Blank, rating_form
+from vapbench.metrics.judge.question import Question, ask_about
 from vapbench.metrics.judge.rubric import load_rubrics
+from vapbench.metrics.memory import quarter_of_free
 
 if TYPE_CHECKING:
     import torch
@@ -24,13 +28,22 @@ if TYPE_CHECKING:
     from vapbench.metrics.view import ClipView
 
 
-class SemanticAlignmentLocal(Metric):
+@dataclass(frozen=True)
+class Asked:
+    """What is asked about one clip, and the bytes there are to work in."""
+
+    question: Question
+    memory: int
+
+
+class SemanticAlignmentLocal(BatchMetric):
     """A local vision-language model's rating of how well the output carries the reference's semantic.
 
     Formula: median over ``repeats`` answers of the rubric's 0 to 100 score. Question, pictures and rubric are those of
     ``semantic_alignment[judge]``. The model fills in a form: the text of the answer is given, and of its numbers the
     likeliest digits that keep them in range are taken, so that there is always an answer, and always the same. It
-    gives no explanation. Repeats differ in which video is shown first; more than two are the first two again.
+    gives no explanation. Repeats differ in which video is shown first, and are answered in one batch; a model whose
+    weights are float32 answers about several clips at once, with the numbers it would write about each alone.
     Range: 0 to 100, higher is better.
     Source: as for ``semantic_alignment[judge]``. Weights: any image-text-to-text model of transformers
     (Qwen2.5-VL, Qwen3-VL, …), under its own licence; no code of a checkpoint is run.
@@ -38,7 +51,7 @@ class SemanticAlignmentLocal(Metric):
 
     name = "semantic_alignment[local]"
     title = "Semantic alignment (local judge)"
-    version = 1
+    version = 2
     higher_is_better = True
     unit = "points of 100"
     scale = 1.0
@@ -64,9 +77,8 @@ class SemanticAlignmentLocal(Metric):
             UsageError: there is no such folder.
         """
         self._folder, self.frames, self._repeats = present(weights), frames, repeats
-        self._model: Any = None
-        self._processor: Any = None
         self._device: Any = None
+        self._filler: FormFiller | None = None
 
     def identity(self) -> Mapping[str, Any]:
         """What sets the column apart: the model's folder by its content, and its name for readers."""
@@ -99,9 +111,7 @@ class SemanticAlignmentLocal(Metric):
         from transformers import AutoModelForImageTextToText, AutoProcessor
 
         try:
-            self._processor = AutoProcessor.from_pretrained(
-                self._folder, local_files_only=True, trust_remote_code=False
-            )
+            processor = AutoProcessor.from_pretrained(self._folder, local_files_only=True, trust_remote_code=False)
             model = AutoModelForImageTextToText.from_pretrained(
                 self._folder, local_files_only=True, dtype="auto", use_safetensors=True, trust_remote_code=False
             )
@@ -112,77 +122,64 @@ class SemanticAlignmentLocal(Metric):
                 ErrorKind.INVALID,
                 "weights",
             ) from error
-        if not hasattr(self._processor, "tokenizer"):
+        if not hasattr(processor, "tokenizer"):
             raise WeightsError(
                 f"{self._folder} has no processor for pictures and text; is the download complete?",
                 ErrorKind.MISSING,
                 "weights",
             )
-        self._model, self._device = model.to(device).eval(), device
+        self._filler = FormFiller(model.to(device).eval(), processor)
+        self.at_once = MOST_AT_ONCE // self._repeats if self._filler.exact else 1
+        self._device = device
 
-    def score(self, clip: ClipView, case: Case) -> Score:
-        """Score one clip."""
-        question = ask_about(clip, case, load_rubrics(), self.frames)
-        orders = [question.starts_with_output != (repeat % 2 == 1) for repeat in range(self._repeats)]
-        answers = [self._answer(question, output_first) for output_first in orders]
-        return combined(
-            answers,
-            {
-                "orders": ["output first" if order else "reference first" for order in orders],
-                "rubric": f"{question.rubric.category} {question.rubrics.identity}",
-                "pictures": question.pictures(),
-            },
-        )
+    def take(self, clip: ClipView, case: Case) -> Asked:
+        """Take the frames that the model is to see."""
+        return Asked(ask_about(clip, case, load_rubrics(), self.frames), clip.memory)
+
+    def score_many(self, taken: Sequence[Asked]) -> list[Score]:
+        """Score several clips, every repeat of each a form of its own."""
+        sheets = [sheet for asked in taken for sheet in self.sheets(asked.question)]
+        filled = iter(self.filler.fill(sheets, min(asked.memory for asked in taken)))
+        return [self._combined(asked.question, list(islice(filled, self._repeats))) for asked in taken]
+
+    def sheets(self, question: Question) -> list[Sheet]:
+        """What there is to fill in about a clip: a form for each repeat."""
+        form = rating_form(question.rubric)
+        return [Sheet(form, question.system, list(question.parts(order))) for order in self._orders(question)]
 
     def choose(self, question: ChoiceQuestion) -> Choice:
         """Answer a trial of a preference study; see :class:`vapbench.metrics.judge.choice.Chooser`."""
         blank = Blank(len(question.results), least=0 if question.ties else 1)
-        (said,) = self._fill(['{"choice": ', blank, "}"], question.system, question.parts())
+        sheet = Sheet(['{"choice": ', blank, "}"], question.system, list(question.parts()))
+        ((said,),) = self.filler.fill([sheet], quarter_of_free(self._device))
         return Choice(said - 1 if said else "tie", served_by=self._folder.name if self._folder else "")
 
     def choice_cost(self, question: ChoiceQuestion, height: int, width: int) -> Cost:
         """Nobody is paid."""
         return Cost()
 
-    def _answer(self, question: Question, output_first: bool) -> Answer:
-        form = rating_form(question.rubric)
-        *ratings, score = self._fill(form, question.system, question.parts(output_first))
-        return Answer(float(score), dict(zip(question.rubric.criteria, map(float, ratings), strict=True)))
+    @property
+    def filler(self) -> FormFiller:
+        """The loaded model."""
+        if self._filler is None:
+            raise RuntimeError(f"{self.name} is asked before setup")
+        return self._filler
 
-    def _fill(self, blanks: Sequence[str | Blank], system: str, parts: Iterable[Part]) -> list[int]:
-        """The numbers that the model writes into a form."""
-        import torch
+    def _orders(self, question: Question) -> list[bool]:
+        """Whether each repeat shows the output first."""
+        return [question.starts_with_output != (repeat % 2 == 1) for repeat in range(self._repeats)]
 
-        form = Form(self._processor.tokenizer, blanks)
-        inputs = self._processor.apply_chat_template(
-            _messages(system, parts),
-            add_generation_prompt=True,
-            tokenize=True,
-            return_dict=True,
-            return_tensors="pt",
-        ).to(self._device, dtype=self._model.dtype)
-        length = inputs["input_ids"].shape[1]
-        with torch.no_grad():
-            made = self._model.generate(
-                **inputs,
-                do_sample=False,
-                temperature=None,
-                top_p=None,
-                top_k=None,
-                max_new_tokens=form.longest,
-                prefix_allowed_tokens_fn=lambda _, ids: form.allowed(ids[length:].tolist()),
-            )
-        return form.numbers(made[0, length:].tolist())
-
-
-def _messages(system: str, parts: Iterable[Part]) -> list[dict[str, Any]]:
-    from PIL import Image
-
-    content = [
-        {"type": "text", "text": part} if isinstance(part, str) else {"type": "image", "image": Image.fromarray(part)}
-        for part in parts
-    ]
-    return [
-        {"role": "system", "content": [{"type": "text", "text": system}]},
-        {"role": "user", "content": content},
-    ]
+    def _combined(self, question: Question, filled: Sequence[Sequence[int]]) -> Score:
+        """The score of one clip, from the numbers of its forms."""
+        answers = [
+            Answer(float(score), dict(zip(question.rubric.criteria, map(float, ratings), strict=True)))
+            for *ratings, score in filled
+        ]
+        return combined(
+            answers,
+            {
+                "orders": ["output first" if order else "reference first" for order in self._orders(question)],
+                "rubric": f"{question.rubric.category} {question.rubrics.identity}",
+                "pictures": question.pictures(),
+            },
+        )
