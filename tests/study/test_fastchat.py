@@ -40,6 +40,17 @@ def as_csv() -> bytes:
     return table.getvalue().encode("utf-8-sig")
 
 
+def one_for_each() -> bytes:
+    """LMSYS's table on Kaggle."""
+    winners = ("model_a", "model_b", "tie")
+    head = ("id", "model_a", "model_b", *(f"winner_{winner}" for winner in winners), "judge", "question_id")
+    rows = [
+        (n, r["model_a"], r["model_b"], *(int(r["winner"] == w) for w in winners), r["judge"], r["question_id"])
+        for n, r in enumerate(RECORDS)
+    ]
+    return "\n".join(",".join(map(str, row)) for row in (head, *rows)).encode()
+
+
 DIALECTS: dict[str, Callable[[], bytes]] = {
     "battles.jsonl": lambda: TEXT.encode(),
     "bom-crlf.jsonl": lambda: TEXT.replace("\n", "\r\n").encode("utf-8-sig"),
@@ -56,6 +67,12 @@ DIALECTS: dict[str, Callable[[], bytes]] = {
     "bothbad.jsonl": lambda: respelled({"tie": "tie (bothbad)"}),
     "both bad.jsonl": lambda: respelled({"tie": "Both bad", "model_a": "Model A", "model_b": "MODEL-B"}),
     "buttons.jsonl": lambda: respelled({"tie": "bothbad_vote"}),
+    "words.jsonl": lambda: respelled({"tie": "Both are equally good", "model_a": "A wins", "model_b": "b is better"}),
+    "sides.jsonl": lambda: respelled({"model_a": "A", "model_b": "B"}),
+    "table.tsv": lambda: as_csv().replace(b",", b"\t"),
+    "table without suffix": as_csv,
+    "typed.csv": lambda: as_csv().replace(b",", b" , "),
+    "one column for each.csv": lambda: one_for_each(),
     "names.jsonl": lambda: "\n".join(json.dumps(r | {"winner": r.get(r["winner"], "Tie")}) for r in RECORDS).encode(),
 }
 
@@ -67,6 +84,43 @@ def test_one_report_for_every_dialect(name: str, tmp_path: Path) -> None:
     assert shares(path) == {"A": 53.9, "B": 33.0, "C": 13.1}
     text = CliRunner().invoke(app, ["study", "report", "--fastchat", str(path)]).output
     assert text == CliRunner().invoke(app, ["study", "report", "--fastchat", str(BATTLES)]).output
+
+
+def test_a_word_that_is_a_name_and_a_side_is_refused_where_no_vote_tells(tmp_path: Path) -> None:
+    path = tmp_path / "votes.csv"
+    path.write_text("model_a,model_b,winner\nA,B,A\nB,A,B\n")
+    with refuses(
+        DataError, ErrorKind.INVALID, "vote", path, "vote 2 (line 3)", "model_a by its name, model_b by its side"
+    ):
+        from_fastchat(path)
+    path.write_text("model_a,model_b,winner\nA,B,A\nA,B,B\n")
+    assert len(from_fastchat(path)[1]) == 2, "both readings agree"
+
+
+def test_one_model_in_two_spellings_is_one(tmp_path: Path) -> None:
+    path = tmp_path / "votes.csv"
+    path.write_text("model_a,model_b,winner\nCaf\u00e9,B,model_a\nB , Cafe\u0301,model_b\n", encoding="utf-8")
+    assert set(from_fastchat(path)[0].names.values()) == {"Caf\u00e9", "B"}
+
+
+def test_what_votes_do_not_say_is_noted(tmp_path: Path) -> None:
+    path = tmp_path / "votes.jsonl"
+    path.write_text("\n".join(json.dumps({k: v for k, v in r.items() if k != "judge"}) for r in RECORDS))
+    (question,) = analyse_votes(*from_fastchat(path))
+    assert any(note.startswith("nothing says who voted (300 of 300 votes)") for note in question.notes)
+    said = CliRunner().invoke(app, ["study", "report", "--fastchat", str(path)]).output
+    assert "Note: nothing says who voted" in said
+    assert "what a vote was on" not in said
+
+
+def test_a_broken_line_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "battles.jsonl"
+    path.write_text(TEXT[:-20])
+    with refuses(DataError, ErrorKind.DAMAGED, "battles.jsonl", path, "line 300"):
+        from_fastchat(path)
+    path.write_text(json.dumps({name: [r[name] for r in RECORDS] for name in RECORDS[0]}))
+    with refuses(DataError, ErrorKind.INVALID, "vote", path, "several values as its model_a"):
+        from_fastchat(path)
 
 
 @pytest.mark.parametrize(

@@ -85,8 +85,14 @@ def read_json_records(path: Path) -> list[Any]:
     text = read_text(path)
     if text.lstrip().startswith("["):
         return list(parse_json(text))
+    records = []
     # Not splitlines: a JSON string may hold U+2028 and its like as they are.
-    return [parse_json(line) for line in text.split("\n") if line.strip()]
+    for number, line in enumerate(text.split("\n"), start=1):
+        try:
+            records += [parse_json(line)] if line.strip() else []
+        except ValueError as error:
+            raise ValueError(f"line {number}: {getattr(error, 'msg', error)}") from None
+    return records
 
 
 def parse_json(text: str | bytes, unique: bool = False) -> Any:

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from vapbench.errors import DataError, ErrorKind
-from vapbench.files.parsing import read_csv, read_json_records
+from vapbench.files.parsing import encoding_of, read_csv, read_json_records
 from vapbench.files.text import counted
 from vapbench.stats.intervals import Estimate as Mean
 from vapbench.stats.intervals import clustered_share
 
 Winner = Literal["model_a", "model_b", "tie"]
-_TIES = frozenset({"tie", "bothbad", "bothgood", "tiebothbad", "tiebothgood", "draw", "both", "neither", "equal"})
+_BETTER = re.compile(r"(?<=.)(vote|wins?|won|(is)?better)$")
+_TIE = re.compile(
+    r"tied?|ties|draw|same|equal(ly(good|bad))?|neither|no(preference|difference|winner)"
+    r"|(tie)?both(models|videos)?(are)?(equally)?(good|bad|equal|thesame)?"
+)
 
 
 @dataclass(frozen=True)
@@ -85,50 +91,113 @@ def read_battles(path: Path) -> list[Battle]:
     """Votes between two: JSON Lines, one JSON list, or CSV; an arena's battles, or a table with a row for each vote.
 
     Columns are those of FastChat's battles, or what other studies call them (:data:`COLUMNS`); others are left alone.
-    Of ``votes.csv`` of ``vapbench study export`` only main votes that count are taken.
+    Of ``votes.csv`` of ``vapbench study export`` only main votes that count are taken. What the file begins with says
+    whether it is JSON, not its name.
 
     Raises:
         FileNotFoundError: there is no such file.
         DataError: it cannot be read, or records are no votes: the message has the first, and how many there are.
     """
-    battles: list[Battle] = []
+    read: list[tuple[str, Battle, _Said]] = []
     problems: list[str] = []
     records = _records(path)
     for where, record in records:
         try:
-            if battle := _battle(record):
-                battles.append(battle)
+            if found := _battle(record):
+                read.append((where, *found))
         except ValueError as error:
             problems.append(f"{path}: {where} {error}")
+    by_name = _by_name([said for _, _, said in read])
+    if by_name is None and not problems:
+        problems = [
+            f"{path}: {where} has winner {said.word!r}: {said.as_name} by its name, {said.as_side} by its side; "
+            "write model_a or model_b."
+            for where, _, said in read
+            if said.differ
+        ]
     if problems:
         more = f" ({len(problems)} of {counted(len(records), 'vote')} cannot be read.)" if len(problems) > 1 else ""
         raise DataError(problems[0] + more, ErrorKind.INVALID, "vote")
-    return battles
+    return [replace(battle, winner=said.winner(bool(by_name))) for _, battle, said in read]
 
 
 COLUMNS: Mapping[str, tuple[str, ...]] = {
-    "model_a": ("model_a", "left", "model_left", "left_model", "method_left", "method_a", "system_a", "video_a"),
-    "model_b": ("model_b", "right", "model_right", "right_model", "method_right", "method_b", "system_b", "video_b"),
-    "winner": ("winner", "chosen", "choice", "preferred", "preference", "vote", "label"),
-    "judge": ("judge", "rater", "annotator", "annotator_id", "rater_id", "worker_id", "participant", "user"),
-    "question_id": ("question_id", "case", "item", "item_id", "prompt_id", "sample_id"),
+    "model_a": (
+        *(
+            "model_a",
+            "left",
+            "model_left",
+            "left_model",
+            "method_left",
+            "method_a",
+            "system_a",
+            "video_a",
+            "response_a",
+        ),
+        *("model_1", "method_1", "system_1", "video_1", "modela", "model1"),
+    ),
+    "model_b": (
+        *("model_b", "right", "model_right", "right_model", "method_right", "method_b", "system_b", "video_b"),
+        *("response_b", "model_2", "method_2", "system_2", "video_2", "modelb", "model2"),
+    ),
+    "winner": ("winner", "chosen", "choice", "preferred", "preference", "vote", "label", "result", "outcome"),
+    "judge": (
+        *("judge", "rater", "annotator", "annotator_id", "rater_id", "worker_id", "worker", "participant", "user"),
+        *("user_id", "evaluator", "evaluator_id", "voter"),
+    ),
+    "question_id": ("question_id", "case", "item", "item_id", "prompt_id", "sample_id", "case_id", "prompt"),
     "question": ("question", "criterion", "dimension", "aspect"),
 }
 """What a battle's fields are called; of several that are there the first counts."""
 
 
+@dataclass(frozen=True)
+class _Said:
+    """A winner as it is written, and what it may mean."""
+
+    word: str
+    as_name: Winner | None = None
+    """Where it is the name of one of the two models."""
+    as_side: Winner | None = None
+    """Where it is a side, or a tie."""
+
+    @property
+    def differ(self) -> bool:
+        return None not in (self.as_name, self.as_side) and self.as_name != self.as_side
+
+    def winner(self, by_name: bool) -> Winner:
+        found = (self.as_name or self.as_side) if by_name else (self.as_side or self.as_name)
+        assert found is not None
+        return found
+
+
+def _by_name(said: Sequence[_Said]) -> bool | None:
+    """Whether ``A`` is a model's name or a side, where models are called so: one for a whole file, None if unknown."""
+    clear = [each for each in said if (each.as_name is None) != (each.as_side is None)]
+    names = any(each.as_name for each in clear)
+    sides = any(each.as_side not in (None, "tie") for each in clear)
+    return None if names == sides and any(each.differ for each in said) else names
+
+
 def _records(path: Path) -> list[tuple[str, Any]]:
-    if path.suffix.lower() == ".csv":
-        return [(f"vote {number} (line {line})", row) for number, (line, row) in enumerate(read_csv(path)[1], start=1)]
     try:
-        return [(f"vote {number}", record) for number, record in enumerate(read_json_records(path), start=1)]
+        if _is_json(path):
+            return [(f"vote {number}", record) for number, record in enumerate(read_json_records(path), start=1)]
     except ValueError as error:
         raise DataError(
             f"{path}: not readable as JSON or CSV ({error}); save it as UTF-8.", ErrorKind.DAMAGED, path.name
         ) from error
+    return [(f"vote {number} (line {line})", row) for number, (line, row) in enumerate(read_csv(path)[1], start=1)]
 
 
-def _battle(record: Any) -> Battle | None:
+def _is_json(path: Path) -> bool:
+    if path.suffix.lower() == ".csv":
+        return False
+    with path.open(encoding=encoding_of(path), errors="replace") as handle:
+        return handle.read(4096).lstrip()[:1] in ("[", "{", "")
+
+
+def _battle(record: Any) -> tuple[Battle, _Said] | None:
     """None for what is no vote on models: checks, repeats, votes that a study does not count.
 
     Raises:
@@ -143,44 +212,54 @@ def _battle(record: Any) -> Battle | None:
 
     def text(field: str) -> str | None:
         value = spelled.get(columns[field])
-        return None if value is None or value == "" else str(value)
+        # Letters may be composed in two ways, and tables are typed with blanks: either would make two models of one.
+        return None if value is None else unicodedata.normalize("NFC", str(value)).strip() or None
 
-    a, b = text("model_a"), text("model_b")
-    for field, value in (("model_a", a), ("model_b", b), ("winner", text("winner"))):
+    a, b, won = text("model_a"), text("model_b"), text("winner") or _ticked(spelled)
+    for field, value in (("model_a", a), ("model_b", b), ("winner", won)):
         if value is None:
             raise ValueError(f"has no {columns[field] or field}; a vote has model_a, model_b, winner.")
-    assert a is not None and b is not None
+        if isinstance(spelled.get(columns[field]), (list, Mapping)):
+            raise ValueError(f"has several values as its {field}; write a record for each vote.")
+    assert a is not None and b is not None and won is not None
     if a == b:
         raise ValueError(f"compares {a} with itself; remove it.")
-    winner = _winner(str(text("winner")), (a, b), (columns["model_a"], columns["model_b"]))
-    return Battle(a, b, winner, text("question_id"), text("judge"), text("question"))
+    said = _said(won, (a, b), (columns["model_a"], columns["model_b"]))
+    return Battle(a, b, "tie", text("question_id"), text("judge"), text("question")), said
 
 
-def _winner(said: str, models: tuple[str, str], columns: tuple[str, str]) -> Winner:
-    """Who won, however it is spelled: the column (``model_a``, ``left``), ``tie (bothbad)``, a model's name, ``A``.
+def _ticked(spelled: Mapping[str, Any]) -> str | None:
+    """The winner of a record that has a column of 0 and 1 for each (LMSYS's tables on Kaggle)."""
+    ticked = [
+        word for word in ("model_a", "model_b", "tie") if str(spelled.get(f"winner_{word}")) in ("1", "1.0", "True")
+    ]
+    return ticked[0] if len(ticked) == 1 else None
+
+
+def _said(word: str, models: tuple[str, str], columns: tuple[str, str]) -> _Said:
+    """What a winner may mean: the column (``model_a``, ``left``), ``tie (bothbad)``, a model's name, ``A``.
 
     Both good and both bad are ties.
 
     Raises:
         ValueError: it says none of these.
     """
-    word = _letters(said).removesuffix("vote")
+    plain = _BETTER.sub("", _letters(word))
     sides: tuple[Winner, Winner] = ("model_a", "model_b")
     for side, column in zip(sides, columns, strict=True):
         known = {side.replace("_", ""), _letters(column)}
         known |= {place for place in ("left", "right") if place in column}
-        if word in known:
-            return side
-    if word in _TIES:
-        return "tie"
+        if plain in known:
+            return _Said(word, as_side=side)
+    if _TIE.fullmatch(plain):
+        return _Said(word, as_side="tie")
     # After these: a model may be called "tie", and the words of a table mean what they say.
-    for side, model in zip(sides, models, strict=True):
-        if said == model:
-            return side
-    for side, column in zip(sides, columns, strict=True):
-        if column.endswith(f"_{word}"):
-            return side
-    raise ValueError(f"has winner {said!r}, which is none of {columns[0]}, {columns[1]}, tie, tie (bothbad).")
+    as_name = next((side for side, model in zip(sides, models, strict=True) if word == model), None)
+    ends = (side for side, column in zip(sides, columns, strict=True) if _letters(column.rpartition("_")[2]) == plain)
+    as_side = next(ends, None)
+    if as_name is None and as_side is None:
+        raise ValueError(f"has winner {word[:80]!r}, which is none of {columns[0]}, {columns[1]}, tie, tie (bothbad).")
+    return _Said(word, as_name, as_side)
 
 
 def _letters(text: str) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
 
 from vapbench.errors import DataError, ErrorKind
+from vapbench.files.text import counted
 from vapbench.report.tables.votes import Battle, read_battles
 from vapbench.study.analysis.ballots import Ballots
 from vapbench.study.analysis.fit import Terms
@@ -64,7 +65,18 @@ def from_fastchat(path: Path, seed: int = 0) -> tuple[Terms, tuple[Vote, ...]]:
     votes = tuple(_vote(battle, number) for number, battle in enumerate(battles, start=1))
     names = sorted({model for battle in battles for model in (battle.a, battle.b)})
     questions = dict.fromkeys(vote.question for vote in votes)
-    return Terms("pair", {_code(name): name for name in names}, {key: _ASKED for key in questions}, seed), votes
+    codes, notes = {_code(name): name for name in names}, tuple(_doubts(battles))
+    return Terms("pair", codes, {key: _ASKED for key in questions}, seed, notes=notes), votes
+
+
+def _doubts(battles: Sequence[Battle]) -> Iterator[str]:
+    """What a reader must know of votes from elsewhere."""
+    for field, lost in (("rater", "who voted"), ("item", "what a vote was on")):
+        if silent := sum(getattr(battle, field) is None for battle in battles):
+            yield (
+                f"nothing says {lost} ({silent:,} of {counted(len(battles), 'vote')}): each counts as one of a"
+                f"{'n' * (field == 'item')} {field} of its own, and intervals may be too narrow"
+            )
 
 
 def _vote(battle: Battle, number: int) -> Vote:

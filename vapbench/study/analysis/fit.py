@@ -50,6 +50,8 @@ class Terms:
     seed: int
     categories: Mapping[str, str] = field(default_factory=dict)
     """Case -> category; cases that are not listed have none."""
+    notes: tuple[str, ...] = ()
+    """What is doubtful about all votes."""
 
     @classmethod
     def of(cls, ballots: Ballots) -> Terms:
@@ -113,7 +115,7 @@ def _question(terms: Terms, key: str, votes: Sequence[Vote], repeats: Sequence[V
         side=whole.side if isinstance(whole, Davidson) else None,
         left_share=found.left_share,
         agreement=_agreement(names, found, votes, repeats, terms.seed),
-        notes=_notes(pieces),
+        notes=(*terms.notes, *_notes(pieces)),
     )
 
 
