@@ -40,6 +40,25 @@ def test_order_is_kept_and_decoding_and_encoding_overlap_the_work() -> None:
     assert len(set.union(*threads.values())) == 3
 
 
+def test_several_are_loaded_at_once_where_that_is_asked_for_and_order_is_kept() -> None:
+    three, begun = threading.Barrier(3), []
+
+    def load(item: int) -> int:
+        begun.append(item)
+        three.wait(60)  # none is loaded before three are being loaded
+        return item * 10
+
+    def work(item: int, loaded: int) -> int:
+        assert max(begun) <= item + 3, "no more wait than were asked for"
+        return loaded
+
+    results: list[int] = []
+    run_in_order(
+        range(6), load=load, work=work, finish=lambda _, result: results.append(result), stop=StopFlag(), ahead=3
+    )
+    assert results == [0, 10, 20, 30, 40, 50]
+
+
 @pytest.mark.parametrize("stage", ["load", "work", "finish"])
 def test_an_error_ends_the_run_after_finishing_what_was_made(stage: str) -> None:
     finished: list[int] = []

@@ -122,4 +122,7 @@ class ClipView:
 
         channels_first = torch.from_numpy(np.ascontiguousarray(self.clip.frames)).permute(0, 3, 1, 2)
         fits = self.device.type != "cpu" and channels_first.nbytes <= self.memory // 2
-        return channels_first.to(self.device).contiguous() if fits else channels_first
+        if not fits:
+            return channels_first
+        # From memory that the card reads by itself, nothing waits for the copy but what needs it.
+        return channels_first.to(self.device, non_blocking=self.device.type == "cuda").contiguous()

@@ -195,6 +195,7 @@ class RunContext:
         what: str,
         steps: int,
         wait: Callable[[], None] = lambda: None,
+        ahead: int = 1,
     ) -> None:
         """Work through a stage's jobs in order, watched; see :func:`~vapbench.running.threads.run_in_order`.
 
@@ -206,6 +207,7 @@ class RunContext:
             what: the stage's name, for whoever watches.
             steps: of how many results it consists.
             wait: what is waited for after the last job.
+            ahead: jobs that are loaded while one is worked on.
 
         Raises:
             KeyboardInterrupt: Ctrl-C; the job at hand is finished unless it was pressed twice.
@@ -213,7 +215,7 @@ class RunContext:
         self.progress.begin(f"{self.folder.path.name} · {what}", steps)
         try:
             with finish_case_on_interrupt(self.stop, self.progress.tell):
-                run_in_order(jobs, load=load, work=work, finish=finish, stop=self.stop)
+                run_in_order(jobs, load=load, work=work, finish=finish, stop=self.stop, ahead=ahead)
                 wait()
         finally:
             self.progress.end()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -45,26 +46,26 @@ def run_in_order(
     work: Callable[[Item, Loaded], Result],
     finish: Callable[[Item, Result], None],
     stop: StopFlag,
+    ahead: int = 1,
 ) -> None:
     """Work through ``items`` in order, in this thread.
 
-    While an item is worked on, one thread loads the next and another finishes those before it, also in order, so
-    that decoding and encoding cost no time of their own. At most two results wait to be finished.
+    While an item is worked on, the next ``ahead`` are loaded, each in a thread of its own, and another thread finishes
+    those before it, also in order, so that decoding and encoding cost no time of their own. At most two results wait to
+    be finished.
 
     Raises:
         Exception: what ``load``, ``work`` or ``finish`` raised; items that were worked on before are finished first.
     """
-    if not items:
-        return
-    with ThreadPoolExecutor(1, "load") as loader, ThreadPoolExecutor(1, "finish") as finisher:
+    with ThreadPoolExecutor(ahead, "load") as loader, ThreadPoolExecutor(1, "finish") as finisher:
         finishing: list[Future[None]] = []
         try:
-            loading: Future[Loaded] | None = loader.submit(load, items[0])
+            loading = deque(loader.submit(load, item) for item in items[:ahead])
             for index, item in enumerate(items):
-                if stop or loading is None:
+                if stop:
                     break
-                loaded = loading.result()
-                loading = loader.submit(load, items[index + 1]) if index + 1 < len(items) else None
+                loaded = loading.popleft().result()
+                loading.extend(loader.submit(load, later) for later in items[index + ahead : index + ahead + 1])
                 finishing.append(finisher.submit(finish, item, work(item, loaded)))
                 while len(finishing) > 2 or (finishing and finishing[0].done()):
                     finishing.pop(0).result()
