@@ -1,11 +1,12 @@
-"""Print what scoring costs beside a loop that does what VBench does: same weights, same machine, one run.
+"""Print what scoring costs beside VBench's own code, or a loop that does what it does: same weights, same machine.
 
-Each column is timed on both sides in turns, after both were warmed up; ratios of processor time hold on a busy machine
-as well. Then what a whole folder costs: vapbench as ``vapbench score`` runs it, the loop over the same videos.
+Each column is timed on both sides in turns, after both were warmed up; seconds of processor and their ratios hold on a
+busy machine as well. Then what a whole folder costs: vapbench as ``vapbench score`` runs it, the other side over the
+same videos.
 
     python benchmarks/scoring.py                              49 frames of 480 x 720: some 40 minutes on two cores
     python benchmarks/scoring.py --frames 17 --clips 0        latency only, a third of the frames
-    python benchmarks/scoring.py --vbench DIR                 VBench's own code beside ours, in a checkout of yours
+    python benchmarks/scoring.py --vbench DIR                 VBench's own code in the loop's place, in your checkout
     python benchmarks/scoring.py --device cuda --clips 48     benchmarks/gpu.py does this and more
 
 ``--vbench`` imports the checkout, and needs what it needs (decord, easydict, omegaconf, einops, OpenAI's clip, a
@@ -16,6 +17,7 @@ VBench, and differs from it as :data:`STAND_IN` says.
 from __future__ import annotations
 
 import argparse
+import os
 import tempfile
 import time
 from collections.abc import Sequence
@@ -50,21 +52,23 @@ STAND_IN = {
 }
 """How the loop's code differs from VBench's own."""
 
+_WARM = 5, 128, 128
+"""Frames, height and width of a clip that every network can take."""
+
 
 def print_latency(
-    sides: Sequence[Side], columns: Sequence[str], case: Case, warm: Case, rounds: int, device: torch.device
+    sides: tuple[Side, Side], columns: Sequence[str], case: Case, warm: Case, rounds: int, device: torch.device
 ) -> dict[str, list[Spent]]:
-    """Time one clip, and print a line per column: the first side's seconds, and the others' over them."""
-    first, *others = sides
-    heads = "".join(f" {other.name} | ratio | cpu ratio | difference |" for other in others)
-    print(f"\n| one clip | {first.name}, s |{heads}\n|---|--:|{'--:|' * (4 * len(others))}", flush=True)
+    """Time one clip, and print a line per column: both sides' seconds, and the other's over ours."""
+    heads = "".join(f" {side.name}, s | of processor |" for side in sides)
+    print(f"\n| one clip |{heads} ratio | of processor | difference |\n|---|{'--:|' * 7}", flush=True)
     spent: dict[str, list[Spent]] = {}
     for column in columns:
         spent[column] = alternate(sides, column, case, warm, rounds, device)
         print(line(column, spent[column]), flush=True)
-    for label, chosen in (("VBench's four together", VBENCH), ("all together", tuple(columns))):
-        if set(chosen) <= set(columns) and len(chosen) > 1:
-            added = [total([spent[column][number] for column in chosen]) for number in range(len(sides))]
+    for chosen, label in {frozenset(columns): "all together", frozenset(VBENCH): "VBench's four together"}.items():
+        if chosen <= set(columns) and len(chosen) > 1:
+            added = [total([spent[column][number] for column in chosen]) for number in range(2)]
             print(line(f"**{label}**", added), flush=True)
     return spent
 
@@ -76,12 +80,10 @@ def total(spent: Sequence[Spent]) -> Spent:
 
 def line(label: str, spent: Sequence[Spent]) -> str:
     """A row of the table."""
-    ours, *others = spent
-    cells = []
-    for other in others:
-        apart = "" if ours.value is None or other.value is None else f"{ours.value - other.value:.1e}"
-        cells.append(f" {other.wall:.3f} | {other.wall / ours.wall:.2f} | {other.cpu / ours.cpu:.2f} | {apart} |")
-    return f"| {label} | {ours.wall:.3f} |{''.join(cells)}"
+    ours, other = spent
+    apart = "" if ours.value is None or other.value is None else f"{abs(ours.value - other.value):.1e}"
+    seconds = "".join(f" {side.wall:.2f} | {side.cpu:.2f} |" for side in spent)
+    return f"| {label} |{seconds} {other.wall / ours.wall:.2f}x | {other.cpu / ours.cpu:.2f}x | {apart} |"
 
 
 def print_share_inside(side: Vapbench, columns: Sequence[str], case: Case, device: torch.device) -> float:
@@ -100,16 +102,16 @@ def print_share_inside(side: Vapbench, columns: Sequence[str], case: Case, devic
 
 
 def print_throughput(
-    side: Vapbench, loop: ReferenceLoop, columns: Sequence[str], clips: int, compared: int, case: Case, inside: float
+    side: Vapbench, other: Side, columns: Sequence[str], clips: int, compared: int, case: Case, inside: float
 ) -> None:
-    """Print what a folder of clips costs, as ``vapbench score`` runs it and as the loop does.
+    """Print what a folder of clips costs, as ``vapbench score`` runs it and as the other side does.
 
     Args:
         side: ours, warm.
-        loop: the other, warm.
+        other: what it is compared with, warm.
         columns: to score.
         clips: how many videos the folder has.
-        compared: how many of them the loop scores; its seconds a clip do not depend on how many there are.
+        compared: how many of them the other scores; its seconds a clip do not depend on how many there are.
         case: what each video is.
         inside: seconds a clip that the networks take by themselves.
     """
@@ -119,12 +121,12 @@ def print_throughput(
         values = score_folder(side.metrics, columns, cases, Path(place), side.device)
         ours = Spent((time.perf_counter() - began) / clips, (time.process_time() - spent) / clips)
         began, spent = time.perf_counter(), time.process_time()
-        others = {(one.id, column): loop.score(column, one) for one in cases[:compared] for column in columns}
+        others = {(one.id, column): other.score(column, one) for one in cases[:compared] for column in columns}
         wait(side.device)
         theirs = Spent((time.perf_counter() - began) / compared, (time.process_time() - spent) / compared)
-    apart = max(abs(values[key] - other) for key, other in others.items())
+    apart = max(abs(values[key] - value) for key, value in others.items())
     print(
-        f"\nA folder of {clips} clips, {side.name}: {ours.wall:.3f} s a clip; {loop.name} over {compared} of them: "
+        f"\nA folder of {clips} clips, {side.name}: {ours.wall:.3f} s a clip; {other.name} over {compared} of them: "
         f"{theirs.wall:.3f} s a clip: **{theirs.wall / ours.wall:.2f}x** (processor time "
         f"{theirs.cpu / ours.cpu:.2f}x). Scores differ by {apart:.1e} at most. The networks by themselves would take "
         f"{100 * inside / ours.wall:.0f} % of the folder's time.",
@@ -145,19 +147,19 @@ def measure(
 ) -> None:
     """Print latency, share inside the networks, and throughput; weights lie in ``folder``."""
     case = write_case(folder, *size)
-    # A processor is warm after a few frames; an accelerator chooses its kernels by the batch.
-    warm = case if device.type == "cuda" else write_case(folder, min(5, size[0]), *size[1:], name="warm")
-    loop = ReferenceLoop(folder, device)
+    # A processor is warm after a few small frames; an accelerator chooses its kernels by the batch.
+    warm = case if device.type == "cuda" else write_case(folder, *_WARM, size[-1], name="warm")
+    other: Side = VBenchCheckout(checkout, folder, device) if checkout else ReferenceLoop(folder, device)
     for precision in precisions:
         ours = Vapbench(folder, precision, device)
-        others: list[Side] = [loop, VBenchCheckout(checkout, folder, device)] if checkout else [loop]
-        print_latency([ours, *others], columns, case, warm, rounds, device)
-        inside = print_share_inside(ours, columns, case, device)
+        print_latency((ours, other), columns, case, warm, rounds, device)
         if clips:
-            print_throughput(ours, loop, columns, clips, compared or clips, case, inside)
-    print("\nHow the reference loop differs from VBench's own code:\n")
-    for column in columns:
-        print(f"* {column}: {STAND_IN[column]}")
+            inside = print_share_inside(ours, columns, case, device)
+            print_throughput(ours, other, columns, clips, compared or clips, case, inside)
+    if not checkout:
+        print("\nHow the reference loop differs from VBench's own code:\n")
+        for column in columns:
+            print(f"* {column}: {STAND_IN[column]}")
 
 
 def main() -> None:
@@ -170,19 +172,18 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--rounds", type=int, default=1, help="turns of each side; the median is printed")
-    parser.add_argument("--clips", type=int, default=2, help="videos in the folder; 0 for none")
-    parser.add_argument("--compared", type=int, default=0, help="how many of them the loop scores; 0 for all")
+    parser.add_argument("--clips", type=int, default=2, help="videos in the folder; 0 for latency only")
+    parser.add_argument("--compared", type=int, default=0, help="how many of them the other side scores; 0 for all")
     parser.add_argument("--metric", nargs="+", choices=tuple(FILES), default=VBENCH)
     parser.add_argument("--precision", nargs="+", choices=("exact", "fast"), default=("exact", "fast"))
-    parser.add_argument("--vbench", type=Path, metavar="DIR", help="a checkout of VBench, timed beside ours")
+    parser.add_argument("--vbench", type=Path, metavar="DIR", help="a checkout of VBench, timed in the loop's place")
     parser.add_argument("--tiny", action="store_true", help="small towers: shows that it runs, and no more")
     asked = parser.parse_args()
     if asked.threads:
         torch.set_num_threads(asked.threads)
     size = (asked.frames, asked.height, asked.width, asked.fps)
-    print(
-        f"{size[0]} frames of {size[1]} x {size[2]} at {size[3]:g} fps, {torch.get_num_threads()} threads", flush=True
-    )
+    threads, load = torch.get_num_threads(), " ".join(f"{value:.1f}" for value in os.getloadavg())
+    print(f"{size[0]} frames of {size[1]} x {size[2]} at {size[3]:g} fps, {threads} threads, load {load}", flush=True)
     with tempfile.TemporaryDirectory() as place:
         write_weights(Path(place), asked.metric, asked.tiny)
         measure(

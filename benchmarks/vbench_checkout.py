@@ -11,6 +11,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from pathlib import Path
 from shutil import copyfile
 from types import SimpleNamespace
@@ -55,7 +56,8 @@ class VBenchCheckout:
         if column not in dimensions:
             raise SystemExit(f"{column} is no dimension of VBench; leave it out of --metric, or leave out --vbench")
         if column not in self._ready:
-            self._ready[column] = dimensions[column]()
+            with redirect_stdout(sys.stderr):  # it says what it loads, in the midst of a table
+                self._ready[column] = dimensions[column]()
 
     def score(self, column: str, case: Case) -> float:
         """Score the case's video as VBench does, in float32 throughout."""

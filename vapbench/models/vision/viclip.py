@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import linear, scaled_dot_product_attention
 
 from vapbench.errors import ErrorKind, WeightsError
 
@@ -126,19 +127,22 @@ class _Block(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        # With the batch first, torch takes its native path, which holds every attention weight: slower by half, and
-        # much more memory, for the same numbers.
-        self.attn = nn.MultiheadAttention(width, width // _HEAD_WIDTH)
+        self.attn = nn.MultiheadAttention(width, width // _HEAD_WIDTH, batch_first=True)
         self.ln_1, self.ln_2 = nn.LayerNorm(width), nn.LayerNorm(width)
         self.mlp = nn.ModuleDict({"c_fc": nn.Linear(width, 4 * width), "c_proj": nn.Linear(4 * width, width)})
 
     def forward(self, x: Tensor, mask: Tensor | None, wanted: int | None = None) -> Tensor:
-        y = self.ln_1(x).transpose(0, 1)
-        # Asked with the very tensor that it reads, attention projects all three in one product.
-        asked = y if wanted is None else y[:wanted]
-        x = x[:, :wanted] + self.attn(asked, y, y, need_weights=False, attn_mask=mask)[0].transpose(0, 1)
+        x = x[:, :wanted] + self._attend(self.ln_1(x), mask, wanted)
         hidden = self.mlp["c_fc"](self.ln_2(x))
         out: Tensor = x + self.mlp["c_proj"]((1.702 * hidden).sigmoid_().mul_(hidden))
+        return out
+
+    def _attend(self, y: Tensor, mask: Tensor | None, wanted: int | None) -> Tensor:
+        """What the module would do, without its copies and without holding every weight at once."""
+        joint = linear(y, self.attn.in_proj_weight, self.attn.in_proj_bias)
+        queries, keys, values = joint.unflatten(-1, (3, self.attn.num_heads, -1)).permute(2, 0, 3, 1, 4)
+        read = scaled_dot_product_attention(queries[:, :, :wanted], keys, values, attn_mask=mask)
+        out: Tensor = self.attn.out_proj(read.transpose(1, 2).flatten(2))
         return out
 
 
