@@ -321,7 +321,7 @@ def test_a_redirect_leads_to_no_private_address_and_to_no_other_scheme(tmp_path:
 def test_a_slow_server_is_left(
     served: Path, home: Leaderboard, rosters: Rosters, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vapbench.leaderboard.rescore.LONGEST_FETCH", -1.0)
+    monkeypatch.setattr("vapbench.leaderboard.submitted_videos.LONGEST_FETCH", -1.0)
     with refuses(DataError, ErrorKind.LIMIT, "seconds", "--videos DIR"):
         found(home, rosters, local_links=True)
 

@@ -7,23 +7,19 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from math import fsum, isclose, isfinite
 from pathlib import Path
-from time import monotonic
-from urllib.parse import quote
 
 from vapbench.core.clip import Clip
 from vapbench.core.video import read_video
-from vapbench.errors import DataError, ErrorKind, UsageError
-from vapbench.files.atomic import cache_folder, file_sha256, quoted, write_json
-from vapbench.files.download import download
-from vapbench.files.public_web import public_opener
+from vapbench.errors import DataError, ErrorKind
+from vapbench.files.atomic import quoted, write_json
 from vapbench.files.text import counted
 from vapbench.leaderboard.boards import Attested, Leaderboard
 from vapbench.leaderboard.check import check_submission
-from vapbench.leaderboard.contents import LIMITS
 from vapbench.leaderboard.likeness import Gallery, Known, Likeness
 from vapbench.leaderboard.roster import Roster, RosterColumn, Rosters
 from vapbench.leaderboard.rows import FEWEST_ALIKE, SubmittedRows, read_rows
-from vapbench.leaderboard.submission import MANIFEST, Submission, read_submission, submission_digest
+from vapbench.leaderboard.submission import MANIFEST, read_submission, submission_digest
+from vapbench.leaderboard.submitted_videos import SubmittedVideos
 from vapbench.metrics.view import ClipView
 from vapbench.report.read.columns import REFERENCE_KINDS
 from vapbench.report.read.run_summary import ColumnKey, explain
@@ -39,11 +35,8 @@ TOLERANCE = 1e-3
 """Of a metric's range: so far two machines may be apart."""
 FLIPS = 0.02
 """Share of a yes-or-no column's rows that may differ: a value near its threshold falls to either side."""
-
 SHADE = 1e-4
 """The same of a column's mean: machines round to both sides."""
-LONGEST_FETCH = 300.0
-"""Seconds that a server may take for one video."""
 
 _SHOWN = 10
 """Sentences of a kind that are printed."""
@@ -168,7 +161,7 @@ def rescore(
         sorted(made) if sample is None else sorted(random.Random(digest).sample(sorted(made), min(sample, len(made))))
     )
     found = Rescored(suite, folder.name, digest, len(drawn), len(made))
-    place = _Videos(folder, videos, said, local_links)
+    place = SubmittedVideos(folder, videos, said, local_links)
     ours, others = _ours(roster, rosters), _others(home, folder)
     same = _of_one_method(ours, folder)
     packed = _named_by_file(same)
@@ -220,65 +213,6 @@ def write_badge(home: Leaderboard, found: Rescored) -> None:
     runs[name] = badge
     document = {name: said.model_dump(exclude_defaults=True) for name, said in sorted(runs.items())}
     write_json(home.path / "badges.json", {"runs": document})
-
-
-class _Videos:
-    """Where a submission's videos are: beside its rows, in a folder, or under a link."""
-
-    def __init__(self, folder: Path, videos: Path | None, said: Submission, local_links: bool) -> None:
-        self._opener = None if local_links else public_opener()
-        self._folders = [videos] if videos else [folder / "videos"]
-        self._link = said.videos
-        # Known by what was submitted: another submission of that name fetches its own.
-        self._fetched = cache_folder() / "submitted" / submission_digest(folder)[:16]
-
-    def of(self, row: GenerationRow) -> Path:
-        name = str(row.video)
-        for path in [place / name for place in (*self._folders, self._fetched)]:
-            if path.is_file() and not path.is_symlink():
-                if file_sha256(path) != row.sha256:
-                    raise DataError(
-                        f"{path} is not the video that was scored: its SHA-256 is another.",
-                        ErrorKind.CONFLICT,
-                        "sha256",
-                    )
-                return path
-        if not self._link:
-            raise UsageError(
-                f"{name} is not here, and {MANIFEST} names no link to the videos; say where they lie: --videos DIR",
-                ErrorKind.MISSING,
-                "videos",
-            )
-        return self._fetch(name, str(row.sha256))
-
-    def _fetch(self, name: str, sha256: str) -> Path:
-        url, partial = f"{str(self._link).rstrip('/')}/{quote(name)}", self._fetched / f"{name}.part"
-        most, late = LIMITS[Path(name).suffix], monotonic() + LONGEST_FETCH
-
-        def bounded(done: int, total: int | None) -> None:
-            if monotonic() > late:
-                raise DataError(
-                    f"{url} takes longer than {LONGEST_FETCH:g} s; say where the videos lie: --videos DIR",
-                    ErrorKind.LIMIT,
-                    "seconds",
-                )
-            if max(done, total or 0) > most:
-                raise DataError(f"{url} is larger than the {most >> 20} MiB of a video.", ErrorKind.LIMIT, "size")
-
-        try:
-            download(url, partial, bounded, self._opener)
-        except OSError as error:
-            raise DataError(
-                f"{url}: {error}; correct the link, or say where the videos lie: --videos DIR",
-                ErrorKind.UNREACHABLE,
-                "videos",
-            ) from error
-        if file_sha256(partial) != sha256:
-            partial.unlink()
-            raise DataError(
-                f"{url} is not the video that was scored: its SHA-256 is another.", ErrorKind.CONFLICT, "sha256"
-            )
-        return partial.rename(self._fetched / name)
 
 
 def _given(roster: Roster) -> Iterator[Known]:
