@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import textwrap
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.command import in_a_new_process
 from vapbench.cli import main
 from vapbench.core.traces import last_lines, shows_own_code
 from vapbench.results.run import RunFolder
@@ -232,8 +232,7 @@ def test_a_bad_file_is_one_sentence_without_a_traceback(tmp_path: Path) -> None:
     (tmp_path / "clips" / "a.mp4").write_bytes(b"no video at all" * 99)
     (tmp_path / "clips" / "b.mp4").write_bytes((Path(__file__).parents[1] / "data/videos/good.mp4").read_bytes())
     options = ("--suite", "custom", "--metric", "temporal_flickering", "--results", "r", "-q")
-    command = [sys.executable, "-m", "vapbench", "score", "clips", *options]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = in_a_new_process("score", "clips", *options, cwd=tmp_path)
     assert done.returncode == 1
     assert "failed a seed 0: DataError" in done.stderr and "a.mp4: not a readable video" in done.stderr
     assert "File " not in done.stderr and "raceback" not in done.stderr

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.command import Command
 from tests.command import vapbench as here
 from tests.conftest import moving_clip
 from vapbench import read_video, write_video
@@ -25,14 +26,15 @@ NOBODY = ["unshare", "-U", "--map-user=54321", "--map-group=54321"]
 
 def vapbench(*words: str, cwd: Path, before: Sequence[str] = (), **environment: str | None) -> str:
     """A command of its own process, with ``None`` for variables that are not set; its output, if it succeeded."""
-    variables = {"PYTHONPATH": str(Path(__file__).parents[2]), **os.environ, **environment}
-    kept = {name: value for name, value in variables.items() if value is not None}
-    command = [*before, sys.executable, "-m", "vapbench", *words]
-    done = subprocess.run(
-        command, cwd=cwd, env=kept, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout
-    return done.stdout
+    if before:
+        variables = {"PYTHONPATH": str(Path(__file__).parents[2]), **os.environ, **environment}
+        kept = {name: value for name, value in variables.items() if value is not None}
+        command = [*before, sys.executable, "-m", "vapbench", *words]
+        done = subprocess.run(command, cwd=cwd, env=kept, capture_output=True, text=True, check=False)
+    else:
+        done = Command(*words, cwd=cwd, **environment).finished()
+    assert done.returncode == 0, done.stderr
+    return done.stdout + done.stderr
 
 
 @pytest.mark.parametrize(

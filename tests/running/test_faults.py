@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.command import read_until, vapbench
+from tests.command import Command, vapbench
 from tests.conftest import moving_clip
 from tests.faulty_method import Faulty
 from tests.running.test_generate import Brightness, Mover, Watcher, plan, rows, run
@@ -227,7 +227,7 @@ def test_methods_that_hang_or_die_cost_their_case_and_not_the_run(tmp_path: Path
     cases = [make_case(number) for number in range(7)]
     kinds = ["hang_in_c", "hang_in_python", "crash", "be_killed", "hang_in_a_program"]
     faults = dict(zip([case.id for case in cases], kinds, strict=False))
-    outcome = run(Faulty(faults), cases, tmp_path / "r", metrics=[Brightness()], case_timeout=8.0)
+    outcome = run(Faulty(faults), cases, tmp_path / "r", metrics=[Brightness()], case_timeout=5.0)
     made = rows(outcome)
     found = [(row.status, row.attempts[-1].type if row.attempts else "") for row in (made[c.id] for c in cases)]
     assert found == [
@@ -240,7 +240,7 @@ def test_methods_that_hang_or_die_cost_their_case_and_not_the_run(tmp_path: Path
         ("ok", ""),
     ]
     first, second, third, fourth = (made[case.id].attempts[-1] for case in cases[:4])
-    assert first.message == "no clip after 8 s (--case-timeout); the method's process was ended"
+    assert first.message == "no clip after 5 s (--case-timeout); the method's process was ended"
     assert "hang_in_c" in first.traceback, "where it hangs"
     assert "hang_in_python" in second.traceback
     assert "SIGSEGV" in third.message
@@ -374,9 +374,8 @@ def test_a_run_that_is_told_to_end_ends_at_once_and_loses_nothing(tmp_path: Path
     text = SLOW_METHOD.replace("time.sleep(0.2)", "time.sleep(SLEEPS.pop(0) if SLEEPS else 2)")
     sleeps = [0, 0, 900] if twice else [0, 0]
     (tmp_path / "slow" / "method.py").write_text(text.replace("class Slow", f"SLEEPS = {sleeps}\n\nclass Slow"))
-    command = [sys.executable, "-m", "vapbench", "run", "-m", str(tmp_path / "slow"), "--task", "camera"]
-    options = ["--metric", "temporal_flickering", "--results", str(tmp_path / "r"), "--device", "cpu"]
-    process = subprocess.Popen([*command, *options], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    options = ("--metric", "temporal_flickering", "--results", tmp_path / "r", "--device", "cpu")
+    process = Command("run", "-m", tmp_path / "slow", "--task", "camera", *options)
     folder = RunFolder(tmp_path / "r" / "mini" / "slow")
     deadline = time.monotonic() + 300
     while not (folder.generations_path.exists() and len(folder.current()) == 2):
@@ -384,13 +383,13 @@ def test_a_run_that_is_told_to_end_ends_at_once_and_loses_nothing(tmp_path: Path
         time.sleep(0.05)
     time.sleep(0.5)
     process.send_signal(signals[0])
-    errors = read_until("Stopping after this case", process.stderr)
+    process.read_until("Stopping after this case")
     for number in signals[1:]:
         process.send_signal(number)
-    errors += process.stderr.read()  # type: ignore[union-attr]
     # The third case alone would take longer than this waits.
-    assert process.wait(300) == 130
-    assert "Resume with: vapbench run -m" in errors.replace("\n", " ")
+    done = process.finished()
+    assert done.returncode == 130
+    assert "Resume with: vapbench run -m" in done.stderr.replace("\n", " ")
     # SIGTERM, and the first Ctrl-C, finish the case at hand; the second Ctrl-C does not wait for it.
     current = folder.current()
     assert len(current) == 2 if twice else 2 < len(current) < 14

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.command import in_a_new_process
 from vapbench.results.run import RunFolder
 
 
@@ -28,9 +28,8 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_full_disk_loses_nothing_and_the_same_command_resumes(small_disk: Path) -> None:
-    arguments = ["run", "-m", "noise", "--task", "camera", "--metric", "temporal_flickering", "-q"]
-    command = [sys.executable, "-m", "vapbench", *arguments, "--results", str(small_disk)]
-    full = subprocess.run(command, capture_output=True, text=True, check=False)
+    arguments = ("run", "-m", "noise", "--task", "camera", "--metric", "temporal_flickering", "-q")
+    full = in_a_new_process(*arguments, "--results", small_disk)
     assert full.returncode == 1
     assert "No space left on device. Everything finished is kept; make room, then: vapbench run" in full.stderr
     assert "Traceback" not in full.stderr
@@ -39,7 +38,7 @@ def test_a_full_disk_loses_nothing_and_the_same_command_resumes(small_disk: Path
     assert 0 < len(kept) < 14
     assert all(folder.video_of(row) for row in kept)
     subprocess.run(["mount", "-o", "remount,size=64m", str(small_disk)], check=True)
-    resumed = subprocess.run(command, capture_output=True, text=True, check=False)
+    resumed = in_a_new_process(*arguments, "--results", small_disk)
     assert resumed.returncode == 0, resumed.stderr
     assert "14/14" in resumed.stdout
     assert folder.current()[: len(kept)] == kept

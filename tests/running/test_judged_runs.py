@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.command import Command
 from tests.metrics import judges
 from tests.metrics.judges import Endpoint, says, turns_down
 from tests.refusals import refuses
@@ -142,15 +140,8 @@ def test_an_answer_that_comes_after_the_run_is_over_is_not_written() -> None:
     assert written == ["in time"]
 
 
-def vapbench(cwd: Path, *arguments: object) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "vapbench", *map(str, arguments)],
-        cwd=cwd,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "COLUMNS": "200", "VAPBENCH_JUDGE_KEY": KEY},
-    )
+def vapbench(cwd: Path, *arguments: object) -> Command:
+    return Command(*arguments, cwd=cwd, COLUMNS="200", VAPBENCH_JUDGE_KEY=KEY)
 
 
 def test_on_the_command_line_the_cost_is_said_the_budget_kept_and_the_key_nowhere(
@@ -159,19 +150,18 @@ def test_on_the_command_line_the_cost_is_said_the_budget_kept_and_the_key_nowher
     endpoint.script = [turns_down(400, f"bad key {KEY}")]
     metric = f"semantic_alignment[judge]:model=m,base_url={endpoint.url},repeats=1,concurrency=1"
     command = ("run", "-m", "frozen", "--task", "style", "--limit", "3", "--metric", metric, "-vv")
-    dry = vapbench(tmp_path, *command, "--dry-run").communicate()
-    assert "3 scores, 3 calls, 51 images, about" in dry[0], dry
+    dry = vapbench(tmp_path, *command, "--dry-run").finished()
+    assert "3 scores, 3 calls, 51 images, about" in dry.stdout, dry
     assert endpoint.requests == []
-    process = vapbench(tmp_path, *command, "--max-judge-calls", "2")
-    out, err = process.communicate()
-    assert process.returncode == 1, err
+    done = vapbench(tmp_path, *command, "--max-judge-calls", "2").finished()
+    assert done.returncode == 1, done.stderr
     assert len(endpoint.requests) == 2
-    assert "--max-judge-calls 2 is spent: 1 score left to do" in err
-    assert "Go on with: vapbench run -m frozen" in err
+    assert "--max-judge-calls 2 is spent: 1 score left to do" in done.stderr
+    assert "Go on with: vapbench run -m frozen" in done.stderr
     written = [path for path in (tmp_path / "runs").rglob("*") if path.is_file()]
     assert any(path.suffix == ".jsonl" and "semantic_alignment" in path.name for path in written)
     assert not any(KEY.encode() in path.read_bytes() for path in written)
-    assert KEY not in "".join((*dry, out, err))
+    assert KEY not in "".join((dry.stdout, dry.stderr, done.stdout, done.stderr))
     assert {headers["Authorization"] for headers in endpoint.headers} == {f"Bearer {KEY}"}
     row = json.loads(next(path for path in written if "semantic_alignment" in path.name).read_text().splitlines()[-1])
     assert row["params"]["endpoint"] == "local"
@@ -193,9 +183,9 @@ def test_an_interrupt_keeps_what_was_answered(tmp_path: Path, endpoint: Endpoint
     for _ in range(interrupts):
         process.send_signal(signal.SIGINT)
         threading.Event().wait(0.3)
-    _, err = process.communicate(timeout=300)
-    assert process.returncode == 130, err
-    assert "Resume with: vapbench run" in err
+    done = process.finished()
+    assert done.returncode == 130, done.stderr
+    assert "Resume with: vapbench run" in done.stderr
     lines = next((tmp_path / "runs").rglob("semantic_alignment*.jsonl")).read_text().splitlines()
     # The first interrupt waits for what is under way, the second does not.
     assert (len(lines) >= 2) if interrupts == 1 else (len(lines) == 1)

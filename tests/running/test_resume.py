@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import random
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.command import Command
 from vapbench.files.atomic import file_sha256
 from vapbench.results.run import RunFolder
 
@@ -44,20 +43,10 @@ def method(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def command(method: Path, results: Path) -> list[str]:
-    arguments = ["run", "--method", str(method), "--task", "camera", "--seed", "0", "--seed", "1"]
-    metrics = ["--metric", "temporal_flickering", "--metric", "motion_smoothness[warp]"]
-    return [
-        sys.executable,
-        "-m",
-        "vapbench",
-        *arguments,
-        *metrics,
-        "--results",
-        str(results),
-        "--device",
-        "cpu",
-    ]
+def started(method: Path, results: Path) -> Command:
+    arguments = ("run", "--method", method, "--task", "camera", "--seed", "0", "--seed", "1")
+    metrics = ("--metric", "temporal_flickering", "--metric", "motion_smoothness[warp]")
+    return Command(*arguments, *metrics, "--results", results, "--device", "cpu")
 
 
 def rows(path: Path) -> list[dict[str, Any]]:
@@ -82,18 +71,19 @@ def kill_at_random(method: Path, results: Path, draw: random.Random) -> bool:
         return sum(path.stat().st_size for path in run.rglob("*.jsonl"))
 
     before = progress()
-    process = subprocess.Popen(command(method, results), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = started(method, results)
     # One kill in five comes while the command starts; the others once it writes.
     if draw.random() > 0.2:
         while process.poll() is None and progress() == before:
             time.sleep(0.005)
     time.sleep(draw.uniform(0, 0.3))
-    process.kill()
+    process.send_signal(signal.SIGKILL)
     return process.wait() == -signal.SIGKILL
 
 
 def finish(method: Path, results: Path) -> None:
-    subprocess.run(command(method, results), check=True, capture_output=True)
+    done = started(method, results).finished()
+    assert done.returncode == 0, done.stderr
 
 
 def test_five_kills_leave_no_trace(method: Path, tmp_path: Path) -> None:
@@ -122,18 +112,16 @@ def test_a_hundred_kills_leave_no_trace(method: Path, tmp_path: Path) -> None:
 
 
 def test_ctrl_c_finishes_the_case_and_says_how_to_resume(method: Path, tmp_path: Path) -> None:
-    process = subprocess.Popen(
-        command(method, tmp_path / "r"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    process = started(method, tmp_path / "r")
     folder = RunFolder(tmp_path / "r" / "mini" / "slow")
     deadline = time.monotonic() + 300
     while not (folder.generations_path.exists() and len(folder.current()) >= 2):
         assert process.poll() is None and time.monotonic() < deadline, "it never made two clips"
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=300)
-    assert process.returncode == 130
-    assert "Resume with: vapbench run --method" in errors.replace("\n", " ")
+    done = process.finished()
+    assert done.returncode == 130
+    assert "Resume with: vapbench run --method" in done.stderr.replace("\n", " ")
     current = folder.current()
     assert 2 <= len(current) < 28
     assert all(folder.video_of(row) for row in current)
