@@ -109,6 +109,7 @@ class MiniConfig:
                 sampling=Sampling(steps=2, guidance=1.0),
             ),
             lora=self.lora.smoke(),
+            data=self.data.few(),
             gate_scenes=0,
             sampling=Sampling(steps=2),
         )

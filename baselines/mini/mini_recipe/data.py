@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from functools import cache
+from dataclasses import dataclass, field, replace
+from functools import cache, partial
 
 from mini_recipe.clips import ALL_NAMES, grammar_codes, validation_specs
 from vapbench.files.atomic import digest
@@ -55,6 +55,21 @@ class MiniData:
     def held_out(self) -> tuple[str, ...]:
         """What the benchmark asks for and training does not show."""
         return tuple(name for name in self.asked if name not in self.benchmark)
+
+    def few(self) -> MiniData:
+        """Return a handful of its conditions, of every category and of every role, and a clip of each measurement."""
+        benchmark, held_out = self.benchmark[::4], self.held_out[:2]
+        others = [name for name in self.training if name not in self.benchmark][:1]
+        training = (*benchmark, *others)
+        shown = {name: specs[:1] for name, specs in self.shown().items()}
+        return replace(
+            self,
+            training=training,
+            benchmark=benchmark,
+            asked=(*benchmark, *held_out),
+            judged=(*training, *held_out),
+            shown=partial(dict, shown),
+        )
 
 
 @cache

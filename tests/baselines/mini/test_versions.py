@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -26,8 +26,10 @@ from tests.refusals import refuses
 from vapbench.errors import ErrorKind, IdentityError, UsageError
 from vapbench.files.atomic import digest
 from vapbench.suites.mini.captions import clip_captions
+from vapbench.suites.mini.conditions import condition
 from vapbench.suites.mini.grammar.codes import semantics_of
 from vapbench.suites.mini.grammar.distance import features
+from vapbench.suites.mini.grammar.parameters import CATEGORIES
 from vapbench.suites.mini.grammar.split import broken_rules
 from vapbench.suites.mini.render import MiniClip, render_batch
 from vapbench.suites.mini.scenes import scene_number, split_of
@@ -59,11 +61,8 @@ _EXPERTS = {
 
 @pytest.fixture(scope="module")
 def small() -> MiniConfig:
-    """The smallest form, of eight conditions."""
-    data = grammar_data()
-    shown = {name: specs[:1] for name, specs in data.shown().items()}
-    few = replace(data, training=data.training[:8], benchmark=data.training[:8:2], shown=lambda: shown)
-    return replace(VERSIONS[2]().seeded(0).smoke(), data=few)
+    """The smallest form."""
+    return VERSIONS[2]().seeded(0).smoke()
 
 
 class TestData:
@@ -82,6 +81,15 @@ class TestData:
         assert (len(data.training), len(data.held_out), len(data.judged)) == (27, 6, 33)
         assert data.effects.of(data.training[5]) == (5,)
         assert dict(data.built_on) == {}
+
+    @pytest.mark.parametrize("whole", [first_data(), grammar_data()], ids=["first", "grammar"])
+    def test_a_few_of_the_conditions_are_of_every_category_and_keep_their_roles(self, whole: MiniData) -> None:
+        few = whole.few()
+        assert {condition(name).category for name in few.benchmark} == set(CATEGORIES)
+        for role in ("training", "benchmark", "asked", "judged", "held_out"):
+            assert 0 < len(getattr(few, role)) < 12 and set(getattr(few, role)) <= set(getattr(whole, role))
+        assert (few.benchmark == few.training) == (whole.benchmark == whole.training)
+        assert {name: len(specs) for name, specs in few.shown().items()} == dict.fromkeys(whole.shown(), 1)
 
     def test_every_plain_caption_fits(self, data: MiniData) -> None:
         captions = [clip_captions(spec).plain for spec in training_specs(4, names=data.training)]
