@@ -24,7 +24,11 @@ from vapbench.suites import find_suite
 
 PARITY = Path(__file__).parents[1] / "data" / "parity" / "vap"
 VAP, VAP_WAN = PARITY / "cogvideox_pipeline" / "pipeline", PARITY / "wan_pipeline" / "pipeline"
-FAMILIES = ("i2v", "i2v-wan", "vace-depth", "lora", "vap", "vap-wan")
+# Those that are not slow hold the paths of both architectures; ``lora`` is ``i2v`` with an adapter.
+FAMILIES = (
+    *("vace-depth", "vap", "vap-wan"),
+    *(pytest.param(name, marks=pytest.mark.slow) for name in ("i2v", "i2v-wan", "lora")),
+)
 
 
 @pytest.fixture
