@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import multiprocessing
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from vapbench.files.atomic import canonical_json, content_sha256, digest, file_s
 from vapbench.files.journal import seal
 from vapbench.files.lock import holder
 from vapbench.results.keys import ScoreKeys, column_slug, generation_keys, score_keys
-from vapbench.results.rows import Failure, GenerationRow, ScoreRow, read_rows, row_pieces
+from vapbench.results.rows import Failure, GenerationRow, ScoreRow, read_rows, row_pieces, uncollected
 from vapbench.results.run import RunFolder
 from vapbench.results.writer import RunWriter, video_name
 
@@ -384,3 +385,25 @@ def test_a_reader_that_asks_again_is_told_what_was_written_since(tmp_path: Path)
     assert len(reader.current()) == 1, "what a reader is given is its own"
     folder.generations_path.unlink()
     assert reader.current() == []
+
+
+@pytest.fixture
+def never_collected() -> Iterator[None]:
+    """Nothing is frozen, as where people use the package, and nothing is looked through unasked."""
+    threshold = gc.get_threshold()
+    gc.unfreeze()
+    gc.set_threshold(0)
+    yield
+    gc.set_threshold(*threshold)
+    gc.freeze()
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_much_that_was_read_is_old_at_once_and_what_is_frozen_stays_so(never_collected: None, frozen: bool) -> None:
+    if frozen:
+        gc.freeze()
+    with uncollected():
+        read: list[list[int]] = [[] for _ in range(200_000)]
+    is_young = any(one is read[0] for one in gc.get_objects(generation=0))
+    assert (is_young, bool(gc.get_freeze_count())) == (frozen, frozen)
+    assert gc.isenabled()

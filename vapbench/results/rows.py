@@ -249,6 +249,10 @@ def _light(kind: type[Any]) -> type[Any]:
     return msgspec.defstruct(f"Light{kind.__name__}", made, frozen=True, kw_only=True, gc=False)
 
 
+_MANY = 100_000
+"""Young objects that are worth a step of their own; to look at fewer takes some milliseconds."""
+
+
 @contextmanager
 def uncollected() -> Iterator[None]:
     """Read rows without looking for cycles: they have none, and to look takes a quarter of the time of a million."""
@@ -258,8 +262,9 @@ def uncollected() -> Iterator[None]:
         yield
     finally:
         if was_enabled:
-            if not gc.get_freeze_count():
-                # What was read is old at once: the first look at what is young would go through all of it.
+            # What was read is old at once: the first look at what is young would go through all of it. What somebody
+            # else has frozen stays so; whether there is any is asked last, for the answer walks through all of that.
+            if gc.get_count()[0] > _MANY and not gc.get_freeze_count():
                 gc.freeze()
                 gc.unfreeze()
             gc.enable()
