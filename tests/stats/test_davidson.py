@@ -252,6 +252,21 @@ def test_ties_alone_are_no_proof_of_equality() -> None:
     assert fit.luce_shares()[0].high is None and fit.ranks().text(0) == "1-7"
 
 
+def test_ties_alone_between_two_groups_leave_their_difference_wide() -> None:
+    """Votes that are all alike have no spread: a sandwich would call ten ties the surest finding of all."""
+    decided = [(0, 1, LEFT), (1, 0, RIGHT), (0, 1, LEFT), (1, 0, LEFT)] * 10 + [(2, 3, LEFT), (3, 2, LEFT)] * 20
+    between = [(1, 2, TIE), (2, 1, TIE)] * 5
+    fit = fit_davidson(pair_votes(*decided, *between, n=4))
+    assert "some methods are joined to the rest by ties alone" in fit.point.notes
+    joined = fit.win_probability(1, 2)
+    assert joined.estimate == pytest.approx(0.5, abs=0.02)
+    # One tie more says nothing against any preference that a tie of such methods allows.
+    assert joined.low is not None and joined.high is not None and joined.low < 0.3 and joined.high > 0.7
+    assert fit.luce_shares()[0].reason == "some methods are joined to the rest by ties alone, which gives no interval"
+    met = fit_davidson(pair_votes(*decided, *between, (1, 2, LEFT), (2, 1, LEFT), n=4))
+    assert met.point.notes == () and met.luce_shares()[0].low is not None
+
+
 def test_few_raters_give_no_interval() -> None:
     difference = fit_davidson(seven_methods(raters=4, votes_each=200)).difference(0, 1)
     assert difference.low is None and "4 raters" in difference.reason

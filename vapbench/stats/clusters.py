@@ -62,8 +62,9 @@ class Covariance:
         """Why there can be no interval; empty if there can."""
         if self.unseen:
             return f"{self.unseen}, which gives no interval"
-        few = [f"{count} {name}" for name, count in self.clusters if count < MIN_CLUSTERS]
-        return f"{' and '.join(few)} give no interval; at least {MIN_CLUSTERS} are needed" if few else ""
+        few = [f"{count} {name[:-1] if count == 1 else name}" for name, count in self.clusters if count < MIN_CLUSTERS]
+        verb = "gives" if len(few) == 1 and few[0].startswith("1 ") else "give"
+        return f"{' and '.join(few)} {verb} no interval; at least {MIN_CLUSTERS} are needed" if few else ""
 
     def variance(self, contrast: npt.ArrayLike) -> float:
         """Variance of a linear combination, ``(P,)`` coefficients."""

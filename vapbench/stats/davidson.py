@@ -27,6 +27,7 @@ from vapbench.stats.strengths import Strengths
 from vapbench.stats.votes import PairVotes
 
 SEPARATION = "regularised; separation"
+BY_TIES = "some methods are joined to the rest by ties alone"
 PRIOR_SD = 2.0
 """Standard deviation of the normal prior that separated data get: theta differences of 4 are still plausible."""
 
@@ -100,7 +101,8 @@ def fit_davidson(votes: PairVotes, side_effect: bool = True) -> Davidson:
         side = covariance.interval(point.side, np.eye(model.width)[-1])
         if direction is not None:
             side = Interval(point.side, None, None, None, "no finite strengths fit, which gives no interval")
-    profile = None if direction is None else Profile(model.features, model.cells(counts[None])[0])
+    why = "no finite strengths fit" if direction is not None else model.by_ties_alone(counts)
+    profile = Profile(model.features, model.cells(counts[None])[0], why=why) if why else None
     return Davidson(
         point.strength,
         covariance.transformed(thetas),
@@ -162,6 +164,15 @@ class _Model:
     def solve(self, counts: FloatArray) -> Solution:
         return maximise(self.features, self.cells(counts), self.start, precision=self.precision)
 
+    def by_ties_alone(self, counts: FloatArray) -> str:
+        """What to say where methods of one piece are joined by ties alone; empty where none are.
+
+        Votes that all say the same have no spread to take an error from, so the likelihood itself must say how far
+        they reach.
+        """
+        decided = len(components((counts[:, :, 0] + counts[:, :, 2]) > 0))
+        return BY_TIES if decided > len(self.pieces) else ""
+
     def point(self, solution: Solution, notes: tuple[str, ...]) -> DavidsonPoint:
         n = len(self.basis)
         notes = (*notes, *filter(None, (self.note,)))
@@ -182,7 +193,7 @@ def _solve(counts: FloatArray, side_effect: bool) -> tuple[_Model, Solution, tup
     direction = None
     if not model.degenerate:
         if solution.converged[0] and not _suspect(model, counts, solution):
-            return model, solution, ()
+            return model, solution, tuple(filter(None, [model.by_ties_alone(counts)]))
         direction = separated(model.features, model.cells(counts[None])[0])
         if direction is None and not solution.converged[0]:
             direction = np.zeros(model.width)

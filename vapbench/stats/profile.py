@@ -31,6 +31,8 @@ class Profile:
     """``(S, K)``."""
     available: BoolArray | None = None
     """``(S, K)``."""
+    why: str = "no finite strengths fit"
+    """Why a covariance does not do."""
 
     def interval(self, contrast: FloatArray, t: float, design_effect: float) -> tuple[float, float]:
         r"""Values of ``contrast @ beta`` whose likelihood ratio, over the design effect, is at most :math:`t^2`.

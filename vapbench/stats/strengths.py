@@ -27,7 +27,7 @@ class Strengths:
     pieces: tuple[IntArray, ...] = field(kw_only=True)
     """Methods that were compared with each other, if only through others. Nothing is known across pieces."""
     profile: Profile | None = field(kw_only=True, default=None)
-    """The likelihood, where no finite strengths fit: the covariance then comes from the prior, and says too much."""
+    """The likelihood, where no finite strengths fit, or only ties join methods: the covariance then says too much."""
     basis: FloatArray | None = field(kw_only=True, default=None)
     """``(n_methods, P)``: theta as the likelihood's parameters give it; with ``profile``."""
 
@@ -80,7 +80,7 @@ class Strengths:
             rest = math.log(others.sum()) + float(self.strength[piece].max())
             share = _sigmoid_of(self.covariance.interval(float(self.strength[m]) - rest, gradient, confidence))
             if self.profile is not None:
-                share = Interval(share.estimate, None, None, None, "no finite strengths fit, which gives no interval")
+                share = Interval(share.estimate, None, None, None, f"{self.profile.why}, which gives no interval")
             shares.append(share)
         return shares
 

@@ -12,7 +12,7 @@ from vapbench.errors import DataError, ErrorKind
 from vapbench.stats.agreement import alpha_both_ways, canonical_outcomes, krippendorff_alpha, raw_agreement
 from vapbench.stats.arrays import IntArray, LabelArray
 from vapbench.stats.clusters import Interval
-from vapbench.stats.davidson import SEPARATION, Davidson, fit_davidson
+from vapbench.stats.davidson import BY_TIES, SEPARATION, Davidson, fit_davidson
 from vapbench.stats.luce import fit_luce
 from vapbench.stats.quality import circular_triads, side_bias
 from vapbench.stats.shares import Shares, choice_share, mean_win_rate, win_share
@@ -302,6 +302,8 @@ def _notes(pieces: Sequence[_Piece]) -> tuple[str, ...]:
 def _named(note: str, piece: _Piece) -> str:
     """A note of a fit, and what has no finite fit by name."""
     fit = piece.found.fit
+    if note == BY_TIES:
+        return f"{note} (intervals by profile likelihood)"
     if note != SEPARATION:
         return note
     names = dict(zip(piece.order, piece.names, strict=True))
