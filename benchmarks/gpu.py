@@ -30,6 +30,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs/lab/gpu.md"
+PREPARED = "\n## Prepared for a card"
 SHARES = {"scoring": 0.55, "generation": 0.45}
 """Of the time: how much each part may take."""
 
@@ -242,6 +243,12 @@ def heading(form: Form, minutes: float) -> str:
     )
 
 
+def untouched(page: Path) -> str:
+    """What stands on the page that no run prints: what was prepared for a card, until somebody has seen it on one."""
+    said = page.read_text(encoding="utf-8") if page.is_file() else ""
+    return said[said.find(PREPARED) :] if PREPARED in said else ""
+
+
 def main() -> None:
     """Run both parts and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -278,6 +285,7 @@ def main() -> None:
     page = heading(form, (time.perf_counter() - began) / 60)
     for name, text in parts.items():
         page += f"\n## {name.capitalize()}\n\n{text.strip()}\n"
+    page += untouched(asked.out)
     asked.out.write_text(page, encoding="utf-8")
     print(f"\nwritten: {asked.out}")
 

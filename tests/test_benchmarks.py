@@ -22,12 +22,14 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.slow
 def test_the_gpu_benchmark_runs_in_a_small_form_and_never_passes_for_one_of_a_gpu(tmp_path: Path) -> None:
     page = tmp_path / "gpu.md"
+    page.write_text("# Old\n\n## Prepared for a card, run on none\n\nBatches.\n")
     done = run("benchmarks/gpu.py", "--small", "--out", str(page))
     assert done.returncode == 0, done.stderr
     said = page.read_text()
     assert "No figure here is one of a GPU" in said and "Not whole" not in said
     for measured in ("| motion_smoothness[amt] |", "A folder of 2 clips, vapbench, fast", "the harness adds"):
         assert measured in said
+    assert said.endswith("\n## Prepared for a card, run on none\n\nBatches.\n") and "# Old" not in said
     exact = said.split("vapbench, fast, s")[0]
     assert "Scores differ by 0.0e+00" in exact or "e-08 at most" in exact or "e-07 at most" in exact
 
