@@ -29,8 +29,8 @@ from vapbench.running.threads import PendingCalls, StopFlag
 
 T = TypeVar("T")
 _AHEAD_OF_A_CARD = 3
-"""A clip of 49 x 480 x 720 takes 0.27 s of a processor to decode, its reference as much; in ``fast``, VBench's four
-dimensions take a card about 0.5 s."""
+"""Decoding a clip of 49 x 480 x 720 takes 0.10 to 0.15 s of two cores (docs/lab/scoring-profile.md), its reference as
+much; a card may be done with a column or two before that."""
 
 
 def score(context: RunContext) -> None:

@@ -33,8 +33,9 @@ class FormFiller:
     """A model that writes the likeliest numbers into forms.
 
     A batch rounds otherwise than a single form does. In float32, a form with a number so close that this might have
-    decided it is filled in again alone: what is written never depends on what else is asked. In half precision most
-    forms would be, so that only what always belongs together may share a batch; :attr:`exact` tells.
+    decided it is filled in again alone: what is written never depends on what else is asked. In half precision,
+    where a rounding is thousands of times coarser, only what always belongs together may share a batch; :attr:`exact`
+    tells.
     """
 
     def __init__(self, model: Any, processor: Any) -> None:
