@@ -179,6 +179,40 @@ def test_frames_that_an_avi_repeats_are_not_missing(tmp_path: Path, codec: str, 
     assert "variable frame rate" in info.notes[0]
 
 
+def test_a_stream_copied_into_avi_is_the_same_clip(tmp_path: Path) -> None:
+    """FFmpeg writes many empty chunks behind each frame, and reads the last frame a chunk behind the one before."""
+    path = tmp_path / "a.avi"
+    with av.open(str(HERE / "good.mp4")) as source, av.open(str(path), "w") as container:
+        (video,) = source.streams.video
+        stream = container.add_stream_from_template(video)
+        stream.time_base = Fraction(1, 600)
+        plain = BitStreamFilterContext("h264_mp4toannexb", video)
+        packets = (found for packet in source.demux(video) for found in plain.filter(packet))
+        for number, packet in enumerate(packets):
+            packet.stream, packet.time_base = stream, Fraction(1, 600)
+            packet.pts = packet.dts = 75 * number
+            packet.duration = 75
+            container.mux(packet)
+    info = probe(path)
+    assert (info.frames, info.fps, info.notes) == (13, 8, ())
+    assert np.array_equal(read_video(path).frames, read_video(HERE / "good.mp4").frames)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".mov"])
+def test_a_last_frame_that_is_short_changes_no_rate(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a{suffix}"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=50)
+        assert isinstance(stream, av.VideoStream)
+        stream.width, stream.height, stream.pix_fmt = 48, 32, "yuv420p"
+        for index, array in enumerate(moving_clip(frames=9).frames):
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(array), format="rgb24")
+            frame.pts, frame.time_base = 3 * index, Fraction(1, 50)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    assert (probe(path).fps, probe(path).notes) == (pytest.approx(50 / 3, abs=1e-3), ())
+
+
 @pytest.mark.parametrize("space", [1, 5, 9], ids=["BT.709", "BT.601", "BT.2020"])
 @pytest.mark.parametrize("span", [1, 2], ids=["limited", "full"])
 def test_colours_follow_the_streams_tags(tmp_path: Path, space: int, span: int) -> None:

@@ -86,3 +86,6 @@ def test_a_run_without_any_video_says_why_rather_than_how_to_score(runs: Runs) -
     said = "\n".join(line.plain for line in lines(summarise([run], "all")[0], 80))
     assert "no video for 2 of 2 (no LoRA here)" in said
     assert "vapbench score" not in said
+    run = runs.write("two", {name: Case(name, generation="no LoRA here" if name < "c" else "cut") for name in "abc"})
+    said = "\n".join(line.plain for line in lines(summarise([run], "all")[0], 120))
+    assert "no video for 3 of 3 (2: no LoRA here; 1: cut)" in said

@@ -7,7 +7,7 @@ another one, and :mod:`vapbench.core.limits` hold before memory is spent.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
+FloatArray = np.ndarray[Any, np.dtype[np.float64]]
 # Decoders that give one frame for every packet. Others pack two frames in one, or none.
 _ONE_EACH = frozenset({"h264", "hevc", "vp9", "libdav1d", "av1", "mjpeg", "prores", "ffv1", "gif"})
 
@@ -165,10 +166,12 @@ def decode_stream(path: Path, take: Callable[[Frames], object] | None) -> VideoI
     if not count.frames:
         raise _empty(path)
     stated = stated_seconds(path, kind)
+    steps = _steps(count.times, kind) * float(base or 0)
+    longest = 1 / fps
     if kind == "avi":
         # Its header counts empty chunks as well, which stand for one more showing of the frame before.
-        stated, announced = announced / fps, 0
-    if stated is not None and count.end < stated - 1.5 / fps:
+        stated, announced, longest = announced / fps, 0, max(longest, steps.max(initial=0))
+    if stated is not None and count.end < stated - 1.5 * longest:
         raise _damaged(path, count.frames, round(stated * fps))
     # Packets, not frames: a trimmed video stores more than its edit list shows.
     if count.packets < announced or (count.frames < count.due and stream.codec_context.name in _ONE_EACH):
@@ -178,11 +181,9 @@ def decode_stream(path: Path, take: Callable[[Frames], object] | None) -> VideoI
     if kind == "gif":
         fps, said = animation_rate(path, count.durations, tick=0.01)
         notes += said
-    elif _varies(count.times):
-        # What headers call the average is a guess, and another one in each container.
-        span = _seconds(max(count.times) - min(count.times), base) or 0
-        fps = round((len(count.times) - 1) / span, 6) if span else fps
-        notes.append(uneven(fps))
+    else:
+        fps, said = _rate(fps, steps, float(base or 0))
+        notes += said
     ((width, height),) = sizes
     return VideoInfo(count.frames, fps, width, height, tuple(notes))
 
@@ -331,10 +332,27 @@ def _seconds(ticks: int | None, base: Fraction | None) -> float | None:
     return None if ticks is None or base is None else float(ticks * base)
 
 
-def _varies(times: list[int]) -> bool:
-    steps = np.diff(np.sort(times))
+def _steps(times: Sequence[int], kind: Kind) -> FloatArray:
+    """Ticks from each frame to the next, in the order they are shown."""
+    steps = np.diff(np.sort(times)).astype(np.float64)
+    # Where empty chunks stand behind each frame, FFmpeg reads the last frame a chunk behind the one before.
+    late = kind == "avi" and len(steps) > 1 and steps[-1] < np.median(steps) / 2
+    return steps[:-1] if late else steps
+
+
+def _rate(fps: float, steps: FloatArray, tick: float) -> tuple[float, tuple[str, ...]]:
+    """The rate of a header, or that of the frames' own times where they are uneven or say otherwise; and notes.
+
+    What headers call the average is a guess, another one in each container, and counts a last frame that stands for
+    less than the others.
+    """
+    total = float(steps.sum())
     # One tick of rounding is how containers store 29.97 fps; more is a variable rate.
-    return len(steps) > 1 and bool(steps.max() - steps.min() > max(1, 0.02 * float(np.median(steps))))
+    varies = len(steps) > 1 and steps.max() - steps.min() > max(1.001 * tick, 0.02 * float(np.median(steps)))
+    if not total or not (varies or abs(len(steps) / fps - total) > 1.5 * tick + 1e-9):
+        return fps, ()
+    own = round(len(steps) / total, 6)
+    return own, (uneven(own),) if varies else ()
 
 
 def _damaged(path: Path, read: int, announced: int) -> DataError:

@@ -28,6 +28,10 @@ _NO_VIDEO: tuple[Place, None] = ("", 0), None
 _LOST: tuple[State, ...] = ("failed", "unscored", "missing")
 
 
+_REASONS = 3
+"""Most that are told of videos that are not there."""
+
+
 @dataclass(frozen=True, order=True)
 class ColumnKey:
     """A definition of a score: rows that differ in any of these never share a column."""
@@ -140,12 +144,15 @@ class RunSummary:
         return [len(self.generations[case]) for case in self.cases(task) if case in self.generations]
 
     def without_video(self, task: str | None = None) -> str:
-        """How many videos of a task's cases there are not, and why most often; empty if none failed or was unscored."""
+        """How many videos of a task's cases there are not, and why; empty if none failed or was unscored."""
         made = [_outcome(row, None) for case in self.cases(task) for row in self.generations.get(case, ())]
         lost = [outcome.reason for outcome in made if outcome.state != "missing"]
         if not lost:
             return ""
-        return f"no video for {len(lost)} of {len(made)} ({Counter(lost).most_common(1)[0][0]})"
+        reasons = Counter(lost).most_common()
+        told = [f"{count}: {reason}" for reason, count in reasons[:_REASONS]] if len(reasons) > 1 else [reasons[0][0]]
+        more = "; …" if len(reasons) > _REASONS else ""
+        return f"no video for {len(lost)} of {len(made)} ({'; '.join(told)}{more})"
 
     def why(self, column: ColumnKey, task: str | None = None) -> tuple[Why, ...]:
         """Why cases of a task have no score: what failed first, then what was unscored, then what is not there yet."""
