@@ -16,8 +16,9 @@ from vapbench.leaderboard.charts import human
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
+@cache
 def environment() -> Any:
-    """The templates; every text is escaped, and a name that is not given is an error."""
+    """The templates, compiled once; every text is escaped, and a name that is not given is an error."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     made = Environment(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 LINE = 120
@@ -60,6 +61,11 @@ def _unseen(text: str) -> str:
 
 def unfit_note(text: str, links: bool = False) -> str:
     """Why a stranger's text is refused, or ""; links are for messages of failures, which pages show as text."""
+    # Rows repeat their names; what is long is seldom repeated, and would fill the memory.
+    return (_unfit_name if len(text) <= LINE else _unfit_note)(text, links)
+
+
+def _unfit_note(text: str, links: bool) -> str:
     if len(text) > NOTE:
         return f"has {len(text):,} characters; {NOTE:,} are the most"
     if unicodedata.normalize("NFC", text) != text:
@@ -69,6 +75,9 @@ def unfit_note(text: str, links: bool = False) -> str:
     if not links and (found := _LINK.search(text)):
         return f"holds a link ({found[0]}); the repository has a field of its own"
     return unfit(text)
+
+
+_unfit_name = lru_cache(1 << 14)(_unfit_note)
 
 
 def unfit_line(text: str) -> str:

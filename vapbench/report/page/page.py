@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,9 @@ def render_together(runs: Sequence[RunSummary], case: str | None = None) -> str:
         for row, cells in zip(table.rows, table.cells, strict=True)
     }
     return str(
-        _template("together.html").render(
+        _environment()
+        .get_template("together.html")
+        .render(
             title=f"{', '.join(labelled)} on {runs[0].suite}",
             labels=list(labelled),
             table=table,
@@ -111,7 +114,9 @@ def render_page(run: RunSummary, case: str | None = None) -> str:
     cards = cards_of(run, table.columns, keys, case)
     style, script = _asset("show.css").replace("/*ratio*/", _ratio(cards)), _asset("show.js")
     return str(
-        _template("show.html").render(
+        _environment()
+        .get_template("show.html")
+        .render(
             title=f"{run.label} on {run.suite}",
             table=table,
             summary=_summary(table),
@@ -136,10 +141,12 @@ def render_static(name: str, **values: Any) -> str:
         "img-src 'self' file:; media-src 'self' file:; "
         "base-uri 'none'; form-action 'none'"
     )
-    return str(_template(f"{name}.html").render(style=style, script=script, policy=policy, **values))
+    return str(_environment().get_template(f"{name}.html").render(style=style, script=script, policy=policy, **values))
 
 
-def _template(name: str) -> Any:
+@cache
+def _environment() -> Any:
+    """The templates, compiled once."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
@@ -151,7 +158,7 @@ def _template(name: str) -> Any:
         lstrip_blocks=True,
     )
     environment.filters["counted"] = counted
-    return environment.get_template(name)
+    return environment
 
 
 def _summary(table: TableModel) -> list[dict[str, str]]:
