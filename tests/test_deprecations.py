@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 # An adapter of ``lora`` is put on what ``i2v`` loads.
-METHODS = ("vap", "lora", "vace-depth")
+METHODS = ("vap:steps=2", "lora:steps=2", "vace-depth:steps=2")
 
 
 @pytest.mark.parametrize("category", [DeprecationWarning, PendingDeprecationWarning, FutureWarning])

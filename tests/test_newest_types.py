@@ -28,6 +28,8 @@ def put_back(source: str) -> str:
     return "".join(lines)
 
 
+# mypy reads the whole package for it; ``make test`` runs the check itself.
+@pytest.mark.slow
 @pytest.mark.skipif(not KEPT.is_file(), reason="no newest releases were fetched; with a network: make newest-types")
 def test_an_argument_that_the_newest_release_dropped_is_found(tmp_path: Path) -> None:
     for package in ("vapbench", "baselines/mini"):
