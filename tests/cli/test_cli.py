@@ -17,7 +17,8 @@ PARITY = Path(__file__).parents[1] / "data" / "parity" / "vap" / "cogvideox_pipe
 
 
 def test_run_ends_with_a_table_and_where_to_look_next(tmp_path: Path) -> None:
-    arguments = ("run", "-m", "frozen", "-m", "ground-truth", "--task", "camera", "--limit", "2", "--results", tmp_path)
+    what = ("-m", "frozen", "-m", "ground-truth", "--task", "camera", "--limit", "2")
+    arguments = ("run", *what, "--metric", "temporal_flickering", "--results", tmp_path)
     done = in_a_new_process(*arguments)
     assert done.returncode == 0, done.stderr
     assert "mini · camera · 2 cases x 1 seed" in done.stdout
