@@ -144,6 +144,39 @@ def test_a_block_that_a_demuxer_steps_over_is_missing(tmp_path: Path, name: str)
             probe(path)
 
 
+@pytest.mark.parametrize("name", ["vp9.webm", "live.mkv", "h264.mkv"])
+def test_a_block_of_a_track_that_is_not_there_is_missing(tmp_path: Path, name: str) -> None:
+    path = encode(tmp_path / name, **KINDS[name])
+    data = bytearray(path.read_bytes())
+    at = data.index(b"\xa3", data.index(b"\x1f\x43\xb6\x75")) + 1
+    track = at + 9 - data[at].bit_length()
+    assert data[track] == 0x81
+    data[track] = 0x82
+    path.write_bytes(data)
+    with refuses(DataError, ErrorKind.DAMAGED):
+        probe(path)
+
+
+@pytest.mark.parametrize(("box", "place"), [(b"tfhd", -3), (b"trun", 0), (b"moof", 2), (b"mdat", -2)])
+def test_a_fragment_whose_boxes_are_broken_is_missing(tmp_path: Path, box: bytes, place: int) -> None:
+    data = bytearray((HERE / "frag_whole.mp4").read_bytes())
+    second = data.index(box, data.index(box) + 1)
+    data[second + place] ^= 0x05
+    path = tmp_path / "a.mp4"
+    path.write_bytes(data)
+    with refuses(DataError, ErrorKind.DAMAGED):
+        probe(path)
+
+
+def test_a_frame_of_a_webp_under_another_name_is_missing(tmp_path: Path) -> None:
+    data = (HERE / "anim.webp").read_bytes()
+    second = data.index(b"ANMF", data.index(b"ANMF") + 1)
+    path = tmp_path / "a.webp"
+    path.write_bytes(data[:second] + b"ANMG" + data[second + 4 :])
+    with refuses(DataError, ErrorKind.DAMAGED):
+        probe(path)
+
+
 def test_stray_bytes_behind_a_file_are_no_damage(tmp_path: Path) -> None:
     for name, count in {"good.mp4": 13, "whole.webm": 13, "whole.gif": 13, "same.mov": 13, "anim.webp": 13}.items():
         for stray in (b"\n", b"\0" * 512, b"-----BEGIN SIGNATURE-----" * 9):

@@ -43,7 +43,8 @@ _TABLES = re.compile(b"stsz|stz2|trun|elst|cmov")
 # Bytes between a table's name and its number of entries.
 _COUNT_AT = {b"stsz": 8, b"stz2": 8, b"trun": 4, b"elst": 4}
 
-_SEGMENT, _CLUSTER = 0x18538067, 0x1F43B675
+_SEGMENT, _CLUSTER, _TRACKS, _TRACK, _TRACK_NUMBER = 0x18538067, 0x1F43B675, 0x1654AE6B, 0xAE, 0xD7
+_SIMPLE_BLOCK, _BLOCK_GROUP, _BLOCK = 0xA3, 0xA0, 0xA1
 # Time, blocks, groups of them, and what may stand beside.
 _IN_CLUSTER = frozenset({0xE7, 0xA3, 0xA0, 0xAB, 0xA7, 0xEC, 0xBF, 0x5854, 0xAF})
 _STILL_BRANDS = frozenset({b"avif", b"heic", b"heix", b"mif1"})
@@ -121,7 +122,7 @@ def check_whole(path: Path, kind: Kind) -> None:
             "mov": _end_of_boxes,
             "matroska": _end_of_elements,
             "avi": _end_of_riff,
-            "webp": _end_of_riff,
+            "webp": _end_of_webp,
             "gif": _end_of_gif,
             "png": _end_of_png,
         }.get(kind, lambda *_: 0)(path, handle, size)
@@ -247,17 +248,30 @@ def _leaves(name: bytes, body: bytes, depth: int = 0) -> Iterator[tuple[bytes, b
 
 
 def _end_of_boxes(path: Path, handle: IO[bytes], size: int) -> int:
-    end, names = 0, [b""]
+    end, names, fragments = 0, [b""], 0
     for name, start, stated in _boxes(path, handle, size):
+        handle.seek(start)
         if name not in _OUTERMOST:
+            # A fragment under another name, which readers step over.
+            if b"mfhd" in handle.read(8):
+                return size + 1
             continue
         end, names = max(end, stated), [*names[-1:], name]
+        if name == b"moof":
+            fragments += 1
+            inside = dict(_leaves(name, handle.read(min(stated, size) - start)))
+            # Without samples it says so (section 8.8.7), or its boxes are broken.
+            if b"trun" not in inside and not inside.get(b"tfhd", b"\0\0")[1] & 1:
+                return size + 1
         if name == b"sidx":
             handle.seek(start)
             end = max(end, stated + _indexed(handle.read(min(stated, size) - start)))
     # The data of a fragment stands behind it, and no stray bytes.
     fragment = names[-1] == b"moof" or (names[0] == b"moof" and names[-1] == b"mdat" and 0 < size - end < 8)
-    return size + 1 if fragment else end
+    handle.seek(min(end, size))
+    # A box whose length is broken hides those behind it.
+    hidden = fragments and b"moof" in handle.read()
+    return size + 1 if fragment or hidden else end
 
 
 def _indexed(sidx: bytes) -> int:
@@ -277,6 +291,7 @@ def _end_of_elements(path: Path, handle: IO[bytes], size: int) -> int:
     """
     at = cluster = 0
     segment = None
+    tracks: set[int] = set()
     for _ in range(_MOST_PARTS):
         if at >= (size if segment is None else min(segment, size)):
             return max(at, segment or 0)
@@ -288,15 +303,50 @@ def _end_of_elements(path: Path, handle: IO[bytes], size: int) -> int:
         end = size if length is None else at + length
         if name == _SEGMENT:
             segment = None if length is None else end
+        elif name == _TRACKS:
+            tracks, at = _track_numbers(handle, at, end), end
         elif name == _CLUSTER:
             cluster = end
         elif at <= cluster and (name in _IN_CLUSTER or cluster < size):
-            if name not in _IN_CLUSTER or end > cluster:
+            if name not in _IN_CLUSTER or end > cluster or _is_of_no_track(handle, name, at, end, tracks):
                 return size + 1
             at = end
         else:
             at = end
     raise DataError(f"{path}: it has more than {_MOST_PARTS:,} elements; write it again.", ErrorKind.LIMIT, "elements")
+
+
+def _children(handle: IO[bytes], at: int, end: int) -> Iterator[tuple[int, int, int]]:
+    """Elements within one of Matroska: name, and where the contents start and end."""
+    while at < end:
+        handle.seek(at)
+        name, length, at = _element(handle.read(12), at)
+        if name is None or length is None:
+            return
+        yield name, at, at + length
+        at += length
+
+
+def _track_numbers(handle: IO[bytes], at: int, end: int) -> set[int]:
+    found = set()
+    for track, start, stop in _children(handle, at, end):
+        for name, first, last in _children(handle, start, stop) if track == _TRACK else ():
+            if name == _TRACK_NUMBER:
+                handle.seek(first)
+                found.add(int.from_bytes(handle.read(min(last - first, 8)), "big"))
+    return found
+
+
+def _is_of_no_track(handle: IO[bytes], name: int, at: int, end: int, tracks: set[int]) -> bool:
+    """Whether an element of a cluster is a block of a track that the file does not have: a demuxer drops it."""
+    if name == _BLOCK_GROUP:
+        at = next((start for inner, start, _ in _children(handle, at, end) if inner == _BLOCK), 0)
+    elif name != _SIMPLE_BLOCK:
+        return False
+    handle.seek(at)
+    head = handle.read(8)
+    wide = 9 - head[0].bit_length() if at and head else 9
+    return bool(tracks) and int.from_bytes(head[:wide], "big") & ((1 << 7 * wide) - 1) not in tracks
 
 
 def _element(head: bytes, at: int) -> tuple[int | None, int | None, int]:
@@ -325,6 +375,19 @@ def _end_of_riff(path: Path, handle: IO[bytes], size: int) -> int:
             break
         at += length % 2
     return at
+
+
+def _end_of_webp(path: Path, handle: IO[bytes], size: int) -> int:
+    at = 12
+    while at + 8 <= size:
+        handle.seek(at)
+        head = handle.read(28)
+        # Of a chunk that is not known, a frame's contents: readers step over it, and the frame is lost.
+        if head[:4] != b"ANMF" and head[24:28] in (b"VP8 ", b"VP8L", b"ALPH"):
+            return size + 1
+        length = int.from_bytes(head[4:8], "little")
+        at += 8 + length + length % 2
+    return _end_of_riff(path, handle, size)
 
 
 def _end_of_gif(path: Path, handle: IO[bytes], size: int) -> int:
