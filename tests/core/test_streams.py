@@ -16,6 +16,7 @@ from av.bitstream import BitStreamFilterContext
 from tests.conftest import moving_clip
 from tests.refusals import refuses
 from tests.videos import FRAGMENTS, HERE, LIVE, encode, psnr, turned, with_aspect
+from vapbench.core.containers import check_whole
 from vapbench.core.video import probe, read_first_frame, read_video, write_lossless, write_video
 from vapbench.errors import DataError, ErrorKind
 
@@ -72,6 +73,15 @@ def test_a_cut_between_two_blocks_is_a_cut(tmp_path: Path) -> None:
         path.write_bytes(data[:length])
         with refuses(DataError, ErrorKind.DAMAGED):
             probe(path)
+
+
+def test_a_list_of_tracks_beyond_the_end_is_damage(tmp_path: Path) -> None:
+    path, tracks = encode(tmp_path / "a.mkv"), b"\x16\x54\xae\x6b"
+    data = path.read_bytes()
+    far, further = (b"\x01" + (1 << bits).to_bytes(7, "big") for bits in (30, 31))
+    path.write_bytes(data[: data.rindex(tracks)] + tracks + further + b"\xae" + far + bytes(40))
+    with refuses(DataError, ErrorKind.DAMAGED):
+        check_whole(path, "matroska")
 
 
 def test_frames_before_the_first_key_frame_are_dropped_as_players_do(tmp_path: Path) -> None:

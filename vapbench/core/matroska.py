@@ -57,7 +57,8 @@ def _children(handle: IO[bytes], at: int, end: int) -> Iterator[tuple[int, int, 
     """Elements within one of Matroska: name, and where the contents start and end."""
     while at < end:
         handle.seek(at)
-        name, length, at = _element(handle.read(12), at)
+        head = handle.read(12)
+        name, length, at = _element(head, at) if head else (None, None, at)
         if name is None or length is None:
             return
         yield name, at, at + length
