@@ -90,6 +90,16 @@ def test_without_a_home_a_run_works_and_says_where_it_keeps_things(tmp_path: Pat
     assert (tmp_path / "forest.png").exists()
 
 
+def test_a_working_folder_that_is_gone_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    done = here(*RUN)
+    assert done.returncode == 1
+    assert "The current folder is gone" in done.stderr and "Traceback" not in done.stderr
+
+
 def test_a_cache_that_cannot_be_written_is_left_alone(tmp_path: Path) -> None:
     # /proc can be written by nobody, root included.
     places: dict[str, Any] = {

@@ -109,6 +109,13 @@ def test_transparent_parts_are_said(tmp_path: Path, suffix: str) -> None:
         assert any(note.startswith("transparent in parts") for note in probe(path).notes) == said
 
 
+def test_transparent_parts_of_a_picture_are_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for alpha in (255, 0):
+        Image.new("RGBA", (9, 9), (255, 0, 0, alpha)).save(tmp_path / f"{alpha}.png")
+        assert (read_first_frame(tmp_path / f"{alpha}.png") == (255, 0, 0)).all()
+        assert (f"{alpha}.png: transparent in parts" in caplog.text) == (alpha == 0)
+
+
 @pytest.mark.parametrize("suffix", [".gif", ".png", ".jpg", ".webp", ".bmp"])
 def test_a_still_is_called_one(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"a{suffix}"

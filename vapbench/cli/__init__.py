@@ -6,6 +6,7 @@ import errno
 import os
 import shlex
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -81,6 +82,10 @@ def main() -> None:
     from vapbench.errors import PluginError, VapbenchError
 
     print_in_any_encoding()
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        _fail("The current folder is gone: it was removed or made anew. Change to one that is there: cd DIR", 1)
     if "HOME" not in os.environ:
         from vapbench.files.atomic import home_folder
 

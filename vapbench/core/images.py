@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,12 +13,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vapbench.core.clip import Frames
+from vapbench.core.display import TRANSPARENT
 from vapbench.core.limits import MOST_IMAGE_PIXELS, MOST_PIXELS, ByteBudget, check_frames, check_pixels
 from vapbench.core.mistaken import what_it_is
 from vapbench.errors import DataError, ErrorKind
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+log = logging.getLogger(__name__)
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp"})
 
@@ -30,6 +34,8 @@ _SHORTEST, _INSTEAD = 0.010001, 0.1
 def read_image(path: Path) -> Frames:
     """Decode an image, or the first frame of an animated one, turned as its EXIF orientation says.
 
+    Transparent parts have the colours stored beneath, which is reported.
+
     Returns:
         ``(H, W, 3)`` uint8 RGB.
 
@@ -37,7 +43,10 @@ def read_image(path: Path) -> Frames:
         DataError: the file is missing, damaged, no image, or larger than is read.
     """
     with _opened(path, MOST_IMAGE_PIXELS) as image:
-        return _rgb(image)
+        frame = _rgb(image)
+        if _is_transparent(image):
+            log.warning("%s: %s.", path, TRANSPARENT)
+        return frame
 
 
 def animation(path: Path) -> Iterator[tuple[Frames, float, bool]]:
@@ -66,8 +75,7 @@ def animation(path: Path) -> Iterator[tuple[Frames, float, bool]]:
             image.seek(number)
             frame = _rgb(image)
             budget.spend(frame.shape[1], frame.shape[0])
-            clear = image.has_transparency_data and image.convert("RGBA").getchannel("A").getextrema()[0] < 255
-            yield frame, float(image.info.get("duration", 0)) / 1000, clear
+            yield frame, float(image.info.get("duration", 0)) / 1000, _is_transparent(image)
 
 
 def animation_rate(path: Path, times: Sequence[float], tick: float) -> tuple[float, tuple[str, ...]]:
@@ -157,6 +165,10 @@ def _opened(path: Path, most: int) -> Iterator[Image]:
         raise DataError(
             f"{path}: not a readable image (PNG, JPEG, WebP or BMP); replace it.", ErrorKind.DAMAGED
         ) from error
+
+
+def _is_transparent(image: Any) -> bool:
+    return bool(image.has_transparency_data and image.convert("RGBA").getchannel("A").getextrema()[0] < 255)
 
 
 def _rgb(image: Image) -> Frames:
