@@ -2,7 +2,7 @@
 
     python benchmarks/gpu.py                       under eight minutes on one card; random weights, nothing is fetched
     python benchmarks/gpu.py --weights DIR         with a VAP-CogVideoX checkpoint that is here already
-    python benchmarks/gpu.py --vbench DIR          VBench's own code beside ours as well
+    python benchmarks/gpu.py --vbench DIR          VBench's own code in the loop's place
     python benchmarks/gpu.py --small --out FILE    small sizes on a CPU, in seconds: shows that it runs, and no more
 
 * scoring: one clip of 49 x 480 x 720 and a folder of 48, ours beside the reference loop (``scoring.py``), ``exact`` and

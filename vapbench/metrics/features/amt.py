@@ -15,6 +15,8 @@ from vapbench.metrics.memory import pairs_at_once, spans
 if TYPE_CHECKING:
     import torch
 
+    from vapbench.models.vision.correlation import Volumes
+
 _MULTIPLE = 16
 _SMALLEST_SIDE = 128
 _MOST_PAIRS_AT_ONCE = 4
@@ -68,10 +70,11 @@ class AmtInterpolator:
                 "size",
             )
         batch = batch or pairs_at_once(self._device, memory, amt_pair_bytes(height, width), _MOST_PAIRS_AT_ONCE)
+        volumes: tuple[Volumes, Volumes] = {}, {}
         for start, stop in spans(len(frames) - 1, batch):
             with arithmetic(self._device, self._precision):
                 padded = self._prepare(frames[start : stop + 1])
-                predicted = self.model(padded[:-1], padded[1:], budget=memory // 2).frame
+                predicted = self.model(padded[:-1], padded[1:], budget=memory // 2, memory=volumes).frame
             kept = predicted[..., top : top + height, left : left + width]
             yield (kept.float() * 255).byte()
 

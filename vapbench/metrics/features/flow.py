@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     import torch
 
+    from vapbench.models.vision.correlation import Volumes
+
 Flow = npt.NDArray[np.float32]
 
 _DIS_SMALLEST_SIDE = 12
@@ -103,13 +105,14 @@ class RaftFlow:
         device = next(self.model.parameters()).device
         batch = batch or pairs_at_once(device, memory, raft_pair_bytes(*frames.shape[-2:]), _MOST_PAIRS_AT_ONCE)
         last: tuple[torch.Tensor, torch.Tensor] | None = None
+        volumes: Volumes = {}
         for start in range(0, len(frames) - 1, batch):
             stop = min(start + batch + 1, len(frames))
             images = normalise(frames[start + 1 if last else start : stop].to(device))
             features = torch.cat([self._sequence.features(image[None]) for image in images])
             if last:
                 images, features = torch.cat([last[0], images]), torch.cat([last[1], features])
-            yield self._sequence.flow(images[:-1], features[:-1], features[1:], memory // 2)
+            yield self._sequence.flow(images[:-1], features[:-1], features[1:], memory // 2, volumes)
             last = images[-1:], features[-1:]
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import grid_sample, interpolate, leaky_relu
 
-from vapbench.models.vision.correlation import AllPairs, grid
+from vapbench.models.vision.correlation import AllPairs, Volumes, grid
 from vapbench.models.vision.instance_norm import InstanceNorm
 
 _CHANNELS = (20, 32, 44, 56)
@@ -75,7 +75,14 @@ class AmtS(nn.Module):
         self.update2 = _Update(one, 4)
         self.comb_block = nn.Sequential(_conv(3 * _FIELDS, 6 * _FIELDS), nn.PReLU(6 * _FIELDS), _conv(6 * _FIELDS, 3))
 
-    def forward(self, first: Tensor, second: Tensor, time: float = 0.5, budget: int | None = None) -> Interpolated:
+    def forward(
+        self,
+        first: Tensor,
+        second: Tensor,
+        time: float = 0.5,
+        budget: int | None = None,
+        memory: tuple[Volumes, Volumes] | None = None,
+    ) -> Interpolated:
         """Interpolate between frames.
 
         Args:
@@ -84,13 +91,14 @@ class AmtS(nn.Module):
             second: the same of the later frames.
             time: when, between 0 and 1.
             budget: bytes the correlation may take.
+            memory: of the pair before in either direction, see :class:`AllPairs`.
 
         Returns:
             The frames at ``time``.
         """
         mean = torch.cat([first, second], dim=2).mean(dim=(1, 2, 3), keepdim=True)
         first, second = first - mean, second - mean
-        correlation = _Correlation(self.feat_encoder(first), self.feat_encoder(second), time, budget)
+        correlation = _Correlation(self.feat_encoder(first), self.feat_encoder(second), time, budget, memory)
         pyramids = self.encoder(first), self.encoder(second)
 
         coarse = [pyramid[3] for pyramid in pyramids]
@@ -141,10 +149,18 @@ class _Correlation:
     remains of it from here is ``flow / t`` seen from the other side (the paper's linear-motion assumption).
     """
 
-    def __init__(self, first: Tensor, second: Tensor, time: float, budget: int | None) -> None:
+    def __init__(
+        self,
+        first: Tensor,
+        second: Tensor,
+        time: float,
+        budget: int | None,
+        memory: tuple[Volumes, Volumes] | None,
+    ) -> None:
         half = None if budget is None else budget // 2
-        self._forward = AllPairs(first, second, levels=_LEVELS, radius=_RADIUS, budget=half)
-        self._backward = AllPairs(second, first, levels=_LEVELS, radius=_RADIUS, budget=half)
+        there, back = memory or ({}, {})
+        self._forward = AllPairs(first, second, levels=_LEVELS, radius=_RADIUS, budget=half, memory=there)
+        self._backward = AllPairs(second, first, levels=_LEVELS, radius=_RADIUS, budget=half, memory=back)
         self._grid, self._time = grid(first), time
 
     def __call__(self, flows: Flows) -> Tensor:

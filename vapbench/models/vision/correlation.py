@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import torch
 
+Volumes = dict[int, "torch.Tensor"]
+"""A pair's correlation at each level. A CPU fills memory that was used before in a quarter less time than new one."""
+
 _MARGIN = 1
 """Cells of zeros around a map, so that what lies outside reads as zero."""
 
@@ -27,7 +30,14 @@ class AllPairs:
     """
 
     def __init__(
-        self, first: torch.Tensor, second: torch.Tensor, *, levels: int, radius: int, budget: int | None = None
+        self,
+        first: torch.Tensor,
+        second: torch.Tensor,
+        *,
+        levels: int,
+        radius: int,
+        budget: int | None = None,
+        memory: Volumes | None = None,
     ) -> None:
         """Correlate ``first`` with ``second``, both ``(n, C, h, w)`` float.
 
@@ -37,7 +47,9 @@ class AllPairs:
             levels: resolutions; each halves the one before it by averaging.
             radius: half a window's side, in cells.
             budget: bytes the volumes may take; None for any.
+            memory: where the volumes of the pair before lie, which nobody reads any longer; these take their place.
         """
+        self._memory: Volumes = {} if memory is None else memory
         self._radius = radius
         # Sums are made in float32 whatever the features come in, and windows are blended in float32. Between the two a
         # correlation is kept as features are: the network that reads it rounds it to that anyway.
@@ -76,7 +88,15 @@ class AllPairs:
 
         queries = self._queries[:, start:stop]
         with torch.autocast(queries.device.type, enabled=False):
-            return [queries @ features.flatten(2) for features in self._maps]
+            return [self._product(queries, features.flatten(2), level) for level, features in enumerate(self._maps)]
+
+    def _product(self, queries: torch.Tensor, features: torch.Tensor, level: int) -> torch.Tensor:
+        import torch
+
+        shape = *queries.shape[:2], features.shape[2]
+        if level not in self._memory or self._memory[level].shape != shape:
+            self._memory[level] = queries.new_empty(shape)
+        return torch.bmm(queries, features, out=self._memory[level])
 
     def _read(self, volume: torch.Tensor, level: int, centre: torch.Tensor, into: torch.Tensor) -> None:
         """Write ``(n, queries, 2 r + 1, 2 r + 1)`` around ``centre (n, queries, 2)``, in cells of this level.

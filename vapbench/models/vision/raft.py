@@ -18,7 +18,7 @@ from torchvision.models.optical_flow import raft_large
 
 from vapbench.checkpoints.state_dict import load_tensors
 from vapbench.errors import ErrorKind, WeightsError
-from vapbench.models.vision.correlation import AllPairs, grid
+from vapbench.models.vision.correlation import AllPairs, Volumes, grid
 from vapbench.models.vision.instance_norm import InstanceNorm
 
 _UPDATES = 20
@@ -58,7 +58,14 @@ class RaftSequence:
         features: Tensor = self.model.feature_encoder(frames.contiguous(memory_format=torch.channels_last))
         return features
 
-    def flow(self, frames: Tensor, features: Tensor, later: Tensor, budget: int | None = None) -> Tensor:
+    def flow(
+        self,
+        frames: Tensor,
+        features: Tensor,
+        later: Tensor,
+        budget: int | None = None,
+        memory: Volumes | None = None,
+    ) -> Tensor:
         """Flow of each pair.
 
         Args:
@@ -66,12 +73,13 @@ class RaftSequence:
             features: :meth:`features` of the earlier frames.
             later: :meth:`features` of the later ones.
             budget: bytes the correlation may take; None for any.
+            memory: of the pair before, see :class:`AllPairs`.
 
         Returns:
             ``(n, 2, H, W)`` float32, columns then rows, in pixels.
         """
         update = self.model.update_block
-        correlation = AllPairs(features, later, levels=_LEVELS, radius=_RADIUS, budget=budget)
+        correlation = AllPairs(features, later, levels=_LEVELS, radius=_RADIUS, budget=budget, memory=memory)
         hidden, context = self.model.context_encoder(frames.contiguous(memory_format=torch.channels_last)).split(
             [_CONTEXT, _CONTEXT], dim=1
         )
