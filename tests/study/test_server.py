@@ -87,7 +87,7 @@ def same_answer_at_once(served: Served, times: int) -> Counter[int]:
     together = threading.Barrier(times)
 
     def put(_: int) -> int:
-        with httpx.Client(base_url=served.origin, cookies=cookies) as http:
+        with httpx.Client(base_url=served.origin, cookies=cookies, verify=False) as http:
             together.wait()
             return http.put(f"/api/votes/{assignment}", json={"choice": 1}).status_code
 
@@ -168,7 +168,7 @@ def test_consent_comes_first_and_its_version_is_kept(folder: StudyFolder, served
 
 def test_withdrawal_is_final_and_erases_the_platform_identity(folder: StudyFolder) -> None:
     with serving(folder, raters=0, recruitment=PROLIFIC) as served:
-        http = httpx.Client(base_url=served.origin)
+        http = httpx.Client(base_url=served.origin, verify=False)
         participant = "0123456789abcdef01234567"
         entry = entry_of(served, participant)
         assert http.get("/join", params=entry).status_code == 303

@@ -34,7 +34,7 @@ def test_a_participant_of_prolific_comes_back_as_the_same_rater_and_leaves_with_
     with serving(folder, raters=0, recruitment=PROLIFIC) as served:
         entry = entry_of(served, "0123456789abcdef01234567")
         for _ in range(2):
-            http = httpx.Client(base_url=served.origin)
+            http = httpx.Client(base_url=served.origin, verify=False)
             assert http.get("/join", params=entry).status_code == 303
             http.post("/api/consent", json={"version": "1"})
         rater = Rater(http)
@@ -57,11 +57,11 @@ def test_links_of_this_study_alone_let_in(tmp_path: Path, served: Served) -> Non
         f"{served.origin}/join?t=%00' OR 1=1 --",
         served.links.admin.replace("/admin", ""),
     ):
-        with httpx.Client() as http:
+        with httpx.Client(verify=False) as http:
             refused = http.get(link)
             assert refused.status_code == 403
             assert "set-cookie" not in refused.headers
-    with httpx.Client(base_url=served.origin) as nobody:
+    with httpx.Client(base_url=served.origin, verify=False) as nobody:
         for method, path in (
             ("GET", "/api/state"), ("POST", "/api/next"), ("PUT", "/api/votes/x"), ("POST", "/api/withdraw"),
             ("GET", "/m/x/1"), ("GET", "/admin/api/summary"), ("POST", "/admin/api/status"),
