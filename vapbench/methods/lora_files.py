@@ -23,7 +23,8 @@ from vapbench.errors import ErrorKind, UsageError, WeightsError
 from vapbench.files.atomic import atomic_path, content_sha256, write_json
 from vapbench.files.faults import faults
 from vapbench.files.parsing import parse_json, read_text
-from vapbench.methods.lora_forms import PEFT_CONFIG, Layer, LoraFile, states_scale
+from vapbench.methods.lora_forms import Layer, LoraFile, states_scale
+from vapbench.methods.lora_settings import PEFT_CONFIG
 from vapbench.suites.tasks import conditions_of, find_task
 
 CARD = "card.json"

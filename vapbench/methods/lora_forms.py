@@ -16,17 +16,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
-
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from vapbench.checkpoints.tensors import FLOATS, INTEGERS, Shape, Tensor, read_header
 from vapbench.errors import ErrorKind, WeightsError
-from vapbench.files.parsing import parse_json, read_text
 from vapbench.files.text import counted, some
-
-PEFT_CONFIG = "adapter_config.json"
-"""Beside a file that peft saved: its rank, alpha and kind."""
+from vapbench.methods.lora_settings import PEFT_CONFIG, Settings, named, read_settings
 
 _LONGEST_NAME = 300
 _FACTOR = re.compile(r"(.+?)[._]lora[._](A|B|down|up)(?:\.(?!weight$|bias$)[^.]+)?(?:\.weight)?")
@@ -80,42 +74,6 @@ class Layer:
         return self.down.shape[0]
 
 
-class _Settings(BaseModel):
-    """What peft, diffusers or finetrainers write beside the tensors."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    r: int
-    lora_alpha: float
-    rank_pattern: dict[str, int] = {}
-    alpha_pattern: dict[str, float] = {}
-    use_rslora: bool = False
-    use_dora: bool = False
-    init_lora_weights: bool | str | None = True
-    layer_replication: list[Any] | None = None
-    peft_type: Annotated[str, Field(pattern=r"^\w{1,20}$")] = "LORA"
-
-    @field_validator("rank_pattern", "alpha_pattern", mode="before")
-    @classmethod
-    def _none_is_empty(cls, value: Any) -> Any:
-        return {} if value is None else value
-
-    @field_validator("rank_pattern", "alpha_pattern")
-    @classmethod
-    def _of_names(cls, value: dict[str, Any]) -> dict[str, Any]:
-        # peft takes keys for regular expressions; it writes names and their ends, and a file gets no more than that.
-        named = {key.removeprefix("^").removesuffix("$").replace("\\.", "."): item for key, item in value.items()}
-        if odd := [key for key in named if not re.fullmatch(r"[\w.]+", key)]:
-            raise ValueError(f"{odd[0]!r} names no layer")
-        return named
-
-    def scale(self, module: str) -> tuple[int, float]:
-        """Rank and scale of a layer."""
-        rank = _of_pattern(self.rank_pattern, module, self.r)
-        alpha = _of_pattern(self.alpha_pattern, module, self.lora_alpha)
-        return rank, alpha / (math.sqrt(rank) if self.use_rslora else rank)
-
-
 @dataclass(frozen=True)
 class LoraFile:
     """A safetensors file with an adapter, against the base it is for."""
@@ -144,7 +102,8 @@ class LoraFile:
             raise self._error(
                 "its tensors have names that no trainer gives; fetch it again.", ErrorKind.INVALID, "tensors"
             )
-        settings = self._settings(metadata, any(map(_is_alpha, tensors)))
+        said = read_settings(self.file, metadata, own_alphas=any(map(_is_alpha, tensors)))
+        settings = {source: self._of_layers(source, each) for source, each in said.items()}
         self._refuse_other_forms(tensors, settings)
         factors, alphas = self._placed(tensors)
         pairs = self._pairs(factors)
@@ -170,40 +129,13 @@ class LoraFile:
     def _error(self, what: str, kind: ErrorKind, field: str) -> WeightsError:
         return WeightsError(f"{self.file}: {what}", kind, field)
 
-    def _settings(self, metadata: Mapping[str, str], own_alphas: bool) -> dict[str, _Settings]:
-        """What is said of rank and alpha, by who says it."""
-        said: dict[str, Any] = {}
-        if text := metadata.get("lora_adapter_metadata"):
-            said["its metadata"] = {
-                name.removeprefix("transformer."): value for name, value in self._object(text, "its metadata").items()
-            }
-        if text := metadata.get("lora_config"):
-            said["its metadata"] = self._object(text, "its metadata")
-        # kohya's scripts mean these for people: tools that resize or merge leave "Dynamic" or other numbers there.
-        if "ss_network_alpha" in metadata and "ss_network_dim" in metadata and not own_alphas:
-            said["its metadata"] = {"r": metadata["ss_network_dim"], "lora_alpha": metadata["ss_network_alpha"]}
-        beside = self.file.with_name(PEFT_CONFIG)
-        if beside.is_file():
-            said[PEFT_CONFIG] = self._object(beside, PEFT_CONFIG)
-        found = {}
-        for source, values in said.items():
-            try:
-                found[source] = self._of_layers(source, _Settings.model_validate(values))
-            except ValidationError as error:
-                first = error.errors()[0]
-                field = ".".join(map(str, first["loc"]))
-                raise self._error(
-                    f"{source} cannot be used ({field}: {first['msg']}); save it again.", ErrorKind.INVALID, field
-                ) from None
-        return found
-
-    def _of_layers(self, source: str, settings: _Settings) -> _Settings:
+    def _of_layers(self, source: str, settings: Settings) -> Settings:
         """The settings with patterns that name the base's layers as the base does, or ends of them."""
         patterns = {}
         for field in ("rank_pattern", "alpha_pattern"):
             patterns[field] = {self._module(key) or key: value for key, value in getattr(settings, field).items()}
             for key in patterns[field]:
-                if not any(_named(key, module) for module in self.base):
+                if not any(named(key, module) for module in self.base):
                     raise self._error(
                         f"{source} has {key!r} in its {field}, and no layer of {self.where} is called so; correct it.",
                         ErrorKind.UNKNOWN,
@@ -211,16 +143,7 @@ class LoraFile:
                     )
         return settings.model_copy(update=patterns)
 
-    def _object(self, text: str | Path, source: str) -> dict[str, Any]:
-        try:
-            value = parse_json(read_text(text) if isinstance(text, Path) else text)
-        except ValueError as error:
-            raise self._error(f"{source} cannot be read ({error}); save it again.", ErrorKind.DAMAGED, source) from None
-        if not isinstance(value, dict):
-            raise self._error(f"{source} is no JSON object; save it again.", ErrorKind.INVALID, source)
-        return value
-
-    def _refuse_other_forms(self, tensors: Sequence[Tensor], settings: Mapping[str, _Settings]) -> None:
+    def _refuse_other_forms(self, tensors: Sequence[Tensor], settings: Mapping[str, Settings]) -> None:
         for pattern, (form, todo) in _FORMS.items():
             if names := [tensor.name for tensor in tensors if re.search(pattern, tensor.name)]:
                 raise self._error(
@@ -358,7 +281,7 @@ class LoraFile:
                 "every lora_B (up) is zero, as before training: it would change nothing.", ErrorKind.INVALID, "lora_B"
             )
 
-    def _scale(self, module: str, rank: int, tensor: Tensor | None, settings: Mapping[str, _Settings]) -> float:
+    def _scale(self, module: str, rank: int, tensor: Tensor | None, settings: Mapping[str, Settings]) -> float:
         said: dict[str, float] = {}
         if tensor is not None:
             said[tensor.name] = tensor.value() / rank
@@ -392,16 +315,6 @@ def states_scale(file: Path) -> bool:
     tensors, metadata = read_header(file)
     keys = {"lora_adapter_metadata", "lora_config", "ss_network_alpha"}
     return bool(keys & set(metadata)) or any(map(_is_alpha, tensors)) or file.with_name(PEFT_CONFIG).is_file()
-
-
-def _of_pattern(pattern: Mapping[str, Any], module: str, usual: Any) -> Any:
-    """The first entry whose name is the layer's, or its end."""
-    return next((value for key, value in pattern.items() if _named(key, module)), usual)
-
-
-def _named(key: str, module: str) -> bool:
-    """Whether a name is a layer's, or its end."""
-    return f".{module}".endswith(f".{key}")
 
 
 def _is_alpha(tensor: Tensor) -> bool:
