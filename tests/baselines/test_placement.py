@@ -24,7 +24,7 @@ from vapbench.suites import find_suite
 
 PARITY = Path(__file__).parents[1] / "data" / "parity" / "vap"
 VAP, VAP_WAN = PARITY / "cogvideox_pipeline" / "pipeline", PARITY / "wan_pipeline" / "pipeline"
-# Those that are not slow hold the paths of both architectures; ``lora`` is ``i2v`` with an adapter.
+# Those that are not slow hold the paths of both architectures; that of adapters has a short form below.
 FAMILIES = (
     *("vace-depth", "vap", "vap-wan"),
     *(pytest.param(name, marks=pytest.mark.slow) for name in ("i2v", "i2v-wan", "lora")),
@@ -90,6 +90,19 @@ def test_neither_offloading_nor_the_order_changes_a_frame(
             assert np.array_equal(frames(moved, cases[index]), wanted[index])
         on_meta = any(weight.is_meta for weight in moved.pipeline.transformer.parameters())
         assert on_meta == (offload == "sequential")
+
+
+def test_adapters_are_exchanged_while_layers_visit_the_device(
+    make: Callable[[str], Any], cases: list[Case], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, moved = make("lora"), make("lora")
+    monkeypatch.setattr(pipelines, "place", place)
+    moved.offload = "sequential"
+    place(moved.pipeline, "sequential", CPU)
+    before = frames(moved, cases[0])
+    wanted = frames(plain, cases[1])
+    assert np.array_equal(frames(moved, cases[1]), wanted) and not np.array_equal(before, wanted)
+    assert any(weight.is_meta for weight in moved.pipeline.transformer.parameters())
 
 
 @pytest.mark.parametrize("name", FAMILIES)
