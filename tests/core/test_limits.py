@@ -11,6 +11,7 @@ import subprocess
 import sys
 import zlib
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 
 import av
@@ -21,6 +22,7 @@ from PIL import Image
 from tests.conftest import moving_clip
 from tests.refusals import refuses
 from vapbench.core import containers, limits
+from vapbench.core.matroska import end_of_elements
 from vapbench.core.video import pad_video, probe, read_first_frame, read_video, write_video
 from vapbench.errors import DataError, ErrorKind
 
@@ -364,3 +366,20 @@ def test_wrong_images_end_in_one_sentence(tmp_path: Path, data: bytes, kind: Err
     with refuses(DataError, kind, field, path) as caught:
         read_first_frame(path)
     assert "\n" not in str(caught.value)
+
+
+def test_what_stands_in_a_list_of_tracks_is_not_read_without_end() -> None:
+    class Counted(BytesIO):
+        reads = 0
+
+        def read(self, size: int | None = -1) -> bytes:
+            self.reads += 1
+            return super().read(size)
+
+    # Of a Matroska segment, half a million elements that say nothing.
+    nothing = b"\xec\x80" * 500_000
+    head = b"\x18\x53\x80\x67\x01\xff\xff\xff\xff\xff\xff\xff\x16\x54\xae\x6b\x01"
+    file = Counted(head + len(nothing).to_bytes(7, "big") + nothing)
+    size = len(file.getvalue())
+    assert end_of_elements(Path("a.mkv"), file, size) == size
+    assert file.reads < 2000

@@ -326,8 +326,9 @@ def test_a_file_that_is_cut_or_none_is_named(tmp_path: Path) -> None:
         (b"<html>not found</html>", "a web page"),
         (b"PK\x03\x04" + bytes(60), "save_file(torch.load(FILE, weights_only=True), OUT)"),
         (b"\x80\x02}q\x00." + bytes(60), "PyTorch pickle"),
+        ((0x280).to_bytes(8, "little") + b'{"a":', "damaged or incomplete"),
     ],
-    ids=["pointer", "page", "zip", "pickle"],
+    ids=["pointer", "page", "zip", "pickle", "cut, with a header as long as a pickle's first bytes say"],
 )
 def test_a_file_of_another_kind_is_named(content: bytes, named: str, tmp_path: Path) -> None:
     file = tmp_path / "adapter_model.bin"

@@ -71,6 +71,7 @@ DIALECTS: dict[str, Callable[[], bytes]] = {
     "sides.jsonl": lambda: respelled({"model_a": "A", "model_b": "B"}),
     "table.tsv": lambda: as_csv().replace(b",", b"\t"),
     "table without suffix": as_csv,
+    "JSON called a table.csv": lambda: TEXT.encode(),
     "typed.csv": lambda: as_csv().replace(b",", b" , "),
     "one column for each.csv": lambda: one_for_each(),
     "names.jsonl": lambda: "\n".join(json.dumps(r | {"winner": r.get(r["winner"], "Tie")}) for r in RECORDS).encode(),

@@ -127,8 +127,9 @@ def _unreadable(file: Path, error: Exception) -> WeightsError:
     what = f"is damaged or incomplete ({error}); fetch it again."
     if file.is_file():
         with file.open("rb") as handle:
-            head = handle.read(4)
-        if head.startswith(_PICKLES):
+            head = handle.read(9)
+        # The length of a safetensors header may begin with a pickle's two bytes; the header itself begins with a brace.
+        if head.startswith(_PICKLES) and head[8:] != b"{":
             what = (
                 "is a PyTorch pickle, which can run code and is not read; save its tensors as safetensors: "
                 "safetensors.torch.save_file(torch.load(FILE, weights_only=True), OUT)"

@@ -267,8 +267,18 @@ def _end_of_boxes(path: Path, handle: IO[bytes], size: int) -> int:
     fragment = names[-1] == b"moof" or (names[0] == b"moof" and names[-1] == b"mdat" and 0 < size - end < 8)
     handle.seek(min(end, size))
     # A box whose length is broken hides those behind it.
-    hidden = fragments and b"moof" in handle.read()
+    hidden = fragments and _holds(handle, b"moof")
     return size + 1 if fragment or hidden else end
+
+
+def _holds(handle: IO[bytes], word: bytes) -> bool:
+    """Whether a word of four bytes stands in the rest of a file, which may be larger than memory."""
+    last = b""
+    while piece := handle.read(1 << 20):
+        if word in last + piece:
+            return True
+        last = piece[-3:]
+    return False
 
 
 def _indexed(sidx: bytes) -> int:

@@ -13,6 +13,7 @@ _SIMPLE_BLOCK, _BLOCK_GROUP, _BLOCK = 0xA3, 0xA0, 0xA1
 # Time, blocks, groups of them, and what may stand beside.
 _IN_CLUSTER = frozenset({0xE7, 0xA3, 0xA0, 0xAB, 0xA7, 0xEC, 0xBF, 0x5854, 0xAF})
 _MOST_PARTS = 100_000
+_MOST_CHILDREN = 1000
 
 
 def end_of_elements(path: Path, handle: IO[bytes], size: int) -> int:
@@ -54,10 +55,10 @@ def end_of_elements(path: Path, handle: IO[bytes], size: int) -> int:
 
 
 def _children(handle: IO[bytes], at: int, end: int) -> Iterator[tuple[int, int, int]]:
-    """Elements within one of Matroska: name, and where the contents start and end."""
-    while at < end:
+    """Elements within one of Matroska, as far as they are read: name, and where the contents start and end."""
+    for _ in range(_MOST_CHILDREN):
         handle.seek(at)
-        head = handle.read(12)
+        head = handle.read(12) if at < end else b""
         name, length, at = _element(head, at) if head else (None, None, at)
         if name is None or length is None:
             return

@@ -24,6 +24,7 @@ from vapbench.core.limits import MOST_PIXELS, ByteBudget, Claims, check_claims
 from vapbench.core.mistaken import what_it_is
 from vapbench.errors import DataError, ErrorKind
 from vapbench.files.text import counted
+from vapbench.stats.arrays import FloatArray
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
-FloatArray = np.ndarray[Any, np.dtype[np.float64]]
 # Decoders that give one frame for every packet. Others pack two frames in one, or none.
 _ONE_EACH = frozenset({"h264", "hevc", "vp9", "libdav1d", "av1", "mjpeg", "prores", "ffv1", "gif"})
 
@@ -180,10 +180,9 @@ def decode_stream(path: Path, take: Callable[[Frames], object] | None) -> VideoI
         raise changing_size(path)
     if kind == "gif":
         fps, said = animation_rate(path, count.durations, tick=0.01)
-        notes += said
     else:
         fps, said = _rate(fps, steps, float(base or 0))
-        notes += said
+    notes += said
     ((width, height),) = sizes
     return VideoInfo(count.frames, fps, width, height, tuple(notes))
 

@@ -79,9 +79,7 @@ def render_together(runs: Sequence[RunSummary], case: str | None = None) -> str:
         for row, cells in zip(table.rows, table.cells, strict=True)
     }
     return str(
-        _environment()
-        .get_template("together.html")
-        .render(
+        _template("together.html").render(
             title=f"{', '.join(labelled)} on {runs[0].suite}",
             labels=list(labelled),
             table=table,
@@ -114,9 +112,7 @@ def render_page(run: RunSummary, case: str | None = None) -> str:
     cards = cards_of(run, table.columns, keys, case)
     style, script = _asset("show.css").replace("/*ratio*/", _ratio(cards)), _asset("show.js")
     return str(
-        _environment()
-        .get_template("show.html")
-        .render(
+        _template("show.html").render(
             title=f"{run.label} on {run.suite}",
             table=table,
             summary=_summary(table),
@@ -141,7 +137,11 @@ def render_static(name: str, **values: Any) -> str:
         "img-src 'self' file:; media-src 'self' file:; "
         "base-uri 'none'; form-action 'none'"
     )
-    return str(_environment().get_template(f"{name}.html").render(style=style, script=script, policy=policy, **values))
+    return str(_template(f"{name}.html").render(style=style, script=script, policy=policy, **values))
+
+
+def _template(name: str) -> Any:
+    return _environment().get_template(name)
 
 
 @cache

@@ -26,10 +26,8 @@ from vapbench.stats.intervals import mean_within
 State = Literal["scored", "failed", "unscored", "missing"]
 _NO_VIDEO: tuple[Place, None] = ("", 0), None
 _LOST: tuple[State, ...] = ("failed", "unscored", "missing")
-
-
 _REASONS = 3
-"""Most that are told of videos that are not there."""
+"""At most so many are told for videos that are not there."""
 
 
 @dataclass(frozen=True, order=True)

@@ -122,28 +122,18 @@ def read_battles(path: Path) -> list[Battle]:
 
 
 COLUMNS: Mapping[str, tuple[str, ...]] = {
-    "model_a": (
-        *(
-            "model_a",
-            "left",
-            "model_left",
-            "left_model",
-            "method_left",
-            "method_a",
-            "system_a",
-            "video_a",
-            "response_a",
-        ),
-        *("model_1", "method_1", "system_1", "video_1", "modela", "model1"),
+    "model_a": tuple(
+        "model_a left model_left left_model method_left method_a system_a video_a response_a "
+        "model_1 method_1 system_1 video_1 modela model1".split()
     ),
-    "model_b": (
-        *("model_b", "right", "model_right", "right_model", "method_right", "method_b", "system_b", "video_b"),
-        *("response_b", "model_2", "method_2", "system_2", "video_2", "modelb", "model2"),
+    "model_b": tuple(
+        "model_b right model_right right_model method_right method_b system_b video_b response_b "
+        "model_2 method_2 system_2 video_2 modelb model2".split()
     ),
     "winner": ("winner", "chosen", "choice", "preferred", "preference", "vote", "label", "result", "outcome"),
-    "judge": (
-        *("judge", "rater", "annotator", "annotator_id", "rater_id", "worker_id", "worker", "participant", "user"),
-        *("user_id", "evaluator", "evaluator_id", "voter"),
+    "judge": tuple(
+        "judge rater annotator annotator_id rater_id worker_id worker participant user user_id evaluator evaluator_id "
+        "voter".split()
     ),
     "question_id": ("question_id", "case", "item", "item_id", "prompt_id", "sample_id", "case_id", "prompt"),
     "question": ("question", "criterion", "dimension", "aspect"),
@@ -191,8 +181,7 @@ def _records(path: Path) -> list[tuple[str, Any]]:
 
 
 def _is_json(path: Path) -> bool:
-    if path.suffix.lower() == ".csv":
-        return False
+    """By what it begins with; an empty file is JSON Lines without a record."""
     with path.open(encoding=encoding_of(path), errors="replace") as handle:
         return handle.read(4096).lstrip()[:1] in ("[", "{", "")
 

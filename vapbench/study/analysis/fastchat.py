@@ -71,11 +71,11 @@ def from_fastchat(path: Path, seed: int = 0) -> tuple[Terms, tuple[Vote, ...]]:
 
 def _doubts(battles: Sequence[Battle]) -> Iterator[str]:
     """What a reader must know of votes from elsewhere."""
-    for field, lost in (("rater", "who voted"), ("item", "what a vote was on")):
+    for field, own, lost in (("rater", "a rater", "who voted"), ("item", "an item", "what a vote was on")):
         if silent := sum(getattr(battle, field) is None for battle in battles):
             yield (
-                f"nothing says {lost} ({silent:,} of {counted(len(battles), 'vote')}): each counts as one of a"
-                f"{'n' * (field == 'item')} {field} of its own, and intervals may be too narrow"
+                f"nothing says {lost} ({silent:,} of {counted(len(battles), 'vote')}): each counts as one of {own} "
+                "of its own, and intervals may be too narrow"
             )
 
 
