@@ -27,8 +27,6 @@ IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp"})
 
 # Decoders of these alone: Pillow guesses by content, and for PostScript it would start another program.
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
-# Seconds: Chromium and Firefox take no animation at its word that shows a frame for 10 ms or less.
-_SHORTEST, _INSTEAD = 0.010001, 0.1
 
 
 def read_image(path: Path) -> Frames:
@@ -76,45 +74,6 @@ def animation(path: Path) -> Iterator[tuple[Frames, float, bool]]:
             frame = _rgb(image)
             budget.spend(frame.shape[1], frame.shape[0])
             yield frame, float(image.info.get("duration", 0)) / 1000, _is_transparent(image)
-
-
-def animation_rate(path: Path, times: Sequence[float], tick: float) -> tuple[float, tuple[str, ...]]:
-    """Frames per second of a GIF, WebP or PNG, which have no rate, only a time for each frame.
-
-    Args:
-        path: the file, for messages.
-        times: seconds that the file shows each frame.
-        tick: seconds to which it can say so.
-
-    Returns:
-        The rate, and what is to be noted of it.
-
-    Raises:
-        DataError: one frame alone.
-    """
-    if len(times) < 2:
-        raise DataError(
-            f"{path}: a still image (one frame), no video; name the video it belongs to.", ErrorKind.INVALID, "format"
-        )
-    shown = [_INSTEAD if time <= _SHORTEST else time for time in times]
-    notes = () if shown == list(times) else ("frames that say 10 ms or less are shown for 100 ms, as browsers do",)
-    if _even(shown, tick):
-        return round(len(shown) / sum(shown), 6), notes
-    # The last frame often stands longer, before it starts again; videos do not say how long theirs does.
-    fps = round((len(shown) - 1) / sum(shown[:-1]), 6)
-    return fps, notes if _even(shown[:-1], tick) else (*notes, uneven(fps))
-
-
-def uneven(fps: float) -> str:
-    """What is to be noted of a variable frame rate."""
-    return (
-        f"variable frame rate; its frames are used as stored, at {fps:.3g} fps on average. "
-        "To change that, re-encode it at a constant rate"
-    )
-
-
-def _even(times: Sequence[float], tick: float) -> bool:
-    return max(times) - min(times) <= max(1.001 * tick, 0.02 * float(np.median(times)))
 
 
 def frame_files(folder: Path) -> list[Path]:

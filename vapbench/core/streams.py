@@ -7,24 +7,21 @@ another one, and :mod:`vapbench.core.limits` hold before memory is spent.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from vapbench.core.clip import Frames
 from vapbench.core.containers import IMAGES, Kind, check_header, check_whole, is_still, kind_of, stated_seconds
 from vapbench.core.display import TRANSPARENT, DisplaySize, exact, is_transparent
-from vapbench.core.images import animation_rate, uneven
 from vapbench.core.limits import MOST_PIXELS, ByteBudget, Claims, check_claims
 from vapbench.core.mistaken import what_it_is
+from vapbench.core.rates import animation_rate, steps_between, stream_rate
 from vapbench.errors import DataError, ErrorKind
 from vapbench.files.text import counted
-from vapbench.stats.arrays import FloatArray
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -166,7 +163,7 @@ def decode_stream(path: Path, take: Callable[[Frames], object] | None) -> VideoI
     if not count.frames:
         raise _empty(path)
     stated = stated_seconds(path, kind)
-    steps = _steps(count.times, kind) * float(base or 0)
+    steps = steps_between(count.times, in_avi=kind == "avi") * float(base or 0)
     longest = 1 / fps
     if kind == "avi":
         # Its header counts empty chunks as well, which stand for one more showing of the frame before.
@@ -181,7 +178,7 @@ def decode_stream(path: Path, take: Callable[[Frames], object] | None) -> VideoI
     if kind == "gif":
         fps, said = animation_rate(path, count.durations, tick=0.01)
     else:
-        fps, said = _rate(fps, steps, float(base or 0))
+        fps, said = stream_rate(fps, steps, float(base or 0))
     notes += said
     ((width, height),) = sizes
     return VideoInfo(count.frames, fps, width, height, tuple(notes))
@@ -329,29 +326,6 @@ def _fps(stream: VideoStream) -> float:
 
 def _seconds(ticks: int | None, base: Fraction | None) -> float | None:
     return None if ticks is None or base is None else float(ticks * base)
-
-
-def _steps(times: Sequence[int], kind: Kind) -> FloatArray:
-    """Ticks from each frame to the next, in the order they are shown."""
-    steps = np.diff(np.sort(times)).astype(np.float64)
-    # Where empty chunks stand behind each frame, FFmpeg reads the last frame a chunk behind the one before.
-    late = kind == "avi" and len(steps) > 1 and steps[-1] < np.median(steps) / 2
-    return steps[:-1] if late else steps
-
-
-def _rate(fps: float, steps: FloatArray, tick: float) -> tuple[float, tuple[str, ...]]:
-    """The rate of a header, or that of the frames' own times where they are uneven or say otherwise; and notes.
-
-    What headers call the average is a guess, another one in each container, and counts a last frame that stands for
-    less than the others.
-    """
-    total = float(steps.sum())
-    # One tick of rounding is how containers store 29.97 fps; more is a variable rate.
-    varies = len(steps) > 1 and steps.max() - steps.min() > max(1.001 * tick, 0.02 * float(np.median(steps)))
-    if not total or not (varies or abs(len(steps) / fps - total) > 1.5 * tick + 1e-9):
-        return fps, ()
-    own = round(len(steps) / total, 6)
-    return own, (uneven(own),) if varies else ()
 
 
 def _damaged(path: Path, read: int, announced: int) -> DataError:

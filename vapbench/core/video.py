@@ -21,8 +21,9 @@ import numpy as np
 from vapbench.core.clip import Clip, Frames
 from vapbench.core.containers import IMAGES, check_whole, kind_of, suffix_of
 from vapbench.core.display import TRANSPARENT
-from vapbench.core.images import IMAGE_SUFFIXES, animation, animation_rate, first_gap, frame_files, read_image
+from vapbench.core.images import IMAGE_SUFFIXES, animation, first_gap, frame_files, read_image
 from vapbench.core.limits import ByteBudget
+from vapbench.core.rates import animation_rate
 from vapbench.core.streams import VideoInfo, changing_size, decode_stream, first_picture
 from vapbench.errors import DataError, ErrorKind, UsageError
 from vapbench.files.atomic import atomic_path

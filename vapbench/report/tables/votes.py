@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -98,7 +99,7 @@ def read_battles(path: Path) -> list[Battle]:
         FileNotFoundError: there is no such file.
         DataError: it cannot be read, or records are no votes: the message has the first, and how many there are.
     """
-    read: list[tuple[str, Battle, _Said]] = []
+    read: list[tuple[str, Callable[[Winner], Battle], _Said]] = []
     problems: list[str] = []
     records = _records(path)
     for where, record in records:
@@ -118,7 +119,7 @@ def read_battles(path: Path) -> list[Battle]:
     if problems:
         more = f" ({len(problems)} of {counted(len(records), 'vote')} cannot be read.)" if len(problems) > 1 else ""
         raise DataError(problems[0] + more, ErrorKind.INVALID, "vote")
-    return [replace(battle, winner=said.winner(bool(by_name))) for _, battle, said in read]
+    return [battle(said.winner(bool(by_name))) for _, battle, said in read]
 
 
 COLUMNS: Mapping[str, tuple[str, ...]] = {
@@ -186,8 +187,10 @@ def _is_json(path: Path) -> bool:
         return handle.read(4096).lstrip()[:1] in ("[", "{", "")
 
 
-def _battle(record: Any) -> tuple[Battle, _Said] | None:
-    """None for what is no vote on models: checks, repeats, votes that a study does not count.
+def _battle(record: Any) -> tuple[Callable[[Winner], Battle], _Said] | None:
+    """A battle that waits for its winner, and what is said of that.
+
+    None for what is no vote on models: checks, repeats, votes that a study does not count.
 
     Raises:
         ValueError: it is no vote; the message goes on after the record's name.
@@ -214,7 +217,7 @@ def _battle(record: Any) -> tuple[Battle, _Said] | None:
     if a == b:
         raise ValueError(f"compares {a} with itself; remove it.")
     said = _said(won, (a, b), (columns["model_a"], columns["model_b"]))
-    return Battle(a, b, "tie", text("question_id"), text("judge"), text("question")), said
+    return partial(Battle, a, b, item=text("question_id"), rater=text("judge"), question=text("question")), said
 
 
 def _ticked(spelled: Mapping[str, Any]) -> str | None:
