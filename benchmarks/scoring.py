@@ -45,7 +45,7 @@ from vapbench.metrics.features.precision import Precision
 
 STAND_IN = {
     "dynamic_degree[raft]": "torchvision's RAFT in place of VBench's copy of the original, of the same parts",
-    "motion_smoothness[amt]": "our AMT-S pair by pair: timed by hand, 1.42x as fast as VBench's",
+    "motion_smoothness[amt]": "our AMT-S pair by pair, which is faster than VBench's: compare with --vbench",
     "aesthetic_quality": "one frame at a time, where VBench takes 32",
     "text_alignment[viclip]": "our ViCLIP; not timed against VBench's since it left torch's native attention path",
     "text_alignment[clip]": "no dimension of VBench",

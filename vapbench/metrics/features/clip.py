@@ -97,7 +97,7 @@ class ClipEncoder:
         import open_clip
         from open_clip.tokenizer import HFTokenizer
 
-        from vapbench.models.vision.summary import skip_unread_tokens, store_by_inputs
+        from vapbench.models.vision.summary import skip_unread_tokens
 
         local = f"local-dir:{path}" if path.is_dir() else None
         try:
@@ -129,8 +129,6 @@ class ClipEncoder:
         self.precision = precision
         self.model: Any = loaded.eval()
         skip_unread_tokens(self.model.visual)
-        if device.type == "cpu" and precision == "exact":
-            store_by_inputs(self.model.visual)
         # Captions are encoded exactly in either precision: that costs nothing.
         round_weights(self.model.visual, device, precision)
         self.tokenizer: Any = tokenizer
