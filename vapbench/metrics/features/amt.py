@@ -74,7 +74,7 @@ class AmtInterpolator:
         for start, stop in spans(len(frames) - 1, batch):
             with arithmetic(self._device, self._precision):
                 padded = self._prepare(frames[start : stop + 1])
-                predicted = self.model(padded[:-1], padded[1:], budget=memory // 2, memory=volumes).frame
+                predicted = self.model(padded[:-1], padded[1:], budget=memory // 2, volumes=volumes).frame
             kept = predicted[..., top : top + height, left : left + width]
             yield (kept.float() * 255).byte()
 

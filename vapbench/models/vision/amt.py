@@ -81,7 +81,7 @@ class AmtS(nn.Module):
         second: Tensor,
         time: float = 0.5,
         budget: int | None = None,
-        memory: tuple[Volumes, Volumes] | None = None,
+        volumes: tuple[Volumes, Volumes] | None = None,
     ) -> Interpolated:
         """Interpolate between frames.
 
@@ -91,14 +91,14 @@ class AmtS(nn.Module):
             second: the same of the later frames.
             time: when, between 0 and 1.
             budget: bytes the correlation may take.
-            memory: of the pair before in either direction, see :class:`AllPairs`.
+            volumes: of the pair before in either direction, see :class:`AllPairs`.
 
         Returns:
             The frames at ``time``.
         """
         mean = torch.cat([first, second], dim=2).mean(dim=(1, 2, 3), keepdim=True)
         first, second = first - mean, second - mean
-        correlation = _Correlation(self.feat_encoder(first), self.feat_encoder(second), time, budget, memory)
+        correlation = _Correlation(self.feat_encoder(first), self.feat_encoder(second), time, budget, volumes)
         pyramids = self.encoder(first), self.encoder(second)
 
         coarse = [pyramid[3] for pyramid in pyramids]
@@ -155,12 +155,12 @@ class _Correlation:
         second: Tensor,
         time: float,
         budget: int | None,
-        memory: tuple[Volumes, Volumes] | None,
+        volumes: tuple[Volumes, Volumes] | None,
     ) -> None:
         half = None if budget is None else budget // 2
-        there, back = memory or ({}, {})
-        self._forward = AllPairs(first, second, levels=_LEVELS, radius=_RADIUS, budget=half, memory=there)
-        self._backward = AllPairs(second, first, levels=_LEVELS, radius=_RADIUS, budget=half, memory=back)
+        there, back = volumes or ({}, {})
+        self._forward = AllPairs(first, second, levels=_LEVELS, radius=_RADIUS, budget=half, volumes=there)
+        self._backward = AllPairs(second, first, levels=_LEVELS, radius=_RADIUS, budget=half, volumes=back)
         self._grid, self._time = grid(first), time
 
     def __call__(self, flows: Flows) -> Tensor:

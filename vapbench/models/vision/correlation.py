@@ -37,7 +37,7 @@ class AllPairs:
         levels: int,
         radius: int,
         budget: int | None = None,
-        memory: Volumes | None = None,
+        volumes: Volumes | None = None,
     ) -> None:
         """Correlate ``first`` with ``second``, both ``(n, C, h, w)`` float.
 
@@ -47,9 +47,9 @@ class AllPairs:
             levels: resolutions; each halves the one before it by averaging.
             radius: half a window's side, in cells.
             budget: bytes the volumes may take; None for any.
-            memory: where the volumes of the pair before lie, which nobody reads any longer; these take their place.
+            volumes: those of the pair before, which nobody reads any longer: these take their memory.
         """
-        self._memory: Volumes = {} if memory is None else memory
+        self._reused: Volumes = {} if volumes is None else volumes
         self._radius = radius
         # Sums are made in float32 whatever the features come in, and windows are blended in float32. Between the two a
         # correlation is kept as features are: the network that reads it rounds it to that anyway.
@@ -94,9 +94,9 @@ class AllPairs:
         import torch
 
         shape = *queries.shape[:2], features.shape[2]
-        if level not in self._memory or self._memory[level].shape != shape:
-            self._memory[level] = queries.new_empty(shape)
-        return torch.bmm(queries, features, out=self._memory[level])
+        if level not in self._reused or self._reused[level].shape != shape:
+            self._reused[level] = queries.new_empty(shape)
+        return torch.bmm(queries, features, out=self._reused[level])
 
     def _read(self, volume: torch.Tensor, level: int, centre: torch.Tensor, into: torch.Tensor) -> None:
         """Write ``(n, queries, 2 r + 1, 2 r + 1)`` around ``centre (n, queries, 2)``, in cells of this level.

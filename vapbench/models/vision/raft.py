@@ -64,7 +64,7 @@ class RaftSequence:
         features: Tensor,
         later: Tensor,
         budget: int | None = None,
-        memory: Volumes | None = None,
+        volumes: Volumes | None = None,
     ) -> Tensor:
         """Flow of each pair.
 
@@ -73,13 +73,13 @@ class RaftSequence:
             features: :meth:`features` of the earlier frames.
             later: :meth:`features` of the later ones.
             budget: bytes the correlation may take; None for any.
-            memory: of the pair before, see :class:`AllPairs`.
+            volumes: of the pair before, see :class:`AllPairs`.
 
         Returns:
             ``(n, 2, H, W)`` float32, columns then rows, in pixels.
         """
         update = self.model.update_block
-        correlation = AllPairs(features, later, levels=_LEVELS, radius=_RADIUS, budget=budget, memory=memory)
+        correlation = AllPairs(features, later, levels=_LEVELS, radius=_RADIUS, budget=budget, volumes=volumes)
         hidden, context = self.model.context_encoder(frames.contiguous(memory_format=torch.channels_last)).split(
             [_CONTEXT, _CONTEXT], dim=1
         )
