@@ -29,8 +29,7 @@ from vapbench.running.threads import PendingCalls, StopFlag
 
 T = TypeVar("T")
 _AHEAD_OF_A_CARD = 3
-"""Decoding a clip of 49 x 480 x 720 takes 0.10 to 0.15 s of two cores (docs/lab/scoring-profile.md), its reference as
-much; a card may be done with a column or two before that."""
+"""Videos: a card may be done with a column or two before the next is decoded (docs/lab/scoring-profile.md)."""
 
 
 def score(context: RunContext) -> None:

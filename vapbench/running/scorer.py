@@ -65,7 +65,7 @@ class Scorer:
 
     @property
     def concurrency(self) -> int:
-        """For how many."""
+        """Answers to wait for at once, at most."""
         return self.metric.concurrency if isinstance(self.metric, PaidMetric) else 1
 
     def begin(self, job: ScoreJob, view: ClipView | Failure) -> Answer:
@@ -101,7 +101,7 @@ class Scorer:
         """
         attempts.reset_peak(self.device)
         began = time.perf_counter()
-        said = answer if isinstance(answer, Failure) else self.said(answer)
+        said = answer if isinstance(answer, Failure) else self._said(answer)
         return self._row(job, said, time.perf_counter() - began)
 
     def rows(self, jobs: Sequence[ScoreJob], taken: Sequence[Taken]) -> list[ScoreRow]:
@@ -112,7 +112,7 @@ class Scorer:
         seconds = (time.perf_counter() - began) / len(jobs)
         return [self._row(job, said, seconds) for job, said in zip(jobs, answers, strict=True)]
 
-    def said(self, answer: Callable[[], Score | float]) -> Score | Failure:
+    def _said(self, answer: Callable[[], Score | float]) -> Score | Failure:
         """An answer, or why there is none.
 
         Raises:
@@ -130,7 +130,7 @@ class Scorer:
     def _together(self, taken: Sequence[Taken]) -> list[Score | Failure]:
         """Answers about several clips; where one makes the others fail, about each half."""
         if len(taken) == 1:
-            return [self.said(taken[0])]
+            return [self._said(taken[0])]
         metric = taken[0].metric
         try:
             answers = metric.score_many([one.value for one in taken])
