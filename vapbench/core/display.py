@@ -80,7 +80,8 @@ class DisplaySize:
 
     def picture(self, frame: VideoFrame) -> Frames:
         """The frame as ``(H, W, 3)`` uint8 RGB."""
-        array: Any = frame.to_ndarray(format="rgb24")
+        # Starting threads for each frame takes longer than converting it.
+        array: Any = frame.to_ndarray(format="rgb24", threads=1)
         if self.square != frame.width:
             from PIL import Image
 
@@ -112,7 +113,7 @@ def is_transparent(frame: VideoFrame, stream: VideoStream) -> bool:
     if stream.metadata.get("alpha_mode") == "1":
         return True
     alpha: Any = any(part.is_alpha for part in frame.format.components)
-    return bool(alpha and frame.to_ndarray(format="rgba")[..., 3].min() < 255)
+    return bool(alpha and frame.to_ndarray(format="rgba", threads=1)[..., 3].min() < 255)
 
 
 class _Ratio(Protocol):

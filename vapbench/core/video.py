@@ -225,7 +225,8 @@ def write_lossless(path: Path, clip: Clip) -> None:
             context: Any = stream.codec_context
             context.flags |= 0x800000  # AV_CODEC_FLAG_BITEXACT
             for index, array in enumerate(clip.frames):
-                frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(array), format="rgb24").reformat(format="bgr0")
+                frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(array), format="rgb24")
+                frame = frame.reformat(format="bgr0", threads=1)
                 frame.pts = index
                 container.mux(stream.encode(frame))
             container.mux(stream.encode())
@@ -311,4 +312,5 @@ def _to_yuv(array: Frames) -> Any:
         interpolation=exact,
         dst_colorspace=Colorspace.ITU601,
         dst_color_range=ColorRange.MPEG,
+        threads=1,
     )

@@ -172,7 +172,7 @@ def _encode(path: Path, preview: Path, width: int, height: int, rate: Fraction) 
         def take(frame: Frames) -> None:
             nonlocal count
             picture = av.VideoFrame.from_ndarray(frame, format="rgb24")
-            small: Any = picture.reformat(width=width, height=height, format="yuv420p")
+            small: Any = picture.reformat(width=width, height=height, format="yuv420p", threads=1)
             # The rate is constant here as everywhere in vapbench: frames keep their order, not their times.
             small.pts, small.time_base = count, 1 / rate
             count += 1

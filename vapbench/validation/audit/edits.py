@@ -107,7 +107,7 @@ def _encode_coarsely(frames: Frames) -> Frames:
         container.mux(stream.encode())
     file.seek(0)
     with av.open(file, "r") as source:
-        decoded: list[Any] = [frame.to_ndarray(format="rgb24") for frame in source.decode(video=0)]
+        decoded: list[Any] = [frame.to_ndarray(format="rgb24", threads=1) for frame in source.decode(video=0)]
     return np.stack(decoded)[:, :height, :width]
 
 
