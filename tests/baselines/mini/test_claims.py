@@ -140,7 +140,7 @@ def test_from_smoke_weights_to_rows_and_figures_and_a_second_call_makes_no_clip(
     shown = {name: specs[:1] for name, specs in data.shown().items()}
     config = VERSIONS[2]().seeded(0).smoke()
     config = replace(config, data=replace(data, training=data.training[:8], shown=lambda: shown))
-    stages = ("vae", "text", "semantic", "base", "i2v", "expert", "vap", "single")
+    stages = ("vae", "text", "semantic", "base", "i2v", "expert", "vap", "expert_160", "single")
     train_mini(out, config=config, only=stages, quiet=True, require_gate=False)
     wanted = ("zero-shot", "curve", "single", "two-references")
     environment = {**os.environ, "PYTHONPATH": str(BENCHMARKS.parent), "VAPBENCH_CACHE": str(tmp_path / "cache")}
@@ -156,7 +156,7 @@ def test_from_smoke_weights_to_rows_and_figures_and_a_second_call_makes_no_clip(
     assert not [row for rows in found.values() for row in rows if row["met"] is not None]  # a few cases settle nothing
     assert {path.stem for path in to.glob("*.png")} == set(wanted)
     before = {path: path.stat().st_size for path in to.glob("runs/mini@2/*/generations.jsonl")}
-    assert len(before) == 6  # base, vap, told, single, single-told, vap-two
+    assert len(before) == 7  # base, vap, told, expert_160, single, single-told, vap-two
     again = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900)
     assert again.stdout == done.stdout
     assert before == {path: path.stat().st_size for path in before}
