@@ -142,6 +142,7 @@ class TestIdentity:
         trained = [stage for stage in config.stages if stage not in (*ASSEMBLED, *FOR_CLAIMS)]
         assert {stage: digest(asdict(getattr(config, stage)))[:16] for stage in trained} == _STAGES
         assert {name: digest(asdict(variant))[:16] for name, variant in VARIANTS.items()} == _EXPERTS
+        assert digest(asdict(config.compared)).startswith("96fc6a0cab299c94")
         assert config.data.built_on["grammar"].startswith("3263bf25fe4206b3") and DATA_VERSION == 2
 
 

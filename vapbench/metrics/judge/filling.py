@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,8 @@ from vapbench.metrics.memory import is_out_of_memory
 
 if TYPE_CHECKING:
     import torch
+
+log = logging.getLogger(__name__)
 
 MOST_AT_ONCE = 8
 """Forms: more would fill a card no better, and hold more clips back until their answers are written."""
@@ -79,6 +82,10 @@ class FormFiller:
         except Exception as error:
             # Whichever form is to blame raises again when it is alone; a processor may also not take all together.
             too_large = is_out_of_memory(error)
+            if not too_large:
+                log.warning(
+                    "%d forms in smaller batches, since together they cannot be filled in: %s", len(sheets), error
+                )
         if written:
             return [
                 self._alone(sheet) if close else numbers

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import torch
 
 Volumes = dict[int, "torch.Tensor"]
-"""A pair's correlation at each level. A CPU fills memory that was used before in a quarter less time than new one."""
+"""A pair's correlation at each level. A CPU fills memory that was used before sooner than memory that is new to it."""
 
 _MARGIN = 1
 """Cells of zeros around a map, so that what lies outside reads as zero."""

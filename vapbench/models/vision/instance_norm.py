@@ -11,8 +11,8 @@ _PIXELS = (2, 3)
 class InstanceNorm(nn.InstanceNorm2d):
     """``InstanceNorm2d`` without parameters that stays in the channels-last layout.
 
-    The original copies such maps to the other layout, and the next convolution copies them back: half of the time of
-    RAFT's encoder on a CPU. Float32 is centred before it is squared, which loses nothing to a mean far from zero. In
+    The original copies such maps to the other layout, and the next convolution copies them back, which takes a CPU
+    longer than the norm. Float32 is centred before it is squared, which loses nothing to a mean far from zero. In
     bfloat16, group normalisation with one channel a group is the same formula in one step; it subtracts squares, whose
     error is far below bfloat16's own rounding.
     """

@@ -99,7 +99,7 @@ def read_battles(path: Path) -> list[Battle]:
         FileNotFoundError: there is no such file.
         DataError: it cannot be read, or records are no votes: the message has the first, and how many there are.
     """
-    read: list[tuple[str, Callable[[Winner], Battle], _Said]] = []
+    read: list[tuple[str, Callable[[Winner], Battle], _Stated]] = []
     problems: list[str] = []
     records = _records(path)
     for where, record in records:
@@ -108,7 +108,7 @@ def read_battles(path: Path) -> list[Battle]:
                 read.append((where, *found))
         except ValueError as error:
             problems.append(f"{path}: {where} {error}")
-    by_name = _by_name([said for _, _, said in read])
+    by_name = _means_names([said for _, _, said in read])
     if by_name is None and not problems:
         problems = [
             f"{path}: {where} has winner {said.word!r}: {said.as_name} by its name, {said.as_side} by its side; "
@@ -143,7 +143,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True)
-class _Said:
+class _Stated:
     """A winner as it is written, and what it may mean."""
 
     word: str
@@ -162,7 +162,7 @@ class _Said:
         return found
 
 
-def _by_name(said: Sequence[_Said]) -> bool | None:
+def _means_names(said: Sequence[_Stated]) -> bool | None:
     """Whether ``A`` is a model's name or a side, where models are called so: one for a whole file, None if unknown."""
     clear = [each for each in said if (each.as_name is None) != (each.as_side is None)]
     names = any(each.as_name for each in clear)
@@ -187,7 +187,7 @@ def _is_json(path: Path) -> bool:
         return handle.read(4096).lstrip()[:1] in ("[", "{", "")
 
 
-def _battle(record: Any) -> tuple[Callable[[Winner], Battle], _Said] | None:
+def _battle(record: Any) -> tuple[Callable[[Winner], Battle], _Stated] | None:
     """A battle that waits for its winner, and what is said of that.
 
     None for what is no vote on models: checks, repeats, votes that a study does not count.
@@ -216,19 +216,21 @@ def _battle(record: Any) -> tuple[Callable[[Winner], Battle], _Said] | None:
     assert a is not None and b is not None and won is not None
     if a == b:
         raise ValueError(f"compares {a} with itself; remove it.")
-    said = _said(won, (a, b), (columns["model_a"], columns["model_b"]))
+    said = _stated(won, (a, b), (columns["model_a"], columns["model_b"]))
     return partial(Battle, a, b, item=text("question_id"), rater=text("judge"), question=text("question")), said
 
 
 def _ticked(spelled: Mapping[str, Any]) -> str | None:
     """The winner of a record that has a column of 0 and 1 for each (LMSYS's tables on Kaggle)."""
     ticked = [
-        word for word in ("model_a", "model_b", "tie") if str(spelled.get(f"winner_{word}")) in ("1", "1.0", "True")
+        word
+        for word in ("model_a", "model_b", "tie")
+        if str(spelled.get(f"winner_{word}")).lower() in ("1", "1.0", "true")
     ]
     return ticked[0] if len(ticked) == 1 else None
 
 
-def _said(word: str, models: tuple[str, str], columns: tuple[str, str]) -> _Said:
+def _stated(word: str, models: tuple[str, str], columns: tuple[str, str]) -> _Stated:
     """What a winner may mean: the column (``model_a``, ``left``), ``tie (bothbad)``, a model's name, ``A``.
 
     Both good and both bad are ties.
@@ -242,16 +244,16 @@ def _said(word: str, models: tuple[str, str], columns: tuple[str, str]) -> _Said
         known = {side.replace("_", ""), _letters(column)}
         known |= {place for place in ("left", "right") if place in column}
         if plain in known:
-            return _Said(word, as_side=side)
+            return _Stated(word, as_side=side)
     if _TIE.fullmatch(plain):
-        return _Said(word, as_side="tie")
+        return _Stated(word, as_side="tie")
     # After these: a model may be called "tie", and the words of a table mean what they say.
     as_name = next((side for side, model in zip(sides, models, strict=True) if word == model), None)
     ends = (side for side, column in zip(sides, columns, strict=True) if _letters(column.rpartition("_")[2]) == plain)
     as_side = next(ends, None)
     if as_name is None and as_side is None:
         raise ValueError(f"has winner {word[:80]!r}, which is none of {columns[0]}, {columns[1]}, tie, tie (bothbad).")
-    return _Said(word, as_name, as_side)
+    return _Stated(word, as_name, as_side)
 
 
 def _letters(text: str) -> str:
