@@ -50,8 +50,8 @@ def mini(
     """Train the mini suite's models, from nothing.
 
     Autoencoder, text encoder, judges, models of the metrics, image-to-video base, a LoRA per condition, structure
-    control, VAP expert, in that order; each stage leaves a card and a loss curve. The same command resumes; of one job,
-    Ctrl-C or SIGTERM saves the step at hand. The results are folders that methods take: vap:weights=OUT/vap,
+    control, VAP expert, in that order; each stage leaves a card and a loss curve. The same command resumes; Ctrl-C or
+    SIGTERM saves the step at hand. The results are folders that methods take: vap:weights=OUT/vap,
     i2v:weights=OUT/i2v, lora:weights=OUT/i2v,adapters=OUT/lora and vace-depth:weights=OUT/vace.
     """
     from vapbench.core.console import configure_logging, errors, output
@@ -68,12 +68,9 @@ def mini(
     chosen = torch_device(device)
     at_once, stop, train = jobs or default_jobs(chosen), StopFlag(), partial(train_mini, out, smoke=smoke, seed=seed)
     train = partial(train, device=chosen, until=until, only=tuple(only or ()), version=version, quiet=quiet)
-    if at_once > 1:
-        train(jobs=at_once)
-    else:
-        with finish_case_on_interrupt(stop, errors().print, "step"):
-            if not train(stopping=stop.__bool__):
-                raise KeyboardInterrupt
+    with finish_case_on_interrupt(stop, errors().print, "step"):
+        if not train(jobs=at_once, stopping=stop.__bool__):
+            raise KeyboardInterrupt
     trained = f"trained {', '.join(only)}" if only else f"trained up to {until}"
     output().print(f"{out}: {trained}", markup=False, soft_wrap=True)
 

@@ -44,7 +44,7 @@ from mini_recipe.expert import VARIANTS, ExpertConfig, Gates, Variant, train_exp
 from mini_recipe.gate import THRESHOLD, Gate, Judge, passes
 from mini_recipe.image_text import train_image_text
 from mini_recipe.latents import Latents, cached_latents
-from mini_recipe.parallel import run_side_by_side
+from mini_recipe.parallel import asked_to_leave, run_side_by_side
 from mini_recipe.quality import train_quality
 from mini_recipe.readings import fitted
 from mini_recipe.regressor import Regressor, RegressorConfig, train_regressor
@@ -120,7 +120,7 @@ def train_mini(
         version: of the suite, one of ``VERSIONS``.
         require_gate: refuse to train an expert on a base that misses the gate.
         config: stages other than the version's.
-        stopping: asked after every step whether to leave with the state saved; not where ``jobs`` are several.
+        stopping: asked after every step whether to leave with the state saved.
         watching: told how far it is, in place of the terminal.
 
     Returns:
@@ -150,8 +150,10 @@ def train_mini(
         stages = tuple(stage for stage in settings.stages if stage in only)
     training = _Training(output, settings, torch.device(device), watching or progress(quiet, shared=jobs > 1))
     if jobs > 1:
-        run_side_by_side(stages, _NEEDS, jobs, partial(training.stage, executor=None, require_gate=gated))
-        return True
+        training = replace(training, stopping=asked_to_leave)
+        stage = partial(training.stage, executor=None, require_gate=gated)
+        run_side_by_side(stages, _NEEDS, jobs, stage, stopping)
+        return not stopping()
     training = replace(training, stopping=stopping)
     with _renderers(1 if smoke else os.cpu_count() or 1) as executor:
         for stage in stages:

@@ -1,13 +1,14 @@
-"""Stages side by side: in order of need, two at once, an error told after what ran has ended."""
+"""Stages side by side: in order of need, two at once, an error told after what ran has ended, none left behind."""
 
 from __future__ import annotations
 
 import time
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
-from mini_recipe.parallel import run_side_by_side
+from mini_recipe.parallel import asked_to_leave, run_side_by_side
 
 from tests.refusals import refuses
 from vapbench.errors import ErrorKind, VapbenchError
@@ -40,15 +41,45 @@ def _failing(folder: Path, name: str) -> None:
 
 
 def test_every_stage_waits_for_what_it_needs_and_for_nothing_else(tmp_path: Path) -> None:
-    run_side_by_side("abcde", NEEDS, 2, partial(_stage, tmp_path))
+    run_side_by_side("abcde", NEEDS, 2, partial(_stage, tmp_path), bool)
     assert sorted(path.stem for path in tmp_path.glob("*.done")) == list("abcde")
 
 
 def test_a_stage_that_fails_ends_the_training_and_lets_its_neighbour_finish(tmp_path: Path) -> None:
     with refuses(VapbenchError, ErrorKind.FAILED, "stage", "b cannot be trained"):
-        run_side_by_side("abcd", NEEDS, 2, partial(_failing, tmp_path))
+        run_side_by_side("abcd", NEEDS, 2, partial(_failing, tmp_path), bool)
     done = {path.stem for path in tmp_path.glob("*.done")}
     assert "a" in done and not done & {"b", "d"}  # c may have begun before b failed
+
+
+def _until_asked(folder: Path, name: str) -> None:
+    (folder / f"{name}.begun").touch()
+    last = time.monotonic() + 120
+    while not asked_to_leave():
+        assert time.monotonic() < last, "nobody asked"
+        time.sleep(0.02)
+    (folder / f"{name}.left").touch()
+
+
+def _both_begun(folder: Path) -> bool:
+    return len(list(folder.glob("*.begun"))) == 2
+
+
+def test_stages_are_asked_to_leave_and_none_begins_after_them(tmp_path: Path) -> None:
+    run_side_by_side("abc", {}, 2, partial(_until_asked, tmp_path), partial(_both_begun, tmp_path))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.begun", "a.left", "b.begun", "b.left"]
+
+
+def test_stages_leave_where_the_process_that_began_them_was_killed(tmp_path: Path) -> None:
+    arguments = ("ab", {}, 2, partial(_until_asked, tmp_path), bool)
+    killed = get_context("spawn").Process(target=run_side_by_side, args=arguments)
+    killed.start()
+    for mark in ("a.begun", "b.begun"):
+        _wait_for(tmp_path / mark)
+    killed.kill()
+    killed.join()
+    for mark in ("a.left", "b.left"):
+        _wait_for(tmp_path / mark)
 
 
 @pytest.mark.slow
