@@ -127,6 +127,8 @@ class PipelineMethod(Method):
         """
         import torch
 
+        from vapbench.models.convolutions import convolve_in_planes
+
         if self.offload != "none" and device.type == "cpu":
             raise UsageError(
                 f"--offload {self.offload} moves weights to and from an accelerator; on CPU use none.",
@@ -147,6 +149,8 @@ class PipelineMethod(Method):
         self._embedded: dict[str, Any] = {}
         self._device = device
         self.pipeline.set_progress_bar_config(disable=True)
+        if device.type == "cpu":
+            convolve_in_planes(self.pipeline.vae)
         if self.tiling:
             self.pipeline.vae.enable_tiling()
         self.pipeline.vae.encode = EncodedOnce(self.pipeline.vae.encode)

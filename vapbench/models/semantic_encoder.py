@@ -19,6 +19,7 @@ from torch.nn import functional
 from vapbench.checkpoints.tensors import check_tensors, read_json, weight_files
 from vapbench.errors import ErrorKind, WeightsError
 from vapbench.files.atomic import write_json
+from vapbench.models.convolutions import convolve_in_planes
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
@@ -94,6 +95,7 @@ class SemanticEncoder(nn.Module):
             weight_files(folder, "model"), {name: tuple(value.shape) for name, value in model.state_dict().items()}
         )
         model.load_state_dict({name: value.float() for name, value in load_file(folder / WEIGHTS).items()})
+        convolve_in_planes(model)
         return model.eval()
 
 

@@ -21,6 +21,7 @@ from torch import nn
 
 from vapbench.errors import ErrorKind, IdentityError
 from vapbench.files.atomic import atomic_path, digest
+from vapbench.models.arithmetic import has_bfloat16
 from vapbench.running.context import Progress
 from vapbench.training.curves import draw_curve
 from vapbench.training.optimiser import Optimiser
@@ -144,7 +145,9 @@ def fit(
 
 def _autocast(run: Run, plan: Plan) -> AbstractContextManager[Any]:
     if run.accelerator is None:
-        return torch.autocast(run.device.type, torch.bfloat16, enabled=plan.precision == "bfloat16")
+        return torch.autocast(
+            run.device.type, torch.bfloat16, enabled=plan.precision == "bfloat16" and has_bfloat16(run.device)
+        )
     accelerated: AbstractContextManager[Any] = run.accelerator.autocast()
     return accelerated
 

@@ -22,6 +22,7 @@ from vapbench.core.clip import Clip
 from vapbench.errors import ErrorKind, UsageError, WeightsError
 from vapbench.files.atomic import TEMPORARY, digest, file_sha256, write_json
 from vapbench.methods.lora_files import CARD, WEIGHTS, AdapterCard, find_adapter, weights_in
+from vapbench.models.arithmetic import has_bfloat16
 from vapbench.training.attention import quick_attention
 from vapbench.training.contact_sheets import save_sheet
 from vapbench.training.examples import Examples, Sample, data_sha256
@@ -114,7 +115,7 @@ def accelerator(device: torch.device, precision: str) -> Any:
     """
     from accelerate import Accelerator
 
-    mixed = {"bfloat16": "bf16", "float32": "no"}[precision]
+    mixed = "bf16" if precision == "bfloat16" and has_bfloat16(device) else "no"
     try:
         return Accelerator(cpu=device.type == "cpu", mixed_precision=mixed)
     except ValueError as error:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from vapbench.models.arithmetic import has_bfloat16
 from vapbench.training.plan import Plan
 
 _ITERATION = (3.4445, -4.7750, 2.0315)
@@ -54,7 +55,8 @@ def orthogonalise(matrix: torch.Tensor) -> torch.Tensor:
     """Bring all singular values of a matrix near 1."""
     a, b, c = _ITERATION
     tall = matrix.shape[0] > matrix.shape[1]
-    x = (matrix.T if tall else matrix).bfloat16()
+    dtype = torch.bfloat16 if has_bfloat16(matrix.device) else torch.float32
+    x = (matrix.T if tall else matrix).to(dtype)
     x = x / (x.norm() + 1e-7)
     for _ in range(5):
         gram = x @ x.T

@@ -21,6 +21,7 @@ from mini_recipe.latents import checksums
 from vapbench.core.control import flow_to_rgb
 from vapbench.files.atomic import digest
 from vapbench.metrics.features.flow import DisFlow
+from vapbench.models.arithmetic import mixed_precision
 from vapbench.models.semantic_encoder import to_video
 from vapbench.running.context import Progress
 from vapbench.suites.mini.controls import render_control
@@ -107,7 +108,7 @@ def split(video: torch.Tensor, control: torch.Tensor) -> tuple[torch.Tensor, tor
 def encode_normalised(vae: Any, video: torch.Tensor) -> torch.Tensor:
     """Posterior means ``(B, C, T, h, w)`` of ``(B, 3, F, H, W)``, normalised by the autoencoder's statistics."""
     device = next(vae.parameters()).device
-    with torch.autocast(device.type, torch.bfloat16):
+    with mixed_precision(device):
         latents = vae.encode(video.to(device)).latent_dist.mode().float().cpu()
     mean, deviation = (
         torch.tensor(values)[:, None, None, None] for values in (vae.config.latents_mean, vae.config.latents_std)

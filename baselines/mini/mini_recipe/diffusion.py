@@ -18,6 +18,7 @@ from mini_recipe.latents import Latents
 from mini_recipe.prompts import TELLINGS, Telling, captions_of, told
 from mini_recipe.text import tokenise
 from mini_recipe.vae import LATENT_FRAMES
+from vapbench.models.arithmetic import mixed_precision
 from vapbench.models.rope import Rotary, cogvideox_rotary, target_positions
 from vapbench.training.plan import Plan
 
@@ -162,7 +163,7 @@ def sample(
     scheduler.set_timesteps(sampling.steps, device=device)
     for timestep in scheduler.timesteps:
         inputs = torch.cat([latents, padded], dim=2).repeat(2, 1, 1, 1, 1)
-        with torch.autocast(device.type, torch.bfloat16):
+        with mixed_precision(device):
             velocity = velocity_of(inputs, text, timestep.expand(2 * count)).float()
         untold, towards = velocity.chunk(2)
         velocity = untold + sampling.guidance * (towards - untold)

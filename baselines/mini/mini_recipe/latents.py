@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from vapbench.files.atomic import digest
+from vapbench.models.arithmetic import mixed_precision
 from vapbench.models.semantic_encoder import to_video
 from vapbench.running.context import Progress
 from vapbench.suites.mini.render import MiniClip, render_batch
@@ -80,7 +81,7 @@ def checksums(module: Any) -> list[float]:
 def encode(vae: Any, video: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Posterior mean and standard deviation ``(B, T, C, h, w)`` of ``(B, 3, F, H, W)``, scaled."""
     device = next(vae.parameters()).device
-    with torch.autocast(device.type, torch.bfloat16):
+    with mixed_precision(device):
         posterior = vae.encode(video.to(device)).latent_dist
     scale = float(vae.config.scaling_factor)
     mean, deviation = posterior.mean.float() * scale, posterior.std.float() * scale
@@ -92,7 +93,7 @@ def decode(vae: Any, latents: torch.Tensor) -> torch.Tensor:
     """Videos ``(B, 3, F, H, W)`` in -1..1 of scaled latents ``(B, T, C, h, w)``."""
     device = next(vae.parameters()).device
     scaled = latents.to(device).transpose(1, 2).float() / float(vae.config.scaling_factor)
-    with torch.autocast(device.type, torch.bfloat16):
+    with mixed_precision(device):
         video = vae.decode(scaled.contiguous(memory_format=torch.channels_last_3d)).sample
     frames: torch.Tensor = video.float().clamp(-1, 1)
     return frames

@@ -33,7 +33,7 @@ def run_side_by_side(
         needs: the stages that one is built on; those that are not among ``stages`` do not count.
         jobs: processes, which share the cores evenly.
         train: trains a stage, and leaves early where :func:`asked_to_leave` says so; it and its errors are pickled.
-        stopping: asked again and again whether to leave; then no stage begins any more, and those that run are asked to.
+        stopping: asked twice a second whether to leave; then no stage begins, and those that run are asked to leave.
 
     Raises:
         Exception: what a stage raised, after those that were running have ended.

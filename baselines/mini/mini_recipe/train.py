@@ -151,8 +151,8 @@ def train_mini(
     training = _Training(output, settings, torch.device(device), watching or progress(quiet, shared=jobs > 1))
     if jobs > 1:
         training = replace(training, stopping=asked_to_leave)
-        stage = partial(training.stage, executor=None, require_gate=gated)
-        run_side_by_side(stages, _NEEDS, jobs, stage, stopping)
+        train = partial(training.stage, executor=None, require_gate=gated)
+        run_side_by_side(stages, _NEEDS, jobs, train, stopping)
         return not stopping()
     training = replace(training, stopping=stopping)
     with _renderers(1 if smoke else os.cpu_count() or 1) as executor:

@@ -31,6 +31,7 @@ from mini_recipe.ahead import Ahead
 from mini_recipe.cards import finish
 from mini_recipe.clips import random_clips, to_frames
 from mini_recipe.data import MiniData
+from vapbench.models.convolutions import convolve_in_planes
 from vapbench.models.semantic_encoder import to_video
 from vapbench.suites.mini.render import FRAMES, render_batch
 from vapbench.training.contact_sheets import save_sheet
@@ -99,10 +100,11 @@ def make_vae(config: VaeConfig) -> AutoencoderKLCogVideoX:
 
 
 def prepare(vae: AutoencoderKLCogVideoX) -> AutoencoderKLCogVideoX:
-    """Make an autoencoder fast in place: channels-last weights, cheap spatial norms. Outputs stay the same."""
+    """Make an autoencoder fast in place: weights channels-last, convolutions, spatial norms. Outputs stay the same."""
     for module in vae.modules():
         if isinstance(module, CogVideoXSpatialNorm3D):
             module.forward = MethodType(_spatial_norm, module)
+    convolve_in_planes(vae)
     for parameter in vae.parameters():
         if parameter.ndim == 5:
             parameter.data = parameter.data.contiguous(memory_format=torch.channels_last_3d)

@@ -26,6 +26,7 @@ from mini_recipe.cards import finish
 from mini_recipe.clips import random_specs
 from mini_recipe.data import MiniData
 from mini_recipe.vae import VaeConfig, fit_vae, psnr, shown_clips
+from vapbench.models.convolutions import convolve_in_planes
 from vapbench.models.semantic_encoder import to_video
 from vapbench.suites.mini.controls import CONTROL_KINDS, render_control
 from vapbench.suites.mini.render import FRAMES, render_batch
@@ -85,6 +86,7 @@ def prepare_wan_vae(vae: AutoencoderKLWan) -> AutoencoderKLWan:
     """
     vae._encode = MethodType(_encode, vae)
     vae._decode = MethodType(_decode, vae)
+    convolve_in_planes(vae)
     for parameter in vae.parameters():
         if parameter.ndim in (4, 5):
             layout = torch.channels_last if parameter.ndim == 4 else torch.channels_last_3d

@@ -38,17 +38,9 @@ def round_weights(model: nn.Module, device: torch.device, precision: Precision) 
 
 def _in_bfloat16(device: torch.device, precision: Precision) -> bool:
     """Whether the networks run in bfloat16: only where it is no slower than float32."""
-    import torch
+    from vapbench.models.arithmetic import has_bfloat16
 
-    if precision == "exact":
-        return False
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    if device.type == "cpu":
-        # Private, but there is no public way to ask in every supported release; absent, the answer is no.
-        known = (getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
-        return any(bool(ask()) for ask in known if ask is not None)
-    return False
+    return precision == "fast" and has_bfloat16(device)
 
 
 @contextmanager
