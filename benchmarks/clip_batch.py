@@ -1,6 +1,7 @@
-"""Print what CLIP ViT-L/14 costs by how many frames it is given at once: the reason for the batches of its metrics.
+"""Print what CLIP costs by how many frames it is given at once, ViT-L/14's or the mini suite's: the reason for batches.
 
 python benchmarks/clip_batch.py                    on a CPU: minutes; ratios of processor time
+python benchmarks/clip_batch.py --mini             the mini suite's CLIP: seconds
 python benchmarks/clip_batch.py --device cuda --frames 48
 """
 
@@ -14,7 +15,9 @@ from pathlib import Path
 import torch
 from sides import clip_weights, wait, write_weights
 
-from vapbench.metrics.features.clip import ClipEncoder
+from vapbench.checkpoints.metric_files import given_or_shipped
+from vapbench.metrics.features.clip import ClipEncoder, ClipWeights
+from vapbench.metrics.features.precision import Precision
 
 BATCHES = (1, 4, 16)
 
@@ -26,12 +29,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--precision", choices=("exact", "fast"), default="exact")
+    parser.add_argument("--mini", action="store_true", help="the mini suite's CLIP in place of ViT-L/14")
     asked = parser.parse_args()
     device = torch.device(asked.device)
     with tempfile.TemporaryDirectory() as place:
-        write_weights(Path(place), ["aesthetic_quality"])
-        encoder = ClipEncoder("ViT-L-14", clip_weights(Path(place)), device, asked.precision)
-    frames = torch.randn(asked.frames, 3, 224, 224, generator=torch.Generator().manual_seed(0)).to(device)
+        encoder = _mini(device) if asked.mini else _full(Path(place), device, asked.precision)
+    side = encoder.image_size
+    frames = torch.randn(asked.frames, 3, side, side, generator=torch.Generator().manual_seed(0)).to(device)
     encoder.still_features(frames[:1])
     wall, spent = dict.fromkeys(BATCHES, 0.0), dict.fromkeys(BATCHES, 0.0)
     for round_ in range(asked.rounds):
@@ -48,6 +52,15 @@ def main() -> None:
         print(
             f"batches of {batch:2}: {wall[batch] / one:.3f} s a frame, {spent[batch] / one:.3f} s of processor, {ratio}"
         )
+
+
+def _full(place: Path, device: torch.device, precision: Precision) -> ClipEncoder:
+    write_weights(place, ["aesthetic_quality"])
+    return ClipEncoder("ViT-L-14", clip_weights(place), device, precision)
+
+
+def _mini(device: torch.device) -> ClipEncoder:
+    return ClipWeights.of("mini", given_or_shipped(None, "image_text")).load(device)
 
 
 if __name__ == "__main__":

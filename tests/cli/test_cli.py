@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from tests.command import in_a_new_process, vapbench
 from tests.conftest import moving_clip
+from vapbench.cli import app
 from vapbench.core.video import write_video
 from vapbench.results.run import RunFolder
 from vapbench.results.writer import RunWriter
@@ -238,3 +241,12 @@ def test_videos_of_another_length_and_rate_are_told_wherever_their_numbers_are(t
     vapbench("show", "slow", "--results", results)
     page = (results / "mini/slow/show.html").read_text()
     assert page.count("39 frames at 24 fps against the suite&#39;s 13 at 8.") == 2
+
+
+def test_threads_do_not_wait_busily_unless_asked_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_WAIT_POLICY")
+    CliRunner().invoke(app, ["list", "suites"])
+    assert os.environ["OMP_WAIT_POLICY"] == "passive"
+    monkeypatch.setenv("OMP_WAIT_POLICY", "active")
+    CliRunner().invoke(app, ["list", "suites"])
+    assert os.environ["OMP_WAIT_POLICY"] == "active"

@@ -23,6 +23,9 @@ from vapbench.metrics.base import CAPTION_CUT, Metric, weights_of
 from vapbench.metrics.features import clip as clip_features
 from vapbench.metrics.features.clip import ClipWeights, prepare
 
+VIT_L, SMALL = 304_000_000, 1_000_000
+"""Weights of a vision transformer."""
+
 
 def _frames(path: Path) -> torch.Tensor:
     return torch.from_numpy(np.asarray(Image.open(path).convert("RGB")).copy()).permute(2, 0, 1)[None]
@@ -83,7 +86,7 @@ def test_scores_do_not_depend_on_the_batch(
 ) -> None:
     found = []
     for frames_at_once in (16, 1, 3):
-        monkeypatch.setattr(clip_features, "frames_at_once", lambda device, count=frames_at_once: count)
+        monkeypatch.setattr(clip_features, "frames_at_once", lambda *of, count=frames_at_once: count)
         found.append(build(name).score(view(moving_clip(), case), case).value)
     assert found == pytest.approx([found[0]] * 3, abs=1e-5)
 
@@ -92,8 +95,9 @@ def test_frames_go_one_by_one_only_where_that_was_measured_to_be_faster(monkeypa
     threads = {1: 1, 2: 1, 8: 16}
     for count, expected in threads.items():
         monkeypatch.setattr(torch, "get_num_threads", lambda count=count: count)
-        assert clip_features.frames_at_once(torch.device("cpu")) == expected
-        assert clip_features.frames_at_once(torch.device("cuda")) == 16
+        assert clip_features.frames_at_once(torch.device("cpu"), VIT_L) == expected
+        assert clip_features.frames_at_once(torch.device("cpu"), SMALL) == 16
+        assert clip_features.frames_at_once(torch.device("cuda"), VIT_L) == 16
 
 
 def test_models_are_dropped_with_their_last_metric(tiny: TinyWeights) -> None:

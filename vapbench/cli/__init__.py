@@ -70,6 +70,9 @@ def _options(
         bool, typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=_show_version)
     ] = False,
 ) -> None:
+    # Before torch is imported. Its threads wait for each other at every operation: busily, they take the core of what
+    # else the machine does, and wait for that.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     if context.invoked_subcommand in ("report", "table", "compare", "export"):
         # Before numpy is imported. The matrices of statistics are small: threads would cost more than they save, by
         # waiting busily for each other.

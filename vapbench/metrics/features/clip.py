@@ -33,6 +33,7 @@ _MEAN = (0.48145466, 0.4578275, 0.40821073)
 _STD = (0.26862954, 0.26130258, 0.27577711)
 _FRAMES_AT_ONCE = 16
 _FEW_THREADS = 2
+_LARGE = 20_000_000  # weights of the part that sees; OpenAI's smallest has 86 million
 
 
 @dataclass(frozen=True)
@@ -131,6 +132,7 @@ class ClipEncoder:
         skip_unread_tokens(self.model.visual)
         # Captions are encoded exactly in either precision: that costs nothing.
         round_weights(self.model.visual, device, precision)
+        self._weights = sum(parameter.numel() for parameter in self.model.visual.parameters())
         self.tokenizer: Any = tokenizer
         self.context_length = int(self.model.context_length)
         size = self.model.visual.image_size
@@ -139,7 +141,8 @@ class ClipEncoder:
     def image_features(self, clip: ClipView) -> torch.Tensor:
         """Unit-length features of every frame, ``(T, D)`` float32, computed once per clip."""
         key = ("clip image features", self.source, self.precision)
-        return clip.shared(key, lambda: self._encode(clip.pieces(self._bytes_each(clip), frames_at_once(self.device))))
+        at_once = frames_at_once(self.device, self._weights)
+        return clip.shared(key, lambda: self._encode(clip.pieces(self._bytes_each(clip), at_once)))
 
     def still_features(self, image: torch.Tensor) -> torch.Tensor:
         """Unit-length features of prepared images ``(n, 3, S, S)``: ``(n, D)`` float32."""
@@ -179,15 +182,17 @@ class ClipEncoder:
         return 60 * clip.clip.height * clip.clip.width + (64 << 20)
 
 
-def frames_at_once(device: torch.device) -> int:
-    """How many frames a vision transformer is given together; no score depends on it.
+def frames_at_once(device: torch.device, weights: int) -> int:
+    """How many frames a vision transformer of so many weights is given together; no score depends on it.
 
-    One by one on a CPU of one or two threads: timed by hand on one, 49 frames took 120 s rather than 138
-    (``benchmarks/clip_batch.py`` compares). With more than two threads that was not measured, and batches stay.
+    A large one takes them one by one on a CPU of one or two threads: what it keeps of several leaves the caches. With
+    more threads that was not measured, and batches stay; a small one loses more to the calls themselves
+    (``benchmarks/clip_batch.py`` compares, of both).
     """
     import torch
 
-    return 1 if device.type == "cpu" and torch.get_num_threads() <= _FEW_THREADS else _FRAMES_AT_ONCE
+    alone = device.type == "cpu" and torch.get_num_threads() <= _FEW_THREADS and weights >= _LARGE
+    return 1 if alone else _FRAMES_AT_ONCE
 
 
 class ClipModelMetric(Metric):
