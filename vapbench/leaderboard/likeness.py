@@ -148,16 +148,15 @@ def small(frames: Frames) -> Small:
 
 def difference(one: Small, other: Small) -> float:
     """Mean difference in levels: as they are, mirrored, backwards or both, with the best brightness and gain."""
-    turned = (one, one[:, :, ::-1], one[::-1], one[::-1, :, ::-1])
-    return min(_levels(each, other) for each in turned)
-
-
-def _levels(one: Small, other: Small) -> float:
-    plain = float(np.abs(one - other).mean())
-    if min(one.std(), other.std()) < _FLAT:
+    turned = np.stack([one, one[:, :, ::-1], one[::-1], one[::-1, :, ::-1]]).reshape(4, -1)
+    flat = other.ravel()
+    plain = float(np.abs(turned - flat).mean(axis=1).min())
+    spread = float(one.std())
+    if min(spread, float(other.std())) < _FLAT:
         return plain
-    gain = float(np.clip(((one - one.mean()) * (other - other.mean())).mean() / one.var(), *_GAINS))
-    return min(plain, float(np.abs((one - one.mean()) * gain + other.mean() - other).mean()))
+    around, wanted = turned - one.mean(), flat - other.mean()
+    gains = np.clip(around @ wanted / (one.size * spread**2), *_GAINS)
+    return min(plain, float(np.abs(around * gains[:, None] - wanted).mean(axis=1).min()))
 
 
 def _pooled(frames: Small, axis: int) -> Small:
