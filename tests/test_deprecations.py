@@ -27,6 +27,7 @@ def test_what_our_calls_are_told_is_an_error(category: type[Warning]) -> None:
     told("vapbenchmark.other")
 
 
+@pytest.mark.slow
 def test_a_run_in_a_new_process_is_told_of_nothing_deprecated(tmp_path: Path) -> None:
     """Every family is loaded, run and scored with all warnings on: also those that name a place other than the call."""
     loud = {"PYTHONWARNINGS": "always", "TRANSFORMERS_VERBOSITY": "warning", "DIFFUSERS_VERBOSITY": "warning"}

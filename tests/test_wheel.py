@@ -58,6 +58,7 @@ def test_the_wheel_holds_every_file_that_the_package_reads(wheel: Path) -> None:
     assert not outside, "a wheel installs nothing beside its package"
 
 
+@pytest.mark.slow
 def test_the_wheel_lists_and_runs_everything(wheel: Path, tmp_path: Path) -> None:
     # An environment of its own, which borrows what vapbench depends on from this one.
     venv.create(tmp_path / "venv", with_pip=False)

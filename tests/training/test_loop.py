@@ -138,9 +138,21 @@ def fresh_accelerate() -> Iterator[None]:
     AcceleratorState._shared_state.update(kept)
 
 
-@pytest.mark.parametrize(("precision", "dtype"), [("bfloat16", torch.bfloat16), ("float32", torch.float32)])
+def _has(bfloat16: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the hardware have bfloat16, or not: it computes in it in either case, at its speed."""
+    for module in ("loop", "lora"):
+        monkeypatch.setattr(f"vapbench.training.{module}.has_bfloat16", lambda device: bfloat16)
+
+
+@pytest.mark.parametrize(
+    ("precision", "has_bfloat16", "dtype"),
+    [("bfloat16", True, torch.bfloat16), ("bfloat16", False, torch.float32), ("float32", True, torch.float32)],
+)
 @pytest.mark.usefixtures("fresh_accelerate")
-def test_accelerate_rules_the_precision(tmp_path: Path, precision: str, dtype: torch.dtype) -> None:
+def test_accelerate_rules_the_precision(
+    tmp_path: Path, precision: str, has_bfloat16: bool, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _has(has_bfloat16, monkeypatch)
     plan = replace(PLAN, steps=4, precision=precision)
     computed = []
 
@@ -164,7 +176,8 @@ def test_accelerate_rules_the_precision(tmp_path: Path, precision: str, dtype: t
 
 
 @pytest.mark.usefixtures("fresh_accelerate")
-def test_a_process_trains_in_one_precision() -> None:
+def test_a_process_trains_in_one_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    _has(True, monkeypatch)
     assert accelerator(torch.device("cpu"), "bfloat16").mixed_precision == "bf16"
     with refuses(UsageError, ErrorKind.CONFLICT, "precision", "float32"):
         accelerator(torch.device("cpu"), "float32")

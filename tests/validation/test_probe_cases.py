@@ -73,13 +73,14 @@ def test_references_are_what_their_cell_says(full: dict[tuple[str, Cell], Counte
 
 
 def test_mini_captions_lose_or_change_the_effect_and_nothing_else(full: dict[tuple[str, Cell], Counterfactual]) -> None:
+    conditions = {case.id: case.condition for case in benchmark_cases()}
     for (_, cell), each in full.items():
         own, shown = each.own.caption or "", each.shown.caption or ""
         names = re.findall(r"mini_\w+", shown)
         if cell.caption == "without":
             assert not names and own.startswith(shown)
         if cell.caption == "wrong":
-            donor = next(case.condition for case in benchmark_cases() if case.id == each.donor)
+            donor = conditions[each.donor]
             assert names == [donor] and shown == own.replace(each.own.condition, donor)
 
 

@@ -47,7 +47,7 @@ def run_side_by_side(
                 ready = [stage for stage in waiting if done.issuperset(set(needs.get(stage, ())) & set(stages))]
                 for stage in ready[: jobs - len(running)]:
                     waiting.remove(stage)
-                    running[pool.submit(train, stage)] = stage
+                    running[pool.submit(_train, train, stage)] = stage
                 for future in wait(running, _ASKED_EVERY, return_when=FIRST_COMPLETED).done:
                     future.result()
                     done.add(running.pop(future))
@@ -68,6 +68,13 @@ def asked_to_leave() -> bool:
 def default_jobs(device: torch.device) -> int:
     """Return how many stages to train at once: two where there are two cores and no accelerator is shared."""
     return min(2, os.cpu_count() or 1) if device.type == "cpu" else 1
+
+
+def _train(train: Callable[[str], None], stage: str) -> None:
+    train(stage)
+    parent = parent_process()
+    if parent is not None and not parent.is_alive():
+        os._exit(1)  # It would wait for another stage, for ever.
 
 
 def _prepare(jobs: int, leave: Event) -> None:

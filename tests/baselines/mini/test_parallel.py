@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from functools import partial
 from multiprocessing import get_context
@@ -53,12 +54,21 @@ def test_a_stage_that_fails_ends_the_training_and_lets_its_neighbour_finish(tmp_
 
 
 def _until_asked(folder: Path, name: str) -> None:
-    (folder / f"{name}.begun").touch()
+    (folder / f"{name}.begun").write_text(str(os.getpid()))
     last = time.monotonic() + 120
     while not asked_to_leave():
         assert time.monotonic() < last, "nobody asked"
         time.sleep(0.02)
     (folder / f"{name}.left").touch()
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    state = Path(f"/proc/{process}/stat")
+    return not state.exists() or state.read_text().rsplit(")", 1)[1].split()[0] != "Z"
 
 
 def _both_begun(folder: Path) -> bool:
@@ -76,10 +86,15 @@ def test_stages_leave_where_the_process_that_began_them_was_killed(tmp_path: Pat
     killed.start()
     for mark in ("a.begun", "b.begun"):
         _wait_for(tmp_path / mark)
+    trained = [int((tmp_path / mark).read_text()) for mark in ("a.begun", "b.begun")]
     killed.kill()
     killed.join()
     for mark in ("a.left", "b.left"):
         _wait_for(tmp_path / mark)
+    last = time.monotonic() + 120
+    while any(_runs(process) for process in trained):
+        assert time.monotonic() < last, "they wait for stages that never come"
+        time.sleep(0.05)
 
 
 @pytest.mark.slow
