@@ -33,7 +33,7 @@ def main() -> None:
     asked = parser.parse_args()
     device = torch.device(asked.device)
     with tempfile.TemporaryDirectory() as place:
-        encoder = _mini(device) if asked.mini else _full(Path(place), device, asked.precision)
+        encoder = _mini(device, asked.precision) if asked.mini else _full(Path(place), device, asked.precision)
     side = encoder.image_size
     frames = torch.randn(asked.frames, 3, side, side, generator=torch.Generator().manual_seed(0)).to(device)
     encoder.still_features(frames[:1])
@@ -59,8 +59,8 @@ def _full(place: Path, device: torch.device, precision: Precision) -> ClipEncode
     return ClipEncoder("ViT-L-14", clip_weights(place), device, precision)
 
 
-def _mini(device: torch.device) -> ClipEncoder:
-    return ClipWeights.of("mini", given_or_shipped(None, "image_text")).load(device)
+def _mini(device: torch.device, precision: Precision) -> ClipEncoder:
+    return ClipWeights.of("mini", given_or_shipped(None, "image_text"), precision).load(device)
 
 
 if __name__ == "__main__":

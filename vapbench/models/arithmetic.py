@@ -6,9 +6,9 @@ import torch
 
 
 def has_bfloat16(device: torch.device) -> bool:
-    """Whether a device multiplies in bfloat16 no slower than in float32.
+    """Whether a device is known to multiply in bfloat16 no slower than in float32.
 
-    A CPU without such instructions takes 50 times as long in matrix products.
+    A CPU without such instructions takes tens of times as long in matrix products.
     """
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))

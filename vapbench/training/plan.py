@@ -26,7 +26,7 @@ class Plan:
     matrix_learning_rate: float | None = None
     """Rate of Muon for the hidden matrices; None leaves everything to AdamW."""
     precision: str = "bfloat16"
-    """Type of autocast: ``bfloat16``, where the hardware has it, or ``float32`` (none)."""
+    """Type of autocast: ``bfloat16``, where the device is known to have it, or ``float32`` (none)."""
     seed: int = 0
 
     def rate(self, step: int) -> float:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from multiprocessing import get_context, parent_process
+from multiprocessing import active_children, get_context, parent_process
 from multiprocessing.synchronize import Event
 
 import torch
@@ -17,6 +18,8 @@ import torch
 _ASKED_EVERY = 0.5  # seconds between two looks at whether to leave
 _leave: Event | None = None
 """In a process that trains a stage: set where it is to leave with the state saved."""
+_training = threading.Lock()
+"""Held in such a process while a stage trains."""
 
 
 def run_side_by_side(
@@ -25,22 +28,26 @@ def run_side_by_side(
     jobs: int,
     train: Callable[[str], None],
     stopping: Callable[[], bool],
-) -> None:
+) -> bool:
     """Train every stage, at most ``jobs`` at once, in the given order where several are ready.
 
     Args:
         stages: in an order in which each comes after those it needs.
         needs: the stages that one is built on; those that are not among ``stages`` do not count.
         jobs: processes, which share the cores evenly.
-        train: trains a stage, and leaves early where :func:`asked_to_leave` says so; it and its errors are pickled.
+        train: trains a stage, and leaves early where :func:`asked_to_leave` says so; pickled, and its errors too.
         stopping: asked twice a second whether to leave; then no stage begins, and those that run are asked to leave.
+
+    Returns:
+        Whether all stages ended before any was asked to leave.
 
     Raises:
         Exception: what a stage raised, after those that were running have ended.
+        KeyboardInterrupt: a second Ctrl-C, which ends the processes at once.
     """
     waiting, done, spawn = list(stages), set[str](), get_context("spawn")
     running: dict[Future[None], str] = {}
-    leave = spawn.Event()
+    leave, failed = spawn.Event(), None
     with ProcessPoolExecutor(jobs, spawn, _prepare, (jobs, leave)) as pool:
         try:
             while waiting or running:
@@ -49,14 +56,21 @@ def run_side_by_side(
                     waiting.remove(stage)
                     running[pool.submit(_train, train, stage)] = stage
                 for future in wait(running, _ASKED_EVERY, return_when=FIRST_COMPLETED).done:
-                    future.result()
                     done.add(running.pop(future))
-                if stopping():
+                    if error := future.exception():
+                        failed = failed or error
+                        waiting.clear()
+                if running and stopping():
                     leave.set()
                     waiting.clear()
         except KeyboardInterrupt:
-            leave.set()
+            for process in active_children():
+                process.kill()
             raise
+    # A signal to the whole group may have ended processes before they could leave.
+    if failed and not leave.is_set() and not stopping():
+        raise failed
+    return not leave.is_set() and not failed
 
 
 def asked_to_leave() -> bool:
@@ -71,16 +85,23 @@ def default_jobs(device: torch.device) -> int:
 
 
 def _train(train: Callable[[str], None], stage: str) -> None:
-    train(stage)
-    parent = parent_process()
-    if parent is not None and not parent.is_alive():
-        os._exit(1)  # It would wait for another stage, for ever.
+    with _training:
+        train(stage)
 
 
 def _prepare(jobs: int, leave: Event) -> None:
-    """Prepare a process: its share of the cores. Signals that reach a whole group are for the process that began it."""
+    """Prepare a process: its share of the cores; a terminal's Ctrl-C is for the process that began it."""
     global _leave
     _leave = leave
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // jobs))
+
+
+def _end_with_parent() -> None:
+    """Once whoever began this process is gone, end it when no stage trains: it would wait for the next for ever."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        with _training:
+            os._exit(1)

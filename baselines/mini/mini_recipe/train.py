@@ -152,8 +152,7 @@ def train_mini(
     if jobs > 1:
         training = replace(training, stopping=asked_to_leave)
         train = partial(training.stage, executor=None, require_gate=gated)
-        run_side_by_side(stages, _NEEDS, jobs, train, stopping)
-        return not stopping()
+        return run_side_by_side(stages, _NEEDS, jobs, train, stopping)
     training = replace(training, stopping=stopping)
     with _renderers(1 if smoke else os.cpu_count() or 1) as executor:
         for stage in stages:

@@ -100,7 +100,7 @@ def make_vae(config: VaeConfig) -> AutoencoderKLCogVideoX:
 
 
 def prepare(vae: AutoencoderKLCogVideoX) -> AutoencoderKLCogVideoX:
-    """Make an autoencoder fast in place: weights channels-last, convolutions, spatial norms. Outputs stay the same."""
+    """Make an autoencoder fast in place; outputs stay the same but for rounding."""
     for module in vae.modules():
         if isinstance(module, CogVideoXSpatialNorm3D):
             module.forward = MethodType(_spatial_norm, module)

@@ -82,7 +82,8 @@ def make_wan_vae(config: VaeConfig) -> AutoencoderKLWan:
 def prepare_wan_vae(vae: AutoencoderKLWan) -> AutoencoderKLWan:
     """Make an autoencoder fast in place: channels-last weights, and two pieces of a video where upstream takes four.
 
-    Outputs stay the same, except that decoded values are not clamped to -1..1, where gradients would vanish.
+    Outputs stay the same but for rounding, except that decoded values are not clamped to -1..1, where gradients would
+    vanish.
     """
     vae._encode = MethodType(_encode, vae)
     vae._decode = MethodType(_decode, vae)

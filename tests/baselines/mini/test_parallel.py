@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
+from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -42,7 +44,7 @@ def _failing(folder: Path, name: str) -> None:
 
 
 def test_every_stage_waits_for_what_it_needs_and_for_nothing_else(tmp_path: Path) -> None:
-    run_side_by_side("abcde", NEEDS, 2, partial(_stage, tmp_path), bool)
+    assert run_side_by_side("abcde", NEEDS, 2, partial(_stage, tmp_path), bool)
     assert sorted(path.stem for path in tmp_path.glob("*.done")) == list("abcde")
 
 
@@ -55,6 +57,8 @@ def test_a_stage_that_fails_ends_the_training_and_lets_its_neighbour_finish(tmp_
 
 def _until_asked(folder: Path, name: str) -> None:
     (folder / f"{name}.begun").write_text(str(os.getpid()))
+    if name == "short":
+        return
     last = time.monotonic() + 120
     while not asked_to_leave():
         assert time.monotonic() < last, "nobody asked"
@@ -76,25 +80,38 @@ def _both_begun(folder: Path) -> bool:
 
 
 def test_stages_are_asked_to_leave_and_none_begins_after_them(tmp_path: Path) -> None:
-    run_side_by_side("abc", {}, 2, partial(_until_asked, tmp_path), partial(_both_begun, tmp_path))
+    assert not run_side_by_side("abc", {}, 2, partial(_until_asked, tmp_path), partial(_both_begun, tmp_path))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.begun", "a.left", "b.begun", "b.left"]
 
 
-def test_stages_leave_where_the_process_that_began_them_was_killed(tmp_path: Path) -> None:
-    arguments = ("ab", {}, 2, partial(_until_asked, tmp_path), bool)
+@pytest.mark.parametrize("stages", [("a", "b"), ("short", "b")])
+def test_processes_end_where_the_one_that_began_them_was_killed(tmp_path: Path, stages: tuple[str, str]) -> None:
+    arguments = (stages, {}, 2, partial(_until_asked, tmp_path), bool)
     killed = get_context("spawn").Process(target=run_side_by_side, args=arguments)
     killed.start()
-    for mark in ("a.begun", "b.begun"):
-        _wait_for(tmp_path / mark)
-    trained = [int((tmp_path / mark).read_text()) for mark in ("a.begun", "b.begun")]
+    for stage in stages:
+        _wait_for(tmp_path / f"{stage}.begun")
+    trained = [int((tmp_path / f"{stage}.begun").read_text()) for stage in stages]
     killed.kill()
     killed.join()
-    for mark in ("a.left", "b.left"):
-        _wait_for(tmp_path / mark)
+    _wait_for(tmp_path / "b.left")
     last = time.monotonic() + 120
     while any(_runs(process) for process in trained):
         assert time.monotonic() < last, "they wait for stages that never come"
         time.sleep(0.05)
+
+
+def _dying(folder: Path, name: str) -> None:
+    (folder / f"{name}.begun").touch()
+    _wait_for(folder / "b.begun")
+    if name == "a":
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(600)
+
+
+def test_a_process_that_is_killed_ends_the_training_and_its_neighbour(tmp_path: Path) -> None:
+    with pytest.raises(BrokenProcessPool):
+        run_side_by_side("ab", {}, 2, partial(_dying, tmp_path), bool)
 
 
 @pytest.mark.slow
