@@ -133,7 +133,7 @@ def _next_version() -> MiniConfig:
         stages=(*(stage for stage in STAGES if stage != "classifier"), *FOR_CLAIMS),
         vae=replace(
             first.vae,
-            plan=replace(first.vae.plan, steps=20_000),
+            plan=replace(first.vae.plan, steps=10_000),
             channels=(16, 32, 64),
             curriculum=((0.0, 1, 8), (0.06, 5, 2), (0.85, 13, 1)),
         ),

@@ -38,7 +38,7 @@ from vapbench.training.data import training_specs
 from vapbench.training.loop import STATE
 
 _STAGES = {
-    "vae": "bd18742cc0d0389e",
+    "vae": "a84457c51f693b73",
     "text": "8188ef801f4b1c8d",
     "semantic": "f33de56b8521b448",
     "image_text": "1222f62338351731",
