@@ -47,3 +47,17 @@ def test_a_data_set_folder_describes_itself(frame: pd.DataFrame, tmp_path: Path)
     assert len(pd.read_parquet(data)) == len(frame)
     card = (tmp_path / "scores" / "README.md").read_text()
     assert all(f"| `{name}` |" in card for name in SCHEMA)
+
+
+def test_a_folder_with_runs_stands_for_them(tmp_path: Path) -> None:
+    suite = tmp_path / "runs" / "mini"
+    suite.mkdir(parents=True)
+    for name in ("vap", "lora"):
+        (suite / name).symlink_to(RESULTS / "mini" / name)
+    exported("--out", str(tmp_path / "named.csv"))
+    for folder in (suite.parent, suite):
+        out = tmp_path / f"{folder.name}.csv"
+        done = CliRunner().invoke(app, ["export", str(folder), "--out", str(out)])
+        assert done.exit_code == 0, done.output
+        read = [pd.read_csv(path).sort_values(["method", "case", "metric"]) for path in (tmp_path / "named.csv", out)]
+        assert read[0].to_csv(index=False) == read[1].to_csv(index=False)

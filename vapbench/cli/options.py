@@ -100,7 +100,9 @@ Limit = Annotated[
 ]
 Rows = Annotated[
     list[str] | None,
-    typer.Argument(help="Runs: folders, names or labels. Default: all there are.", show_default=False),
+    typer.Argument(
+        help="Runs: folders, names or labels; or folders with runs. Default: all there are.", show_default=False
+    ),
 ]
 Results = Annotated[
     Path, typer.Option("--results", help="Where runs are kept.", envvar="VAPBENCH_RESULTS", rich_help_panel=WHERE)

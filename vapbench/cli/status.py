@@ -42,10 +42,14 @@ def status(
     from vapbench.core.console import configure_logging, output, print_json, terminal_width
     from vapbench.errors import ErrorKind, UsageError
     from vapbench.files.text import visible
+    from vapbench.results.run import readable, runs_below
     from vapbench.results.status import status_of
 
     configure_logging(verbose=0, quiet=False)
-    folders = [folder for name in runs for folder in _named(name, results)] if runs else _inside(results or opt.RUNS)
+    if runs:
+        folders = [folder for name in runs for folder in _named(name, results)]
+    else:
+        folders = readable(runs_below([results or opt.RUNS]))
     if not folders:
         named = ", ".join(runs or [str(results or opt.RUNS)])
         raise UsageError(f"No run in {named}; start one: vapbench run --method vap", ErrorKind.MISSING, "run")
@@ -60,18 +64,13 @@ def status(
 
 def _named(name: str, results: Path | None) -> list[RunFolder]:
     from vapbench.report.naming import find_run
+    from vapbench.results.run import readable, runs_within
 
     path = Path(name)
     # A shard that has not begun is an empty folder.
     if path.is_dir() and not (path / "manifest.json").is_file():
-        return _inside(path)
+        return readable(runs_within([path]))
     return [find_run(name, results, suite=None)]
-
-
-def _inside(folder: Path) -> list[RunFolder]:
-    from vapbench.results.run import readable, runs_below
-
-    return readable(runs_below([folder]))
 
 
 def _lines(item: RunStatus, width: int | None) -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from vapbench.errors import ErrorKind, UsageError, did_you_mean
 from vapbench.results.places import RUNS, places
 from vapbench.results.rows import uncollected
-from vapbench.results.run import RunFolder, readable, runs_below
+from vapbench.results.run import RunFolder, readable, runs_below, runs_within
 
 log = logging.getLogger(__name__)
 
@@ -67,14 +67,23 @@ def find_target(target: Path, results: Path | None, suite: str | None) -> Path:
 
 @uncollected()
 def run_folders(runs: Sequence[str] | None, results: Path | None, suite: str | None) -> list[RunFolder]:
-    """The runs a user names, each once, or every run of the results folders, of one suite if asked for."""
+    """The runs a user names, each once, or every run of the results folders, of one suite if asked for.
+
+    A folder that is no run itself stands for those within it.
+    """
     if runs:
-        named = [find_run(name, results, suite) for name in runs]
+        named = [run for name in runs for run in _meant(name, results, suite)]
     else:
         named = readable(runs_below(places(results)))
     # Two paths may lead to one folder, by a link or by another spelling.
     folders = without_copies(list({folder.path.resolve(): folder for folder in named}.values()))
     return [f for f in folders if f.manifest().identity.suite == suite] if suite else folders
+
+
+def _meant(name: str, results: Path | None, suite: str | None) -> list[RunFolder]:
+    folder = Path(name)
+    within = runs_within([folder]) if folder.is_dir() and not (folder / "manifest.json").is_file() else []
+    return readable(within) if within else [find_run(name, results, suite)]
 
 
 def without_copies(folders: Sequence[RunFolder]) -> list[RunFolder]:

@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from vapbench.errors import ErrorKind, UsageError
-from vapbench.files.walk import is_hidden
 from vapbench.report.naming import find_run
 from vapbench.results.places import places
-from vapbench.results.run import RunFolder, readable, runs_below
+from vapbench.results.run import RunFolder, readable, runs_below, runs_within
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -143,16 +142,6 @@ def load_runs(*folders: StrPath, suite: str | None = None) -> Runs:
             raise UsageError(
                 f"{folder}: no such folder of runs; make a run: vapbench run --help", ErrorKind.MISSING, "results"
             )
-    if folders:
-        below = [
-            path
-            for folder in map(Path, folders)
-            for path in sorted(folder.rglob("manifest.json"))
-            if not any(map(is_hidden, path.relative_to(folder).parts))
-        ]
-        # Two paths may lead to one run.
-        found = [RunFolder(path.parent) for path in {path.resolve(): path for path in below}.values()]
-    else:
-        found = runs_below(places())
+    found = runs_within(map(Path, folders)) if folders else runs_below(places())
     runs = [Run(folder.path) for folder in readable(found)]
     return Runs(run for run in runs if suite is None or run.suite == suite)

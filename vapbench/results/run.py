@@ -29,7 +29,7 @@ from vapbench.files.atomic import TEMPORARY, file_sha256
 from vapbench.files.faults import faults, field_of
 from vapbench.files.parsing import parse_json, read_text
 from vapbench.files.text import counted, some
-from vapbench.files.walk import is_hidden
+from vapbench.files.walk import is_hidden, walk
 from vapbench.results.keys import column_slug
 from vapbench.results.manifest import Manifest, is_video_name
 from vapbench.results.rows import (
@@ -253,6 +253,13 @@ def runs_below(places: Sequence[Path], suite: str = "*", named: str | None = Non
             places[0],
         )
     return [RunFolder(path) for path in found.values()]
+
+
+def runs_within(folders: Iterable[Path]) -> list[RunFolder]:
+    """Runs at any depth of folders, links followed, each once, sorted within each folder. Hidden ones are left out."""
+    manifests = [path for folder in folders for path in sorted(walk(folder).files) if path.name == "manifest.json"]
+    # Two paths may lead to one run.
+    return [RunFolder(path.parent) for path in {path.resolve(): path for path in manifests}.values()]
 
 
 def readable(folders: Iterable[RunFolder]) -> list[RunFolder]:
