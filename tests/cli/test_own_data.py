@@ -147,3 +147,25 @@ def test_own_cases_are_run_and_score_finished_videos(videos: Path, tmp_path: Pat
     shutil.copy(videos / "one" / "b.mp4", tmp_path / "outputs" / "hop--a-clip-1---b.mp4")
     scored = vapbench("score", "outputs", *shared, cwd=tmp_path)
     assert (scored.returncode, "1/1" in scored.stdout) == (0, True), scored.stderr
+
+
+def test_a_table_of_own_cases_names_its_suite_wherever_runs_are_named(tmp_path: Path) -> None:
+    table = tmp_path / "mine" / "cases.csv"
+    table.parent.mkdir()
+    write_video(table.parent / "a.mp4", moving_clip())
+    table.write_text("id,reference,image,condition\n" + "".join(f"c-{n},a.mp4,a.mp4,turn\n" for n in range(3)))
+    for name in ("frozen", "noise"):
+        done = vapbench("run", "--method", name, "--suite", table, "--metric", "temporal_flickering", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    for command in (
+        ("table",),
+        ("report",),
+        ("export",),
+        ("compare", "frozen", "noise"),
+        ("study", "plan", "-m", "frozen", "-m", "noise", "--dry-run"),
+    ):
+        for suite in ("mine", table, table.parent):
+            done = vapbench(*command, "--suite", suite, cwd=tmp_path)
+            assert done.returncode == 0, (command, suite, done.stderr)
+    missed = vapbench("compare", "frozen", "noise", "--suite", "mini", cwd=tmp_path)
+    assert missed.returncode == 2 and "--suite mine" in missed.stderr

@@ -84,7 +84,7 @@ def test_runs_are_scored_by_name(clone: Path) -> None:
     error = CliRunner().invoke(app, ["score", "frzen", "--metric", "temporal_flickering"]).exception
     assert "no folder frzen here" in str(error) and "Did you mean frozen?" in str(error)
     error = CliRunner().invoke(app, ["score", "i2v", "--metric", "temporal_flickering"]).exception
-    assert "No run 'i2v' in runs" in str(error), "committed runs are not written"
+    assert "No run 'i2v' of suite mini in runs" in str(error), "committed runs are not written"
 
 
 def test_elsewhere_only_runs_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

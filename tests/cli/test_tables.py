@@ -275,7 +275,7 @@ def test_leaderboard_pack_check_and_build(
 MISTAKES = [
     ("report --results R -t camra", 2, "Did you mean camera?"),
     ("report --results R -s mino", 2, "of suite mino; make one: vapbench run --help"),
-    ("report R/mini", 3, "is no run folder"),
+    ("show R/mini", 3, "is no run folder"),
     ("report vpa -s mini --results R", 2, "Did you mean vap?"),
     ("report --results R -s mini --votes R/none.csv", 3, "none.csv: No such file"),
     ("report --results R -s mini --votes R/mini/vap/manifest.json", 3, "is no votes.csv of a study"),

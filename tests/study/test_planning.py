@@ -232,8 +232,8 @@ def test_a_video_changed_since_is_left_out_and_said(results: Path, tmp_path: Pat
 @pytest.mark.parametrize(
     ("methods", "task", "error", "kind", "field", "named"),
     [
-        (["alpha", "betta"], None, UsageError, ErrorKind.UNKNOWN, "method", "'betta'"),
-        (["alpha", "betta"], None, UsageError, ErrorKind.UNKNOWN, "method", "Did you mean beta"),
+        (["alpha", "betta"], None, UsageError, ErrorKind.UNKNOWN, "run", "'betta'"),
+        (["alpha", "betta"], None, UsageError, ErrorKind.UNKNOWN, "run", "Did you mean beta"),
         (["alpha"], None, UsageError, ErrorKind.MISSING, "method", "two methods"),
         (["alpha", "alpha"], None, UsageError, ErrorKind.CONFLICT, "method", "twice"),
         (

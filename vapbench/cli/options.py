@@ -44,7 +44,12 @@ Suite = Annotated[
 OnlyTask = Annotated[
     str | None, typer.Option("--task", "-t", help="Only this task. [default: every task]", show_default=False)
 ]
-OnlySuite = Annotated[str | None, typer.Option("--suite", "-s", help="Only runs of this suite.", show_default=False)]
+OnlySuite = Annotated[
+    str | None,
+    typer.Option(
+        "--suite", "-s", help="Only runs of this suite, or of your own cases (cases.csv).", show_default=False
+    ),
+]
 Data = Annotated[
     Path | None,
     typer.Option(

@@ -10,6 +10,7 @@ from vapbench.errors import ErrorKind, UsageError, did_you_mean
 from vapbench.results.places import RUNS, places
 from vapbench.results.rows import uncollected
 from vapbench.results.run import RunFolder, readable, runs_below, runs_within
+from vapbench.suites import suite_called
 
 log = logging.getLogger(__name__)
 
@@ -29,9 +30,15 @@ def own_folder(folder: RunFolder) -> Path:
 def find_run(name: str, results: Path | None = None, suite: str | None = None) -> RunFolder:
     """The run a user names: a folder, the name of one in the results folders, or the label of its row in tables.
 
+    Args:
+        name: what the user calls it.
+        results: the only results folder to look in.
+        suite: only runs of this suite, as ``--suite`` names it.
+
     Raises:
         UsageError: there is none of that name, or several. A path that is no run folder is refused when it is read.
     """
+    suite = suite and suite_called(suite)
     if (Path(name) / "manifest.json").is_file() or len(Path(name).parts) > 1:
         return RunFolder(Path(name))
     known = [run.path for run in runs_below(places(results), suite or "*", name)]
@@ -41,7 +48,11 @@ def find_run(name: str, results: Path | None = None, suite: str | None = None) -
     found = found or [path for path in known if name == path.name.partition("~")[0]]
     if not found:
         near = did_you_mean(name, {path.name for path in known} | set(labels.values()))
-        raise UsageError(f"No run {name!r} in {where(results)}.{near}", ErrorKind.UNKNOWN, "run")
+        of_suite = f" of suite {suite}" if suite else ""
+        others = {run.path.parent.name for run in runs_below(places(results), "*", name) if run.path.name == name}
+        if others:
+            near = f" There is one of suite {min(others)}: --suite {min(others)}"
+        raise UsageError(f"No run {name!r}{of_suite} in {where(results)}.{near}", ErrorKind.UNKNOWN, "run")
     if len(found) > 1:
         raise UsageError(
             f"Several runs are called {name}: {', '.join(map(str, found))}; name one of these folders.",
@@ -71,6 +82,7 @@ def run_folders(runs: Sequence[str] | None, results: Path | None, suite: str | N
 
     A folder that is no run itself stands for those within it.
     """
+    suite = suite and suite_called(suite)
     if runs:
         named = [run for name in runs for run in _meant(name, results, suite)]
     else:

@@ -13,6 +13,7 @@ from vapbench.errors import ErrorKind, UsageError
 from vapbench.report.naming import find_run
 from vapbench.results.places import places
 from vapbench.results.run import RunFolder, readable, runs_below, runs_within
+from vapbench.suites import suite_called
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -132,7 +133,7 @@ def load_runs(*folders: StrPath, suite: str | None = None) -> Runs:
         folders: folders that hold runs, at any depth; by default those the commands read: ``VAPBENCH_RESULTS``, or
             else ``./runs`` and, at the top of a clone, the committed rows of ``./results``. Of two runs that have one
             suite and name, that of the first folder counts.
-        suite: only runs of this suite.
+        suite: only runs of this suite, as ``--suite`` names it.
 
     Raises:
         UsageError: a folder that was named is not there.
@@ -144,4 +145,5 @@ def load_runs(*folders: StrPath, suite: str | None = None) -> Runs:
             )
     found = runs_within(map(Path, folders)) if folders else runs_below(places())
     runs = [Run(folder.path) for folder in readable(found)]
-    return Runs(run for run in runs if suite is None or run.suite == suite)
+    called = suite and suite_called(suite)
+    return Runs(run for run in runs if called is None or run.suite == called)

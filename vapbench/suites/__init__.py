@@ -250,6 +250,20 @@ def find_suite(name: str) -> Suite:
     return suites[spec.name].with_options(spec.parameters)
 
 
+def suite_called(text: str) -> str:
+    """What a suite is called that a user names as :func:`find_suite` takes it; its runs are kept under that name.
+
+    The suite of old runs may be gone: what is no file and no folder of own cases is taken as a name.
+
+    Raises:
+        UsageError: there is no such file.
+        DataError: the file declares no suite.
+    """
+    if _FILES.fullmatch(text) or (Path(text).expanduser() / own_cases.TABLE).is_file():
+        return find_suite(text).name
+    return text
+
+
 def _own(table: Path) -> Suite:
     """The suite that a table of somebody's own cases is: scored as the paper's suite is."""
     suites = load_suites()

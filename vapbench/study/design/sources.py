@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,13 +10,14 @@ from typing import Any, Literal, cast, get_args
 
 from vapbench.core.case import Category, check_name
 from vapbench.core.images import is_media
-from vapbench.errors import DataError, ErrorKind, UsageError, did_you_mean
+from vapbench.errors import DataError, ErrorKind, UsageError
 from vapbench.files.atomic import expand
 from vapbench.files.parsing import read_csv
 from vapbench.files.walk import find_inside
+from vapbench.report.naming import find_run
 from vapbench.report.read.run_summary import RunSummary, condition_of, read_summary
 from vapbench.results.manifest import PlannedCase
-from vapbench.results.run import RunFolder
+from vapbench.suites import suite_called
 
 CASE_COLUMNS = ("case", "condition", "category", "prompt", "reference", "image", "target")
 """Columns of a folder manifest that describe the case; every other column is a method's videos."""
@@ -66,8 +68,8 @@ def from_runs(results: Path, suite: str, methods: Sequence[str], task: str | Non
 
     Args:
         results: the results folder.
-        suite: name of the suite.
-        methods: names of run folders, or paths of them.
+        suite: as ``--suite`` names it.
+        methods: the runs, as :func:`vapbench.report.naming.find_run` takes them.
         task: only cases of this task.
         seed: which generation of each case; None: the lowest seed there is.
 
@@ -75,11 +77,11 @@ def from_runs(results: Path, suite: str, methods: Sequence[str], task: str | Non
         UsageError: no such run, or fewer than two.
         DataError: a run is damaged, or no case is complete.
     """
-    runs = [read_summary(RunFolder(_run_path(results, suite, name))) for name in methods]
-    names = _names(runs)
-    if strangers := {run.suite for run in runs} - {suite}:
+    runs = [read_summary(find_run(name, results, suite)) for name in methods]
+    names, called = _names(runs), suite_called(suite)
+    if strangers := {run.suite for run in runs} - {called}:
         raise UsageError(
-            f"A study compares methods on one suite: {min(strangers)} is not {suite}; add --suite.",
+            f"A study compares methods on one suite: {min(strangers)} is not {called}; add --suite.",
             ErrorKind.CONFLICT,
             "suite",
         )
@@ -101,9 +103,9 @@ def from_runs(results: Path, suite: str, methods: Sequence[str], task: str | Non
         for name, run in zip(names, runs, strict=True)
     ]
     # A run's folder may be anywhere, and then its name is no method's.
-    make = " ".join(("vapbench generate --suite", suite, *(f"--method {name}" for name in methods)))
+    make = " ".join(("vapbench generate --suite", shlex.quote(suite), *(f"--method {name}" for name in methods)))
     known = all("/" not in name and "~" not in name for name in methods)
-    return _checked(Sources(suite, tuple(cases), tuple(made), left_out), make if known else "vapbench generate --help")
+    return _checked(Sources(called, tuple(cases), tuple(made), left_out), make if known else "vapbench generate --help")
 
 
 def from_table(table: Path) -> Sources:
@@ -166,31 +168,6 @@ def _checked(sources: Sources, make: str) -> Sources:
             "cases",
         )
     return sources
-
-
-def _run_path(results: Path, suite: str, name: str) -> Path:
-    if (Path(name) / "manifest.json").is_file():
-        return Path(name)
-    folder = results / suite
-    exact = folder / name
-    alike = [path.parent for path in sorted(folder.glob("*/manifest.json")) if path.parent.name.split("~")[0] == name]
-    if (exact / "manifest.json").is_file():
-        return exact
-    if len(alike) == 1:
-        return alike[0]
-    if alike:
-        raise UsageError(
-            f"{name} has several runs in {folder}: say which: {', '.join(path.name for path in alike)}.",
-            ErrorKind.CONFLICT,
-            "method",
-        )
-    known = [path.parent.name for path in folder.glob("*/manifest.json")]
-    raise UsageError(
-        f"No run of {name!r} in {folder}.{did_you_mean(name, known)} "
-        f"Make one: vapbench generate --suite {suite} --method {name}",
-        ErrorKind.UNKNOWN,
-        "method",
-    )
 
 
 def _names(runs: Sequence[RunSummary]) -> list[str]:
