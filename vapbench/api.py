@@ -257,7 +257,7 @@ def table(
     """Tabulate runs: means over cases with intervals clustered by condition, ranks, n of total.
 
     Args:
-        runs: one or several.
+        runs: one or several; a folder with runs stands for them.
         task: the task; None for a table per task, the one of most cases first.
         config: a ``table.yaml``; what is given here overrides it.
         metrics: columns to show, in this order; ``+name`` adds one to the style's; None for the style's.
@@ -279,7 +279,7 @@ def table(
     wanted = read_layout(_path(config), **{**usual, **layout, "task": task, "columns": _names(metrics)})
     if not several:
         raise UsageError('No run to tabulate; name one or more: vb.table(["vap", "i2v"])', ErrorKind.MISSING, "runs")
-    return table_of([_folder(each) for each in several], wanted)
+    return table_of([folder for each in several for folder in _folders(each)], wanted)
 
 
 @_in_python
@@ -344,6 +344,12 @@ def _folder(run: Run | StrPath) -> RunFolder:
     from vapbench.report.naming import find_run
 
     return RunFolder(run.path) if isinstance(run, Run) else find_run(str(run))
+
+
+def _folders(runs: Run | StrPath) -> list[RunFolder]:
+    from vapbench.report.naming import runs_meant
+
+    return [RunFolder(runs.path)] if isinstance(runs, Run) else runs_meant(str(runs))
 
 
 def _path(path: StrPath | None) -> Path | None:

@@ -80,6 +80,11 @@ def test_a_table_is_latex_markdown_and_html() -> None:
     assert "<table" in table.to_html() == table._repr_html_()
 
 
+def test_a_folder_with_runs_is_tabulated_as_its_runs_are() -> None:
+    folders = [vb.table(runs, task="camera").to_markdown() for runs in (RESULTS / "mini", vb.load_runs(RESULTS))]
+    assert folders[0] == folders[1] and "| vap" in folders[0]
+
+
 def test_a_comparison_says_which_is_better() -> None:
     comparison = vb.compare(RESULTS / "mini" / "vap", str(RESULTS / "mini" / "i2v"), task="all")
     frame = comparison.to_dataframe().set_index("metric")

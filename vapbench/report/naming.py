@@ -84,7 +84,7 @@ def run_folders(runs: Sequence[str] | None, results: Path | None, suite: str | N
     """
     suite = suite and suite_called(suite)
     if runs:
-        named = [run for name in runs for run in _meant(name, results, suite)]
+        named = [run for name in runs for run in runs_meant(name, results, suite)]
     else:
         named = readable(runs_below(places(results)))
     # Two paths may lead to one folder, by a link or by another spelling.
@@ -92,7 +92,8 @@ def run_folders(runs: Sequence[str] | None, results: Path | None, suite: str | N
     return [f for f in folders if f.manifest().identity.suite == suite] if suite else folders
 
 
-def _meant(name: str, results: Path | None, suite: str | None) -> list[RunFolder]:
+def runs_meant(name: str, results: Path | None = None, suite: str | None = None) -> list[RunFolder]:
+    """The runs within a folder that is no run itself, or else the run of that name, as :func:`find_run` finds it."""
     folder = Path(name)
     within = runs_within([folder]) if folder.is_dir() and not (folder / "manifest.json").is_file() else []
     return readable(within) if within else [find_run(name, results, suite)]
