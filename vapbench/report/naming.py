@@ -47,11 +47,8 @@ def find_run(name: str, results: Path | None = None, suite: str | None = None) -
     # A method's bare name is enough while it has one run.
     found = found or [path for path in known if name == path.name.partition("~")[0]]
     if not found:
-        near = did_you_mean(name, {path.name for path in known} | set(labels.values()))
         of_suite = f" of suite {suite}" if suite else ""
-        others = {run.path.parent.name for run in runs_below(places(results), "*", name) if run.path.name == name}
-        if others:
-            near = f" There is one of suite {min(others)}: --suite {min(others)}"
+        near = _instead(name, {path.name for path in known} | set(labels.values()), results)
         raise UsageError(f"No run {name!r}{of_suite} in {where(results)}.{near}", ErrorKind.UNKNOWN, "run")
     if len(found) > 1:
         raise UsageError(
@@ -60,6 +57,14 @@ def find_run(name: str, results: Path | None = None, suite: str | None = None) -
             "run",
         )
     return RunFolder(found[0])
+
+
+def _instead(name: str, known: set[str], results: Path | None) -> str:
+    """What to do where no run has the name."""
+    suites = {run.path.parent.name for run in runs_below(places(results), "*", name) if run.path.name == name}
+    if suites:
+        return f" There is one of suite {min(suites)}: --suite {min(suites)}"
+    return did_you_mean(name, known) or " Make one: vapbench run --help"
 
 
 def find_target(target: Path, results: Path | None, suite: str | None) -> Path:

@@ -184,14 +184,15 @@ def alignment_columns(selection: Selection, metrics: Sequence[str] | None) -> tu
         wanted = columns(metrics)
         if not _sees_the_effect(wanted[0]):
             raise UsageError(
-                f"{wanted[0].label} does not look at the reference; name one first that does.",
+                f"A probe's first metric must look at the reference, and {wanted[0].label} does not; put another "
+                "before it, such as semantic_alignment[judge]:model=MODEL (docs/guides/judge.md).",
                 ErrorKind.CONFLICT,
                 "metric",
             )
         if not wanted[0].metric.higher_is_better:
             raise UsageError(
                 f"Of {wanted[0].label} less is better, and effects are read as more of the reference's effect; "
-                "name another first.",
+                "put another before it.",
                 ErrorKind.INVALID,
                 "metric",
             )
