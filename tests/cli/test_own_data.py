@@ -149,13 +149,16 @@ def test_own_cases_are_run_and_score_finished_videos(videos: Path, tmp_path: Pat
     assert (scored.returncode, "1/1" in scored.stdout) == (0, True), scored.stderr
 
 
-def test_a_table_of_own_cases_names_its_suite_wherever_runs_are_named(tmp_path: Path) -> None:
+def test_files_name_their_suite_and_task_wherever_runs_are_named(tmp_path: Path) -> None:
     table = tmp_path / "mine" / "cases.csv"
     table.parent.mkdir()
     write_video(table.parent / "a.mp4", moving_clip())
     table.write_text("id,reference,image,condition\n" + "".join(f"c-{n},a.mp4,a.mp4,turn\n" for n in range(3)))
+    task = tmp_path / "turning.yaml"
+    task.write_text("name: turns\ntitle: Turns\nconditions: [turn]\n")
+    given = ("--suite", table, "--task", task, "--metric", "temporal_flickering")
     for name in ("frozen", "noise"):
-        done = vapbench("run", "--method", name, "--suite", table, "--metric", "temporal_flickering", cwd=tmp_path)
+        done = vapbench("run", "--method", name, *given, cwd=tmp_path)
         assert done.returncode == 0, done.stderr
     for command in (
         ("table",),
@@ -164,8 +167,8 @@ def test_a_table_of_own_cases_names_its_suite_wherever_runs_are_named(tmp_path: 
         ("compare", "frozen", "noise"),
         ("study", "plan", "-m", "frozen", "-m", "noise", "--dry-run"),
     ):
-        for suite in ("mine", table, table.parent):
-            done = vapbench(*command, "--suite", suite, cwd=tmp_path)
-            assert done.returncode == 0, (command, suite, done.stderr)
+        for named in (("--suite", "mine"), ("--suite", table), ("--suite", table.parent, "--task", task)):
+            done = vapbench(*command, *named[: 2 if command == ("export",) else None], cwd=tmp_path)
+            assert done.returncode == 0, (command, named, done.stderr)
     missed = vapbench("compare", "frozen", "noise", "--suite", "mini", cwd=tmp_path)
     assert missed.returncode == 2 and "--suite mine" in missed.stderr

@@ -42,7 +42,10 @@ Suite = Annotated[
     ),
 ]
 OnlyTask = Annotated[
-    str | None, typer.Option("--task", "-t", help="Only this task. [default: every task]", show_default=False)
+    str | None,
+    typer.Option(
+        "--task", "-t", help="Only this task, or task file (.yaml). [default: every task]", show_default=False
+    ),
 ]
 OnlySuite = Annotated[
     str | None,

@@ -23,7 +23,8 @@ def plan(
     ] = None,
     suite: opt.Suite = opt.SUITE,
     task: Annotated[
-        str | None, typer.Option("--task", "-t", help="Only cases of this task.", show_default=False)
+        str | None,
+        typer.Option("--task", "-t", help="Only cases of this task, or task file (.yaml).", show_default=False),
     ] = None,
     table: Annotated[
         Path | None,
@@ -108,10 +109,12 @@ def plan(
     from vapbench.study.design.sources import from_runs, from_table
     from vapbench.study.folder import StudyFolder
     from vapbench.study.settings import settings_path, write_template
+    from vapbench.suites.tasks import task_called
 
     configure_logging(verbose=0, quiet=quiet)
     if table is not None and methods:
         raise UsageError("--table names the methods in its header: leave out --method.", ErrorKind.CONFLICT, "method")
+    task = task and task_called(task)
     sources = from_table(table) if table else from_runs(results, suite, methods or [], task, case_seed)
     try:
         identifier = check_name(name or "-".join(filter(None, (sources.suite.replace("@", "-"), task))))

@@ -59,12 +59,28 @@ def find_task(name: str) -> Task:
     Raises:
         UsageError: there is no such task (with a suggestion).
     """
-    if name.endswith((".yaml", ".yml")):
+    if _is_file(name):
         return _read(Path(name))
     tasks = load_tasks()
     if name not in tasks:
         raise UsageError(f"Unknown task {name!r}.{did_you_mean(name, tasks)}", ErrorKind.UNKNOWN, "task")
     return tasks[name]
+
+
+def task_called(text: str) -> str:
+    """What a task is called that a user names as :func:`find_task` takes it; runs keep their cases under that name.
+
+    The task of old runs may be gone: what is no file is taken as a name.
+
+    Raises:
+        UsageError: there is no such file.
+        DataError: the file declares no task.
+    """
+    return find_task(text).name if _is_file(text) else text
+
+
+def _is_file(name: str) -> bool:
+    return name.endswith((".yaml", ".yml"))
 
 
 def conditions_of(task: Task, within: tuple[str, ...] = ()) -> frozenset[str]:

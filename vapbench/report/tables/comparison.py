@@ -18,6 +18,7 @@ from vapbench.report.tables.summary import task_names
 from vapbench.results.run import RunFolder
 from vapbench.stats import STATISTICS_VERSION
 from vapbench.stats.paired import PairedDifference, Pairs, paired_differences
+from vapbench.suites.tasks import task_called
 
 SCHEMA = 2
 ALPHA = 0.05
@@ -106,6 +107,7 @@ def compare(a: RunFolder, b: RunFolder, task: str | None = None) -> list[Compari
             ErrorKind.CONFLICT,
             "suite",
         )
+    task = task and task_called(task)
     names: Sequence[str | None] = task_names(runs) if task is None else [task]
     comparisons = [_compare(runs, name) for name in names if all(run.cases(name) for run in runs)]
     if not comparisons:

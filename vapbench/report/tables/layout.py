@@ -16,6 +16,7 @@ from vapbench.files.faults import faults, field_of
 from vapbench.files.parsing import read_yaml
 from vapbench.report.read.columns import Column, Row, labels_by_name
 from vapbench.report.read.run_summary import ColumnKey, chosen
+from vapbench.suites.tasks import task_called
 
 Style = Literal["paper", "wide", "ablation"]
 Mark = Literal["displayed", "significant"]
@@ -158,6 +159,8 @@ def read_layout(path: Path | None, **changes: Any) -> Layout:
     """
     values = _fields_in(path) if path else {}
     given = {name: value for name, value in changes.items() if value is not None}
+    if "task" in given:
+        given["task"] = task_called(given["task"])
     if isinstance(values.get("labels"), dict) and "labels" in given:
         given["labels"] = {**values["labels"], **given["labels"]}
     if path and "votes" in values and "votes" not in given:
