@@ -61,3 +61,14 @@ def test_a_folder_with_runs_stands_for_them(tmp_path: Path) -> None:
         assert done.exit_code == 0, done.output
         read = [pd.read_csv(path).sort_values(["method", "case", "metric"]) for path in (tmp_path / "named.csv", out)]
         assert read[0].to_csv(index=False) == read[1].to_csv(index=False)
+
+
+def test_a_folder_that_happens_to_be_called_as_a_run_does_not_hide_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    app_of_others = tmp_path / "vap" / "app"
+    app_of_others.mkdir(parents=True)
+    (app_of_others / "manifest.json").write_text('{"name": "an app", "icons": []}')
+    exported("--out", "scores.csv")
+    assert {"vap", "lora"} == set(pd.read_csv("scores.csv")["method"])

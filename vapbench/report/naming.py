@@ -101,7 +101,8 @@ def runs_meant(name: str, results: Path | None = None, suite: str | None = None)
     """The runs within a folder that is no run itself, or else the run of that name, as :func:`find_run` finds it."""
     folder = Path(name)
     within = runs_within([folder]) if folder.is_dir() and not (folder / "manifest.json").is_file() else []
-    return readable(within) if within else [find_run(name, results, suite)]
+    # A manifest.json may be another program's.
+    return readable(within) or [find_run(name, results, suite)]
 
 
 def without_copies(folders: Sequence[RunFolder]) -> list[RunFolder]:

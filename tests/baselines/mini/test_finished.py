@@ -15,7 +15,7 @@ from vapbench.results.rows import Status
 from vapbench.running.progress import Silent
 
 FINISHED = Path(__file__).parents[3] / "checkpoints" / "mini-2"
-STAGES = ("text",)
+STAGES = [stage for stage in VERSIONS[2]().stages if (FINISHED / {"text": "text_encoder"}.get(stage, stage)).is_dir()]
 
 
 class _Told(Silent):
@@ -40,4 +40,5 @@ def test_training_goes_on_behind_them(tmp_path: Path) -> None:
     shutil.copytree(FINISHED, tmp_path, dirs_exist_ok=True)
     told = _Told()
     train_mini(tmp_path, config=VERSIONS[2](), only=STAGES, watching=told)
-    assert [line for line in told.lines if "done before" in line] == [f"{stage}: done before" for stage in STAGES]
+    said = [line for line in told.lines if "done before" in line]
+    assert said == [f"{stage}: done before" for stage in STAGES] != []
