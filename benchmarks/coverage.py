@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,16 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.study_coverage import Planned, study_coverage, told_apart
+from benchmarks.agreement_coverage import JUDGED, agreement_coverage
+from benchmarks.study_coverage import (
+    Chosen,
+    Planned,
+    choice_coverage,
+    chosen_apart,
+    joined_by_ties,
+    study_coverage,
+    told_apart,
+)
 from vapbench.stats import STATISTICS_VERSION
 from vapbench.stats.arrays import FloatArray, IntArray, group_sums
 from vapbench.stats.clusters import bounded_mean_interval, share_interval
@@ -315,8 +324,15 @@ def tables(trials: int) -> Iterator[str]:
     for win, votes in ((0.95, 48), (0.8, 48)):
         covered = separated_coverage(win, votes, trials // 2)
         yield f"| win probability of {win:.0%}, {votes} independent votes, side effect fitted | {100 * covered:.1f} |"
+    for few in (4, 8):
+        covered, alone = joined_by_ties(few, trials // 2)
+        yield (
+            f"| strength difference of two that {few} votes join, in {100 * alone:.0f} % of studies ties alone "
+            f"| {100 * covered:.1f} |"
+        )
     yield ""
     yield from _studies(trials // 2)
+    yield from _metrics_and_people(trials // 2)
     few, many = (list(resampled_rows(count, trials // 2)) for count in (7, 27))
     yield "| rows of results/mini, resampled by condition: mean over methods (least) | 7 conditions | 27 |"
     yield "|---|---|---|"
@@ -325,16 +341,45 @@ def tables(trials: int) -> Iterator[str]:
 
 
 def _studies(trials: int) -> Iterator[str]:
-    """What a report of a preference study prints, by its size."""
+    """What a report of a preference study prints, by its size: of pairs, then of the best of four."""
     planned = [Planned(24, 3, 36), Planned(24, 6, 24), Planned(48, 3, 24)]
-    sizes = (f"{it.raters} raters, {it.cases} cases" for it in planned)
-    yield f"| a study of four methods: 95 % intervals cover | {' | '.join(sizes)} |"
-    yield "|---" * (1 + len(planned)) + "|"
-    found = [study_coverage(it, trials) for it in planned]
-    for name in found[0]:
-        yield f"| {name} | {' | '.join(f'{100 * each[name]:.1f}' for each in found)} |"
-    apart = (f"{100 * told_apart(it, trials):.1f}" for it in planned)
-    yield f"| any two of equal methods told apart (at most 5 % claimed) | {' | '.join(apart)} |"
+    chosen = [Chosen(12, 24, 24), Chosen(36, 24, 12), Chosen(36, 48, 24)]
+    yield from _study(
+        "a study of pairs of four methods",
+        [f"{it.raters} raters, {it.cases} cases" for it in planned],
+        [study_coverage(it, trials) for it in planned],
+        [told_apart(it, trials) for it in planned],
+    )
+    yield from _study(
+        "a study of the best of four methods",
+        [f"{it.raters} raters, {it.each} of {it.cases} cases each" for it in chosen],
+        [choice_coverage(it, trials) for it in chosen],
+        [chosen_apart(it, trials) for it in chosen],
+    )
+
+
+def _metrics_and_people(trials: int) -> Iterator[str]:
+    """What ``report --votes`` prints."""
+    sizes = ((7, 12, 14), (24, 20, 24))
+    heads = " | ".join(f"{c} conditions, {r} raters x {each} of {2 * c} cases" for c, r, each in sizes)
+    yield f"| a metric beside people: 95 % intervals cover | {heads} |"
+    yield "|---" * (1 + len(sizes)) + "|"
+    for judged in JUDGED:
+        found = [agreement_coverage(judged, *size, trials) for size in sizes]
+        for name in found[0]:
+            yield f"| {judged.name}: {name} | {' | '.join(f'{100 * each[name]:.1f}' for each in found)} |"
+    yield ""
+
+
+def _study(
+    title: str, sizes: Sequence[str], covered: Sequence[Mapping[str, float]], apart: Sequence[float]
+) -> Iterator[str]:
+    yield f"| {title}: 95 % intervals cover | {' | '.join(sizes)} |"
+    yield "|---" * (1 + len(sizes)) + "|"
+    for name in covered[0]:
+        yield f"| {name} | {' | '.join(f'{100 * each[name]:.1f}' for each in covered)} |"
+    told = (f"{100 * share:.1f}" for share in apart)
+    yield f"| any two of equal methods told apart (at most 5 % claimed) | {' | '.join(told)} |"
     yield ""
 
 

@@ -1,7 +1,8 @@
 """How often the intervals of a preference study hold the truth, and its ranks keep their word, in a study as planned.
 
-Every cell (a pair of methods on a case) has as many votes, each of another rater; raters and cases have tastes of their
-own. The truth is what endless raters and cases would give. ``benchmarks/coverage.py`` prints it.
+Of pairs, every cell (a pair of methods on a case) has as many votes, each of another rater; of the best of four, each
+rater sees cases of his own. Raters and cases have tastes of their own. The truth is what endless raters and cases would
+give. ``benchmarks/coverage.py`` prints it.
 """
 
 from __future__ import annotations
@@ -13,20 +14,23 @@ from itertools import combinations
 
 import numpy as np
 
-from vapbench.stats.agreement import canonical_outcomes, krippendorff_alpha
+from vapbench.stats.agreement import Level, canonical_outcomes, krippendorff_alpha
+from vapbench.stats.arrays import BoolArray
 from vapbench.stats.clusters import Interval
-from vapbench.stats.davidson import fit_davidson
+from vapbench.stats.davidson import BY_TIES, fit_davidson
+from vapbench.stats.luce import fit_luce
 from vapbench.stats.quality import side_bias
-from vapbench.stats.shares import mean_win_rate, win_share
-from vapbench.stats.simulate import Tastes, simulate_pairs
-from vapbench.stats.votes import PairVotes
+from vapbench.stats.shares import choice_share, mean_win_rate, win_share
+from vapbench.stats.simulate import Tastes, simulate_choices, simulate_pairs
+from vapbench.stats.votes import ChoiceVotes, PairVotes
 
 FOUR = Tastes(strength=np.array([0.9, 0.4, 0.0, -0.7]), ties=0.5, side=0.15)
 SEED = 2_051_020_888
 EQUAL = replace(FOUR, strength=np.zeros(4))
+HARDLY_JOINED = Tastes(strength=np.array([0.6, -0.3, -0.3]), ties=6.0, rater_sd=0.0, item_sd=0.0)
+"""The first two are compared often, the last with the second a few times, most of them ties."""
 _ENDLESS = 400_000
 """Votes, each of a rater and a case of its own, or two raters to a case, that stand for endless ones."""
-_REPLICATES = 400
 
 
 @dataclass(frozen=True)
@@ -53,9 +57,7 @@ class Planned:
         return simulate_pairs(tastes, left, right, np.arange(len(cells)) // self.each, cells // 6, rng)
 
 
-def estimates(
-    votes: PairVotes, replicates: int = _REPLICATES
-) -> Iterator[tuple[str, float, float | None, float | None]]:
+def estimates(votes: PairVotes) -> Iterator[tuple[str, float, float | None, float | None]]:
     """What a report prints with an interval: name, estimate, ends."""
     fit, methods = fit_davidson(votes), range(votes.n_methods)
     found: list[tuple[str, Interval | None]] = []
@@ -67,8 +69,14 @@ def estimates(
     found += [("left share", side_bias(votes)), ("left advantage", fit.side)]
     yield from ((name, each.estimate, each.low, each.high) for name, each in found if each)
     unit, value = canonical_outcomes(votes)
-    alpha = krippendorff_alpha(unit, votes.rater, value, "interval", replicates=replicates)
-    yield "Krippendorff's alpha", float(alpha.alpha or 0.0), alpha.low, alpha.high
+    decisive = value != 0
+    variants: tuple[tuple[str, BoolArray, Level], ...] = (
+        ("Krippendorff's alpha", np.ones(len(value), dtype=bool), "interval"),
+        ("the same of decisive votes", decisive, "nominal"),
+    )
+    for name, kept, level in variants:
+        alpha = krippendorff_alpha(unit[kept], votes.rater[kept], value[kept], level, item=votes.item[kept])
+        yield name, float(alpha.alpha or 0.0), alpha.low, alpha.high
 
 
 @cache
@@ -80,7 +88,7 @@ def truths() -> tuple[float, ...]:
     shown, turned = pairs[case % 6], rng.random(_ENDLESS) < 0.5
     left, right = np.where(turned, shown[:, 1], shown[:, 0]), np.where(turned, shown[:, 0], shown[:, 1])
     votes = simulate_pairs(FOUR, left, right, np.arange(_ENDLESS), case, rng)
-    return tuple(estimate for _, estimate, _, _ in estimates(votes, replicates=2))
+    return tuple(estimate for _, estimate, _, _ in estimates(votes))
 
 
 def study_coverage(planned: Planned, trials: int) -> dict[str, float]:
@@ -96,3 +104,74 @@ def told_apart(planned: Planned, trials: int) -> float:
     """How often any two of four equal methods have different ranks; 0.05 is claimed at most."""
     rng = np.random.default_rng([SEED, 4, planned.raters])
     return float(np.mean([max(fit_davidson(planned.votes(EQUAL, rng)).ranks().best) > 1 for _ in range(trials)]))
+
+
+def joined_by_ties(few: int, trials: int) -> tuple[float, float]:
+    """How often the difference of methods that ``few`` votes join is covered, and how often all of these are ties."""
+    rng, held, alone = np.random.default_rng([SEED, few]), 0, 0
+    often = 96
+    index = np.arange(often + few)
+    shown = np.where(index[:, None] < often, [[0, 1]], [[1, 2]])
+    turned = (index + index // 12) % 2 == 1
+    left, right = np.where(turned, shown[:, 1], shown[:, 0]), np.where(turned, shown[:, 0], shown[:, 1])
+    truth = float(HARDLY_JOINED.strength[0] - HARDLY_JOINED.strength[2])
+    for _ in range(trials):
+        fit = fit_davidson(simulate_pairs(HARDLY_JOINED, left, right, index % 12, index // 12, rng))
+        known = fit.difference(0, 2)
+        alone += BY_TIES in fit.point.notes
+        # Without an interval nothing is claimed.
+        held += known.low is None or known.high is None or known.low <= truth <= known.high
+    return held / trials, alone / trials
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A study whose raters choose the best of four."""
+
+    raters: int
+    cases: int
+    each: int
+    """Cases a rater sees, drawn for each anew."""
+
+    def votes(self, tastes: Tastes, rng: np.random.Generator) -> ChoiceVotes:
+        """One outcome of it."""
+        case = np.concatenate([rng.permutation(self.cases)[: self.each] for _ in range(self.raters)])
+        return simulate_choices(tastes, np.repeat(np.arange(self.raters), self.each), case, rng)
+
+
+def choice_estimates(votes: ChoiceVotes) -> Iterator[tuple[str, float, float | None, float | None]]:
+    """What a report prints of such a study with an interval: name, estimate, ends."""
+    fit = fit_luce(votes)
+    found = [("choice share", each) for each in choice_share(votes).intervals]
+    found += [("Luce share", each) for each in fit.luce_shares()]
+    found += [("win probability", fit.win_probability(a, b)) for a, b in combinations(range(votes.n_methods), 2)]
+    yield from ((name, each.estimate, each.low, each.high) for name, each in found)
+    chosen = votes.credit.argmax(axis=1)
+    alpha = krippendorff_alpha(votes.item, votes.rater, chosen)
+    yield "Krippendorff's alpha (nominal)", float(alpha.alpha or 0.0), alpha.low, alpha.high
+
+
+@cache
+def choice_truths() -> tuple[float, ...]:
+    """The same numbers with endless raters and cases, in their order."""
+    # Two raters to a case, for alpha; nobody else's taste is shared.
+    rng, case = np.random.default_rng(SEED), np.arange(_ENDLESS) // 2
+    votes = simulate_choices(FOUR, np.arange(_ENDLESS), case, rng)
+    return tuple(estimate for _, estimate, _, _ in choice_estimates(votes))
+
+
+def choice_coverage(planned: Chosen, trials: int) -> dict[str, float]:
+    """Estimate -> how often its interval holds the truth."""
+    rng, held = np.random.default_rng([SEED, planned.cases, planned.raters]), dict[str, list[bool]]()
+    for _ in range(trials):
+        for (name, _, low, high), truth in zip(
+            choice_estimates(planned.votes(FOUR, rng)), choice_truths(), strict=True
+        ):
+            held.setdefault(name, []).append(low is not None and high is not None and low <= truth <= high)
+    return {name: float(np.mean(hits)) for name, hits in held.items()}
+
+
+def chosen_apart(planned: Chosen, trials: int) -> float:
+    """How often any two of four equal methods have different ranks; 0.05 is claimed at most."""
+    rng = np.random.default_rng([SEED, 4, planned.raters])
+    return float(np.mean([max(fit_luce(planned.votes(EQUAL, rng)).ranks().best) > 1 for _ in range(trials)]))

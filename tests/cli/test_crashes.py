@@ -126,7 +126,7 @@ def test_a_crash_on_a_case_shows_the_users_lines_and_where_the_whole_is(vapbench
     assert "in crash_in\n    np.zeros((2, 3)).reshape(5)" in done.stderr
     assert "vapbench/running/attempt.py" not in done.stderr, "not the harness's own frames"
     (row,) = RunFolder(tmp_path / "r/mini/crashy").current()
-    assert f"The whole traceback: vapbench show r/mini/crashy {row.case}" in done.stderr
+    assert f"The whole traceback: vapbench show r/mini/crashy --case {row.case}" in done.stderr
     assert "attempt.py" in row.attempts[0].traceback, "the row keeps all of it"
 
 

@@ -17,6 +17,15 @@ from vapbench.suites.tasks import find_task
 ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "utf-32"]
 
 
+@pytest.mark.parametrize("blank", [";;", " ; ;", ";", '"";"";""'])
+def test_rows_of_separators_alone_are_no_rows(tmp_path: Path, blank: str) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text(f"{blank}\ncase;video;seed\n{blank}\none;a.mp4;0\n{blank}\n;;1\n{blank}\n")
+    header, rows = read_csv(path)
+    assert header == ["case", "video", "seed"]
+    assert [(line, list(row.values())) for line, row in rows] == [(4, ["one", "a.mp4", "0"]), (6, ["", "", "1"])]
+
+
 @pytest.mark.parametrize("encoding", ENCODINGS)
 @pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
 def test_one_text_whatever_its_encoding_and_line_ends(encoding: str, line_end: str, tmp_path: Path) -> None:

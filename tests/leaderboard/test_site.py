@@ -16,7 +16,7 @@ from tests.refusals import refuses
 from tests.report.conftest import Case
 from vapbench.errors import DataError, ErrorKind, UsageError
 from vapbench.files.atomic import file_sha256
-from vapbench.leaderboard.changelog import read_changelog
+from vapbench.leaderboard.changelog import _append, read_changelog
 from vapbench.leaderboard.charts import human
 from vapbench.leaderboard.media import MediaFiles
 from vapbench.leaderboard.site import _write, build
@@ -166,6 +166,13 @@ def test_hostile_texts_are_texts(board: Board, videos: bool) -> None:
         assert len(scripts) <= 2 and "unsafe" not in path.read_text(encoding="utf-8")
         assert "alert(1)</script>" not in path.read_text(encoding="utf-8")
         assert path.resolve().is_relative_to(site.resolve())
+
+
+def test_the_changelog_takes_names_with_a_line_separator(tmp_path: Path) -> None:
+    path, item = tmp_path / "changelog.jsonl", {"suite": "s", "run": "r", "why": "", "columns": {"a\u2028b\u0085": 1.0}}
+    changes = _append(path, [], [{"date": "2026-01-01", "event": "added", **item}])
+    _append(path, changes, [{"date": "2026-01-02", "event": "withdrawn", **item}])
+    assert [list(change.columns) for change in read_changelog(path)] == [["a\u2028b\u0085"]] * 2
 
 
 def test_the_changelog_is_only_appended_to(board: Board) -> None:

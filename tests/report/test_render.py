@@ -19,11 +19,12 @@ from hypothesis import strategies as st
 
 from tests.refusals import refuses
 from vapbench.errors import DataError, ErrorKind, UsageError
-from vapbench.report.model import Cell, Footer, TableModel
+from vapbench.report.model import Cell, Footer, TableModel, scored_of
 from vapbench.report.read.columns import Column, Row
 from vapbench.report.render.csv import harmless, to_csv
 from vapbench.report.render.formats import render, render_all
 from vapbench.report.render.latex import to_latex
+from vapbench.report.render.terminal import lines
 from vapbench.report.render.tex import escape
 from vapbench.report.tables.agreement import HumanVote
 from vapbench.report.tables.grid import grid_of
@@ -248,6 +249,15 @@ def test_csv_holds_the_numbers_unrounded(table: TableModel) -> None:
 def test_csv_has_no_formulas(text: str) -> None:
     assert harmless(text) == f"'{text}"
     assert harmless(-1.5) == -1.5
+
+
+def test_a_row_counts_the_cases_of_whole_columns() -> None:
+    part, whole = Cell(0.5, 0.4, 0.6, 4, 4), Cell(0.5, 0.4, 0.6, 60, 60)
+    votes = replace(whole, n=812, total=812, votes=812)
+    columns = tuple(Column(name, 1) for name in ("camera", "all", "preferred"))
+    table = TableModel("t", "mini", None, columns, (Row("vap", "vap"),), ((part, whole, votes),), ())
+    assert scored_of(table.cells[0]) == (60, 60, 60)
+    assert str(lines(table)[-1]).endswith("  60/60")
 
 
 def hostile_table() -> TableModel:

@@ -46,7 +46,7 @@ def test_a_complete_run(runs: Runs) -> None:
     assert cell.mean == pytest.approx(0.35)
     assert cell.low is not None and cell.high is not None and cell.low < 0.35 < cell.high
     assert (cell.n, cell.total, cell.conditions, cell.complete) == (6, 6, 3, True)
-    assert "score interval with t or bootstrap-t, by case within conditions (statistics 2)" in table.footers[0]
+    assert "score interval with t or bootstrap-t, by case within conditions (statistics 3)" in table.footers[0]
     assert "With 3 conditions, fewer than 6, cases are taken as drawn and conditions as given" in table.footers[1]
     # Six cases with a variance of 0.035, five degrees of freedom: t reaches 2.570582 * sqrt(0.035 / 6).
     assert cell.high - 0.35 >= 2.570581 * (0.035 / 6) ** 0.5

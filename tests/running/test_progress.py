@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
 
-from vapbench.core.console import errors
+from vapbench.core.console import errors, output, print_json, say, tell
 from vapbench.running.progress import Bar, Lines, Silent, progress
 
 
@@ -27,6 +28,19 @@ def test_lines_go_on_where_an_earlier_training_stopped_and_show_the_loss(capsys:
     lines.step("base", note="loss 0.2500")
     lines.end()
     assert capsys.readouterr().err == "base: 2/4\nbase: 4/4, loss 0.2500, 0 s\n"
+
+
+def test_codes_of_emoji_stay_text(capsys: pytest.CaptureFixture[str]) -> None:
+    output.cache_clear()
+    tell("/data/:cat:/run")
+    say("/data/:cat:/run")
+    print_json({"path": "/data/:cat:/run"})
+    output.cache_clear()
+    said = capsys.readouterr()
+    assert said.err == "/data/:cat:/run\n"
+    assert said.out.splitlines()[0] == "/data/:cat:/run" and json.loads(said.out.partition("\n")[2]) == {
+        "path": "/data/:cat:/run"
+    }
 
 
 def test_lines_count_what_failed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -48,11 +48,28 @@ def test_alpha_agrees_with_the_krippendorff_package(level: Level) -> None:
     assert ours.low < ours.alpha < ours.high
 
 
-def test_alpha_of_coin_tosses_is_near_zero_and_its_interval_says_so() -> None:
-    rng = np.random.default_rng(0)
+def test_alpha_of_coin_tosses_is_zero_and_its_intervals_say_so_in_95_of_100_studies() -> None:
     unit, rater = np.repeat(np.arange(200), 3), np.tile(np.arange(3), 200) + 3 * (np.repeat(np.arange(200), 3) % 10)
-    alpha = krippendorff_alpha(unit, rater, rng.integers(0, 2, 600))
-    assert alpha.low is not None and alpha.high is not None and alpha.low < 0 < alpha.high < 0.3
+    held = 0
+    for seed in range(200):
+        alpha = krippendorff_alpha(unit, rater, np.random.default_rng(seed).integers(0, 2, 600))
+        assert alpha.low is not None and alpha.high is not None and alpha.high - alpha.low < 0.3
+        held += alpha.low < 0 < alpha.high
+    assert 180 <= held <= 198
+
+
+def test_full_agreement_is_as_certain_as_the_raters_are_many() -> None:
+    unit, rater = (axis.ravel() for axis in np.indices((40, 6)))
+    alpha = krippendorff_alpha(unit, rater, unit % 2)
+    assert (alpha.alpha, alpha.high) == (1, 1)
+    assert alpha.low == pytest.approx(1 - (1 - 0.05 ** (1 / 6)) / 0.5), "as six may miss"
+
+
+def test_four_raters_give_no_interval() -> None:
+    unit, rater = (axis.ravel() for axis in np.indices((40, 4)))
+    alpha = krippendorff_alpha(unit, rater, (unit + (rater == 0)) % 2)
+    assert alpha.alpha is not None and alpha.low is None
+    assert alpha.reason == "4 raters give no interval; at least 5 are needed"
 
 
 def test_no_alpha_where_nothing_could_disagree() -> None:

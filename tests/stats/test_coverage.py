@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from benchmarks.agreement_coverage import JUDGED, Judged, agreement_coverage
 from benchmarks.coverage import (
     NORMAL,
     POPULATIONS,
@@ -20,7 +21,15 @@ from benchmarks.coverage import (
     ranks_error,
     separated_coverage,
 )
-from benchmarks.study_coverage import Planned, study_coverage, told_apart
+from benchmarks.study_coverage import (
+    Chosen,
+    Planned,
+    choice_coverage,
+    chosen_apart,
+    joined_by_ties,
+    study_coverage,
+    told_apart,
+)
 from tests.stats.designs import SEVEN, random_pairs
 from vapbench.stats.arrays import FloatArray
 from vapbench.stats.clusters import Covariance, Interval
@@ -131,8 +140,29 @@ def test_separated_votes_are_covered() -> None:
 def test_what_a_report_of_a_study_prints_is_covered() -> None:
     planned = Planned(24, 3, 36)
     covered = study_coverage(planned, 300)
-    assert len(covered) == 8 and min(covered.values()) >= 0.92, covered
+    assert len(covered) == 9 and min(covered.values()) >= 0.92, covered
     assert told_apart(planned, 300) <= 0.09
+
+
+@pytest.mark.slow
+def test_what_a_report_of_a_best_of_n_study_prints_is_covered() -> None:
+    planned = Chosen(36, 24, 12)
+    covered = choice_coverage(planned, 300)
+    assert len(covered) == 4 and min(covered.values()) >= 0.92, covered
+    assert chosen_apart(planned, 300) <= 0.1
+
+
+@pytest.mark.slow
+def test_methods_that_a_few_votes_join_are_not_told_apart_too_surely() -> None:
+    covered, ties_alone = joined_by_ties(4, 300)
+    assert covered >= 0.93 and 0.1 < ties_alone < 0.9
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("judged", JUDGED, ids=lambda judged: judged.name)
+def test_what_is_printed_of_a_metric_beside_people_is_covered(judged: Judged) -> None:
+    covered = agreement_coverage(judged, 7, 12, 14, 200)
+    assert len(covered) == 3 and min(covered.values()) >= 0.91, covered
 
 
 @pytest.mark.slow

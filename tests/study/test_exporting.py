@@ -8,6 +8,7 @@ import sqlite3
 from dataclasses import replace
 from pathlib import Path
 
+import pandas
 import pytest
 from pydantic import ValidationError
 
@@ -34,6 +35,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> StudyFolder:
     votes[0] = votes[0].model_copy(update={"comment": FORMULA})
     votes[1] = votes[1].model_copy(update={"comment": "<script>alert(1)</script>, ümlaut\nline"})
     study = write_protocol(tmp_path_factory.mktemp("study"), protocol)
+    votes[2] = votes[2].model_copy(update={"comment": "fine\rodd"})
     write_log(study, rechain(votes))
     return study
 
@@ -53,6 +55,16 @@ def test_an_export_is_a_study_that_needs_no_server(folder: StudyFolder, tmp_path
 def test_no_window_is_larger_than_a_table_can_hold(viewport: tuple[int, int]) -> None:
     with pytest.raises(ValidationError, match="viewport"):
         Client(viewport=viewport)
+
+
+def test_a_lone_carriage_return_ends_no_row_of_the_csv(folder: StudyFolder, tmp_path: Path) -> None:
+    votes = load_ballots(folder).votes
+    export(load_ballots(folder), tmp_path)
+    with (tmp_path / "votes.csv").open(newline="", encoding="utf-8") as handle:
+        rows = list(csv.DictReader(handle))
+    assert len(rows) == len(votes)
+    assert rows[2]["comment"] == "fine\rodd"
+    assert pandas.read_csv(tmp_path / "votes.csv").shape == (len(votes), len(rows[0]))
 
 
 def test_no_cell_of_the_csv_is_a_formula(folder: StudyFolder, tmp_path: Path) -> None:
@@ -93,6 +105,10 @@ def test_votes_that_count_nowhere_are_marked_or_left_out(folder: StudyFolder, tm
     # Whoever withdrew is in no file that others pool; the rest is left out by choice.
     judges = {battle["judge"] for battle in to_fastchat(changed)}
     assert gone not in judges and rejected in judges
+    # A file that marks nobody holds what counts alone: read back, it gives what votes.csv does.
+    export(changed, tmp_path)
+    told = [from_fastchat(tmp_path / name)[1] for name in ("votes.csv", "fastchat.jsonl")]
+    assert len(told[0]) == len(told[1]) == sum(row["counts"] == "True" and row["role"] == "main" for row in whole)
 
 
 def test_parquet_holds_the_same_rows(folder: StudyFolder, tmp_path: Path) -> None:

@@ -193,6 +193,36 @@ def test_a_studys_own_table_is_read_without_checks_and_what_does_not_count(tmp_p
     assert [(vote.question, terms.names[str(vote.chosen)]) for vote in votes] == [("semantic", "vap")]
 
 
+@pytest.mark.parametrize(
+    "words", [("TRUE", "FALSE"), ("WAHR", "FALSCH"), ("VRAI", "FAUX"), ("1", "0"), ("1.0", " 0.0")]
+)
+def test_what_does_not_count_is_left_out_however_a_spreadsheet_says_so(tmp_path: Path, words: tuple[str, str]) -> None:
+    path = tmp_path / "votes.csv"
+    rows = [
+        f"r,c,vap,lora,vap,{words[0]},",
+        f"s,c,vap,lora,lora,{words[1]},",
+        f"t,c,vap,lora,lora,{words[0]},withdrawn",
+    ]
+    path.write_text("\n".join(("rater,case,left,right,chosen,counts,why_not", *rows)))
+    terms, votes = from_fastchat(path)
+    assert [terms.names[str(vote.chosen)] for vote in votes] == ["vap"]
+
+
+def test_a_vote_that_neither_counts_nor_does_not_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "votes.csv"
+    path.write_text("left,right,chosen,counts\nvap,lora,vap,3\n")
+    with refuses(DataError, ErrorKind.INVALID, "vote", "vote 1 (line 2)", "counts '3'", "neither true nor false"):
+        from_fastchat(path)
+
+
+def test_an_answer_of_a_study_counts_once(tmp_path: Path) -> None:
+    path = tmp_path / "votes.csv"
+    row = "vap,lora,vap,semantic,0badc0de99"
+    path.write_text("\n".join(("left,right,chosen,question,hash", row, row.replace("semantic", "overall"), row)))
+    with refuses(DataError, ErrorKind.INVALID, "vote", "vote 3 (line 4)", "is there twice (hash 0badc0de)"):
+        from_fastchat(path)
+
+
 def test_bad_rows_are_counted_and_the_first_is_named_by_its_line(tmp_path: Path) -> None:
     path = tmp_path / "votes.csv"
     path.write_text("model_a,model_b,winner\na,b,a\na,b,c\na,,a\nb,a,b\n")

@@ -21,7 +21,7 @@ import pytest
 
 from tests.refusals import refuses
 from tests.study.served import Process, Rater, make_study, serving
-from vapbench.errors import ErrorKind, UsageError
+from vapbench.errors import DataError, ErrorKind, UsageError
 from vapbench.study.analysis.ballots import load_ballots
 from vapbench.study.folder import StudyFolder
 from vapbench.study.server.database import StorageUnavailable
@@ -246,6 +246,16 @@ def test_votes_are_not_carried_in_the_clear(folder: StudyFolder) -> None:
         serve(folder, lambda _: pytest.fail(), port=taken.getsockname()[1])
     with refuses(UsageError, ErrorKind.MISSING, "votes", "--raters"):
         invite_raters(folder, 1)
+
+
+def test_who_holds_the_database_is_waited_for_and_then_named(folder: StudyFolder) -> None:
+    with serving(folder):
+        pass
+    with closing(sqlite3.connect(folder.votes_path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with refuses(DataError, ErrorKind.BUSY, "votes", str(folder.votes_path), "close whatever holds it"):
+            invite_raters(folder, 1)
+    assert invite_raters(folder, 1)
 
 
 def test_more_raters_are_invited_while_the_study_is_served(folder: StudyFolder) -> None:

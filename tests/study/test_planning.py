@@ -264,6 +264,14 @@ def test_only_known_questions_are_planned(sources: Sources, tmp_path: Path) -> N
         sketch_study(sources, wanted(questions=("sematic",)), StudyFolder(tmp_path))
 
 
+@pytest.mark.parametrize("more", [("--task", "camera"), ("--seed", "1"), ("--suite", "vap-data"), ("-m", "vap")])
+def test_what_a_table_says_itself_is_not_asked_for(tmp_path: Path, more: tuple[str, str]) -> None:
+    (tmp_path / "videos.csv").write_text("case,condition,reference,a,b\n")
+    done = vapbench("study", "plan", "--table", tmp_path / "videos.csv", *more)
+    assert done.returncode == 2
+    assert f"leave out {more[0].replace('-m', '--method').replace('----', '--')}" in done.stderr
+
+
 def test_a_table_of_files_is_a_source_too(results: Path, tmp_path: Path) -> None:
     media = results.parent / "media"
     for name in ("reference-0", "target-0", "reference-1", "target-1"):

@@ -128,6 +128,15 @@ def test_nobodys_words_are_overwritten(folder: StudyFolder, tmp_path: Path) -> N
             "languages",
             "also.motion.tags.0: a text is one string",
         ),
+        ("languages: [en, de]\ntitle: {en: Which}", ErrorKind.MISSING, "title", "or texts.de.title"),
+        ("also: {motion: {wording: Hm, tags: [a, b, a]}}", ErrorKind.INVALID, "also.motion.tags", "'a' is there twice"),
+        ("also: {motion: {wording: Hm, tags: ['a; b']}}", ErrorKind.INVALID, "also.motion.tags", "no semicolon"),
+        (
+            "before: [{key: a, ask: A, options: [{en: x, de: j}, {en: y, de: j}]}]",
+            ErrorKind.INVALID,
+            "before.0.options",
+            "'j' is there twice",
+        ),
         ("title: Which: video?", ErrorKind.DAMAGED, "study.yaml", "in quotes"),
     ],
 )
@@ -144,6 +153,19 @@ def test_default_words_come_in_the_second_language(tmp_path: Path) -> None:
     assert german.title == "Welches Video ist besser?" and german.consent.text.startswith("Was festgehalten wird")
     both = worded(protocol, StudyFile(languages=("en", "de")), "x")
     assert both.title == protocol.title and both.texts["de"]["title"] == german.title
+
+
+def test_texts_hold_for_what_was_planned_too_so_that_a_language_of_ones_own_is_complete() -> None:
+    protocol = make_protocol()
+    checks = tuple(check.model_copy(update={"feedback": "Left it is."}) for check in protocol.checks[:1])
+    protocol = protocol.model_copy(update={"checks": checks})
+    planned = ["title", "consent.text", f"feedback.{checks[0].question}"]
+    planned += [f"question.{asked.key}.{part}" for asked in protocol.questions for part in ("wording", "help")]
+    own = {key: f"<{key}>" for key in (*shipped("en"), *planned)}
+    told = worded(protocol, StudyFile(languages=("en", "he"), texts={"he": own}), "x")
+    assert {key: told.texts["he"][key] for key in planned} == {key: own[key] for key in planned}
+    alone = worded(protocol, StudyFile(languages=("de",), texts={"de": {"title": "Mein Titel"}}), "x")
+    assert alone.title == "Mein Titel" and alone.consent.text.startswith("Was festgehalten wird")
 
 
 def test_every_rater_reads_their_own_language(folder: StudyFolder) -> None:

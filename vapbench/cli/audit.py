@@ -92,10 +92,10 @@ def _print(found: Audit) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from vapbench.core.console import output
+    from vapbench.core.console import output, say
     from vapbench.validation.audit.edits import EDITS
 
-    output().print(_heading(found), markup=False, soft_wrap=True)
+    say(_heading(found))
     if found.effects:
         rows = [_row(found, effect) for effect in found.effects]
         table = Table(box=None, pad_edge=False, header_style="")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def print_costs(estimates: Sequence[CostEstimate], limit: int | None) -> None:
     """Print one line per paid column, and their sum."""
-    from vapbench.core.console import output
+    from vapbench.core.console import say
     from vapbench.metrics.base import Cost
 
     if not estimates:
@@ -28,8 +28,7 @@ def print_costs(estimates: Sequence[CostEstimate], limit: int | None) -> None:
     ]
     if limit is not None and limit < total.calls:
         lines.append(f"  --max-judge-calls {limit} stops before the end; the same command then goes on")
-    for line in lines:
-        output().print(line, soft_wrap=True, markup=False)
+    say(*lines)
 
 
 def _text(cost: Cost) -> str:

@@ -47,7 +47,7 @@ def prepare(
     vapbench data prepare mini --out mini-data
     vapbench run -m frozen --suite vap-data --data mini-data
     """
-    from vapbench.core.console import output
+    from vapbench.core.console import say
     from vapbench.errors import ErrorKind, UsageError
     from vapbench.files.atomic import quoted
     from vapbench.suites.mini.writer import write_vap_data
@@ -59,7 +59,7 @@ def prepare(
             "suite",
         )
     write_vap_data(out, train_clips, grammar=suite == "mini@2")
-    output().print(f"{out}: written. Use it with --suite vap-data --data {quoted(out)}", markup=False, soft_wrap=True)
+    say(f"{out}: written. Use it with --suite vap-data --data {quoted(out)}")
 
 
 def verify(
@@ -75,7 +75,7 @@ def verify(
 
     vapbench data verify --suite my_cases/cases.csv
     """
-    from vapbench.core.console import configure_logging, errors, output
+    from vapbench.core.console import configure_logging, output, tell
     from vapbench.errors import DataError
     from vapbench.suites import find_suite
     from vapbench.suites.table import MissingMedia
@@ -86,8 +86,7 @@ def verify(
     try:
         cases = found.cases(data)
     except MissingMedia as error:
-        for line in error.lines:
-            errors().print(line, markup=False, soft_wrap=True)
+        tell(*error.lines)
         output().print(f"{found.name}: files missing: {len(error.lines)}", markup=False)
         raise typer.Exit(DataError.exit_code) from None
     bad = 0
@@ -96,10 +95,10 @@ def verify(
             read()
         except DataError as error:
             bad += 1
-            errors().print(str(error), markup=False, soft_wrap=True)
+            tell(str(error))
     unknown = {} if found.own_conditions else unknown_conditions(cases)
     if unknown:
-        errors().print(f"No task lists these conditions: {', '.join(sorted(unknown))}.", markup=False, soft_wrap=True)
+        tell(f"No task lists these conditions: {', '.join(sorted(unknown))}.")
     conditions = len({case.condition for case in cases})
     output().print(
         f"{found.name}: {counted(len(cases), 'case')} of {counted(conditions, 'condition')}, "
@@ -135,7 +134,7 @@ def adopt_lora(
     """
     from vapbench.checkpoints.folder import checkpoint_folder
     from vapbench.core.case import check_name
-    from vapbench.core.console import configure_logging, output
+    from vapbench.core.console import configure_logging, say
     from vapbench.errors import ErrorKind, UsageError
     from vapbench.files.atomic import quoted
     from vapbench.methods import resolve
@@ -156,11 +155,7 @@ def adopt_lora(
         )
     where = base or str(resolve("lora", suite=suite).parameters["weights"])
     adapter = adopt(source, out, condition, checkpoint_folder(where, None, "--base"), where, alpha)
-    output().print(
-        f"{adapter.folder}: LoRA of rank {adapter.card.rank} for {condition}: --method lora:adapters={quoted(out)}",
-        markup=False,
-        soft_wrap=True,
-    )
+    say(f"{adapter.folder}: LoRA of rank {adapter.card.rank} for {condition}: --method lora:adapters={quoted(out)}")
 
 
 def _readers(cases: Sequence[Case], videos: Path | None) -> list[Callable[[], object]]:
@@ -186,7 +181,7 @@ def list_weights(json: opt.Json = False) -> None:
     from rich.text import Text
 
     from vapbench.checkpoints.catalogue import CATALOGUE, locate
-    from vapbench.core.console import output, print_json
+    from vapbench.core.console import output, print_json, say
 
     here = {name: locate(name) for name in CATALOGUE}
     if json:
@@ -207,7 +202,7 @@ def list_weights(json: opt.Json = False) -> None:
         )
     output().print(table)
     if not all(here.values()):
-        output().print("Fetch with: vapbench data weights fetch NAME… (or: all)", markup=False, soft_wrap=True)
+        say("Fetch with: vapbench data weights fetch NAME… (or: all)")
 
 
 def fetch_weights(
@@ -220,18 +215,16 @@ def fetch_weights(
 
     from vapbench.checkpoints.catalogue import CATALOGUE, find
     from vapbench.checkpoints.fetching import fetch
-    from vapbench.core.console import errors, output
+    from vapbench.core.console import errors, say, tell
 
     for item in [find(text) for text in (CATALOGUE if name == ["all"] else name)]:
-        errors().print(
-            f"{item.name}: {item.address} · {item.size} · licence {item.licence}", markup=False, soft_wrap=True
-        )
+        tell(f"{item.name}: {item.address} · {item.size} · licence {item.licence}")
         with Progress(
             *Progress.get_default_columns(), DownloadColumn(), TimeRemainingColumn(), console=errors()
         ) as bar:
             task = bar.add_task(item.name, total=None)
             path = fetch(item.name, progress=partial(_advance, bar, task))
-        output().print(str(path), markup=False, soft_wrap=True)
+        say(str(path))
 
 
 def _advance(bar: Progress, task: TaskID, done: int, total: int | None) -> None:
@@ -242,13 +235,8 @@ def verify_weights() -> None:
     """Hash the weights that are here and compare with what was first fetched."""
     from vapbench.checkpoints.catalogue import CATALOGUE
     from vapbench.checkpoints.fetching import verify
-    from vapbench.core.console import output
+    from vapbench.core.console import say
 
     statuses = [verify(name) for name in CATALOGUE]
-    for status in statuses:
-        output().print(
-            f"{status.weights.name}: {status.state} {status.path or ''}".rstrip(),
-            markup=False,
-            soft_wrap=True,
-        )
+    say(*(f"{status.weights.name}: {status.state} {status.path or ''}".rstrip() for status in statuses))
     raise typer.Exit(3 if any(status.state == "changed" for status in statuses) else 0)

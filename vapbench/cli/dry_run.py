@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vapbench.core.console import output
+from vapbench.core.console import print_json, say
 from vapbench.files.text import counted
 
 if TYPE_CHECKING:
@@ -116,24 +116,15 @@ def show_scores(
     )
     counts = {column.label: len(ahead.made) + sum(column in job.columns for job in ahead.scores) for column in wanted}
     if costs is None:
-        print_lines(
-            [f"{folder.path}", *(f"  {label}: {counted(count, 'video')} to score" for label, count in counts.items())]
-        )
-        print_lines(f"  {text}: every video of a case with a ground-truth video, as one set" for text in sets)
-        print_lines(describe_columns(wanted) if wanted else [])
+        say(f"{folder.path}", *(f"  {label}: {counted(count, 'video')} to score" for label, count in counts.items()))
+        say(*(f"  {text}: every video of a case with a ground-truth video, as one set" for text in sets))
+        say(*(describe_columns(wanted) if wanted else []))
         return
     lacks = {column.label: absent_of(column.metric.name, column.params) for column in wanted}
     columns = [{"column": label, "to_score": count, "lacks": lacks[label]} for label, count in counts.items()]
     told = {"preflight": looked.document()} if looked else {}
     paid = [asdict(cost) for cost in costs]
-    print_document({"run": str(folder.path), **told, "columns": columns, "sets": list(sets), "paid": paid})
-
-
-def print_document(document: Mapping[str, object]) -> None:
-    """Print JSON, and nothing else, to standard output."""
-    import json
-
-    output().print(json.dumps(document, indent=2), soft_wrap=True, markup=False)
+    print_json({"run": str(folder.path), **told, "columns": columns, "sets": list(sets), "paid": paid})
 
 
 def describe_protocol(
@@ -198,11 +189,11 @@ def show(described: Sequence[Described], wanted: Sequence[MetricSpec] = ()) -> N
 
     for one in described:
         time = [f"  time      about {one.hours:.1f} device hours on {DEVICE}"] if one.hours else []
-        print_lines([*one.lines, *time])
+        say(*one.lines, *time)
     if wanted:
-        print_lines(describe_columns(wanted))
+        say(*describe_columns(wanted))
     if len(described) > 1:
-        print_lines(_together(described))
+        say(*_together(described))
 
 
 def document(
@@ -312,9 +303,3 @@ def _identity(weights: Mapping[str, object]) -> str:
     """What the weights are, as a line of a plan says it: hashes by their beginning."""
     said = ", ".join(f"{name} {str(value)[:12]}" for name, value in weights.items() if name in ("sha256", "commit"))
     return f"({said})" if said else ""
-
-
-def print_lines(lines: Iterable[str]) -> None:
-    """Print lines as they are."""
-    for line in lines:
-        output().print(line, soft_wrap=True, markup=False)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from vapbench.cli.options import Cases, Execution, Generation
-from vapbench.core.console import errors
+from vapbench.core.console import errors, tell
 from vapbench.files.text import counted
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def prepare(
     prepared = prepare_runs(request, tentative)
     if shard and not prepared.runs:
         text = f"Shard {shard} has no case: there are {len(prepared.selection.cases)}. Nothing to do."
-        errors().print(text, markup=False, soft_wrap=True)
+        tell(text)
         raise typer.Exit(0)
     return prepared
 
@@ -54,7 +54,7 @@ def say_merge(shard: str | None, results: Path) -> None:
 
     into, pieces = quoted(results), Shard.parse(shard).pattern
     text = f"Shard {shard} is done. When all are: vapbench results merge {into}/{pieces} --into {into}"
-    errors().print(text, markup=False, soft_wrap=True)
+    tell(text)
 
 
 def execute_all(
@@ -92,7 +92,7 @@ def execute_all(
             fixable = looked is not None and not outcome.scored.all_failed
             again = "fix the files and run again" if fixable else "again: --refresh failed"
             hint = f"{failed} failed; why: vapbench show {quoted(run.folder.path)}; {again}"
-            errors().print(f"{run.folder.path.name}: {hint}", markup=False, soft_wrap=True)
+            tell(f"{run.folder.path.name}: {hint}")
         stopped = stopped or (settings.every_case and outcome.generated.all_failed > 0)
         if run.plan is None:
             continue
@@ -113,7 +113,7 @@ def say_stopped(run: str, error: VapbenchError) -> None:
 
     if isinstance(error, BudgetSpent):
         text = f"{run}: {error} Go on with: {shlex.join(['vapbench', *sys.argv[1:]])}"
-        errors().print(text, markup=False, soft_wrap=True)
+        tell(text)
     else:
         errors().print(f"[red]error[/red] {escape(f'{run}: {error}')}", soft_wrap=True)
 
@@ -127,4 +127,4 @@ def _announce(run: PreparedRun) -> None:
         return
     names = ", ".join(row.case for row in missing[:3]) + (", …" if len(missing) > 3 else "")
     said = f"{len(missing)} of {counted(len(run.selection.cases), 'case')} unscored: {names}"
-    errors().print(f"{run.folder.path.name}: {said} ({missing[0].note})", soft_wrap=True, markup=False)
+    tell(f"{run.folder.path.name}: {said} ({missing[0].note})")

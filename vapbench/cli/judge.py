@@ -98,15 +98,13 @@ def check_judge(
 
 def _print(report: Report, as_json: bool) -> None:
     from dataclasses import asdict
-    from json import dumps
 
-    from vapbench.core.console import output, terminal_width
+    from vapbench.core.console import output, print_json, say, terminal_width
 
     if as_json:
-        output().print(dumps(asdict(report), indent=2), markup=False, soft_wrap=True)
+        print_json(asdict(report))
         return
-    for line in _lines(report, terminal_width(output())):
-        output().print(line, markup=False, soft_wrap=True)
+    say(*_lines(report, terminal_width(output())))
 
 
 def _lines(report: Report, width: int | None) -> list[str]:

@@ -66,30 +66,19 @@ def build(
     vapbench leaderboard build --no-videos --out /tmp/site
     vapbench leaderboard build --url https://example.org/board/
     """
-    from vapbench.core.console import configure_logging, errors, output
+    from vapbench.core.console import configure_logging, say, tell
     from vapbench.files.text import in_a_row
     from vapbench.leaderboard.site import build as build_site
     from vapbench.results.places import places
 
     configure_logging(verbose=0, quiet=False)
     built = build_site(places(results), leaderboard, out or leaderboard / "site", videos, data, url)
-    output().print(
-        f"{built.index}: {counted(built.pages, 'page')}, {counted(built.videos, 'video')} and images",
-        markup=False,
-        soft_wrap=True,
-    )
-    for it in built.left_out:
-        errors().print(in_a_row(f"Not shown: {it.name}, because {it.why}"), markup=False, soft_wrap=True)
+    say(f"{built.index}: {counted(built.pages, 'page')}, {counted(built.videos, 'video')} and images")
+    tell(*(in_a_row(f"Not shown: {it.name}, because {it.why}") for it in built.left_out))
     if any(it.namesake for it in built.left_out):
-        errors().print(
-            "If that is the run it was packed from, build from other runs, as the maintainers do: --results results",
-            markup=False,
-            soft_wrap=True,
-        )
+        tell("If that is the run it was packed from, build from other runs, as the maintainers do: --results results")
     if built.left_out:
-        errors().print(
-            f"All of it: vapbench leaderboard check {leaderboard / 'submissions'}", markup=False, soft_wrap=True
-        )
+        tell(f"All of it: vapbench leaderboard check {leaderboard / 'submissions'}")
     raise typer.Exit(3 if strict and built.left_out else 0)
 
 
@@ -111,7 +100,7 @@ def redraw(
     vapbench leaderboard build
     vapbench leaderboard redraw --all
     """
-    from vapbench.core.console import configure_logging, errors, output
+    from vapbench.core.console import configure_logging, say, tell
     from vapbench.leaderboard.boards import Leaderboard
     from vapbench.leaderboard.redraw import redraw as draw
     from vapbench.results.places import places
@@ -120,14 +109,11 @@ def redraw(
     configure_logging(verbose=0, quiet=False)
     clips = Leaderboard(leaderboard).clips
     found = draw(places(results), clips, None if every else cases, progress(False), device)
-    output().print(
+    say(
         f"{clips}: {counted(found.clips, 'clip')} of {counted(found.runs, 'run')}, {found.equal} of them byte for byte "
-        "what was scored",
-        markup=False,
-        soft_wrap=True,
+        "what was scored"
     )
-    for name, why in found.skipped.items():
-        errors().print(f"Not made again: {name}, because {why}", markup=False, soft_wrap=True)
+    tell(*(f"Not made again: {name}, because {why}" for name, why in found.skipped.items()))
 
 
 def check(
@@ -191,7 +177,7 @@ def pack(
     vapbench leaderboard pack runs/mini/mine leaderboard/submissions/mine \\
         --submitter "A Lab" --contact bench@example.org --licence CC-BY-4.0
     """
-    from vapbench.core.console import output
+    from vapbench.core.console import say
     from vapbench.files.atomic import quoted
     from vapbench.leaderboard.pack import code_of
     from vapbench.leaderboard.pack import pack as pack_run
@@ -204,7 +190,7 @@ def pack(
     roster = Rosters(places(), data).of(folder.manifest().identity.suite)
     said = {"submitter": submitter, "contact": contact, "licence": licence}
     pack_run(folder.path, out, **said, code=code, videos=videos and not link, link=link, roster=roster)
-    output().print(f"{out}; check it: vapbench leaderboard check {quoted(out)}", markup=False, soft_wrap=True)
+    say(f"{out}; check it: vapbench leaderboard check {quoted(out)}")
 
 
 def rescore(
@@ -245,7 +231,7 @@ def rescore(
     """
     from rich.progress import Progress
 
-    from vapbench.core.console import errors, output
+    from vapbench.core.console import errors, say
     from vapbench.leaderboard.boards import Leaderboard
     from vapbench.leaderboard.rescore import rescore as score_anew
     from vapbench.leaderboard.rescore import write_badge
@@ -266,6 +252,5 @@ def rescore(
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
     write_badge(home, found)
-    for line in found.lines():
-        output().print(line, markup=False, soft_wrap=True)
+    say(*found.lines())
     raise typer.Exit(0 if found.verified else 3)

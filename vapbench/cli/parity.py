@@ -67,21 +67,20 @@ def check_parity(
     """
     from dataclasses import asdict
 
-    from vapbench.core.console import configure_logging, errors, output, print_json, terminal_width
+    from vapbench.core.console import configure_logging, output, print_json, say, tell, terminal_width
     from vapbench.validation.parity import compare
 
     configure_logging(0, quiet)
 
-    def tell(sentence: str) -> None:
+    def watch(sentence: str) -> None:
         if not quiet:
-            errors().print(sentence, markup=False)
+            tell(sentence)
 
-    found = compare(weights, official, out, device, steps, python or sys.executable, tell)
+    found = compare(weights, official, out, device, steps, python or sys.executable, watch)
     if json:
         print_json(asdict(found))
         return
-    for line in _lines(found, out, terminal_width(output())):
-        output().print(line, markup=False, soft_wrap=True)
+    say(*_lines(found, out, terminal_width(output())))
 
 
 def _lines(found: Parity, out: Path, width: int | None) -> Iterator[str]:

@@ -68,9 +68,11 @@ def plan(
     \b
     vapbench plan --nodes 8 --gpu h100
     """
+    from dataclasses import asdict
+
     from vapbench.cli.dry_run import describe_plans, describe_protocol
     from vapbench.cli.execute import prepare
-    from vapbench.core.console import configure_logging
+    from vapbench.core.console import configure_logging, print_json
     from vapbench.methods.hardware import find_gpu
     from vapbench.report.naming import find_run
     from vapbench.running.estimate import Machines, estimate
@@ -97,7 +99,7 @@ def plan(
         estimate(one.work, [column.slug for column in wanted], machines, [*given, *one.folders]) for one in described
     ]
     if json:
-        _print_json(machines, estimates)
+        print_json({"machines": asdict(machines), "methods": [asdict(each) for each in estimates]})
     else:
         _print(described, estimates, machines, wanted)
 
@@ -115,17 +117,18 @@ def _print(
     machines: Machines,
     wanted: Sequence[MetricSpec],
 ) -> None:
-    from vapbench.cli.dry_run import describe_columns, print_lines
+    from vapbench.cli.dry_run import describe_columns
+    from vapbench.core.console import say
 
     for one, each in zip(described, estimates, strict=True):
-        print_lines([*one.lines, *_lines(each, machines), *_warnings(one, machines)])
-    print_lines(describe_columns(wanted))
+        say(*one.lines, *_lines(each, machines), *_warnings(one, machines))
+    say(*describe_columns(wanted))
     known = [each for each in estimates if each.device_hours is not None and each.wall_hours is not None]
     if len(estimates) > 1 and known:
         hours, wall = (sum(getattr(each, name) for each in known) for name in ("device_hours", "wall_hours"))
         without = f", without {len(estimates) - len(known)} of unknown speed" if len(known) < len(estimates) else ""
-        print_lines([f"together  {_hours(hours)} of devices, {_hours(wall)} one after the other{without}"])
-    print_lines(["Not in it: loading models, waiting for nodes, cases that fail and are made again."])
+        say(f"together  {_hours(hours)} of devices, {_hours(wall)} one after the other{without}")
+    say("Not in it: loading models, waiting for nodes, cases that fail and are made again.")
 
 
 def _warnings(one: Described, machines: Machines) -> list[str]:
@@ -169,13 +172,3 @@ def _hours(hours: float) -> str:
 
 def _size(gigabytes: float) -> str:
     return f"{gigabytes:.3g} GB" if gigabytes >= 1 else f"{gigabytes * 1000:.3g} MB"
-
-
-def _print_json(machines: Machines, estimates: Sequence[MethodEstimate]) -> None:
-    import json
-    from dataclasses import asdict
-
-    from vapbench.core.console import output
-
-    document = {"machines": asdict(machines), "methods": [asdict(each) for each in estimates]}
-    output().print(json.dumps(document, indent=2), soft_wrap=True, markup=False)

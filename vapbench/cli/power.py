@@ -45,7 +45,7 @@ def power(
     """
     import json as jsonlib
 
-    from vapbench.core.console import output, terminal_width
+    from vapbench.core.console import output, say, terminal_width
     from vapbench.stats.power import Spread, conditions_needed, smallest_difference
 
     spread, rows = Spread(sd), []
@@ -68,8 +68,7 @@ def power(
         for row in rows
         if [other["task"] for other in rows if other["suite"] == row["suite"]] == ["all"]
     ]
-    for line in lines:
-        output().print(line, markup=False, highlight=False, soft_wrap=True)
+    say(*lines)
 
 
 def _tasks(wanted: str | None, data: Path | None) -> list[tuple[str, str, int, int]]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vapbench.files.atomic import quoted
 from vapbench.files.text import counted
 
 if TYPE_CHECKING:
@@ -57,8 +58,7 @@ def look_and_say(
     Raises:
         DataError: there is no video of any case, or there are videos of several methods.
     """
-    from vapbench.cli.dry_run import print_document
-    from vapbench.core.console import errors, output
+    from vapbench.core.console import errors, output, print_json
     from vapbench.errors import DataError
     from vapbench.methods.preflight import refuse_none
     from vapbench.running.plan import run_name
@@ -73,7 +73,7 @@ def look_and_say(
         refuse_none(method, found, selection.cases, selection.suite.name)
     except DataError as error:
         if silent:
-            print_document({"preflight": found.document(), "error": str(error)})
+            print_json({"preflight": found.document(), "error": str(error)})
         raise
     return found
 
@@ -131,7 +131,7 @@ def say_failed(plan: RunPlan, found: Preflight) -> None:
         why = row.attempts[-1].message if row.attempts else "failed"
         _print(errors(), f"{row.case} seed {row.seed}: {why}", 4)
     if len(new) > _SHOWN:
-        _print(errors(), f"and {len(new) - _SHOWN} more: vapbench show {plan.folder.path}", 4)
+        _print(errors(), f"and {len(new) - _SHOWN} more: vapbench show {quoted(plan.folder.path)}", 4)
 
 
 def _write_template(method: Folder, selection: Selection, template: Path) -> None:

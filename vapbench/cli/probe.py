@@ -95,7 +95,7 @@ def probe(
     """
     from vapbench.cli.execute import execute_all
     from vapbench.core.console import output as stdout
-    from vapbench.core.console import print_json, terminal_width
+    from vapbench.core.console import print_json, say, terminal_width
     from vapbench.files.atomic import quoted
     from vapbench.running.costs import limit_calls
     from vapbench.running.prepare import PreparedRun
@@ -129,27 +129,27 @@ def probe(
         print_json(to_json(found.report))
     else:
         text = found.text(terminal_width(stdout()))
-        stdout().print(f"{text}\nWrote {', '.join(map(quoted, found.files))}", markup=False, soft_wrap=True)
+        say(f"{text}\nWrote {', '.join(map(quoted, found.files))}")
     raise typer.Exit(1 if stopped else 0)
 
 
 def _write_captions(selection: Selection, data: Path | None, captions: Path | None, path: Path) -> None:
-    from vapbench.core.console import output as stdout
+    from vapbench.core.console import say
     from vapbench.files.atomic import quoted
     from vapbench.validation.probe.captions import write_captions
     from vapbench.validation.probe.plans import known_captions
 
     lacking = write_captions(path, selection.cases, known_captions(selection, data, captions))
     text = f"{counted(len(selection.cases), 'case')}, {lacking} without a caption without the effect: {quoted(path)}"
-    stdout().print(text, markup=False, soft_wrap=True)
+    say(text)
 
 
 def _describe_protocol(
     cases: opt.Cases, method: list[str], shared: Mapping[str, str | None], cells: Cells, json: bool
 ) -> bool:
     """Say what a probe of a suite's whole protocol would cost where its data is not at hand; False where it is."""
-    from vapbench.cli.dry_run import describe_protocol, document, print_lines, show
-    from vapbench.core.console import print_json
+    from vapbench.cli.dry_run import describe_protocol, document, show
+    from vapbench.core.console import print_json, say
     from vapbench.validation.probe.cells import cells_of
 
     described = describe_protocol(cases.suite, cases.data, cases.task, method, shared, cases.seed)
@@ -162,17 +162,15 @@ def _describe_protocol(
     show(described)
     videos, hours = sum(one.work.videos for one in described), sum(one.hours for one in described)
     time = f", about {hours * count:.1f} device hours" if hours else ""
-    print_lines(
-        [f"cells     {count} of every case, the own one among them: together {counted(videos * count, 'video')}{time}"]
-    )
+    say(f"cells     {count} of every case, the own one among them: together {counted(videos * count, 'video')}{time}")
     return True
 
 
 def _describe(setting: Setting, refresh: Refresh, max_judge_calls: int | None, json: bool) -> None:
     """Say what the probe would cost."""
     from vapbench.cli.costs import print_costs
-    from vapbench.cli.dry_run import describe_plans, document, print_lines, show
-    from vapbench.core.console import print_json
+    from vapbench.cli.dry_run import describe_plans, document, show
+    from vapbench.core.console import print_json, say
     from vapbench.running.costs import estimate_plan
 
     described = describe_plans(setting.plans, setting.columns, refresh)
@@ -182,12 +180,10 @@ def _describe(setting: Setting, refresh: Refresh, max_judge_calls: int | None, j
         return
     show(described, setting.columns)
     count = len(setting.selection.cases)
-    print_lines(
-        [
-            f"cells     {len(setting.cells)}, of which the own one is the ordinary run: "
-            + ", ".join(cell.name for cell in setting.cells),
-            f"captions  without the effect: {setting.without} of {counted(count, 'case')}"
-            + ("" if setting.without else "; the empty caption stands in their place (--write-captions FILE)"),
-        ]
+    say(
+        f"cells     {len(setting.cells)}, of which the own one is the ordinary run: "
+        + ", ".join(cell.name for cell in setting.cells),
+        f"captions  without the effect: {setting.without} of {counted(count, 'case')}"
+        + ("" if setting.without else "; the empty caption stands in their place (--write-captions FILE)"),
     )
     print_costs(paid, max_judge_calls)

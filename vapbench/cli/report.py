@@ -121,7 +121,7 @@ def show(
     vapbench show vap i2v --case mini_bepazu--1
     vapbench show elsewhere/mini/vap  # any run folder
     """
-    from vapbench.core.console import configure_logging, output
+    from vapbench.core.console import configure_logging, say
     from vapbench.report.naming import own_folder
     from vapbench.report.page.page import write_page
 
@@ -131,7 +131,7 @@ def show(
     if len(folders) > 1:
         usual = own_folder(folders[0]).parent / f"show-{'-'.join(folder.path.name for folder in folders)}.html"
     path = write_page(folders, out or usual, case)
-    output().print(str(path), markup=False, soft_wrap=True)
+    say(str(path))
     if open_:
         typer.launch(path.resolve().as_uri())
 
@@ -170,7 +170,7 @@ def print_tables(
     bounds: str = "the same with --method frozen --method ground-truth",
 ) -> None:
     """Print the runs' tables; after a run, also where to look next, and by ``bounds`` how to get floor and ceiling."""
-    from vapbench.core.console import errors, output, print_json
+    from vapbench.core.console import output, print_json, say, tell
     from vapbench.errors import ErrorKind, UsageError
     from vapbench.report.render.json import to_json
     from vapbench.report.render.terminal import print_tables as print_terminal
@@ -188,16 +188,15 @@ def print_tables(
     else:
         print_terminal(tables, output(), extras.lines)
     for path in extras.draw(tables):
-        errors().print(str(path), markup=False, soft_wrap=True)
+        tell(str(path))
     if extras.failed:
         raise UsageError("; ".join(extras.failed), ErrorKind.FAILED, "figure")
     if next_steps and not as_json:
-        for line in _next_steps(folders, tables[0].suite, bounds):
-            output().print(line, markup=False, soft_wrap=True)
+        say(*_next_steps(folders, tables[0].suite, bounds))
 
 
 def _write_vbench(folders: Sequence[RunFolder], task: str | None) -> None:
-    from vapbench.core.console import errors, output
+    from vapbench.core.console import say, tell
     from vapbench.errors import DataError, ErrorKind
     from vapbench.files.atomic import write_json
     from vapbench.report.naming import own_folder
@@ -207,12 +206,11 @@ def _write_vbench(folders: Sequence[RunFolder], task: str | None) -> None:
     written = 0
     for folder in folders:
         content, left_out = eval_results(read_summary(folder), task)
-        for reason in left_out:
-            errors().print(f"{folder.path}: {reason}", markup=False, soft_wrap=True)
+        tell(*(f"{folder.path}: {reason}" for reason in left_out))
         if content:
             path = own_folder(folder) / f"{folder.path.name}_eval_results.json"
             write_json(path, content)
-            output().print(str(path), markup=False, soft_wrap=True)
+            say(str(path))
             written += 1
     if not written:
         raise DataError(

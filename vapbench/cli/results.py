@@ -43,7 +43,7 @@ def merge(
     different methods, weights or data, are refused before anything is written. Videos come along, checked by their
     hash. The sources stay as they are.
     """
-    from vapbench.core.console import configure_logging, output, print_json
+    from vapbench.core.console import configure_logging, print_json, say
     from vapbench.results.merge import merge as merge_runs
 
     configure_logging(verbose=0, quiet=False)
@@ -60,7 +60,7 @@ def merge(
         extra = [counted(item.equal, "equal row")] if item.equal else []
         extra += [f"{counted(item.outdone, 'failure')} replaced by successes"] if item.outdone else []
         extra += [f"{counted(item.without_video, 'video')} not there: rows only"] if item.without_video else []
-        output().print(", ".join([text, *extra]), markup=False, soft_wrap=True)
+        say(", ".join([text, *extra]))
 
 
 def unlock(
@@ -80,13 +80,13 @@ def unlock(
     Whether a process on another machine lives cannot be seen from here: make sure of it first. On the machine where the
     process ran, no unlocking is needed: the same command resumes.
     """
-    from vapbench.core.console import output
+    from vapbench.core.console import say
     from vapbench.files.lock import unlock as break_lock
 
     for run in [found for path in runs for found in _locked_below(path) or [path]]:
         held = break_lock(run, force)
         text = f"{run}: unlocked; it was held by {held}" if held else f"{run}: not locked"
-        output().print(text, markup=False, soft_wrap=True)
+        say(text)
 
 
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
@@ -111,7 +111,7 @@ def rm(
     """
     from rich.filesize import decimal
 
-    from vapbench.core.console import configure_logging, output
+    from vapbench.core.console import configure_logging, say
     from vapbench.files.lock import refuse_if_written
     from vapbench.results.prune import remove_run, size_of
 
@@ -123,7 +123,7 @@ def rm(
         videos = sum(row.status == "ok" for row in folder.current())
         parts = (counted(videos, "video"), counted(len(folder.columns()), "column"), decimal(size_of(folder.path)))
         text = f"{folder.path}: {', '.join(parts)}"
-        output().print(text, markup=False, soft_wrap=True)
+        say(text)
     if dry_run:
         return
     _ask(f"Remove {'this run' if len(folders) == 1 else f'these {len(folders)} runs'}?", yes)
@@ -154,7 +154,7 @@ def prune(
     """
     from rich.filesize import decimal
 
-    from vapbench.core.console import configure_logging, output, print_json
+    from vapbench.core.console import configure_logging, print_json, say
     from vapbench.files.lock import refuse_if_written
     from vapbench.results.prune import prune as prune_run
     from vapbench.results.prune import waste_of
@@ -165,18 +165,14 @@ def prune(
         refuse_if_written(folder.path)
     wasted = {folder: found for folder in folders if (found := waste_of(folder))}
     items = list({item.path: item for found in wasted.values() for item in found}.values())
+    total = decimal(sum(item.bytes for item in items))
     if json:
         print_json([asdict(item) | {"path": str(item.path)} for item in items])
-    for item in () if json else items:
-        output().print(f"{item.path}: {item.what}, {decimal(item.bytes)}", markup=False, soft_wrap=True)
-    total = decimal(sum(item.bytes for item in items))
-    if not json:
-        text = (
-            f"{len(wasted)} of {counted(len(folders), 'run')} hold {total} that nothing reads"
-            if items
-            else "Nothing to remove."
-        )
-        output().print(text, markup=False, soft_wrap=True)
+    elif items:
+        say(*(f"{item.path}: {item.what}, {decimal(item.bytes)}" for item in items))
+        say(f"{len(wasted)} of {counted(len(folders), 'run')} hold {total} that nothing reads")
+    else:
+        say("Nothing to remove.")
     if dry_run or not items:
         return
     _ask(f"Remove {total}?", yes)

@@ -150,17 +150,17 @@ def _describe(
 
 def _print_set(text: str, scored: SetResult) -> None:
     """Print what a metric of the whole set said."""
-    from vapbench.core.console import output
+    from vapbench.core.console import say
 
     if scored.value is None:
-        output().print(f"{text}: no value: {scored.note}", markup=False, soft_wrap=True)
+        say(f"{text}: no value: {scored.note}")
         return
     digits = scored.digits
     interval = "" if scored.low is None else f" [{scored.low:.{digits}f}, {scored.high:.{digits}f}]"
     better = "higher" if scored.higher_is_better else "lower"
     size = f"{counted(scored.n, 'video')}, {counted(scored.clusters, 'condition')}"
     said = f"{scored.value:.{digits}f}{interval}  n={size}  ({better} is better)"
-    output().print(f"{text}: {said}", markup=False, soft_wrap=True)
+    say(f"{text}: {said}")
 
 
 def _bounds(selection: Selection, cases: opt.Cases, metrics: Sequence[str], results: Path) -> str:

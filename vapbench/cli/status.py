@@ -39,7 +39,7 @@ def status(
     """
     from dataclasses import asdict
 
-    from vapbench.core.console import configure_logging, output, print_json, terminal_width
+    from vapbench.core.console import configure_logging, output, print_json, say, terminal_width
     from vapbench.errors import ErrorKind, UsageError
     from vapbench.files.text import visible
     from vapbench.results.run import readable, runs_below
@@ -58,8 +58,7 @@ def status(
         print_json([asdict(item) | {"left": item.left} for item in found])
         return
     for item in found:
-        for line in _lines(item, terminal_width(output())):
-            output().print(visible(line), markup=False, soft_wrap=True)
+        say(*(visible(line) for line in _lines(item, terminal_width(output()))))
 
 
 def _named(name: str, results: Path | None) -> list[RunFolder]:

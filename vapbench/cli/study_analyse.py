@@ -63,7 +63,7 @@ def export(
     vapbench study export my-study
     vapbench study export --out shared/
     """
-    from vapbench.core.console import configure_logging, output
+    from vapbench.core.console import configure_logging, say
     from vapbench.files.atomic import quoted
     from vapbench.study.analysis.exporting import export as write
     from vapbench.study.folder import find_study
@@ -75,13 +75,18 @@ def export(
     ballots = results_of(folder, votes, unblind, "export")
     target = out or folder.path / "export"
     models = load_models(folder, ballots.protocol)
-    for name, records in write(ballots, target, included_only, models).items():
-        output().print(f"{target / name}: {counted(records, 'record')}", markup=False, soft_wrap=True)
+    written = write(ballots, target, included_only, models)
+    say(*(f"{target / name}: {counted(records, 'record')}" for name, records in written.items()))
     seen = f"--votes {quoted(target / 'votes.csv')}"
-    output().print(f"Next:  vapbench table {seen}", markup=False, soft_wrap=True)
-    output().print("           what people preferred, beside the metrics", markup=False, soft_wrap=True)
-    output().print(f"       vapbench report {seen}", markup=False, soft_wrap=True)
-    output().print("           which metric agrees with them", markup=False, soft_wrap=True)
+    if all(method.run and not method.identity for method in ballots.key.methods.values()):
+        # Videos of a table are no runs, which the commands below would look for.
+        return
+    say(
+        f"Next:  vapbench table {seen}",
+        "           what people preferred, beside the metrics",
+        f"       vapbench report {seen}",
+        "           which metric agrees with them",
+    )
 
 
 def report(
@@ -121,7 +126,7 @@ def report(
     vapbench study report my-study
     vapbench study report --battles votes.csv
     """
-    from vapbench.core.console import configure_logging, output, print_json
+    from vapbench.core.console import configure_logging, print_json, say
     from vapbench.errors import ErrorKind, UsageError
     from vapbench.files.atomic import quoted, write_json, write_text
     from vapbench.study.analysis.documents import leaderboard_section, plain, to_json
@@ -167,33 +172,33 @@ def report(
     if json:
         print_json(document)
         return
-    for line in lines:
-        output().print(line, markup=False, soft_wrap=True, emoji=False)
+    say(*lines)
     written = ", ".join(
         ("report.txt", "report.json", "leaderboard.json", "methods.md", *(path.name for path in figures))
     )
-    output().print(f"\n{target}: {written}", markup=False, soft_wrap=True)
-    output().print(f"Next:  vapbench study export {quoted(folder.path)}", markup=False, soft_wrap=True)
-    output().print("           the votes as tables, and for vapbench report --votes", markup=False, soft_wrap=True)
+    say(
+        f"\n{target}: {written}",
+        f"Next:  vapbench study export {quoted(folder.path)}",
+        "           the votes as tables, and for vapbench report --votes",
+    )
 
 
 def _print_pace(folder: StudyFolder, votes: Path | None) -> None:
     """How far a study is that is not closed, on the error stream: whoever wants results gets none."""
     import time
 
-    from vapbench.core.console import errors
+    from vapbench.core.console import tell
     from vapbench.study.analysis.ballots import load_ballots
     from vapbench.study.analysis.pace import pace_lines
 
     ballots = load_ballots(folder, votes)
     if not ballots.closed:
-        for line in (*pace_lines(ballots, time.time_ns() // 1000), ""):
-            errors().print(line, markup=False, soft_wrap=True, emoji=False)
+        tell(*(*pace_lines(ballots, time.time_ns() // 1000), ""))
 
 
 def _report_battles(path: Path, json: bool) -> None:
 
-    from vapbench.core.console import output, print_json
+    from vapbench.core.console import print_json, say
     from vapbench.study.analysis.documents import plain
     from vapbench.study.analysis.fastchat import from_fastchat
     from vapbench.study.analysis.fit import analyse_votes
@@ -205,5 +210,4 @@ def _report_battles(path: Path, json: bool) -> None:
         print_json([plain(question) for question in questions])
         return
     for question in questions:
-        for line in ("", *question_lines(terms.kind, question, question)):
-            output().print(line, markup=False, soft_wrap=True, emoji=False)
+        say(*("", *question_lines(terms.kind, question, question)))

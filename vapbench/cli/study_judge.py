@@ -62,7 +62,7 @@ def judge(
 
     from vapbench.cli.costs import print_costs
     from vapbench.cli.execute import say_stopped
-    from vapbench.core.console import configure_logging, errors, output, print_json
+    from vapbench.core.console import configure_logging, output, print_json, say, tell
     from vapbench.errors import BudgetSpent, TooManyFailures
     from vapbench.files.atomic import quoted
     from vapbench.metrics.base import PaidMetric
@@ -80,7 +80,7 @@ def judge(
     left = len(asked.missing)
     if asked.passes > passes:
         text = f"--passes {passes}: {asked.passes} were asked for before, and are kept."
-        errors().print(text, markup=False, soft_wrap=True)
+        tell(text)
     if dry_run:
         estimate = CostEstimate(asked.protocol.id, column.label, left, cost_of(asked))
         if json:
@@ -108,9 +108,7 @@ def judge(
     else:
         trials = counted(asked.planned, "trial")
         text = f"{answered} of {trials} answered by {column.label}; kept apart from people's votes."
-        output().print(text, markup=False, soft_wrap=True)
-        output().print(
-            f"Next:  vapbench study report {quoted(folder.path)}   once it is closed", markup=False, soft_wrap=True
-        )
+        say(text)
+        say(f"Next:  vapbench study report {quoted(folder.path)}   once it is closed")
     if failed:
         raise typer.Exit(1)

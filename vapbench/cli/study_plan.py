@@ -97,7 +97,7 @@ def plan(
     vapbench study serve
     """
     from vapbench.core.case import check_name
-    from vapbench.core.console import configure_logging, errors, output, print_json
+    from vapbench.core.console import configure_logging, errors, output, print_json, say
     from vapbench.errors import ErrorKind, UsageError
     from vapbench.files.atomic import quoted
     from vapbench.study.analysis.design_text import design_document, design_lines
@@ -112,8 +112,14 @@ def plan(
     from vapbench.suites.tasks import task_called
 
     configure_logging(verbose=0, quiet=quiet)
-    if table is not None and methods:
-        raise UsageError("--table names the methods in its header: leave out --method.", ErrorKind.CONFLICT, "method")
+    if table is not None:
+        if methods:
+            text = "--table names the methods in its header: leave out --method."
+            raise UsageError(text, ErrorKind.CONFLICT, "method")
+        given = {"--task": task, "--seed": case_seed, "--suite": None if suite == opt.SUITE else suite}
+        if unread := [option for option, value in given.items() if value is not None]:
+            text = f"--table lists the cases and their videos: leave out {' and '.join(unread)}, or remove rows."
+            raise UsageError(text, ErrorKind.CONFLICT, unread[0].lstrip("-"))
     task = task and task_called(task)
     sources = from_table(table) if table else from_runs(results, suite, methods or [], task, case_seed)
     try:
@@ -130,8 +136,7 @@ def plan(
         if json:
             print_json(design_document(candidates))
             return
-        for line in design_lines(candidates):
-            output().print(line, markup=False, soft_wrap=True, emoji=False)
+        say(*design_lines(candidates))
         return
     assumed = Assumptions(dropout=attrition, excluded=exclusion)
     folder = StudyFolder(studies / identifier)
@@ -149,14 +154,15 @@ def plan(
     formats = native_formats(
         {method.name: [method.videos[case.id] for case in sources.cases] for method in sources.methods}
     )
-    for line in plan_lines(planned, expected, assumed, formats, dict(sources.left_out)):
-        output().print(line, markup=False, soft_wrap=True, emoji=False)
+    say(*plan_lines(planned, expected, assumed, formats, dict(sources.left_out)))
     output().print()
     if dry_run:
         output().print("Next:  the same without --dry-run")
         return
     write_template(folder)
-    output().print(f"Next:  vapbench study preview {quoted(folder.path)}", markup=False, soft_wrap=True)
-    output().print(f"           every page; its words are in {settings_path(folder)}", markup=False, soft_wrap=True)
-    output().print(f"       vapbench study serve {quoted(folder.path)}", markup=False, soft_wrap=True)
-    output().print("           freezes the study and collects votes", markup=False, soft_wrap=True)
+    say(
+        f"Next:  vapbench study preview {quoted(folder.path)}",
+        f"           every page; its words are in {settings_path(folder)}",
+        f"       vapbench study serve {quoted(folder.path)}",
+        "           freezes the study and collects votes",
+    )

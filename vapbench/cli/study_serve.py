@@ -46,7 +46,7 @@ def preview(
     vapbench study preview my-study
     """
     _need_server()
-    from vapbench.core.console import output
+    from vapbench.core.console import say
     from vapbench.study.folder import find_study
     from vapbench.study.server.preview import OPEN
     from vapbench.study.server.serve import preview as run
@@ -55,8 +55,7 @@ def preview(
     said = OPEN if folder.opened else "Nothing is frozen. Edit study.yaml and start this again."
 
     def ready(address: str) -> None:
-        output().print(f"preview   {address}", markup=False, soft_wrap=True)
-        output().print(f"{said} Ctrl-C ends.", markup=False, soft_wrap=True)
+        say(f"preview   {address}", f"{said} Ctrl-C ends.")
 
     run(folder, ready, port=port)
 
@@ -129,17 +128,16 @@ def invite(
     cohort: Annotated[str, typer.Option("--cohort", help="Name of the group they belong to, kept with them.")] = "",
 ) -> None:
     """Print links for more raters, also while the study is being served."""
-    from vapbench.core.console import output
+    from vapbench.core.console import say
     from vapbench.study.folder import find_study
     from vapbench.study.server.serve import invite_raters
 
-    for link in invite_raters(find_study(study), raters, cohort):
-        output().print(link, markup=False, soft_wrap=True)
+    say(*invite_raters(find_study(study), raters, cohort))
 
 
 def close(study: Study = None) -> None:
     """Close a study for good, also while it is being served: nobody can vote any more, results may be reported."""
-    from vapbench.core.console import output
+    from vapbench.core.console import say
     from vapbench.files.atomic import quoted
     from vapbench.study.folder import find_study
     from vapbench.study.server.closing import close_study
@@ -147,7 +145,7 @@ def close(study: Study = None) -> None:
     folder = find_study(study)
     said = "is closed" if close_study(folder) else "had been closed before"
     text = f"{folder.path} {said}. Next:  vapbench study report {quoted(folder.path)}"
-    output().print(text, markup=False, soft_wrap=True)
+    say(text)
 
 
 def backup(
@@ -167,14 +165,14 @@ def backup(
     """
     from datetime import UTC, datetime
 
-    from vapbench.core.console import output
+    from vapbench.core.console import say
     from vapbench.study.folder import find_study
     from vapbench.study.server.backup import backup_votes
 
     folder = find_study(study)
     target = out or folder.path / "backups" / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}.db"
     votes = backup_votes(folder, target)
-    output().print(f"{target}: {counted(votes, 'vote')}, checked", markup=False, soft_wrap=True)
+    say(f"{target}: {counted(votes, 'vote')}, checked")
 
 
 def allow(
@@ -215,7 +213,7 @@ def payments(
     """
     from collections import Counter
 
-    from vapbench.core.console import output, print_json
+    from vapbench.core.console import print_json, say
     from vapbench.files.atomic import write_text
     from vapbench.study.analysis.documents import plain
     from vapbench.study.folder import find_study
@@ -231,12 +229,12 @@ def payments(
     write_text(target, pay_csv(table))
     counts = Counter(row.decision for row in table)
     said = ", ".join(f"{count} {decision}" for decision, count in counts.most_common()) or "nobody yet"
-    output().print(f"{target}: {counted(len(table), 'participant')}: {said}", markup=False, soft_wrap=True)
+    say(f"{target}: {counted(len(table), 'participant')}: {said}")
 
 
 def _freeze(folder: StudyFolder) -> None:
     """Put the words of study.yaml into a study that opens now, and say what has been frozen."""
-    from vapbench.core.console import output
+    from vapbench.core.console import say
     from vapbench.files.atomic import write_text
     from vapbench.study.preregistration import preregistration
     from vapbench.study.settings import freeze_words
@@ -247,10 +245,8 @@ def _freeze(folder: StudyFolder) -> None:
         folder.open()
         text = preregistration(protocol)
         write_text(folder.path / "preregistration.md", text)
-        output().print(text, markup=False, soft_wrap=True, emoji=False)
-        output().print(
-            f"Frozen; the same text is in {folder.path / 'preregistration.md'}", markup=False, soft_wrap=True
-        )
+        say(text)
+        say(f"Frozen; the same text is in {folder.path / 'preregistration.md'}")
 
 
 def _print(links: Links) -> None:

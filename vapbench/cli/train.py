@@ -54,7 +54,7 @@ def mini(
     SIGTERM saves the step at hand. The results are folders that methods take: vap:weights=OUT/vap,
     i2v:weights=OUT/i2v, lora:weights=OUT/i2v,adapters=OUT/lora and vace-depth:weights=OUT/vace.
     """
-    from vapbench.core.console import configure_logging, errors, output
+    from vapbench.core.console import configure_logging, errors, say
     from vapbench.files.resources import resource
     from vapbench.running.device import torch_device
     from vapbench.running.threads import StopFlag, finish_case_on_interrupt
@@ -72,7 +72,7 @@ def mini(
         if not train(jobs=at_once, stopping=stop.__bool__):
             raise KeyboardInterrupt
     trained = f"trained {', '.join(only)}" if only else f"trained up to {until}"
-    output().print(f"{out}: {trained}", markup=False, soft_wrap=True)
+    say(f"{out}: {trained}")
 
 
 def lora(
@@ -111,7 +111,7 @@ def lora(
     accelerate launch -m vapbench train lora --task style --suite vap-data \\
         --data /data/VAP-Data  # one per device
     """
-    from vapbench.core.console import configure_logging, output
+    from vapbench.core.console import configure_logging, say
     from vapbench.errors import ErrorKind, UsageError
     from vapbench.files.atomic import quoted
     from vapbench.methods import resolve
@@ -165,6 +165,4 @@ def lora(
         smoke=smoke,
         quiet=quiet,
     )
-    output().print(
-        f"{out}: {counted(len(trained), 'adapter')}: --method lora:adapters={quoted(out)}", markup=False, soft_wrap=True
-    )
+    say(f"{out}: {counted(len(trained), 'adapter')}: --method lora:adapters={quoted(out)}")

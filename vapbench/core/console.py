@@ -24,7 +24,7 @@ def output() -> Console:
     """Standard output."""
     from rich.console import Console
 
-    return Console(highlight=False)
+    return Console(highlight=False, emoji=False)
 
 
 @cache
@@ -32,7 +32,19 @@ def errors() -> Console:
     """Standard error: progress, warnings, errors."""
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False)
+    return Console(stderr=True, highlight=False, emoji=False)
+
+
+def say(*lines: str) -> None:
+    """Print lines to standard output as they are: no markup, and no break but the terminal's."""
+    for line in lines:
+        output().print(line, markup=False, soft_wrap=True)
+
+
+def tell(*lines: str) -> None:
+    """The same to standard error."""
+    for line in lines:
+        errors().print(line, markup=False, soft_wrap=True)
 
 
 def terminal_width(console: Console) -> int | None:

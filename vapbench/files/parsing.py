@@ -269,7 +269,7 @@ def read_csv(path: Path, columns: Collection[str] = ()) -> tuple[list[str], list
         with path.open(encoding=encoding_of(path), newline="") as handle:
             before, first, mark = 0, handle.readline(_LONGEST_HEADER), ""
             # Spreadsheets leave rows blank, and Excel is told the separator in a line of its own.
-            while first and ((said := _SEPARATOR.match(first)) or not first.strip(" ,;\t\r\n")):
+            while first and ((said := _SEPARATOR.match(first)) or not first.strip(' ,;"\t\r\n')):
                 mark = said[1] if said else mark
                 before, first = before + 1, handle.readline(_LONGEST_HEADER)
             handle.seek(0)
@@ -285,7 +285,9 @@ def read_csv(path: Path, columns: Collection[str] = ()) -> tuple[list[str], list
                     f"{path}: the column {twice!r} is there twice; remove or rename one.", ErrorKind.CONFLICT, twice
                 )
             rows: list[tuple[int, dict[str, str | None]]] = []
-            for cells in filter(None, reader):
+            for cells in reader:
+                if not any(map(str.strip, cells)):
+                    continue
                 line = before + reader.line_num
                 if len(cells) > len(header):
                     raise DataError(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Any
 
 _UNFIT = "\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff"
@@ -32,6 +34,20 @@ def encodable(text: str) -> str:
 def escaped(text: str) -> str:
     r"""Text that UTF-8 holds: a lone surrogate, as of an undecodable file name, becomes its escape, ``\udc80``."""
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def csv_text(header: Iterable[object], rows: Iterable[Iterable[object]]) -> str:
+    """A table as CSV; None is an empty cell."""
+    table = io.StringIO(newline="")
+    # With this end of line a lone carriage return in a cell is quoted as well; readers would end the row there.
+    writer = csv.writer(table, lineterminator="\r\n")
+    lines = []
+    for row in (header, *rows):
+        writer.writerow(row)
+        lines.append(table.getvalue().removesuffix("\r\n"))
+        table.seek(0)
+        table.truncate()
+    return "".join(f"{line}\n" for line in lines)
 
 
 def some(texts: Collection[object]) -> str:

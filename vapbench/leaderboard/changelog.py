@@ -48,7 +48,7 @@ def read_changelog(path: Path) -> list[Change]:
     if not path.is_file():
         return []
     changes, previous = [], GENESIS
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(_lines(path), start=1):
         try:
             change = Change(**parse_json(line))
         except (ValueError, TypeError) as error:
@@ -105,14 +105,18 @@ def update_changelog(path: Path, boards: Sequence[Board], left_out: Container[st
 def _append(path: Path, changes: list[Change], found: Sequence[dict[str, Any]]) -> list[Change]:
     if not found:
         return changes
-    text = path.read_text(encoding="utf-8") if path.is_file() else ""
-    previous = _hash(text.splitlines()[-1]) if text else GENESIS
+    lines = _lines(path) if path.is_file() else []
     for item in found:
-        line = canonical_json({**item, "previous": previous})
-        changes.append(Change(**parse_json(line)))
-        previous, text = _hash(line), f"{text}{line}\n"
-    write_text(path, text)
+        previous = _hash(lines[-1]) if lines else GENESIS
+        lines.append(canonical_json({**item, "previous": previous}))
+        changes.append(Change(**parse_json(lines[-1])))
+    write_text(path, "".join(f"{line}\n" for line in lines))
     return changes
+
+
+def _lines(path: Path) -> list[str]:
+    # Not splitlines(): a name may hold a character that it takes for the end of a line.
+    return path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
 
 
 def _columns(entry: Entry) -> dict[str, str]:

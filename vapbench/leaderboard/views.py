@@ -9,7 +9,7 @@ from vapbench.files.text import counted
 from vapbench.leaderboard.addresses import method_page
 from vapbench.leaderboard.boards import Attested, Board, Entry, headline
 from vapbench.leaderboard.studies import Compared, Study
-from vapbench.report.model import Cell, TableModel
+from vapbench.report.model import Cell, TableModel, scored_of
 from vapbench.report.read.columns import Column
 from vapbench.report.read.facts import Fact, facts_of
 from vapbench.report.read.probes import Probe, ProbeInterval
@@ -302,11 +302,10 @@ def case_lines(board: Board, case: str) -> Iterator[tuple[Entry, list[str]]]:
 
 def _line(board: Board, table: TableModel, row: int, entry: Entry | None) -> Line:
     what, cells = table.rows[row], table.cells[row]
-    counts = sorted({(cell.n, cell.total) for cell in cells if cell.total and not cell.published})
-    count = ABSENT
-    if counts:
-        low, high = counts[0][0], counts[-1][0]
-        count = (f"{low}/" if low == high else f"{low}{ABSENT}{high}/") + str(counts[-1][1])
+    count, scored = ABSENT, scored_of(cells)
+    if scored is not None:
+        low, high, total = scored
+        count = f"{low if low == high else f'{low}{ABSENT}{high}'}/{total}"
     return Line(
         what.label,
         what.title if what.title != what.label else "",

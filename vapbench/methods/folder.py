@@ -5,8 +5,6 @@ Never by caption: a caption as a file name is cut, repeated, or holds a slash. N
 
 from __future__ import annotations
 
-import csv
-import io
 import logging
 import os
 import re
@@ -23,6 +21,7 @@ from vapbench.core.video import notes_at, probe, read_video
 from vapbench.errors import DataError, ErrorKind, NotApplicable
 from vapbench.files.atomic import content_sha256, expand, write_text
 from vapbench.files.parsing import read_csv
+from vapbench.files.text import csv_text
 from vapbench.files.walk import find_inside, folded
 from vapbench.methods.base import Method
 from vapbench.methods.finding import Cases, Place
@@ -311,17 +310,15 @@ def write_manifest_template(method: Folder, cases: Iterable[Case], path: Path) -
     """
     cases = list(cases)
     several = len(method.seeds(cases)) > 1
-    table = io.StringIO()
-    rows = csv.writer(table, lineterminator="\n")
-    rows.writerow(("case", "video", "seed") if several else ("case", "video"))
+    rows: list[tuple[object, ...]] = []
     for case in cases:
         for seed in method.seeds_of(case.id) or [0]:
             video = _sure(method, case.id, seed)
             name = video.relative_to(method.path).as_posix() if video else ""
             # With a dot before it, no spreadsheet takes a file's name for a formula.
             name = f"./{name}" if name.startswith(("=", "+", "-", "@")) else name
-            rows.writerow((case.id, name, seed) if several else (case.id, name))
-    write_text(path, table.getvalue())
+            rows.append((case.id, name, seed) if several else (case.id, name))
+    write_text(path, csv_text(("case", "video", "seed") if several else ("case", "video"), rows))
 
 
 def _sure(method: Folder, case: str, seed: int) -> Path | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Self
 
@@ -133,6 +133,20 @@ class TableModel:
     """What the rows know beyond their scores, a line each."""
     categories: Mapping[str, str] = field(default_factory=dict)
     """Case -> category."""
+
+
+def scored_of(cells: Iterable[Cell]) -> tuple[int, int, int] | None:
+    """What a row's columns are made of: the fewest and the most cases with a score, and the cases planned.
+
+    A column of votes counts its own cases, and one of a part of the cases says so in its title; neither counts here.
+    None if no column is left.
+    """
+    counts = [(cell.n, cell.total) for cell in cells if not cell.published and not cell.votes and cell.total]
+    if not counts:
+        return None
+    total = max(planned for _, planned in counts)
+    scored = [n for n, planned in counts if planned == total]
+    return min(scored), max(scored), total
 
 
 def places_of(column: Column, means: Sequence[float | None]) -> list[int | None]:

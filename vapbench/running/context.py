@@ -228,5 +228,5 @@ def _hint_for(failure: Failure, folder: RunFolder, case: str) -> str:
     if failure.type.endswith("MemoryError") or "DefaultCPUAllocator" in failure.message:
         hints.append("Try --offload model, then --offload sequential, or --dtype bfloat16.")
     if failure.traceback:
-        hints.append(f"The whole traceback: {shlex.join(['vapbench', 'show', str(folder.path), case])}")
+        hints.append(f"The whole traceback: {shlex.join(['vapbench', 'show', str(folder.path), '--case', case])}")
     return "\n".join(hints)

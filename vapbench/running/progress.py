@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
-from vapbench.core.console import errors, progress_bar
+from vapbench.core.console import errors, progress_bar, tell
 from vapbench.core.traces import last_lines, shows_own_code
 from vapbench.errors import DataError, in_one_line
 from vapbench.files.text import visible
@@ -55,7 +55,7 @@ class Silent:
         for line in last_lines(failure.traceback):
             errors().print(visible(line), style="dim", markup=False, soft_wrap=True)
         if hint:
-            errors().print(hint, markup=False, soft_wrap=True)
+            tell(hint)
 
     def tell(self, message: str) -> None:
         """Prints nothing."""
@@ -72,7 +72,7 @@ class Lines(Silent):
         super().begin(what, total, done)
         self._what, self._counts, self._began = what, Counts(total=total, kept=done), time.monotonic()
         self._last = self._began
-        errors().print(f"{what}: {done}/{total}", markup=False, soft_wrap=True)
+        tell(f"{what}: {done}/{total}")
 
     def step(self, label: str, status: Status = "ok", note: str = "") -> None:
         """Print a line every ten seconds, and at the end."""
@@ -90,11 +90,11 @@ class Lines(Silent):
             *([note] if note else []),
             f"{left:.0f} s left" if done < counts.total else f"{now - self._began:.0f} s",
         ]
-        errors().print(", ".join(parts), markup=False, soft_wrap=True)
+        tell(", ".join(parts))
 
     def tell(self, message: str) -> None:
         """Print it."""
-        errors().print(message, markup=False, soft_wrap=True)
+        tell(message)
 
 
 class Bar(Silent):

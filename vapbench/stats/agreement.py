@@ -6,6 +6,7 @@ a set of methods and a question, in canonical method order, so that which side a
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from vapbench.stats.arrays import FloatArray, IntArray, codes
+from vapbench.stats.clusters import two_way_covariance
+from vapbench.stats.intervals import edge_reach, t_critical
 from vapbench.stats.votes import PairVotes
 
 Level = Literal["nominal", "interval"]
@@ -41,14 +44,17 @@ def krippendorff_alpha(
     value: npt.ArrayLike,
     level: Level = "nominal",
     confidence: float = 0.95,
-    replicates: int = 1_000,
-    seed: int = 0,
+    item: npt.ArrayLike | None = None,
 ) -> Alpha:
     r""":math:`\alpha = 1 - D_o / D_e`: observed over expected disagreement.
 
-    Krippendorff, "Content Analysis" (4th ed. 2019), chapter 12. The interval resamples units and, separately,
-    raters, and is the wider of the two: which units were judged and who judged are both chance. A rater drawn twice
-    is not compared with themselves.
+    Krippendorff, "Content Analysis" (4th ed. 2019), chapter 12. The interval is two-way cluster-robust (raters, items)
+    with t. Let :math:`h_v` be the mean distance of a vote from the others on its unit, :math:`\bar h` that of the
+    unit's pairs, and :math:`e_v` the mean distance of a vote from all. The vote's influence on
+    :math:`\log(D_o / D_e)` is :math:`[(2 h_v - \bar h - D_o) / D_o - 2 (e_v - D_e) / D_e] / n`. The interval is made on
+    the scale of Fisher's z for an intraclass correlation of k votes, :math:`\log[(1 + (k - 1) \alpha) / (1 - \alpha)]`.
+    Where nobody disagrees, no variance can be seen, and what remains is what as many independent raters or items,
+    whichever are fewer, may have missed.
 
     Args:
         unit: ``(N,)`` labels.
@@ -56,41 +62,45 @@ def krippendorff_alpha(
         value: ``(N,)`` numbers, such as -1, 0, 1, or method numbers for nominal data.
         level: how values differ.
         confidence: of the interval.
-        replicates: bootstrap replicates.
-        seed: of the bootstrap.
+        item: ``(N,)`` labels of what units are about, such as a case whose every pair is a unit; None: the units.
 
     Raises:
         ValueError: a rater judged a unit twice (keep repeated trials out).
     """
     table = _table(unit, rater, value)
     distance = _distance(table.values, level)
-    pairable = table.per_unit.sum(axis=1) >= 2
-    units, votes = int(pairable.sum()), int(table.per_unit[pairable].sum())
-    whole = _alpha(_coincidences(table.per_unit[None], table.per_unit[None]).sum(axis=1), distance)
-    point = float(whole[0])
-    if not np.isfinite(point):
+    size = table.per_unit.sum(axis=1)
+    paired = size[table.unit] >= 2
+    units, votes = int((size >= 2).sum()), int(paired.sum())
+    point = _alpha(_coincidences(table.per_unit), distance)
+    if not math.isfinite(point):
         reason = "no unit has two votes" if not units else "every vote is the same"
         return Alpha(None, None, None, units, votes, reason)
-    if units < 5:
-        return Alpha(
-            point,
-            None,
-            None,
-            units,
-            votes,
-            "1 unit gives no interval" if units == 1 else f"{units} units give no interval",
-        )
-    rng = np.random.default_rng(seed)
-    by_unit = _over_units(table, distance, replicates, rng)
-    by_rater = _over_raters(table, distance, replicates, rng)
-    tail = (1 - confidence) / 2
-    ends = [
-        np.quantile(sample, [tail, 1 - tail])
-        for sample in (by_unit[np.isfinite(by_unit)], by_rater[np.isfinite(by_rater)])
-        if len(sample)
-    ]
-    low, high = max(ends, key=lambda pair: float(pair[1] - pair[0]))
-    return Alpha(point, float(low), float(high), units, votes)
+    of, said = table.unit[paired], table.value[paired]
+    apart = (table.per_unit @ distance)[of, said] / (size[of] - 1)
+    within = (np.bincount(of, apart, minlength=len(size)) / np.maximum(size, 1))[of]
+    at_large = (distance @ np.bincount(said, minlength=len(distance)))[said] / votes
+    observed, expected = float(apart.mean()), float(at_large.mean())
+    influence = 2 * apart - within - observed, 2 * (at_large - expected) / expected
+    scores = (influence[0] / (observed or 1.0) - influence[1]) / votes
+    items = np.asarray(unit if item is None else item)[paired]
+    covariance = two_way_covariance(scores[:, None], table.rater[paired], items)
+    if covariance.reason:
+        return Alpha(point, None, None, units, votes, covariance.reason)
+    if not observed:
+        missed = edge_reach(covariance.degrees + 1, confidence) * float(distance.max())
+        return Alpha(point, 1 - missed / expected, 1.0, units, votes)
+    half = t_critical(confidence, covariance.degrees) * math.sqrt(covariance.variance([1.0]))
+    return Alpha(point, *_ends(point, half, votes / units), units, votes)
+
+
+def _ends(alpha: float, half: float, k: float) -> tuple[float, float]:
+    """Ends of an interval that reaches ``half`` to either side on the scale of ``log(1 - alpha)``, near alpha."""
+    # With unequal units alpha can lie beyond the scale's lower end, -1 / (k - 1).
+    k = min(k, 1 - 0.5 / alpha) if alpha < 0 else k
+    odds, reach = (1 + (k - 1) * alpha) / (1 - alpha), math.exp(k * half / (1 + (k - 1) * alpha))
+    low, high = ((z - 1) / (z + k - 1) for z in (odds / reach, odds * reach))
+    return low, high
 
 
 def alpha_both_ways(unit: npt.ArrayLike, rater: npt.ArrayLike, value: npt.ArrayLike) -> float | None:
@@ -109,9 +119,8 @@ def alpha_both_ways(unit: npt.ArrayLike, rater: npt.ArrayLike, value: npt.ArrayL
     table = _table(
         np.concatenate([numbers, numbers + count]), np.tile(np.asarray(rater), 2), np.concatenate([values, -values])
     )
-    whole = _coincidences(table.per_unit[None], table.per_unit[None]).sum(axis=1)
-    alpha = float(_alpha(whole, _distance(table.values, "interval"))[0])
-    return alpha if np.isfinite(alpha) else None
+    alpha = _alpha(_coincidences(table.per_unit), _distance(table.values, "interval"))
+    return alpha if math.isfinite(alpha) else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,49 +206,17 @@ def _distance(values: FloatArray, level: Level) -> FloatArray:
     return np.asarray((values[:, None] - values[None, :]) ** 2)
 
 
-def _coincidences(counts: FloatArray, self_pairs: FloatArray) -> FloatArray:
-    """``(B, U, V)`` counts, and pairs of a vote with itself, as ``(B, U, V, V)`` coincidences.
-
-    A unit's coincidences sum to its number of votes; a unit without two different raters has none.
-    """
-    products = counts[..., :, None] * counts[..., None, :]
-    diagonal = np.arange(counts.shape[-1])
-    products[..., diagonal, diagonal] -= self_pairs
-    pairs = products.sum(axis=(-1, -2), keepdims=True)
-    size = counts.sum(axis=-1)[..., None, None]
-    return np.where(pairs > 0, products * size / np.maximum(pairs, 1e-300), 0.0)
+def _coincidences(per_unit: FloatArray) -> FloatArray:
+    """``(U, V)`` votes as ``(V, V)`` coincidences: of a unit as many as it has votes, none where it has one."""
+    products = per_unit[:, :, None] * per_unit[:, None, :]
+    diagonal = np.arange(per_unit.shape[1])
+    products[:, diagonal, diagonal] -= per_unit
+    return np.asarray((products / np.maximum(per_unit.sum(axis=1) - 1, 1)[:, None, None]).sum(axis=0))
 
 
-def _alpha(coincidences: FloatArray, distance: FloatArray) -> FloatArray:
-    """``(B, V, V)`` coincidences as ``(B,)`` alphas; NaN where nothing could disagree."""
-    marginal = coincidences.sum(axis=2)
-    total = marginal.sum(axis=1)
-    observed = (coincidences * distance).sum(axis=(1, 2))
-    expected = (marginal[:, :, None] * marginal[:, None, :] * distance).sum(axis=(1, 2))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(np.where(expected > 0, 1 - (total - 1) * observed / expected, np.nan))
-
-
-def _over_units(table: _Table, distance: FloatArray, replicates: int, rng: np.random.Generator) -> FloatArray:
-    each = _coincidences(table.per_unit[None], table.per_unit[None])[0]
-    n, width = len(each), len(table.values)
-    weights = rng.multinomial(n, np.full(n, 1 / n), size=replicates).astype(np.float64)
-    return _alpha((weights @ each.reshape(n, -1)).reshape(-1, width, width), distance)
-
-
-def _over_raters(table: _Table, distance: FloatArray, replicates: int, rng: np.random.Generator) -> FloatArray:
-    from scipy.sparse import csr_array
-
-    n_units, width = table.per_unit.shape
-    cell = table.unit * width + table.value
-    votes = csr_array((np.ones(len(cell)), (cell, table.rater)), shape=(n_units * width, table.n_raters))
-    alphas = np.empty(replicates)
-    # In parts, as a product of votes has units x values x values numbers per replicate.
-    step = max(1, 4_000_000 // (n_units * width * width))
-    for start in range(0, replicates, step):
-        size = min(step, replicates - start)
-        weights = rng.multinomial(table.n_raters, np.full(table.n_raters, 1 / table.n_raters), size=size)
-        counts = (votes @ weights.T).T.reshape(size, n_units, width)
-        own = (votes @ (weights.T**2)).T.reshape(size, n_units, width)
-        alphas[start : start + size] = _alpha(_coincidences(counts, own).sum(axis=1), distance)
-    return alphas
+def _alpha(coincidences: FloatArray, distance: FloatArray) -> float:
+    """Alpha of ``(V, V)`` coincidences; NaN where nothing could disagree."""
+    marginal = coincidences.sum(axis=1)
+    expected = float(marginal @ distance @ marginal)
+    observed = float((coincidences * distance).sum())
+    return 1 - (float(marginal.sum()) - 1) * observed / expected if expected > 0 else math.nan

@@ -21,7 +21,7 @@ from vapbench.core.case import Category, Name
 from vapbench.files.atomic import digest
 from vapbench.suites import SuiteName
 
-ANALYSIS_VERSION = 3
+ANALYSIS_VERSION = 4
 """Raise when equal votes may give another report."""
 
 TrialKind = Literal["pair", "best_of_n"]

@@ -12,7 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, StringConstraints, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, ValidationError
 
 from vapbench.errors import DataError, ErrorKind
 from vapbench.files.atomic import write_text
@@ -47,6 +47,23 @@ def _is_text(value: Any) -> Any:
     return value
 
 
+def _distinct(texts: tuple[str | dict[str, str], ...]) -> tuple[str | dict[str, str], ...]:
+    """Refuse two that read alike in a language: nobody could tell their answers apart."""
+    for language in sorted({language for text in texts if isinstance(text, dict) for language in text} or {""}):
+        words = [text if isinstance(text, str) else text.get(language) for text in texts]
+        if twice := next((word for place, word in enumerate(words) if word and word in words[:place]), None):
+            raise ValueError(f"{twice!r} is there twice; remove one")
+    return texts
+
+
+def _apart(texts: tuple[str | dict[str, str], ...]) -> tuple[str | dict[str, str], ...]:
+    """Refuse what exports put between tags."""
+    words = [word for text in texts for word in ([text] if isinstance(text, str) else text.values())]
+    if held := next((word for word in words if ";" in word), None):
+        raise ValueError(f"{held!r}: a tag has no semicolon, which stands between tags in votes.csv")
+    return _distinct(texts)
+
+
 Text = Annotated[Line | dict[Language, Line], BeforeValidator(_is_text)]
 Pixels = Annotated[int, Field(ge=200, le=4000, strict=True)]
 Key = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
@@ -66,7 +83,7 @@ class QuestionText(Frozen):
     help: Text = ""
     answer: AnswerKind = "choice"
     both_bad: bool = False
-    tags: tuple[Text, ...] = Field(default=(), max_length=MOST_TAGS)
+    tags: Annotated[tuple[Text, ...], AfterValidator(_apart)] = Field(default=(), max_length=MOST_TAGS)
 
 
 class AlsoText(QuestionText):
@@ -88,7 +105,7 @@ class SurveyText(Frozen):
     key: Key
     ask: Text
     kind: SurveyKind = "choice"
-    options: tuple[Text, ...] = ()
+    options: Annotated[tuple[Text, ...], AfterValidator(_distinct)] = ()
     required: bool = False
 
 
@@ -223,11 +240,15 @@ def _worded(protocol: Protocol, file: StudyFile, where: str) -> Protocol:
             )
 
     def put(key: str, text: Text | None) -> str:
-        """The text in the first language; the others are noted."""
-        as_planned = original.get(key, "")
+        """The text in the first language; the others are noted. What ``texts`` has of it goes before all else."""
+
+        def said(language: str) -> str:
+            own = file.texts.get(language, {}).get(key)
+            return own or _in_language(language, key, text, original.get(key, ""), where)
+
         for language in others:
-            translations[language][key] = _in_language(language, key, text, as_planned, where)
-        return _in_language(first, key, text, as_planned, where)
+            translations[language][key] = said(language)
+        return said(first)
 
     if strangers := set(file.questions) - {question.key for question in protocol.questions}:
         raise DataError(
@@ -324,7 +345,9 @@ def _in_language(language: str, key: str, text: Text | None, as_planned: str, wh
     """A text in one language: from the file, or for what comes with the program from its translation."""
     if isinstance(text, dict):
         if language not in text:
-            raise DataError(f"{where}: {key} has no text in {language}; add one.", ErrorKind.MISSING, key)
+            raise DataError(
+                f"{where}: {key} has no text in {language}; add one, or texts.{language}.{key}.", ErrorKind.MISSING, key
+            )
         return text[language]
     if text is not None:
         # One string is for every language: a name, a number, an address.
@@ -333,6 +356,9 @@ def _in_language(language: str, key: str, text: Text | None, as_planned: str, wh
         return as_planned
     if key not in shipped(language):
         raise DataError(
-            f"{where}: {key} has no text in {language}; shipped are {', '.join(SHIPPED)}.", ErrorKind.MISSING, key
+            f"{where}: {key} has no text in {language}; write it as texts.{language}.{key} (shipped are "
+            f"{', '.join(SHIPPED)}).",
+            ErrorKind.MISSING,
+            key,
         )
     return shipped(language)[key]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
-
+from vapbench.files.text import csv_text
 from vapbench.report.model import Cell, TableModel
 
 FIELDS = (
@@ -22,20 +20,15 @@ def to_csv(*models: TableModel) -> str:
 
     Where there is anything to remark, a last column ``remarks`` holds it.
     """
-    buffer = io.StringIO(newline="")
-    writer = csv.writer(buffer, lineterminator="\n")
-    remarked = any(model.remarks for model in models)
-    writer.writerow((*FIELDS, "remarks") if remarked else FIELDS)
+    remarked, lines = any(model.remarks for model in models), []
     for model in models:
         for row, cells in zip(model.rows, model.cells, strict=True):
             for column, cell in zip(model.columns, cells, strict=True):
                 what = (model.suite, model.task or "", row.label, row.kind, row.published)
                 metric = (column.metric, column.version, column.title, column.unit)
                 remarks = ["; ".join(_remarks(model, row.label, column.title))] if remarked else []
-                fields = map(harmless, (*what, *metric, *_numbers(cell), *remarks))
-                # The csv module leaves a lone carriage return unquoted, and readers take it for the end of the row.
-                writer.writerow([f.replace("\r", " ") if isinstance(f, str) else f for f in fields])
-    return buffer.getvalue()
+                lines.append(map(harmless, (*what, *metric, *_numbers(cell), *remarks)))
+    return csv_text((*FIELDS, "remarks") if remarked else FIELDS, lines)
 
 
 def _remarks(model: TableModel, label: str, title: str) -> list[str]:

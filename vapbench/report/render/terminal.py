@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from vapbench.core.console import terminal_width
 from vapbench.files.text import counted, in_a_row
-from vapbench.report.model import Cell, TableModel
+from vapbench.report.model import Cell, TableModel, scored_of
 from vapbench.report.read.columns import Column
 
 if TYPE_CHECKING:
@@ -181,11 +181,11 @@ def rank_text(cell: Cell) -> str:
 
 def _count(cells: Iterable[Cell]) -> str:
     """``n/N`` of a row, or the range of n where columns differ; the footnotes give each."""
-    counts = [(cell.n, cell.total) for cell in cells if not cell.published]
-    if not counts:
+    scored = scored_of(cells)
+    if scored is None:
         return _ABSENT
-    low, high = min(n for n, _ in counts), max(n for n, _ in counts)
-    return f"{low if low == high else f'{low}-{high}'}/{counts[0][1]}"
+    low, high, total = scored
+    return f"{low if low == high else f'{low}-{high}'}/{total}"
 
 
 def _fit(grid: _Grid, width: int | None) -> tuple[Layout, list[list[int]]]:

@@ -12,6 +12,8 @@ from vapbench.files.parsing import read_csv, read_json_records
 from vapbench.report.model import TableModel
 from vapbench.report.ranking import Units, units_of
 from vapbench.report.read.columns import Column, labels_by_name
+from vapbench.report.tables.votes import counts, refuse_twice
+from vapbench.stats.arrays import FloatArray
 from vapbench.stats.clusters import Interval
 from vapbench.stats.intervals import Estimate, clustered_mean
 
@@ -41,7 +43,7 @@ class MetricAgreement:
     spearman: float | None
     """Rank correlation of the methods' means with their shares of votes; None below three methods."""
     spearman_ends: tuple[float, float] | None
-    """95 % of resamples of the conditions (or cases) lie between: of these methods, on cases such as these."""
+    """Of these methods, on cases such as these; resamples of the conditions (or cases) tell."""
     per_case: Estimate | None
     """Mean over cases of the rank correlation of scores with votes within a case; None below three methods."""
     by_category: tuple[tuple[str, Interval], ...]
@@ -63,7 +65,9 @@ def read_votes(path: Path) -> list[HumanVote]:
     """
     try:
         rows = [{name: cell for name, cell in row.items() if cell is not None} for _, row in read_csv(path)[1]]
-        excluded = _excluded(path.with_name("exclusions.jsonl"))
+        excluded, logged = _excluded(path.with_name("exclusions.jsonl")), set[tuple[str, str]]()
+        for row in rows:
+            refuse_twice(row, logged)
         return [
             HumanVote(
                 row["case"],
@@ -73,7 +77,7 @@ def read_votes(path: Path) -> list[HumanVote]:
                 None if row["chosen"] == "tie" else row["chosen"],
             )
             for row in rows
-            if row["role"] == "main" and row["rater"] not in excluded
+            if row["role"] == "main" and counts(row) and row["rater"] not in excluded
         ]
     except OSError as error:
         kind = ErrorKind.MISSING if isinstance(error, FileNotFoundError) else ErrorKind.INVALID
@@ -152,7 +156,7 @@ def _agreement(model: TableModel, index: int, votes: Sequence[HumanVote]) -> Met
         accuracy,
         len(hits),
         spearman,
-        within.ends() if spearman is not None else None,
+        within.ends(spearman) if spearman is not None else None,
         within.per_case() if len(methods) >= 3 else None,
         _by_category(hits, model.categories),
         methods,
@@ -211,8 +215,13 @@ class _Within:
             return None
         return clustered_mean(list(found.values()), [self.units.of[case] for case in found], bounds=(-1, 1))
 
-    def ends(self, replicates: int = 999) -> tuple[float, float] | None:
-        """Percentiles over resamples of whole conditions, with their scores and votes; None for fewer than five."""
+    def ends(self, estimate: float, replicates: int = 999) -> tuple[float, float] | None:
+        """The interval of a rank correlation, from resamples of whole conditions; None for fewer than five.
+
+        Chance orders close methods otherwise and so lowers the correlation, in a resample once more than in the
+        estimate. The interval holds both the percentiles and what mirrors them at the estimate (Davison and Hinkley,
+        "Bootstrap Methods and their Application" (1997), 5.2); either alone holds the truth too rarely.
+        """
         import numpy as np
 
         won = self._won()
@@ -231,13 +240,12 @@ class _Within:
         weights = np.random.default_rng(0).multinomial(len(units), np.full(len(units), 1 / len(units)), size=replicates)
         total, count, chosen, shown = (weights @ part for part in sums)
         known = (count > 0).all(axis=1) & (shown > 0).all(axis=1)
-        means, shares = total[known] / count[known], chosen[known] / shown[known]
-        each = (_spearman(a.tolist(), b.tolist()) for a, b in zip(means, shares, strict=True))
-        drawn = [rho for rho in each if rho is not None]
+        each = _correlations(total[known] / count[known], chosen[known] / shown[known])
+        drawn = each[np.isfinite(each)]
         if len(drawn) < 0.9 * replicates:
             return None
         low, high = np.quantile(drawn, [0.025, 0.975])
-        return float(low), float(high)
+        return max(-1.0, float(min(low, 2 * estimate - high))), min(1.0, float(max(high, 2 * estimate - low)))
 
 
 def _scored(vote: HumanVote, scores: Mapping[str, Mapping[str, float]]) -> list[str]:
@@ -260,13 +268,19 @@ def _mean(values: Sequence[float]) -> float:
     return math.fsum(values) / len(values)
 
 
-def _spearman(a: list[float], b: list[float]) -> float | None:
+def _spearman(a: Sequence[float], b: Sequence[float]) -> float | None:
+    """Rank correlation; None where either is the same throughout."""
     import numpy as np
 
-    def ranks(values: list[float]) -> list[float]:
-        return [sum(v < x for v in values) + (sum(v == x for v in values) + 1) / 2 for x in values]
+    rho = float(_correlations(np.array([a]), np.array([b]))[0])
+    return rho if math.isfinite(rho) else None
 
-    x, y = np.array(ranks(a)), np.array(ranks(b))
-    if not x.std() or not y.std():
-        return None
-    return float(np.corrcoef(x, y)[0, 1])
+
+def _correlations(a: FloatArray, b: FloatArray) -> FloatArray:
+    """Rank correlations of the rows of two ``(N, methods)``; NaN where a row is the same throughout."""
+    import numpy as np
+    from scipy.stats import rankdata
+
+    x, y = (rankdata(values, axis=1) - (values.shape[1] + 1) / 2 for values in (a, b))
+    spread = np.sqrt((x * x).sum(axis=1) * (y * y).sum(axis=1))
+    return np.asarray(np.divide((x * y).sum(axis=1), spread, out=np.full(len(x), np.nan), where=spread > 0))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from vapbench.files.text import counted
-from vapbench.report.model import MEAN, Cell, Footer, TableModel
+from vapbench.report.model import MEAN, Cell, Footer, TableModel, scored_of
 from vapbench.report.read.columns import Column, Row
 from vapbench.report.render.terminal import interval_text, rank_text
 from vapbench.report.tables.arrange import lacking, only_columns, shown_columns
@@ -172,13 +172,10 @@ def _signed(column: Column, value: float) -> str:
 
 
 def _count(cells: Sequence[Cell]) -> str:
-    counts = [(cell.n, cell.total) for cell in cells if not cell.published and not cell.votes and cell.total]
-    if not counts:
+    scored = scored_of(cells)
+    if scored is None:
         return ""
-    # A column may be of a part of the cases alone, and say so in its title.
-    total = max(planned for _, planned in counts)
-    scored = [n for n, planned in counts if planned == total]
-    low, high = min(scored), max(scored)
+    low, high, total = scored
     return f"{low if low == high else f'{low}-{high}'}/{total}"
 
 

@@ -101,9 +101,10 @@ def read_battles(path: Path) -> list[Battle]:
     """
     read: list[tuple[str, Callable[[Winner], Battle], _Stated]] = []
     problems: list[str] = []
-    records = _records(path)
+    records, logged = _records(path), set[tuple[str, str]]()
     for where, record in records:
         try:
+            refuse_twice(record, logged)
             if found := _battle(record):
                 read.append((where, *found))
         except ValueError as error:
@@ -121,6 +122,10 @@ def read_battles(path: Path) -> list[Battle]:
         raise DataError(problems[0] + more, ErrorKind.INVALID, "vote")
     return [battle(said.winner(bool(by_name))) for _, battle, said in read]
 
+
+# As spreadsheets write them, in the languages they speak.
+_YES = frozenset("true 1 1.0 yes y wahr ja vrai oui verdadero sí si verdadeiro sim vero waar prawda истина да".split())
+_NO = frozenset("false 0 0.0 no n falsch nein faux non falso não onwaar nee fałsz nie ложь нет".split())
 
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "model_a": tuple(
@@ -198,7 +203,7 @@ def _battle(record: Any) -> tuple[Callable[[Winner], Battle], _Stated] | None:
     if not isinstance(record, Mapping):
         raise ValueError("is no record.")
     spelled = {str(name).strip().lower().replace(" ", "_").replace("-", "_"): value for name, value in record.items()}
-    if spelled.get("role") not in (None, "", "main") or str(spelled.get("counts")).lower() == "false":
+    if spelled.get("role") not in (None, "", "main") or not counts(spelled):
         return None
     columns = {field: next((name for name in names if name in spelled), "") for field, names in COLUMNS.items()}
 
@@ -218,6 +223,34 @@ def _battle(record: Any) -> tuple[Callable[[Winner], Battle], _Stated] | None:
         raise ValueError(f"compares {a} with itself; remove it.")
     said = _stated(won, (a, b), (columns["model_a"], columns["model_b"]))
     return partial(Battle, a, b, item=text("question_id"), rater=text("judge"), question=text("question")), said
+
+
+def counts(record: Mapping[str, Any]) -> bool:
+    """Whether a study's export counts a vote; one that says nothing of it counts.
+
+    Raises:
+        ValueError: its column ``counts`` says neither yes nor no; the message goes on after the record's name.
+    """
+    if record.get("why_not"):
+        return False
+    word = str(record.get("counts", True)).strip().casefold()
+    if word not in _YES | _NO:
+        raise ValueError(f"has counts {word[:80]!r}, which is neither true nor false.")
+    return word in _YES
+
+
+def refuse_twice(record: Any, logged: set[tuple[str, str]]) -> None:
+    """Refuse a second copy of an answer: rows of a study's export have the hash of their vote.
+
+    Raises:
+        ValueError: the answer is one of ``logged``, where it is noted; the message goes on after the record's name.
+    """
+    if not isinstance(record, Mapping) or not record.get("hash"):
+        return
+    answer = (str(record["hash"]), str(record.get("question")))
+    if answer in logged:
+        raise ValueError(f"is there twice (hash {answer[0][:8]}); remove one.")
+    logged.add(answer)
 
 
 def _ticked(spelled: Mapping[str, Any]) -> str | None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from vapbench.errors import ErrorKind, UsageError
 from vapbench.files.atomic import atomic_path, canonical_json, file_sha256, write_json, write_text
+from vapbench.files.text import csv_text
 from vapbench.report.render.csv import harmless
 from vapbench.study.analysis.ballots import EVENTS, RATERS, VOTES, Ballots
 from vapbench.study.analysis.fastchat import to_fastchat
@@ -63,7 +62,7 @@ def export(
     if ballots.events is not None:
         written[EVENTS] = _jsonl(folder / EVENTS, (event.model_dump(mode="json") for event in ballots.events))
     if ballots.protocol.kind == "pair":
-        written[FASTCHAT] = _jsonl(folder / FASTCHAT, to_fastchat(ballots, out if included_only else ()))
+        written[FASTCHAT] = _jsonl(folder / FASTCHAT, to_fastchat(ballots, out))
     if models:
         answers = [_of_model(ballots, model, vote) for model in models for vote in model.votes]
         written[MODEL_VOTES] = _csv(folder / MODEL_VOTES, answers, _MODEL_COLUMNS)
@@ -159,11 +158,7 @@ def _jsonl(path: Path, records: Iterable[dict[str, Any]]) -> int:
 
 
 def _csv(path: Path, rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> int:
-    table = io.StringIO()
-    writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows([cell_text(row[name]) for name in columns] for row in rows)
-    write_text(path, table.getvalue())
+    write_text(path, csv_text(columns, ([cell_text(row[name]) for name in columns] for row in rows)))
     return len(rows)
 
 

@@ -114,7 +114,7 @@ def _question(terms: Terms, key: str, votes: Sequence[Vote], repeats: Sequence[V
         tie_odds=whole.point.ties if isinstance(whole, Davidson) else None,
         side=whole.side if isinstance(whole, Davidson) else None,
         left_share=found.left_share,
-        agreement=_agreement(names, found, votes, repeats, terms.seed),
+        agreement=_agreement(names, found, votes, repeats),
         notes=(*terms.notes, *_notes(pieces)),
     )
 
@@ -346,9 +346,7 @@ def _category(terms: Terms, name: str, votes: Sequence[Vote], order: Sequence[in
     return CategoryResult(name, len(votes), raters, items, methods, note)
 
 
-def _agreement(
-    names: Sequence[str], found: _Found, votes: Sequence[Vote], repeats: Sequence[Vote], seed: int
-) -> Agreement:
+def _agreement(names: Sequence[str], found: _Found, votes: Sequence[Vote], repeats: Sequence[Vote]) -> Agreement:
     rater = np.array([vote.rater for vote in votes])
     first = {(vote.rater, vote.cell): vote.chosen for vote in votes}
     again = [vote for vote in repeats if (vote.rater, vote.cell) in first]
@@ -359,20 +357,22 @@ def _agreement(
         value = np.array([numbers[vote.chosen or ""] for vote in votes])
         once = _first_of_each(rater, unit)
         unit, rater, value = unit[once], rater[once], value[once]
-        alpha = krippendorff_alpha(unit, rater, value, "nominal", seed=seed)
+        alpha = krippendorff_alpha(unit, rater, value)
         return Agreement(alpha, None, None, raw_agreement(unit, rater, value), (same, len(again)), None)
     # Which of two methods counts as +1 is a choice that alpha depends on: it is the first by name.
     place = np.argsort(np.argsort(names, kind="stable"))
     named = replace(found.pairs, left=place[found.pairs.left], right=place[found.pairs.right])
     unit, value = canonical_outcomes(named)
     once = _first_of_each(rater, unit)
-    unit, rater, value = unit[once], rater[once], value[once]
+    unit, rater, value, item = unit[once], rater[once], value[once], named.item[once]
     decisive = value != 0
     triads = circular_triads(found.pairs)
     return Agreement(
-        krippendorff_alpha(unit, rater, value, "interval", seed=seed),
+        krippendorff_alpha(unit, rater, value, "interval", item=item),
         alpha_both_ways(unit, rater, value),
-        krippendorff_alpha(unit[decisive], rater[decisive], value[decisive], seed=seed) if decisive.any() else None,
+        krippendorff_alpha(unit[decisive], rater[decisive], value[decisive], item=item[decisive])
+        if decisive.any()
+        else None,
         raw_agreement(unit, rater, value),
         (same, len(again)),
         (int(triads.circular.sum()), int(triads.complete.sum())),

@@ -23,8 +23,10 @@ def pace_lines(ballots: Ballots, now_us: int) -> list[str]:
     """
     protocol = ballots.protocol
     per_cell, cells = protocol.votes_per_cell, Design(protocol).cells
-    main = main_votes(ballots.votes)
-    done = Counter(vote.cell for vote in main)
+    main, people = main_votes(ballots.votes), conducts(ballots)
+    out = {person.rater for person in people if person.excluded}
+    usable = [vote for vote in main if vote.rater not in out]
+    done = Counter(vote.cell for vote in usable)
     kind = protocol.kind.replace("_", " ")
     lines = [f"study {protocol.id} · {kind} · {protocol.suite} · no results before it is closed"]
     for question in protocol.questions:
@@ -35,8 +37,10 @@ def pace_lines(ballots: Ballots, now_us: int) -> list[str]:
             f"({min(counts)} to {max(counts)} on each of {counted(len(counts), 'cell')}, {per_cell} wanted)"
         )
     for question in protocol.also:
-        given = sum(question.key in vote.beside for vote in main)
-        lines.append(f"{question.key}, on the same trials: answered in {given:,} of {len(main):,}")
+        given = sum(question.key in vote.beside for vote in usable)
+        lines.append(f"{question.key}, on the same trials: answered in {given:,} of {len(usable):,}")
+    if len(usable) < len(main):
+        lines.append(f"left out by rule: {len(main) - len(usable):,} of {counted(len(main), 'vote')}")
     states = Counter(rater.status.replace("_", " ") for rater in ballots.raters)
     said = ", ".join(f"{count} {status}" for status, count in sorted(states.items()))
     lines.append(f"raters: {len(ballots.raters)} of {protocol.raters} came{': ' if said else ''}{said}")
@@ -44,14 +48,12 @@ def pace_lines(ballots: Ballots, now_us: int) -> list[str]:
         hour = sum(vote.stored_us > now_us - _HOUR_US for vote in main)
         seconds = median(vote.response_ms for vote in main) / 1000
         lines.append(f"pace: {counted(hour, 'vote')} in the last hour; median {seconds:.1f} s a vote")
-    people = conducts(ballots)
     gold = [sum(person.gold[place] for person in people) for place in (0, 1)]
     fast = [sum(person.fast[place] for person in people) for place in (0, 1)]
-    out = sum(bool(person.excluded) for person in people)
     lines.append(
         f"checks: {gold[0]} of {counted(gold[1], 'gold trial')} right; {fast[0]} of {counted(fast[1], 'vote')} "
         "below the time floor; "
-        f"{out} of {counted(len(people), 'rater')} excluded by rule"
+        f"{len(out)} of {counted(len(people), 'rater')} excluded by rule"
     )
     lines += [f"{GAP}{person.rater} flagged: {'; '.join(person.flags)}" for person in people if person.flags]
     return lines

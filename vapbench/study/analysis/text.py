@@ -161,7 +161,7 @@ def underpowered(forecast: Forecast) -> list[str]:
     preference = f"{100 * largest.win_rate:.0f}:{100 - 100 * largest.win_rate:.0f}"
     return [
         f"Underpowered: even {preference} is told apart in {100 * largest.power:.0f} of 100 such studies. Plan "
-        "it again with more cases (--task all), or more votes and raters (--votes-per-cell), before it is served.",
+        "it again with more cases, or more votes and raters (--votes-per-cell), before it is served.",
         "",
     ]
 

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
-from vapbench.errors import DataError, ErrorKind, UsageError
+from vapbench.errors import ErrorKind, UsageError
 from vapbench.files.atomic import quoted
 from vapbench.files.text import counted
 from vapbench.study.analysis.ballots import CLOSED, UNBLINDED, Ballots, load_ballots, votes_file
 from vapbench.study.folder import StudyFolder
-from vapbench.study.server.database import Clock, kind_of
+from vapbench.study.server.database import Clock, transaction
 from vapbench.study.server.records import note, set_setting, setting
 from vapbench.study.server.refused import Refused
 from vapbench.study.server.service import open_database
 
-Result = TypeVar("Result")
 Status = Literal["open", "paused", "closed"]
 
 
@@ -49,8 +47,11 @@ def close_study(folder: StudyFolder) -> bool:
             f"{folder.path} has not been served yet: there is nothing to close.", ErrorKind.MISSING, "votes"
         )
     clock, database = open_database(folder, folder.protocol().sha256)
-    with closing(database):
-        return _written(folder.votes_path, database, lambda: _close(database, clock))
+    with closing(database), transaction(database, folder.votes_path):
+        if setting(database, "status") == CLOSED:
+            return False
+        change_status(database, clock, "closed")
+    return True
 
 
 def results_of(folder: StudyFolder, votes: Path | None, unblind: bool, what: str) -> Ballots:
@@ -80,29 +81,6 @@ def results_of(folder: StudyFolder, votes: Path | None, unblind: bool, what: str
         return ballots
     sha256 = ballots.protocol.sha256
     clock, database = open_database(folder, sha256, path)
-    with closing(database):
-        _written(
-            path,
-            database,
-            lambda: note(database, clock, UNBLINDED, detail=f"{what}, {counted(len(ballots.votes), 'vote')}"),
-        )
+    with closing(database), transaction(database, path):
+        note(database, clock, UNBLINDED, detail=f"{what}, {counted(len(ballots.votes), 'vote')}")
     return load_ballots(folder, votes)
-
-
-def _close(database: sqlite3.Connection, clock: Clock) -> bool:
-    if setting(database, "status") == CLOSED:
-        return False
-    change_status(database, clock, "closed")
-    return True
-
-
-def _written(path: Path, database: sqlite3.Connection, job: Callable[[], Result]) -> Result:
-    try:
-        database.execute("BEGIN IMMEDIATE")
-        result = job()
-        database.execute("COMMIT")
-    except sqlite3.Error as error:
-        raise DataError(
-            f"{path}: {error}; make it writable, or close whatever holds it, and try again.", kind_of(error), "votes"
-        ) from error
-    return result

@@ -13,7 +13,7 @@ import queue
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -159,6 +159,29 @@ def connect(path: Path, patience: float = _PATIENCE_SECONDS) -> sqlite3.Connecti
             f"{path}: not a database of votes ({error}); restore it from a backup.", ErrorKind.DAMAGED, path.name
         ) from None
     return database
+
+
+@contextlib.contextmanager
+def transaction(database: sqlite3.Connection, path: Path) -> Iterator[None]:
+    """Store all that is done within, or nothing.
+
+    Raises:
+        DataError: another process holds the file, or it cannot be written.
+    """
+    try:
+        database.execute("BEGIN IMMEDIATE")
+        yield
+        database.execute("COMMIT")
+    except BaseException as error:
+        if database.in_transaction:
+            database.execute("ROLLBACK")
+        if isinstance(error, sqlite3.Error):
+            raise DataError(
+                f"{path}: {error}; make it writable, make room, or close whatever holds it, and try again.",
+                kind_of(error),
+                "votes",
+            ) from error
+        raise
 
 
 def _migrate(database: sqlite3.Connection, path: Path) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import fields
 
 from vapbench.errors import ErrorKind, UsageError
+from vapbench.files.text import csv_text
 from vapbench.report.render.csv import harmless
 from vapbench.study.analysis.ballots import CLOSED
 from vapbench.study.design.assign import Design
@@ -56,10 +55,4 @@ def pay_table(database: sqlite3.Connection, store: Store, recruitment: Recruitme
 def pay_csv(table: Sequence[Payment]) -> str:
     """The table for a spreadsheet, which takes no cell for a formula."""
     names = [field.name for field in fields(Payment)]
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(names)
-    for row in table:
-        values = (getattr(row, name) for name in names)
-        writer.writerow(["" if value is None else str(harmless(value)) for value in values])
-    return text.getvalue()
+    return csv_text(names, ([harmless(getattr(row, name)) for name in names] for row in table))

@@ -14,6 +14,7 @@ from vapbench.errors import ErrorKind, UsageError
 from vapbench.files.atomic import quoted
 from vapbench.files.text import counted
 from vapbench.study.folder import StudyFolder
+from vapbench.study.server.database import transaction
 from vapbench.study.server.raters import allow, consent, entry_key, invite, invite_administrator, rater_of
 from vapbench.study.server.records import note, set_setting, setting
 from vapbench.study.server.recruitment import BY_LINK, Recruitment
@@ -114,12 +115,11 @@ def preview(folder: StudyFolder, ready: Callable[[str], None], port: int = 8001)
         origins = tuple(f"http://{host}:{listener.getsockname()[1]}" for host in _LOOPBACK[:2])
         with Service(copy, origins, preview=True, frozen=frozen) as service:
             database = service.database
-            database.execute("BEGIN IMMEDIATE")
-            (token,) = invite(database, service.clock, 1)
-            rater = rater_of(database, service.clock, token)
-            assert rater is not None
-            consent(database, service.clock, rater["id"], protocol.consent.version)
-            database.execute("COMMIT")
+            with transaction(database, copy.votes_path):
+                (token,) = invite(database, service.clock, 1)
+                rater = rater_of(database, service.clock, token)
+                assert rater is not None
+                consent(database, service.clock, rater["id"], protocol.consent.version)
             with suppress(KeyboardInterrupt):
                 ready(_rater_link(origins[0], token))
                 _run(service, listener)
@@ -136,11 +136,9 @@ def invite_raters(folder: StudyFolder, number: int, cohort: str = "") -> tuple[s
         command = f"vapbench study serve {quoted(folder.path)} --raters {number}"
         raise UsageError(f"{folder.path} has not been served yet: {command}", ErrorKind.MISSING, "votes")
     clock, database = open_database(folder, folder.protocol().sha256)
-    with closing(database):
-        database.execute("BEGIN IMMEDIATE")
+    with closing(database), transaction(database, folder.votes_path):
         tokens = invite(database, clock, number, cohort)
         origin = setting(database, "origin")
-        database.execute("COMMIT")
     return tuple(_rater_link(origin, token) for token in tokens)
 
 
@@ -154,24 +152,21 @@ def allow_participants(folder: StudyFolder, participants: Sequence[str]) -> int:
         DataError: the study's files were changed.
     """
     clock, database = open_database(folder, folder.protocol().sha256)
-    with closing(database):
-        database.execute("BEGIN IMMEDIATE")
+    with closing(database), transaction(database, folder.votes_path):
         listed = allow(database, participants)
         note(database, clock, "allowed", detail=counted(listed, "participant"))
-        database.execute("COMMIT")
     return listed
 
 
 def _links(service: Service, new_raters: int | None) -> Links:
     origin, database = service.origins[0], service.database
-    database.execute("BEGIN IMMEDIATE")
-    (known,) = database.execute("SELECT count(*) FROM rater").fetchone()
-    planned = 0 if known or service.recruitment.known else service.protocol.raters
-    wanted = planned if new_raters is None else new_raters
-    tokens = invite(database, service.clock, wanted)
-    admin = invite_administrator(database, service.clock)
-    set_setting(database, "origin", origin)
-    database.execute("COMMIT")
+    with transaction(database, service.folder.votes_path):
+        (known,) = database.execute("SELECT count(*) FROM rater").fetchone()
+        planned = 0 if known or service.recruitment.known else service.protocol.raters
+        wanted = planned if new_raters is None else new_raters
+        tokens = invite(database, service.clock, wanted)
+        admin = invite_administrator(database, service.clock)
+        set_setting(database, "origin", origin)
     platform, key = service.recruitment.known, entry_key(database)
     return Links(
         admin=f"{origin}/admin/join?t={admin}",

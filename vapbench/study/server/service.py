@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 from vapbench.errors import DataError, ErrorKind, IdentityError
 from vapbench.study.design.assign import Design
 from vapbench.study.folder import StudyFolder
-from vapbench.study.server.database import Clock, Writer, connect
+from vapbench.study.server.database import Clock, Writer, connect, transaction
 from vapbench.study.server.raters import make_secret
 from vapbench.study.server.records import check_log, set_setting, setting
 from vapbench.study.server.recruitment import BY_LINK, Recruitment
@@ -145,26 +145,20 @@ def open_database(
     database = connect(path)
     try:
         check_log(database, str(path))
-        clock = Clock(_latest(database))
-        database.execute("BEGIN IMMEDIATE")
-        known = setting(database, "protocol_sha256")
-        if known and known != protocol_sha256:
-            raise IdentityError(
-                f"{path} holds votes for another protocol (hash {known[:8]}, here {protocol_sha256[:8]}): "
-                "restore the protocol, or plan another study with --id NAME.",
-                ErrorKind.CONFLICT,
-                "protocol",
-            )
-        if not known:
-            set_setting(database, "protocol_sha256", protocol_sha256)
-            set_setting(database, "status", "open")
-            make_secret(database)
-        database.execute("COMMIT")
-    except sqlite3.Error as error:
-        database.close()
-        raise DataError(
-            f"{path}: {error}; close whatever holds it, or make room, and try again.", ErrorKind.BUSY, "votes"
-        ) from None
+        with transaction(database, path):
+            clock = Clock(_latest(database))
+            known = setting(database, "protocol_sha256")
+            if known and known != protocol_sha256:
+                raise IdentityError(
+                    f"{path} holds votes for another protocol (hash {known[:8]}, here {protocol_sha256[:8]}): "
+                    "restore the protocol, or plan another study with --id NAME.",
+                    ErrorKind.CONFLICT,
+                    "protocol",
+                )
+            if not known:
+                set_setting(database, "protocol_sha256", protocol_sha256)
+                set_setting(database, "status", "open")
+                make_secret(database)
     except BaseException:
         database.close()
         raise

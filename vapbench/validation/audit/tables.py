@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from vapbench.errors import ErrorKind, UsageError
 from vapbench.files.atomic import atomic_path, write_text
+from vapbench.files.text import csv_text
 from vapbench.validation.audit.edits import EDITS
 from vapbench.validation.audit.measure import MARGIN, Audit, Verdict
 
@@ -37,12 +36,8 @@ def as_records(audits: Sequence[Audit]) -> list[dict[str, Any]]:
 
 def as_csv(records: Sequence[dict[str, Any]], fields: Sequence[str] = FIELDS) -> str:
     """Records as CSV, six digits a number."""
-    file = io.StringIO()
-    writer = csv.DictWriter(file, fields, lineterminator="\n")
-    writer.writeheader()
-    for record in records:
-        writer.writerow({name: f"{v:.6g}" if isinstance(v := record[name], float) else v for name in fields})
-    return file.getvalue()
+    rows = ([f"{v:.6g}" if isinstance(v := record[name], float) else v for name in fields] for record in records)
+    return csv_text(fields, rows)
 
 
 def check_suffix(path: Path) -> None:

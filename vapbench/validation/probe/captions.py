@@ -7,8 +7,6 @@ Further columns are for whoever writes, and are not read.
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +14,7 @@ from pathlib import Path
 from vapbench.core.case import Case
 from vapbench.errors import DataError, ErrorKind, did_you_mean
 from vapbench.files.atomic import write_text
+from vapbench.files.text import csv_text
 from vapbench.suites import Suite
 from vapbench.suites.table import read_table
 
@@ -61,14 +60,10 @@ def write_captions(path: Path, cases: Sequence[Case], known: Mapping[str, Captio
     Returns:
         How many cases lack the caption without the effect.
     """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(_COLUMNS)
-    for case in cases:
-        found = known.get(case.id, Captions())
-        writer.writerow([case.id, case.condition, case.caption or "", found.without or "", found.wrong or ""])
-    write_text(path, text.getvalue())
-    return sum(not known.get(case.id, Captions()).without for case in cases)
+    given = [(case, known.get(case.id, Captions())) for case in cases]
+    rows = ((case.id, case.condition, case.caption, found.without, found.wrong) for case, found in given)
+    write_text(path, csv_text(_COLUMNS, rows))
+    return sum(not found.without for _, found in given)
 
 
 def _read(path: Path, ids: set[str]) -> dict[str, Captions]:
