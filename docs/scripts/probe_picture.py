@@ -12,8 +12,10 @@ import sys
 from pathlib import Path
 
 from vapbench.files.atomic import write_json
+from vapbench.report.render.effects import write_effects
+from vapbench.report.tables.layout import WIDTHS
 from vapbench.running.run import choose
-from vapbench.validation.probe.figure import write_figure
+from vapbench.validation.probe.figure import figure_of
 from vapbench.validation.probe.plans import set_up
 from vapbench.validation.probe.report import analyse, to_json
 
@@ -24,7 +26,7 @@ def main(runs: Path, picture: Path, methods: list[str]) -> None:
     """Draw it, and write its rows."""
     setting = set_up(choose("mini", None, "camera"), methods, {}, None, "balanced", [0], runs)
     report = analyse(setting)
-    write_figure(picture, report)
+    write_effects(picture, figure_of(report), WIDTHS["page"])
     write_json(ROWS / f"{report.suite}-{report.task}" / "probe.json", to_json(report))
 
 

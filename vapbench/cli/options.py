@@ -292,6 +292,13 @@ Verbose = Annotated[
     int, typer.Option("--verbose", "-v", count=True, help="Say more.", show_default=False, rich_help_panel=OUTPUT)
 ]
 
+Study = Annotated[
+    Path | None,
+    typer.Argument(
+        help="Study folder, or its name under studies/. Default: the only one there is.", show_default=False
+    ),
+]
+
 SUITE = "mini"
 
 

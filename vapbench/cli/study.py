@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import typer
 
-from vapbench.cli import study_analyse as analysing
-from vapbench.cli import study_judge as judging
-from vapbench.cli import study_plan as designing
-from vapbench.cli import study_serve as serving
+from vapbench.cli.help import OneTask
+from vapbench.cli.study_analyse import export, report
+from vapbench.cli.study_judge import judge
+from vapbench.cli.study_plan import plan
+from vapbench.cli.study_serve import allow, backup, close, invite, payments, preview, serve
 
 
 def register(app: typer.Typer) -> None:
     """Add the command group."""
     study = typer.Typer(help="Run a human preference study.", no_args_is_help=True)
-    designing.add_to(study)
-    serving.add_to(study)
-    judging.add_to(study)
-    analysing.add_to(study)
+    study.command(cls=OneTask)(plan)
+    for command in (preview, serve, invite, close, backup, allow, payments, judge, export, report):
+        study.command()(command)
     app.add_typer(study, name="study")

@@ -13,12 +13,6 @@ from vapbench.files.text import counted
 if TYPE_CHECKING:
     from vapbench.study.folder import StudyFolder
 
-Study = Annotated[
-    Path | None,
-    typer.Argument(
-        help="Study folder, or its name under studies/. Default: the only one there is.", show_default=False
-    ),
-]
 Votes = Annotated[
     Path | None,
     typer.Option(
@@ -34,14 +28,8 @@ Unblind = Annotated[
 ]
 
 
-def add_to(study: typer.Typer) -> None:
-    """Add the commands to the group."""
-    study.command()(export)
-    study.command()(report)
-
-
 def export(
-    study: Study = None,
+    study: opt.Study = None,
     votes: Votes = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder to write. [default: STUDY/export]", show_default=False)
@@ -90,7 +78,7 @@ def export(
 
 
 def report(
-    study: Study = None,
+    study: opt.Study = None,
     votes: Votes = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder to write. [default: STUDY/report]", show_default=False)

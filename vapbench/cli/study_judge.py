@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,18 +10,8 @@ from vapbench.cli import options as opt
 from vapbench.files.text import counted
 
 
-def add_to(study: typer.Typer) -> None:
-    """Add the command to the group."""
-    study.command()(judge)
-
-
 def judge(
-    study: Annotated[
-        Path | None,
-        typer.Argument(
-            help="Study folder, or its name under studies/. Default: the only one there is.", show_default=False
-        ),
-    ] = None,
+    study: opt.Study = None,
     metric: Annotated[
         str,
         typer.Option(

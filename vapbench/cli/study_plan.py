@@ -8,12 +8,6 @@ from typing import Annotated, Literal
 import typer
 
 from vapbench.cli import options as opt
-from vapbench.cli.help import OneTask
-
-
-def add_to(study: typer.Typer) -> None:
-    """Add the command to the group."""
-    study.command(cls=OneTask)(plan)
 
 
 def plan(

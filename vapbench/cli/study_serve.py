@@ -14,27 +14,9 @@ if TYPE_CHECKING:
     from vapbench.study.folder import StudyFolder
     from vapbench.study.server.serve import Links
 
-Study = Annotated[
-    Path | None,
-    typer.Argument(
-        help="Study folder, or its name under studies/. Default: the only one there is.", show_default=False
-    ),
-]
-
-
-def add_to(study: typer.Typer) -> None:
-    """Add the commands to the group."""
-    study.command()(preview)
-    study.command()(serve)
-    study.command()(invite)
-    study.command()(close)
-    study.command()(backup)
-    study.command()(allow)
-    study.command()(payments)
-
 
 def preview(
-    study: Study = None,
+    study: opt.Study = None,
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port; 0 takes any free one.")] = 8001,
 ) -> None:
     """Look at every page as a rater and as a phone sees it, in every language; nothing is frozen.
@@ -61,7 +43,7 @@ def preview(
 
 
 def serve(
-    study: Study = None,
+    study: opt.Study = None,
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port; 0 takes any free one.")] = 8000,
     raters: Annotated[
         int | None,
@@ -123,7 +105,7 @@ def serve(
 
 
 def invite(
-    study: Study = None,
+    study: opt.Study = None,
     raters: Annotated[int, typer.Option("--raters", "-n", min=1, help="Number of links.")] = 1,
     cohort: Annotated[str, typer.Option("--cohort", help="Name of the group they belong to, kept with them.")] = "",
 ) -> None:
@@ -135,7 +117,7 @@ def invite(
     say(*invite_raters(find_study(study), raters, cohort))
 
 
-def close(study: Study = None) -> None:
+def close(study: opt.Study = None) -> None:
     """Close a study for good, also while it is being served: nobody can vote any more, results may be reported."""
     from vapbench.core.console import say
     from vapbench.files.atomic import quoted
@@ -149,7 +131,7 @@ def close(study: Study = None) -> None:
 
 
 def backup(
-    study: Study = None,
+    study: opt.Study = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", help="File to write. [default: STUDY/backups/<time>.db]", show_default=False),
@@ -197,7 +179,7 @@ def allow(
 
 
 def payments(
-    study: Study = None,
+    study: opt.Study = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="File to write. [default: STUDY/payments.csv]", show_default=False)
     ] = None,

@@ -21,6 +21,7 @@ import sys
 import textwrap
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Self
 
 from filelock import FileLock, Timeout
 
@@ -77,7 +78,7 @@ _UNREADABLE = Owner("", "", 0, "", "", "")
 
 
 class RunLock:
-    """The lock of a run folder, held between :meth:`acquire` and :meth:`release`."""
+    """The lock of a run folder, held between :meth:`acquire` and :meth:`release`, or in a ``with``."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -113,6 +114,13 @@ class RunLock:
         finally:
             self._mine = None
             self._kernel.release()
+
+    def __enter__(self) -> Self:
+        self.acquire()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
 
     def check(self) -> None:
         """Make sure that the lock is still held; asked before every row.

@@ -23,7 +23,7 @@ from vapbench.leaderboard.changelog import Change
 from vapbench.leaderboard.charts import by_category, by_condition, human, plot_of
 from vapbench.leaderboard.media import ELSEWHERE, MediaFiles, SiteClip
 from vapbench.leaderboard.metric_views import metric_view
-from vapbench.leaderboard.rendering import asset, embedded, environment, policy
+from vapbench.leaderboard.rendering import asset, embedded, environment
 from vapbench.leaderboard.samples import GIVEN, samples_of
 from vapbench.leaderboard.studies import STATISTICS
 from vapbench.leaderboard.views import (
@@ -38,6 +38,7 @@ from vapbench.leaderboard.views import (
     summary_of,
 )
 from vapbench.report.model import TableModel
+from vapbench.report.page.rendering import policy
 from vapbench.report.tables.published import publications
 from vapbench.results.manifest import PlannedCase
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -24,22 +25,19 @@ _LINK = rf"https?://(?![^/?#]*@)[a-zA-Z0-9]{_ADDRESS}"
 _CONTACT = rf"[A-Za-z0-9._%+-]{{1,64}}@[A-Za-z0-9.-]{{1,100}}\.[A-Za-z]{{2,20}}|{_LINK}"
 
 
-def _line(text: str) -> str:
-    if reason := unfit_line(text):
-        raise ValueError(reason)
-    return text
+def _fit(unfit: Callable[[str], str]) -> AfterValidator:
+    """Refuse text of which ``unfit`` gives a reason."""
+
+    def check(text: str) -> str:
+        if reason := unfit(text):
+            raise ValueError(reason)
+        return text
+
+    return AfterValidator(check)
 
 
-def _title(text: str) -> str:
-    if reason := unfit_title(text):
-        raise ValueError(reason)
-    return text
-
-
-def _id(text: str) -> str:
-    if reason := unfit_name(text):
-        raise ValueError(reason)
-    return text
+def _matching(pattern: str, reason: str) -> AfterValidator:
+    return _fit(lambda text: "" if re.fullmatch(pattern, text) else reason)
 
 
 def _submitter(text: str) -> str:
@@ -49,32 +47,14 @@ def _submitter(text: str) -> str:
     return text
 
 
-def _note(text: str) -> str:
-    if reason := unfit_note(text):
-        raise ValueError(reason)
-    return text
+Line = Annotated[str, StringConstraints(min_length=1), _fit(unfit_line)]
 
 
-def _contact(text: str) -> str:
-    if not re.fullmatch(_CONTACT, text):
-        raise ValueError("is neither an e-mail address nor an http(s) link")
-    return text
-
-
-Line = Annotated[str, StringConstraints(min_length=1), AfterValidator(_line)]
-
-
-def _link(text: str) -> str:
-    if not re.fullmatch(_LINK, text):
-        raise ValueError("is no http(s) link, or names a user")
-    return text
-
-
-Title = Annotated[str, StringConstraints(min_length=1), AfterValidator(_title)]
+Title = Annotated[str, StringConstraints(min_length=1), _fit(unfit_title)]
 Submitter = Annotated[Line, AfterValidator(_submitter)]
-Contact = Annotated[str, AfterValidator(_contact)]
+Contact = Annotated[str, _matching(_CONTACT, "is neither an e-mail address nor an http(s) link")]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-Link = Annotated[str, AfterValidator(_link)]
+Link = Annotated[str, _matching(_LINK, "is no http(s) link, or names a user")]
 Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
 
 
@@ -101,7 +81,7 @@ class Submission(_Strict):
     """``submission.json``."""
 
     schema_: int = Field(alias="schema", ge=1, le=1)
-    id: Annotated[Name, AfterValidator(_id)]
+    id: Annotated[Name, _fit(unfit_name)]
     """Name of the folder."""
     title: Title
     submitter: Submitter
@@ -116,7 +96,7 @@ class Submission(_Strict):
     """None for closed generators."""
     videos: Link | None = None
     """Where the videos are, each under its row's name; None if they are in the folder, or nowhere."""
-    note: Annotated[str, AfterValidator(_note)] = ""
+    note: Annotated[str, _fit(unfit_note)] = ""
 
 
 def read_submission(folder: Path) -> Submission:

@@ -10,7 +10,6 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Hashable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,7 +66,7 @@ def prune(folder: RunFolder) -> list[Waste]:
     Raises:
         DataError: another process is writing the run or what was set aside for it, or it is damaged.
     """
-    with _locked(folder.path):
+    with RunLock(folder.path):
         found = waste_of(folder)
         for item in found:
             if item.path.is_dir():
@@ -103,7 +102,7 @@ def remove_run(folder: RunFolder) -> None:
             "run",
         )
     gone = folder.path.with_name(f"{TEMPORARY}{os.getpid()}-{folder.path.name}")
-    with _locked(folder.path):
+    with RunLock(folder.path):
         folder.path.rename(gone)
         # Without a manifest it is no run: a removal that is broken off leaves none behind.
         (gone / "manifest.json").unlink()
@@ -115,16 +114,6 @@ def size_of(path: Path) -> int:
     if not path.is_dir():
         return path.lstat().st_size
     return sum(each.lstat().st_size for each in path.rglob("*") if not each.is_dir())
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    lock = RunLock(folder)
-    lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 Keep = Callable[[list[Mapping[str, Any] | None]], list[bool]]

@@ -7,7 +7,6 @@ counts per situation, a million votes cost what a thousand do.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -87,12 +86,9 @@ def log_likelihood(
 
 def sum_zero_basis(n: int) -> FloatArray:
     """``(n, n-1)`` orthonormal columns that sum to 0 (Helmert)."""
-    basis = np.zeros((n, n - 1))
-    for k in range(1, n):
-        basis[:k, k - 1] = 1
-        basis[k, k - 1] = -k
-        basis[:, k - 1] /= math.sqrt(k * (k + 1))
-    return basis
+    from scipy.linalg import helmert
+
+    return np.asarray(helmert(n).T)
 
 
 def strongly_connected(beats: BoolArray) -> bool:
@@ -102,10 +98,10 @@ def strongly_connected(beats: BoolArray) -> bool:
         beats: ``(n, n)``: whether the row's method was ever preferred to the column's. Ford, "Solution of a Ranking
             Problem from Binary Comparisons", American Mathematical Monthly 64 (1957).
     """
-    reach = beats | np.eye(len(beats), dtype=bool)
-    for _ in range(len(beats).bit_length()):
-        reach = (reach.astype(np.float64) @ reach) > 0
-    return bool(reach.all())
+    from scipy.sparse.csgraph import connected_components
+
+    pieces, _ = connected_components(beats, connection="strong")
+    return bool(pieces == 1)
 
 
 def components(met: BoolArray) -> list[IntArray]:
@@ -117,10 +113,10 @@ def components(met: BoolArray) -> list[IntArray]:
     Returns:
         Numbers of the methods of each piece, in order of their first.
     """
-    reach = met | met.T | np.eye(len(met), dtype=bool)
-    for _ in range(len(met).bit_length()):
-        reach = (reach.astype(np.float64) @ reach) > 0
-    return [np.flatnonzero(row) for first, row in enumerate(reach) if not row[:first].any()]
+    from scipy.sparse.csgraph import connected_components
+
+    pieces, labels = connected_components(met, directed=False)
+    return [np.flatnonzero(labels == piece) for piece in range(pieces)]
 
 
 def basis_of(pieces: Sequence[IntArray]) -> FloatArray:

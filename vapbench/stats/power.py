@@ -98,13 +98,9 @@ def conditions_needed(
         least = smallest_difference(conditions, cases, methods, seeds, spread, power, alpha)
         return least is not None and least <= abs(difference)
 
-    low, high = FEWEST_CONDITIONS, MOST_CONDITIONS
-    if not found(high):
-        return None
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (low, middle) if found(middle) else (middle + 1, high)
-    return low
+    sizes = range(FEWEST_CONDITIONS, MOST_CONDITIONS + 1)
+    place = bisect.bisect_left(sizes, True, key=found)
+    return sizes[place] if place < len(sizes) else None
 
 
 def votes_per_pair(

@@ -7,8 +7,6 @@ else runs or loads.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -16,9 +14,10 @@ from typing import Any
 
 from vapbench.errors import DataError, ErrorKind, UsageError, did_you_mean
 from vapbench.files.atomic import canonical_json, write_text
-from vapbench.files.text import counted, for_page
+from vapbench.files.text import for_page
 from vapbench.report.model import Cell, TableModel
 from vapbench.report.page.cards import CaseCard, cards_of, strips_of
+from vapbench.report.page.rendering import asset, environment, policy
 from vapbench.report.page.together import orders, shared_cases
 from vapbench.report.read.columns import Column, rows_of
 from vapbench.report.read.facts import facts_of
@@ -73,7 +72,7 @@ def render_together(runs: Sequence[RunSummary], case: str | None = None) -> str:
     keys = [key_of(column) for column in table.columns]
     shared = shared_cases(labelled, table.columns, keys, case)
     cards = [item.card for item in shared]
-    style, script = _asset("show.css").replace("/*ratio*/", _ratio(cards)), _asset("show.js")
+    style, script = asset(_TEMPLATES / "show.css").replace("/*ratio*/", _ratio(cards)), asset(_TEMPLATES / "show.js")
     means = {
         row.label: [_mean(column, cell) for column, cell in zip(table.columns, cells, strict=True)]
         for row, cells in zip(table.rows, table.cells, strict=True)
@@ -92,7 +91,7 @@ def render_together(runs: Sequence[RunSummary], case: str | None = None) -> str:
             filters=_filters(cards),
             style=style,
             script=script,
-            policy=_policy(style, script),
+            policy=policy(style, script, media="data:"),
         )
     )
 
@@ -110,7 +109,7 @@ def render_page(run: RunSummary, case: str | None = None) -> str:
     spelled = {(c.metric, c.version, canonical_json(c.params)) for c in table.columns}
     keys = [key for key in sorted(run.scores) if (key.metric, key.version, key.params) in spelled]
     cards = cards_of(run, table.columns, keys, case)
-    style, script = _asset("show.css").replace("/*ratio*/", _ratio(cards)), _asset("show.js")
+    style, script = asset(_TEMPLATES / "show.css").replace("/*ratio*/", _ratio(cards)), asset(_TEMPLATES / "show.js")
     return str(
         _template("show.html").render(
             title=f"{run.label} on {run.suite}",
@@ -124,20 +123,15 @@ def render_page(run: RunSummary, case: str | None = None) -> str:
             filters=_filters(cards),
             style=style,
             script=script,
-            policy=_policy(style, script),
+            policy=policy(style, script, media="data:"),
         )
     )
 
 
 def render_static(name: str, **values: Any) -> str:
     """A page of files beside it: the template ``name.html`` with its style sheet and script, and no other of either."""
-    style, script = _asset(f"{name}.css"), _asset(f"{name}.js")
-    policy = (
-        f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
-        "img-src 'self' file:; media-src 'self' file:; "
-        "base-uri 'none'; form-action 'none'"
-    )
-    return str(_template(f"{name}.html").render(style=style, script=script, policy=policy, **values))
+    style, script = asset(_TEMPLATES / f"{name}.css"), asset(_TEMPLATES / f"{name}.js")
+    return str(_template(f"{name}.html").render(style=style, script=script, policy=policy(style, script), **values))
 
 
 def _template(name: str) -> Any:
@@ -147,18 +141,7 @@ def _template(name: str) -> Any:
 @cache
 def _environment() -> Any:
     """The templates, compiled once."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=for_page,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["counted"] = counted
-    return environment
+    return environment(_TEMPLATES, for_page)
 
 
 def _summary(table: TableModel) -> list[dict[str, str]]:
@@ -198,18 +181,3 @@ def _ratio(cards: list[CaseCard]) -> str:
     panels = [panel for card in cards for panel in card.panels if panel.width]
     panels.sort(key=lambda panel: not panel.label.startswith("Output"))
     return f"{panels[0].width} / {panels[0].height}" if panels else "3 / 2"
-
-
-def _asset(name: str) -> str:
-    return (_TEMPLATES / name).read_text(encoding="utf-8").strip()
-
-
-def _policy(style: str, script: str) -> str:
-    return (
-        f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; img-src data:; "
-        "media-src data:; base-uri 'none'; form-action 'none'"
-    )
-
-
-def _hash(text: str) -> str:
-    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode('ascii')}"

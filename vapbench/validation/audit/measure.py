@@ -32,14 +32,6 @@ LEVEL = 0.05
 """Of the sign-flip test that a change must pass: with fewer than 6 units none can."""
 
 Verdict = Literal["sees", "blind", "fooled", "steady", "disturbed", "unclear"]
-VERDICTS: Mapping[Verdict, str] = {
-    "sees": "the fault lowers the score",
-    "blind": "the fault leaves it",
-    "fooled": "the fault raises it",
-    "steady": "what nobody minds leaves it",
-    "disturbed": "what nobody minds moves it",
-    "unclear": "it may be chance",
-}
 
 
 @dataclass(frozen=True)

@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from vapbench.files.text import counted
 from vapbench.report.ranking import SHORTFALL
-from vapbench.report.render.effects import EffectsFigure, Mark, write_effects
-from vapbench.report.tables.layout import WIDTHS
+from vapbench.report.render.effects import EffectsFigure, Mark
 from vapbench.stats.intervals import Estimate
 from vapbench.stats.paired import PairedDifference
 from vapbench.validation.probe.cells import Cell
 from vapbench.validation.probe.effects import Effect
 from vapbench.validation.probe.report import MethodReport, Report
 from vapbench.validation.probe.words import cell_name, effect_name, ordered, verdict
-
-
-def write_figure(path: Path, report: Report, width: float = WIDTHS["page"]) -> None:
-    """Draw it, so many inches wide.
-
-    Raises:
-        UsageError: there are more methods than can be told apart.
-    """
-    write_effects(path, figure_of(report), width)
 
 
 def figure_of(report: Report) -> EffectsFigure:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from vapbench.files.atomic import write_json
+from vapbench.report.render.effects import write_effects
 from vapbench.report.tables.layout import WIDTHS
-from vapbench.validation.probe.figure import write_figure
+from vapbench.validation.probe.figure import figure_of
 from vapbench.validation.probe.page import write_page
 from vapbench.validation.probe.plans import Setting
 from vapbench.validation.probe.report import Report, to_json, write_columns
@@ -27,6 +28,6 @@ def write_files(setting: Setting, report: Report) -> list[Path]:
     figures = {folder / f"probe{suffix}": WIDTHS["page"] for suffix in (".svg", ".pdf", ".png")}
     figures[folder / "probe-column.pdf"] = WIDTHS["column"]
     for path, width in figures.items():
-        write_figure(path, report, width)
+        write_effects(path, figure_of(report), width)
     write_page(page, setting, report)
     return [page, *figures, rows]
