@@ -19,7 +19,8 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import wraps
 from pathlib import Path
@@ -49,6 +50,22 @@ _ARGUMENTS = {
 }
 """Arguments, by the commands' options of the same meaning."""
 _OPTION = re.compile(rf"--({'|'.join(_ARGUMENTS)})(?![\w-])")
+
+
+@contextmanager
+def _naming_the_first(folder: RunFolder) -> Iterator[None]:
+    """Let the error that ends a run name it and what failed first: there is no run to ask."""
+    from vapbench.errors import TooManyFailures
+    from vapbench.report.read.run_summary import explain
+
+    try:
+        yield
+    except TooManyFailures as error:
+        failed = [row.attempts[-1] for row in folder.current() if row.status == "failed" and row.attempts]
+        failed += [row.failure for name in folder.columns() for row in folder.scores(name).values() if row.failure]
+        first = f" First: {explain(failed[0])}" if failed else ""
+        error.args = (f"{folder.path}: {error}{first}", *error.args[1:])
+        raise
 
 
 def _in_python(verb: Callable[_P, _R]) -> Callable[_P, _R]:
@@ -121,7 +138,8 @@ def run(
         *([method], _results(results), suite, task, _path(data), limit, seeds, _names(metrics), name, shared)
     )
     (prepared,) = prepare_runs(request).runs
-    prepared.execute(settings, watch(not progress))
+    with _naming_the_first(prepared.folder):
+        prepared.execute(settings, watch(not progress))
     return Run(prepared.folder.path)
 
 
@@ -172,7 +190,8 @@ def score(
     request = ScoreRequest(*(path, _results(results), suite, task, _path(data)), metrics=_names(metrics), name=name)
     prepared = prepare_score(request, watch(not progress))
     # Finished videos cost nothing to try: all of them are, whatever fails.
-    prepared.execute(replace(settings, every_case=True), watch(not progress))
+    with _naming_the_first(prepared.folder):
+        prepared.execute(replace(settings, every_case=True), watch(not progress))
     prepared.score_sets(device)
     return Run(prepared.folder.path)
 

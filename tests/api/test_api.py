@@ -110,6 +110,14 @@ def test_a_metric_scores_one_clip_from_a_file_an_array_or_a_tensor(made: vb.Run)
     assert vb.metric("first_frame_psnr")(path, image=path).value == 60.0
 
 
+def test_what_is_no_file_is_named() -> None:
+    frames = np.zeros((13, 64, 64, 3), np.uint8)
+    with refuses(vb.UsageError, ErrorKind.INVALID, "image", "image= takes the path of a file", "ndarray"):
+        vb.metric("first_frame_psnr")(frames, image=frames[0])  # type: ignore[arg-type]
+    with refuses(vb.UsageError, ErrorKind.INVALID, "clip"):
+        vb.metric("temporal_flickering")([[1, 2], [3]])
+
+
 def test_what_a_metric_lacks_is_named() -> None:
     with refuses(vb.UsageError, ErrorKind.MISSING, "image"):
         vb.metric("first_frame_psnr")(np.zeros((4, 8, 8, 3), np.uint8))
@@ -174,6 +182,59 @@ def test_a_metric_edited_and_set_back_has_its_own_scores_again(made: vb.Run, tmp
         return set(frame.loc[frame["metric"] == "level", "value"])
 
     assert [scored("1.0"), scored("2.0"), scored("1.0")] == [{1.0}, {2.0}, {1.0}]
+
+
+IN_PLACE = """
+import vapbench as vb
+
+
+class Halved(vb.Metric):
+    def score(self, clip, case):
+        {}
+        return float(clip.frames.mean())
+"""
+
+
+def test_frames_are_read_only_so_that_no_metric_changes_another_s_score(made: vb.Run, tmp_path: Path) -> None:
+    (tmp_path / "halved.py").write_text(IN_PLACE.format("clip.frames[:] //= 2"))
+    metrics = [f"{tmp_path / 'halved.py'}:Halved", "first_frame_psnr"]
+    run = vb.run("frozen", task="camera", limit=2, metrics=metrics, results=tmp_path, max_failures=9, progress=False)
+    frame, own = run.to_dataframe().set_index(["metric", "case"]), made.to_dataframe().set_index(["metric", "case"])
+    assert frame.loc["halved", "reason"].str.contains("read-only").all()
+    assert (frame.loc["first_frame_psnr", "value"] == own.loc["first_frame_psnr", "value"]).all()
+
+
+def test_a_metric_that_changes_the_tensor_fails_and_so_do_those_after_it(tmp_path: Path) -> None:
+    (tmp_path / "halved.py").write_text(IN_PLACE.format("clip.tensor.div_(2, rounding_mode='floor')"))
+    metrics = ["temporal_flickering", f"{tmp_path / 'halved.py'}:Halved", "first_frame_psnr"]
+    run = vb.run("frozen", task="camera", limit=1, metrics=metrics, results=tmp_path, max_failures=9, progress=False)
+    frame = run.to_dataframe().set_index("metric")
+    assert dict(frame["status"]) == {"temporal_flickering": "scored", "halved": "failed", "first_frame_psnr": "failed"}
+    assert str(frame.loc["first_frame_psnr", "reason"]).startswith("DataError: halved changed the clip in place")
+
+
+def test_scores_by_other_states_of_a_metric_s_file_are_no_one_column(tmp_path: Path) -> None:
+    source, text = tmp_path / "mine.py", IN_PLACE.replace("Halved", "Mine").replace("return", "return {} *")
+    runs = []
+    for method, factor in (("frozen", 1), ("noise", 1000)):
+        source.write_text(text.format("pass", factor))
+        runs.append(
+            vb.run(method, task="camera", limit=2, metrics=[f"{source}:Mine"], results=tmp_path, progress=False)
+        )
+    table = vb.table(runs, task="camera")
+    frame = table.to_dataframe()
+    assert len(set(frame["title"])) == 2 and frame["mean"].notna().sum() == 2
+    assert "mine v1 (files=" in str(table) and str(table).startswith("mini · camera")
+    assert vb.compare(runs[0], runs[1]).to_dataframe().empty
+    vb.score(runs[0], metrics=[f"{source}:Mine"], task="camera", progress=False)
+    assert len(set(vb.table(runs, task="camera").to_dataframe()["title"])) == 1
+
+
+def test_the_error_that_ends_a_run_names_it_and_what_failed_first(tmp_path: Path) -> None:
+    (tmp_path / "bad.py").write_text(IN_PLACE.format("raise OSError('no such disk')"))
+    with refuses(vb.TooManyFailures, ErrorKind.LIMIT, "max_failures", str(tmp_path), "First: OSError: no such disk"):
+        metric = f"{tmp_path / 'bad.py'}:Halved"
+        vb.run("frozen", task="camera", limit=2, metrics=[metric], results=tmp_path, progress=False)
 
 
 def test_a_probe_says_what_the_reference_does(folder: Path) -> None:

@@ -47,6 +47,20 @@ def test_a_damaged_run_is_one_line_and_the_rest_is_shown(
     assert "._good" not in shown and ".cache" not in shown
 
 
+def test_a_score_outside_its_metric_s_range_is_found_by_check(tmp_path: Path) -> None:
+    copied = shutil.copytree(COMMITTED / "frozen", tmp_path / "mini" / "frozen")
+    assert CliRunner().invoke(app, ["check", str(tmp_path)]).exit_code == 0
+    path = copied / "scores" / "first_frame_psnr.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    rows[0].update(value=99_999.0)
+    rows[0].pop("crc", None)
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    done = CliRunner().invoke(app, ["check", str(tmp_path)])
+    assert done.exit_code != 0
+    said = f"{rows[0]['case']} seed 0: 99999 is outside the range of first_frame_psnr, 0 to 60"
+    assert said in done.output.replace("\n", " ")
+
+
 def test_a_run_that_is_named_is_read_or_refused(results: Path) -> None:
     refused = CliRunner().invoke(app, ["report", "cut", "--results", str(results)])
     assert "not valid JSON" in str(refused.exception)

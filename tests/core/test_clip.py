@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from tests.conftest import moving_clip
 from tests.refusals import refuses
@@ -37,6 +38,20 @@ def test_from_float_rounds_and_refuses_nan() -> None:
     frames[0, 0, 0, 0] = np.nan
     with refuses(DataError, ErrorKind.INVALID, "frames"):
         Clip.from_float(frames, 8)
+
+
+@pytest.mark.parametrize("scale", [255.0, -1.0, np.uint8(200), np.int64(3)])
+def test_from_float_takes_nothing_but_0_to_1(scale: float) -> None:
+    frames = np.linspace(0, 1, 96).reshape(2, 4, 4, 3) if isinstance(scale, float) else np.ones((2, 4, 4, 3), np.uint8)
+    with refuses(DataError, ErrorKind.INVALID, "frames", "0..1"):
+        Clip.from_float(frames * scale, 8)
+
+
+def test_from_float_takes_a_tensor_and_what_overshoots_a_little() -> None:
+    frames = torch.full((2, 4, 4, 3), 1.05, requires_grad=True)
+    assert (Clip.from_float(frames, 8).frames == 255).all()
+    with refuses(DataError, ErrorKind.INVALID, "frames", "Tensor (2, 4, 4, 3)", ".numpy()"):
+        Clip(frames, 8)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("count", "wanted"), [(49, 49), (81, 49), (13, 49), (1, 5), (7, 1)])

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+from enum import Enum
 from pathlib import Path
 from typing import Literal
 
 import pytest
 
 from tests.refusals import refuses
-from vapbench.core.registry import Registry, Spec, load_module, parameters, plain
+from vapbench.core.registry import Registry, Spec, load_module, parameters, plain, spelled
 from vapbench.errors import ErrorKind, PluginError, UsageError
 
 
@@ -32,6 +33,9 @@ class Example:
         ("my.py:MyMetric:scale=2", "my.py:MyMetric", {"scale": "2"}),
         ("torchmetrics:image.SSIM:against=target", "torchmetrics:image.SSIM", {"against": "target"}),
         ("j:base_url=http://h:1/v1", "j", {"base_url": "http://h:1/v1"}),
+        ('e:text="a, b=c",n=1', "e", {"text": "a, b=c", "n": "1"}),
+        ('e:items=[1,[2,3]],map={"a": [1,2]}', "e", {"items": "[1,[2,3]]", "map": '{"a": [1,2]}'}),
+        ('e:inches=5",n=[ah', "e", {"inches": '5"', "n": "[ah"}),
     ],
 )
 def test_specs_are_names_with_parameters(text: str, name: str, values: dict[str, str]) -> None:
@@ -50,6 +54,33 @@ def test_parameters_are_converted_by_their_annotations() -> None:
         "path": Path("/a"),
     }
     assert plain(values)["path"] == "/a"
+
+
+class Mode(Enum):
+    FAST = "fast"
+
+
+class Unannotated:
+    def __init__(self, shift=2, on=True, rate=0.5, name="x", items: list[int] = [1], mode: Mode = Mode.FAST): ...  # type: ignore[no-untyped-def]  # noqa: B006
+
+
+def test_without_annotations_defaults_say_the_type() -> None:
+    values = parameters(Unannotated, Spec.parse("u:shift=3,on=false,rate=1e-3,name=7,items=[4,5],mode=fast"))
+    assert values == {"shift": 3, "on": False, "rate": 0.001, "name": "7", "items": [4, 5], "mode": Mode.FAST}
+    assert plain(values)["mode"] == "fast", "rows hold what JSON can"
+    with refuses(UsageError, ErrorKind.INVALID, "shift"):
+        parameters(Unannotated, Spec.parse("u:shift=many"))
+
+
+def test_what_no_row_can_hold_is_named() -> None:
+    with refuses(UsageError, ErrorKind.INVALID, "model", "which no row can hold"):
+        plain({"model": object()})
+
+
+@pytest.mark.parametrize("value", ["a, b", [1, 2], "[x]", '"', 3, True, "plain"])
+def test_what_is_spelled_is_read_again(value: object) -> None:
+    read = Spec.parse(f"e:value={spelled(value)},n=1").parameters["value"]
+    assert read == (value if isinstance(value, str) else spelled(value))
 
 
 @pytest.mark.parametrize(

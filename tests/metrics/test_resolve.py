@@ -13,7 +13,7 @@ from tests.refusals import refuses
 from vapbench.core.case import Case
 from vapbench.errors import ErrorKind, UsageError, VapbenchError
 from vapbench.metrics import REGISTRY, resolve
-from vapbench.metrics.base import Metric
+from vapbench.metrics.base import BatchMetric, Metric
 
 MY_METRIC = '''
 """A metric of one's own."""
@@ -47,6 +47,54 @@ class Taken(Brightness):
 class NoMetric:
     name = "nothing"
 '''
+
+
+ODD = """
+import vapbench as vb
+
+
+class Odd(vb.Metric):
+    {}
+
+    def score(self, clip, case):
+        return 0.5
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "field"),
+    [
+        ("higher_is_better = 0", "higher_is_better"),
+        ("unit = None", "unit"),
+        ("digits = 400", "digits"),
+        ("scale = '100'", "scale"),
+        ("range = (float('nan'), 1)", "range"),
+        ("version = 1.5", "version"),
+        ("needs = 'prompt'", "needs"),
+        ("invariant_to = 'darker'", "invariant_to"),
+    ],
+)
+def test_what_no_manifest_could_hold_is_refused_before_anything_is_written(
+    tmp_path: Path, line: str, field: str
+) -> None:
+    (tmp_path / "odd.py").write_text(ODD.format(line))
+    with refuses(UsageError, ErrorKind.INVALID, field, f"{field} is", "odd.py:Odd"):
+        resolve(f"{tmp_path / 'odd.py'}:Odd")
+
+
+def test_a_class_is_called_by_its_own_name_whatever_it_derives_from() -> None:
+    class BrightBatch(BatchMetric): ...
+
+    class DarkBatch(BrightBatch): ...
+
+    class Named(DarkBatch):
+        name = "called[so]"
+
+    class Heir(Named): ...
+
+    assert [cls.name for cls in (BrightBatch, DarkBatch, Named, Heir)] == [
+        *("bright_batch", "dark_batch", "called[so]", "called[so]")
+    ]
 
 
 @pytest.fixture

@@ -156,6 +156,14 @@ def pack(
     submitter: Annotated[str, typer.Option("--submitter", help="Who submits.", show_default=False)],
     contact: Annotated[str, typer.Option("--contact", help="An e-mail address or a link.", show_default=False)],
     licence: Annotated[str, typer.Option("--licence", help="Of the videos, such as CC-BY-4.0.", show_default=False)],
+    title: Annotated[
+        str | None,
+        typer.Option(
+            "--title",
+            help="Of the method. [default: its card's; of videos you had, the run's name]",
+            show_default=False,
+        ),
+    ] = None,
     repository: Annotated[
         str | None, typer.Option("--repository", help="Link to the code.", show_default=False)
     ] = None,
@@ -189,7 +197,8 @@ def pack(
     folder = find_run(run, None, suite=None)
     roster = Rosters(places(), data).of(folder.manifest().identity.suite)
     said = {"submitter": submitter, "contact": contact, "licence": licence}
-    pack_run(folder.path, out, **said, code=code, videos=videos and not link, link=link, roster=roster)
+    shown = videos and not link
+    pack_run(folder.path, out, **said, code=code, videos=shown, link=link, roster=roster, title=title)
     say(f"{out}; check it: vapbench leaderboard check {quoted(out)}")
 
 
@@ -200,7 +209,8 @@ def rescore(
         typer.Option(
             "--sample",
             min=1,
-            help="Videos to draw, by the submission's hash, for a first look: its author can know it. Default: all.",
+            help="Videos to draw, 8 at least, by the submission's hash, for a first look: its author can know it. "
+            "Default: all.",
             show_default=False,
         ),
     ] = None,

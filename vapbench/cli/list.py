@@ -244,7 +244,7 @@ def _runs(results: Path | None) -> list[dict[str, Any]]:
 
     # Scores are not read: only what tells runs apart is asked for.
     folders = run_folders(None, results, None)
-    found = [RunSummary(folder, folder.manifest(), {}, {}) for folder in folders]
+    found = [RunSummary(folder, folder.manifest(), {}, {}, {}) for folder in folders]
     rows = []
     for suite in dict.fromkeys(run.suite for run in found):
         runs = [run for run in found if run.suite == suite]

@@ -14,6 +14,8 @@ from typing import Any
 from pydantic import PydanticSchemaGenerationError, TypeAdapter
 from pydantic.errors import PydanticInvalidForJsonSchema
 
+from vapbench.core.registry import annotation_of
+
 
 @dataclass(frozen=True)
 class ParameterDoc:
@@ -41,7 +43,7 @@ def parameter_docs(target: Callable[..., Any], fixed: Mapping[str, Any], without
     return [
         ParameterDoc(
             item.name,
-            _type(item.annotation),
+            _type(annotation_of(item)),
             shown(fixed.get(item.name, item.default)),
             meanings.get(item.name, ""),
         )

@@ -11,6 +11,8 @@ import numpy.typing as npt
 
 from vapbench.errors import DataError, ErrorKind
 
+_OVERSHOOT = 0.5
+
 Frames = npt.NDArray[np.uint8]
 Export = Literal["fine", "official"]
 """How frames become a file: as :func:`vapbench.core.video.write_video` does by itself, where no difference is seen, or
@@ -51,8 +53,8 @@ class Clip:
             )
         if frames.dtype != np.uint8:
             raise DataError(
-                f"{self.source}: frames must be uint8 in 0..255, got {frames.dtype}; "
-                "scale, round and convert them (Clip.from_float does it).",
+                f"{self.source}: frames must be uint8 in 0..255, got {frames.dtype}; round and convert them "
+                "(.astype('uint8'); Clip.from_float does it with frames in 0..1).",
                 ErrorKind.INVALID,
                 "frames",
             )
@@ -88,14 +90,24 @@ class Clip:
         """Build a clip from ``(T, H, W, 3)`` float frames in 0..1, rounded to the nearest of 256 levels.
 
         Raises:
-            DataError: a value is NaN or infinite, or the shape is wrong.
+            DataError: a value is NaN, infinite or far from 0..1, frames are whole numbers, or the shape is wrong.
         """
-        array = np.asarray(frames, dtype=np.float32)
+        given = np.asarray(frames.detach().cpu() if hasattr(frames, "detach") else frames)
+        array = given.astype(np.float32)
         if not np.isfinite(array).all():
             bad = int((~np.isfinite(array)).sum())
             raise DataError(
                 f"{source}: {bad:,} of {array.size:,} values are NaN or infinite; try --dtype float32, or another "
                 "seed.",
+                ErrorKind.INVALID,
+                "frames",
+            )
+        # What overshoots a little is rounded to the end, as image processors do.
+        if given.dtype.kind != "f" or (array.size and not -_OVERSHOOT < array.min() <= array.max() < 1 + _OVERSHOOT):
+            held = f"{given.dtype} from {array.min():g} to {array.max():g}" if array.size else str(given.dtype)
+            raise DataError(
+                f"{source}: from_float takes float frames in 0..1, and these are {held}; scale them first, or make a "
+                "Clip of uint8 frames in 0..255.",
                 ErrorKind.INVALID,
                 "frames",
             )
@@ -124,4 +136,7 @@ def resize_clip(clip: Clip, frames: int, fps: float, height: int, width: int) ->
 
 
 def _shape(value: object) -> str:
-    return f"{value.shape}" if isinstance(value, np.ndarray) else type(value).__name__
+    if isinstance(value, np.ndarray):
+        return f"{value.shape}"
+    shape = getattr(value, "shape", None)
+    return type(value).__name__ + (f" {tuple(shape)}, which .numpy() makes an array" if shape is not None else "")

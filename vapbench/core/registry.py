@@ -12,16 +12,17 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import inspect
+import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import chdir
+from contextlib import chdir, suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib.machinery import SourceFileLoader
 from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from pathlib import Path
 from types import MappingProxyType, ModuleType
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_origin
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
@@ -41,7 +42,7 @@ class Spec:
 
     @classmethod
     def parse(cls, text: str) -> Spec:
-        """Split ``name:key=value,key=value``. A value may hold ``:`` and ``=`` but no comma.
+        """Split ``name:key=value,key=value``. A value with commas is in brackets, braces or double quotes.
 
         Raises:
             UsageError: a part has no ``=``, or a parameter is given twice.
@@ -55,7 +56,7 @@ class Spec:
             attribute, colon, tail = tail.partition(":")
             head = f"{head}:{attribute}"
         parameters = {}
-        for part in tail.split(",") if colon else ():
+        for part in _parts(tail) if colon else ():
             key, equals, value = part.partition("=")
             if not equals or not key.strip():
                 raise UsageError(
@@ -65,8 +66,42 @@ class Spec:
                 raise UsageError(
                     f"{text!r}: {key.strip()} is given twice; which is meant?", ErrorKind.CONFLICT, key.strip()
                 )
-            parameters[key.strip()] = value.strip()
+            parameters[key.strip()] = _unquoted(value.strip())
         return cls(head, MappingProxyType(parameters))
+
+
+_JSON = json.JSONDecoder()
+
+
+def _parts(text: str) -> list[str]:
+    """What stands between commas; a value that JSON spells, in quotes, brackets or braces, may hold some."""
+    parts, start = list[str](), 0
+    while True:
+        key, equals, value = text[start:].partition("=")
+        end = text.find(",", start)
+        if equals and "," not in key and value[:1] in ('"', "[", "{"):
+            with suppress(ValueError):
+                stop = start + len(key) + 1 + _JSON.raw_decode(value)[1]
+                end = stop if text[stop : stop + 1] == "," else -1 if stop == len(text) else end
+        if end < 0:
+            return [*parts, text[start:]]
+        parts.append(text[start:end])
+        start = end + 1
+
+
+def _unquoted(value: str) -> str:
+    """A value without the quotes around the whole of it."""
+    if value[:1] == '"':
+        with suppress(ValueError):
+            return str(json.loads(value))
+    return value
+
+
+def spelled(value: object) -> str:
+    """A value as a command line spells it."""
+    if isinstance(value, (list, dict)) or (isinstance(value, str) and ("," in value or value[:1] in ('"', "[", "{"))):
+        return json.dumps(value, ensure_ascii=False)
+    return str(value)
 
 
 @dataclass(frozen=True)
@@ -262,21 +297,36 @@ def _signature(cls: type[Any]) -> Mapping[str, inspect.Parameter]:
 
 def plain(values: Mapping[str, Any]) -> dict[str, Any]:
     """Parameters as JSON holds them: paths resolved, as text; tuples as lists."""
-    return {
-        name: str(expand(value).resolve())
-        if isinstance(value, Path)
-        else list(value)
-        if isinstance(value, tuple)
-        else value
-        for name, value in values.items()
-    }
+    from pydantic_core import PydanticSerializationError, to_jsonable_python
+
+    found = {}
+    for name, value in values.items():
+        try:
+            found[name] = to_jsonable_python(expand(value).resolve() if isinstance(value, Path) else value)
+        except PydanticSerializationError as error:
+            raise UsageError(
+                f"{name} is a {type(value).__name__}, which no row can hold; take text or numbers.",
+                ErrorKind.INVALID,
+                name,
+            ) from error
+    return found
+
+
+def annotation_of(parameter: inspect.Parameter) -> Any:
+    """The type of a parameter; that of its default where none is written."""
+    if parameter.annotation is not parameter.empty:
+        return parameter.annotation
+    return type(parameter.default) if isinstance(parameter.default, (bool, int, float, str)) else Any
 
 
 _CONFIG = ConfigDict(allow_inf_nan=False)
 
 
 def _convert(owner: str, parameter: inspect.Parameter, value: Any) -> Any:
-    annotation = Any if parameter.annotation is parameter.empty else parameter.annotation
+    annotation = annotation_of(parameter)
+    if isinstance(value, str) and get_origin(annotation) in (list, tuple, dict, set, frozenset) and value[:1] in "[{":
+        with suppress(ValueError):
+            value = json.loads(value)
     if value in ("none", "None", "null"):
         value = None if type(None) in getattr(annotation, "__args__", ()) else value
     try:

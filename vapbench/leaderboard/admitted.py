@@ -13,7 +13,9 @@ from vapbench.leaderboard.submission import Submission
 from vapbench.leaderboard.texts import script_of
 from vapbench.report.model import Cell, Footer, TableModel
 from vapbench.report.read.columns import Column
+from vapbench.report.read.probes import EFFECT
 from vapbench.report.read.run_summary import ColumnKey, RunSummary, read_all
+from vapbench.report.tables.effects import NOT_PROBED
 from vapbench.report.tables.summary import tables_of
 from vapbench.results.manifest import Manifest
 from vapbench.results.rows import GenerationRow
@@ -97,7 +99,9 @@ def with_reported(table: TableModel, runs: Mapping[str, RunSummary], found: Mapp
         alone = tables_of(table.suite, [run], [table.task])[0]
         place = {_key(column): number for number, column in enumerate(alone.columns)}
         absent = Cell(None, None, None, 0, len(cases), reason="not scored with this metric")
-        cells = [alone.cells[0][place[key]] if key in place else absent for key in keys]
+        # An effect is no metric that a run could lack: it is of a probe.
+        lacking = {key: NOT_PROBED if key.metric == EFFECT else absent for key in keys}
+        cells = [alone.cells[0][place[key]] if key in place else lacking[key] for key in keys]
         scores = [alone.scores[0][place[key]] if key in place else {} for key in keys]
         table = replace(
             table,

@@ -17,6 +17,7 @@ from vapbench.files.faults import faults, field_of
 from vapbench.leaderboard.roster import Roster
 from vapbench.leaderboard.submission import MANIFEST, Code, Output, Submission
 from vapbench.leaderboard.texts import NOTE, unfit_note
+from vapbench.methods.folder import Folder
 from vapbench.report.read.run_summary import ColumnKey
 from vapbench.results.rows import Failure, GenerationRow, ScoreRow
 from vapbench.results.run import RunFolder
@@ -37,6 +38,7 @@ def pack(
     videos: bool = True,
     link: str | None = None,
     roster: Roster | None = None,
+    title: str | None = None,
 ) -> Submission:
     """Write the submission of a run.
 
@@ -46,6 +48,7 @@ def pack(
         submitter: who submits.
         contact: an e-mail address or a link.
         licence: of the videos.
+        title: of the method; None: that of its card, and of videos that were there before the run's name.
         code: where the generator can be read; None if it cannot.
         videos: whether to copy the videos.
         link: where they are otherwise, each under its file's name.
@@ -65,7 +68,7 @@ def pack(
         said = Submission(
             schema_=1,
             id=out.name,
-            title=manifest.card.title or out.name,
+            title=title or _title(folder) or out.name,
             submitter=submitter,
             contact=contact,
             licence=licence,
@@ -136,6 +139,13 @@ def _current(rows: Iterable[ScoreRow], made: Sequence[GenerationRow]) -> list[Sc
     videos = {(row.case, row.seed): row.sha256 for row in made}
     last = {(row.case, row.seed): row for row in rows if videos.get((row.case, row.seed)) == row.video_sha256}
     return list(last.values())
+
+
+def _title(folder: RunFolder) -> str:
+    """The method's; a folder of videos is called by its run, for its card says only that it is one."""
+    manifest = folder.manifest()
+    own = manifest.identity.name == Folder.name
+    return folder.path.name.partition("~")[0] if own else manifest.card.title or ""
 
 
 def _key(row: ScoreRow) -> ColumnKey:

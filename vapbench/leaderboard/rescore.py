@@ -133,7 +133,8 @@ def rescore(
         folder: the submission.
         rosters: what suites say of themselves, and our own runs.
         home: the leaderboard's folder, for other submissions.
-        sample: how many videos to draw, seeded with the submission's hash; None: all.
+        sample: how many videos to draw, seeded with the submission's hash; None: all. Fewer than
+            :data:`FEWEST_ALIKE` do not tell scores that are all to one side, so that as many are drawn.
         videos: where the videos lie, if not in the submission; by default they are fetched from its link.
         device: what metrics run on.
         local_links: whether a link may lead to this machine or a private network.
@@ -158,7 +159,9 @@ def rescore(
     rows, digest = read_rows(folder, roster, []), submission_digest(folder)
     made = rows.made()
     drawn = (
-        sorted(made) if sample is None else sorted(random.Random(digest).sample(sorted(made), min(sample, len(made))))
+        sorted(made)
+        if sample is None
+        else sorted(random.Random(digest).sample(sorted(made), min(max(sample, FEWEST_ALIKE), len(made))))
     )
     found = Rescored(suite, folder.name, digest, len(drawn), len(made))
     place = SubmittedVideos(folder, videos, said, local_links)

@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 from vapbench.core.registry import Registry, Spec, defaults, load_attribute, load_module, parameters, plain
 from vapbench.errors import ErrorKind, UsageError, blaming
-from vapbench.metrics.base import Change, Metric, Need
+from vapbench.metrics.base import Change, Metric, Need, shown
 
 REGISTRY = Registry(
     "metric",
@@ -107,6 +107,7 @@ def _build(cls: type[Any], spec: Spec, origin: str) -> tuple[Metric, dict[str, A
     values = parameters(cls, spec)
     with blaming(f"{spec.name} ({origin}) cannot be made"):
         metric = cls(**values)
+    _refuse_unfit(metric, f"{spec.name} ({origin})")
     if strange := set(metric.needs) - set(get_args(Need)):
         raise UsageError(
             f"{spec.name}: needs {min(strange)!r}; it may need {', '.join(get_args(Need))}.", ErrorKind.UNKNOWN, "needs"
@@ -123,3 +124,28 @@ def _build(cls: type[Any], spec: Spec, origin: str) -> tuple[Metric, dict[str, A
         return metric, plain(identity)
     usual = defaults(cls, {}, spec.name)
     return metric, plain({name: value for name, value in values.items() if name not in usual or usual[name] != value})
+
+
+def _refuse_unfit(metric: Metric, who: str) -> None:
+    """Refuse what a class says of itself that a manifest or a row could not hold."""
+    from pydantic import ValidationError
+
+    from vapbench.results.manifest import ColumnDisplay
+
+    if type(metric.version) is not int or metric.version < 0:
+        raise UsageError(
+            f"{who}: version is {metric.version!r}: it must be a whole number.", ErrorKind.INVALID, "version"
+        )
+    for field in ("needs", "invariant_to"):
+        if isinstance(getattr(metric, field), str):
+            text = f"{who}: {field} is a text; write a set: {{{getattr(metric, field)!r}}}."
+            raise UsageError(text, ErrorKind.INVALID, field)
+    try:
+        ColumnDisplay.model_validate(shown(metric))
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = str(first["loc"][0])
+        reason = f"{first['msg'][0].lower()}{first['msg'][1:]}"
+        raise UsageError(
+            f"{who}: {field} is {getattr(metric, field)!r}: {reason}.", ErrorKind.INVALID, field
+        ) from error

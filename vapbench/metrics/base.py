@@ -130,10 +130,15 @@ class Metric:
     range: tuple[float | None, float | None] = (None, None)
     """Values it can take, for intervals; None where there is no bound."""
 
+    _named = False
+    """Whether a class names itself, or one it derives from does."""
+
     def __init_subclass__(cls, **options: Any) -> None:
         """Name the class if it does not name itself."""
         super().__init_subclass__(**options)
-        if not cls.name:
+        if "name" in vars(cls):
+            cls._named = True
+        elif not cls._named:
             cls.name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower().strip("_")
 
     def weights(self) -> tuple[Path, ...]:
@@ -214,6 +219,19 @@ class BatchMetric(Metric):
     def score(self, clip: ClipView, case: Case) -> Score | float:
         """Score one clip."""
         return self.score_many([self.take(clip, case)])[0]
+
+
+def shown(metric: Metric) -> dict[str, Any]:
+    """How tables show a metric's values; manifests keep it, so that a plug-in's columns outlive the plug-in."""
+    return {
+        "needs": sorted(metric.needs),
+        "title": metric.title or metric.name,
+        "higher_is_better": metric.higher_is_better,
+        "unit": metric.unit,
+        "scale": metric.scale,
+        "digits": metric.digits,
+        "range": list(metric.range),
+    }
 
 
 def weights_of(metric: Metric) -> tuple[Path, ...]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import numpy as np
 
 from vapbench.core.clip import Clip, Frames
-from vapbench.errors import ErrorKind, NotApplicable
+from vapbench.errors import DataError, ErrorKind, NotApplicable
 from vapbench.metrics.memory import at_once, quarter_of_free, spans
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ class ClipView:
         self.device = device
         self._memory = memory
         self._memo: dict[Hashable, Any] = {}
+        self._changed_by = ""
 
     def __len__(self) -> int:
         """Number of frames."""
@@ -47,8 +48,8 @@ class ClipView:
 
     @property
     def frames(self) -> Frames:
-        """``(T, H, W, 3)`` uint8 RGB in main memory."""
-        return self.clip.frames
+        """``(T, H, W, 3)`` uint8 RGB in main memory; read-only, because every metric looks at the same."""
+        return _read_only(self.clip.frames)
 
     @property
     def memory(self) -> int:
@@ -57,7 +58,10 @@ class ClipView:
 
     @property
     def tensor(self) -> torch.Tensor:
-        """``(T, 3, H, W)`` uint8 RGB on the device, uploaded once; in main memory if it would crowd the device."""
+        """``(T, 3, H, W)`` uint8 RGB on the device, uploaded once; in main memory if it would crowd the device.
+
+        Not to be changed in place: :meth:`watched` fails whoever does, and all that come after.
+        """
         return self.shared("tensor", self._upload)
 
     def pieces(self, bytes_each: float, most: int, step: int = 1) -> Iterator[torch.Tensor]:
@@ -81,6 +85,36 @@ class ClipView:
             self._memo[key] = compute()
         return cast(T, self._memo[key])
 
+    def watched(self, name: str, action: Callable[[], T]) -> T:
+        """Do what a metric does, and make sure that the next one sees the same pixels.
+
+        Raises:
+            DataError: the metric of this ``name``, or one before it, changed them in place.
+        """
+        before = self._samples()
+        done = None if self._changed_by else action()
+        after = self._samples()
+        if self._changed_by or any(after[what] != sample for what, sample in before.items()):
+            self._changed_by = self._changed_by or name
+            raise DataError(
+                f"{self._changed_by} changed the clip in place, which every metric looks at; let it work on a copy: "
+                "clip.tensor.clone().",
+                ErrorKind.INVALID,
+                "tensor",
+            )
+        return cast(T, done)
+
+    def _samples(self) -> dict[str, int]:
+        """Sums over some pixels of what is decoded, and how often tensors elsewhere were written to."""
+        found = {}
+        for what, view in (("clip", self), *((key, self._memo.get(key)) for key in ("reference", "target"))):
+            if isinstance(view, ClipView):
+                found[what] = int(view.clip.frames[:, ::13, ::11].sum(dtype=np.int64))
+                tensor = view._memo.get("tensor")
+                if tensor is not None and tensor.device.type != "cpu" and not tensor.is_inference():
+                    found[f"{what} on the device"] = tensor._version
+        return found
+
     @property
     def reference(self) -> ClipView:
         """The (first) reference video of the case."""
@@ -100,8 +134,8 @@ class ClipView:
 
     @property
     def image(self) -> Frames:
-        """``(H, W, 3)`` uint8 RGB: the first frame the method was given, at its own size."""
-        return self.shared("image", self.case.image.first_frame)
+        """``(H, W, 3)`` uint8 RGB, read-only: the first frame the method was given, at its own size."""
+        return self.shared("image", lambda: _read_only(self.case.image.first_frame()))
 
     @property
     def prompt(self) -> str:
@@ -126,3 +160,9 @@ class ClipView:
             return channels_first
         # From memory that the card reads by itself, nothing waits for the copy but what needs it.
         return channels_first.to(self.device, non_blocking=self.device.type == "cuda").contiguous()
+
+
+def _read_only(frames: Frames) -> Frames:
+    view = frames.view()
+    view.flags.writeable = False
+    return view

@@ -63,6 +63,12 @@ class Table:
     def _repr_html_(self) -> str:
         return self.to_html()
 
+    def __str__(self) -> str:
+        """As the terminal prints it, without a limit to its width."""
+        from vapbench.report.render.terminal import lines
+
+        return "\n\n".join("\n".join(map(str, lines(model))).rstrip() for model in self.models)
+
     def render(self, format_: Format, standalone: bool = False) -> str:
         """Every table as one text of the format."""
         from vapbench.report.render.formats import render_all

@@ -42,7 +42,7 @@ def _as_written(value: Any, validate: Callable[[Any], object]) -> Any:
 
 # A whole number stays one: tables print it as the manifest has it.
 _Scale = Annotated[float, Field(allow_inf_nan=False, ge=-1e9, le=1e9), WrapValidator(_as_written)]
-_Bound = Annotated[float, WrapValidator(_as_written)]
+_Bound = Annotated[float, Field(allow_inf_nan=False), WrapValidator(_as_written)]
 _Rate = Annotated[float, Field(allow_inf_nan=False), WrapValidator(_as_written)]
 _NullIsEmpty = BeforeValidator(lambda value: {} if value is None else value)
 

@@ -151,7 +151,19 @@ def check_identity(path: Path, ours: Mapping[str, Any], theirs: Mapping[str, Any
 def identity_differences(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> str:
     """Where two identities differ, for people; empty if they are one."""
     differing = sorted(key for key in {*ours, *theirs} if digest(ours.get(key)) != digest(theirs.get(key)))
-    return "; ".join(f"{key}: {_short(ours.get(key))} there, {_short(theirs.get(key))} now" for key in differing)
+    told = []
+    for key in differing:
+        one, other = ours.get(key), theirs.get(key)
+        if isinstance(one, Mapping) and isinstance(other, Mapping):
+            # Of many parameters, those that differ.
+            names = [
+                name
+                for name in (*one, *(name for name in other if name not in one))
+                if one.get(name) != other.get(name)
+            ]
+            one, other = ({name: each.get(name) for name in names} for each in (one, other))
+        told.append(f"{key}: {_short(one)} there, {_short(other)} now")
+    return "; ".join(told)
 
 
 def video_name(case: str, seed: int, key: str, suffix: str = ".mp4") -> str:

@@ -51,9 +51,9 @@ class ClipMetric:
 
         Args:
             clip: a video file, or frames ``(T, H, W, 3)`` uint8 RGB as an array or a tensor.
-            reference: the reference video, for metrics that look at it.
-            image: the first frame the method was given, for metrics that look at it.
-            target: the ground-truth video, for metrics that look at it.
+            reference: the file of the reference video, for metrics that look at it.
+            image: the file of the first frame the method was given, for metrics that look at it.
+            target: the file of the ground-truth video, for metrics that look at it.
             caption: the caption, for metrics that look at it.
             fps: frames per second of an array or tensor.
 
@@ -69,6 +69,10 @@ class ClipMetric:
                 ErrorKind.MISSING,
                 wanted.partition("=")[0],
             )
+        for name in ("reference", "image", "target"):
+            if not isinstance(given[name], (str, os.PathLike, type(None))):
+                text = f"{name}= takes the path of a file, and this is a {type(given[name]).__name__}; save it as one."
+                raise UsageError(text, ErrorKind.INVALID, name)
         read = _as_clip(clip, fps)
         case = _single_case(read, reference, image, target, caption)
         return checked(self.metric.name, self.metric.score(ClipView(read, case, self.device), case))
@@ -79,7 +83,12 @@ def _as_clip(clip: Any, fps: float) -> Clip:
         return clip
     if isinstance(clip, (str, os.PathLike)):
         return read_video(Path(clip))
-    frames = np.asarray(clip.detach().cpu() if hasattr(clip, "detach") else clip)
+    try:
+        frames = np.asarray(clip.detach().cpu() if hasattr(clip, "detach") else clip)
+    except (TypeError, ValueError) as error:
+        raise UsageError(
+            f"A clip is (T, H, W, 3) uint8 RGB; this is none: {error}.", ErrorKind.INVALID, "clip"
+        ) from error
     if frames.ndim != 4 or frames.shape[-1] != 3 or frames.dtype != np.uint8:
         raise UsageError(
             f"A clip is (T, H, W, 3) uint8 RGB; this is {frames.shape} {frames.dtype}. Move channels to the end and "

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from vapbench.core.case import Case, ClipSpec, Media, NoMedia, check_name
-from vapbench.core.registry import Spec
+from vapbench.core.registry import Spec, spelled
 from vapbench.errors import ErrorKind, UsageError, WeightsError
 from vapbench.files.atomic import canonical_json, content_sha256, digest, home_folder
 from vapbench.methods import ResolvedMethod
@@ -18,7 +18,7 @@ from vapbench.methods.base import Method, asked, identity_of, inputs_of, provena
 from vapbench.methods.folder import Folder
 from vapbench.methods.provenance import Provenance, notes_on
 from vapbench.metrics import resolve as resolve_metric
-from vapbench.metrics.base import Metric, weights_of
+from vapbench.metrics.base import Metric, shown, weights_of
 from vapbench.results.keys import ScoreKeys, column_slug, generation_keys, needed_sha256, params8, score_keys
 from vapbench.results.manifest import LARGEST_SEED, is_seed
 from vapbench.results.run import RunFolder
@@ -112,7 +112,7 @@ class MetricSpec:
     @property
     def label(self) -> str:
         """Name and changed parameters, as the command line spells them."""
-        parameters = ",".join(f"{name}={value}" for name, value in self.params.items())
+        parameters = ",".join(f"{name}={spelled(value)}" for name, value in self.params.items())
         return f"{self.metric.name}:{parameters}" if parameters else self.metric.name
 
     @property
@@ -121,17 +121,8 @@ class MetricSpec:
         return column_slug(self.metric.name, self.params)
 
     def shown(self) -> dict[str, Any]:
-        """How a table shows its values; the manifest keeps it, so that a plug-in's columns outlive the plug-in."""
-        metric = self.metric
-        return {
-            "needs": sorted(metric.needs),
-            "title": metric.title or metric.name,
-            "higher_is_better": metric.higher_is_better,
-            "unit": metric.unit,
-            "scale": metric.scale,
-            "digits": metric.digits,
-            "range": list(metric.range),
-        }
+        """How a table shows its values."""
+        return shown(self.metric)
 
     def key(self, case: Case, seed: int, video_sha256: str) -> str:
         """Score key of the video of one case and seed."""

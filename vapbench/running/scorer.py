@@ -82,10 +82,11 @@ class Scorer:
             return partial(Score, None, note=self.unusable)
         try:
             if isinstance(self.metric, PaidMetric):
-                return self.metric.begin(view, job.case)
+                return view.watched(self.metric.name, partial(self.metric.begin, view, job.case))
             if isinstance(self.metric, BatchMetric):
-                return Taken(self.metric, self.metric.take(view, job.case))
-            return partial(self.metric.score, view, job.case)
+                taken = view.watched(self.metric.name, partial(self.metric.take, view, job.case))
+                return Taken(self.metric, taken)
+            return partial(view.watched, self.metric.name, partial(self.metric.score, view, job.case))
         except NotApplicable as error:
             return partial(Score, None, note=str(error))
         except BudgetSpent:

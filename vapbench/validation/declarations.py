@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,19 @@ def _check_harmless(folder: RunFolder) -> None:
 
 def _check_scores(folder: RunFolder, column: str) -> None:
     _check_lines(folder.scores_path(column))
+    shown = folder.manifest().metrics
+    for row in folder.scores(column).values():
+        display = shown.get(row.metric)
+        low, high = (display.range if display else None) or (None, None)
+        if row.value is not None and not (low if low is not None else -inf) <= row.value <= (
+            high if high is not None else inf
+        ):
+            raise DataError(
+                f"{row.case} seed {row.seed}: {row.value:g} is outside the range of {row.metric}, "
+                f"{'' if low is None else f'{low:g}'} to {'' if high is None else f'{high:g}'}; score it again",
+                ErrorKind.INVALID,
+                "value",
+            )
     cases = {row.case for row in folder.generations().values()}
     strays = [row.case for row in folder.scores(column).values() if row.case not in cases]
     if strays:

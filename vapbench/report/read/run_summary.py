@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Literal
 
@@ -97,6 +97,8 @@ class RunSummary:
     """Case -> its current generations by seed, without those of an earlier version of the case."""
     scores: Mapping[ColumnKey, Scores]
     """Column -> (case, seed) -> score, without scores of a video that is no longer the current one."""
+    files: Mapping[ColumnKey, str]
+    """Column -> hash of the files its scores depend on (weights, a metric's own code); empty where there are none."""
 
     @property
     def identity(self) -> Identity:
@@ -266,17 +268,21 @@ def read_summary(folder: RunFolder, parts: bool = True) -> RunSummary:
     for row in current.values():
         generations.setdefault(row.case, []).append(row)
     scores: dict[ColumnKey, Scores] = {}
+    files: dict[ColumnKey, str] = {}
     manifest = folder.manifest()
     depends = _Dependencies(manifest)
     # The columns of a run share its places: a tuple for each score would be most of what is kept.
     videos = {place: (place, made.sha256) for place, made in current.items() if made.status == "ok"}
     for name in folder.columns():
-        _add_standing(scores, list(folder.scores(name, light=True).values()), videos, depends, parts)
+        rows = list(folder.scores(name, light=True).values())
+        added = _add_standing(scores, rows, videos, depends, parts)
+        files |= dict.fromkeys(added, rows[-1].weights if rows else "")
     return RunSummary(
         folder,
         manifest,
         {case: tuple(sorted(rows, key=lambda row: row.seed)) for case, rows in generations.items()},
         scores,
+        files,
     )
 
 
@@ -287,7 +293,33 @@ def read_all(folders: Iterable[RunFolder]) -> list[RunSummary]:
         DataError: as :func:`read_summary`.
     """
     with uncollected():
-        return [read_summary(folder, parts=False) for folder in folders]
+        return apart([read_summary(folder, parts=False) for folder in folders])
+
+
+def apart(runs: Sequence[RunSummary]) -> list[RunSummary]:
+    """Runs of which equal columns are of equal files: scores by other weights, or by a metric as it was, are another.
+
+    Where the runs disagree, each one's column says which files it is of, as parameter ``files``.
+    """
+    several = {
+        key
+        for key in {key for run in runs for key in run.scores}
+        if len({run.files[key] for run in runs if key in run.scores and run.scores[key].numbers}) > 1
+    }
+    return [_named_by_files(run, several) if several & set(run.scores) else run for run in runs]
+
+
+def _named_by_files(run: RunSummary, several: Set[ColumnKey]) -> RunSummary:
+    def named(key: ColumnKey) -> ColumnKey:
+        if key not in several or not run.scores[key].numbers:
+            return key
+        return replace(key, params=canonical_json({**json.loads(key.params), "files": run.files.get(key, "")[:8]}))
+
+    return replace(
+        run,
+        scores={named(key): column for key, column in run.scores.items()},
+        files={named(key): files for key, files in run.files.items()},
+    )
 
 
 def condition_of(case: str, planned: PlannedCase) -> str:
@@ -308,8 +340,8 @@ def _add_standing(
     videos: Mapping[Place, tuple[Place, str | None]],
     depends: _Dependencies,
     parts: bool,
-) -> None:
-    """Add the scores of current videos of cases as they are now to their columns."""
+) -> list[ColumnKey]:
+    """Add the scores of current videos of cases as they are now to their columns, and return which these are."""
     # Of several weights, the last used are the column: scores of others would be another definition.
     weights = rows[-1].weights if rows else ""
     metric, version, params = "", 0, None
@@ -331,7 +363,9 @@ def _add_standing(
             column.add(place, _told(score, parts))
         else:
             column.add_number(place, score.value)
-    scores.update({key: column for key, column in found.items() if column})
+    added = {key: column for key, column in found.items() if column}
+    scores.update(added)
+    return list(added)
 
 
 def _told(row: ScoreRow, parts: bool) -> ReadScore:

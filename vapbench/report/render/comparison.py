@@ -48,7 +48,7 @@ def _lines(comparison: Comparison, width: int | None) -> Iterator[str]:
     yield in_a_row(f"{comparison.suite}{task}: A = {comparison.a}, B = {comparison.b}")
     yield ""
     if not comparison.columns:
-        yield "No column in common; score both runs: vapbench score --help"
+        yield "No column in common, scored by the same files; score both runs: vapbench score --help"
         return
     rows = [_HEADS, *(_cells(column) for column in comparison.columns)]
     fits = width is None or natural_width(rows) <= width

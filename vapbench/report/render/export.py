@@ -66,7 +66,10 @@ def _to_csv(frame: pd.DataFrame, path: Path) -> None:
 
 
 def _to_jsonl(frame: pd.DataFrame, path: Path) -> None:
-    frame.to_json(path, orient="records", lines=True, force_ascii=False)
+    # Not by to_json, which rounds numbers to ten decimals.
+    known = frame.astype(object).where(frame.notna(), None)
+    lines = (json.dumps(record, ensure_ascii=False) for record in known.to_dict("records"))
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
 def _to_parquet(frame: pd.DataFrame, path: Path) -> None:

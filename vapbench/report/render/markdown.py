@@ -5,8 +5,13 @@ from __future__ import annotations
 from vapbench.files.text import in_a_row
 from vapbench.report.tables.grid import Grid, Line, PrintedCell
 
-# Not every Markdown knows a backslash before these three.
-_ESCAPED = {character: f"\\{character}" for character in "\\`*_[]>#|"} | {"<": "&lt;", "&": "&amp;", "~": "&#126;"}
+# Not every Markdown knows a backslash before these four.
+_ESCAPED = {character: f"\\{character}" for character in "\\`*_[]>#|"} | {
+    "<": "&lt;",
+    "&": "&amp;",
+    "~": "&#126;",
+    "$": "&#36;",
+}
 
 
 def to_markdown(grid: Grid) -> str:

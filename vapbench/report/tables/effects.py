@@ -11,7 +11,7 @@ from vapbench.report.read.columns import rows_of
 from vapbench.report.read.probes import EFFECT, Probe, ProbeInterval, read_probes
 from vapbench.report.read.run_summary import RunSummary
 
-_LACKING = Cell(None, None, None, 0, 0, reason="not probed: vapbench probe")
+NOT_PROBED = Cell(None, None, None, 0, 0, reason="not probed: vapbench probe")
 
 
 def with_probes(model: TableModel, runs: Sequence[RunSummary], metrics: Collection[str] | None = None) -> TableModel:
@@ -108,5 +108,5 @@ def _same(table: TableModel, probe: Probe) -> int | None:
 
 def _cell(found: ProbeInterval | None) -> Cell:
     if found is None:
-        return _LACKING
+        return NOT_PROBED
     return Cell(found.mean, found.low, found.high, found.n, found.n, conditions=found.clusters)
