@@ -78,15 +78,18 @@ def rating(score: float = 70, criterion: float = 7, **more: Any) -> Callable[[di
     return answer
 
 
-def says(content: str | Callable[[dict[str, Any]], str]) -> Act:
-    """Answer with this message."""
+USAGE = {"prompt_tokens": 1000, "completion_tokens": 50}
+
+
+def says(content: str | Callable[[dict[str, Any]], str], usage: Any = USAGE) -> Act:
+    """Answer with this message, and count tokens like this."""
 
     def act(handler: _Handler, request: dict[str, Any]) -> None:
         text = content if isinstance(content, str) else content(request)
         completion = {
             "model": "served-model-001",
             "choices": [{"message": {"role": "assistant", "content": text}, "finish_reason": "stop"}],
-            "usage": {"prompt_tokens": 1000, "completion_tokens": 50},
+            "usage": usage,
         }
         handler.reply(200, json.dumps(completion).encode())
 

@@ -59,6 +59,13 @@ def test_the_score_is_the_median_of_the_repeats_with_everything_said(endpoint: E
     assert score.parts["rubric"] == f"camera {load_rubrics().identity}"
 
 
+@pytest.mark.parametrize("usage", [None, {}, {"prompt_tokens": -5, "completion_tokens": "50"}])
+def test_tokens_that_nobody_counted_are_null(endpoint: Endpoint, case: Case, usage: object) -> None:
+    endpoint.script = [says(rating(80), usage), says(rating(70))]
+    parts = ask(endpoint, case, repeats=2).parts
+    assert (parts["tokens_in"], parts["tokens_out"]) == (None, None)
+
+
 def test_the_judge_sees_pictures_and_a_rubric_and_nothing_else(endpoint: Endpoint, case: Case) -> None:
     ask(endpoint, case.model_copy(update={"category": "style"}), frames=4, seed=7)
     (request,) = endpoint.requests
@@ -117,6 +124,7 @@ def test_a_caption_arrives_as_data(endpoint: Endpoint, case: Case) -> None:
         says(rating(True)),
         says(rating("80")),  # type: ignore[arg-type]
         says("[80]"),
+        says(lambda request: rating(80)(request)[:-1] + ', "score": 10}'),
         lambda handler, _: handler.reply(200, b"<html>busy</html>"),
     ],
 )

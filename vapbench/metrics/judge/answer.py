@@ -74,7 +74,7 @@ def object_in(text: str) -> dict[str, Any]:
     stripped = _THOUGHT.sub("", text).strip()
     fenced = _FENCE.match(stripped)
     try:
-        found = parse_json(fenced[1] if fenced else stripped)
+        found = parse_json(fenced[1] if fenced else stripped, unique=True)
     except ValueError:
         raise MalformedAnswer(f"the judge did not answer with JSON but with {beginning(text)}") from None
     if not isinstance(found, dict):

@@ -45,8 +45,9 @@ class Reply:
     text: str
     model: str
     """The model that answered, as the endpoint calls it; often more exact than the one asked for."""
-    tokens_in: int
-    tokens_out: int
+    tokens_in: int | None
+    """As the endpoint counted; None where it did not say, or said no number of tokens."""
+    tokens_out: int | None
 
 
 class Pace:
@@ -245,7 +246,8 @@ def _reply(text: str) -> Reply:
         if isinstance(content, list):
             content = "".join(part.get("text", "") for part in content)
         usage = found.get("usage") or {}
-        tokens = [int(usage.get(name) or 0) for name in ("prompt_tokens", "completion_tokens")]
+        counts = [usage.get(name) for name in ("prompt_tokens", "completion_tokens")]
+        tokens = [count if type(count) is int and count >= 0 else None for count in counts]
         if not isinstance(content, str):
             raise TypeError
         return Reply(content, str(found.get("model") or "")[:200], *tokens)

@@ -166,8 +166,8 @@ class SemanticAlignmentJudge(PaidMetric):
                 "rubric": f"{question.rubric.category} {question.rubrics.identity}",
                 "pictures": question.pictures(),
                 "served_by": sorted({reply.model for reply in replies}),
-                "tokens_in": sum(reply.tokens_in for reply in replies),
-                "tokens_out": sum(reply.tokens_out for reply in replies),
+                "tokens_in": _sum(reply.tokens_in for reply in replies),
+                "tokens_out": _sum(reply.tokens_out for reply in replies),
             },
         )
 
@@ -178,7 +178,7 @@ class SemanticAlignmentJudge(PaidMetric):
         if self._seed is not None:
             payload["seed"] = self._seed
         chosen, reply = self._answer(payload, lambda text: read_choice(text, len(question.results), question.ties))
-        return replace(chosen, served_by=reply.model, tokens_in=reply.tokens_in, tokens_out=reply.tokens_out)
+        return replace(chosen, served_by=reply.model, tokens_in=reply.tokens_in or 0, tokens_out=reply.tokens_out or 0)
 
     def choice_cost(self, question: ChoiceQuestion, height: int, width: int) -> Cost:
         """One call; tokens as in :meth:`cost`."""
@@ -228,3 +228,9 @@ def _data_url(frame: Frames) -> str:
     held = io.BytesIO()
     Image.fromarray(frame).save(held, "JPEG", quality=90)
     return f"data:image/jpeg;base64,{base64.b64encode(held.getvalue()).decode('ascii')}"
+
+
+def _sum(counts: Iterable[int | None]) -> int | None:
+    """Of all; None where one is not known."""
+    known = list(counts)
+    return None if None in known else sum(count or 0 for count in known)
