@@ -313,7 +313,7 @@ def _named_by_files(run: RunSummary, several: Set[ColumnKey]) -> RunSummary:
     def named(key: ColumnKey) -> ColumnKey:
         if key not in several or not run.scores[key].numbers:
             return key
-        return replace(key, params=canonical_json({**json.loads(key.params), "files": run.files.get(key, "")[:8]}))
+        return replace(key, params=canonical_json({**json.loads(key.params), "files": run.files[key][:8] or "none"}))
 
     return replace(
         run,
