@@ -297,13 +297,14 @@ def _signature(cls: type[Any]) -> Mapping[str, inspect.Parameter]:
 
 def plain(values: Mapping[str, Any]) -> dict[str, Any]:
     """Parameters as JSON holds them: paths resolved, as text; tuples as lists."""
-    from pydantic_core import PydanticSerializationError, to_jsonable_python
-
     found = {}
     for name, value in values.items():
         try:
-            found[name] = to_jsonable_python(expand(value).resolve() if isinstance(value, Path) else value)
-        except PydanticSerializationError as error:
+            found[name] = _ANYTHING.dump_python(
+                expand(value).resolve() if isinstance(value, Path) else value, mode="json"
+            )
+        # What it cannot turn into JSON is a ValueError of pydantic's own.
+        except ValueError as error:
             raise UsageError(
                 f"{name} is a {type(value).__name__}, which no row can hold; take text or numbers.",
                 ErrorKind.INVALID,
@@ -319,6 +320,7 @@ def annotation_of(parameter: inspect.Parameter) -> Any:
     return type(parameter.default) if isinstance(parameter.default, (bool, int, float, str)) else Any
 
 
+_ANYTHING: TypeAdapter[Any] = TypeAdapter(Any)
 _CONFIG = ConfigDict(allow_inf_nan=False)
 
 
