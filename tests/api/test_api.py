@@ -213,6 +213,14 @@ def test_a_metric_that_changes_the_tensor_fails_and_so_do_those_after_it(tmp_pat
     assert str(frame.loc["first_frame_psnr", "reason"]).startswith("DataError: halved changed the clip in place")
 
 
+def test_a_metric_that_changes_the_tensor_and_then_gives_up_is_seen_too(tmp_path: Path) -> None:
+    change = "clip.tensor.copy_(clip.tensor.flip(0)); raise vb.NotApplicable('no')"
+    (tmp_path / "halved.py").write_text(IN_PLACE.format(change))
+    metrics = [f"{tmp_path / 'halved.py'}:Halved", "temporal_flickering"]
+    run = vb.run("frozen", task="camera", limit=1, metrics=metrics, results=tmp_path, max_failures=9, progress=False)
+    assert set(run.to_dataframe()["status"]) == {"failed"}
+
+
 def test_scores_by_other_states_of_a_metric_s_file_are_no_one_column(tmp_path: Path) -> None:
     source, text = tmp_path / "mine.py", IN_PLACE.replace("Halved", "Mine").replace("return", "return {} *")
     runs = []

@@ -72,6 +72,16 @@ def test_without_annotations_defaults_say_the_type() -> None:
         parameters(Unannotated, Spec.parse("u:shift=many"))
 
 
+class Listed:
+    def __init__(self, some: list[int] | None = None, bare: list = [], plain=(1, 2)): ...  # type: ignore[no-untyped-def, type-arg]  # noqa: B006
+
+
+def test_lists_are_read_however_they_are_declared() -> None:
+    values = parameters(Listed, Spec.parse("l:some=[1,2],bare=[3],plain=[4,5]"))
+    assert values == {"some": [1, 2], "bare": [3], "plain": (4, 5)}
+    assert plain({"set": {"b", "a", "c"}}) == {"set": ["a", "b", "c"]}, "one key, whatever the order of hashes"
+
+
 def test_what_no_row_can_hold_is_named() -> None:
     with refuses(UsageError, ErrorKind.INVALID, "model", "which no row can hold"):
         plain({"model": object()})

@@ -169,6 +169,8 @@ def test_hostile_texts_are_texts(board: Board, videos: bool) -> None:
 
 
 def test_the_changelog_takes_names_with_a_line_separator(tmp_path: Path) -> None:
+    (tmp_path / "changelog.jsonl").touch()
+    assert read_changelog(tmp_path / "changelog.jsonl") == []
     path, item = tmp_path / "changelog.jsonl", {"suite": "s", "run": "r", "why": "", "columns": {"a\u2028b\u0085": 1.0}}
     changes = _append(path, [], [{"date": "2026-01-01", "event": "added", **item}])
     _append(path, changes, [{"date": "2026-01-02", "event": "withdrawn", **item}])

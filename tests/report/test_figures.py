@@ -252,6 +252,13 @@ def test_votes_are_read_as_a_study_exports_them(tmp_path: Path) -> None:
     path.unlink()
     with refuses(DataError, ErrorKind.MISSING, "votes", path, "vapbench study export"):
         read_votes(path)
+    path.write_text(
+        "case,rater,question,shown,chosen,role,counts,hash\nc,r,q,a | b,a,main,WAHR,aa\nd,r,q,a | b,a,main,FALSCH,ab\n"
+    )
+    assert [vote.case for vote in read_votes(path)] == ["c"]
+    path.write_text(path.read_text() + "c,r,q,a | b,a,main,WAHR,aa\n")
+    with refuses(DataError, ErrorKind.INVALID, "vote", f"{path}: line 4 is there twice"):
+        read_votes(path)
 
 
 def test_vbench_gets_its_own_columns_only_and_only_whole(runs: Runs, metric_data: Callable[..., None]) -> None:

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from tests.refusals import refuses
 from vapbench.cli import app
 from vapbench.errors import DataError, ErrorKind, UsageError
+from vapbench.report.tables.votes import counts
 from vapbench.study.analysis.fastchat import from_fastchat
 from vapbench.study.analysis.fit import analyse_votes
 
@@ -213,6 +214,15 @@ def test_a_vote_that_neither_counts_nor_does_not_is_refused(tmp_path: Path) -> N
     path.write_text("left,right,chosen,counts\nvap,lora,vap,3\n")
     with refuses(DataError, ErrorKind.INVALID, "vote", "vote 1 (line 2)", "counts '3'", "neither true nor false"):
         from_fastchat(path)
+
+
+def test_a_vote_of_which_nothing_is_said_counts(tmp_path: Path) -> None:
+    path = tmp_path / "votes.jsonl"
+    vote = {"model_a": "vap", "model_b": "lora", "winner": "model_a"}
+    blank: list[dict[str, Any]] = [{"counts": None}, {"counts": ""}, {}]
+    path.write_text("\n".join(json.dumps(vote | more) for more in blank))
+    assert len(from_fastchat(path)[1]) == 3
+    assert counts(vote | {"counts": float("nan"), "why_not": float("nan")}), "as data frames write it"
 
 
 def test_an_answer_of_a_study_counts_once(tmp_path: Path) -> None:

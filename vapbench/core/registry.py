@@ -22,7 +22,7 @@ from importlib.machinery import SourceFileLoader
 from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from pathlib import Path
 from types import MappingProxyType, ModuleType
-from typing import Any, TypeVar, get_origin
+from typing import Any, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
@@ -299,6 +299,9 @@ def plain(values: Mapping[str, Any]) -> dict[str, Any]:
     """Parameters as JSON holds them: paths resolved, as text; tuples as lists."""
     found = {}
     for name, value in values.items():
+        if isinstance(value, (set, frozenset)):
+            # Equal sets have no order of their own, and must have one key.
+            value = sorted(value, key=str)
         try:
             found[name] = _ANYTHING.dump_python(
                 expand(value).resolve() if isinstance(value, Path) else value, mode="json"
@@ -317,7 +320,7 @@ def annotation_of(parameter: inspect.Parameter) -> Any:
     """The type of a parameter; that of its default where none is written."""
     if parameter.annotation is not parameter.empty:
         return parameter.annotation
-    return type(parameter.default) if isinstance(parameter.default, (bool, int, float, str)) else Any
+    return type(parameter.default) if isinstance(parameter.default, (bool, int, float, str, list, tuple, dict)) else Any
 
 
 _ANYTHING: TypeAdapter[Any] = TypeAdapter(Any)
@@ -326,14 +329,15 @@ _CONFIG = ConfigDict(allow_inf_nan=False)
 
 def _convert(owner: str, parameter: inspect.Parameter, value: Any) -> Any:
     annotation = annotation_of(parameter)
-    if isinstance(value, str) and get_origin(annotation) in (list, tuple, dict, set, frozenset) and value[:1] in "[{":
-        with suppress(ValueError):
-            value = json.loads(value)
     if value in ("none", "None", "null"):
         value = None if type(None) in getattr(annotation, "__args__", ()) else value
+    adapter: TypeAdapter[Any] = TypeAdapter(annotation, config=_CONFIG)
     try:
-        return TypeAdapter(annotation, config=_CONFIG).validate_python(value)
+        return adapter.validate_python(value)
     except ValidationError as error:
+        if isinstance(value, str) and value[:1] in ("[", "{"):
+            with suppress(ValueError):
+                return adapter.validate_python(json.loads(value))
         reason = error.errors()[0]["msg"]
         raise UsageError(
             f"{owner}: {parameter.name}={value}: {reason[0].lower()}{reason[1:]}.", ErrorKind.INVALID, parameter.name

@@ -116,7 +116,8 @@ def _append(path: Path, changes: list[Change], found: Sequence[dict[str, Any]]) 
 
 def _lines(path: Path) -> list[str]:
     # Not splitlines(): a name may hold a character that it takes for the end of a line.
-    return path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+    text = path.read_text(encoding="utf-8")
+    return text.removesuffix("\n").split("\n") if text else []
 
 
 def _columns(entry: Entry) -> dict[str, str]:

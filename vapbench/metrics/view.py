@@ -92,27 +92,33 @@ class ClipView:
             DataError: the metric of this ``name``, or one before it, changed them in place.
         """
         before = self._samples()
-        done = None if self._changed_by else action()
-        after = self._samples()
-        if self._changed_by or any(after[what] != sample for what, sample in before.items()):
-            self._changed_by = self._changed_by or name
+        try:
+            self._refuse_changed()
+            return action()
+        finally:
+            after = self._samples()
+            if not self._changed_by and any(after[what] != sample for what, sample in before.items()):
+                self._changed_by = name
+                self._refuse_changed()
+
+    def _refuse_changed(self) -> None:
+        if self._changed_by:
             raise DataError(
                 f"{self._changed_by} changed the clip in place, which every metric looks at; let it work on a copy: "
                 "clip.tensor.clone().",
                 ErrorKind.INVALID,
                 "tensor",
             )
-        return cast(T, done)
 
     def _samples(self) -> dict[str, int]:
-        """Sums over some pixels of what is decoded, and how often tensors elsewhere were written to."""
+        """Sums over some pixels of what is decoded, and how often tensors were written to."""
         found = {}
         for what, view in (("clip", self), *((key, self._memo.get(key)) for key in ("reference", "target"))):
             if isinstance(view, ClipView):
                 found[what] = int(view.clip.frames[:, ::13, ::11].sum(dtype=np.int64))
                 tensor = view._memo.get("tensor")
-                if tensor is not None and tensor.device.type != "cpu" and not tensor.is_inference():
-                    found[f"{what} on the device"] = tensor._version
+                # Tensors made in inference mode count no writes.
+                found[f"{what} as a tensor"] = 0 if tensor is None or tensor.is_inference() else tensor._version
         return found
 
     @property

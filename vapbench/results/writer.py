@@ -156,12 +156,8 @@ def identity_differences(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> 
         one, other = ours.get(key), theirs.get(key)
         if isinstance(one, Mapping) and isinstance(other, Mapping):
             # Of many parameters, those that differ.
-            names = [
-                name
-                for name in (*one, *(name for name in other if name not in one))
-                if one.get(name) != other.get(name)
-            ]
-            one, other = ({name: each.get(name) for name in names} for each in (one, other))
+            names = [name for name in {**one, **other} if _part(one, name) != _part(other, name)]
+            one, other = ({name: each[name] for name in names if name in each} for each in (one, other))
         told.append(f"{key}: {_short(one)} there, {_short(other)} now")
     return "; ".join(told)
 
@@ -180,3 +176,7 @@ def import_video(source: Path, destination: Path) -> None:
 def _short(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= 80 else f"{text[:77]}…"
+
+
+def _part(values: Mapping[str, Any], name: str) -> str | None:
+    return digest(values[name]) if name in values else None

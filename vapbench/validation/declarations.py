@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from math import inf
+from math import inf, isfinite
 from pathlib import Path
 from typing import Any
 
@@ -106,13 +106,11 @@ def _check_scores(folder: RunFolder, column: str) -> None:
     shown = folder.manifest().metrics
     for row in folder.scores(column).values():
         display = shown.get(row.metric)
-        low, high = (display.range if display else None) or (None, None)
-        if row.value is not None and not (low if low is not None else -inf) <= row.value <= (
-            high if high is not None else inf
-        ):
+        if row.value is not None and display and not _within(row.value, display.range or [None, None]):
+            low, high = (" " if end is None else f"{end:g}" for end in display.range or [None, None])
             raise DataError(
-                f"{row.case} seed {row.seed}: {row.value:g} is outside the range of {row.metric}, "
-                f"{'' if low is None else f'{low:g}'} to {'' if high is None else f'{high:g}'}; score it again",
+                f"{row.case} seed {row.seed}: {row.value:g} is outside the range of {row.metric}, {low} to {high}; "
+                "score it again",
                 ErrorKind.INVALID,
                 "value",
             )
@@ -124,6 +122,13 @@ def _check_scores(folder: RunFolder, column: str) -> None:
             ErrorKind.CONFLICT,
             "scores",
         )
+
+
+def _within(value: float, ends: Sequence[float | None]) -> bool:
+    """Whether a value is in a range, but for what rounding does at its ends."""
+    low, high = (-inf if ends[0] is None else ends[0]), (inf if ends[1] is None else ends[1])
+    slack = 1e-6 * (high - low) if isfinite(high - low) else 1e-6
+    return low - slack <= value <= high + slack
 
 
 def _check_lines(path: Path) -> None:

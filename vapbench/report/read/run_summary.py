@@ -293,23 +293,27 @@ def read_all(folders: Iterable[RunFolder]) -> list[RunSummary]:
         DataError: as :func:`read_summary`.
     """
     with uncollected():
-        return apart([read_summary(folder, parts=False) for folder in folders])
+        return [read_summary(folder, parts=False) for folder in folders]
 
 
 def apart(runs: Sequence[RunSummary]) -> list[RunSummary]:
     """Runs of which equal columns are of equal files: scores by other weights, or by a metric as it was, are another.
 
-    Where the runs disagree, each one's column says which files it is of, as parameter ``files``.
+    Where runs of one suite disagree, each one's column says which files it is of, as parameter ``files``.
     """
-    several = {
-        key
-        for key in {key for run in runs for key in run.scores}
-        if len({run.files[key] for run in runs if key in run.scores and run.scores[key].numbers}) > 1
-    }
-    return [_named_by_files(run, several) if several & set(run.scores) else run for run in runs]
+    files: dict[tuple[str, ColumnKey], set[str]] = {}
+    for run in runs:
+        for key, column in run.scores.items():
+            if column.numbers:
+                files.setdefault((run.suite, key), set()).add(run.files[key])
+    several = {place for place, found in files.items() if len(found) > 1}
+    return [_named_by_files(run, {key for suite, key in several if suite == run.suite}) for run in runs]
 
 
 def _named_by_files(run: RunSummary, several: Set[ColumnKey]) -> RunSummary:
+    if not several & set(run.scores):
+        return run
+
     def named(key: ColumnKey) -> ColumnKey:
         if key not in several or not run.scores[key].numbers:
             return key

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -64,10 +64,9 @@ def read_votes(path: Path) -> list[HumanVote]:
         DataError: the file cannot be read, or lacks a column.
     """
     try:
-        rows = [{name: cell for name, cell in row.items() if cell is not None} for _, row in read_csv(path)[1]]
-        excluded, logged = _excluded(path.with_name("exclusions.jsonl")), set[tuple[str, str]]()
-        for row in rows:
-            refuse_twice(row, logged)
+        lines = [(n, {name: cell for name, cell in row.items() if cell is not None}) for n, row in read_csv(path)[1]]
+        rows = list(_counted(path, lines))
+        excluded = _excluded(path.with_name("exclusions.jsonl"))
         return [
             HumanVote(
                 row["case"],
@@ -77,19 +76,41 @@ def read_votes(path: Path) -> list[HumanVote]:
                 None if row["chosen"] == "tie" else row["chosen"],
             )
             for row in rows
-            if row["role"] == "main" and counts(row) and row["rater"] not in excluded
+            if row["role"] == "main" and row["rater"] not in excluded
         ]
     except OSError as error:
         kind = ErrorKind.MISSING if isinstance(error, FileNotFoundError) else ErrorKind.INVALID
         raise DataError(
             f"{path}: {error.strerror or error}; export the votes: vapbench study export --help", kind, "votes"
         ) from error
+    except _Refused as error:
+        raise DataError(str(error), ErrorKind.INVALID, "vote") from error
     except (DataError, KeyError, ValueError, AttributeError, TypeError) as error:
         raise DataError(
             f"{path} is no votes.csv of a study ({error}); export it: vapbench study export --help",
             ErrorKind.INVALID,
             "votes",
         ) from error
+
+
+class _Refused(Exception):
+    """A row of a votes.csv that cannot be what its study wrote."""
+
+
+def _counted(path: Path, lines: Iterable[tuple[int, Mapping[str, str]]]) -> Iterator[Mapping[str, str]]:
+    """Rows that their study counts.
+
+    Raises:
+        _Refused: a row is there twice, or says neither that it counts nor that it does not.
+    """
+    logged = set[tuple[str, str]]()
+    for number, row in lines:
+        try:
+            refuse_twice(row, logged)
+            if counts(row):
+                yield row
+        except ValueError as error:
+            raise _Refused(f"{path}: line {number} {error}") from error
 
 
 def _excluded(path: Path) -> set[str]:

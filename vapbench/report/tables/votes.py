@@ -231,12 +231,19 @@ def counts(record: Mapping[str, Any]) -> bool:
     Raises:
         ValueError: its column ``counts`` says neither yes nor no; the message goes on after the record's name.
     """
-    if record.get("why_not"):
+    if not _blank(record.get("why_not")):
         return False
-    word = str(record.get("counts", True)).strip().casefold()
+    if _blank(record.get("counts")):
+        return True
+    word = str(record["counts"]).strip().casefold()
     if word not in _YES | _NO:
         raise ValueError(f"has counts {word[:80]!r}, which is neither true nor false.")
     return word in _YES
+
+
+def _blank(value: object) -> bool:
+    """Whether a cell says nothing; data frames write NaN for that."""
+    return value is None or value != value or not str(value).strip()
 
 
 def refuse_twice(record: Any, logged: set[tuple[str, str]]) -> None:
@@ -245,7 +252,7 @@ def refuse_twice(record: Any, logged: set[tuple[str, str]]) -> None:
     Raises:
         ValueError: the answer is one of ``logged``, where it is noted; the message goes on after the record's name.
     """
-    if not isinstance(record, Mapping) or not record.get("hash"):
+    if not isinstance(record, Mapping) or _blank(record.get("hash")):
         return
     answer = (str(record["hash"]), str(record.get("question")))
     if answer in logged:

@@ -144,8 +144,8 @@ def open_database(
     path = path or folder.votes_path
     database = connect(path)
     try:
-        check_log(database, str(path))
         with transaction(database, path):
+            check_log(database, str(path))
             clock = Clock(_latest(database))
             known = setting(database, "protocol_sha256")
             if known and known != protocol_sha256:
