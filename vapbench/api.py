@@ -53,7 +53,7 @@ _OPTION = re.compile(rf"--({'|'.join(_ARGUMENTS)})(?![\w-])")
 
 
 @contextmanager
-def _naming_the_first(folder: RunFolder) -> Iterator[None]:
+def _naming_run_and_first_failure(folder: RunFolder) -> Iterator[None]:
     """Let the error that ends a run name it and what failed first: there is no run to ask."""
     from vapbench.errors import TooManyFailures
     from vapbench.report.read.run_summary import explain
@@ -138,7 +138,7 @@ def run(
         *([method], _results(results), suite, task, _path(data), limit, seeds, _names(metrics), name, shared)
     )
     (prepared,) = prepare_runs(request).runs
-    with _naming_the_first(prepared.folder):
+    with _naming_run_and_first_failure(prepared.folder):
         prepared.execute(settings, watch(not progress))
     return Run(prepared.folder.path)
 
@@ -190,7 +190,7 @@ def score(
     request = ScoreRequest(*(path, _results(results), suite, task, _path(data)), metrics=_names(metrics), name=name)
     prepared = prepare_score(request, watch(not progress))
     # Finished videos cost nothing to try: all of them are, whatever fails.
-    with _naming_the_first(prepared.folder):
+    with _naming_run_and_first_failure(prepared.folder):
         prepared.execute(replace(settings, every_case=True), watch(not progress))
     prepared.score_sets(device)
     return Run(prepared.folder.path)

@@ -156,7 +156,7 @@ def identity_differences(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> 
         one, other = ours.get(key), theirs.get(key)
         if isinstance(one, Mapping) and isinstance(other, Mapping):
             # Of many parameters, those that differ.
-            names = [name for name in {**one, **other} if _part(one, name) != _part(other, name)]
+            names = [name for name in {**one, **other} if _digest_of(one, name) != _digest_of(other, name)]
             one, other = ({name: each[name] for name in names if name in each} for each in (one, other))
         told.append(f"{key}: {_short(one)} there, {_short(other)} now")
     return "; ".join(told)
@@ -178,5 +178,5 @@ def _short(value: Any) -> str:
     return text if len(text) <= 80 else f"{text[:77]}…"
 
 
-def _part(values: Mapping[str, Any], name: str) -> str | None:
+def _digest_of(values: Mapping[str, Any], name: str) -> str | None:
     return digest(values[name]) if name in values else None

@@ -296,7 +296,7 @@ def read_all(folders: Iterable[RunFolder]) -> list[RunSummary]:
         return [read_summary(folder, parts=False) for folder in folders]
 
 
-def apart(runs: Sequence[RunSummary]) -> list[RunSummary]:
+def split_by_files(runs: Sequence[RunSummary]) -> list[RunSummary]:
     """Runs of which equal columns are of equal files: scores by other weights, or by a metric as it was, are another.
 
     Where runs of one suite disagree, each one's column says which files it is of, as parameter ``files``.

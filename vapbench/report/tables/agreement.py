@@ -241,7 +241,7 @@ class _Within:
 
         Chance orders close methods otherwise and so lowers the correlation, in a resample once more than in the
         estimate. The interval holds both the percentiles and what mirrors them at the estimate (Davison and Hinkley,
-        "Bootstrap Methods and their Application" (1997), 5.2); either alone holds the truth too rarely.
+        "Bootstrap Methods and their Application" (1997), 5.2).
         """
         import numpy as np
 

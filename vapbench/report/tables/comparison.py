@@ -12,7 +12,7 @@ from vapbench.report.ranking import SHORTFALL, Units, fixed_note, out_of_reach, 
 from vapbench.report.read.case_notes import lines_of
 from vapbench.report.read.columns import Column, columns_of, rows_of
 from vapbench.report.read.remarks import Remark, remarks_of
-from vapbench.report.read.run_summary import RunSummary, apart, condition_of, read_summary
+from vapbench.report.read.run_summary import RunSummary, condition_of, read_summary, split_by_files
 from vapbench.report.read.versions import version_lines
 from vapbench.report.tables.summary import task_names
 from vapbench.results.run import RunFolder
@@ -100,7 +100,7 @@ def compare(a: RunFolder, b: RunFolder, task: str | None = None) -> list[Compari
             ErrorKind.CONFLICT,
             "run",
         )
-    one, other = apart([read_summary(a), read_summary(b)])
+    one, other = split_by_files([read_summary(a), read_summary(b)])
     runs = one, other
     if runs[0].suite != runs[1].suite:
         raise DataError(

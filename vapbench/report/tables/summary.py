@@ -13,7 +13,7 @@ from vapbench.report.model import CONFIDENCE, Cell, Footer, TableModel, places_o
 from vapbench.report.ranking import Units, against, rank_spans, units_of
 from vapbench.report.read.columns import Column, Row, columns_of, labels_by_name, rows_of
 from vapbench.report.read.remarks import remarks_of
-from vapbench.report.read.run_summary import ColumnKey, RunSummary, apart, chosen, read_all
+from vapbench.report.read.run_summary import ColumnKey, RunSummary, chosen, read_all, split_by_files
 from vapbench.report.tables.effects import with_probes
 from vapbench.report.tables.footers import cases_of, footers_of
 from vapbench.report.tables.layout import Layout
@@ -51,7 +51,7 @@ def summarise(
         DataError: a folder is no run folder, or is damaged.
     """
     suites: dict[str, list[RunSummary]] = {}
-    for run in apart(read_all(folders)):
+    for run in split_by_files(read_all(folders)):
         if metrics is not None:
             run = replace(run, scores={key: run.scores[key] for key in chosen(run.scores, metrics)})
         suites.setdefault(run.suite, []).append(run)
