@@ -54,7 +54,7 @@ def test_other_encodings_are_refused_in_a_sentence(content: bytes, field: str, t
         read_yaml(path)
     with refuses(DataError, ErrorKind.DAMAGED, field, "task.yaml", "UTF-8"):
         read_csv(path)
-    with refuses(DataError, ErrorKind.DAMAGED, "", "task.yaml"):
+    with refuses(DataError, ErrorKind.DAMAGED, "task.yaml"):
         find_task(str(path))
 
 

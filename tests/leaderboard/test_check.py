@@ -199,7 +199,7 @@ def test_what_is_no_submission_says_its_kind_and_field(submission: Path, tmp_pat
         check_submissions(tmp_path / "nowhere")
     manifest = submission / "submission.json"
     edit(manifest, lambda m: m.pop("title"))
-    with refuses(DataError, ErrorKind.INVALID, "title", "title: field required"):
+    with refuses(DataError, ErrorKind.MISSING, "title", "title: field required"):
         read_submission(submission)
     manifest.write_text("{")
     with refuses(DataError, ErrorKind.DAMAGED, "submission.json", manifest):

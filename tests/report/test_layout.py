@@ -147,7 +147,7 @@ def test_categories_as_columns_are_what_their_own_tables_say(folders: list[RunFo
             "decimals: input should be less than or equal to 6; width: input should be",
         ),
         ("- a", ErrorKind.INVALID, "table.yaml", "no table of fields"),
-        ("a: [", ErrorKind.DAMAGED, "table.yaml", "is no YAML"),
+        ("a: [", ErrorKind.DAMAGED, "table.yaml", "not valid YAML"),
     ],
 )
 def test_a_wrong_file_is_one_sentence(tmp_path: Path, text: str, kind: ErrorKind, field: str, said: str) -> None:

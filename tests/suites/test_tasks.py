@@ -62,8 +62,8 @@ def test_a_wrong_name_gets_a_suggestion() -> None:
         ("name: x", ErrorKind.MISSING, "title"),
         ("name: x\ntitle: X\nconditions: [a/b]", ErrorKind.INVALID, "conditions.a/b.[key]"),
         ("name: x\ntitel: X", ErrorKind.UNKNOWN, "titel"),
-        ("name: [", ErrorKind.DAMAGED, ""),
-        ("!!python/object/apply:os.system [true]", ErrorKind.DAMAGED, ""),
+        ("name: [", ErrorKind.DAMAGED, "mine.yaml"),
+        ("!!python/object/apply:os.system [true]", ErrorKind.DAMAGED, "mine.yaml"),
     ],
 )
 def test_a_malformed_task_file_is_named(tmp_path: Path, text: str, kind: ErrorKind, field: str) -> None:
@@ -80,7 +80,7 @@ def test_a_misspelt_field_gets_a_suggestion_and_yaml_its_line(tmp_path: Path) ->
     with refuses(DataError, ErrorKind.UNKNOWN, "titel", "did you mean title?"):
         find_task(str(path))
     path.write_text("name: [")
-    with refuses(DataError, ErrorKind.DAMAGED, "", path, "line 1"):
+    with refuses(DataError, ErrorKind.DAMAGED, "mine.yaml", path, "line 1"):
         find_task(str(path))
 
 

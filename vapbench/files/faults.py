@@ -4,12 +4,56 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, get_args
+
+from vapbench.errors import DataError, ErrorKind
 
 if TYPE_CHECKING:
     from pydantic import BaseModel, ValidationError
 
 _SHOWN = 5
+_LONGEST = 800
+
+
+def unusable(where: object, error: Exception, advice: str = "", form: type[BaseModel] | None = None) -> DataError:
+    """The error to raise for a document that cannot be read, or is not of its format or form.
+
+    Args:
+        where: the file, or what names its line.
+        error: an ``OSError``, what :mod:`vapbench.files.parsing` raises, or pydantic's ``ValidationError``.
+        advice: what to do, after the mark that parts it from what is wrong.
+        form: what the document may hold, for hints at misspelt fields.
+    """
+    from pydantic import ValidationError
+
+    file = where.name if isinstance(where, PurePath) else ""
+    if isinstance(error, OSError):
+        kind = ErrorKind.MISSING if isinstance(error, FileNotFoundError) else ErrorKind.INVALID
+        return DataError(f"{where}: {error.strerror or error}{advice}", kind, file)
+    if isinstance(error, ValidationError):
+        first = _first(error)
+        kinds = {"extra_forbidden": ErrorKind.UNKNOWN, "missing": ErrorKind.MISSING}
+        said = f"{where}: {faults(error, form):.{_LONGEST}}{advice}"
+        return DataError(said, kinds.get(first["type"], ErrorKind.INVALID), field_of(first))
+    return DataError(f"{where}: not valid {_format(error)}{advice}", ErrorKind.DAMAGED, file)
+
+
+def _format(error: Exception) -> str:
+    """The format that a document is not of, and why, in one line."""
+    import yaml
+
+    if not isinstance(error, yaml.YAMLError):
+        return f"JSON ({error})"
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
+        return f"YAML in line {error.problem_mark.line + 1}: {error.problem or error.context}"
+    return f"YAML: {' '.join(str(error).split())}"
+
+
+def _first(error: ValidationError) -> Any:
+    errors = error.errors()
+    # A misspelt field is missing under one name and too much under the other: the latter is what was written.
+    return next((item for item in errors if item["type"] == "extra_forbidden"), errors[0])
 
 
 def faults(error: ValidationError, form: type[BaseModel] | None = None) -> str:
@@ -73,4 +117,5 @@ def _without_places(item: Any) -> tuple[str, ...]:
 
 def _reason(item: Any) -> str:
     said = item["msg"].removeprefix("Value error, ").removesuffix(".")
-    return f"{said[0].lower()}{said[1:]}"
+    # A name in capitals stays as it is.
+    return said if said[:2].isupper() else f"{said[0].lower()}{said[1:]}"

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from vapbench.core.case import check_name
 from vapbench.errors import DataError, ErrorKind, UsageError
 from vapbench.files.atomic import canonical_json, check_inside, file_sha256
+from vapbench.files.faults import unusable
 from vapbench.files.parsing import parse_json, read_text
 from vapbench.files.text import counted
 from vapbench.leaderboard.contents import file_problems
@@ -358,10 +359,7 @@ def _load(path: Path) -> Any:
     try:
         return parse_json(read_text(path), unique=True)
     except OSError as error:
-        kind = ErrorKind.MISSING if isinstance(error, FileNotFoundError) else ErrorKind.INVALID
-        raise DataError(
-            f"{path.name}: {error.strerror or error}; a submission is a whole run folder", kind, path.name
-        ) from error
+        raise unusable(path.name, error, "; a submission is a whole run folder") from error
     except ValueError as error:
         raise DataError(f"{path.name} is not valid JSON ({error})", ErrorKind.DAMAGED, path.name) from error
 

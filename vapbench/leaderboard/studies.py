@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from vapbench.errors import DataError, ErrorKind
+from vapbench.files.faults import field_of, unusable
 
 Line = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -102,16 +103,10 @@ def _read(path: Path) -> Study:
     try:
         return Study.model_validate_json(path.read_bytes())
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
-        if where == "closed":
+        if field_of(error.errors()[0]) == "closed":
             raise DataError(
                 f"{path}: the study was still open; close it, then write it again: vapbench study report.",
                 ErrorKind.CONFLICT,
                 "closed",
             ) from error
-        raise DataError(
-            f"{path}: {where}: {first['msg']}; it must be the leaderboard.json that vapbench study report writes.",
-            ErrorKind.INVALID,
-            where,
-        ) from error
+        raise unusable(path, error, "; it must be the leaderboard.json that vapbench study report writes.") from error

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from vapbench.core.case import Name
 from vapbench.errors import DataError, ErrorKind
 from vapbench.files.atomic import digest, file_sha256
-from vapbench.files.faults import faults, field_of
+from vapbench.files.faults import unusable
 from vapbench.files.parsing import parse_json, read_text
 from vapbench.leaderboard.texts import read_as, unfit_line, unfit_name, unfit_note, unfit_title
 from vapbench.results.manifest import LARGEST_SEED
@@ -111,16 +111,9 @@ def read_submission(folder: Path) -> Submission:
         parse_json(text, unique=True)
         return Submission.model_validate_json(text)
     except OSError as error:
-        kind = ErrorKind.MISSING if isinstance(error, FileNotFoundError) else ErrorKind.INVALID
-        raise DataError(
-            f"{path}: {error.strerror or error}; write it: vapbench leaderboard pack --help", kind, MANIFEST
-        ) from error
+        raise unusable(path, error, "; write it: vapbench leaderboard pack --help") from error
     except ValidationError as error:
-        raise DataError(
-            f"{path}: {faults(error):.800}; the format: docs/guides/leaderboard.md",
-            ErrorKind.INVALID,
-            field_of(error.errors()[0]),
-        ) from error
+        raise unusable(path, error, "; the format: docs/guides/leaderboard.md") from error
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: not valid UTF-8 JSON ({error}); fix it.", ErrorKind.DAMAGED, MANIFEST) from error
 

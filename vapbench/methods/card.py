@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from vapbench.core.case import Name
 from vapbench.files.atomic import file_sha256
+from vapbench.files.faults import unusable
 from vapbench.files.parsing import read_yaml
 from vapbench.methods.hardware import Resources, Size
 from vapbench.methods.protocol import Item, Setting
@@ -88,10 +89,8 @@ def read_cards(path: Path) -> list[Card]:
 @lru_cache
 def _read_cards(path: Path, _content: str) -> tuple[Card, ...]:
     """Parse a file once for as long as it stays as it is: a table asks for every card with each of its runs."""
-    from vapbench.suites.tasks import malformed
-
     try:
         data = read_yaml(path)
         return tuple(Card.model_validate(item) for item in (data if isinstance(data, list) else [data]))
     except (yaml.YAMLError, ValidationError) as error:
-        raise malformed(path, error) from error
+        raise unusable(path, error) from error

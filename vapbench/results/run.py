@@ -26,7 +26,7 @@ from pydantic import ValidationError
 
 from vapbench.errors import DataError, ErrorKind
 from vapbench.files.atomic import TEMPORARY, file_sha256
-from vapbench.files.faults import faults, field_of
+from vapbench.files.faults import unusable
 from vapbench.files.parsing import parse_json, read_text
 from vapbench.files.text import counted, some
 from vapbench.files.walk import is_hidden, walk
@@ -103,16 +103,9 @@ class RunFolder:
                 "manifest.json",
             ) from None
         except ValidationError as error:
-            field = field_of(error.errors()[0])
-            raise DataError(
-                f"{self.manifest_path}: {faults(error):.800}; restore it.", ErrorKind.INVALID, field
-            ) from error
+            raise unusable(self.manifest_path, error, "; restore it.") from error
         except ValueError as error:
-            raise DataError(
-                f"{self.manifest_path}: not valid JSON ({error}); restore it, or delete it.",
-                ErrorKind.DAMAGED,
-                "manifest.json",
-            ) from error
+            raise unusable(self.manifest_path, error, "; restore it, or delete it.") from error
 
     def generations(self) -> dict[str, GenerationRow]:
         """Last row of every key, in the order they were written."""

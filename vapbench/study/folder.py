@@ -15,10 +15,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from vapbench.errors import DataError, ErrorKind, IdentityError, UsageError, did_you_mean
 from vapbench.files.atomic import file_sha256, write_json
+from vapbench.files.faults import unusable
 from vapbench.files.parsing import parse_json, read_text
 from vapbench.files.provenance import now
 from vapbench.study.leaks import refuse_leaks
@@ -188,13 +189,5 @@ def _read(path: Path, model: type[Model]) -> Model:
         raise DataError(
             f"{path}: no such file; make a study first: vapbench study plan --help", ErrorKind.MISSING, path.name
         ) from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
-        raise DataError(
-            f"{path}: {where}: {first['msg']}; correct it, or plan the study again.", ErrorKind.INVALID, where
-        ) from error
     except ValueError as error:
-        raise DataError(
-            f"{path}: not valid JSON ({error}); restore it, or plan the study again.", ErrorKind.DAMAGED, path.name
-        ) from error
+        raise unusable(path, error, "; correct it, or plan the study again.") from error

@@ -16,7 +16,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, 
 
 from vapbench.errors import DataError, ErrorKind
 from vapbench.files.atomic import write_text
-from vapbench.files.faults import faults, field_of
+from vapbench.files.faults import field_of, unusable
 from vapbench.files.parsing import read_yaml
 from vapbench.study.folder import StudyFolder
 from vapbench.study.protocol import (
@@ -155,10 +155,7 @@ def read_settings(folder: StudyFolder) -> StudyFile:
     try:
         return StudyFile.model_validate(read_yaml(path) or {})
     except ValidationError as error:
-        said = faults(error, StudyFile)
-        raise DataError(
-            f"{path}: {said}. Entries: docs/guides/study.md.", ErrorKind.INVALID, field_of(error.errors()[0])
-        ) from error
+        raise unusable(path, error, ". Entries: docs/guides/study.md.", StudyFile) from error
     except yaml.MarkedYAMLError as error:
         said = f"{error}\nCorrect it; put text with a colon in quotes."
         raise DataError(f"{path}: {said}", ErrorKind.DAMAGED, path.name) from error

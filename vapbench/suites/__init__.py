@@ -18,11 +18,12 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from vapbench.core.case import Case, ClipSpec, check_name
 from vapbench.core.registry import Spec, defaults, installed
 from vapbench.errors import DataError, ErrorKind, UsageError, blaming, did_you_mean
+from vapbench.files.faults import unusable
 from vapbench.files.parsing import read_yaml
 from vapbench.files.resources import resource
 from vapbench.files.text import counted
 from vapbench.suites import own_cases
-from vapbench.suites.tasks import find_task, malformed, select
+from vapbench.suites.tasks import find_task, select
 
 log = logging.getLogger(__name__)
 
@@ -293,7 +294,7 @@ def _read(path: Path) -> Suite:
             f"{path}: no such suite file; write it, or see: vapbench list suites", ErrorKind.MISSING, "suite"
         ) from None
     except (yaml.YAMLError, ValidationError) as error:
-        raise malformed(path, error) from error
+        raise unusable(path, error) from error
 
 
 def _from_entry_point(value: Any, name: str) -> Suite:

@@ -16,8 +16,9 @@ from pydantic import ValidationError
 from vapbench.core.case import Case, CaseNote, ClipSpec, Media, Reference
 from vapbench.core.clip_files import find_clips
 from vapbench.errors import DataError, ErrorKind
+from vapbench.files.faults import unusable
 from vapbench.files.text import counted, some
-from vapbench.suites.tasks import categories, malformed
+from vapbench.suites.tasks import categories
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +59,7 @@ def load(data: Path, clip: ClipSpec) -> list[Case]:
                     notes=(CaseNote(kind="image-from-output"),),
                 )
             except ValidationError as error:
-                raise malformed(video, error, "; rename the file.") from error
+                raise unusable(video, error, "; rename the file.") from error
     if lonely:
         lone = counted(len(lonely), "output")
         log.warning("%s without a reference of the same name left out: %s", lone, some(lonely))

@@ -22,10 +22,10 @@ from vapbench.core.limits import MOST_FRAMES
 from vapbench.core.video import read_video
 from vapbench.errors import DataError, ErrorKind, UsageError, did_you_mean
 from vapbench.files.atomic import is_reserved
-from vapbench.files.faults import field_of
+from vapbench.files.faults import faults, field_of
 from vapbench.files.text import counted, some
 from vapbench.suites.table import MediaFinder, Table, TableRow, identifiers, read_table
-from vapbench.suites.tasks import categories, explain
+from vapbench.suites.tasks import categories
 
 log = logging.getLogger(__name__)
 
@@ -217,7 +217,7 @@ def _spec(table: Path, lacking: Sequence[str], first: _Row) -> ClipSpec:
         return ClipSpec.model_validate(spec)
     except ValidationError as error:
         raise DataError(
-            f"{table}: no columns {', '.join(lacking)}, and {path} cannot stand for them ({explain(error)}); add them.",
+            f"{table}: no columns {', '.join(lacking)}, and {path} cannot stand for them ({faults(error)}); add them.",
             ErrorKind.MISSING,
             lacking[0],
         ) from error

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from vapbench.core.case import Case, Category, Name
 from vapbench.errors import DataError, ErrorKind, UsageError, did_you_mean
-from vapbench.files.faults import faults, field_of
+from vapbench.files.faults import unusable
 from vapbench.files.parsing import read_yaml
 from vapbench.files.resources import resource
 
@@ -187,29 +187,4 @@ def _read(path: Path) -> Task:
             f"{path}: no such task file; write it, or see: vapbench list tasks", ErrorKind.MISSING, "task"
         ) from None
     except (yaml.YAMLError, ValidationError) as error:
-        raise malformed(path, error) from error
-
-
-def malformed(where: object, error: yaml.YAMLError | ValidationError, advice: str = "") -> DataError:
-    """The error to raise for a YAML or validation error, with the field that is to blame."""
-    said = f"{where}: {explain(error)}{advice}"
-    if isinstance(error, yaml.YAMLError):
-        return DataError(said, ErrorKind.DAMAGED)
-    first = _first(error)
-    kinds = {"extra_forbidden": ErrorKind.UNKNOWN, "missing": ErrorKind.MISSING}
-    return DataError(said, kinds.get(first["type"], ErrorKind.INVALID), field_of(first))
-
-
-def explain(error: yaml.YAMLError | ValidationError) -> str:
-    """One sentence for a YAML or validation error."""
-    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
-        return f"not valid YAML in line {error.problem_mark.line + 1}: {error.problem or error.context}"
-    if isinstance(error, yaml.YAMLError):
-        return f"not valid YAML: {' '.join(str(error).split())}"
-    return faults(error)
-
-
-def _first(error: ValidationError) -> Any:
-    errors = error.errors()
-    # A misspelt field is missing under one name and too much under the other: the latter is what was written.
-    return next((item for item in errors if item["type"] == "extra_forbidden"), errors[0])
+        raise unusable(path, error) from error

@@ -19,9 +19,10 @@ from pydantic import ValidationError
 
 from vapbench.core.case import Case, CaseNote, ClipSpec, Reference
 from vapbench.errors import DataError, ErrorKind
+from vapbench.files.faults import unusable
 from vapbench.files.text import counted, some
 from vapbench.suites.table import MediaFinder, identifiers, read_table
-from vapbench.suites.tasks import categories, malformed
+from vapbench.suites.tasks import categories
 from vapbench.suites.vap_index import ListedVideo, VideoIndex, is_valid
 from vapbench.suites.vap_layout import BENCHMARK, INDEX, PUBLISHED, Layout, find_layout
 
@@ -293,7 +294,7 @@ def _case(item: _Wanted, name: str, finder: MediaFinder, category: dict[str, str
             }
         )
     except ValidationError as error:
-        raise malformed(item.where, error) from error
+        raise unusable(item.where, error) from error
 
 
 def _condition(item: _Wanted) -> str:

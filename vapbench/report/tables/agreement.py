@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vapbench.errors import DataError, ErrorKind
+from vapbench.files.faults import unusable
 from vapbench.files.parsing import read_csv, read_json_records
 from vapbench.report.model import TableModel
 from vapbench.report.ranking import Units, units_of
@@ -79,10 +80,7 @@ def read_votes(path: Path) -> list[HumanVote]:
             if row["role"] == "main" and row["rater"] not in excluded
         ]
     except OSError as error:
-        kind = ErrorKind.MISSING if isinstance(error, FileNotFoundError) else ErrorKind.INVALID
-        raise DataError(
-            f"{path}: {error.strerror or error}; export the votes: vapbench study export --help", kind, "votes"
-        ) from error
+        raise unusable(path, error, "; export the votes: vapbench study export --help") from error
     except _Refused as error:
         raise DataError(str(error), ErrorKind.INVALID, "vote") from error
     except (DataError, KeyError, ValueError, AttributeError, TypeError) as error:

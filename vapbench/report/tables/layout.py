@@ -12,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from vapbench.errors import DataError, ErrorKind, UsageError
 from vapbench.files.atomic import canonical_json
-from vapbench.files.faults import faults, field_of
+from vapbench.files.faults import faults, field_of, unusable
 from vapbench.files.parsing import read_yaml
 from vapbench.report.read.columns import Column, Row, labels_by_name
 from vapbench.report.read.run_summary import ColumnKey, chosen
@@ -181,11 +181,8 @@ def _fields_in(path: Path) -> dict[str, Any]:
 
     try:
         values = read_yaml(path) or {}
-    except OSError as error:
-        kind = ErrorKind.MISSING if isinstance(error, FileNotFoundError) else ErrorKind.INVALID
-        raise DataError(f"{path}: {error.strerror or error}", kind, path.name) from error
-    except (yaml.YAMLError, ValueError) as error:
-        raise DataError(f"{path} is no YAML: {' '.join(str(error).split())}", ErrorKind.DAMAGED, path.name) from error
+    except (OSError, yaml.YAMLError) as error:
+        raise unusable(path, error) from error
     if not isinstance(values, dict):
         raise DataError(f"{path} is no table of fields; see: vapbench table --help", ErrorKind.INVALID, path.name)
     return values

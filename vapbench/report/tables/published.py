@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from vapbench.errors import DataError, ErrorKind
+from vapbench.files.faults import unusable
 from vapbench.files.parsing import parse_json, read_text
 from vapbench.files.resources import resource
 from vapbench.files.text import counted
@@ -84,14 +84,8 @@ def read_publication(path: Path) -> Publication:
     """
     try:
         return Publication.model_validate(parse_json(read_text(path)))
-    except OSError as error:
-        kind = ErrorKind.MISSING if isinstance(error, FileNotFoundError) else ErrorKind.INVALID
-        raise DataError(f"{path}: {error.strerror or error}; restore it.", kind, path.name) from error
-    except (ValueError, ValidationError) as error:
-        problem = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
-        raise DataError(
-            f"{path} is no published table ({problem}); restore it, or fix it.", ErrorKind.INVALID, path.name
-        ) from error
+    except (OSError, ValueError) as error:
+        raise unusable(path, error, "; restore it, or fix it.") from error
 
 
 def as_table(paper: Publication) -> TableModel:

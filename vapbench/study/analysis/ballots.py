@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from vapbench.errors import DataError, ErrorKind
 from vapbench.files.atomic import quoted
+from vapbench.files.faults import unusable
 from vapbench.files.parsing import parse_json, read_text
 from vapbench.study.answers import answers_fault
 from vapbench.study.folder import StudyFolder
@@ -150,11 +151,7 @@ def _parse(model: type[Record], data: str | dict[str, Any], where: str) -> Recor
     try:
         return model.model_validate_json(data) if isinstance(data, str) else model.model_validate(data)
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(map(str, first["loc"])) or "the record"
-        raise DataError(
-            f"{where}: {field}: {first['msg']}; export the votes again.", ErrorKind.INVALID, field
-        ) from error
+        raise unusable(where, error, "; export the votes again.") from error
 
 
 def _check_known(protocol: Protocol, votes: list[Vote], path: Path) -> None:

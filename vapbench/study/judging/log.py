@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from vapbench.core.case import Name
 from vapbench.errors import DataError, ErrorKind, IdentityError
+from vapbench.files.faults import unusable
 from vapbench.files.journal import Journal, seal, unseal
 from vapbench.study.design.assign import Trial
 from vapbench.study.folder import StudyFolder
@@ -231,8 +232,4 @@ def _parse(model: type[Model], values: dict[str, Any], where: str) -> Model:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(map(str, first["loc"])) or "the line"
-        raise DataError(
-            f"{where}: {field}: {first['msg']}; restore the file, or remove the line.", ErrorKind.INVALID, field
-        ) from error
+        raise unusable(where, error, "; restore the file, or remove the line.") from error
