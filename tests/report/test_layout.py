@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -175,7 +176,7 @@ def test_a_name_of_nothing_is_refused(
 ) -> None:
     layout = read_layout(None, **wrong)
     with refuses(UsageError, kind, field, named):
-        check_names(tabulate(folders, layout), layout)
+        check_names(tabulate(folders, layout), layout, folders)
 
 
 def test_python_takes_the_same(folders: list[RunFolder], tmp_path: Path) -> None:
@@ -228,6 +229,23 @@ def test_latex_fits_a_column_of_two_and_a_page_of_one(folders: list[RunFolder], 
     bodies += [render(paper, plain, "latex"), render(with_published(model, publications()), plain, "latex")]
     log = compiled(tmp_path, "\n\\clearpage\n".join(bodies), inches)
     assert "Overfull \\hbox" not in log, re.findall(r"Overfull \\hbox.*", log)
+
+
+@pytest.mark.skipif(not shutil.which("pdflatex"), reason="pdflatex is not installed")
+@pytest.mark.parametrize("inches", [2.0, 3.25, 6.75])
+@pytest.mark.parametrize(("rows", "label"), [(1, "vap"), (12, "vap"), (1, "m" * 60)])
+def test_a_table_that_does_not_fit_the_page_says_so(
+    folders: list[RunFolder], tmp_path: Path, caplog: pytest.LogCaptureFixture, inches: float, rows: int, label: str
+) -> None:
+    layout = Layout(task="all", width=inches, style="wide", notes="full")
+    (model,) = tabulate(folders, layout)
+    named = (replace(model.rows[0], label=label), *model.rows[1:])
+    repeated = replace(model, rows=named * rows, cells=model.cells * rows, scores=model.scores * rows)
+    log = compiled(tmp_path, render(repeated, layout, "latex"), inches)
+    # Widths of letters are estimated from above.
+    assert "Overfull \\hbox" not in log or "into the margin" in caplog.text
+    assert ("Float too large" in log) == ("more than a page" in caplog.text)
+    assert bool(caplog.text) == ((rows, label) != (1, "vap") and inches < 6)
 
 
 def test_daggers_and_intervals_stand_beside_the_digits(folders: list[RunFolder]) -> None:

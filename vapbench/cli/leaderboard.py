@@ -209,8 +209,8 @@ def rescore(
         typer.Option(
             "--sample",
             min=1,
-            help="Videos to draw, 8 at least, by the submission's hash, for a first look: its author can know it. "
-            "Default: all.",
+            help="Videos to draw, 8 at least or all there are, by the submission's hash, for a first look: its author "
+            "can know it. Default: all.",
             show_default=False,
         ),
     ] = None,

@@ -143,16 +143,14 @@ def table_of(folders: Sequence[RunFolder], layout: Layout, order: Sequence[str] 
         UsageError: no run has a case of the task, or a name is of no row or column.
         DataError: a run is damaged, or no vote is on these runs.
     """
-    from vapbench.report.tables.arrange import arranged, check_columns, check_names, tabulate
+    from vapbench.report.tables.arrange import arranged, check_names, tabulate
 
     if not folders and layout.published:
         from vapbench.report.tables.published import beside_published, publications
 
         return Table(tuple(arranged(model, layout) for model in beside_published([], publications())), layout)
     with uncollected():
-        if check and not (layout.votes or layout.published):
-            check_columns(folders, [choice.name for choice in layout.columns])
         models = tabulate(folders, layout, order)
     if check:
-        check_names(models, layout)
+        check_names(models, layout, folders)
     return Table(tuple(models), layout)

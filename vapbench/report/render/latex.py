@@ -6,6 +6,7 @@ its labels are broken, and at last its columns continue in a second block.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -15,7 +16,11 @@ from vapbench.report.render.tex import BOLD, escape, paragraph, width, wrap
 from vapbench.report.tables.grid import Grid, Header, Line, PrintedCell
 from vapbench.report.tables.layout import WIDTHS, Notes
 
+log = logging.getLogger(__name__)
+
 _POINTS = 72.27
+_PAGE = 9.0
+"""Inches of text on a page of most venues, from top to bottom."""
 _SIZES = (9.0, 8.0, 7.0)
 _SMALLER = {9.0: 7.0, 8.0: 7.0, 7.0: 6.0}
 """Size of intervals, by that of the numbers."""
@@ -41,7 +46,10 @@ def to_latex(grid: Grid, label: str = "", inches: float = WIDTHS["column"], note
         inches: width it may take.
         notes: ``full``: all of them; ``brief``: as many as are no longer than the table, the rest as comments.
     """
-    return "\n".join(_Table(grid, inches * _POINTS).lines(label, notes)) + "\n"
+    table = _Table(grid, inches * _POINTS)
+    for problem in table.overflow(notes):
+        log.warning("%s: %s", grid.title, problem)
+    return "\n".join(table.lines(label, notes)) + "\n"
 
 
 def document(tables: Sequence[str], inches: float) -> str:
@@ -77,6 +85,22 @@ class _Table:
         self.rows = [line for group in grid.groups for line in group.lines]
         self.paired = [any(_beside(line.entries[i]) for line in self.rows) for i in range(len(grid.headers))]
         self.fit = self._fit()
+
+    def overflow(self, notes: Notes) -> Iterator[str]:
+        """What there is no room for on paper, and what to do."""
+        needed = max((self._width(block, self.fit.size, self.fit.labels) for block in self.fit.blocks), default=0.0)
+        if needed > self.total:
+            yield (
+                f"needs {needed / _POINTS:.1f} in of {self.total / _POINTS:.1f}, and runs into the margin; "
+                "give it a wider --width, or shorter labels."
+            )
+        height = self._printed_height(notes)
+        if height > _PAGE * _POINTS:
+            shorter = "--notes brief, " if notes == "full" else ""
+            yield (
+                f"is about {height / _POINTS:.0f} in high, more than a page; choose fewer columns or rows "
+                f"({shorter}--metric, --width page)."
+            )
 
     def lines(self, label: str, notes: Notes) -> Iterator[str]:
         """The environment."""
@@ -189,11 +213,19 @@ class _Table:
 
     def _notes(self, wanted: Notes) -> tuple[list[str], list[str]]:
         """Notes in print, and those that are left to comments of the file."""
-        numbered = [f"{text}." for text in self.grid.notes]
-        marked = [rf"$^{{{i}}}$ {text}" for i, text in enumerate(paragraph(numbered), start=1)]
+        marked = [rf"$^{{{i}}}$ {text}" for i, text in enumerate(paragraph(self._numbered()), start=1)]
+        kept = self._footers(wanted)
+        left = [footer for footer in self.grid.footers if footer not in kept]
+        return [*marked, *paragraph(kept)], [escape(footer) for footer in left]
+
+    def _numbered(self) -> list[str]:
+        return [f"{text}." for text in self.grid.notes]
+
+    def _footers(self, wanted: Notes) -> list[Footer]:
+        """Those in print."""
         if wanted == "full":
-            return [*marked, *paragraph(self.grid.footers)], []
-        room = self._height() - sum(map(_height_of, numbered), 0.0) * self._note_width()
+            return list(self.grid.footers)
+        room = self._height() - sum(map(_height_of, self._numbered()), 0.0) * self._note_width()
         kept: set[Footer] = set()
         for kind in (*_ALWAYS, *_BRIEF):
             for footer in self.grid.footers:
@@ -201,17 +233,28 @@ class _Table:
                 if footer.kind == kind and (kind in _ALWAYS or needed <= room):
                     kept.add(footer)
                     room -= needed
-        left = [footer for footer in self.grid.footers if footer not in kept]
-        return (
-            [*marked, *paragraph([footer for footer in self.grid.footers if footer in kept])],
-            [escape(footer) for footer in left],
-        )
+        return [footer for footer in self.grid.footers if footer in kept]
 
     def _height(self) -> float:
         """Of the tables, in points."""
         labels = sum(len(wrap(line.label, self.fit.labels, self.fit.size)) for line in self.rows)
         heads = 2 + len(self.grid.groups)
         return (labels + heads) * self.fit.size * 1.2 * len(self.fit.blocks)
+
+    def _printed_height(self, notes: Notes) -> float:
+        """Of the whole environment, in points: caption, heads of several lines and notes too."""
+        size, caption = self.fit.size, 12.0
+        heads = 0.0
+        for block in self.fit.blocks:
+            lines = (len(_head(self.grid.headers[index], self._body(index, size), size)) for index in block)
+            heads += (max(lines, default=1) - 1) * size * 1.2
+        below = [*self._numbered(), *self._footers(notes)]
+        return (
+            self._height()
+            + heads
+            + sum(map(_height_of, below), 0.0) * self._note_width()
+            + (width(self.grid.title, 10.0) // self.total + 2) * caption
+        )
 
     def _note_width(self) -> float:
         """Height that a point of the width of a text takes."""

@@ -167,28 +167,30 @@ def _with_rows(model: TableModel, layout: Layout) -> TableModel:
     )
 
 
-def _called(name: str, metric: str, title: str) -> bool:
-    return name in (metric, metric.partition("[")[0], title)
-
-
-def check_columns(folders: Sequence[RunFolder], metrics: Sequence[str]) -> None:
+def _check_column(name: str, folders: Sequence[RunFolder]) -> None:
     """Refuse the name of a column that no run has.
 
     Raises:
         UsageError: with the columns there are.
     """
-    if not metrics:
-        return
     columns = {key for run in read_all(folders) for key in run.scores}
     known = {key.metric for key in columns} | {found.metric for folder in folders for found in read_results(folder)}
     known |= {EFFECT for place in {folder.path.absolute().parent.parent for folder in folders} if read_probes([place])}
-    for name in metrics:
-        if not chosen(columns, [name]) and name not in known:
-            raise UsageError(f"No run has a column {name!r}.{did_you_mean(name, known)}", ErrorKind.UNKNOWN, "metric")
+    if not chosen(columns, [name]) and name not in known:
+        raise UsageError(f"No run has a column {name!r}.{did_you_mean(name, known)}", ErrorKind.UNKNOWN, "metric")
 
 
-def check_names(models: Sequence[TableModel], layout: Layout) -> None:
+def _called(name: str, metric: str, title: str) -> bool:
+    return name in (metric, metric.partition("[")[0], title)
+
+
+def check_names(models: Sequence[TableModel], layout: Layout, folders: Sequence[RunFolder]) -> None:
     """Refuse names of rows and columns that no table has: a slip would go unnoticed.
+
+    Args:
+        models: the tables.
+        layout: what they were asked to show.
+        folders: the runs they are of, for the columns that the layout left out.
 
     Raises:
         UsageError: with the nearest name there is.
@@ -201,6 +203,8 @@ def check_names(models: Sequence[TableModel], layout: Layout) -> None:
     spelled = {column.metric for column in columns}
     for choice in layout.columns:
         if not any(choice.fits(column) for column in columns):
+            if not (layout.votes or layout.published):
+                _check_column(choice.name, folders)
             raise UsageError(
                 f"No table has a column {choice.name!r}.{did_you_mean(choice.name, spelled)}",
                 ErrorKind.UNKNOWN,
