@@ -51,7 +51,10 @@ def text_of(cogvideox_i2v: Path, wan_i2v: Path, wan_vace: Path) -> Callable[[str
     return text
 
 
-NAMES = ("i2v", "i2v-wan", "vace-original", "vace-depth", "vace-flow")
+NAMES = (
+    *("i2v", "i2v-wan", "vace-depth"),
+    *(pytest.param(name, marks=pytest.mark.slow) for name in ("vace-original", "vace-flow")),
+)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -26,8 +26,8 @@ PARITY = Path(__file__).parents[1] / "data" / "parity" / "vap"
 VAP, VAP_WAN = PARITY / "cogvideox_pipeline" / "pipeline", PARITY / "wan_pipeline" / "pipeline"
 # Those that are not slow hold the paths of both architectures; that of adapters has a short form below.
 FAMILIES = (
-    *("vace-depth", "vap", "vap-wan"),
-    *(pytest.param(name, marks=pytest.mark.slow) for name in ("i2v", "i2v-wan", "lora")),
+    *("vace-depth", "vap"),
+    *(pytest.param(name, marks=pytest.mark.slow) for name in ("i2v", "i2v-wan", "lora", "vap-wan")),
 )
 
 

@@ -208,13 +208,17 @@ def test_mini_data_prepared_as_files_gives_the_same_cases_and_videos(tmp_path: P
     assert "0 unreadable videos" in verified.stdout
 
 
+def test_a_stage_of_the_mini_models_that_is_misspelt_is_named(tmp_path: Path) -> None:
+    wrong = vapbench("train", "mini", "--out", tmp_path, "--smoke", "--until", "txt")
+    assert (wrong.returncode, "Did you mean text" in wrong.stderr) == (2, True)
+
+
+@pytest.mark.slow
 def test_a_stage_of_the_mini_models_is_trained_by_one_command(tmp_path: Path) -> None:
     done = vapbench("train", "mini", "--out", tmp_path, "--smoke", "--until", "vae", "--device", "cpu", "-q")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "vae" / "card.json").is_file()
     assert not (tmp_path / "text_encoder").exists()
-    wrong = vapbench("train", "mini", "--out", tmp_path, "--smoke", "--until", "txt")
-    assert (wrong.returncode, "Did you mean text" in wrong.stderr) == (2, True)
 
 
 def test_weights_are_listed_with_their_licence() -> None:

@@ -62,6 +62,7 @@ FEWEST_FRAMES = {
     "background_consistency": 2,
     "i2v_subject": 2,
 }
+SLOWEST = ("dynamic_degree[raft]", "motion_smoothness[amt]", "camera_agreement", "motion_agreement")
 NEEDS_WEIGHTS = {
     "text_alignment[clip]": "clip-vit-l-14",
     "text_alignment[viclip]": "viclip-l-14",
@@ -134,7 +135,9 @@ def test_a_black_video_has_a_finite_score(name: str, score: Scorer) -> None:
     assert value is not None and math.isfinite(value)
 
 
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if name in SLOWEST else []) for name in ALL]
+)
 def test_200_frames_are_scored(name: str, score: Scorer) -> None:
     assert _score_long(name, 200, score).value is not None
 

@@ -87,7 +87,7 @@ def test_padding(tensors: dict[str, torch.Tensor]) -> None:
     assert torch.equal(found, 2 * (tensors["padded_input_pair0"].float() / 255) - 1)
 
 
-@pytest.mark.parametrize("name", ["fps8", "fps30", "k2_static", "k1"])
+@pytest.mark.parametrize("name", [pytest.param("fps8", marks=pytest.mark.slow), "fps30", "k2_static", "k1"])
 def test_raft_scores(name: str, quirky: Metric, expected: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:
     _check_case(quirky, expected[name], tensors["frames"])
 
@@ -95,8 +95,11 @@ def test_raft_scores(name: str, quirky: Metric, expected: dict[str, Any], tensor
 @pytest.mark.parametrize(
     "name",
     [
-        *("fps24", "k2_motion", "k3", "k6_fps8", "k2_from_2frames_fps16"),
-        *(pytest.param(name, marks=pytest.mark.slow) for name in ("fps12", "fps16", "fps20", "static13")),
+        *("k2_motion", "k3", "k2_from_2frames_fps16"),
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("fps12", "fps16", "fps20", "fps24", "k6_fps8", "static13")
+        ),
     ],
 )
 def test_raft_scores_of_more_cases(name: str, quirky: Metric, all_vectors: Path) -> None:
@@ -150,6 +153,7 @@ def test_which_decisions_a_percent_could_turn(magnitudes: list[float], unsure: b
     assert may_turn(magnitudes, threshold=11.25, need=2) is unsure
 
 
+@pytest.mark.slow
 def test_a_close_decision_is_made_again_exactly(
     tiny: TinyWeights, build: Callable[[str], Metric], tensors: dict[str, torch.Tensor]
 ) -> None:

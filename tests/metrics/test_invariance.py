@@ -30,7 +30,7 @@ LEARNED = [
 ]
 PLENTY = 8 << 30
 SCANT = 1 << 20
-CLIP = moving_clip(5, 131, 150, step=5)
+CLIP = moving_clip(4, 131, 150, step=5)
 
 Build = Callable[[str], Metric]
 

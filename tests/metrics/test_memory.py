@@ -51,7 +51,9 @@ def test_a_clip_of_1000_frames_is_taken_in_pieces_that_fit(
     assert values[1] == pytest.approx(values[0], abs=1e-4)
 
 
-@pytest.mark.parametrize("name", ["dynamic_degree[raft]", "motion_smoothness[amt]"])
+@pytest.mark.parametrize(
+    "name", [pytest.param("dynamic_degree[raft]", marks=pytest.mark.slow), "motion_smoothness[amt]"]
+)
 def test_correlations_too_large_are_cut(
     name: str, build: Callable[[str], Metric], case: Case, monkeypatch: pytest.MonkeyPatch
 ) -> None:

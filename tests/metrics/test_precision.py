@@ -29,7 +29,7 @@ NEWER = "(matmul.fp32_precision, cudnn.conv.fp32_precision)"
 @pytest.mark.parametrize(
     ("prepare", "read"),
     [
-        ("", OLDER),
+        pytest.param("", OLDER, marks=pytest.mark.slow),
         ("matmul.allow_tf32 = True; cudnn.allow_tf32 = False", OLDER),
         ("torch.backends.fp32_precision = 'tf32'", NEWER),
     ],

@@ -117,7 +117,7 @@ def test_more_columns_than_a_page_holds_are_left_out_and_said(
     assert f"shows {len(shown)} of 19 columns" in caplog.text
 
 
-@pytest.mark.parametrize("kind", ["heatmap", "matrix"])
+@pytest.mark.parametrize("kind", [pytest.param("heatmap", marks=pytest.mark.slow), "matrix"])
 def test_grids_go_on_in_further_files_until_every_column_is_shown(
     kind: str, model: TableModel, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

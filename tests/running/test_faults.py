@@ -223,6 +223,17 @@ def test_a_method_that_runs_out_of_memory_is_asked_once_more_and_the_run_goes_on
     assert rows(outcome)[cases[1].id].status == "ok"
 
 
+def test_a_method_that_hangs_or_dies_costs_its_case_and_not_the_run(tmp_path: Path, make_case: Make) -> None:
+    cases = [make_case(number) for number in range(3)]
+    faults = {cases[0].id: "hang_in_c", cases[1].id: "be_killed"}
+    outcome = run(Faulty(faults), cases, tmp_path / "r", metrics=[Brightness()], case_timeout=8.0)
+    found = [
+        (row.status, row.attempts[-1].type if row.attempts else "") for row in (rows(outcome)[c.id] for c in cases)
+    ]
+    assert found == [("failed", "CaseTimeout"), ("failed", "ProcessDied"), ("ok", "")]
+
+
+@pytest.mark.slow
 def test_methods_that_hang_or_die_cost_their_case_and_not_the_run(tmp_path: Path, make_case: Make) -> None:
     cases = [make_case(number) for number in range(7)]
     kinds = ["hang_in_c", "hang_in_python", "crash", "be_killed", "hang_in_a_program"]

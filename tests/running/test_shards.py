@@ -103,6 +103,7 @@ exec "$@"
 """
 
 
+@pytest.mark.slow
 def test_the_example_script_runs_all_shards_and_merges_them(tmp_path: Path) -> None:
     tools = tmp_path / "tools"
     tools.mkdir()

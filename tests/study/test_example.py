@@ -55,6 +55,7 @@ def test_simulated_raters_vote_as_they_were_told_and_the_report_finds_it(tmp_pat
     assert "of 2 intervals contain the truth" in said
 
 
+@pytest.mark.slow
 def test_simulated_raters_choose_the_best_of_four(tmp_path: Path) -> None:
     folder = make_study(
         tmp_path / "study",

@@ -91,7 +91,14 @@ def test_the_known_weaknesses_of_columns_are_found() -> None:
     assert semantic["copy-reference"] in ("blind", "unclear", "fooled")
 
 
-@pytest.mark.parametrize("name", [name for name in without_weights() if resolve(name)[0].invariant_to])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if name == "camera_agreement" else [])
+        for name in without_weights()
+        if resolve(name)[0].invariant_to
+    ],
+)
 def test_built_in_metrics_keep_what_they_declare(name: str) -> None:
     (found,) = audited([name], limit=2, task="camera" if name == "camera_agreement" else "all").values()
     assert found.effects and found.broken == ()

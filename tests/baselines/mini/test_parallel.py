@@ -84,7 +84,7 @@ def test_stages_are_asked_to_leave_and_none_begins_after_them(tmp_path: Path) ->
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.begun", "a.left", "b.begun", "b.left"]
 
 
-@pytest.mark.parametrize("stages", [("a", "b"), ("short", "b")])
+@pytest.mark.parametrize("stages", [("a", "b"), pytest.param(("short", "b"), marks=pytest.mark.slow)])
 def test_processes_end_where_the_one_that_began_them_was_killed(tmp_path: Path, stages: tuple[str, str]) -> None:
     arguments = (stages, {}, 2, partial(_until_asked, tmp_path), bool)
     killed = get_context("spawn").Process(target=run_side_by_side, args=arguments)
