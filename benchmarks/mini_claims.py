@@ -27,7 +27,8 @@ from vapbench.core.video import read_video
 from vapbench.errors import VapbenchError
 from vapbench.files.atomic import atomic_path, quoted, write_json
 from vapbench.methods import resolve
-from vapbench.report.read.run_summary import chosen, read_summary
+from vapbench.report.read.read_runs import read_summary
+from vapbench.report.read.run_summary import chosen
 from vapbench.results.run import RunFolder
 from vapbench.running.context import Settings
 from vapbench.running.plan import columns, plan_run

@@ -19,7 +19,7 @@ from vapbench.files.parsing import parse_json, read_csv
 from vapbench.leaderboard.check import manifest_problems, row_problems
 from vapbench.leaderboard.submission import read_submission
 from vapbench.methods.folder import Folder
-from vapbench.report.read.run_summary import read_summary
+from vapbench.report.read.read_runs import read_summary
 from vapbench.report.tables import agreement as human
 from vapbench.report.tables import votes as judged
 from vapbench.report.tables.summary import summarise_run

@@ -15,7 +15,7 @@ from tests.fuzz.hostile import DEEP, MEGABYTE, changed, dumps, files_below, fuzz
 from vapbench.files.parsing import parse_json
 from vapbench.leaderboard.check import manifest_problems, row_problems
 from vapbench.report.page.page import render_page
-from vapbench.report.read.run_summary import read_summary
+from vapbench.report.read.read_runs import read_summary
 from vapbench.report.render.formats import render
 from vapbench.report.render.terminal import lines
 from vapbench.report.tables.layout import Layout

@@ -15,7 +15,7 @@ from PIL import Image
 from tests.refusals import refuses
 from vapbench.errors import DataError, ErrorKind, UsageError
 from vapbench.report.model import TableModel
-from vapbench.report.read.run_summary import read_summary
+from vapbench.report.read.read_runs import read_summary
 from vapbench.report.render.figures import KINDS, write_figure
 from vapbench.report.render.vbench import eval_results
 from vapbench.report.tables.agreement import HumanVote, metric_agreement, read_votes

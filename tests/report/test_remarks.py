@@ -12,8 +12,8 @@ import pytest
 from vapbench.metrics.base import CAPTION_CUT
 from vapbench.report.model import TableModel
 from vapbench.report.page.page import render_page
+from vapbench.report.read.read_runs import read_summary
 from vapbench.report.read.remarks import remarks_on
-from vapbench.report.read.run_summary import read_summary
 from vapbench.report.render import comparison as comparison_terminal
 from vapbench.report.render import terminal
 from vapbench.report.render.formats import render, render_all

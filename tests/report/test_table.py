@@ -13,7 +13,7 @@ from tests.refusals import refuses
 from vapbench.errors import DataError, ErrorKind, UsageError
 from vapbench.report.model import Cell, TableModel
 from vapbench.report.read.columns import _differences
-from vapbench.report.read.run_summary import read_summary
+from vapbench.report.read.read_runs import read_summary
 from vapbench.report.render.json import to_json
 from vapbench.report.tables.summary import summarise
 from vapbench.results.keys import params8

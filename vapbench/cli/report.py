@@ -200,7 +200,7 @@ def _write_vbench(folders: Sequence[RunFolder], task: str | None) -> None:
     from vapbench.errors import DataError, ErrorKind
     from vapbench.files.atomic import write_json
     from vapbench.report.naming import own_folder
-    from vapbench.report.read.run_summary import read_summary
+    from vapbench.report.read.read_runs import read_summary
     from vapbench.report.render.vbench import eval_results
 
     written = 0

@@ -14,7 +14,8 @@ from vapbench.leaderboard.texts import script_of
 from vapbench.report.model import Cell, Footer, TableModel
 from vapbench.report.read.columns import Column
 from vapbench.report.read.probes import EFFECT
-from vapbench.report.read.run_summary import ColumnKey, RunSummary, read_all
+from vapbench.report.read.read_runs import read_all
+from vapbench.report.read.run_summary import ColumnKey, RunSummary
 from vapbench.report.tables.effects import NOT_PROBED
 from vapbench.report.tables.summary import tables_of
 from vapbench.results.manifest import Manifest

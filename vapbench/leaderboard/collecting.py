@@ -25,7 +25,8 @@ from vapbench.leaderboard.texts import read_as
 from vapbench.report.model import TableModel
 from vapbench.report.read.columns import rows_of
 from vapbench.report.read.probes import Probe, read_probes
-from vapbench.report.read.run_summary import RunSummary, read_all
+from vapbench.report.read.read_runs import read_all
+from vapbench.report.read.run_summary import RunSummary
 from vapbench.report.tables.effects import with_effects
 from vapbench.report.tables.published import as_table, publications
 from vapbench.report.tables.summary import tables_of, task_names

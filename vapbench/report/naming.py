@@ -125,7 +125,7 @@ def without_copies(folders: Sequence[RunFolder]) -> list[RunFolder]:
 
 def _says_the_same(one: RunFolder, other: RunFolder) -> bool:
     """Whether two runs are of one identity, and have the same videos and scores of the same planned cases."""
-    from vapbench.report.read.run_summary import read_summary
+    from vapbench.report.read.read_runs import read_summary
 
     runs = [read_summary(folder, parts=False) for folder in (one, other)]
     said = [
@@ -152,7 +152,7 @@ def _as_typed(label: str | None) -> str:
 def _labels(folders: Sequence[Path]) -> dict[Path, str]:
     """What rows of tables of all these runs are called, such as ``vap reference=shuffled``."""
     from vapbench.report.read.columns import rows_of
-    from vapbench.report.read.run_summary import read_all
+    from vapbench.report.read.read_runs import read_all
 
     found: dict[Path, str] = {}
     for suite in dict.fromkeys(folder.parent.name for folder in folders):

@@ -32,7 +32,7 @@ class Run:
     @cached_property
     def summary(self) -> RunSummary:
         """What the folder says of each case, read once; :meth:`reloaded` reads again."""
-        from vapbench.report.read.run_summary import read_summary
+        from vapbench.report.read.read_runs import read_summary
 
         return read_summary(RunFolder(self.path))
 

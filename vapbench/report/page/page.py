@@ -21,7 +21,8 @@ from vapbench.report.page.rendering import asset, environment, policy
 from vapbench.report.page.together import orders, shared_cases
 from vapbench.report.read.columns import Column, rows_of
 from vapbench.report.read.facts import facts_of
-from vapbench.report.read.run_summary import RunSummary, read_summary
+from vapbench.report.read.read_runs import read_summary
+from vapbench.report.read.run_summary import RunSummary
 from vapbench.report.render.terminal import interval_text
 from vapbench.report.tables.grid import ABSENT
 from vapbench.report.tables.layout import key_of

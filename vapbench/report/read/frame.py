@@ -37,7 +37,7 @@ def frame_of(runs: Sequence[RunSummary]) -> pd.DataFrame:
     Superseded rows are left out; ``value`` is a number exactly where ``status`` is ``scored``.
 
     Args:
-        runs: what :func:`~vapbench.report.read.run_summary.read_all` returns.
+        runs: what :func:`~vapbench.report.read.read_runs.read_all` returns.
 
     Returns:
         A frame with the columns of :data:`SCHEMA`, in the order of runs, columns, cases and seeds.

@@ -9,7 +9,8 @@ from vapbench.errors import DataError, ErrorKind, UsageError, did_you_mean
 from vapbench.report.model import Footer, TableModel
 from vapbench.report.read.columns import labels_by_name
 from vapbench.report.read.probes import EFFECT, read_probes
-from vapbench.report.read.run_summary import chosen, read_all
+from vapbench.report.read.read_runs import read_all
+from vapbench.report.read.run_summary import chosen
 from vapbench.report.tables.layout import GIVEN, SCORE, Layout
 from vapbench.report.tables.summary import summarise
 from vapbench.results.run import RunFolder

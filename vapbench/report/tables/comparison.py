@@ -11,8 +11,9 @@ from vapbench.files.text import counted
 from vapbench.report.ranking import SHORTFALL, Units, fixed_note, out_of_reach, units_of
 from vapbench.report.read.case_notes import lines_of
 from vapbench.report.read.columns import Column, columns_of, rows_of
+from vapbench.report.read.read_runs import read_summary, split_by_files
 from vapbench.report.read.remarks import Remark, remarks_of
-from vapbench.report.read.run_summary import RunSummary, condition_of, read_summary, split_by_files
+from vapbench.report.read.run_summary import RunSummary, condition_of
 from vapbench.report.read.versions import version_lines
 from vapbench.report.tables.summary import task_names
 from vapbench.results.run import RunFolder

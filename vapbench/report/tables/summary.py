@@ -12,8 +12,9 @@ from vapbench.errors import ErrorKind, UsageError, did_you_mean
 from vapbench.report.model import CONFIDENCE, Cell, Footer, TableModel, places_of
 from vapbench.report.ranking import Units, against, rank_spans, units_of
 from vapbench.report.read.columns import Column, Row, columns_of, labels_by_name, rows_of
+from vapbench.report.read.read_runs import read_all, split_by_files
 from vapbench.report.read.remarks import remarks_of
-from vapbench.report.read.run_summary import ColumnKey, RunSummary, chosen, read_all, split_by_files
+from vapbench.report.read.run_summary import ColumnKey, RunSummary, chosen
 from vapbench.report.tables.effects import with_probes
 from vapbench.report.tables.footers import cases_of, footers_of
 from vapbench.report.tables.layout import Layout

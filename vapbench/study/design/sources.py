@@ -15,7 +15,8 @@ from vapbench.files.atomic import expand
 from vapbench.files.parsing import read_csv
 from vapbench.files.walk import find_inside
 from vapbench.report.naming import find_run
-from vapbench.report.read.run_summary import RunSummary, condition_of, read_summary
+from vapbench.report.read.read_runs import read_summary
+from vapbench.report.read.run_summary import RunSummary, condition_of
 from vapbench.results.manifest import PlannedCase
 from vapbench.suites import suite_called
 
