@@ -153,3 +153,34 @@ def test_folders_that_are_no_video_are_called_so(tmp_path: Path) -> None:
 def test_a_video_named_as_an_image_counts_by_its_first_frame(tmp_path: Path) -> None:
     path = Path(shutil.copyfile(HERE / "good.mp4", tmp_path / "a.png"))
     assert np.array_equal(read_first_frame(path), read_video(HERE / "good.mp4").frames[0])
+
+
+@pytest.mark.parametrize(
+    ("names", "pair"),
+    [
+        (("0.png", "0_mask.png", "1.png", "1_mask.png"), ("0.png", "0_mask.png")),
+        (("1.png", "2.png", "cover.png"), ("2.png", "cover.png")),
+        (("1.png", "1.jpg", "2.png"), ("1.jpg", "1.png")),
+        (("01.png", "1.png", "2.png"), ("01.png", "1.png")),
+        (("0.25.png", "0.5.png", "0.75.png"), ("0.5.png", "0.25.png")),
+        (("3.png", "3 (1).png", "4.png"), ("3.png", "3 (1).png")),
+    ],
+)
+def test_pictures_that_are_no_frames_of_one_clip_are_named(
+    tmp_path: Path, names: tuple[str, ...], pair: tuple[str, str]
+) -> None:
+    for name in names:
+        Image.fromarray(moving_clip().frames[0]).save(tmp_path / name)
+    for read in (probe, read_video, read_first_frame):
+        with refuses(DataError, ErrorKind.CONFLICT, "frames", tmp_path, f"{pair[0]} and {pair[1]}"):
+            read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "names", [("v1.9.png", "v1.10.png"), ("a_1_05.png", "a_1_10.png"), ("x.png",), ("f2.PNG", "f3.jpg")]
+)
+def test_numbers_of_any_form_order_frames(tmp_path: Path, names: tuple[str, ...]) -> None:
+    for name in names:
+        Image.fromarray(moving_clip().frames[0]).save(tmp_path / name)
+    assert probe(tmp_path).frames == len(names)
+    assert [path.name for path in frame_files(tmp_path)] == list(names)

@@ -22,7 +22,7 @@ from PIL import Image
 from tests.conftest import moving_clip
 from tests.refusals import refuses
 from vapbench.core import containers, limits
-from vapbench.core.matroska import end_of_elements
+from vapbench.core.matroska import read_elements
 from vapbench.core.video import pad_video, probe, read_first_frame, read_video, write_video
 from vapbench.errors import DataError, ErrorKind
 
@@ -381,5 +381,5 @@ def test_what_stands_in_a_list_of_tracks_is_not_read_without_end() -> None:
     head = b"\x18\x53\x80\x67\x01\xff\xff\xff\xff\xff\xff\xff\x16\x54\xae\x6b\x01"
     file = Counted(head + len(nothing).to_bytes(7, "big") + nothing)
     size = len(file.getvalue())
-    assert end_of_elements(Path("a.mkv"), file, size) == size
+    assert read_elements(Path("a.mkv"), file, size).end == size
     assert file.reads < 2000

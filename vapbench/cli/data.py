@@ -141,7 +141,7 @@ def adopt_lora(
     from vapbench.methods.lora_files import adopt
     from vapbench.suites.mini.grammar.codes import is_code
 
-    configure_logging(verbose=0, quiet=False)
+    configure_logging(verbose=None, quiet=False)
     try:
         check_name(condition)
     except ValueError as error:

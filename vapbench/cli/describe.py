@@ -60,7 +60,7 @@ def describe(
     from vapbench.core.console import configure_logging, print_json
     from vapbench.errors import ErrorKind, UsageError, did_you_mean
 
-    configure_logging(verbose=0, quiet=False)
+    configure_logging(verbose=None, quiet=False)
     found = [said for finder in (_method, _metric, _task, _suite) if (said := finder(name))]
     if not found:
         hint = did_you_mean(name, set(_names()))

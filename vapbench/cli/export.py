@@ -43,7 +43,7 @@ def export(
     from vapbench.report.render.export import export as write
     from vapbench.report.runs import Run, Runs
 
-    configure_logging(verbose=0, quiet=False)
+    configure_logging(verbose=None, quiet=False)
     folders = runs_named(runs, results, suite)
     frame = Runs(Run(folder.path) for folder in folders).to_dataframe()
     path = out or Path("scores" if format_ == "dataset" else f"scores.{format_}")

@@ -71,7 +71,7 @@ def build(
     from vapbench.leaderboard.site import build as build_site
     from vapbench.results.places import places
 
-    configure_logging(verbose=0, quiet=False)
+    configure_logging(verbose=None, quiet=False)
     built = build_site(places(results), leaderboard, out or leaderboard / "site", videos, data, url)
     say(f"{built.index}: {counted(built.pages, 'page')}, {counted(built.videos, 'video')} and images")
     tell(*(in_a_row(f"Not shown: {it.name}, because {it.why}") for it in built.left_out))
@@ -106,7 +106,7 @@ def redraw(
     from vapbench.results.places import places
     from vapbench.running.progress import progress
 
-    configure_logging(verbose=0, quiet=False)
+    configure_logging(verbose=None, quiet=False)
     clips = Leaderboard(leaderboard).clips
     found = draw(places(results), clips, None if every else cases, progress(False), device)
     say(

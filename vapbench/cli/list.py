@@ -37,7 +37,7 @@ def list_(
     """
     from vapbench.core.console import configure_logging, errors, print_json
 
-    configure_logging(verbose=0, quiet=False)
+    configure_logging(verbose=None, quiet=False)
     rows = _runs(results) if what == "runs" else _LISTERS[what]()
     if json:
         print_json(rows)

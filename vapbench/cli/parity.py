@@ -70,7 +70,7 @@ def check_parity(
     from vapbench.core.console import configure_logging, output, print_json, say, tell, terminal_width
     from vapbench.validation.parity import compare
 
-    configure_logging(0, quiet)
+    configure_logging(None, quiet)
 
     def watch(sentence: str) -> None:
         if not quiet:

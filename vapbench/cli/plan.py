@@ -79,7 +79,7 @@ def plan(
     from vapbench.running.plan import columns
     from vapbench.suites import find_suite
 
-    configure_logging(0, False)
+    configure_logging(None, False)
     if not method:
         method = _paper_rows()
         if getattr(context.get_parameter_source("suite"), "name", "") == "DEFAULT":

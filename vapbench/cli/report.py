@@ -78,7 +78,7 @@ def report(
     """
     from vapbench.core.console import configure_logging
 
-    configure_logging(verbose=0, quiet=False)
+    configure_logging(verbose=None, quiet=False)
     wanted = layout.read(runs=runs or None, style="wide", width=width)
     folders = runs_of(wanted, results)
     if format_ == "vbench":
@@ -125,7 +125,7 @@ def show(
     from vapbench.report.naming import own_folder
     from vapbench.report.page.page import write_page
 
-    configure_logging(verbose=0, quiet=False)
+    configure_logging(verbose=None, quiet=False)
     folders = _runs_to_show(runs, results)
     usual = own_folder(folders[0]) / "show.html"
     if len(folders) > 1:

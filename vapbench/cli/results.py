@@ -46,7 +46,7 @@ def merge(
     from vapbench.core.console import configure_logging, print_json, say
     from vapbench.results.merge import merge as merge_runs
 
-    configure_logging(verbose=0, quiet=False)
+    configure_logging(verbose=None, quiet=False)
     done = merge_runs(sources, into, ["vapbench", *sys.argv[1:]])
     if json:
         print_json([asdict(item) | {"run": str(item.run)} for item in done])
@@ -115,7 +115,7 @@ def rm(
     from vapbench.files.lock import refuse_if_written
     from vapbench.results.prune import remove_run, size_of
 
-    configure_logging(verbose=0, quiet=False)
+    configure_logging(verbose=None, quiet=False)
     folders = _all_named(runs, results)
     for folder in folders:
         folder.manifest()
@@ -159,7 +159,7 @@ def prune(
     from vapbench.results.prune import prune as prune_run
     from vapbench.results.prune import waste_of
 
-    configure_logging(verbose=0, quiet=False)
+    configure_logging(verbose=None, quiet=False)
     folders = _all_named(runs, results) if runs else _own_runs(results)
     for folder in folders:
         refuse_if_written(folder.path)

@@ -45,7 +45,7 @@ def status(
     from vapbench.results.run import readable, runs_below
     from vapbench.results.status import status_of
 
-    configure_logging(verbose=0, quiet=False)
+    configure_logging(verbose=None, quiet=False)
     if runs:
         folders = [folder for name in runs for folder in _named(name, results)]
     else:

@@ -58,7 +58,7 @@ def export(
     from vapbench.study.judging.log import load_models
     from vapbench.study.server.closing import results_of
 
-    configure_logging(verbose=0, quiet=False)
+    configure_logging(verbose=None, quiet=False)
     folder = find_study(study)
     ballots = results_of(folder, votes, unblind, "export")
     target = out or folder.path / "export"
@@ -130,7 +130,7 @@ def report(
     from vapbench.study.judging.log import load_models
     from vapbench.study.server.closing import results_of
 
-    configure_logging(verbose=0, quiet=False)
+    configure_logging(verbose=None, quiet=False)
     if battles is not None:
         if study or votes or out or mixed:
             raise UsageError(

@@ -74,6 +74,7 @@ def plan(
     dry_run: opt.DryRun = False,
     results: opt.Results = opt.RUNS,
     json: opt.Json = False,
+    verbose: opt.Verbose = 0,
     quiet: opt.Quiet = False,
 ) -> None:
     """Plan a preference study from finished runs.
@@ -105,7 +106,7 @@ def plan(
     from vapbench.study.settings import settings_path, write_template
     from vapbench.suites.tasks import task_called
 
-    configure_logging(verbose=0, quiet=quiet)
+    configure_logging(verbose, quiet)
     if table is not None:
         if methods:
             text = "--table names the methods in its header: leave out --method."

@@ -47,7 +47,7 @@ def compare(
     from vapbench.report.tables.comparison import to_json
     from vapbench.report.tabulate import Comparison
 
-    configure_logging(verbose=0, quiet=False)
+    configure_logging(verbose=None, quiet=False)
     folders = find_run(a, results, suite), find_run(b, results, suite)
     found = Comparison(tuple(compare_folders(*folders, task)))
     if json:
@@ -182,7 +182,7 @@ def table(
     from vapbench.files.atomic import write_text
     from vapbench.report.tabulate import table_of
 
-    configure_logging(verbose=0, quiet=False)
+    configure_logging(verbose=None, quiet=False)
     if standalone and format_ != "latex":
         raise UsageError(
             f"--standalone makes a LaTeX document; drop it, or write --format latex instead of {format_}.",

@@ -64,7 +64,7 @@ def mini(
     from mini_recipe import train_mini
     from mini_recipe.parallel import default_jobs
 
-    configure_logging(verbose=0, quiet=quiet)
+    configure_logging(verbose=None, quiet=quiet)
     chosen = torch_device(device)
     at_once, stop, train = jobs or default_jobs(chosen), StopFlag(), partial(train_mini, out, smoke=smoke, seed=seed)
     train = partial(train, device=chosen, until=until, only=tuple(only or ()), version=version, quiet=quiet)
@@ -120,7 +120,7 @@ def lora(
     from vapbench.suites.tasks import conditions_of, find_task
     from vapbench.training.lora_run import train_loras, trainable
 
-    configure_logging(verbose=0, quiet=quiet)
+    configure_logging(verbose=None, quiet=quiet)
     if bool(condition) == bool(task):
         raise UsageError(
             "Say what to train: --condition NAME (repeatable), or --task NAME.", ErrorKind.MISSING, "condition"

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
 from vapbench.core.containers import IMAGES, SUFFIXES, first_bytes, is_animated, is_still, kind_of
-from vapbench.core.images import IMAGE_SUFFIXES
+from vapbench.core.images import IMAGE_SUFFIXES, frame_files, unlike
 from vapbench.files.walk import Walked, walk
 
 VIDEO_SUFFIXES = SUFFIXES | {".m4v", ".qt", ".3gp", ".3g2", ".apng"}
@@ -68,5 +67,5 @@ def is_clip(path: Path) -> bool:
 
 def is_numbered(folder: Path) -> bool:
     """Whether the pictures of a folder differ in a number alone, as frames of a clip do."""
-    stems = {path.stem for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and path.name[0] != "."}
-    return len({re.sub(r"[0-9]+", "", stem) for stem in stems}) == 1 and all(re.search("[0-9]", stem) for stem in stems)
+    files = frame_files(folder)
+    return bool(files) and any(map(str.isdigit, files[0].stem)) and unlike(files) is None

@@ -103,9 +103,12 @@ def _spell(error: UnicodeError) -> tuple[str, int]:
     return "".join(made), error.end
 
 
-def configure_logging(verbose: int, quiet: bool, log_json: Path | None = None) -> None:
-    """Show warnings (``-v``: details too, ``-q``: errors only), one line each; everything as JSON to ``log_json``."""
-    handler = _ConsoleHandler(repeats=None if verbose else _REPEATS)
+def configure_logging(verbose: int | None, quiet: bool, log_json: Path | None = None) -> None:
+    """Show warnings (``-v``: details too, ``-q``: errors only), one line each; everything as JSON to ``log_json``.
+
+    ``verbose`` is None of a command that has no ``-v``.
+    """
+    handler = _ConsoleHandler(None if verbose else _REPEATS, "" if verbose is None else "; -v shows all")
     handler.setLevel(logging.ERROR if quiet else logging.WARNING if not verbose else logging.INFO)
     logger = logging.getLogger("vapbench")
     logger.handlers = [handler]
@@ -124,9 +127,9 @@ _REPEATS = 2
 class _ConsoleHandler(logging.Handler):
     """Prints records; of those that differ only in their details, the first few."""
 
-    def __init__(self, repeats: int | None) -> None:
+    def __init__(self, repeats: int | None, hint: str) -> None:
         super().__init__()
-        self._repeats = repeats
+        self._repeats, self._hint = repeats, hint
         self._seen: Counter[str] = Counter()
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -135,7 +138,7 @@ class _ConsoleHandler(logging.Handler):
         self._seen[str(record.msg)] += 1
         if self._repeats is not None and self._seen[str(record.msg)] > self._repeats:
             if self._seen[str(record.msg)] == self._repeats + 1:
-                errors().print("[yellow]note[/yellow] … and more like this; -v shows all")
+                errors().print(f"[yellow]note[/yellow] … and more like this{self._hint}")
             return
         colour = "red" if record.levelno >= logging.ERROR else "yellow"
         word = "error" if record.levelno >= logging.ERROR else "note"

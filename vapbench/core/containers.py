@@ -10,11 +10,14 @@ and a table whose samples share one size stores no more than their number, so th
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Literal
 
-from vapbench.core.matroska import end_of_elements
+from vapbench.core.avi import end_of_riff, frames_indexed
+from vapbench.core.matroska import read_elements
 from vapbench.errors import DataError, ErrorKind
 
 MOST_HEADER_BYTES = 64 << 20
@@ -117,8 +120,8 @@ def check_whole(path: Path, kind: Kind) -> None:
     with path.open("rb") as handle:
         end = {
             "mov": _end_of_boxes,
-            "matroska": end_of_elements,
-            "avi": _end_of_riff,
+            "matroska": lambda *file: read_elements(*file).end,
+            "avi": end_of_riff,
             "webp": _end_of_webp,
             "gif": _end_of_gif,
             "png": _end_of_png,
@@ -179,26 +182,48 @@ def check_header(path: Path) -> None:
         )
 
 
-def stated_seconds(path: Path, kind: Kind) -> float | None:
-    """How long a fragmented MP4 says it is: ends between two fragments look like any other end.
+@dataclass(frozen=True)
+class Stated:
+    """What a file says it holds."""
 
-    Returns:
-        Seconds of its longest track; None where it does not say.
-    """
-    if kind != "mov":
-        return None
+    seconds: float | None = None
+    """Of its longest track, where it ends between two parts like any other end; None where it does not say."""
+    packets: Mapping[int, int] = field(default_factory=dict)
+    """By stream; none where it does not say."""
+
+
+def stated(path: Path, kind: Kind) -> Stated:
+    """What a file whose structure is whole says it holds: demuxers step over what they cannot read."""
+    if kind == "mov":
+        return Stated(_fragments_seconds(path))
+    if kind == "avi":
+        return Stated(packets=frames_indexed(path))
+    if kind == "matroska":
+        with path.open("rb") as handle:
+            found = read_elements(path, handle, path.stat().st_size)
+        # Where a size is stated, the end is: the last frame may be shown for longer than its block says.
+        return Stated(found.seconds if found.is_open else None, found.packets)
+    return Stated()
+
+
+def _fragments_seconds(path: Path) -> float | None:
+    """How long a fragmented MP4 says it is."""
+    boxes = dict(header_boxes(path))
+    film, fragments = boxes.get(b"mvhd", b""), boxes.get(b"mehd", b"")
+    ticks = int.from_bytes(fragments[4:12] if fragments[:1] == b"\x01" else fragments[4:8], "big")
+    scale = int.from_bytes(film[20:24] if film[:1] == b"\x01" else film[12:16], "big")
+    return ticks / scale if ticks and scale else None
+
+
+def header_boxes(path: Path) -> list[tuple[bytes, bytes]]:
+    """Boxes without boxes of an MP4 file's header, in their order: name and contents."""
     size = path.stat().st_size
     with path.open("rb") as handle:
         for name, start, end in _boxes(path, handle, size):
-            if name != b"moov":
-                continue
-            handle.seek(start)
-            boxes = dict(_leaves(name, handle.read(min(end, size) - start)))
-            film, fragments = boxes.get(b"mvhd", b""), boxes.get(b"mehd", b"")
-            ticks = int.from_bytes(fragments[4:12] if fragments[:1] == b"\x01" else fragments[4:8], "big")
-            scale = int.from_bytes(film[20:24] if film[:1] == b"\x01" else film[12:16], "big")
-            return ticks / scale if ticks and scale else None
-    return None
+            if name == b"moov":
+                handle.seek(start)
+                return list(_leaves(name, handle.read(min(end, size) - start)))
+    return []
 
 
 def _boxes(path: Path, handle: IO[bytes], size: int) -> Iterator[tuple[bytes, int, int]]:
@@ -291,34 +316,18 @@ def _indexed(sidx: bytes) -> int:
     return first + sum(int.from_bytes(entry, "big") & 0x7FFFFFFF for entry in entries)
 
 
-def _end_of_riff(path: Path, handle: IO[bytes], size: int) -> int:
-    """Of AVI, which may go on in further chunks of its kind, or WebP."""
-    at = 0
-    while at + 12 <= size:
-        handle.seek(at)
-        head = handle.read(12)
-        length = int.from_bytes(head[4:8], "little")
-        # A writer that cannot go back leaves the length open.
-        if head[:4] != b"RIFF" or length in (0, 0xFFFFFFFF):
-            break
-        at += 8 + length
-        if at == size:
-            break
-        at += length % 2
-    return at
-
-
 def _end_of_webp(path: Path, handle: IO[bytes], size: int) -> int:
     at = 12
     while at + 8 <= size:
         handle.seek(at)
         head = handle.read(28)
-        # Of a chunk that is not known, a frame's contents: readers step over it, and the frame is lost.
-        if head[:4] != b"ANMF" and head[24:28] in (b"VP8 ", b"VP8L", b"ALPH"):
+        # A frame's contents in a chunk that is not known, or something else in a frame's: readers step over it, and
+        # the frame is lost.
+        if (head[:4] == b"ANMF") != (head[24:28] in (b"VP8 ", b"VP8L", b"ALPH")):
             return size + 1
         length = int.from_bytes(head[4:8], "little")
         at += 8 + length + length % 2
-    return _end_of_riff(path, handle, size)
+    return end_of_riff(path, handle, size)
 
 
 def _end_of_gif(path: Path, handle: IO[bytes], size: int) -> int:
@@ -350,7 +359,16 @@ def _end_of_png(path: Path, handle: IO[bytes], size: int) -> int:
     for _ in range(_MOST_PARTS):
         handle.seek(at)
         head = handle.read(8)
-        at += 12 + int.from_bytes(head[:4], "big")
-        if at > size or head[4:] == b"IEND":
-            return at if len(head) == 8 else size + 1
+        length = int.from_bytes(head[:4], "big")
+        at += 12 + length
+        if at > size or len(head) < 8:
+            return max(at, size + 1)
+        if zlib.crc32(handle.read(length), zlib.crc32(head[4:])) != int.from_bytes(handle.read(4), "big"):
+            raise DataError(
+                f"{path}: damaged: the checksum of a part ({head[4:]!r:.12}) is not that of what it holds; "
+                "fetch or write it again.",
+                ErrorKind.DAMAGED,
+            )
+        if head[4:] == b"IEND":
+            return at
     raise DataError(f"{path}: it has more than {_MOST_PARTS:,} chunks; write it again.", ErrorKind.LIMIT, "chunks")

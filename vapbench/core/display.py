@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from vapbench.core.clip import Frames
+from vapbench.core.cropping import NO_CROP, Crop
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
@@ -26,7 +27,8 @@ class DisplaySize:
     """How a player shows a frame: first with square pixels, then turned."""
 
     stored: tuple[int, int]
-    """Width and height."""
+    """Width and height, without what is cropped."""
+    crop: Crop
     square: int
     """Width with square pixels; the height stays."""
     aspect: Fraction
@@ -34,6 +36,8 @@ class DisplaySize:
     """Whether rows become columns."""
     mirrored: tuple[bool, bool]
     """Up and down, then left and right."""
+    unmeant: bool = False
+    """Whether the stated aspect would leave nothing of a side, and was passed over."""
     slanted: bool = False
     """Whether the header turns it by an angle between quarter turns."""
     interlaced: bool = False
@@ -41,19 +45,25 @@ class DisplaySize:
     """How light is coded, by ITU-T H.273."""
 
     @classmethod
-    def of(cls, frame: VideoFrame, stream: VideoStream, before: DisplaySize | None = None) -> DisplaySize:
+    def of(
+        cls, frame: VideoFrame, stream: VideoStream, crop: Crop = NO_CROP, before: DisplaySize | None = None
+    ) -> DisplaySize:
         """Read it from a frame and its stream.
 
         Args:
             frame: what is shown.
             stream: whose it is.
+            crop: what its container leaves out.
             before: of the frame before: a turn that a message in the video states stands with key frames alone, and
                 holds for those after them (ITU-T H.264, D.2.27; H.265, D.3.17).
         """
-        aspect = exact(stream.sample_aspect_ratio) or Fraction(1)
-        square = round(frame.width * aspect)
-        if square != frame.width:
-            square = max(2, 2 * round(frame.width * aspect / 2))
+        width, height = frame.width - crop[0] - crop[2], frame.height - crop[1] - crop[3]
+        stated = exact(stream.sample_aspect_ratio) or Fraction(1)
+        # FFmpeg's rule: one that leaves no pixel of a side is no aspect.
+        aspect = stated if width * stated >= 1 and height / stated >= 1 else Fraction(1)
+        square = round(width * aspect)
+        if square != width:
+            square = max(2, 2 * round(width * aspect / 2))
         side_data: Any = frame.side_data
         matrix = side_data.get("DISPLAYMATRIX")
         if matrix is None and before:
@@ -65,8 +75,18 @@ class DisplaySize:
             across = across_it > along
             mirrored = (b < 0, c < 0) if across else (d < 0, a < 0)
             slanted = min(along, across_it) > _STRAIGHT * max(along, across_it)
-        size = frame.width, frame.height
-        return cls(size, square, aspect, across, mirrored, slanted, frame.interlaced_frame, frame.color_trc)
+        return cls(
+            stored=(width, height),
+            crop=crop,
+            square=square,
+            aspect=aspect,
+            across=across,
+            mirrored=mirrored,
+            unmeant=stated != aspect,
+            slanted=slanted,
+            interlaced=frame.interlaced_frame,
+            transfer=frame.color_trc,
+        )
 
     @property
     def width(self) -> int:
@@ -82,10 +102,12 @@ class DisplaySize:
         """The frame as ``(H, W, 3)`` uint8 RGB."""
         # Starting threads for each frame takes longer than converting it.
         array: Any = frame.to_ndarray(format="rgb24", threads=1)
-        if self.square != frame.width:
+        (left, top, *_), (width, height) = self.crop, self.stored
+        array = np.ascontiguousarray(array[top : top + height, left : left + width])
+        if self.square != width:
             from PIL import Image
 
-            size = self.square, frame.height
+            size = self.square, height
             array = np.asarray(Image.fromarray(array).resize(size, Image.Resampling.BICUBIC))
         if self.across:
             array = array.swapaxes(0, 1)
@@ -93,6 +115,10 @@ class DisplaySize:
 
     def notes(self) -> Iterator[str]:
         """What is done, for people."""
+        if self.crop != NO_CROP:
+            yield f"cropped to {self.stored[0]}x{self.stored[1]} as its header says"
+        if self.unmeant:
+            yield "its header states an aspect of its pixels that leaves none of a side: taken as square"
         if self.square != self.stored[0]:
             yield (
                 f"its pixels are not square ({self.aspect.numerator}:{self.aspect.denominator}): "

@@ -79,11 +79,36 @@ def animation(path: Path) -> Iterator[tuple[Frames, float, bool]]:
 def frame_files(folder: Path) -> list[Path]:
     """Images of a folder in the order of their numbers: ``9.png`` before ``10.png``."""
     files = (path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and path.name[0] != ".")
-    # Every second part is a number.
-    return sorted(
-        files,
-        key=lambda path: [int(t) if n % 2 else t for n, t in enumerate(re.split(r"([0-9]+)", path.name))],
-    )
+    return sorted(files, key=lambda path: ([int(t) if n % 2 else t for n, t in enumerate(_parts(path))], path.name))
+
+
+def _parts(path: Path) -> list[str]:
+    """A name's parts, of which every second is a number."""
+    return re.split(r"([0-9]+)", path.stem)
+
+
+def unlike(files: Sequence[Path]) -> tuple[Path, Path] | None:
+    """Two pictures of which one is no further frame of the other's clip; None where all differ in their numbers alone.
+
+    Beside frames there may be masks, a cover, or the same frames in another format. Decimals of different length are
+    in another order than their digits: 0.25 before 0.5.
+
+    Args:
+        files: as :func:`frame_files` returns them.
+    """
+    for first, second in pairwise(files):
+        one, other = _parts(first), _parts(second)
+        numbers = list(map(int, one[1::2])), list(map(int, other[1::2]))
+        if one[0::2] != other[0::2] or numbers[0] == numbers[1] or _are_decimals(one, other):
+            return first, second
+    return None
+
+
+def _are_decimals(one: list[str], other: list[str]) -> bool:
+    """Whether the last numbers are decimals of different length: what is before the point is 0, or not the same."""
+    if len(one) < 5 or one[-3] != "." or len(one[-2]) == len(other[-2]):
+        return False
+    return int(one[-4]) != int(other[-4]) or int(one[-4]) == 0
 
 
 def is_media(path: Path) -> bool:

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vapbench.core.clip import Frames
-from vapbench.core.containers import IMAGES, Kind, check_header, check_whole, is_still, kind_of, stated_seconds
+from vapbench.core.containers import IMAGES, Kind, check_header, check_whole, is_still, kind_of, stated
+from vapbench.core.cropping import Crop, stated_crop
 from vapbench.core.display import TRANSPARENT, DisplaySize, exact, is_transparent
 from vapbench.core.limits import MOST_PIXELS, ByteBudget, Claims, check_claims
 from vapbench.core.mistaken import what_it_is
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 # Decoders that give one frame for every packet. Others pack two frames in one, or none.
+_STRICT = {"mjpeg": {"err_detect": "explode"}}
+"""Of decoders that go on behind damage without a word."""
+_UNALIGNED = 1
+"""AV_CODEC_FLAG_UNALIGNED: without it, what a stream crops at the left is rounded to what suits a processor."""
 _ONE_EACH = frozenset({"h264", "hevc", "vp9", "libdav1d", "av1", "mjpeg", "prores", "ffv1", "gif"})
 
 
@@ -72,7 +77,9 @@ def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
                 f"{path}: no decoder here reads its kind of video; re-encode it as H.264.", ErrorKind.INVALID, "codec"
             )
         check_claims(path, _claims(container, stream))
-        stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}
+        context: Any = stream.codec_context
+        context.options = {"max_pixels": str(MOST_PIXELS)} | _STRICT.get(context.name, {})
+        context.flags |= _UNALIGNED
         yield container, stream
 
 
@@ -97,11 +104,15 @@ def _first(path: Path, container: InputContainer, stream: VideoStream) -> tuple[
         raise _damaged(path, 0, stream.frames) from error
     if frame is None:
         raise _empty(path)
-    shown = DisplaySize.of(frame, stream)
+    shown = DisplaySize.of(frame, stream, _crop(path, frame, stream))
     ByteBudget(path).spend(shown.width, shown.height)
     if frame.is_corrupt:
         raise _damaged(path, 0, stream.frames)
     return shown, frame
+
+
+def _crop(path: Path, frame: VideoFrame, stream: VideoStream) -> Crop:
+    return stated_crop(path, kind_of(path), stream.index, frame.width, frame.height)
 
 
 def _announced(stream: VideoStream, kind: Kind) -> int:
@@ -144,7 +155,8 @@ def decode_stream(path: Path, take: Callable[[Frames], object] | None) -> VideoI
             for packet in _packets(container, stream, count):
                 count.add_packet(packet, stream.codec_context.name)
                 for frame in packet.decode():
-                    shown = DisplaySize.of(frame, stream, shown)
+                    crop = shown.crop if shown else _crop(path, frame, stream)
+                    shown = DisplaySize.of(frame, stream, crop, shown)
                     budget.spend(shown.width, shown.height)
                     if count.add_frame(frame) == 1:
                         notes += shown.notes()
@@ -157,29 +169,31 @@ def decode_stream(path: Path, take: Callable[[Frames], object] | None) -> VideoI
         except _av_errors() as error:
             raise _damaged(path, count.frames, announced) from error
         announced = _announced(stream, kind)
-        base = exact(stream.time_base)
+        base, number = exact(stream.time_base), stream.index
         if (streams := len(_videos(container))) > 1:
             notes.append(f"{streams} video streams, of which stream {stream.index} is used")
     if not count.frames:
         raise _empty(path)
-    stated = stated_seconds(path, kind)
+    said = stated(path, kind)
+    seconds = said.seconds
     steps = steps_between(count.times, in_avi=kind == "avi") * float(base or 0)
     longest = 1 / fps
     if kind == "avi":
         # Its header counts empty chunks as well, which stand for one more showing of the frame before.
-        stated, announced, longest = announced / fps, 0, max(longest, steps.max(initial=0))
-    if stated is not None and count.end < stated - 1.5 * longest:
-        raise _damaged(path, count.frames, round(stated * fps))
+        seconds, announced, longest = announced / fps, 0, max(longest, steps.max(initial=0))
+    if seconds is not None and count.end < seconds - 1.5 * longest:
+        raise _damaged(path, count.frames, round(seconds * fps))
     # Packets, not frames: a trimmed video stores more than its edit list shows.
+    announced = max(announced, said.packets.get(number, 0))
     if count.packets < announced or (count.frames < count.due and stream.codec_context.name in _ONE_EACH):
         raise _damaged(path, count.frames, max(announced, count.due))
     if len(sizes) > 1:
         raise changing_size(path)
     if kind == "gif":
-        fps, said = animation_rate(path, count.durations, tick=0.01)
+        fps, of_rate = animation_rate(path, count.durations, tick=0.01)
     else:
-        fps, said = stream_rate(fps, steps, float(base or 0))
-    notes += said
+        fps, of_rate = stream_rate(fps, steps, float(base or 0))
+    notes += of_rate
     ((width, height),) = sizes
     return VideoInfo(count.frames, fps, width, height, tuple(notes))
 

@@ -21,7 +21,7 @@ import numpy as np
 from vapbench.core.clip import Clip, Frames
 from vapbench.core.containers import IMAGES, check_whole, kind_of, suffix_of
 from vapbench.core.display import TRANSPARENT
-from vapbench.core.images import IMAGE_SUFFIXES, animation, first_gap, frame_files, read_image
+from vapbench.core.images import IMAGE_SUFFIXES, animation, first_gap, frame_files, read_image, unlike
 from vapbench.core.limits import ByteBudget
 from vapbench.core.rates import animation_rate
 from vapbench.core.streams import VideoInfo, changing_size, decode_stream, first_picture
@@ -46,10 +46,11 @@ __all__ = [
 
 log = logging.getLogger(__name__)
 
-READER_VERSION = 4
+READER_VERSION = 5
 """Raised when a file is read as other frames than before. It is recorded with every session of a run, and told under
-tables. 4: a turn that the stream itself states holds for all its frames, and GIF, WebP and PNG have the rate that
-browsers show; 3: a variable frame rate is averaged over the frames' own times; 2: rotation, EXIF, square pixels and the
+tables. 5: what a stream crops at its left, and what an MP4, MOV or Matroska file says is not shown, is cut off, and an
+aspect of pixels that cannot be is passed over; 4: a turn that the stream itself states holds for all its frames, and
+GIF, WebP and PNG have the rate that browsers show; 3: a variable frame rate is averaged over the frames' own times; 2: rotation, EXIF, square pixels and the
 default stream are as players show them; 1: frames as they are stored.
 """
 FOLDER_FPS = 8.0
@@ -264,6 +265,13 @@ def _decode_animation(path: Path, take: Callable[[Frames], object] | None) -> Vi
 
 def _frames_in(folder: Path) -> list[Path]:
     if files := frame_files(folder):
+        if pair := unlike(files):
+            raise DataError(
+                f"{folder}: {pair[0].name} and {pair[1].name} are no frames of one clip: names of frames differ in "
+                "their numbers alone, each there once; move what is none elsewhere, or rename them.",
+                ErrorKind.CONFLICT,
+                "frames",
+            )
         return files
     raise DataError(
         f"{folder}: a folder without frames ({', '.join(sorted(IMAGE_SUFFIXES))}), no video.",

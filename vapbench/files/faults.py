@@ -8,6 +8,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, get_args
 
 from vapbench.errors import DataError, ErrorKind
+from vapbench.files.text import in_a_row
 
 if TYPE_CHECKING:
     from pydantic import BaseModel, ValidationError
@@ -77,7 +78,8 @@ def faults(error: ValidationError, form: type[BaseModel] | None = None) -> str:
         hint = f" (did you mean {near[0]}?)" if near else ""
         said.append(f"{field_of(item)}: there is no such field{hint}")
     more = f"; and {len(said) - _SHOWN} more" if len(said) > _SHOWN else ""
-    return "; ".join(said[:_SHOWN]) + more
+    # Names of fields are the document's own.
+    return in_a_row("; ".join(said[:_SHOWN]) + more)
 
 
 def field_of(item: Any) -> str:
