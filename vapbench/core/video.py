@@ -50,8 +50,8 @@ READER_VERSION = 5
 """Raised when a file is read as other frames than before. It is recorded with every session of a run, and told under
 tables. 5: what a stream crops at its left, and what an MP4, MOV or Matroska file says is not shown, is cut off, and an
 aspect of pixels that cannot be is passed over; 4: a turn that the stream itself states holds for all its frames, and
-GIF, WebP and PNG have the rate that browsers show; 3: a variable frame rate is averaged over the frames' own times; 2: rotation, EXIF, square pixels and the
-default stream are as players show them; 1: frames as they are stored.
+GIF, WebP and PNG have the rate that browsers show; 3: a variable frame rate is averaged over the frames' own times;
+2: rotation, EXIF, square pixels and the default stream are as players show them; 1: frames as they are stored.
 """
 FOLDER_FPS = 8.0
 """Of a folder of frames, which has no rate of its own, where the suite says none."""
