@@ -311,6 +311,47 @@ def test_what_is_no_adapter_of_the_base_is_refused_by_name(
         layers(file)
 
 
+def test_an_adapter_without_layers_that_its_configuration_names_is_refused(own: Tensors, tmp_path: Path) -> None:
+    half = {name: tensor for name, tensor in own.items() if "to_q" in name or "to_k" in name}
+    file = written(tmp_path / "a.safetensors", half)
+    config = {"r": 8, "lora_alpha": 8, "target_modules": ["to_q", "to_k", "to_v", "to_out.0"]}
+    beside = tmp_path / "adapter_config.json"
+    beside.write_text(json.dumps(config))
+    with refuses(WeightsError, ErrorKind.MISSING, "target_modules", file, "adapter_config.json", "to_v"):
+        layers(file)
+    for known in (["to_q", "to_k"], "all-linear", ["blocks.0.q"], None):
+        beside.write_text(json.dumps(config | {"target_modules": known}))
+        assert len(layers(file)) == len(half) // 2
+    for left_out in ({"exclude_modules": ["to_v", "to_out.0"]}, {"layers_to_transform": [0]}):
+        beside.write_text(json.dumps(config | left_out))
+        assert len(layers(file)) == len(half) // 2
+
+
+def test_an_alpha_without_a_rank_is_over_that_of_the_tensors(own: Tensors, tmp_path: Path) -> None:
+    file = written(tmp_path / "a.safetensors", own, {"ss_network_alpha": "4"})
+    assert {layer.scale for layer in layers(file)} == {0.5}
+    with refuses(UsageError, ErrorKind.CONFLICT, "alpha"):
+        adopt(file, tmp_path / "out", "mini_dekavu", BASE, "the base", alpha=4)
+
+
+def test_one_part_of_an_adapter_in_parts_is_no_adapter(own: Tensors, tmp_path: Path) -> None:
+    names = sorted(own)
+    for number, part in enumerate((names[: len(names) // 2], names[len(names) // 2 :]), start=1):
+        written(tmp_path / f"a-0000{number}-of-00002.safetensors", {name: own[name] for name in part})
+    with refuses(WeightsError, ErrorKind.INVALID, "weights", "part 1 of 2"):
+        adopt(tmp_path / "a-00001-of-00002.safetensors", tmp_path / "out", "mini_dekavu", BASE, "the base")
+    with refuses(WeightsError, ErrorKind.CONFLICT, "weights", "a-00001-of-00002.safetensors"):
+        adopt(tmp_path, tmp_path / "out", "mini_dekavu", BASE, "the base")
+
+
+@pytest.mark.parametrize("side", "AB")
+def test_an_adapter_that_changes_nothing_is_refused(side: str, own: Tensors, tmp_path: Path) -> None:
+    nothing = {name: 0 * tensor if f"lora_{side}" in name else tensor for name, tensor in own.items()}
+    file = written(tmp_path / "a.safetensors", nothing)
+    with refuses(WeightsError, ErrorKind.INVALID, f"lora_{side}", file, "change nothing"):
+        layers(file)
+
+
 def test_a_file_that_is_cut_or_none_is_named(tmp_path: Path) -> None:
     for name, content in (("cut", OWN.read_bytes()[:-10]), ("page", b"<html>not found</html>"), ("empty", b"")):
         file = tmp_path / f"{name}.safetensors"

@@ -250,7 +250,7 @@ def test_votes_are_read_as_a_study_exports_them(tmp_path: Path) -> None:
     with refuses(DataError, ErrorKind.INVALID, "votes", "vapbench study export"):
         read_votes(path)
     path.unlink()
-    with refuses(DataError, ErrorKind.MISSING, "votes", path, "vapbench study export"):
+    with refuses(DataError, ErrorKind.MISSING, "votes.csv", path, "vapbench study export"):
         read_votes(path)
     path.write_text(
         "case,rater,question,shown,chosen,role,counts,hash\nc,r,q,a | b,a,main,WAHR,aa\nd,r,q,a | b,a,main,FALSCH,ab\n"

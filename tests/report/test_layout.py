@@ -198,6 +198,26 @@ def layouts() -> dict[str, Layout]:
     return styles | split | full
 
 
+def test_columns_by_category_keep_their_definitions(folders: list[RunFolder]) -> None:
+    layout = read_layout(None, by_category=True, task="all", style="wide")
+    (model,) = tabulate(folders, layout)
+    assert model.title.endswith(" · by category")
+    (line,) = (footer for footer in model.footers if footer.kind == "columns")
+    for column in (column for column in model.columns if column.title.endswith(", all")):
+        assert f"{column.title.removesuffix(', all')} is {column.definition}" in line
+
+
+@pytest.mark.parametrize(("text", "absent"), [("\u2265 5 \u2192 \u03b1 \u00b0", ""), ("5 \u4e2d", "\u4e2d")])
+def test_signs_are_set_and_what_cannot_be_is_said(
+    folders: list[RunFolder], caplog: pytest.LogCaptureFixture, text: str, absent: str
+) -> None:
+    layout = Layout(task="all", caption=text)
+    (model,) = tabulate(folders, layout)
+    printed = render(model, layout, "latex")
+    assert (r"$\geq$ 5 $\rightarrow$ $\alpha$ $^{\circ}$" in printed) == (not absent)
+    assert bool(absent) == ("their numbers are printed" in caplog.text) and absent in caplog.text
+
+
 def compiled(folder: Path, body: str, inches: float) -> str:
     """What pdflatex says of tables in a column of so many inches, beside another column where there is room."""
     columns = r"\twocolumn" if inches < 4 else ""

@@ -349,7 +349,7 @@ def test_a_damaged_published_table_is_refused(tmp_path: Path) -> None:
     data = paper.model_dump(by_alias=True, mode="json")
     data["rows"][0]["values"].pop()
     path.write_text(json.dumps(data))
-    with refuses(DataError, ErrorKind.INVALID, "paper.json", "5 values for 6 columns"):
+    with refuses(DataError, ErrorKind.INVALID, "the file", "paper.json", "5 values for 6 columns"):
         read_publication(path)
     with refuses(DataError, ErrorKind.MISSING, "none.json", tmp_path):
         read_publication(tmp_path / "none.json")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import json
 from collections.abc import Callable
@@ -113,6 +114,52 @@ def test_what_votes_do_not_say_is_noted(tmp_path: Path) -> None:
     said = CliRunner().invoke(app, ["study", "report", "--fastchat", str(path)]).output
     assert "Note: nothing says who voted" in said
     assert "what a vote was on" not in said
+
+
+def test_each_text_that_was_asked_is_analysed_apart(tmp_path: Path) -> None:
+    asked = ["visual quality", "Visual-Quality", "Qualit\u00e4t", "motion"]
+    path = tmp_path / "votes.jsonl"
+    path.write_text("\n".join(json.dumps(r | {"dimension": asked[n % 4]}) for n, r in enumerate(RECORDS)))
+    terms, votes = from_fastchat(path)
+    assert terms.questions == {
+        **{"visual_quality": "visual quality", "qualitat": "Qualit\u00e4t", "motion": "Which is better?"}
+    }
+    assert [sum(vote.question == key for vote in votes) for key in terms.questions] == [150, 75, 75]
+    assert len(analyse_votes(terms, votes)) == 3
+
+
+def test_prompts_in_the_place_of_a_question_are_no_questions(tmp_path: Path) -> None:
+    path = tmp_path / "votes.jsonl"
+    path.write_text("\n".join(json.dumps(r | {"question": f"prompt {n}"}) for n, r in enumerate(RECORDS)))
+    terms, _ = from_fastchat(path)
+    assert list(terms.questions) == ["preference"]
+    assert any(note.startswith("300 texts in the place of a question") for note in terms.notes)
+
+
+@pytest.mark.parametrize("nothing", ["NA", "nan", "None", "n/a", ""])
+def test_a_rater_that_is_not_there_is_nobody(nothing: str, tmp_path: Path) -> None:
+    path = tmp_path / "votes.csv"
+    path.write_text("model_a,model_b,winner,judge\n" + f"X,Y,X,{nothing}\nX,Y,Y,x\nY,X,X,{nothing}\n")
+    terms, votes = from_fastchat(path)
+    assert len({vote.rater for vote in votes}) == 3
+    assert any(note.startswith("nothing says who voted (2 of 3 votes)") for note in terms.notes)
+
+
+def test_a_number_that_is_none_is_nothing_and_half_a_character_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "votes.jsonl"
+    path.write_text('{"model_a": "A", "model_b": "B", "winner": "model_a", "judge": NaN, "score": NaN}\n')
+    assert len(from_fastchat(path)[1]) == 1
+    for record, named in (
+        ('{"model_a": "A", "model_b": "B", "winner": "model_a", "judge": "\\ud83d"}', "half a character"),
+        ('{"model_a": "A", "model_b": "B", "winner": "model_a", "winner": "tie"}', "winner is there twice"),
+    ):
+        path.write_text(record + "\n")
+        with refuses(DataError, ErrorKind.DAMAGED, "votes.jsonl", path, "line 1", named) as caught:
+            from_fastchat(path)
+        assert "UTF-8" not in str(caught.value)
+    path.write_bytes(gzip.compress(b"{}"))
+    with refuses(DataError, ErrorKind.DAMAGED, "votes.jsonl", path, "an archive"):
+        from_fastchat(path)
 
 
 def test_a_broken_line_is_named(tmp_path: Path) -> None:

@@ -84,8 +84,9 @@ class Extras:
             from vapbench.report.render.figures import write_figure
 
             for table in tables:
-                name = "-".join([path.stem, table.suite, table.task or "all"]) if len(tables) > 1 else path.stem
-                target = path.with_name("".join(c if c.isalnum() or c in "-_." else "_" for c in name) + path.suffix)
+                added = f"-{table.suite}-{table.task or 'all'}" if len(tables) > 1 else ""
+                named = "".join(c if c.isalnum() or c in "-_." else "_" for c in added)
+                target = path.with_name(f"{path.stem}{named}{path.suffix}")
                 target.parent.mkdir(parents=True, exist_ok=True)
                 try:
                     write_figure(target, table, self._agreements(table), self.width)

@@ -76,31 +76,41 @@ def _explain(error: UnicodeDecodeError) -> str:
 
 
 def read_json_records(path: Path) -> list[Any]:
-    """Records of a JSON Lines file, or of one JSON list.
+    """Records of a JSON Lines file, or of one JSON list; NaN, as data frames write what is not there, is None.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: as :func:`read_text` and :func:`parse_json`.
+        ValueError: as :func:`read_text` and :func:`parse_json`; a key is there twice, or a text holds half a character.
     """
     text = read_text(path)
     if text.lstrip().startswith("["):
-        return list(parse_json(text))
+        return list(_record(text))
     records = []
     # Not splitlines: a JSON string may hold U+2028 and its like as they are.
     for number, line in enumerate(text.split("\n"), start=1):
         try:
-            records += [parse_json(line)] if line.strip() else []
+            records += [_record(line)] if line.strip() else []
         except ValueError as error:
             raise ValueError(f"line {number}: {getattr(error, 'msg', error)}") from None
     return records
 
 
-def parse_json(text: str | bytes, unique: bool = False) -> Any:
+def _record(text: str) -> Any:
+    if re.search(r"\\u[dD][89a-fA-F]", text):
+        try:
+            json.dumps(json.loads(text), ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise ValueError("a text holds half a character (a lone surrogate)") from None
+    return parse_json(text, unique=True, without_nan=False)
+
+
+def parse_json(text: str | bytes, unique: bool = False, without_nan: bool = True) -> Any:
     """A JSON document or line; of a key listed twice, the last holds.
 
     Args:
         text: what to parse.
         unique: whether a key that is listed twice is refused instead.
+        without_nan: whether NaN is refused; it is None otherwise.
 
     Raises:
         ValueError: it is no JSON or UTF-8, holds NaN or a number of 1e300 or more, or is nested deeper than
@@ -109,7 +119,7 @@ def parse_json(text: str | bytes, unique: bool = False) -> Any:
     if isinstance(text, bytes):
         text = text.decode("utf-8")
     try:
-        value = (_UNIQUE if unique else _DECODER).decode(text)
+        value = _decoder(unique, without_nan).decode(text)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     if text.count("[") + text.count("{") > DEEPEST:
@@ -119,6 +129,10 @@ def parse_json(text: str | bytes, unique: bool = False) -> Any:
 
 def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is no finite number")
+
+
+def _none_for_nan(name: str) -> Any:
+    return None if name == "NaN" else _refuse_constant(name)
 
 
 def _refuse_repeated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -142,10 +156,16 @@ def _whole(text: str) -> int:
 
 
 _TOO_LARGE = "a number is infinite, or larger than can be computed with"
-_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite, parse_int=_whole)
-_UNIQUE = json.JSONDecoder(
-    parse_constant=_refuse_constant, parse_float=_finite, parse_int=_whole, object_pairs_hook=_refuse_repeated
-)
+
+
+@cache
+def _decoder(unique: bool, without_nan: bool) -> json.JSONDecoder:
+    return json.JSONDecoder(
+        parse_constant=_refuse_constant if without_nan else _none_for_nan,
+        parse_float=_finite,
+        parse_int=_whole,
+        object_pairs_hook=_refuse_repeated if unique else None,
+    )
 
 
 def _check_depth(value: Any) -> None:

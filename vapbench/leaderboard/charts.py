@@ -127,6 +127,8 @@ def _grid(board: Board, table: TableModel, groups: Mapping[str, str]) -> Grid | 
     column = table.columns[lead]
     order = best_first(table, lead, measured(board, table, lead))[:_PLOTTED]
     means = {place: _means(table.scores[place][lead], groups) for place in order}
+    if not means:
+        return None
     bottom, top = _scale(column, [value for line in means.values() for value in line.values()])
 
     def share(value: float | None) -> Share | None:
@@ -135,7 +137,7 @@ def _grid(board: Board, table: TableModel, groups: Mapping[str, str]) -> Grid | 
     lines = tuple(
         (table.rows[place].label, tuple(share(line.get(name)) for name in names)) for place, line in means.items()
     )
-    return Grid(column, names, lines) if lines else None
+    return Grid(column, names, lines)
 
 
 def measured(board: Board, table: TableModel, lead: int) -> list[int]:

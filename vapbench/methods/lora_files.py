@@ -9,6 +9,7 @@ Nothing here imports torch, so that a plan can refuse an adapter of another back
 from __future__ import annotations
 
 import hashlib
+import re
 import shlex
 import shutil
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from vapbench.errors import ErrorKind, UsageError, WeightsError
 from vapbench.files.atomic import atomic_path, content_sha256, write_json
 from vapbench.files.faults import faults
 from vapbench.files.parsing import parse_json, read_text
+from vapbench.files.text import some
 from vapbench.methods.lora_forms import Layer, LoraFile, states_scale
 from vapbench.methods.lora_settings import PEFT_CONFIG
 from vapbench.suites.tasks import conditions_of, find_task
@@ -191,9 +193,17 @@ def adopt(source: Path, output: Path, condition: str, base: Path, where: str, al
         )
     file = weights_in(source) if source.is_dir() else source
     if file is None or not file.is_file():
+        there = sorted(path.name for path in source.glob("*.safetensors")) if source.is_dir() else []
+        held = f"several safetensors files there ({some(there)})" if there else "no safetensors file there"
         raise WeightsError(
-            f"{source}: no safetensors file there (only safetensors are read); give the adapter's file.",
-            ErrorKind.MISSING,
+            f"{source}: {held}; only safetensors are read, one file for each adapter: give it.",
+            ErrorKind.CONFLICT if there else ErrorKind.MISSING,
+            "weights",
+        )
+    if shard := re.search(r"-(\d{5})-of-(\d{5})\.safetensors$", file.name):
+        raise WeightsError(
+            f"{file}: part {int(shard[1])} of {int(shard[2])} of an adapter, which is read as one file; save it whole.",
+            ErrorKind.INVALID,
             "weights",
         )
     if alpha is not None and states_scale(file):

@@ -20,7 +20,7 @@ from pathlib import Path
 from vapbench.checkpoints.tensors import FLOATS, INTEGERS, Shape, Tensor, read_header
 from vapbench.errors import ErrorKind, WeightsError
 from vapbench.files.text import counted, some
-from vapbench.methods.lora_settings import PEFT_CONFIG, Settings, named, read_settings
+from vapbench.methods.lora_settings import Settings, named, read_settings
 
 _LONGEST_NAME = 300
 _FACTOR = re.compile(r"(.+?)[._]lora[._](A|B|down|up)(?:\.(?!weight$|bias$)[^.]+)?(?:\.weight)?")
@@ -107,6 +107,7 @@ class LoraFile:
         self._refuse_other_forms(tensors, settings)
         factors, alphas = self._placed(tensors)
         pairs = self._pairs(factors)
+        self._refuse_missing(pairs, settings)
         silent = sorted(pairs.keys() - alphas.keys())
         if alphas and silent and not settings and self.alpha is None:
             raise self._error(
@@ -115,7 +116,7 @@ class LoraFile:
                 ErrorKind.MISSING,
                 "alpha",
             )
-        self._check_numbers(factors.values(), [up for _, up in pairs.values()])
+        self._check_numbers(factors.values(), pairs.values())
         return tuple(
             Layer(module, down, up, self._scale(module, down.shape[0], alphas.get(module), settings))
             for module, (down, up) in sorted(pairs.items())
@@ -257,7 +258,21 @@ class LoraFile:
             )
         return pairs
 
-    def _check_numbers(self, tensors: Iterable[Tensor], ups: Iterable[Tensor]) -> None:
+    def _refuse_missing(self, pairs: Mapping[str, object], settings: Mapping[str, Settings]) -> None:
+        """Layers that a configuration names, and the file does not hold: half an adapter is another adapter."""
+        for source, said in settings.items():
+            wanted = [module for module in self.base if said.targets(module)]
+            absent = [module for module in wanted if module not in pairs]
+            # Where the file's layers are called otherwise than its configuration has them, nothing is known.
+            if absent and all(module in wanted for module in pairs):
+                raise self._error(
+                    f"has {len(pairs)} of the {counted(len(wanted), 'layer')} that {source} names, and not "
+                    f"{some(absent)}; copy or save it again, whole.",
+                    ErrorKind.MISSING,
+                    "target_modules",
+                )
+
+    def _check_numbers(self, tensors: Iterable[Tensor], pairs: Iterable[tuple[Tensor, Tensor]]) -> None:
         for tensor in tensors:
             if tensor.dtype not in FLOATS:
                 raise self._error(
@@ -276,17 +291,21 @@ class LoraFile:
                     tensor.name,
                 )
         # Shifted, so that a negative zero is zero.
-        if not any((up.words() << 1).any() for up in ups):
-            raise self._error(
-                "every lora_B (up) is zero, as before training: it would change nothing.", ErrorKind.INVALID, "lora_B"
-            )
+        pairs = list(pairs)
+        for place, name in enumerate(("lora_A (down)", "lora_B (up)")):
+            if not any((pair[place].words() << 1).any() for pair in pairs):
+                raise self._error(
+                    f"every {name} is zero, as before training: it would change nothing.",
+                    ErrorKind.INVALID,
+                    name.partition(" ")[0],
+                )
 
     def _scale(self, module: str, rank: int, tensor: Tensor | None, settings: Mapping[str, Settings]) -> float:
         said: dict[str, float] = {}
         if tensor is not None:
             said[tensor.name] = tensor.value() / rank
         for source, values in settings.items():
-            stated, said[source] = values.scale(module)
+            stated, said[source] = values.scale(module, rank)
             if stated != rank:
                 raise self._error(
                     f"{source} says rank {stated} for {module}, its tensors have {rank}; save it again.",
@@ -313,8 +332,8 @@ def states_scale(file: Path) -> bool:
         WeightsError: the file is damaged.
     """
     tensors, metadata = read_header(file)
-    keys = {"lora_adapter_metadata", "lora_config", "ss_network_alpha"}
-    return bool(keys & set(metadata)) or any(map(_is_alpha, tensors)) or file.with_name(PEFT_CONFIG).is_file()
+    own_alphas = any(map(_is_alpha, tensors))
+    return own_alphas or bool(read_settings(file, metadata, own_alphas))
 
 
 def _is_alpha(tensor: Tensor) -> bool:

@@ -22,8 +22,12 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    r: int
+    r: int | None
+    """None where only its tensors say it."""
     lora_alpha: float
+    target_modules: list[str] | str | None = None
+    exclude_modules: list[str] | str | None = None
+    layers_to_transform: list[int] | int | None = None
     rank_pattern: dict[str, int] = {}
     alpha_pattern: dict[str, float] = {}
     use_rslora: bool = False
@@ -46,9 +50,19 @@ class Settings(BaseModel):
             raise ValueError(f"{odd[0]!r} names no layer")
         return named
 
-    def scale(self, module: str) -> tuple[int, float]:
-        """Rank and scale of a layer."""
-        rank = _of_pattern(self.rank_pattern, module, self.r)
+    def targets(self, module: str) -> bool:
+        """Whether a layer is one that the adapter changes, as far as names tell: lists of them, no expressions."""
+        if not isinstance(self.target_modules, list) or self.layers_to_transform is not None:
+            return False
+        left_out = self.exclude_modules if isinstance(self.exclude_modules, list) else []
+        # An expression might leave out anything.
+        if isinstance(self.exclude_modules, str) or any(named(name, module) for name in left_out):
+            return False
+        return any(named(name, module) for name in self.target_modules)
+
+    def scale(self, module: str, of_tensors: int) -> tuple[int, float]:
+        """Rank and scale of a layer, whose tensors have the rank ``of_tensors``."""
+        rank = _of_pattern(self.rank_pattern, module, of_tensors if self.r is None else self.r)
         alpha = _of_pattern(self.alpha_pattern, module, self.lora_alpha)
         return rank, alpha / (math.sqrt(rank) if self.use_rslora else rank)
 
@@ -71,8 +85,8 @@ def read_settings(file: Path, metadata: Mapping[str, str], own_alphas: bool) -> 
     if text := metadata.get("lora_config"):
         said["its metadata"] = _object(file, text, "its metadata")
     # kohya's scripts mean these for people: tools that resize or merge leave "Dynamic" or other numbers there.
-    if "ss_network_alpha" in metadata and "ss_network_dim" in metadata and not own_alphas:
-        said["its metadata"] = {"r": metadata["ss_network_dim"], "lora_alpha": metadata["ss_network_alpha"]}
+    if "ss_network_alpha" in metadata and not own_alphas:
+        said["its metadata"] = {"r": metadata.get("ss_network_dim"), "lora_alpha": metadata["ss_network_alpha"]}
     beside = file.with_name(PEFT_CONFIG)
     if beside.is_file():
         said[PEFT_CONFIG] = _object(file, beside, PEFT_CONFIG)

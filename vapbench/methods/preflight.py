@@ -329,8 +329,8 @@ def _differing(method: Folder, case: str, seed: int, path: Path, info: VideoInfo
         found.append(counted(info.frames, "frame"))
         asked.append(counted(spec.frames, "frame"))
     if (width, info.height) != (spec.width, spec.height):
-        found.append(f"{width}x{info.height}")
-        asked.append(f"{spec.width}x{spec.height}")
+        found.append(f"{info.height}x{width}")
+        asked.append(f"{spec.height}x{spec.width}")
     if info.fps and f"{info.fps:g}" != f"{spec.fps:g}":
         found.append(f"{info.fps:g} fps")
         asked.append(f"{spec.fps:g} fps")

@@ -56,7 +56,7 @@ class CameraAgreement(Metric):
     title = "Camera agreement"
     version = 3
     higher_is_better = True
-    unit = "cosine x 100"
+    unit = "cosine"
     scale = 100.0
     range = (-1.0, 1.0)
     digits = 1

@@ -43,7 +43,7 @@ class MotionAgreement(Metric):
     title = "Motion agreement"
     version = 1
     higher_is_better = True
-    unit = "cosine x 100"
+    unit = "cosine"
     scale = 100.0
     range = (-1.0, 1.0)
     digits = 1

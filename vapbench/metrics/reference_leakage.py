@@ -82,7 +82,7 @@ class PixelReferenceLeakage(Metric):
     title = "Reference leakage (pixels)"
     version = 1
     higher_is_better = False
-    unit = "share x 100"
+    unit = "share"
     scale = 100.0
     range = (-1.0, 1.0)
     digits = 1

@@ -60,7 +60,7 @@ class StyleAgreement(Metric):
     title = "Style agreement"
     version = 1
     higher_is_better = True
-    unit = "cosine x 100"
+    unit = "cosine"
     scale = 100.0
     range = (-1.0, 1.0)
     digits = 1

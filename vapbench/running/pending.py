@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,11 +10,15 @@ from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
 from vapbench.core.case import Case
+from vapbench.errors import DataError, ErrorKind
+from vapbench.files.text import counted, some
 from vapbench.methods.folder import Folder
 from vapbench.results.keys import needed_sha256, score_keys
 from vapbench.results.rows import GenerationRow, ScoreRow, Status, uncollected
 from vapbench.results.run import RunFolder
 from vapbench.running.plan import Job, MetricSpec, RunPlan, case_for_keys, field_hashes
+
+log = logging.getLogger(__name__)
 
 Refresh = Literal["missing", "failed", "all"]
 Todo = TypeVar("Todo")
@@ -184,6 +189,32 @@ def pending_scores(
         sum(one.kept for one in found),
         sum(one.kept_failed for one in found),
     )
+
+
+def as_made(folder: RunFolder, cases: Mapping[str, Case], columns: Sequence[MetricSpec]) -> dict[str, Case]:
+    """The cases that are what the run's videos were made for, as far as the columns look at them.
+
+    Scores of the others would be of a video against a case it was not made for, and no table would show them.
+
+    Raises:
+        DataError: none is.
+    """
+    planned, needs = folder.manifest().cases, frozenset[str]().union(*(column.metric.needs for column in columns))
+    changed: dict[str, list[str]] = {}
+    for name, case in cases.items():
+        known = planned[name].fields if name in planned else None
+        now = field_hashes(case, needs) if known is not None else {}
+        if differing := sorted(field for field, found in now.items() if (known or {}).get(field, found) != found):
+            changed[name] = differing
+    if not changed:
+        return dict(cases)
+    named = some([f"{name} ({', '.join(fields)})" for name, fields in changed.items()])
+    said = f"changed since {folder.path} was made, and not scored: {named}"
+    again = "make their videos again (vapbench run), or score the folder that they come from"
+    if len(changed) == len(cases.keys() & planned.keys()):
+        raise DataError(f"Every case {said}; {again}.", ErrorKind.CONFLICT, next(iter(changed.values()))[0])
+    log.warning("%s %s; %s.", counted(len(changed), "case"), said, again)
+    return {name: case for name, case in cases.items() if name not in changed}
 
 
 @dataclass(frozen=True)

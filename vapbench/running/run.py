@@ -24,7 +24,7 @@ from vapbench.results.writer import RunWriter, check_identity, merge_case
 from vapbench.running.context import WORTH_SHOWING, Counts, Progress, RunContext, Settings
 from vapbench.running.device import torch_device
 from vapbench.running.generate import generate
-from vapbench.running.pending import pending, pending_scores
+from vapbench.running.pending import as_made, pending, pending_scores
 from vapbench.running.plan import MetricSpec, RunPlan, columns
 from vapbench.running.score import score
 from vapbench.running.threads import sigterm_interrupts
@@ -294,6 +294,7 @@ def rescore(
     if lost:
         videos = counted(len(lost), "video")
         log.warning("%s missing or changed since, and not scored: %s", videos, some(lost))
+    cases = as_made(folder, cases, columns)
     todo = pending_scores(folder, cases, columns, None, settings.refresh)
     if not (todo.jobs or todo.restored):
         kept = Counts(total=todo.kept, kept=todo.kept, kept_failed=todo.kept_failed)
@@ -331,11 +332,14 @@ def _refuse_another_folder(plan: RunPlan) -> None:
     method = plan.method.method
     sessions = plan.folder.manifest().sessions
     before = next((one.videos_from for one in reversed(sessions) if one.videos_from), "")
-    if not isinstance(method, Folder) or before in ("", plan.place) or plan.named:
+    if not isinstance(method, Folder) or before in ("", plan.place):
         return
     held = [row for row in plan.folder.generations().values() if row.status != "unscored"]
     planned = {job.key for job in plan.jobs}
     if held and not any(row.key in planned or method.holds(row.case, row.seed, row.sha256) for row in held):
+        if plan.named:
+            log.warning("%s held the scores of other videos, from %s; they are replaced.", plan.folder.path, before)
+            return
         raise IdentityError(
             f"{plan.folder.path} holds the scores of other videos, from {before}: none of {plan.place} is among them. "
             f"Give this folder a name of its own with --name NAME; if it is the same one, made again: "

@@ -178,8 +178,10 @@ def _column(key: ColumnKey, shown: ColumnDisplay | None) -> Column:
 def _row(label: str, run: RunSummary) -> Row:
     card = run.manifest.card
     title, kind, notes = card.title or run.method, card.kind or "", tuple(card.notes or ())
-    timed = [made.seconds for rows in run.generations.values() for made in rows if made.seconds]
-    seconds = median(timed) if timed else None
+    made = [row for rows in run.generations.values() for row in rows if row.status == "ok"]
+    timed = [row.seconds for row in made if row.seconds is not None]
+    # Videos made elsewhere were copied in no time.
+    seconds = median(timed) if timed and kind != "outputs" else None
     return Row(label, run.method, kind, title, notes, run=run.folder.path.name, seconds=seconds)
 
 

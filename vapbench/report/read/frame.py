@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from vapbench.report.read.columns import rows_of
+from vapbench.report.read.read_runs import split_by_files
 from vapbench.report.read.run_summary import CaseOutcome, RunSummary, condition_of
 
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ NOT_GENERATED = CaseOutcome("missing", reason="not generated yet")
 def frame_of(runs: Sequence[RunSummary]) -> pd.DataFrame:
     """The scores that count now: of the current video of each case and seed, by the current content of its case.
 
-    Superseded rows are left out; ``value`` is a number exactly where ``status`` is ``scored``.
+    Superseded rows are left out; scores of one column by other files (weights, a metric's own code) are told apart by
+    its parameter ``files``, as in tables; ``value`` is a number exactly where ``status`` is ``scored``.
 
     Args:
         runs: what :func:`~vapbench.report.read.read_runs.read_all` returns.
@@ -45,6 +47,7 @@ def frame_of(runs: Sequence[RunSummary]) -> pd.DataFrame:
     import pandas as pd
 
     rows: list[tuple[Any, ...]] = []
+    runs = split_by_files(runs)
     for run, row in zip(runs, rows_of(runs), strict=True):
         method, _, parameters = row.label.partition(" ")
         tasks = _smallest_tasks(run)

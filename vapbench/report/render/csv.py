@@ -20,13 +20,14 @@ def to_csv(*models: TableModel) -> str:
 
     Where there is anything to remark, a last column ``remarks`` holds it.
     """
-    remarked, lines = any(model.remarks for model in models), []
+    remarked, lines = any(model.remarks or _of_cases(model) for model in models), []
     for model in models:
         for row, cells in zip(model.rows, model.cells, strict=True):
             for column, cell in zip(model.columns, cells, strict=True):
                 what = (model.suite, model.task or "", row.label, row.kind, row.published)
                 metric = (column.metric, column.version, column.title, column.unit)
-                remarks = ["; ".join(_remarks(model, row.label, column.title))] if remarked else []
+                said = [*_remarks(model, row.label, column.title), *([] if row.published else _of_cases(model))]
+                remarks = ["; ".join(said)] if remarked else []
                 lines.append(map(harmless, (*what, *metric, *_numbers(cell), *remarks)))
     return csv_text((*FIELDS, "remarks") if remarked else FIELDS, lines)
 
@@ -35,6 +36,11 @@ def _remarks(model: TableModel, label: str, title: str) -> list[str]:
     """What there is to say of a row in a column."""
     about = [remark for remark in model.remarks if label in remark.methods]
     return [remark.text for remark in about if not remark.columns or title in remark.columns]
+
+
+def _of_cases(model: TableModel) -> list[str]:
+    """What a suite knows of its cases beside their content."""
+    return [footer.removesuffix(".") for footer in model.footers if footer.kind == "suite"]
 
 
 def harmless(field: object) -> object:

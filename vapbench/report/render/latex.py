@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import product
 
 from vapbench.report.model import Footer
-from vapbench.report.render.tex import BOLD, escape, paragraph, width, wrap
+from vapbench.report.render.tex import BOLD, escape, paragraph, spelled_out, width, wrap
 from vapbench.report.tables.grid import Grid, Header, Line, PrintedCell
 from vapbench.report.tables.layout import WIDTHS, Notes
 
@@ -49,7 +49,13 @@ def to_latex(grid: Grid, label: str = "", inches: float = WIDTHS["column"], note
     table = _Table(grid, inches * _POINTS)
     for problem in table.overflow(notes):
         log.warning("%s: %s", grid.title, problem)
-    return "\n".join(table.lines(label, notes)) + "\n"
+    printed = "\n".join(table.lines(label, notes)) + "\n"
+    if absent := spelled_out(printed):
+        log.warning(
+            "%s: LaTeX's own fonts lack %s, so their numbers are printed; give another --label or --caption.",
+            *(grid.title, " ".join(absent)),
+        )
+    return printed
 
 
 def document(tables: Sequence[str], inches: float) -> str:

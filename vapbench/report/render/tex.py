@@ -35,6 +35,7 @@ _SPECIAL = {
     "\N{RIGHT DOUBLE QUOTATION MARK}": "''",
     "\N{HORIZONTAL ELLIPSIS}": r"\ldots{}",
     "\N{MIDDLE DOT}": r"$\cdot$",
+    "\N{DEGREE SIGN}": r"$^{\circ}$",
     "\N{MULTIPLICATION SIGN}": r"$\times$",
     "\N{PLUS-MINUS SIGN}": r"$\pm$",
     "\N{UPWARDS ARROW}": r"$\uparrow$",
@@ -60,6 +61,34 @@ _ACCENTS = {
     "\N{COMBINING DOUBLE ACUTE ACCENT}": r"\H",
     "\N{COMBINING DOT ABOVE}": r"\.",
 }
+
+_GREEK = (
+    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu "
+    "nu xi pi rho sigma tau upsilon phi chi psi omega"
+)
+# Capitals that look like Latin ones have no name of their own.
+_CAPITALS = frozenset("gamma delta theta lambda xi pi sigma upsilon phi psi omega".split())
+_NAMED = {
+    **{unicodedata.lookup(f"GREEK SMALL LETTER {name.replace('lambda', 'lamda')}"): name for name in _GREEK.split()},
+    **{
+        unicodedata.lookup(f"GREEK CAPITAL LETTER {name.replace('lambda', 'lamda')}"): name.capitalize()
+        for name in _CAPITALS
+    },
+    "\N{MICRO SIGN}": "mu",
+    "\N{INCREMENT}": "Delta",
+    "\N{GREATER-THAN OR EQUAL TO}": "geq",
+    "\N{LESS-THAN OR EQUAL TO}": "leq",
+    "\N{NOT EQUAL TO}": "neq",
+    "\N{ALMOST EQUAL TO}": "approx",
+    "\N{RIGHTWARDS ARROW}": "rightarrow",
+    "\N{LEFTWARDS ARROW}": "leftarrow",
+    "\N{LEFT RIGHT ARROW}": "leftrightarrow",
+    "\N{RIGHTWARDS DOUBLE ARROW}": "Rightarrow",
+    "\N{INFINITY}": "infty",
+    "\N{ELEMENT OF}": "in",
+    "\N{N-ARY SUMMATION}": "sum",
+}
+"""Signs that have a name in mathematics."""
 
 _WIDTHS = {
     **dict.fromkeys("0123456789/agov\N{EN DASH}\N{UPWARDS ARROW}\N{DOWNWARDS ARROW}", 5.0),
@@ -118,6 +147,8 @@ def _width(character: str) -> float:
         return known
     if character.isascii():
         return _CAPITAL
+    if character in _NAMED:
+        return _CAPITAL
     letter = unicodedata.normalize("NFD", character)[0]
     return _width(letter) if letter.isascii() else _CODE_POINT
 
@@ -139,6 +170,8 @@ def _escape(character: str) -> str:
         return _SPECIAL[character]
     if character.isascii():
         return character if character.isprintable() else " "
+    if character in _NAMED:
+        return rf"$\{_NAMED[character]}$"
     parts = unicodedata.normalize("NFD", character)
     if len(parts) == 2 and parts[0].isascii() and parts[0].isalpha() and parts[1] in _ACCENTS:
         # An i or j loses its dot before it gets an accent.
@@ -147,3 +180,8 @@ def _escape(character: str) -> str:
     if unicodedata.category(character)[0] in "ZC":
         return " "
     return rf"\texttt{{U+{ord(character):04X}}}"
+
+
+def spelled_out(printed: str) -> list[str]:
+    """Characters that are printed as their numbers: no font of LaTeX's own has them."""
+    return [chr(int(digits, 16)) for digits in dict.fromkeys(re.findall(r"\\texttt\{U\+([0-9A-F]{4,6})\}", printed))]

@@ -108,7 +108,8 @@ def only_columns(model: TableModel, chosen: Sequence[int]) -> TableModel:
     if list(chosen) == list(range(len(model.columns))):
         return model
     columns = tuple(model.columns[index] for index in chosen)
-    shown = {column.title for column in columns}
+    # Of a column that is split by category, notes have the title that it was split from.
+    shown = {title for column in columns for title in (column.title, column.title.rpartition(", ")[0])}
     hidden = tuple(f"{column.title}: " for column in model.columns if column.title not in shown)
     footers = []
     for footer in model.footers:

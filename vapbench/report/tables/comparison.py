@@ -11,6 +11,7 @@ from vapbench.files.text import counted
 from vapbench.report.ranking import SHORTFALL, Units, fixed_note, out_of_reach, units_of
 from vapbench.report.read.case_notes import lines_of
 from vapbench.report.read.columns import Column, columns_of, rows_of
+from vapbench.report.read.other_cases import cases_apart, line_of, seen_by
 from vapbench.report.read.read_runs import read_summary, split_by_files
 from vapbench.report.read.remarks import Remark, remarks_of
 from vapbench.report.read.run_summary import RunSummary, condition_of
@@ -138,9 +139,10 @@ def _compare(runs: tuple[RunSummary, RunSummary], task: str | None) -> Compariso
     planned = {case: entry for run in runs for case, entry in run.cases(task).items()}
     conditions = {case: condition_of(case, entry) for case, entry in planned.items()}
     units = units_of(conditions)
-    columns, pairs = [], {}
+    columns, pairs, apart = [], {}, cases_apart(runs, task)
     for place, (column, key) in enumerate(zip(columns_of(keys, shown), keys, strict=True)):
-        a, b = (run.case_means(key, task) for run in runs)
+        other = seen_by(key, runs, apart)
+        a, b = ({c: mean for c, mean in run.case_means(key, task).items() if c not in other} for run in runs)
         found, pair = _column(column, a, b, units)
         columns.append(replace(found, yes_or_no=bool(pair) and all(run.yes_or_no(key) for run in runs)))
         if pair:
@@ -148,9 +150,10 @@ def _compare(runs: tuple[RunSummary, RunSummary], task: str | None) -> Compariso
     for place, difference in zip(pairs, paired_differences(list(pairs.values()), unit=units.name), strict=True):
         columns[place] = replace(columns[place], difference=difference)
     labels = [row.label for row in rows_of(runs)]
-    only = sorted({key.metric for key in set(runs[0].scores) ^ set(runs[1].scores)})
+    alone = [{key.metric for key in set(one.scores) - set(other.scores)} for one, other in (runs, runs[::-1])]
     versions = version_lines(dict(zip(labels, runs, strict=True)))
-    footers = (*_footers(labels, columns, conditions, only), *lines_of(planned), *versions)
+    differing = [line_of(apart, "; columns that look at what differs leave them out")] if apart else []
+    footers = (*_footers(labels, columns, conditions, alone), *differing, *lines_of(planned), *versions)
     titled = {key: column.column.title for key, column in zip(keys, columns, strict=True)}
     remarks = remarks_of(dict(zip(labels, runs, strict=True)), titled, task, every_reason=True)
     return Comparison(runs[0].suite, task, labels[0], labels[1], tuple(columns), footers, remarks)
@@ -172,7 +175,7 @@ def _column(
 
 
 def _footers(
-    labels: Sequence[str], columns: Sequence[ColumnComparison], conditions: Mapping[str, str], only: list[str]
+    labels: Sequence[str], columns: Sequence[ColumnComparison], conditions: Mapping[str, str], alone: list[set[str]]
 ) -> Iterator[str]:
     units, differences = units_of(conditions), [column.difference for column in columns if column.difference]
     yield (
@@ -196,5 +199,7 @@ def _footers(
     if any(column.yes_or_no for column in columns):
         yield "Of yes-or-no scores the sign-flip test is McNemar's for clustered cases (exact for one case each)."
     yield "Columns: " + "; ".join(f"{c.column.title} is {c.column.definition}" for c in columns) + "."
-    if only:
+    if differing := sorted(alone[0] & alone[1]):
+        yield f"Not by the same version, parameters or files in both, and not compared: {', '.join(differing)}."
+    if only := sorted(alone[0] ^ alone[1]):
         yield f"Only one of the two was scored with: {', '.join(only)}."

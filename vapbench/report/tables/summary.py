@@ -12,6 +12,7 @@ from vapbench.errors import ErrorKind, UsageError, did_you_mean
 from vapbench.report.model import CONFIDENCE, Cell, Footer, TableModel, places_of
 from vapbench.report.ranking import Units, against, rank_spans, units_of
 from vapbench.report.read.columns import Column, Row, columns_of, labels_by_name, rows_of
+from vapbench.report.read.other_cases import cases_apart, line_of, seen_by
 from vapbench.report.read.read_runs import read_all, split_by_files
 from vapbench.report.read.remarks import remarks_of
 from vapbench.report.read.run_summary import ColumnKey, RunSummary, chosen
@@ -104,7 +105,7 @@ def by_category(
                 lacking = Cell(None, None, None, 0, total, reason="no case of the category was planned or scored")
                 cells[number].append(lacking if there is None or place is None else part.cells[there][place])
                 scores[number].append({} if there is None or place is None else part.scores[there][place])
-    told = ", ".join(column.title for column in model.columns)
+    told = f"{model.columns[0].title} by category" if len(model.columns) == 1 else "by category"
     own = [
         Footer(footer.kind, f"Of {name}: {footer}")
         for name, part in parts.items()
@@ -113,7 +114,7 @@ def by_category(
     ]
     return replace(
         model,
-        title=f"{model.title} · {told} by category" if told else model.title,
+        title=f"{model.title} · {told}" if model.columns else model.title,
         columns=tuple(columns),
         cells=tuple(map(tuple, cells)),
         scores=tuple(map(tuple, scores)),
@@ -206,13 +207,21 @@ def _table(
     for run, values in zip(runs, scored, strict=True):
         found = zip(keys, kinds, values, strict=True)
         cells.append([_cell(run, key, kind, task, scores) for key, kind, scores in found])
+    apart = cases_apart(runs, task)
+    untested = {index for index, key in enumerate(keys) if seen_by(key, runs, apart)}
     for index, column in enumerate(columns):
+        if index in untested:
+            continue
         _rank(column, index, cells, comparable, [values[index] for values in scored], units)
         if base is not None:
-            total = len(cases_of(runs, task))
+            total = len(cases_of([run for row, run in labelled if row.competes] or runs, task))
             versus = against([values[index] for values in scored], base, units, total)
             for line, difference in zip(cells, versus, strict=True):
                 line[index] = replace(line[index], versus=difference)
+    footers = footers_of(columns, rows, runs, cells, comparable, task, base, conditions, [kind.share for kind in kinds])
+    if apart:
+        named = ", ".join(columns[index].title for index in sorted(untested))
+        footers.append(Footer("cases", line_of(apart, f"; {named}: neither ranked nor tested" if named else "")))
     return TableModel(
         " · ".join([suite, *([task] if task else []), _extent(runs, task)]),
         suite,
@@ -220,9 +229,7 @@ def _table(
         columns,
         rows,
         tuple(tuple(line) for line in cells),
-        tuple(
-            footers_of(columns, rows, runs, cells, comparable, task, base, conditions, [kind.share for kind in kinds])
-        ),
+        tuple(footers),
         base,
         tuple(map(tuple, scored)),
         conditions,

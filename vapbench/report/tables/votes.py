@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+from vapbench.core.mistaken import what_it_is
 from vapbench.errors import DataError, ErrorKind
 from vapbench.files.parsing import encoding_of, read_csv, read_json_records
 from vapbench.files.text import counted
@@ -127,6 +128,9 @@ def read_battles(path: Path) -> list[Battle]:
 _YES = frozenset("true 1 1.0 yes y wahr ja vrai oui verdadero sí si verdadeiro sim vero waar prawda истина да".split())
 _NO = frozenset("false 0 0.0 no n falsch nein faux non falso não onwaar nee fałsz nie ложь нет".split())
 
+# As data frames and spreadsheets write what is not there.
+_NOTHING = frozenset("na n/a #n/a nan none null nil - ?".split())
+
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "model_a": tuple(
         "model_a left model_left left_model method_left method_a system_a video_a response_a "
@@ -180,9 +184,11 @@ def _records(path: Path) -> list[tuple[str, Any]]:
         if _is_json(path):
             return [(f"vote {number}", record) for number, record in enumerate(read_json_records(path), start=1)]
     except ValueError as error:
-        raise DataError(
-            f"{path}: not readable as JSON or CSV ({error}); save it as UTF-8.", ErrorKind.DAMAGED, path.name
-        ) from error
+        said = what_it_is(path).partition(";")[0]
+        if "archive" not in said:
+            # A line is of a format, and an encoding of the whole file.
+            said = f"{error}; {'correct it' if str(error).startswith('line') else 'save it as UTF-8'}"
+        raise DataError(f"{path}: not readable as JSON or CSV ({said}).", ErrorKind.DAMAGED, path.name) from error
     return [(f"vote {number} (line {line})", row) for number, (line, row) in enumerate(read_csv(path)[1], start=1)]
 
 
@@ -209,6 +215,8 @@ def _battle(record: Any) -> tuple[Callable[[Winner], Battle], _Stated] | None:
 
     def text(field: str) -> str | None:
         value = spelled.get(columns[field])
+        if field not in ("model_a", "model_b", "winner") and str(value).strip().casefold() in _NOTHING:
+            return None
         # Letters may be composed in two ways, and tables are typed with blanks: either would make two models of one.
         return None if value is None else unicodedata.normalize("NFC", str(value)).strip() or None
 

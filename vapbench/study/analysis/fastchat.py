@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Collection, Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -15,7 +17,9 @@ from vapbench.study.analysis.fit import Terms
 from vapbench.study.analysis.quality import consenting
 from vapbench.study.votes import Vote, each_answer
 
-_ASKED = "Which is better?"
+_ASKED, _PREFERENCE = "Which is better?", "preference"
+_MOST_QUESTIONS, _LONGEST_QUESTION = 20, 120
+_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,39}")
 _CHOICES: dict[str, int | Literal["tie"]] = {"model_a": 0, "model_b": 1, "tie": "tie"}
 
 
@@ -62,15 +66,43 @@ def from_fastchat(path: Path, seed: int = 0) -> tuple[Terms, tuple[Vote, ...]]:
         raise DataError(f"{path}: no such file; check the path.", ErrorKind.MISSING, path.name) from None
     if not battles:
         raise DataError(f"{path}: no votes; export it again.", ErrorKind.MISSING, "votes")
-    votes = tuple(_vote(battle, number) for number, battle in enumerate(battles, start=1))
+    keys, wordings = _questions([battle.question or "" for battle in battles])
+    votes = tuple(_vote(battle, number, key) for number, (battle, key) in enumerate(zip(battles, keys, strict=True), 1))
     names = sorted({model for battle in battles for model in (battle.a, battle.b)})
-    questions = dict.fromkeys(vote.question for vote in votes)
     codes, notes = {_code(name): name for name in names}, tuple(_doubts(battles))
-    return Terms("pair", codes, {key: _ASKED for key in questions}, seed, notes=notes), votes
+    return Terms("pair", codes, wordings, seed, notes=notes), votes
+
+
+def _questions(texts: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    """The key of what each vote was asked, and the wording of each key.
+
+    Texts that differ in case, blanks and signs alone are one question. Where there are too many or too long ones, they
+    are the prompts of an arena, and what was asked is one question.
+    """
+    kinds = dict.fromkeys(map(_kind_of_question, texts))
+    if len(kinds) > _MOST_QUESTIONS or any(len(text) > _LONGEST_QUESTION for text in texts):
+        return [_PREFERENCE] * len(texts), {_PREFERENCE: _ASKED}
+    keys: dict[str, str] = {}
+    wordings: dict[str, str] = {}
+    for text in texts:
+        if (kind := _kind_of_question(text)) not in keys:
+            plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+            slug = text if _KEY.fullmatch(text) else re.sub(r"\W+", "_", plain.lower()).strip("_") or _PREFERENCE
+            number = sum(key == slug or key.startswith(f"{slug}-") for key in wordings)
+            keys[kind] = f"{slug}-{number + 1}" if number else slug
+            wordings[keys[kind]] = _ASKED if text in ("", slug) else text
+    return [keys[_kind_of_question(text)] for text in texts], wordings
+
+
+def _kind_of_question(text: str) -> str:
+    return "".join(c for c in text.casefold() if c.isalnum())
 
 
 def _doubts(battles: Sequence[Battle]) -> Iterator[str]:
     """What a reader must know of votes from elsewhere."""
+    asked = {_kind_of_question(battle.question or "") for battle in battles}
+    if len(asked) > _MOST_QUESTIONS or any(len(battle.question or "") > _LONGEST_QUESTION for battle in battles):
+        yield f"{len(asked):,} texts in the place of a question are taken for prompts, and all votes for answers to one"
     for field, own, lost in (("rater", "a rater", "who voted"), ("item", "an item", "what a vote was on")):
         if silent := sum(getattr(battle, field) is None for battle in battles):
             yield (
@@ -79,7 +111,7 @@ def _doubts(battles: Sequence[Battle]) -> Iterator[str]:
             )
 
 
-def _vote(battle: Battle, number: int) -> Vote:
+def _vote(battle: Battle, number: int, question: str) -> Vote:
     item = _digest(str(number) if battle.item is None else battle.item, 16)
     order = (_code(battle.a), _code(battle.b))
     return Vote(
@@ -89,7 +121,7 @@ def _vote(battle: Battle, number: int) -> Vote:
         role="main",
         cell=f"{item}:{'+'.join(sorted(order))}:{number}",
         case=item,
-        question=_question(battle.question or ""),
+        question=question,
         order=order,
         choice=_CHOICES[battle.winner],
         response_ms=0,
@@ -100,11 +132,6 @@ def _vote(battle: Battle, number: int) -> Vote:
 
 def _code(model: str) -> str:
     return _digest(model, 8)
-
-
-def _question(text: str) -> str:
-    # Arena records hold whole conversations; only a short key is one of ours.
-    return text if text.isidentifier() and len(text) <= 40 else "preference"
 
 
 def _digest(text: str, length: int) -> str:

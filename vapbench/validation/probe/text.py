@@ -19,7 +19,8 @@ _ABSENT = "\N{EN DASH}"
 def lines(report: Report, width: int | None = None) -> Iterator[str]:
     """The report for a terminal of so many columns; None for no limit."""
     count = f"{counted(report.cases, 'case')} of {counted(report.conditions, 'condition')}"
-    yield f"{report.suite} · {report.task} · {count} · {report.title}, {report.unit}"
+    unit = report.unit if report.scale == 1 else f"{report.unit} x {report.scale:g}"
+    yield f"{report.suite} · {report.task} · {count} · {report.title}, {unit}"
     yield ""
     yield from _effects(report, width)
     yield ""
