@@ -121,7 +121,7 @@ def test_report_by_condition_as_json_and_with_votes(vapbench: Command, results: 
         assert table["by_condition"] and table["human_agreement"]
 
 
-@pytest.mark.parametrize("name", ["forest.pdf", "conditions.svg", "matrix.png", "human.svg"])
+@pytest.mark.parametrize("name", ["forest.pdf", "conditions.svg", "matrix.png", "human.svg", "forest:b c.pdf"])
 def test_report_draws_figures(vapbench: Command, results: Path, tmp_path: Path, name: str) -> None:
     path = tmp_path / "figures" / name
     votes = ["--votes", write_votes(tmp_path / "votes.csv")] if name.startswith("human") else []

@@ -343,3 +343,9 @@ def test_runs_scored_with_different_weights_share_no_column(board: Board) -> Non
         path.write_text("".join(json.dumps({**row, "weights": weights, "crc": None}) + "\n" for row in rows))
     with refuses(DataError, ErrorKind.CONFLICT, "weights", "temporal_flickering", "vapbench score"):
         board.build()
+
+
+def test_a_column_without_a_range_that_no_method_has_is_no_reason_to_stop(board: Board) -> None:
+    board.runs.write("frozen", cases(0.1))
+    board.build(videos=False)
+    assert "frozen" in board.page("index.html")

@@ -245,6 +245,14 @@ def test_csv_holds_the_numbers_unrounded(table: TableModel) -> None:
     assert [row["rank_best"] for row in rows[::2]] == ["1", "2", ""]
 
 
+def test_csv_says_what_the_suite_knows_of_its_cases(table: TableModel) -> None:
+    known = replace(
+        table, footers=(*table.footers, Footer("suite", "1 of 16 cases has a reference in the train split."))
+    )
+    rows = list(csv.DictReader(io.StringIO(to_csv(known))))
+    assert all(row["remarks"].endswith("1 of 16 cases has a reference in the train split") for row in rows)
+
+
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\tx"])
 def test_csv_has_no_formulas(text: str) -> None:
     assert harmless(text) == f"'{text}"
@@ -303,7 +311,9 @@ def test_escaped_text_is_ascii_without_live_commands(text: str) -> None:
 
 COMMANDS = set(
     "textbackslash textasciitilde textasciicircum textless textgreater textbar textasciigrave ldots cdot times pm "
-    "uparrow downarrow ss ae o i j l u v c r H texttt".split()
+    "uparrow downarrow ss ae o i j l u v c r H texttt circ geq leq neq approx rightarrow leftarrow leftrightarrow "
+    "Rightarrow infty in sum alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau "
+    "upsilon phi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega".split()
 )
 
 

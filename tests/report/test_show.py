@@ -84,7 +84,7 @@ def test_reference_first_frame_output_and_ground_truth_stand_side_by_side(runs: 
     preview = runs.root / "preview.mp4"
     preview.write_bytes(reference)
     assert (probe(preview).width, probe(preview).height, probe(preview).frames) == (48, 32, 8)
-    assert "96x64, 8 frames at 8 fps, shown as a 48x32 preview" in shown.text
+    assert "64x96, 8 frames at 8 fps, shown as a 32x48 preview" in shown.text
     assert [attrs["alt"] for attrs in shown.all("img")] == ["First frame"]
 
 

@@ -71,7 +71,7 @@ def video_panel(path: Path, label: str, fits: VideoInfo | None) -> Panel:
             return _video(path, path, label, info)
         preview = playable(path, info, scale)
         shown = probe(preview)
-        return _video(preview, path, label, info, f"shown as a {shown.width}x{shown.height} preview")
+        return _video(preview, path, label, info, f"shown as a {shown.height}x{shown.width} preview")
     except DataError as error:
         return Panel("missing", label, message=str(error))
 
@@ -101,7 +101,7 @@ def image_panel(path: Path, label: str, fits: VideoInfo | None) -> Panel:
     note = "" if kind_of(path) in IMAGES else "first frame of a video"
     if scale < 1:
         image = image.resize((max(1, round(width * scale)), max(1, round(height * scale))), Image.Resampling.LANCZOS)
-        note = f"shown at {image.width}x{image.height}"
+        note = f"shown at {image.height}x{image.width}"
     return Panel("image", label, _image_uri(image), width=width, height=height, note=note)
 
 
