@@ -70,8 +70,13 @@ def test_a_run_is_not_scored_against_a_case_that_its_video_was_not_made_for(home
     shutil.copyfile(home / "mine" / "4.mp4", home / "mine" / "5.mp4")
     again = vapbench("score", "runs/mine/one", "--metric", "apart.py:Apart", "--suite", "mine")
     assert again.exit_code == 0, again.output
-    assert "1 case changed since" in again.stderr and "not scored: case-5 (target)" in again.stderr
+    assert (
+        "1 case changed since" in again.stderr and "not scored by what looks at that: case-5 (target)" in again.stderr
+    )
     assert table() == before
+    both = ("--metric", "apart.py:Apart", "--metric", "temporal_flickering")
+    assert vapbench("score", "runs/mine/one", *both, "--suite", "mine").exit_code == 0
+    assert "| one | 94.60 |" in table("--metric", "temporal_flickering"), "of all six: it looks at no target"
     # Its folder is scored anew, against the case as it is.
     assert scored("one").exit_code == 0 and table() != before
     for number in range(6):

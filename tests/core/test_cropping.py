@@ -65,7 +65,7 @@ def test_a_clean_aperture_is_what_is_shown(
     assert (info.width, info.height) == size
     assert np.array_equal(clip.frames, whole[:, top : top + height, left : left + width])
     assert np.array_equal(read_first_frame(path), clip.frames[0])
-    cropped = f"cropped to {width}x{height} as its header says"
+    cropped = f"cropped to {height}x{width} as its header says"
     assert (cropped in clip.notes) == (size != (64, 64))
 
 

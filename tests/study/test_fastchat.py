@@ -136,7 +136,7 @@ def test_prompts_in_the_place_of_a_question_are_no_questions(tmp_path: Path) -> 
     assert any(note.startswith("300 texts in the place of a question") for note in terms.notes)
 
 
-@pytest.mark.parametrize("nothing", ["NA", "nan", "None", "n/a", ""])
+@pytest.mark.parametrize("nothing", ["NA", "nan", "None", "N/A", ""])
 def test_a_rater_that_is_not_there_is_nobody(nothing: str, tmp_path: Path) -> None:
     path = tmp_path / "votes.csv"
     path.write_text("model_a,model_b,winner,judge\n" + f"X,Y,X,{nothing}\nX,Y,Y,x\nY,X,X,{nothing}\n")

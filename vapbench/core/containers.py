@@ -188,6 +188,8 @@ class Stated:
 
     seconds: float | None = None
     """Of its longest track, where it ends between two parts like any other end; None where it does not say."""
+    early: bool = False
+    """Whether that was written before the rest, by a recorder or from metadata, so that it may not be so."""
     packets: Mapping[int, int] = field(default_factory=dict)
     """By stream; none where it does not say."""
 
@@ -202,7 +204,7 @@ def stated(path: Path, kind: Kind) -> Stated:
         with path.open("rb") as handle:
             found = read_elements(path, handle, path.stat().st_size)
         # Where a size is stated, the end is: the last frame may be shown for longer than its block says.
-        return Stated(found.seconds if found.is_open else None, found.packets)
+        return Stated(found.seconds if found.is_open else None, early=True, packets=found.packets)
     return Stated()
 
 

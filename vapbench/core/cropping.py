@@ -15,8 +15,8 @@ Crop = tuple[int, int, int, int]
 """Pixels that are not shown: left, top, right, bottom."""
 NO_CROP: Crop = (0, 0, 0, 0)
 
-_ENTRY, _FIELDS = 16, 86
-"""Bytes before the first entry of a list of samples' kinds, and of an entry of video before its boxes."""
+_FIELDS = 86
+"""Bytes of an entry of video before its boxes."""
 
 
 def stated_crop(path: Path, kind: Kind, stream: int, width: int, height: int) -> Crop:

@@ -116,13 +116,13 @@ class DisplaySize:
     def notes(self) -> Iterator[str]:
         """What is done, for people."""
         if self.crop != NO_CROP:
-            yield f"cropped to {self.stored[0]}x{self.stored[1]} as its header says"
+            yield f"cropped to {self.stored[1]}x{self.stored[0]} as its header says"
         if self.unmeant:
             yield "its header states an aspect of its pixels that leaves none of a side: taken as square"
         if self.square != self.stored[0]:
             yield (
                 f"its pixels are not square ({self.aspect.numerator}:{self.aspect.denominator}): "
-                f"resampled from {self.stored[0]}x{self.stored[1]} to {self.square}x{self.stored[1]}"
+                f"resampled from {self.stored[1]}x{self.stored[0]} to {self.stored[1]}x{self.square}"
             )
         if self.slanted:
             yield "its header turns it by an angle between quarter turns: shown at the nearest quarter turn"

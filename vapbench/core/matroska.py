@@ -30,6 +30,7 @@ class Track(NamedTuple):
     """What is read of a track."""
 
     number: int
+    kind: int
     crop: tuple[int, int, int, int]
     """Pixels that are not shown: left, top, right, bottom."""
 
@@ -45,7 +46,7 @@ class Elements:
     seconds: float | None = None
     """How long it is, where it says so."""
     tracks: list[Track] = field(default_factory=list)
-    """In the order of FFmpeg's streams."""
+    """Those that FFmpeg makes streams of, in their order."""
     blocks: Counter[int] = field(default_factory=Counter)
     """By the track's number."""
 
@@ -85,8 +86,9 @@ def read_elements(path: Path, handle: IO[bytes], size: int) -> Elements:
         elif name == _INFO:
             found.seconds, at = _seconds(handle, at, end, size), end
         elif name == _TRACKS:
-            found.tracks, at = list(_tracks(handle, at, end)), end
-            known = {track.number for track in found.tracks}
+            tracks, at = list(_tracks(handle, at, end)), end
+            known = {track.number for track in tracks}
+            found.tracks = [track for track in tracks if track.kind in _STREAMS]
         elif name == _CLUSTER:
             cluster = end
         elif at <= cluster and (name in _IN_CLUSTER or cluster < size):
@@ -126,13 +128,13 @@ def _numbers(handle: IO[bytes], at: int, end: int) -> dict[int, int]:
 
 def _tracks(handle: IO[bytes], at: int, end: int) -> Iterator[Track]:
     for name, start, stop in _children(handle, at, end):
-        numbers = _numbers(handle, start, stop) if name == _TRACK else {}
-        if numbers.get(_TRACK_TYPE) not in _STREAMS:
+        if name != _TRACK:
             continue
+        numbers = _numbers(handle, start, stop)
         video = next((inner for inner in _children(handle, start, stop) if inner[0] == _VIDEO), None)
         sides = _numbers(handle, *video[1:]) if video else {}
         left, top, right, bottom = (sides.get(side, 0) for side in _CROPS)
-        yield Track(numbers.get(_TRACK_NUMBER, 0), (left, top, right, bottom))
+        yield Track(numbers.get(_TRACK_NUMBER, 0), numbers.get(_TRACK_TYPE, 0), (left, top, right, bottom))
 
 
 def _seconds(handle: IO[bytes], at: int, end: int, size: int) -> float | None:

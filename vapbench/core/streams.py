@@ -30,11 +30,11 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
-# Decoders that give one frame for every packet. Others pack two frames in one, or none.
 _STRICT = {"mjpeg": {"err_detect": "explode"}}
 """Of decoders that go on behind damage without a word."""
 _UNALIGNED = 1
 """AV_CODEC_FLAG_UNALIGNED: without it, what a stream crops at the left is rounded to what suits a processor."""
+# Decoders that give one frame for every packet. Others pack two frames in one, or none.
 _ONE_EACH = frozenset({"h264", "hevc", "vp9", "libdav1d", "av1", "mjpeg", "prores", "ffv1", "gif"})
 
 
@@ -182,7 +182,9 @@ def decode_stream(path: Path, take: Callable[[Frames], object] | None) -> VideoI
         # Its header counts empty chunks as well, which stand for one more showing of the frame before.
         seconds, announced, longest = announced / fps, 0, max(longest, steps.max(initial=0))
     if seconds is not None and count.end < seconds - 1.5 * longest:
-        raise _damaged(path, count.frames, round(seconds * fps))
+        if not said.early:
+            raise _damaged(path, count.frames, round(seconds * fps))
+        notes.append(f"its header says {seconds:g} s and it ends after {count.end:g}: it may have been cut short")
     # Packets, not frames: a trimmed video stores more than its edit list shows.
     announced = max(announced, said.packets.get(number, 0))
     if count.packets < announced or (count.frames < count.due and stream.codec_context.name in _ONE_EACH):

@@ -359,7 +359,7 @@ def _load(path: Path) -> Any:
     try:
         return parse_json(read_text(path), unique=True)
     except OSError as error:
-        raise unusable(path.name, error, "; a submission is a whole run folder") from error
+        raise unusable(Path(path.name), error, "; a submission is a whole run folder") from error
     except ValueError as error:
         raise DataError(f"{path.name} is not valid JSON ({error})", ErrorKind.DAMAGED, path.name) from error
 

@@ -84,7 +84,7 @@ def _facts(board: Board, column: Column) -> list[Fact]:
         "Newest": f"version {newest}: these rows are of an older one" if newest > column.version else "",
         "Better": {True: "higher", False: "lower", None: "not ranked"}[column.higher_is_better],
         "Range": f"{low} to {high}, as shown here" if (low, high) != ("any", "any") else "",
-        "Unit": column.unit,
+        "Unit": column.shown_unit,
         "Looks at": ", ".join(["the video", *sorted(entry.load().needs)]) if entry else "",
         "Not moved by": ", ".join(sorted(entry.load().invariant_to)) if entry else "",
         "Weights": board.weights.get(column.definition, "none")[:12],

@@ -200,7 +200,8 @@ def adopt(source: Path, output: Path, condition: str, base: Path, where: str, al
             ErrorKind.CONFLICT if there else ErrorKind.MISSING,
             "weights",
         )
-    if shard := re.search(r"-(\d{5})-of-(\d{5})\.safetensors$", file.name):
+    shard = re.search(r"-(\d{5})-of-(\d{5})\.safetensors$", file.name)
+    if shard and int(shard[2]) > 1:
         raise WeightsError(
             f"{file}: part {int(shard[1])} of {int(shard[2])} of an adapter, which is read as one file; save it whole.",
             ErrorKind.INVALID,

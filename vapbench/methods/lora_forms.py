@@ -261,13 +261,17 @@ class LoraFile:
     def _refuse_missing(self, pairs: Mapping[str, object], settings: Mapping[str, Settings]) -> None:
         """Layers that a configuration names, and the file does not hold: half an adapter is another adapter."""
         for source, said in settings.items():
-            wanted = [module for module in self.base if said.targets(module)]
-            absent = [module for module in wanted if module not in pairs]
+            targets = {module: name for module in self.base if (name := said.target_of(module))}
             # Where the file's layers are called otherwise than its configuration has them, nothing is known.
-            if absent and all(module in wanted for module in pairs):
+            if not pairs.keys() <= targets.keys():
+                continue
+            # The model that it was trained on may lack a part of this one: a block of which it changes nothing.
+            blocks = {_block(module, targets[module]) for module in pairs} - {""}
+            absent = [m for m, name in targets.items() if m not in pairs and _block(m, name) in blocks]
+            if absent:
                 raise self._error(
-                    f"has {len(pairs)} of the {counted(len(wanted), 'layer')} that {source} names, and not "
-                    f"{some(absent)}; copy or save it again, whole.",
+                    f"has {len(pairs)} of the {counted(len(pairs) + len(absent), 'layer')} that {source} names, and "
+                    f"not {some(absent)}; copy or save it again, whole.",
                     ErrorKind.MISSING,
                     "target_modules",
                 )
@@ -290,9 +294,9 @@ class LoraFile:
                     ErrorKind.DAMAGED,
                     tensor.name,
                 )
-        # Shifted, so that a negative zero is zero.
         pairs = list(pairs)
         for place, name in enumerate(("lora_A (down)", "lora_B (up)")):
+            # Shifted, so that a negative zero is zero.
             if not any((pair[place].words() << 1).any() for pair in pairs):
                 raise self._error(
                     f"every {name} is zero, as before training: it would change nothing.",
@@ -334,6 +338,11 @@ def states_scale(file: Path) -> bool:
     tensors, metadata = read_header(file)
     own_alphas = any(map(_is_alpha, tensors))
     return own_alphas or bool(read_settings(file, metadata, own_alphas))
+
+
+def _block(module: str, name: str) -> str:
+    """What holds a layer that is called by the end of its name."""
+    return module.removesuffix(name).removesuffix(".")
 
 
 def _is_alpha(tensor: Tensor) -> bool:

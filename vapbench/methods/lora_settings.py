@@ -50,15 +50,15 @@ class Settings(BaseModel):
             raise ValueError(f"{odd[0]!r} names no layer")
         return named
 
-    def targets(self, module: str) -> bool:
-        """Whether a layer is one that the adapter changes, as far as names tell: lists of them, no expressions."""
+    def target_of(self, module: str) -> str:
+        """The name by which a layer is one that the adapter changes; empty if it is none, or an expression says so."""
         if not isinstance(self.target_modules, list) or self.layers_to_transform is not None:
-            return False
+            return ""
         left_out = self.exclude_modules if isinstance(self.exclude_modules, list) else []
         # An expression might leave out anything.
         if isinstance(self.exclude_modules, str) or any(named(name, module) for name in left_out):
-            return False
-        return any(named(name, module) for name in self.target_modules)
+            return ""
+        return next((name for name in self.target_modules if named(name, module)), "")
 
     def scale(self, module: str, of_tensors: int) -> tuple[int, float]:
         """Rank and scale of a layer, whose tensors have the rank ``of_tensors``."""

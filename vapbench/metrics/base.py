@@ -242,3 +242,10 @@ def weights_of(metric: Metric) -> tuple[Path, ...]:
     """
     with blaming(f"{metric.name} does not say which files it depends on (weights)"):
         return tuple(path for path in map(Path, metric.weights()) if path.exists())
+
+
+def scaled_unit(unit: str, scale: float) -> str:
+    """The unit of numbers that are printed ``scale`` times as large."""
+    factor = f"x {scale:g}"
+    # Manifests of before have it in the unit.
+    return unit if scale == 1 or not unit or unit.endswith(factor) else f"{unit} {factor}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from typing import Any, Protocol
 
 from vapbench.core.case import Case
@@ -133,6 +133,9 @@ class Counts:
     def add(self, status: Status) -> None:
         """Count one result."""
         setattr(self, status, getattr(self, status) + 1)
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(*(one + another for one, another in zip(astuple(self), astuple(other), strict=True)))
 
     @property
     def done(self) -> int:

@@ -191,30 +191,40 @@ def pending_scores(
     )
 
 
-def as_made(folder: RunFolder, cases: Mapping[str, Case], columns: Sequence[MetricSpec]) -> dict[str, Case]:
-    """The cases that are what the run's videos were made for, as far as the columns look at them.
+def as_made(
+    folder: RunFolder, cases: Mapping[str, Case], columns: Sequence[MetricSpec]
+) -> list[tuple[dict[str, Case], list[MetricSpec]]]:
+    """The columns, each with the cases that are what the run's videos were made for, as far as it looks at them.
 
-    Scores of the others would be of a video against a case it was not made for, and no table would show them.
+    A score of another would be of a video against a case it was not made for, and no table would show it.
+
+    Returns:
+        Columns of the same cases together.
 
     Raises:
-        DataError: none is.
+        DataError: no column has a case.
     """
     planned, needs = folder.manifest().cases, frozenset[str]().union(*(column.metric.needs for column in columns))
-    changed: dict[str, list[str]] = {}
+    changed: dict[str, set[str]] = {}
     for name, case in cases.items():
-        known = planned[name].fields if name in planned else None
-        now = field_hashes(case, needs) if known is not None else {}
-        if differing := sorted(field for field, found in now.items() if (known or {}).get(field, found) != found):
+        known = (planned[name].fields if name in planned else None) or {}
+        now = field_hashes(case, needs) if known else {}
+        if differing := {field for field, found in now.items() if known.get(field, found) != found}:
             changed[name] = differing
+    groups: dict[frozenset[str], list[MetricSpec]] = {}
+    for column in columns:
+        left_out = frozenset(name for name, fields in changed.items() if not fields.isdisjoint(column.metric.needs))
+        groups.setdefault(left_out, []).append(column)
     if not changed:
-        return dict(cases)
-    named = some([f"{name} ({', '.join(fields)})" for name, fields in changed.items()])
-    said = f"changed since {folder.path} was made, and not scored: {named}"
+        return [(dict(cases), list(columns))]
+    named = some([f"{name} ({', '.join(sorted(fields))})" for name, fields in changed.items()])
+    said = f"changed since {folder.path} was made, and not scored by what looks at that: {named}"
     again = "make their videos again (vapbench run), or score the folder that they come from"
-    if len(changed) == len(cases.keys() & planned.keys()):
-        raise DataError(f"Every case {said}; {again}.", ErrorKind.CONFLICT, next(iter(changed.values()))[0])
+    there = cases.keys() & planned.keys()
+    if all(there <= left_out for left_out in groups):
+        raise DataError(f"Every case {said}; {again}.", ErrorKind.CONFLICT, "cases")
     log.warning("%s %s; %s.", counted(len(changed), "case"), said, again)
-    return {name: case for name, case in cases.items() if name not in changed}
+    return [({name: case for name, case in cases.items() if name not in out}, cols) for out, cols in groups.items()]
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from itertools import count
@@ -294,19 +294,32 @@ def rescore(
     if lost:
         videos = counted(len(lost), "video")
         log.warning("%s missing or changed since, and not scored: %s", videos, some(lost))
-    cases = as_made(folder, cases, columns)
+    version, scored = selection.suite.version, Counts()
+    for kept, wanted in as_made(folder, cases, columns):
+        scored = scored + _rescore(folder, kept, wanted, version, settings, progress)
+    return RunOutcome(folder, None, Counts(), scored)
+
+
+def _rescore(
+    folder: RunFolder,
+    cases: Mapping[str, Case],
+    columns: Sequence[MetricSpec],
+    version: int,
+    settings: Settings,
+    progress: Progress,
+) -> Counts:
     todo = pending_scores(folder, cases, columns, None, settings.refresh)
     if not (todo.jobs or todo.restored):
         kept = Counts(total=todo.kept, kept=todo.kept, kept_failed=todo.kept_failed)
         settings.max_failures.check(kept, "score")
-        return RunOutcome(folder, None, Counts(), kept)
+        return kept
     ray = _ray(settings)
     with sigterm_interrupts(), RunWriter(folder) as writer:
         context = RunContext(folder, cases, columns, writer, settings, progress)
-        record = session(settings.argv, settings.device) | _versions(selection.suite.version)
-        writer.begin(manifest.document["identity"], {}, record, _shown(columns))
+        record = session(settings.argv, settings.device) | _versions(version)
+        writer.begin(folder.manifest().document["identity"], {}, record, _shown(columns))
         _run_stages(context, ray)
-    return RunOutcome(folder, None, context.generated, context.scored)
+    return context.scored
 
 
 def _check_or_set_aside(plan: RunPlan, settings: Settings) -> None:

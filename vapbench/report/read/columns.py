@@ -15,6 +15,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from vapbench.metrics.base import scaled_unit
 from vapbench.report.read.run_summary import ColumnKey, RunSummary
 from vapbench.results.keys import params8
 from vapbench.results.manifest import ColumnDisplay
@@ -53,6 +54,11 @@ class Column:
     def header(self) -> str:
         """Title and arrow."""
         return f"{self.title} {self.arrow}".rstrip()
+
+    @property
+    def shown_unit(self) -> str:
+        """Unit of the numbers as they are printed."""
+        return scaled_unit(self.unit, self.scale)
 
     @property
     def definition(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from vapbench.files.text import counted, some
-from vapbench.report.read.run_summary import ColumnKey, RunSummary, condition_of
+from vapbench.report.read.run_summary import ColumnKey, RunSummary
 
 _CONDITION = "condition"
 
@@ -19,7 +19,8 @@ def cases_apart(runs: Sequence[RunSummary], task: str | None) -> dict[str, list[
     for run in runs:
         for case, planned in run.cases(task).items():
             said = seen.setdefault(case, {})
-            said.setdefault(_CONDITION, set()).add(condition_of(case, planned))
+            if planned.condition is not None:
+                said.setdefault(_CONDITION, set()).add(planned.condition)
             for field, content in (planned.fields or {}).items():
                 said.setdefault(field, set()).add(content)
     differing = {case: [field for field, found in said.items() if len(found) > 1] for case, said in seen.items()}

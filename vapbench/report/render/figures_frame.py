@@ -198,7 +198,7 @@ def entitle(figure: Figure, text: str, note: str = "") -> None:
 
 def unit_of(column: Column) -> str:
     """Unit of the numbers as they are drawn."""
-    return flat(f"{column.unit} x {column.scale:g}" if column.unit and column.scale != 1 else column.unit)
+    return flat(column.shown_unit)
 
 
 def flat(text: str) -> str:

@@ -139,9 +139,10 @@ def _compare(runs: tuple[RunSummary, RunSummary], task: str | None) -> Compariso
     planned = {case: entry for run in runs for case, entry in run.cases(task).items()}
     conditions = {case: condition_of(case, entry) for case, entry in planned.items()}
     units = units_of(conditions)
-    columns, pairs, apart = [], {}, cases_apart(runs, task)
+    columns, pairs, apart, touched = [], {}, cases_apart(runs, task), False
     for place, (column, key) in enumerate(zip(columns_of(keys, shown), keys, strict=True)):
-        other = seen_by(key, runs, apart)
+        other = set(seen_by(key, runs, apart))
+        touched |= bool(other)
         a, b = ({c: mean for c, mean in run.case_means(key, task).items() if c not in other} for run in runs)
         found, pair = _column(column, a, b, units)
         columns.append(replace(found, yes_or_no=bool(pair) and all(run.yes_or_no(key) for run in runs)))
@@ -152,7 +153,8 @@ def _compare(runs: tuple[RunSummary, RunSummary], task: str | None) -> Compariso
     labels = [row.label for row in rows_of(runs)]
     alone = [{key.metric for key in set(one.scores) - set(other.scores)} for one, other in (runs, runs[::-1])]
     versions = version_lines(dict(zip(labels, runs, strict=True)))
-    differing = [line_of(apart, "; columns that look at what differs leave them out")] if apart else []
+    left_out = "; columns that look at what differs leave them out" if touched else ""
+    differing = [line_of(apart, left_out)] if apart else []
     footers = (*_footers(labels, columns, conditions, alone), *differing, *lines_of(planned), *versions)
     titled = {key: column.column.title for key, column in zip(keys, columns, strict=True)}
     remarks = remarks_of(dict(zip(labels, runs, strict=True)), titled, task, every_reason=True)

@@ -129,7 +129,7 @@ _YES = frozenset("true 1 1.0 yes y wahr ja vrai oui verdadero sí si verdadeiro 
 _NO = frozenset("false 0 0.0 no n falsch nein faux non falso não onwaar nee fałsz nie ложь нет".split())
 
 # As data frames and spreadsheets write what is not there.
-_NOTHING = frozenset("na n/a #n/a nan none null nil - ?".split())
+_NOTHING = frozenset("NA N/A n/a #N/A NaN nan None NULL -".split())
 
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "model_a": tuple(
@@ -215,7 +215,7 @@ def _battle(record: Any) -> tuple[Callable[[Winner], Battle], _Stated] | None:
 
     def text(field: str) -> str | None:
         value = spelled.get(columns[field])
-        if field not in ("model_a", "model_b", "winner") and str(value).strip().casefold() in _NOTHING:
+        if field not in ("model_a", "model_b", "winner") and str(value).strip() in _NOTHING:
             return None
         # Letters may be composed in two ways, and tables are typed with blanks: either would make two models of one.
         return None if value is None else unicodedata.normalize("NFC", str(value)).strip() or None

@@ -9,6 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
 
+from vapbench.core.case import check_name
 from vapbench.errors import DataError, ErrorKind
 from vapbench.files.text import counted
 from vapbench.report.tables.votes import Battle, read_battles
@@ -87,7 +88,11 @@ def _questions(texts: Sequence[str]) -> tuple[list[str], dict[str, str]]:
     for text in texts:
         if (kind := _kind_of_question(text)) not in keys:
             plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
-            slug = text if _KEY.fullmatch(text) else re.sub(r"\W+", "_", plain.lower()).strip("_") or _PREFERENCE
+            slug = text if _KEY.fullmatch(text) else re.sub(r"\W+", "_", plain.lower()).strip("_")
+            try:
+                check_name(slug)
+            except ValueError:
+                slug = _PREFERENCE
             number = sum(key == slug or key.startswith(f"{slug}-") for key in wordings)
             keys[kind] = f"{slug}-{number + 1}" if number else slug
             wordings[keys[kind]] = _ASKED if text in ("", slug) else text
@@ -95,7 +100,7 @@ def _questions(texts: Sequence[str]) -> tuple[list[str], dict[str, str]]:
 
 
 def _kind_of_question(text: str) -> str:
-    return "".join(c for c in text.casefold() if c.isalnum())
+    return "".join(c for c in text.casefold() if c.isalnum()) or text.strip()
 
 
 def _doubts(battles: Sequence[Battle]) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vapbench.files.text import counted
+from vapbench.metrics.base import scaled_unit
 from vapbench.report.ranking import SHORTFALL
 from vapbench.report.render.effects import EffectsFigure, Mark
 from vapbench.stats.intervals import Estimate
@@ -27,7 +28,7 @@ def figure_of(report: Report) -> EffectsFigure:
         f"{counted(report.conditions, 'condition')}",
         methods=tuple(method.method for method in report.methods),
         answers=tuple(_answer(method) for method in report.methods),
-        score=f"{report.title} with the case's own reference, {report.unit}",
+        score=f"{report.title} with the case's own reference, {scaled_unit(report.unit, report.scale)}",
         range=(low, high),
         cells=tuple(map(cell_name, cells)),
         scores=tuple(tuple(_score(method, cell, report) for cell in cells) for method in report.methods),

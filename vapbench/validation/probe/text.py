@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from vapbench.core.text_table import table_lines
 from vapbench.files.text import counted
+from vapbench.metrics.base import scaled_unit
 from vapbench.stats.intervals import Estimate
 from vapbench.stats.paired import PairedDifference
 from vapbench.validation.probe.cells import OWN
@@ -19,8 +20,7 @@ _ABSENT = "\N{EN DASH}"
 def lines(report: Report, width: int | None = None) -> Iterator[str]:
     """The report for a terminal of so many columns; None for no limit."""
     count = f"{counted(report.cases, 'case')} of {counted(report.conditions, 'condition')}"
-    unit = report.unit if report.scale == 1 else f"{report.unit} x {report.scale:g}"
-    yield f"{report.suite} · {report.task} · {count} · {report.title}, {unit}"
+    yield f"{report.suite} · {report.task} · {count} · {report.title}, {scaled_unit(report.unit, report.scale)}"
     yield ""
     yield from _effects(report, width)
     yield ""
