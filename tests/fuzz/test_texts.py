@@ -32,7 +32,10 @@ FORMULA = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 LATEX = re.compile(r"\\(?:[a-zA-Z]+|[&%$#_{}'`^\"~=.])")
 COMMANDS = set(
     "textbackslash textasciitilde textasciicircum textless textgreater textbar textasciigrave ldots cdot times pm "
-    "uparrow downarrow ss ae o i j l L O AE oe OE u v c r H texttt k d b t dh th DH TH aa AA dj DJ ng NG textmu".split()
+    "uparrow downarrow ss ae o i j l L O AE oe OE u v c r H texttt k d b t dh th DH TH aa AA dj DJ ng NG textmu "
+    "circ geq leq neq approx rightarrow leftarrow leftrightarrow Rightarrow infty in sum alpha beta gamma delta "
+    "epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon phi chi psi omega Gamma Delta Theta "
+    "Lambda Xi Pi Sigma Upsilon Phi Psi Omega".split()
 )
 
 

@@ -240,10 +240,10 @@ def test_another_run_s_videos_are_only_noted(larger: Leaderboard, tmp_path: Path
     assert len([line for line in said if line.startswith("note ")]) == 10 and "     … and 2 more" in said
 
 
-def test_scores_that_are_all_a_little_better_are_found(home: Leaderboard, rosters: Rosters) -> None:
+def test_scores_that_are_all_a_little_better_are_found(larger: Leaderboard, rosters: Rosters) -> None:
     """Each is within the tolerance; together they are no rounding."""
-    rows(mine(home) / "scores" / "temporal_flickering.jsonl", lambda row: row.update(value=row["value"] - 4e-4))
-    result = found(home, rosters)
+    rows(mine(larger) / "scores" / "temporal_flickering.jsonl", lambda row: row.update(value=row["value"] - 4e-4))
+    result = found(larger, rosters)
     assert not result.differences and not result.verified
     assert "on average 4.0e-04 of its range below ours" in "\n".join(result.lines())
 

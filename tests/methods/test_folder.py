@@ -222,7 +222,7 @@ def test_the_preflight_has_a_line_for_every_problem_file(outputs: Path, make_cas
         f"{ids[6]}.mp4": ("damaged", "a link to /nowhere/x.mp4, which is not there; correct the link.", ""),
         f"{ids[5]}.mov": ("ambiguous", f"or {ids[5]}.mp4, for {ids[5]} seed 0", ""),
         f"my-{ids[7]}.mp4": ("no case", "", ids[7]),
-        f"{ids[4]}.MP4": ("differs", "9 frames, 64x64, 24 fps instead of 5 frames, 48x32, 8 fps", ""),
+        f"{ids[4]}.MP4": ("differs", "9 frames, 64x64, 24 fps instead of 5 frames, 32x48, 8 fps", ""),
         "notes.txt": ("not read", "", ""),
         f"{ids[7]}.flv": ("not read", f"named after {ids[7]}; convert it to MP4", ""),
         "deep/": ("not read", f"2 images; {NAMED}", ""),
@@ -346,7 +346,7 @@ def test_the_last_of_three_panels(
     assert "panel=last" in caplog.text
     told = [look(Folder(outputs, panel), [case], [0]).problems[0].text for panel in ("all", "last")]
     assert told == [
-        "3 frames, 144x32 instead of 5 frames, 48x32; three panels? see --panel last",
+        "3 frames, 32x144 instead of 5 frames, 32x48; three panels? see --panel last",
         "3 frames instead of 5 frames",
     ]
 

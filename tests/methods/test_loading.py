@@ -88,7 +88,7 @@ def test_a_folder_beside_a_name_never_hides_it(tmp_path: Path, monkeypatch: pyte
         ("name: x\n", ErrorKind.MISSING, "title"),
         (CARD + "colour: red\n", ErrorKind.UNKNOWN, "colour"),
         (CARD.replace("unified", "magic"), ErrorKind.INVALID, "kind"),
-        ("[", ErrorKind.DAMAGED, ""),
+        ("[", ErrorKind.DAMAGED, "card.yaml"),
     ],
 )
 def test_a_malformed_card_is_named(tmp_path: Path, card: str, kind: ErrorKind, field: str) -> None:

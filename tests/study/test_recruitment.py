@@ -231,7 +231,7 @@ def test_the_administrators_link_outlives_a_restart(folder: StudyFolder) -> None
             "have one code",
         ),
         ("recruitment: {back: 'http://x'}", ErrorKind.INVALID, "recruitment", "https:// address"),
-        ("colour: red", ErrorKind.INVALID, "colour", ""),
+        ("colour: red", ErrorKind.UNKNOWN, "colour", ""),
         ("a: [", ErrorKind.DAMAGED, "study.yaml", ""),
     ],
 )
