@@ -112,6 +112,31 @@ def test_one_wrong_byte_that_the_decoder_reports_is_damage(tmp_path: Path) -> No
         assert str(path) in str(caught.value)
 
 
+def test_a_decoder_that_would_go_on_behind_damage_is_held_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = encode(tmp_path / "a.avi", **KINDS["mjpeg.avi"])
+    data = path.read_bytes()
+    first = data.index(b"movi") + 12
+    length = int.from_bytes(data[first - 4 : first], "little")
+
+    def refused() -> int:
+        found = 0
+        for part in range(1, 60):
+            damaged = bytearray(data)
+            damaged[first + length * part // 60] ^= 0xFF
+            path.write_bytes(damaged)
+            try:
+                probe(path)
+            except DataError:
+                found += 1
+        return found
+
+    strict = refused()
+    monkeypatch.setattr("vapbench.core.streams._STRICT", {})
+    assert strict > refused()
+
+
 def test_a_fragment_without_its_data_is_missing(tmp_path: Path) -> None:
     data = (HERE / "frag_whole.mp4").read_bytes()
     path = tmp_path / "a.mp4"

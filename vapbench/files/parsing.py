@@ -96,12 +96,13 @@ def read_json_records(path: Path) -> list[Any]:
 
 
 def _record(text: str) -> Any:
+    value = parse_json(text, unique=True, without_nan=False)
     if re.search(r"\\u[dD][89a-fA-F]", text):
         try:
-            json.dumps(json.loads(text), ensure_ascii=False).encode()
+            json.dumps(value, ensure_ascii=False).encode()
         except UnicodeEncodeError:
             raise ValueError("a text holds half a character (a lone surrogate)") from None
-    return parse_json(text, unique=True, without_nan=False)
+    return value
 
 
 def parse_json(text: str | bytes, unique: bool = False, without_nan: bool = True) -> Any:

@@ -160,7 +160,7 @@ def _summary(table: TableModel) -> list[dict[str, str]]:
                 "n": f"n = {cell.n}/{cell.total}",
                 "gone": ", ".join(cell.gone),
                 "definition": column.definition,
-                "unit": column.unit,
+                "unit": column.shown_unit,
             }
         )
     return summary

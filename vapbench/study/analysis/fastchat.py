@@ -80,8 +80,7 @@ def _questions(texts: Sequence[str]) -> tuple[list[str], dict[str, str]]:
     Texts that differ in case, blanks and signs alone are one question. Where there are too many or too long ones, they
     are the prompts of an arena, and what was asked is one question.
     """
-    kinds = dict.fromkeys(map(_kind_of_question, texts))
-    if len(kinds) > _MOST_QUESTIONS or any(len(text) > _LONGEST_QUESTION for text in texts):
+    if _are_prompts(texts):
         return [_PREFERENCE] * len(texts), {_PREFERENCE: _ASKED}
     keys: dict[str, str] = {}
     wordings: dict[str, str] = {}
@@ -99,14 +98,19 @@ def _questions(texts: Sequence[str]) -> tuple[list[str], dict[str, str]]:
     return [keys[_kind_of_question(text)] for text in texts], wordings
 
 
+def _are_prompts(texts: Collection[str]) -> bool:
+    kinds = set(map(_kind_of_question, texts))
+    return len(kinds) > _MOST_QUESTIONS or any(len(text) > _LONGEST_QUESTION for text in texts)
+
+
 def _kind_of_question(text: str) -> str:
     return "".join(c for c in text.casefold() if c.isalnum()) or text.strip()
 
 
 def _doubts(battles: Sequence[Battle]) -> Iterator[str]:
     """What a reader must know of votes from elsewhere."""
-    asked = {_kind_of_question(battle.question or "") for battle in battles}
-    if len(asked) > _MOST_QUESTIONS or any(len(battle.question or "") > _LONGEST_QUESTION for battle in battles):
+    asked = {battle.question or "" for battle in battles}
+    if _are_prompts(asked):
         yield f"{len(asked):,} texts in the place of a question are taken for prompts, and all votes for answers to one"
     for field, own, lost in (("rater", "a rater", "who voted"), ("item", "an item", "what a vote was on")):
         if silent := sum(getattr(battle, field) is None for battle in battles):
